@@ -1,0 +1,1 @@
+"""What tests share: factories, a clock to move, servers to start."""

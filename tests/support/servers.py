@@ -1,0 +1,78 @@
+"""Real servers, started by a test on a free port or a socket of their own, and ended with it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+
+def find_program(name: str, package: str) -> str:
+    """The path of a program from a Debian package. Without it: a failure in CI, a skip elsewhere."""
+    path = shutil.which(name)
+    if path is None:
+        message = f"{name} is not installed (Debian: apt-get install {package})"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def run_program(
+    command: list[str], *, log: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended, by its own id, when the block is left."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def wait_until(condition: Callable[[], object], *, timeout_s: float = 30, what: str = "the condition") -> None:
+    """Poll until *condition* is true; fails the test when it does not become so in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"{what} did not come true within {timeout_s} s")
+
+
+@contextmanager
+def run_redis(binary: str, folder: Path, *options: str) -> Iterator[Path]:
+    """A Redis or Valkey server on a unix socket; yields the socket."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "redis.sock"
+    command = [binary, "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", "", *options]
+    with run_program(command, log=folder / "redis.log"):
+        client = redis.Redis(unix_socket_path=str(path))
+        wait_until(lambda: _answers(client), what=f"{binary} answering")
+        client.close()
+        yield path
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False

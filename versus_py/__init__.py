@@ -1,0 +1,3 @@
+"""versus_py: alerts to Slack, and to ServiceNow when nobody acknowledges them in time."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,47 @@
+"""The errors of versus_py, split by what the caller does next.
+
+VersusError
+├── ConfigError        stop, and show every problem
+├── BadPayload         tell the sender (4xx)
+├── StoreUnavailable   answer 503, or try again shortly: Redis did not take it
+├── Transient          a target may take it later: retry
+└── Permanent          a target never will: give up and report
+"""
+
+from collections.abc import Sequence
+
+
+class VersusError(Exception):
+    """The root of every error that versus_py raises on purpose."""
+
+
+class ConfigError(VersusError):
+    """The configuration cannot be used; *problems* are sentences, one per mistake."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class BadPayload(VersusError):
+    """What was sent is no payload at all. The message is meant for the sender."""
+
+
+class StoreUnavailable(VersusError):
+    """Redis could not be read or written; nothing is known to have changed."""
+
+
+class Transient(VersusError):
+    """A target failed in a way that time may heal.
+
+    *retry_after_s* is the earliest a retry makes sense: the target's own word (`Retry-After`), or the time
+    after which the effect of an unanswered request is certain. None leaves it to the backoff.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Permanent(VersusError):
+    """A target refused, and will refuse the same thing again. The message says what to do about it."""

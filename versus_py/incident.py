@@ -1,0 +1,453 @@
+"""Incidents, and what may happen to them. Pure: no I/O, no clock.
+
+Every transition is a function `(incident, what happened, now) -> Change`: the incident as it is then, the timers
+to arm, and what the timeline will say. It returns None when nothing changes. Saving a change, and deciding again
+when another replica was faster, is `lifecycle`'s job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from hashlib import sha256
+from typing import NewType
+
+IncidentId = NewType("IncidentId", str)
+
+MAX_ALERTS = 1000
+"""The most alerts kept with one incident; a storm in one group must not grow a record without end."""
+
+MAX_WARNINGS = 20
+"""The most warnings kept with one incident."""
+
+PARTITIONS = 4
+"""How many hash slots incidents spread over (Redis Cluster). Changing it orphans what is stored."""
+
+
+class Status(StrEnum):
+    """Where an incident stands."""
+
+    TRIGGERED = "triggered"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class AlertStatus(StrEnum):
+    """Whether one alert is happening."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class Outcome(StrEnum):
+    """What a notification did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    IGNORED = "ignored"
+
+
+class Ending(StrEnum):
+    """How an incident's wait ended; see `Incident.ending`."""
+
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that fires and resolves."""
+
+    fingerprint: str
+    status: AlertStatus
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    starts_at_ms: int | None = None  # None: its source does not say
+    ends_at_ms: int | None = None
+    url: str = ""  # where the alert came from: the expression's graph, a rule's page
+
+    @property
+    def is_firing(self) -> bool:
+        return self.status is AlertStatus.FIRING
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What one payload says about one incident."""
+
+    source: str
+    title: str
+    severity: str
+    alerts: tuple[Alert, ...]
+    dedup_key: str | None = None  # None: the source has no identity to offer, so this is an incident of its own
+    is_complete: bool = False  # it lists everything of its group that fires: what it leaves out is over
+    truncated_alerts: int = 0  # alerts that the sender cut off
+    url: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_firing(self) -> bool:
+        return any(alert.is_firing for alert in self.alerts)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Where an incident is shown and how it escalates; fixed by the request that creates it."""
+
+    channels: tuple[str, ...] = ()  # targets told at once
+    oncall: str | None = None  # the target told when the wait is over; None: it never escalates
+    wait_ms: int = 0
+    destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance; else its default
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far one target is in sync."""
+
+    reference: Mapping[str, str] = field(default_factory=dict)  # what the target needs to find its side again
+    label: str = ""  # what people call it, such as INC0010001
+    url: str = ""  # where people look at it
+    version: int = 0  # the incident's version that it shows
+    note: str = ""  # what people should know of it, such as that it went to another channel
+    attempts: int = 0  # without success since the last one
+    failing_since_ms: int | None = None
+    failed_at_ms: int | None = None  # given up; the next change of the incident tries once more
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an incident's timeline."""
+
+    at_ms: int
+    event: str
+    detail: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What a person acknowledges and what escalates."""
+
+    id: IncidentId
+    dedup_key: str
+    source: str
+    title: str
+    severity: str
+    alerts: tuple[Alert, ...]
+    policy: Policy
+    created_at_ms: int
+    updated_at_ms: int
+    waiting_since_ms: int  # when the present wait began: at creation, or when it was reopened
+    escalates_at_ms: int | None = None  # None: never
+    escalation_began_at_ms: int | None = None  # the present wait ran out before anybody acknowledged
+    may_have_record: bool = False  # the on-call provider was called, or was about to be, in this wait or an earlier one
+    status: Status = Status.TRIGGERED
+    acknowledged_at_ms: int | None = None
+    acknowledged_by: str = ""
+    resolved_at_ms: int | None = None
+    resolved_by: str = ""
+    occurrences: int = 1
+    truncated_alerts: int = 0
+    url: str = ""
+    warnings: tuple[str, ...] = ()
+    version: int = 0
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+
+    @property
+    def is_escalating(self) -> bool:
+        """Whether the present wait ran out before anybody acknowledged."""
+        return self.escalation_began_at_ms is not None
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        return tuple(alert for alert in self.alerts if alert.is_firing)
+
+    @property
+    def record(self) -> Delivery:
+        """The on-call provider's side of it; an empty delivery where there is none."""
+        return self.delivery(self.policy.oncall or "")
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the present wait ended; None while it is undecided."""
+        if self.is_escalating and self.record.reference:
+            return Ending.ESCALATED
+        if self.status is not Status.TRIGGERED:
+            return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
+        if self.is_escalating and self.record.failed_at_ms is not None:
+            return Ending.FAILED
+        return None
+
+    def delivery(self, target: str) -> Delivery:
+        return self.deliveries.get(target, Delivery())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to write: the incident as it is now, the timers to arm, and what the timeline says."""
+
+    incident: Incident
+    outcome: Outcome
+    timers: Mapping[str, int | None]  # target -> when its sync is due, ms; None: it is not
+    entries: tuple[Entry, ...] = ()
+
+
+def partition_of(dedup_key: str) -> int:
+    """The partition that everything about *dedup_key* is kept in."""
+    return int.from_bytes(sha256(dedup_key.encode()).digest()[:4]) % PARTITIONS
+
+
+def incident_id(dedup_key: str, episode_start_ms: int) -> IncidentId:
+    """The id of the incident that began at *episode_start_ms*: 20 hex digits, a dash, its partition.
+
+    A hash, so that two replicas, a retry, or a Redis that forgot its last second arrive at the same id,
+    and so that it is safe in an encoded query of ServiceNow and in a URL, whatever the dedup key holds.
+    """
+    digest = sha256(f"{dedup_key}\n{episode_start_ms}".encode()).hexdigest()
+    return IncidentId(f"{digest[:20]}-{partition_of(dedup_key)}")
+
+
+def trigger(notification: Notification, policy: Policy, *, dedup_key: str, now_ms: int) -> Change:
+    """A new incident."""
+    starts = [alert.starts_at_ms for alert in notification.alerts if alert.is_firing and alert.starts_at_ms is not None]
+    incident = Incident(
+        id=incident_id(dedup_key, min(starts, default=now_ms)),
+        dedup_key=dedup_key,
+        source=notification.source,
+        title=notification.title,
+        severity=notification.severity,
+        alerts=_bounded(notification.alerts),
+        policy=policy,
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+        waiting_since_ms=now_ms,
+        escalates_at_ms=_escalates_at(policy, now_ms),
+        truncated_alerts=notification.truncated_alerts,
+        url=notification.url,
+        warnings=notification.warnings[:MAX_WARNINGS],
+        version=1,
+    )
+    entries = [Entry(now_ms, "triggered", f"{_count(len(incident.firing), 'alert')} from {incident.source}")]
+    entries += [Entry(now_ms, "warning", warning) for warning in incident.warnings]
+    return Change(incident, Outcome.CREATED, _all_timers(incident, now_ms), tuple(entries))
+
+
+def observe(incident: Incident, notification: Notification, now_ms: int) -> Change | None:
+    """A further notification about a known incident: an update, a resolve, or a reopening."""
+    alerts = _merged(incident.alerts, notification, now_ms)
+    if notification.is_firing:
+        if not any(alert.is_firing for alert in alerts):
+            return None  # older news than what is known
+        if incident.status is Status.RESOLVED:
+            return _reopen(incident, notification, alerts, now_ms, "it fires again")
+        if _is_another_episode(incident, notification):
+            return _reopen(incident, notification, alerts, now_ms, "what was acknowledged is over, and it fires again")
+        return _update(incident, notification, alerts, now_ms)
+    if incident.status is Status.RESOLVED:
+        return None
+    if notification.truncated_alerts or any(alert.is_firing for alert in alerts):
+        return _update(incident, notification, alerts, now_ms)
+    return _resolved(replace(incident, alerts=alerts), by=notification.source, now_ms=now_ms)
+
+
+def acknowledge(incident: Incident, by: str, now_ms: int) -> Change | None:
+    """A person takes it. The first name stands; None when it was acknowledged or resolved before."""
+    if incident.status is not Status.TRIGGERED:
+        return None
+    acknowledged = replace(
+        incident,
+        status=Status.ACKNOWLEDGED,
+        acknowledged_at_ms=now_ms,
+        acknowledged_by=by,
+        updated_at_ms=now_ms,
+    )
+    return Change(
+        acknowledged,
+        Outcome.UPDATED,
+        _timers_after_the_wait(acknowledged, now_ms),
+        (Entry(now_ms, "acknowledged", by=by),),
+    )
+
+
+def resolve(incident: Incident, by: str, now_ms: int) -> Change | None:
+    """A person says that it is over; None when it was resolved before."""
+    if incident.status is Status.RESOLVED:
+        return None
+    return _resolved(incident, by=by, now_ms=now_ms)
+
+
+def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
+    """The wait is over and nobody acknowledged. Saved before the on-call provider is called.
+
+    An acknowledgment saved before this one wins, and the provider is never called; one saved after it
+    is told that the escalation had begun. None when there is nothing to begin.
+    """
+    due_ms = incident.escalates_at_ms
+    if incident.status is not Status.TRIGGERED or incident.is_escalating or due_ms is None or due_ms > now_ms:
+        return None
+    waited_s = (now_ms - incident.waiting_since_ms) // 1000
+    return Change(
+        replace(incident, escalation_began_at_ms=now_ms, may_have_record=True),
+        Outcome.UPDATED,
+        {},
+        (Entry(now_ms, "escalating", f"not acknowledged for {waited_s} s"),),
+    )
+
+
+def escalate_now(incident: Incident, reason: str, now_ms: int) -> Change | None:
+    """Ends the wait; None when there is none. Used when nobody can be told, so nobody can acknowledge."""
+    oncall, due_ms = incident.policy.oncall, incident.escalates_at_ms
+    if incident.status is not Status.TRIGGERED or oncall is None or due_ms is None or due_ms <= now_ms:
+        return None
+    return Change(
+        replace(incident, escalates_at_ms=now_ms, updated_at_ms=now_ms),
+        Outcome.UPDATED,
+        {oncall: now_ms},
+        (Entry(now_ms, "wait ended", reason),),
+    )
+
+
+def _update(incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int) -> Change:
+    updated = replace(
+        incident,
+        title=notification.title if notification.is_firing else incident.title,
+        severity=notification.severity if notification.is_firing else incident.severity,
+        alerts=alerts,
+        truncated_alerts=notification.truncated_alerts,
+        occurrences=incident.occurrences + 1,
+        updated_at_ms=now_ms,
+    )
+    return Change(
+        updated,
+        Outcome.UPDATED,
+        _channel_timers(updated, now_ms),
+        _joined_and_left(incident, updated, now_ms),
+    )
+
+
+def _joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Entry, ...]:
+    old = {alert.fingerprint for alert in before.firing}
+    new = {alert.fingerprint for alert in after.firing}
+    joined, left = len(new - old), len(old - new)
+    if not joined and not left:
+        return ()
+    said = [f"{_count(joined, 'alert')} joined"] if joined else []
+    said += [f"{_count(left, 'alert')} resolved"] if left else []
+    return (Entry(now_ms, "updated", ", ".join(said)),)
+
+
+def _resolved(incident: Incident, *, by: str, now_ms: int) -> Change:
+    resolved = replace(
+        incident,
+        status=Status.RESOLVED,
+        resolved_at_ms=now_ms,
+        resolved_by=by,
+        updated_at_ms=now_ms,
+    )
+    return Change(
+        resolved,
+        Outcome.RESOLVED,
+        _timers_after_the_wait(resolved, now_ms),
+        (Entry(now_ms, "resolved", by=by),),
+    )
+
+
+def _reopen(
+    incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, reason: str
+) -> Change:
+    reopened = replace(
+        incident,
+        status=Status.TRIGGERED,
+        title=notification.title,
+        severity=notification.severity,
+        alerts=alerts,
+        truncated_alerts=notification.truncated_alerts,
+        occurrences=incident.occurrences + 1,
+        updated_at_ms=now_ms,
+        waiting_since_ms=now_ms,
+        escalates_at_ms=_escalates_at(incident.policy, now_ms),
+        escalation_began_at_ms=None,
+        acknowledged_at_ms=None,
+        acknowledged_by="",
+        resolved_at_ms=None,
+        resolved_by="",
+    )
+    return Change(reopened, Outcome.REOPENED, _all_timers(reopened, now_ms), (Entry(now_ms, "reopened", reason),))
+
+
+def _is_another_episode(incident: Incident, notification: Notification) -> bool:
+    """Whether everything that was acknowledged is over, though nobody said so.
+
+    A sender that is told not to report resolves (Alertmanager's `send_resolved: false`) leaves an acknowledged
+    incident open for ever, and its acknowledgment would silence whatever comes later. So: when all that fires
+    started after the acknowledgment, and the list is complete, the acknowledgment was about something else.
+    """
+    acknowledged_at_ms = incident.acknowledged_at_ms
+    if acknowledged_at_ms is None or not notification.is_complete:
+        return False
+    listed_as_resolved = {alert.fingerprint for alert in notification.alerts if not alert.is_firing}
+    if any(alert.fingerprint in listed_as_resolved for alert in incident.firing):
+        return False  # the sender does report resolves: alerts came and went within one open group
+    return all(
+        alert.starts_at_ms is not None and alert.starts_at_ms > acknowledged_at_ms
+        for alert in notification.alerts
+        if alert.is_firing
+    )
+
+
+def _merged(known: tuple[Alert, ...], notification: Notification, now_ms: int) -> tuple[Alert, ...]:
+    """The alerts of the incident after *notification*: the later start wins, so that stale news changes nothing."""
+    merged = {alert.fingerprint: alert for alert in known}
+    listed = set()
+    for alert in notification.alerts:
+        listed.add(alert.fingerprint)
+        if not _is_stale(alert, merged.get(alert.fingerprint)):
+            merged[alert.fingerprint] = alert
+    if notification.is_complete:
+        for fingerprint, alert in merged.items():
+            if alert.is_firing and fingerprint not in listed:
+                merged[fingerprint] = replace(alert, status=AlertStatus.RESOLVED, ends_at_ms=now_ms)
+    return _bounded(tuple(merged.values()))
+
+
+def _is_stale(alert: Alert, known: Alert | None) -> bool:
+    if known is None or known.starts_at_ms is None or alert.starts_at_ms is None:
+        return False
+    return alert.starts_at_ms < known.starts_at_ms
+
+
+def _bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+    if len(alerts) <= MAX_ALERTS:
+        return alerts
+    return tuple(sorted(alerts, key=lambda alert: not alert.is_firing)[:MAX_ALERTS])
+
+
+def _escalates_at(policy: Policy, now_ms: int) -> int | None:
+    return None if policy.oncall is None else now_ms + policy.wait_ms
+
+
+def _channel_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
+    return dict.fromkeys(incident.policy.channels, now_ms)
+
+
+def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
+    timers = _channel_timers(incident, now_ms)
+    if incident.policy.oncall is not None:
+        timers[incident.policy.oncall] = incident.escalates_at_ms
+    return timers
+
+
+def _timers_after_the_wait(incident: Incident, now_ms: int) -> dict[str, int | None]:
+    """Channels show the news at once; the provider hears of it only if it was called before."""
+    timers = _channel_timers(incident, now_ms)
+    if incident.policy.oncall is not None:
+        timers[incident.policy.oncall] = now_ms if incident.may_have_record else None
+    return timers
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

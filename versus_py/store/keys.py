@@ -1,0 +1,57 @@
+"""The key layout: every key, its type and its members. Nothing else spells a key.
+
+| key (prefix `versus:`)  | type       | holds                                                                   |
+|-------------------------|------------|-------------------------------------------------------------------------|
+| `{p}:incident:<id>`     | hash       | `version`, `status`, `incident` (JSON), `delivery:<target>` (JSON each) |
+| `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names                               |
+| `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
+| `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |
+| `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
+| `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms                                   |
+| `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
+| `{p}:incidents`         | sorted set | id by creation, ms                                                      |
+| `events`                | stream     | which incident changed; capped                                          |
+| `secret`                | string     | the generated signing key                                               |
+
+`{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
+"""
+
+from hashlib import sha256
+
+from versus_py.incident import IncidentId, partition_of
+
+PREFIX = "versus:"
+EVENTS = f"{PREFIX}events"
+SECRET = f"{PREFIX}secret"
+DELIVERY_FIELD = "delivery:"
+
+
+def in_partition(partition: int | str, name: str) -> str:
+    return f"{PREFIX}{{{partition}}}:{name}"
+
+
+def of_incident(incident_id: IncidentId, name: str) -> str:
+    """A key of the partition that *incident_id* ends in. Some other text ends in none: nothing is found there."""
+    return in_partition(incident_id.rpartition("-")[2], name)
+
+
+def incident(incident_id: IncidentId) -> str:
+    return of_incident(incident_id, f"incident:{incident_id}")
+
+
+def timeline(incident_id: IncidentId) -> str:
+    return of_incident(incident_id, f"timeline:{incident_id}")
+
+
+def dedup(dedup_key: str) -> str:
+    return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode()).hexdigest()}")
+
+
+def member(incident_id: IncidentId, target: str) -> str:
+    """A timer's name in the sorted sets."""
+    return f"{incident_id}|{target}"
+
+
+def split_member(name: str) -> tuple[IncidentId, str]:
+    incident_id, _, target = name.partition("|")
+    return IncidentId(incident_id), target

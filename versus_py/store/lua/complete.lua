@@ -1,0 +1,73 @@
+-- complete: give a claim back: done, to be tried again, not due yet, or given up.
+-- KEYS[1] incident   hash   KEYS[2] timers  zset   KEYS[3] running   zset   KEYS[4] attempts  hash
+-- KEYS[5] failed     zset, "<id>|<target>" -> when it was given up
+-- KEYS[6] timeline   list
+-- ARGV[1] member   ARGV[2] token      the claim: its timer, and the end of its lease
+-- ARGV[3] how      "done" | "retry" (due again at at_ms, attempts go on) | "postponed" (due again at at_ms; this was
+--                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
+-- ARGV[4] at_ms    ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
+-- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
+-- ARGV[9] expire_at_ms                when all of it may be forgotten
+-- ARGV[10] timeline_max   ARGV[11] arm_count   then that many members to arm at now_ms, and the version moves on:
+--                  what this target achieved is shown by those
+-- the rest         timeline entries
+-- returns 1 when the claim still held, 0 when its lease had ended: then nothing is written.
+local incident, timers, running, attempts, failed, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local member, token, how, at_ms, now_ms, seen_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local field, delivery, expire_at_ms = ARGV[7], ARGV[8], ARGV[9]
+local timeline_max, arm_count = tonumber(ARGV[10]), tonumber(ARGV[11])
+
+if redis.call('ZSCORE', running, member) ~= token then
+  return 0
+end
+redis.call('ZREM', running, member)
+
+local version = redis.call('HGET', incident, 'version')
+if not version then
+  redis.call('HDEL', attempts, member)
+  redis.call('ZREM', failed, member)
+  return 1
+end
+local is_outdated = tonumber(version) > tonumber(seen_version)
+
+if how == 'retry' then
+  redis.call('ZADD', timers, at_ms, member)
+elseif how == 'postponed' then
+  redis.call('ZADD', timers, is_outdated and now_ms or at_ms, member)
+  if redis.call('HINCRBY', attempts, member, -1) <= 0 then
+    redis.call('HDEL', attempts, member)
+  end
+else
+  redis.call('HDEL', attempts, member)
+  if how == 'failed' then
+    redis.call('ZADD', failed, now_ms, member)
+  else
+    redis.call('ZREM', failed, member)
+  end
+  if is_outdated then
+    redis.call('ZADD', timers, now_ms, member)
+  end
+end
+
+if delivery ~= '' then
+  redis.call('HSET', incident, field, delivery)
+end
+redis.call('PEXPIREAT', incident, expire_at_ms)
+
+local next_arg = 12
+if arm_count > 0 then
+  redis.call('HINCRBY', incident, 'version', 1)
+end
+for _ = 1, arm_count do
+  local other = ARGV[next_arg]
+  if not redis.call('ZSCORE', running, other) and redis.call('HEXISTS', attempts, other) == 0 then
+    redis.call('ZADD', timers, now_ms, other)
+  end
+  next_arg = next_arg + 1
+end
+for i = next_arg, #ARGV do
+  redis.call('RPUSH', timeline, ARGV[i])
+end
+redis.call('LTRIM', timeline, -timeline_max, -1)
+redis.call('PEXPIREAT', timeline, expire_at_ms)
+return 1

@@ -1,0 +1,50 @@
+-- save: write a changed incident if nobody changed it meanwhile, and arm or disarm its timers.
+-- KEYS[1] incident   hash   KEYS[2] dedup     string   KEYS[3] timers   zset   KEYS[4] running  zset
+-- KEYS[5] attempts   hash   KEYS[6] timeline  list
+-- ARGV[1] id   ARGV[2] expected_version   ARGV[3] status   ARGV[4] incident as JSON
+-- ARGV[5] expire_at_ms         when all of it may be forgotten
+-- ARGV[6] dedup_expire_at_ms   until when the dedup key names this incident
+-- ARGV[7] timeline_max         most entries kept
+-- ARGV[8] timer_count          then that many pairs: member, due_ms; due_ms "" disarms
+-- the rest                     timeline entries
+-- returns 1 when written, 0 when the version is another one or the incident is gone.
+-- A running timer is left alone: its completion sees that the version moved on. One with attempts behind it is
+-- left alone too: it backs off, and an unrecorded attempt has to be looked at even when nothing is due any more.
+local incident, dedup, timers, running, attempts, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local id, expected_version, status, json = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local expire_at_ms, dedup_expire_at_ms = ARGV[5], ARGV[6]
+local timeline_max, timer_count = tonumber(ARGV[7]), tonumber(ARGV[8])
+
+if redis.call('HGET', incident, 'version') ~= expected_version then
+  return 0
+end
+
+redis.call('HINCRBY', incident, 'version', 1)
+redis.call('HSET', incident, 'status', status, 'incident', json)
+redis.call('PEXPIREAT', incident, expire_at_ms)
+
+local named = redis.call('GET', dedup)
+if not named or named == id then
+  redis.call('SET', dedup, id, 'PXAT', dedup_expire_at_ms)
+end
+
+local next_arg = 9
+for _ = 1, timer_count do
+  local member, due_ms = ARGV[next_arg], ARGV[next_arg + 1]
+  local is_left_alone = redis.call('ZSCORE', running, member) or redis.call('HEXISTS', attempts, member) == 1
+  if not is_left_alone then
+    if due_ms == '' then
+      redis.call('ZREM', timers, member)
+    else
+      redis.call('ZADD', timers, due_ms, member)
+    end
+  end
+  next_arg = next_arg + 2
+end
+
+for i = next_arg, #ARGV do
+  redis.call('RPUSH', timeline, ARGV[i])
+end
+redis.call('LTRIM', timeline, -timeline_max, -1)
+redis.call('PEXPIREAT', timeline, expire_at_ms)
+return 1

@@ -1,0 +1,373 @@
+"""Incidents and timers: the typed methods in front of the scripts."""
+
+import heapq
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from versus_py.errors import StoreUnavailable
+from versus_py.incident import PARTITIONS, Change, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.store import keys
+
+TIMELINE_MAX = 500
+"""Entries kept of one incident's timeline; the oldest go first."""
+
+EVENTS_MAX = 1000
+"""Entries kept, about, of the stream of changes."""
+
+TRIM_BATCH = 100
+"""Index entries looked at in one trim of one partition."""
+
+PAGES_SCANNED = 20
+"""Stretches of the index looked at for one page, when few incidents have the wanted status."""
+
+_INCIDENT = TypeAdapter(Incident)
+_DELIVERY = TypeAdapter(Delivery)
+_ENTRY = TypeAdapter(Entry)
+_FIELDS_OF_THEIR_OWN = {"version", "status", "deliveries"}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One worker's lease on one (incident, target)."""
+
+    incident_id: IncidentId
+    target: str
+    token: int  # the lease's end, ms
+    attempt: int  # 1 is the first; above 1, an earlier attempt may have had an effect that nobody recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What became of a claim."""
+
+    how: Literal["done", "retry", "postponed", "failed"]
+    seen_version: int  # of the incident that was synced
+    at_ms: int = 0  # when it is due again, for "retry" and "postponed"
+    delivery: Delivery | None = None  # None leaves what is stored
+    arm: tuple[str, ...] = ()  # targets that show what this one achieved
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the incidents, newest first; *cursor* continues it, None at the end."""
+
+    incidents: tuple[Incident, ...]
+    cursor: str | None
+
+
+class Store:
+    """Incidents and timers in Redis; *redis* is a client that decodes responses.
+
+    Every method raises StoreUnavailable when Redis does not answer or refuses a write. Times are ms.
+    *retention_ms* is how long an incident is kept after the last thing that was due; *reopen_ms* how long
+    after its resolve a dedup key still names it.
+    """
+
+    def __init__(self, redis: Redis, *, retention_ms: int, reopen_ms: int) -> None:
+        self._redis = redis
+        self._retention_ms = retention_ms
+        self._reopen_ms = reopen_ms
+        self._create = _script(redis, "create")
+        self._save = _script(redis, "save")
+        self._claim = _script(redis, "claim")
+        self._complete = _script(redis, "complete")
+        self._first_partition = 0
+
+    async def server_time_ms(self) -> int:
+        """The clock that all replicas share."""
+        seconds, microseconds = await _reply(self._redis.time())
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    async def find(self, dedup_key: str) -> IncidentId | None:
+        """The incident that *dedup_key* names: an open one, or one resolved less than *reopen_ms* ago."""
+        found = await _reply(self._redis.get(keys.dedup(dedup_key)))
+        return None if found is None else IncidentId(found)
+
+    async def get(self, incident_id: IncidentId) -> Incident | None:
+        """An incident with its deliveries; None when it is unknown or forgotten."""
+        return _load(await _reply(self._redis.hgetall(keys.incident(incident_id))))
+
+    async def create(self, change: Change, *, now_ms: int, stale_id: IncidentId | None = None) -> IncidentId | None:
+        """Write a new incident and arm its timers, in one step.
+
+        Returns None when it was written, else the id of the incident that is there already: the one its dedup
+        key names, or itself. *stale_id* is an id under that key which turned out to be gone.
+        """
+        incident = change.incident
+        args: list[Any] = [
+            incident.id,
+            incident.status,
+            _dump(incident),
+            incident.created_at_ms,
+            self._expire_at(incident, now_ms),
+            stale_id or "",
+            *_timer_args(change),
+            *map(_ENTRY.dump_json, change.entries),
+        ]
+        existing = await self._run(
+            self._create,
+            [
+                keys.incident(incident.id),
+                keys.dedup(incident.dedup_key),
+                keys.of_incident(incident.id, "timers"),
+                keys.timeline(incident.id),
+                keys.of_incident(incident.id, "incidents"),
+            ],
+            args,
+        )
+        if existing:
+            return IncidentId(existing)
+        await self._announce(incident.id)
+        return None
+
+    async def save(self, change: Change, *, now_ms: int) -> bool:
+        """Write a changed incident, provided that it is still at the version it was read at.
+
+        False when somebody else changed it, or it is gone: read again and decide again.
+        """
+        incident = change.incident
+        expire_at_ms = self._expire_at(incident, now_ms)
+        named_until_ms = now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms
+        args: list[Any] = [
+            incident.id,
+            incident.version,
+            incident.status,
+            _dump(incident),
+            expire_at_ms,
+            named_until_ms,
+            TIMELINE_MAX,
+            *_timer_args(change),
+            *map(_ENTRY.dump_json, change.entries),
+        ]
+        written = await self._run(
+            self._save,
+            [
+                keys.incident(incident.id),
+                keys.dedup(incident.dedup_key),
+                *(keys.of_incident(incident.id, name) for name in ("timers", "running", "attempts")),
+                keys.timeline(incident.id),
+            ],
+            args,
+        )
+        if written:
+            await self._announce(incident.id)
+        return bool(written)
+
+    async def claim(self, *, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
+        """Lease up to *limit* timers that are due, and say when there is something to do again.
+
+        That time is None when nothing waits at all, and not after *now_ms* when more is due. A leased timer is
+        nobody else's for *lease_ms* and then comes back, so a sync may be seen twice.
+        """
+        claims: list[Claim] = []
+        next_ms: list[int] = []
+        token = now_ms + lease_ms
+        for offset in range(PARTITIONS):
+            if len(claims) >= limit:
+                next_ms.append(now_ms)
+                break
+            partition = (self._first_partition + offset) % PARTITIONS
+            next_here, *pairs = await self._run(
+                self._claim,
+                [keys.in_partition(partition, name) for name in ("timers", "running", "attempts")],
+                [now_ms, token, limit - len(claims)],
+            )
+            if next_here:
+                next_ms.append(int(next_here))
+            for member, attempt in zip(pairs[::2], pairs[1::2], strict=True):
+                claims.append(Claim(*keys.split_member(member), token, int(attempt)))
+        self._first_partition = (self._first_partition + 1) % PARTITIONS  # none starves behind a full one
+        return claims, min(next_ms, default=None)
+
+    async def complete(self, claim: Claim, completion: Completion, *, now_ms: int) -> bool:
+        """Give a claim back. False when its lease had ended: then nothing was written."""
+        incident_id = claim.incident_id
+        args: list[Any] = [
+            keys.member(incident_id, claim.target),
+            claim.token,
+            completion.how,
+            completion.at_ms,
+            now_ms,
+            completion.seen_version,
+            f"{keys.DELIVERY_FIELD}{claim.target}",
+            "" if completion.delivery is None else _DELIVERY.dump_json(completion.delivery),
+            max(now_ms, completion.at_ms) + self._retention_ms,
+            TIMELINE_MAX,
+            len(completion.arm),
+            *(keys.member(incident_id, target) for target in completion.arm),
+            *map(_ENTRY.dump_json, completion.entries),
+        ]
+        held = await self._run(
+            self._complete,
+            [
+                keys.incident(incident_id),
+                *(keys.of_incident(incident_id, name) for name in ("timers", "running", "attempts", "failed")),
+                keys.timeline(incident_id),
+            ],
+            args,
+        )
+        if held:
+            await self._announce(incident_id)
+        return bool(held)
+
+    async def timeline(self, incident_id: IncidentId) -> list[Entry]:
+        """What happened to an incident, oldest first; empty when it is unknown."""
+        lines = await _reply(self._redis.lrange(keys.timeline(incident_id), 0, -1))
+        return [_ENTRY.validate_json(line) for line in lines]
+
+    async def page(self, *, status: Status | None = None, limit: int = 50, cursor: str | None = None) -> Page:
+        """Incidents, newest first. *cursor* is that of an earlier page; ValueError when it is not.
+
+        One call looks at a bounded number of incidents, so a page may hold fewer than *limit* and still have a cursor.
+        """
+        before = None if cursor is None else _parse_cursor(cursor)
+        found: list[Incident] = []
+        for _ in range(PAGES_SCANNED):
+            rows = await self._newest(before, limit)
+            for row, incident in zip(rows, await self._get_all(rows), strict=True):
+                before = row
+                if incident is not None and (status is None or incident.status is status):
+                    found.append(incident)
+                if len(found) == limit:
+                    return Page(tuple(found), _cursor(row))
+            if len(rows) < limit or before is None:
+                return Page(tuple(found), None)
+        return Page(tuple(found), None if before is None else _cursor(before))
+
+    async def trim(self, *, now_ms: int) -> None:
+        """Drop from the indexes what has expired, a bounded number of entries a call."""
+        horizon_ms = now_ms - self._retention_ms
+        for partition in range(PARTITIONS):
+            for index in (keys.in_partition(partition, name) for name in ("incidents", "failed")):
+                old = await _reply(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=0, num=TRIM_BATCH))
+                gone = [member for member in old if await self.get(keys.split_member(member)[0]) is None]
+                if gone:
+                    await _reply(self._redis.zrem(index, *gone))
+
+    async def signing_key(self) -> str:
+        """The key that signs links, made once and then shared by every replica and every restart."""
+        await _reply(self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True))
+        return str(await _reply(self._redis.get(keys.SECRET)))
+
+    async def changes(self, *, block_ms: int = 2000) -> AsyncIterator[None]:
+        """Yields whenever some incident changed on some replica; never ends by itself."""
+        last = "$"
+        while True:
+            reply = await _reply(self._redis.xread({keys.EVENTS: last}, count=EVENTS_MAX, block=block_ms))
+            for entries in _streams(reply):
+                last = entries[-1][0]
+                yield
+
+    async def _announce(self, incident_id: IncidentId) -> None:
+        """Wake whoever follows. A convenience: workers look by themselves every few seconds."""
+        fields: dict[Any, Any] = {"incident": incident_id}
+        with suppress(StoreUnavailable):
+            await _reply(self._redis.xadd(keys.EVENTS, fields, maxlen=EVENTS_MAX, approximate=True))
+
+    async def _newest(self, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
+        """(created, id) of the newest *number* incidents of all partitions that come after *before*."""
+        rows: list[tuple[int, str]] = []
+        for partition in range(PARTITIONS):
+            rows += await self._newest_of(partition, before, number)
+        return heapq.nlargest(number, rows)
+
+    async def _newest_of(
+        self, partition: int, before: tuple[int, str] | None, number: int
+    ) -> Sequence[tuple[int, str]]:
+        index = keys.in_partition(partition, "incidents")
+        highest = "+inf" if before is None else before[0]
+        rows: list[tuple[int, str]] = []
+        for start in range(0, 1 << 30, number):
+            part = await _reply(
+                self._redis.zrevrangebyscore(index, highest, "-inf", start=start, num=number, withscores=True)
+            )
+            pairs = [(int(created_ms), member) for member, created_ms in part]
+            rows += [pair for pair in pairs if before is None or pair < before]
+            if len(rows) >= number or len(pairs) < number:
+                break
+        return rows[:number]
+
+    async def _get_all(self, rows: Sequence[tuple[int, str]]) -> Sequence[Incident | None]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for _, incident_id in rows:
+            pipeline.hgetall(keys.incident(IncidentId(incident_id)))
+        return [_load(fields) for fields in await _reply(pipeline.execute())]
+
+    async def _run(self, script: AsyncScript, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
+        return await _reply(script(keys=list(script_keys), args=list(args)))
+
+    def _expire_at(self, incident: Incident, now_ms: int) -> int:
+        """A TTL always outlives the timers that need it."""
+        return max(now_ms, incident.escalates_at_ms or 0) + self._retention_ms
+
+
+async def _reply(answer: Awaitable[Any] | Any) -> Any:
+    """What Redis answers. redis-py declares one broad type for every command's answer; ours is always awaitable.
+
+    Everything that can go wrong between us and Redis becomes StoreUnavailable here.
+    """
+    try:
+        return await answer
+    except (RedisError, OSError, TimeoutError) as exc:
+        raise StoreUnavailable(f"Redis did not take it: {exc or type(exc).__name__}") from exc
+
+
+def _script(redis: Redis, name: str) -> AsyncScript:
+    return redis.register_script(resources.files(__package__).joinpath("lua", f"{name}.lua").read_text())
+
+
+def _timer_args(change: Change) -> list[Any]:
+    """The scripts' way to name timers: how many, then pairs of member and due time."""
+    args: list[Any] = [len(change.timers)]
+    for target, due_ms in change.timers.items():
+        args += [keys.member(change.incident.id, target), "" if due_ms is None else due_ms]
+    return args
+
+
+def _dump(incident: Incident) -> bytes:
+    return _INCIDENT.dump_json(incident, exclude=_FIELDS_OF_THEIR_OWN)
+
+
+def _load(fields: Mapping[str, str]) -> Incident | None:
+    if not fields:
+        return None
+    deliveries = {
+        name.removeprefix(keys.DELIVERY_FIELD): _DELIVERY.validate_json(value)
+        for name, value in fields.items()
+        if name.startswith(keys.DELIVERY_FIELD)
+    }
+    return replace(
+        _INCIDENT.validate_json(fields["incident"]),
+        status=Status(fields["status"]),
+        version=int(fields["version"]),
+        deliveries=deliveries,
+    )
+
+
+def _streams(reply: Any) -> Iterator[list[Any]]:
+    """The entries of each stream in XREAD's answer, whose shape depends on the protocol's version."""
+    if isinstance(reply, Mapping):
+        for entries in reply.values():
+            yield entries[0]
+    else:
+        for _, entries in reply or []:
+            yield entries
+
+
+def _cursor(row: tuple[int, str]) -> str:
+    return f"{row[0]}:{row[1]}"
+
+
+def _parse_cursor(cursor: str) -> tuple[int, str]:
+    created_ms, _, incident_id = cursor.partition(":")
+    return int(created_ms), incident_id
