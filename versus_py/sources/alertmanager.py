@@ -1,0 +1,83 @@
+"""Prometheus Alertmanager's webhook, version 4: one incident per notification group.
+
+Source: github.com/prometheus/alertmanager, notify/webhook and docs/configuration.md.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from versus_py.errors import BadPayload
+from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.sources import fields
+
+NAME = "alertmanager"
+
+
+def recognizes(payload: Mapping[str, Any]) -> bool:
+    return isinstance(payload.get("alerts"), list) and bool({"groupKey", "groupLabels"} & payload.keys())
+
+
+def parse(payload: Mapping[str, Any]) -> Notification:
+    """The group as it is now. Raises BadPayload when nothing in it is an alert."""
+    listed = payload["alerts"]
+    alerts = tuple(_alert(item) for item in listed if isinstance(item, Mapping))
+    if not alerts:
+        raise BadPayload("its list of alerts holds no alert")
+    warnings = []
+    if len(alerts) < len(listed):
+        warnings.append(f"{len(listed) - len(alerts)} of {len(listed)} alerts are no JSON objects and were left out")
+    truncated = payload.get("truncatedAlerts")
+    truncated = truncated if isinstance(truncated, int) and truncated > 0 else 0
+    if truncated:
+        warnings.append(f"{truncated} alerts were cut off by Alertmanager's max_alerts: resolve is not recognised")
+    firing = [alert for alert in alerts if alert.is_firing] or alerts
+    return Notification(
+        source=NAME,
+        title=_title(payload, firing),
+        severity=fields.highest_severity(alert.labels.get("severity", "") for alert in firing),
+        alerts=alerts,
+        dedup_key="\n".join((NAME, fields.text(payload.get("receiver")), _group_key(payload))),
+        # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
+        is_complete=not truncated and len(alerts) == len(listed),
+        truncated_alerts=truncated,
+        url=fields.web_url(payload.get("externalURL")),
+        warnings=tuple(warnings),
+    )
+
+
+def _alert(item: Mapping[str, Any]) -> Alert:
+    labels = fields.text_map(item.get("labels"))
+    is_firing = fields.text(item.get("status")).lower() != "resolved"
+    return Alert(
+        fingerprint=fields.text(item.get("fingerprint")) or sha256(_canonical(labels).encode()).hexdigest()[:16],
+        status=AlertStatus.FIRING if is_firing else AlertStatus.RESOLVED,
+        labels=labels,
+        annotations=fields.text_map(item.get("annotations")),
+        starts_at_ms=fields.time_ms(item.get("startsAt")),
+        ends_at_ms=None if is_firing else fields.time_ms(item.get("endsAt")),
+        url=fields.web_url(item.get("generatorURL")),
+    )
+
+
+def _group_key(payload: Mapping[str, Any]) -> str:
+    return fields.text(payload.get("groupKey")) or _canonical(fields.text_map(payload.get("groupLabels")))
+
+
+def _title(payload: Mapping[str, Any], alerts: list[Alert] | tuple[Alert, ...]) -> str:
+    """What fires and how, as far as all alerts agree on it."""
+    names = dict.fromkeys(name for alert in alerts if (name := alert.labels.get("alertname")))
+    summaries = dict.fromkeys(_summary(alert) for alert in alerts)
+    name = ", ".join(names)
+    summary = next(iter(summaries)) if len(summaries) == 1 else ""
+    group = ", ".join(f"{key}={value}" for key, value in fields.text_map(payload.get("groupLabels")).items())
+    return fields.title(": ".join(part for part in (name, summary) if part) or group or "Alert without a name")
+
+
+def _summary(alert: Alert) -> str:
+    return fields.first_text(alert.annotations, ("summary", "title", "message"))
+
+
+def _canonical(labels: Mapping[str, str]) -> str:
+    return json.dumps(labels, sort_keys=True)

@@ -1,0 +1,86 @@
+"""Reading what senders send: lenient about shapes, strict about what comes out."""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+TITLE_MAX = 250
+"""Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""
+
+UNKNOWN_SEVERITY = "unknown"
+
+_SEVERITIES = (
+    ("fatal", "emergency", "disaster", "critical", "crit", "page", "p1", "sev1"),
+    ("alert", "error", "err", "high", "major", "urgent", "p2", "sev2"),
+    ("warning", "warn", "medium", "average", "minor", "p3", "sev3"),
+    ("notice", "low", "p4", "sev4"),
+    ("info", "informational", "information", "p5", "sev5"),
+    ("debug", "ok", "none"),
+)
+_RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
+
+
+def highest_severity(severities: Iterable[str]) -> str:
+    """The gravest of them, as it was written; names that nobody knows come after all that are known."""
+    named = [severity for severity in severities if severity]
+    return min(named, key=lambda name: _RANK.get(name.lower(), len(_SEVERITIES)), default=UNKNOWN_SEVERITY)
+
+
+def text(value: Any) -> str:
+    """A scalar as text; "" for anything that is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int | float) and math.isfinite(value):
+        return str(value)
+    return ""
+
+
+def text_map(value: Any) -> dict[str, str]:
+    """The scalars of a mapping, as text; empty when it is no mapping."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        str(key): text(item) for key, item in value.items() if not isinstance(item, dict | list) and item is not None
+    }
+
+
+def first_text(payload: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The first of the named fields that says something."""
+    return next((found for name in names if (found := text(payload.get(name)))), "")
+
+
+def title(value: str) -> str:
+    """One line, not too long."""
+    line = " ".join(value.split())
+    return line if len(line) <= TITLE_MAX else f"{line[: TITLE_MAX - 1]}…"
+
+
+def web_url(value: Any) -> str:
+    """An http or https URL; "" for anything else, which must not become a link."""
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in {"http", "https"} and parts.hostname else ""
+
+
+def time_ms(value: Any) -> int | None:
+    """An RFC 3339 time as ms since the epoch; None when it is none.
+
+    A time before the epoch is none: Go writes the year 1 for "not set".
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    ms = int(moment.timestamp() * 1000)
+    return ms if ms > 0 else None

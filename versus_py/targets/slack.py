@@ -1,0 +1,261 @@
+"""Slack: one message for each incident, posted once and edited from then on.
+
+slack-sdk's own retries are off: after a dropped connection they would post a second time. The engine retries.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from versus_py.clock import Clock
+from versus_py.config import SlackConfig
+from versus_py.errors import Permanent, Transient
+from versus_py.incident import Delivery, Incident, Status
+from versus_py.targets.pace import Pace
+from versus_py.targets.slack_message import (
+    Message,
+    build,
+    build_plain,
+    date,
+    escape,
+    link,
+    plain_body,
+    template_values,
+)
+from versus_py.templating import TemplateFailed, TemplateFile
+
+log = structlog.get_logger()
+
+NAME = "slack"
+
+INTERVAL_MS = 1000
+"""Slack allows about one message a second in a channel: docs.slack.dev/apis/web-api/rate-limits."""
+
+TIMEOUT_S = 15.0
+QUOTA_RETRY_S = 600.0
+
+# What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
+_TRANSIENT = frozenset(
+    [
+        "ratelimited",
+        "rate_limited",
+        "service_unavailable",
+        "internal_error",
+        "fatal_error",
+        "request_timeout",
+        "update_failed",
+        "external_channel_migrating",
+        "team_added_to_org",
+        "org_login_required",
+    ]
+)
+_QUOTA = "message_limit_exceeded"
+_PAYLOAD = frozenset(
+    [
+        "no_text",
+        "msg_too_long",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "msg_blocks_too_long",
+        "too_many_attachments",
+        "attachment_payload_limit_exceeded",
+        "invalid_attachments",
+        "markdown_text_conflict",
+    ]
+)
+_CHANNEL = frozenset(["channel_not_found", "not_in_channel", "is_archived"])
+_GONE = frozenset(["message_not_found"])
+
+_ADVICE = {
+    "channel_not_found": "check the channel's id, and invite the bot if the channel is private",
+    "not_in_channel": "invite the bot to the channel, or give it the scope chat:write.public",
+    "is_archived": "the channel is archived: unarchive it or name another",
+    "invalid_auth": "alert.slack.token is not valid",
+    "not_authed": "alert.slack.token is empty",
+    "account_inactive": "the bot of alert.slack.token was removed from the workspace",
+    "token_revoked": "alert.slack.token was revoked: install the app again",
+    "token_expired": "alert.slack.token has expired: install the app again",
+    "missing_scope": "give the app the scope chat:write and install it again",
+}
+
+
+class _Refused(Permanent):
+    """Slack said no, and *code* says why."""
+
+    def __init__(self, code: str) -> None:
+        advice = _ADVICE.get(code)
+        super().__init__(f"Slack says {code}" + (f": {advice}" if advice else ""))
+        self.code = code
+
+
+class SlackTarget:
+    """The incident's message. *ack_url* makes the link that acknowledges an incident.
+
+    *session* is one whose timeout is TIMEOUT_S: slack-sdk leaves the timeout to the session.
+    """
+
+    def __init__(
+        self,
+        config: SlackConfig,
+        *,
+        clock: Clock,
+        session: aiohttp.ClientSession,
+        ack_url: Callable[[Incident], str],
+    ) -> None:
+        self._config = config
+        self._ack_url = ack_url
+        self._pace = Pace(clock, interval_ms=INTERVAL_MS)
+        self._client = AsyncWebClient(
+            token=config.token.get_secret_value(),
+            base_url=f"{config.api_url}/",
+            session=session,
+            retry_handlers=[],
+        )
+        self._template: TemplateFile | None = None
+        if config.template_path is not None:
+            functions = {"link": link, "date": date}
+            self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:  # noqa: ARG002 - Slack cannot be searched
+        """Post the message, or edit the one there is when it would look different.
+
+        A message that people deleted is posted again while the incident still needs somebody.
+        """
+        before = incident.delivery(NAME)
+        message = self._message(incident)
+        if not before.reference:
+            return await self._post(incident, message)
+        if before.reference.get("digest") == message.digest:
+            return before
+        try:
+            await self._update(incident, before, message)
+        except _Refused as exc:
+            if exc.code not in _GONE:
+                raise
+            if incident.status is Status.TRIGGERED:
+                return await self._post(incident, message)
+        return _delivery(before.reference["channel"], before.reference["ts"], message, before.note)
+
+    async def _post(self, incident: Incident, message: Message) -> Delivery:
+        """Post to the incident's own channel, or to the default one when that one cannot be written to."""
+        default = self._config.channel_id
+        wanted = incident.policy.destinations.get(NAME) or default
+        try:
+            return await self._post_to(wanted, incident, message)
+        except _Refused as exc:
+            if exc.code not in _CHANNEL or wanted == default:
+                raise
+            log.warning("slack.channel_refused", incident=incident.id, channel=wanted, error=str(exc))
+            note = f"posted here because channel {wanted} cannot be used: {exc}"
+            return await self._post_to(default, incident, self._message(incident, note), note)
+
+    async def _post_to(self, channel: str, incident: Incident, message: Message, note: str = "") -> Delivery:
+        self._pace.take(channel, incident.id)
+        try:
+            reply = await self._call("chat.postMessage", channel, message)
+        except _Refused as exc:
+            if exc.code not in _PAYLOAD:
+                raise
+            message = self._refused_blocks(incident, exc)
+            reply = await self._call("chat.postMessage", channel, message)
+        return _delivery(str(reply["channel"]), str(reply["ts"]), message, note)
+
+    async def _update(self, incident: Incident, delivery: Delivery, message: Message) -> None:
+        channel, ts = delivery.reference["channel"], delivery.reference["ts"]
+        self._pace.take(channel, incident.id)
+        try:
+            await self._call("chat.update", channel, message, ts=ts)
+        except _Refused as exc:
+            if exc.code not in _PAYLOAD:
+                raise
+            await self._call("chat.update", channel, self._refused_blocks(incident, exc), ts=ts)
+
+    def _refused_blocks(self, incident: Incident, exc: _Refused) -> Message:
+        log.error("slack.blocks_refused", incident=incident.id, error=exc.code)
+        return build_plain(incident, ack_url=self._ack_link(incident))
+
+    def _message(self, incident: Incident, note: str = "") -> Message:
+        ack_url = self._ack_link(incident)
+        body, warning = self._body(incident, ack_url)
+        note = note or incident.delivery(NAME).note
+        return build(
+            incident,
+            body,
+            ack_url=ack_url,
+            properties=self._config.message_properties,
+            warnings=tuple(text for text in (note, warning) if text),
+        )
+
+    def _body(self, incident: Incident, ack_url: str | None) -> tuple[str, str]:
+        """The rendered template, or a plain body and a warning why."""
+        if self._template is None:
+            return plain_body(incident), ""
+        try:
+            return self._template.render(template_values(incident, ack_url)), ""
+        except TemplateFailed as exc:
+            log.error("slack.template_failed", incident=incident.id, error=str(exc))  # noqa: TRY400 - it says where
+            return plain_body(incident), f"the template failed: {exc}"
+
+    def _ack_link(self, incident: Incident) -> str | None:
+        """The link to acknowledge, while that would change anything."""
+        has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
+        return self._ack_url(incident) if has_wait and incident.status is Status.TRIGGERED else None
+
+    async def _call(self, method: str, channel: str, message: Message, **more: str) -> dict[str, Any]:
+        arguments = {
+            "channel": channel,
+            "text": message.text,
+            "attachments": list(message.attachments),
+            "unfurl_links": False,
+            "unfurl_media": False,
+            **more,
+        }
+        try:
+            reply = await self._client.api_call(method, json=arguments)
+        except SlackApiError as exc:
+            raise self._translated(exc, channel) from None
+        except TimeoutError as exc:
+            raise Transient(f"Slack did not answer within {TIMEOUT_S:g} s") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise Transient(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
+        except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
+            raise Transient("Slack answered with something that is not JSON") from exc
+        if not isinstance(reply.data, dict):
+            raise Transient("Slack answered with something that is not JSON")
+        return reply.data
+
+    def _translated(self, exc: SlackApiError, channel: str) -> Exception:
+        """What a refusal means; `response` is a SlackResponse, or aiohttp's own when the body was broken JSON."""
+        response = exc.response
+        status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
+        data = getattr(response, "data", None)
+        code = data.get("error") if isinstance(data, dict) else None
+        if status == HTTPStatus.TOO_MANY_REQUESTS or code in {"ratelimited", "rate_limited"}:
+            wait_s = _retry_after_s(response.headers)
+            self._pace.block(channel, wait_s)
+            return Transient(f"Slack asks to wait {wait_s:g} s", retry_after_s=wait_s)
+        if code is None:
+            return Transient(f"Slack answered {status} without a reason")
+        if code == _QUOTA:
+            return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
+        if code in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Transient(f"Slack says {code}")
+        return _Refused(code)
+
+
+def _delivery(channel: str, ts: str, message: Message, note: str) -> Delivery:
+    reference = {"channel": channel, "ts": ts, "digest": message.digest}
+    return Delivery(reference=reference, label=f"message {ts} in {channel}", note=note)
+
+
+def _retry_after_s(headers: Any) -> float:
+    """The header in seconds; 1 when it is missing or no number, 3600 at the most."""
+    try:
+        return min(3600.0, max(1.0, float(headers.get("Retry-After", "1"))))
+    except ValueError:
+        return 1.0

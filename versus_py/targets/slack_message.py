@@ -1,0 +1,262 @@
+"""What an incident looks like in Slack: escaped, within Block Kit's limits, and the same for the same state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from slack_sdk.models.attachments import BlockAttachment
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    MarkdownTextObject,
+    SectionBlock,
+)
+
+from versus_py.config import MessageProperties
+from versus_py.incident import Alert, Incident, Status
+from versus_py.targets.target import display_name
+
+# Limits: docs.slack.dev/reference/block-kit. A message's blocks together are refused from about 13,000 characters
+# on (github.com/slackapi/bolt-js/issues/2509), so the body gets what leaves room for the rest.
+SECTION_MAX = 3000
+BODY_MAX = 8000
+CONTEXT_TEXT_MAX = 2000
+BUTTON_TEXT_MAX = 75
+ALERTS_SHOWN = 10
+WARNINGS_SHOWN = 5
+LABELS_SHOWN = 15
+VALUE_MAX = 300
+
+ACK_ACTION = "ack"
+
+_COLOURS = {Status.TRIGGERED: "#d92d20", Status.ACKNOWLEDGED: "#f79009", Status.RESOLVED: "#12b76a"}
+_EMOJI = {
+    Status.TRIGGERED: ":red_circle:",
+    Status.ACKNOWLEDGED: ":large_orange_circle:",
+    Status.RESOLVED: ":large_green_circle:",
+}
+
+
+class Mrkdwn(str):
+    """Text that is Slack's markup already, and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(value: Any) -> str:
+    """Any value as text that Slack shows as it is: docs.slack.dev, "Formatting message text"."""
+    if isinstance(value, Mrkdwn):
+        return value
+    return str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def link(url: Any, label: Any = "") -> Mrkdwn:
+    """`<url|label>`; only the label when the URL is none of the web's."""
+    target = str(url).replace("|", "%7C").replace(">", "%3E").replace("<", "%3C").replace(" ", "%20")
+    if not target.startswith(("https://", "http://")):
+        return Mrkdwn(escape(label or url))
+    text = escape(label or url).replace("|", "¦").replace("\n", " ")
+    return Mrkdwn(f"<{target.replace('&', '&amp;')}|{text}>")
+
+
+def date(at_ms: int | None) -> Mrkdwn:
+    """A moment in the reader's own time zone, by Slack's date form; empty for None."""
+    if at_ms is None:
+        return Mrkdwn("")
+    fallback = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Mrkdwn(f"<!date^{at_ms // 1000}^{{date_short_pretty}} {{time_secs}}|{fallback}>")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What chat.postMessage and chat.update send."""
+
+    text: str
+    attachments: tuple[dict[str, Any], ...]
+
+    @property
+    def digest(self) -> str:
+        """The same for messages that look the same."""
+        return sha256(orjson.dumps([self.text, self.attachments], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def template_values(incident: Incident, ack_url: str | None) -> dict[str, Any]:
+    """What a template sees; `incident` and `alerts` are plain mappings."""
+    alerts = [_alert_values(alert) for alert in incident.alerts]
+    return {
+        "incident": {
+            "id": incident.id,
+            "title": incident.title,
+            "severity": incident.severity,
+            "status": incident.status.value,
+            "source": incident.source,
+            "url": incident.url,
+            "occurrences": incident.occurrences,
+            "created_at": incident.created_at_ms,
+            "escalates_at": incident.escalates_at_ms,
+        },
+        "alerts": alerts,
+        "firing": [alert for alert in alerts if alert["status"] == "firing"],
+        "labels": _common([alert.labels for alert in incident.alerts]),
+        "annotations": _common([alert.annotations for alert in incident.alerts]),
+        "ack_url": ack_url,
+    }
+
+
+def plain_body(incident: Incident) -> str:
+    """The body without a template: every firing alert with its summary, labels and link."""
+    alerts = incident.firing or incident.alerts
+    lines = [_alert_lines(alert) for alert in alerts[:ALERTS_SHOWN]]
+    if len(alerts) > ALERTS_SHOWN:
+        lines.append(f"… {len(alerts) - ALERTS_SHOWN} more alerts")
+    return "\n\n".join(lines)
+
+
+def build(
+    incident: Incident,
+    body: str,
+    *,
+    ack_url: str | None,
+    properties: MessageProperties,
+    warnings: tuple[str, ...] = (),
+) -> Message:
+    """The message for *incident* as it is now. *body* is mrkdwn; *ack_url* None leaves the way to acknowledge out."""
+    if ack_url is not None and properties.disable_button:
+        body = f"{shorten(body, BODY_MAX)}\n\n{link(ack_url, properties.button_text)}"
+        ack_url = None
+    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=part)) for part in _sections(body)]
+    blocks.append(_context(incident, warnings))
+    if ack_url is not None:
+        style = None if properties.button_style == "default" else properties.button_style
+        button = ButtonElement(text=properties.button_text, action_id=ACK_ACTION, url=ack_url, style=style)
+        blocks.append(ActionsBlock(block_id=ACK_ACTION, elements=[button]))
+    headline = _headline(incident)
+    attachment = BlockAttachment(blocks=blocks, color=_COLOURS[incident.status], fallback=headline)
+    return Message(headline, (attachment.to_dict(),))
+
+
+def build_plain(incident: Incident, *, ack_url: str | None) -> Message:
+    """The least that can be said, for a Slack that refuses the blocks."""
+    text = f"{_headline(incident)}\n{_next_step(incident)}"
+    return Message(f"{text}\n{link(ack_url, 'Acknowledge')}" if ack_url else text, ())
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most *limit* characters of mrkdwn, with what is missing counted, and no entity or link cut in two."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 30]
+    for opening, closing in (("<", ">"), ("&", ";")):
+        if kept.rfind(opening) > kept.rfind(closing):
+            kept = kept[: kept.rfind(opening)]
+    return f"{kept.rstrip()}… {len(text) - len(kept)} more characters"
+
+
+def _headline(incident: Incident) -> str:
+    status = {
+        Status.TRIGGERED: "Escalated" if incident.is_escalating else "Triggered",
+        Status.ACKNOWLEDGED: "Acknowledged",
+        Status.RESOLVED: "Resolved",
+    }[incident.status]
+    return f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"
+
+
+def _context(incident: Incident, warnings: tuple[str, ...]) -> ContextBlock:
+    count = len(incident.firing) or len(incident.alerts)
+    alerts = f"{count} alert{'' if count == 1 else 's'}"
+    if incident.truncated_alerts:
+        alerts += f" and {incident.truncated_alerts} more that Alertmanager cut off"
+    if incident.occurrences > 1:
+        alerts += f", seen {incident.occurrences} times"
+    source = link(incident.url, incident.source) if incident.url else escape(incident.source)
+    facts = f"severity *{escape(incident.severity)}* · {source} · {alerts} · `{escape(incident.id)}`"
+    texts = [facts, _next_step(incident), *_warning_lines((*incident.warnings, *warnings))]
+    return ContextBlock(elements=[MarkdownTextObject(text=shorten(text, CONTEXT_TEXT_MAX)) for text in texts if text])
+
+
+def _next_step(incident: Incident) -> str:
+    """Where the incident stands, and what happens next."""
+    parts = []
+    if incident.acknowledged_at_ms is not None:
+        parts.append(f"acknowledged by *{escape(incident.acknowledged_by)}* {date(incident.acknowledged_at_ms)}")
+    parts.append(_escalation(incident))
+    if incident.resolved_at_ms is not None:
+        parts.append(f"resolved by *{escape(incident.resolved_by)}* {date(incident.resolved_at_ms)}")
+    return " · ".join(part for part in parts if part)
+
+
+def _escalation(incident: Incident) -> str:
+    oncall, record = incident.policy.oncall, incident.record
+    if oncall is None:
+        return "no escalation" if incident.status is Status.TRIGGERED else ""
+    name = display_name(oncall)
+    if record.label:
+        return f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
+    if record.failed_at_ms is not None:
+        return f":warning: escalation to {name} failed: {escape(record.error)}"
+    if record.failing_since_ms is not None and incident.status is Status.TRIGGERED:
+        return f":warning: escalation to {name} is being retried: {escape(record.error)}"
+    if incident.status is not Status.TRIGGERED:
+        return ""
+    if incident.is_escalating or incident.policy.wait_ms == 0:
+        return f"escalating to {name} now"
+    return f"escalates to {name} {date(incident.escalates_at_ms)}"
+
+
+def _trouble(failed_at_ms: int | None, error: str) -> str:
+    return f" (:warning: not up to date: {escape(error)})" if failed_at_ms is not None else ""
+
+
+def _warning_lines(warnings: tuple[str, ...]) -> list[str]:
+    lines = [f":warning: {escape(warning)}" for warning in warnings[:WARNINGS_SHOWN]]
+    if len(warnings) > WARNINGS_SHOWN:
+        lines.append(f"… {len(warnings) - WARNINGS_SHOWN} more warnings")
+    return lines
+
+
+def _sections(body: str) -> list[str]:
+    """*body* in parts that fit a section each, split between lines where that is possible."""
+    rest = shorten(body.strip() or "(no details)", BODY_MAX + SECTION_MAX)
+    parts: list[str] = []
+    while len(rest) > SECTION_MAX:
+        at = rest.rfind("\n", 1, SECTION_MAX)
+        if at <= 0:
+            return [*parts, shorten(rest, SECTION_MAX)]
+        parts.append(rest[:at])
+        rest = rest[at + 1 :]
+    return [*parts, rest] if rest.strip() else parts
+
+
+def _alert_values(alert: Alert) -> dict[str, Any]:
+    return {
+        "status": alert.status.value,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": alert.starts_at_ms,
+        "ends_at": alert.ends_at_ms,
+        "url": alert.url,
+        "fingerprint": alert.fingerprint,
+    }
+
+
+def _alert_lines(alert: Alert) -> str:
+    name = alert.labels.get("alertname") or alert.labels.get("title") or "Alert"
+    lines = [f"*{link(alert.url, name) if alert.url else escape(name)}*"]
+    said = (alert.annotations.get(key) for key in ("summary", "description", "message"))
+    lines += [escape(shorten(text, VALUE_MAX)) for text in said if text]
+    labels = [f"{key}={value[:VALUE_MAX]}" for key, value in alert.labels.items() if key != "alertname"]
+    if labels:
+        more = f" … {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
+        lines.append(f"`{escape(' '.join(labels[:LABELS_SHOWN]).replace('`', chr(39)))}`{more}")
+    return "\n".join(lines)
+
+
+def _common(mappings: list[Mapping[str, str]]) -> dict[str, str]:
+    """What all of them say alike."""
+    first, *others = mappings or [{}]
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}

@@ -1,0 +1,34 @@
+"""What a target is: a place where an incident is kept in sync."""
+
+from typing import Protocol
+
+from versus_py.errors import VersusError
+from versus_py.incident import Delivery, Incident
+
+_DISPLAY_NAMES = {"slack": "Slack", "servicenow": "ServiceNow"}
+
+
+def display_name(target: str) -> str:
+    """A target's name as people write it."""
+    return _DISPLAY_NAMES.get(target, target)
+
+
+class NotYet(VersusError):
+    """A sync that has to wait for its turn, until *at_ms*. Nothing was attempted."""
+
+    def __init__(self, at_ms: int, reason: str) -> None:
+        super().__init__(reason)
+        self.at_ms = at_ms
+
+
+class Target(Protocol):
+    """One remote API."""
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        """Make the target show what *incident* is now, and return how to find it there again.
+
+        Called once more whenever the incident changed, and after a crash or an error with *attempt* above 1:
+        then an earlier attempt may have had an effect that nobody recorded, so look before acting, and before
+        deciding that nothing needs doing. Only the delivery's reference, label, url and note are the target's.
+        Raises Transient to be tried again, Permanent to give up, and NotYet to be called later.
+        """

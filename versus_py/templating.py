@@ -1,0 +1,52 @@
+"""Templates that people write, in a sandbox: they see the values they are given and no Python behind them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChainableUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from versus_py.errors import VersusError
+
+
+class TemplateFailed(VersusError):
+    """A template cannot be read, compiled or rendered. The message says where."""
+
+
+class TemplateFile:
+    """A Jinja2 template in a file, read again whenever the file changes.
+
+    *finalize* is applied to the value of every expression, which is where untrusted text gets escaped.
+    A name or key that does not exist renders as nothing: not every alert has every label.
+    """
+
+    def __init__(self, path: Path, *, finalize: Callable[[Any], str], functions: Mapping[str, Any]) -> None:
+        self._path = path
+        self._environment = ImmutableSandboxedEnvironment(
+            undefined=ChainableUndefined,
+            finalize=finalize,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(functions)
+        self._stamp: tuple[int, int] | None = None
+        self._template: Any = None
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """The text, without blank space around it. Raises TemplateFailed."""
+        try:
+            self._reload()
+            return str(self._template.render(values)).strip()
+        except Exception as exc:  # a template can raise whatever its expressions raise
+            line = getattr(exc, "lineno", None)
+            where = f"{self._path}, line {line}" if line else str(self._path)
+            raise TemplateFailed(f"{where}: {type(exc).__name__}: {exc}") from exc
+
+    def _reload(self) -> None:
+        stat = self._path.stat()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if stamp != self._stamp:
+            self._template = self._environment.from_string(self._path.read_text(encoding="utf-8"))
+            self._stamp = stamp

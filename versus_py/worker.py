@@ -1,0 +1,320 @@
+"""The worker: claims timers that are due, syncs each with its target, and gives the claim back.
+
+It knows targets by what they are for, not by name: channels are told at once, an on-call provider when nobody
+acknowledged in time.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.errors import Permanent, StoreUnavailable, Transient
+from versus_py.incident import Delivery, Entry, Incident, Status
+from versus_py.lifecycle import Lifecycle
+from versus_py.store import Claim, Completion, Store
+from versus_py.targets import NotYet, Target, display_name
+
+log = structlog.get_logger()
+
+LEASE_MS = 60_000
+"""How long a claim is nobody else's. A worker that dies costs what it held this much time."""
+
+SYNC_TIMEOUT_S = 50.0
+"""The most one sync may take: within the lease, with time left to write down what came of it."""
+
+GIVE_BACK_TIMEOUT_S = 600.0
+"""How long to go on trying to write down what came of a sync while Redis is away."""
+
+BACKOFF_FIRST_S = 1.0
+BACKOFF_MAX_S = 300.0
+IDLE_MAX_S = 5.0
+"""The longest sleep, in case the news of a change got lost."""
+
+TRIM_EVERY_S = 60.0
+STOP_GRACE_S = 5.0
+"""How long syncs may finish after the word to stop; then they are cancelled and their claims given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once, and for how long."""
+
+    concurrency: int = 32
+    per_target: int = 16  # so that one target that hangs does not hold up the others
+    retry_for_ms: int = 24 * 3600 * 1000
+
+
+class Worker:
+    """Syncs what is due. Several workers, in one process or many, share the work through the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        lifecycle: Lifecycle,
+        clock: Clock,
+        *,
+        channels: Mapping[str, Target],
+        oncall: Mapping[str, Target],
+        limits: Limits | None = None,
+    ) -> None:
+        self._store = store
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._targets = {**channels, **oncall}
+        self._limits = limits or Limits()
+        self._busy: Counter[str] = Counter()
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    async def run_due(self) -> int:
+        """Sync everything that is due, until nothing is; returns how many syncs that took."""
+        total = 0
+        while True:
+            claims, _ = await self._claim(self._limits.concurrency)
+            if not claims:
+                return total
+            async with asyncio.TaskGroup() as syncs:
+                for claim in claims:
+                    syncs.create_task(self._work(claim))
+            total += len(claims)
+
+    async def run(self) -> None:
+        """Work until `stop`, then let what runs finish within STOP_GRACE_S. Redis may come and go meanwhile."""
+        async with asyncio.TaskGroup() as loops:
+            helpers = [loops.create_task(self._follow_changes()), loops.create_task(self._trim_now_and_then())]
+            try:
+                await self._dispatch()
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+
+    def stop(self) -> None:
+        """Take no new work."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _dispatch(self) -> None:
+        running: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as syncs:
+            while not self._stopping:
+                self._wake.clear()
+                claims, next_ms = await self._claim_or_wait(self._limits.concurrency - len(running))
+                for claim in claims:
+                    task = syncs.create_task(self._work(claim))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                    task.add_done_callback(lambda _: self._wake.set())
+                await self._sleep_until(next_ms)
+            if running:
+                await asyncio.wait(running, timeout=STOP_GRACE_S)
+            for task in running:
+                task.cancel()
+
+    async def _claim_or_wait(self, limit: int) -> tuple[list[Claim], int | None]:
+        """Claims, or none and when to ask again: when a slot is free, or Redis may be back."""
+        if limit <= 0:
+            return [], None
+        try:
+            return await self._claim(limit)
+        except StoreUnavailable as exc:
+            log.warning("worker.store_unavailable", error=str(exc))
+            return [], self._clock.now_ms() + 1000
+
+    async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
+        return await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
+
+    async def _sleep_until(self, next_ms: int | None) -> None:
+        wait_s = IDLE_MAX_S if next_ms is None else min(IDLE_MAX_S, (next_ms - self._clock.now_ms()) / 1000)
+        if wait_s > 0:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _follow_changes(self) -> None:
+        while True:
+            try:
+                async for _ in self._store.changes():
+                    self._wake.set()
+            except StoreUnavailable:
+                await asyncio.sleep(1)
+
+    async def _trim_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(TRIM_EVERY_S)
+            try:
+                await self._store.trim(now_ms=self._clock.now_ms())
+            except StoreUnavailable as exc:
+                log.warning("worker.store_unavailable", error=str(exc))
+
+    async def _work(self, claim: Claim) -> None:
+        """One claim, from its sync to giving it back. Raises nothing but the cancellation."""
+        seen_version = 0
+        self._busy[claim.target] += 1
+        try:
+            incident = await self._incident_to_sync(claim)
+            if incident is None:
+                log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
+                completion = Completion("done", 0)
+            else:
+                seen_version = incident.version
+                completion = await self._sync(claim, incident)
+        except StoreUnavailable as exc:
+            log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
+            completion = Completion("postponed", seen_version, at_ms=self._clock.now_ms())
+        except asyncio.CancelledError:
+            # What was sent may still take effect, so that the next attempt is as late as after a crash.
+            await self._give_back(claim, Completion("retry", seen_version, at_ms=claim.token))
+            raise
+        finally:
+            self._busy[claim.target] -= 1
+        await self._give_back(claim, completion)
+
+    async def _incident_to_sync(self, claim: Claim) -> Incident | None:
+        """The incident as it is now. For an on-call provider, the end of the wait is written down first."""
+        incident = await self._store.get(claim.incident_id)
+        if incident is not None and incident.policy.oncall == claim.target:
+            return await self._lifecycle.begin_escalation(claim.incident_id)
+        return incident
+
+    async def _sync(self, claim: Claim, incident: Incident) -> Completion:
+        try:
+            delivery = await self._call(claim, incident)
+        except NotYet as exc:
+            return Completion("postponed", incident.version, at_ms=exc.at_ms)
+        except Permanent as exc:
+            return await self._give_up(claim, incident, str(exc))
+        except (Transient, TimeoutError) as exc:
+            retry_after_s = exc.retry_after_s if isinstance(exc, Transient) else None
+            return await self._retry(claim, incident, str(exc) or "no answer in time", retry_after_s)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:
+            # A bug in one target must not take the others' incidents with it.
+            log.exception("sync.crashed", incident=incident.id, target=claim.target)
+            return await self._retry(claim, incident, f"internal error: {type(exc).__name__}", None)
+        return self._done(claim, incident, delivery)
+
+    async def _call(self, claim: Claim, incident: Incident) -> Delivery:
+        now_ms = self._clock.now_ms()
+        target = self._targets.get(claim.target)
+        if target is None:
+            raise Permanent(f"{display_name(claim.target)} is not configured any more")
+        is_waiting = incident.status is Status.TRIGGERED and not incident.is_escalating
+        if claim.target == incident.policy.oncall and is_waiting and incident.escalates_at_ms is not None:
+            raise NotYet(incident.escalates_at_ms, "somebody may still acknowledge")
+        if self._busy[claim.target] > self._limits.per_target:
+            raise NotYet(now_ms + 500, f"{claim.target} is busy")
+        async with asyncio.timeout(SYNC_TIMEOUT_S):
+            return await target.sync(incident, attempt=claim.attempt)
+
+    def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
+        before = incident.delivery(claim.target)
+        after = Delivery(
+            reference=delivery.reference,
+            label=delivery.label,
+            url=delivery.url,
+            note=delivery.note,
+            version=incident.version,
+        )
+        entries: tuple[Entry, ...] = ()
+        if after.label and after.label != before.label:
+            event = "escalated" if claim.target == incident.policy.oncall else "posted"
+            entries = (Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}"),)
+            log.info(f"incident.{event}", incident=incident.id, target=claim.target, label=after.label)  # noqa: G004
+        log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
+        return Completion(
+            "done",
+            incident.version,
+            delivery=after,
+            arm=self._shown_by(claim, incident, before, after),
+            entries=entries,
+        )
+
+    async def _retry(self, claim: Claim, incident: Incident, error: str, retry_after_s: float | None) -> Completion:
+        now_ms = self._clock.now_ms()
+        before = incident.delivery(claim.target)
+        since_ms = before.failing_since_ms or now_ms
+        if now_ms - since_ms >= self._limits.retry_for_ms:
+            hours = (now_ms - since_ms) / 3_600_000
+            return await self._give_up(claim, incident, f"{error} (failing for {hours:.1f} hours)")
+        wait_s = max(_backoff_s(claim.attempt), retry_after_s or 0)
+        log.warning(
+            "sync.retry",
+            incident=incident.id,
+            target=claim.target,
+            attempt=claim.attempt,
+            error=error,
+            retry_in_s=round(wait_s, 1),
+        )
+        after = replace(before, attempts=claim.attempt, failing_since_ms=since_ms, error=error)
+        return Completion(
+            "retry",
+            incident.version,
+            at_ms=now_ms + round(wait_s * 1000),
+            delivery=after,
+            arm=self._shown_by(claim, incident, before, after),
+        )
+
+    async def _give_up(self, claim: Claim, incident: Incident, error: str) -> Completion:
+        now_ms = self._clock.now_ms()
+        log.error("sync.failed", incident=incident.id, target=claim.target, attempt=claim.attempt, error=error)
+        before = incident.delivery(claim.target)
+        after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
+        if claim.target in incident.policy.channels and self._nobody_was_told(incident, but=claim.target):
+            reason = f"{display_name(claim.target)} cannot be told, so nobody can acknowledge"
+            await self._lifecycle.escalate_now(incident.id, reason)
+        return Completion(
+            "failed",
+            incident.version,
+            delivery=after,
+            arm=self._shown_by(claim, incident, before, after),
+            entries=(Entry(now_ms, "failed", f"{display_name(claim.target)}: {error}"),),
+        )
+
+    def _nobody_was_told(self, incident: Incident, *, but: str) -> bool:
+        """Whether the incident is on no channel, and the others than *but* have been given up."""
+        deliveries = {name: incident.delivery(name) for name in incident.policy.channels}
+        return not any(it.reference for it in deliveries.values()) and all(
+            it.failed_at_ms is not None for name, it in deliveries.items() if name != but
+        )
+
+    def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
+        """The channels, when what became of the on-call provider is news."""
+        if claim.target != incident.policy.oncall or _visible(before) == _visible(after):
+            return ()
+        return incident.policy.channels
+
+    async def _give_back(self, claim: Claim, completion: Completion) -> None:
+        """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""
+        deadline_s = asyncio.get_running_loop().time() + (STOP_GRACE_S if self._stopping else GIVE_BACK_TIMEOUT_S)
+        while True:
+            try:
+                held = await self._store.complete(claim, completion, now_ms=self._clock.now_ms())
+            except StoreUnavailable as exc:
+                if asyncio.get_running_loop().time() > deadline_s:
+                    log.error("sync.not_recorded", incident=claim.incident_id, target=claim.target, error=str(exc))  # noqa: TRY400
+                    return
+                await asyncio.sleep(0.5)
+            else:
+                if not held:
+                    log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
+                return
+
+
+def _visible(delivery: Delivery) -> tuple[object, ...]:
+    """What channels show of another target."""
+    is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
+    return delivery.label, delivery.url, delivery.note, is_failing, delivery.failed_at_ms
+
+
+def _backoff_s(attempt: int) -> float:
+    """Exponential, with full jitter: a random part of 2, 4, 8 … seconds, and never less than the first step."""
+    longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempt, 20))
+    return max(BACKOFF_FIRST_S, random.uniform(0, longest_s))  # noqa: S311 - no secret
