@@ -98,6 +98,13 @@ class Worker:
         self._stopping = True
         self._wake.set()
 
+    async def stopped_within(self, seconds: float) -> bool:
+        """Wait for `stop`, but no longer than that; whether it came."""
+        deadline_s = asyncio.get_running_loop().time() + seconds
+        while not self._stopping and asyncio.get_running_loop().time() < deadline_s:
+            await self._sleep(deadline_s - asyncio.get_running_loop().time())
+        return self._stopping
+
     async def _dispatch(self) -> None:
         running: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as syncs:
@@ -131,11 +138,15 @@ class Worker:
     async def _sleep_until(self, next_ms: int | None) -> None:
         wait_s = IDLE_MAX_S if next_ms is None else min(IDLE_MAX_S, (next_ms - self._clock.now_ms()) / 1000)
         if wait_s > 0:
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._sleep(wait_s)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until woken, but no longer than that."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
 
     async def _follow_changes(self) -> None:
         while True:

@@ -1,0 +1,3 @@
+from versus_py.cli import app
+
+app()

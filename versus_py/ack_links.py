@@ -1,0 +1,52 @@
+"""Signed links that acknowledge one incident, for a limited time."""
+
+import hashlib
+import hmac
+from enum import Enum
+
+from versus_py.clock import Clock
+from versus_py.errors import StoreUnavailable
+from versus_py.incident import Incident, IncidentId
+
+PATH = "/api/ack"
+
+DAY_MS = 24 * 3600 * 1000
+"""A link is good for at least a day, and for a day after the wait."""
+
+
+class Verdict(Enum):
+    """What a link is worth."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    INVALID = "invalid"
+
+
+class AckLinks:
+    """Makes and checks links; *key* is the secret that all replicas share, or None until it is known."""
+
+    def __init__(self, base_url: str, clock: Clock, key: str | None = None) -> None:
+        self._base_url = base_url
+        self._clock = clock
+        self.key = key
+
+    def url(self, incident: Incident) -> str:
+        """The link for *incident*. The same all day, so that a message is not edited for its link alone."""
+        lasts_ms = max(self._clock.now_ms(), incident.escalates_at_ms or 0) + DAY_MS
+        expires_s = -(-lasts_ms // DAY_MS) * DAY_MS // 1000
+        return (
+            f"{self._base_url}{PATH}/{incident.id}?exp={expires_s}&sig={self._signature(incident.id, str(expires_s))}"
+        )
+
+    def check(self, incident_id: IncidentId, expires_s: str, signature: str) -> Verdict:
+        """Compares in constant time, and looks at the expiry only of links that we signed."""
+        expected = self._signature(incident_id, expires_s)
+        if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
+            return Verdict.INVALID
+        return Verdict.VALID if self._clock.now_ms() < int(expires_s) * 1000 else Verdict.EXPIRED
+
+    def _signature(self, incident_id: IncidentId, expires_s: str) -> str:
+        if self.key is None:
+            raise StoreUnavailable("the signing key is in Redis, which has not answered yet")
+        message = f"{incident_id}\n{expires_s}".encode(errors="replace")
+        return hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest()

@@ -1,0 +1,318 @@
+"""The command line: reads arguments, calls the parts, and shows what they say."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from enum import StrEnum
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import orjson
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from versus_py import __version__
+from versus_py.client import Client, open_client
+from versus_py.config import Config, LogConfig
+from versus_py.demo import run_demo
+from versus_py.errors import ConfigError, VersusError
+from versus_py.logs import configure_logging
+from versus_py.samples import SAMPLES
+from versus_py.service import serve as serve_until
+from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
+
+DEFAULT_CONFIG = Path("config/config.yaml")
+
+app = typer.Typer(
+    name="versus",
+    help="Posts alerts to Slack, and creates a ServiceNow record for every one that nobody acknowledges in time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.", no_args_is_help=True)
+app.add_typer(incidents_app, name="incidents")
+
+out = Console()
+err = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="VERSUS_CONFIG", help="The configuration file.", show_default=True)
+]
+UrlOption = Annotated[str, typer.Option("--url", envvar="VERSUS_URL", help="The server.")]
+SecretOption = Annotated[
+    str,
+    typer.Option("--gateway-secret", envvar="VERSUS_GATEWAY_SECRET", help="Its gateway_secret.", show_default=False),
+]
+ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
+T = TypeVar("T")
+LOCAL_SERVER = "http://127.0.0.1:3000"
+
+
+class SimulatedSystem(StrEnum):
+    """What can be simulated."""
+
+    SLACK = "slack"
+    SERVICENOW = "servicenow"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"versus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+@app.command()
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the API and a worker, until SIGTERM or Ctrl-C."""
+    _serve(config, with_api=True)
+
+
+@app.command()
+def worker(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run a further worker on the same Redis, without the API."""
+    _serve(config, with_api=False)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End with the story, also in a terminal.")] = False,
+) -> None:
+    """Run everything on this machine, with a simulated Slack and ServiceNow, and tell a story of four alerts."""
+    configure_logging(LogConfig(level="error"))
+
+    async def tell() -> bool:
+        return await run_demo(out, stays=out.is_terminal and not once)
+
+    if not _run(tell()):
+        raise typer.Exit(1)
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check a configuration without starting, and print what it comes to, secrets masked."""
+    loaded = _load(config)
+    print(yaml.safe_dump(loaded.masked(), sort_keys=False, allow_unicode=True), end="")
+    for warning in loaded.warnings():
+        err.print(f"warning: {warning}", style="yellow", markup=False)
+    err.print(f"{config} is usable.", style="green", markup=False)
+
+
+@app.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    print(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@app.command()
+def send(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE|-]", help="A JSON payload, - for standard input; else a sample.")
+    ] = None,
+    url: UrlOption = LOCAL_SERVER,
+    source: Annotated[str, typer.Option(help=f"The sample: {', '.join(SAMPLES)}.")] = "alertmanager",
+    name: Annotated[str | None, typer.Option(help="The sample alert's name.")] = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Send the sample as resolved.")] = False,
+    query: Annotated[
+        list[str] | None, typer.Option("--query", "-q", help="An override, such as oncall_wait_minutes=5.")
+    ] = None,
+) -> None:
+    """Post a payload to a running server, and show its answer."""
+    body = _payload(file, source, name, resolved)
+    pairs = [pair.partition("=") for pair in query or []]
+
+    async def post() -> Any:
+        async with open_client(url) as client:
+            return await client.send(body, {key: value for key, _, value in pairs})
+
+    out.print_json(data=_run(post()))
+
+
+@app.command()
+def simulate(
+    system: SimulatedSystem,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    username: Annotated[str, typer.Option(help="ServiceNow's user.")] = "versus.integration",
+    password: Annotated[str, typer.Option(envvar="SIMULATOR_PASSWORD", help="Its password.")] = "secret",  # noqa: S107 - a simulator's
+) -> None:
+    """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
+    simulator: SlackSimulator | ServiceNowSimulator
+    if system is SimulatedSystem.SLACK:
+        simulator = SlackSimulator()
+        setting = "alert.slack.api_url: {url}/api"
+    else:
+        simulator = ServiceNowSimulator(username=username, password=password)
+        setting = "oncall.servicenow.instance_url: {url}"
+
+    async def run(stop: asyncio.Event) -> None:
+        async with run_app(simulator.app(), host=host, port=port) as url:
+            print(f"{system} simulator: {url}")
+            print(f"  {setting.format(url=url)}", flush=True)
+            await stop.wait()
+
+    _run(_until_signal(run))
+
+
+@incidents_app.command("list")
+def list_incidents(
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    status: Annotated[str | None, typer.Option(help="Only triggered, acknowledged or resolved ones.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List incidents, newest first."""
+    wanted = {"limit": str(limit)} | ({"status": status} if status else {})
+    page = _ask(url, gateway_secret, lambda client: client.incidents(wanted))
+    if as_json:
+        out.print_json(data=page)
+        return
+    table = Table()
+    for column in ("id", "status", "severity", "title", "created", "escalates", "record"):
+        table.add_column(column, overflow="fold")
+    for it in page["incidents"]:
+        cells = (it[key] or "" for key in ("id", "status", "severity", "title", "created_at", "escalates_at", "record"))
+        table.add_row(*map(_plain, cells))
+    out.print(table)
+    if page["next"]:
+        out.print(f"… and more; --limit shows up to 200 (the API goes on with ?cursor={page['next']})", markup=False)
+
+
+@incidents_app.command()
+def show(incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "") -> None:
+    """Show one incident: its alerts, deliveries and timeline."""
+    out.print_json(data=_ask(url, gateway_secret, lambda client: client.incident(incident_id)))
+
+
+@incidents_app.command()
+def ack(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Acknowledge an incident."""
+    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "acknowledge", by or getuser()))
+    out.print(f"{it['id']} is {it['status']}, acknowledged by {it['acknowledged_by'] or 'nobody'}", markup=False)
+
+
+@incidents_app.command()
+def resolve(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
+    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "resolve", by or getuser()))
+    out.print(f"{it['id']} is {it['status']}, resolved by {it['resolved_by']}", markup=False)
+
+
+def _serve(path: Path, *, with_api: bool) -> None:
+    config = _load(path)
+    configure_logging(config.log, config.secrets())
+
+    async def run(stop: asyncio.Event) -> None:
+        await serve_until(config, stop, with_api=with_api)
+
+    _run(_until_signal(run))
+
+
+async def _until_signal(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run with an event that SIGTERM or Ctrl-C sets; the second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await run(stop)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end. What goes wrong is said in a sentence, and is exit status 1."""
+    try:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            return runner.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BaseExceptionGroup as group:
+        expected, rest = group.split(VersusError)
+        for exc in _leaves(expected):
+            _say(exc)
+        if rest is not None:
+            raise rest from None
+    except VersusError as exc:
+        _say(exc)
+    raise typer.Exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[Any] | None) -> list[BaseException]:
+    if group is None:
+        return []
+    return [
+        leaf for exc in group.exceptions for leaf in (_leaves(exc) if isinstance(exc, BaseExceptionGroup) else [exc])
+    ]
+
+
+def _say(exc: BaseException) -> None:
+    problems = exc.problems if isinstance(exc, ConfigError) else [str(exc)]
+    for problem in problems:
+        err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - it does not exist for every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _load(path: Path) -> Config:
+    try:
+        return Config.load(path, os.environ)
+    except ConfigError as exc:
+        _say(exc)
+        raise typer.Exit(1) from None
+
+
+def _payload(file: str | None, source: str, name: str | None, resolved: bool) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    if file is not None:
+        try:
+            return Path(file).read_bytes()
+        except OSError as exc:
+            raise typer.BadParameter(f"cannot read {file}: {exc.strerror}") from None
+    if source not in SAMPLES:
+        raise typer.BadParameter(f"no sample {source!r}; there are {', '.join(SAMPLES)}")
+    options = {} if name is None else {"name": name}
+    return orjson.dumps(SAMPLES[source](**options, starts_at=datetime.now(UTC), is_resolved=resolved))
+
+
+def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
+    async def ask() -> Any:
+        async with open_client(url, gateway_secret) as client:
+            return await call(client)
+
+    return _run(ask())
+
+
+def _plain(value: Any) -> str:
+    return str(value).replace("[", r"\[")

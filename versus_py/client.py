@@ -1,0 +1,58 @@
+"""A client of a running server, for the command line and the demo."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from versus_py.errors import VersusError
+
+TIMEOUT_S = 15.0
+
+
+class RequestRefused(VersusError):
+    """The server answered with an error, or not at all. The message is its own, or says what to look at."""
+
+
+class Client:
+    """The server's HTTP API. Every method raises RequestRefused."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+
+    async def send(self, body: bytes, query: Mapping[str, str]) -> Any:
+        """Post a payload; the answer names its incidents."""
+        return await self._request("POST", "/api/incidents", params=query, data=body)
+
+    async def incidents(self, query: Mapping[str, str]) -> Any:
+        return await self._request("GET", "/api/incidents", params=query)
+
+    async def incident(self, incident_id: str) -> Any:
+        return await self._request("GET", f"/api/incidents/{incident_id}")
+
+    async def act(self, incident_id: str, action: str, by: str) -> Any:
+        """Acknowledge or resolve, in the name of *by*."""
+        return await self._request("POST", f"/api/incidents/{incident_id}/{action}", params={"by": by})
+
+    async def _request(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            async with self._session.request(method, f"{self._url}{path}", **options) as response:
+                data = await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise RequestRefused(f"no answer from {self._url}: {exc or 'timeout'}; is `versus serve` running?") from exc
+        except ValueError as exc:
+            raise RequestRefused(f"{self._url} answered with something that is not JSON; is it versus?") from exc
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's
+            said = data.get("error") if isinstance(data, dict) else None
+            raise RequestRefused(f"{response.status}: {said or response.reason}")
+        return data
+
+
+@asynccontextmanager
+async def open_client(url: str, gateway_secret: str = "") -> AsyncIterator[Client]:
+    headers = {"X-Gateway-Secret": gateway_secret} if gateway_secret else {}
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        yield Client(session, url)

@@ -1,0 +1,156 @@
+"""The composition root: builds everything from a Config, runs it, and stops it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+
+from versus_py import __version__
+from versus_py.ack_links import AckLinks
+from versus_py.clock import SharedClock
+from versus_py.config import Config
+from versus_py.errors import ConfigError, StoreUnavailable, VersusError
+from versus_py.lifecycle import Lifecycle
+from versus_py.store import Store
+from versus_py.store.connection import durability_warnings, open_redis
+from versus_py.store.embedded import EmbeddedServer
+from versus_py.targets import Target, servicenow, slack
+from versus_py.web import create_app
+from versus_py.worker import Limits, Worker
+
+log = structlog.get_logger()
+
+CLOCK_EVERY_S = 30.0
+"""How often the clock is set by Redis'; a crystal drifts by less than 10 ms in that time."""
+
+SHUTDOWN_TIMEOUT_S = 3.0
+"""How long requests that are being answered may take after the word to stop."""
+
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs, built and connected."""
+
+    app: web.Application
+    worker: Worker
+    store: Store
+    clock: SharedClock
+    links: AckLinks
+    redis: Redis
+    embedded: EmbeddedServer | None
+
+
+async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -> None:
+    """Run the API and a worker until *stop* is set; only a worker without *with_api*.
+
+    Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
+    the start is impossible, and an ExceptionGroup when a loop died: the process should end, and be started again.
+    """
+    if not with_api and config.redis.is_embedded:
+        raise ConfigError(["redis.host: is required for a worker of its own; without it incidents are in this process"])
+    for warning in config.warnings():
+        log.warning("config.warning", warning=warning)
+    async with _build(config) as parts, asyncio.TaskGroup() as loops:
+        runner = web.AppRunner(parts.app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        background = [loops.create_task(_follow_clock(parts))]
+        if parts.embedded is not None:
+            background.append(loops.create_task(parts.embedded.watch()))
+        working = loops.create_task(_work(parts))
+        try:
+            if with_api:
+                await _listen(runner, config)
+            log.info("service.started", version=__version__, url=config.link_base if with_api else None)
+            await stop.wait()
+        finally:
+            await runner.cleanup()
+            parts.worker.stop()
+            await asyncio.wait([working])
+            for task in background:
+                task.cancel()
+        log.info("service.stopped")
+
+
+@asynccontextmanager
+async def _build(config: Config) -> AsyncIterator[_Parts]:
+    async with AsyncExitStack() as stack:
+        client, embedded = await stack.enter_async_context(open_redis(config.redis, config.data_dir))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=slack.TIMEOUT_S),
+                headers={"User-Agent": f"versus_py/{__version__}"},
+            )
+        )
+        clock = SharedClock()
+        store = Store(
+            client,
+            retention_ms=round(config.retention_days * DAY_MS),
+            reopen_ms=round(config.oncall.reopen_minutes * 60_000),
+        )
+        lifecycle = Lifecycle(store, clock)
+        links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None)
+        worker = Worker(
+            store,
+            lifecycle,
+            clock,
+            channels=_channels(config, clock, session, links),
+            oncall=_oncall(config, clock, session),
+            limits=Limits(retry_for_ms=round(config.oncall.retry_for_hours * 3_600_000)),
+        )
+        app = create_app(config, store=store, lifecycle=lifecycle, links=links)
+        yield _Parts(app, worker, store, clock, links, client, embedded)
+
+
+def _channels(config: Config, clock: SharedClock, session: aiohttp.ClientSession, links: AckLinks) -> dict[str, Target]:
+    if not config.alert.slack.enable:
+        return {}
+    return {slack.NAME: slack.SlackTarget(config.alert.slack, clock=clock, session=session, ack_url=links.url)}
+
+
+def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession) -> dict[str, Target]:
+    if not config.oncall.is_prepared:
+        return {}
+    target = servicenow.ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session)
+    return {servicenow.NAME: target}
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> None:
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, config.host, config.port).start()
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise VersusError(f"cannot listen on {config.host}:{config.port} (host, port): {reason}") from None
+
+
+async def _work(parts: _Parts) -> None:
+    """The worker, as soon as Redis has told the time and the key that links are signed with."""
+    while True:
+        try:
+            parts.clock.follow(await parts.store.server_time_ms())
+            if parts.links.key is None:
+                parts.links.key = await parts.store.signing_key()
+            break
+        except StoreUnavailable as exc:
+            log.warning("redis.unavailable", error=str(exc))
+            if await parts.worker.stopped_within(1):
+                return
+    for warning in await durability_warnings(parts.redis):
+        log.warning("redis.warning", warning=warning)
+    await parts.worker.run()
+
+
+async def _follow_clock(parts: _Parts) -> None:
+    while True:
+        await asyncio.sleep(CLOCK_EVERY_S)
+        try:
+            parts.clock.follow(await parts.store.server_time_ms())
+        except StoreUnavailable as exc:
+            log.warning("redis.unavailable", error=str(exc))

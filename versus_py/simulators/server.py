@@ -1,0 +1,21 @@
+"""Serving a simulator on this machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+LOOPBACK = "127.0.0.1"
+
+
+@asynccontextmanager
+async def run_app(app: web.Application, *, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
+    """Serve *app* until the block is left; yields its URL. Port 0 takes a free one."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        bound = runner.addresses[0][1]
+        yield f"http://{host}:{bound}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,54 @@
+"""How every answer looks: JSON with a sentence for errors, and headers that keep browsers careful."""
+
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from versus_py.errors import StoreUnavailable
+
+log = structlog.get_logger()
+
+RETRY_AFTER_S = 5
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # a link to acknowledge carries its signature
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def json_answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=orjson.dumps(data), status=status, content_type="application/json", headers=headers)
+
+
+def error_answer(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return json_answer({"error": message}, status, headers)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error as `{"error": …}`; what nobody expected is logged, and not shown to the sender."""
+    try:
+        return await handler(request)
+    except StoreUnavailable as exc:
+        log.warning("request.store_unavailable", path=request.path, error=str(exc))
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return error_answer(503, "Redis cannot be read or written at the moment: send it again", headers)
+    except web.HTTPException as exc:
+        allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else None
+        return error_answer(exc.status, exc.text or exc.reason, allow)
+    except Exception:
+        log.exception("request.crashed", method=request.method, path=request.path)
+        return error_answer(500, "internal error; the log says more")
+
+
+async def add_security_headers(_: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)

@@ -1,0 +1,89 @@
+"""Reading incidents, and acting on them."""
+
+from aiohttp import web
+
+from versus_py.incident import Incident, IncidentId, Status
+from versus_py.lifecycle import Lifecycle
+from versus_py.store import Store
+from versus_py.web.answers import json_answer
+from versus_py.web.views import detail, summary
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+NAME_MAX = 100
+
+
+class Api:
+    """The handlers below /api/incidents, but for the intake."""
+
+    def __init__(self, store: Store, lifecycle: Lifecycle) -> None:
+        self._store = store
+        self._lifecycle = lifecycle
+
+    async def list(self, request: web.Request) -> web.Response:
+        """`{"incidents": […], "next": cursor or null}`, newest first."""
+        try:
+            page = await self._store.page(
+                status=_status(request.query.get("status")),
+                limit=_limit(request.query.get("limit")),
+                cursor=request.query.get("cursor"),
+            )
+        except ValueError:
+            raise web.HTTPBadRequest(text="cursor is not one that a page gave as next") from None
+        return json_answer({"incidents": [summary(incident) for incident in page.incidents], "next": page.cursor})
+
+    async def show(self, request: web.Request) -> web.Response:
+        return await self._detail(_known(await self._store.get(_id(request)), request))
+
+    async def acknowledge(self, request: web.Request) -> web.Response:
+        """201 the first time, 200 after."""
+        incident, is_first = await self._lifecycle.acknowledge(_id(request), await _by(request))
+        return await self._detail(_known(incident, request), 201 if is_first else 200)
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        """201 the first time, 200 after."""
+        incident, is_first = await self._lifecycle.resolve(_id(request), await _by(request))
+        return await self._detail(_known(incident, request), 201 if is_first else 200)
+
+    async def _detail(self, incident: Incident, status: int = 200) -> web.Response:
+        return json_answer(detail(incident, await self._store.timeline(incident.id)), status)
+
+
+def _id(request: web.Request) -> IncidentId:
+    return IncidentId(request.match_info["id"])
+
+
+def _known(incident: Incident | None, request: web.Request) -> Incident:
+    if incident is None:
+        raise web.HTTPNotFound(text=f"no incident {request.match_info['id']!r}: it never was, or its time is over")
+    return incident
+
+
+def _status(value: str | None) -> Status | None:
+    if value is None:
+        return None
+    try:
+        return Status(value)
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"status is {value!r}; allowed: {', '.join(Status)}") from None
+
+
+def _limit(value: str | None) -> int:
+    limit = PAGE_DEFAULT if value is None else int(value) if value.isdecimal() else 0
+    if not 1 <= limit <= PAGE_MAX:
+        raise web.HTTPBadRequest(text=f"limit is {value!r}; allowed: 1 to {PAGE_MAX}")
+    return limit
+
+
+async def _by(request: web.Request) -> str:
+    """Who acts: `{"by": "ana"}` in the body, or `?by=ana`."""
+    name = request.query.get("by")
+    if name is None and request.can_read_body:
+        try:
+            body = await request.json()
+        except ValueError:
+            raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
+        name = body.get("by") if isinstance(body, dict) else None
+    if not isinstance(name, str) or not name.strip() or len(name) > NAME_MAX:
+        raise web.HTTPBadRequest(text=f'say who you are: {{"by": "your name"}}, 1 to {NAME_MAX} characters')
+    return name.strip()

@@ -1,0 +1,55 @@
+"""The routes."""
+
+from importlib import resources
+
+from aiohttp import web
+
+from versus_py.ack_links import PATH as ACK_PATH
+from versus_py.ack_links import AckLinks
+from versus_py.config import Config
+from versus_py.lifecycle import Lifecycle
+from versus_py.store import Store
+from versus_py.web.ack import AckPage
+from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
+from versus_py.web.api import Api
+from versus_py.web.guard import Guard
+from versus_py.web.intake import Intake
+
+_STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
+
+
+def create_app(config: Config, *, store: Store, lifecycle: Lifecycle, links: AckLinks) -> web.Application:
+    """The application, ready to be served."""
+    app = web.Application(middlewares=[errors_as_json], client_max_size=config.max_body_bytes)
+    app.on_response_prepare.append(add_security_headers)
+    intake = Intake(config, lifecycle)
+    api = Api(store, lifecycle)
+    ack = AckPage(links, store, lifecycle)
+    guarded = Guard(config.gateway_secret)
+    app.add_routes(
+        [
+            web.post("/api/incidents", intake.post),
+            web.get("/api/incidents", guarded(api.list), allow_head=False),
+            web.get("/api/incidents/{id}", guarded(api.show), allow_head=False),
+            web.post("/api/incidents/{id}/acknowledge", guarded(api.acknowledge)),
+            web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
+            web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
+            web.post(f"{ACK_PATH}/{{id}}", ack.post),
+            web.get("/static/{name}", _static),
+            web.get("/healthz", _healthz),
+        ]
+    )
+    return app
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    """Whether the process answers."""
+    return json_answer({"status": "ok"})
+
+
+async def _static(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in _STATIC:
+        raise web.HTTPNotFound(text=f"no file {name!r}")
+    text = resources.files("versus_py.web").joinpath("static", name).read_text(encoding="utf-8")
+    return web.Response(text=text, content_type=_STATIC[name])

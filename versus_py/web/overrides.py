@@ -1,0 +1,114 @@
+"""Query parameters that change the settings for the incident that a request creates.
+
+A mistake in them never loses the alert: the default stands, and a warning says so.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from multidict import MultiMapping
+
+from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig
+from versus_py.incident import Policy
+from versus_py.targets import servicenow, slack
+
+_CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_NAMES = ("oncall_enable", "oncall_wait_minutes", "servicenow_other_instance", "slack_channel_id")
+_SHOWN_MAX = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a request asked for, as far as it could be understood."""
+
+    policy: Policy
+    warnings: tuple[str, ...]
+
+
+def read_overrides(query: MultiMapping[str], config: Config) -> Overrides:
+    """The policy of a request with this query string."""
+    values, warnings = _known(query)
+    policy = Policy(
+        channels=(slack.NAME,) if config.alert.slack.enable else (),
+        oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
+        wait_ms=round(_wait_minutes(values, config.oncall, warnings) * 60_000),
+        destinations=_destinations(values, config, warnings),
+    )
+    if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
+        warnings.append("oncall_wait_minutes has no effect: on-call is off unless the request says oncall_enable=true")
+    return Overrides(policy, tuple(warnings))
+
+
+def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
+    warnings: list[str] = []
+    for name, value in query.items():
+        if name not in _NAMES:
+            close = get_close_matches(name, _NAMES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
+            warnings.append(f"query parameter {_shown(name)} is not known and was ignored; {hint}")
+        elif name in values:
+            warnings.append(
+                f"query parameter {name} stands more than once: {_shown(values[name])} counts, the first one"
+            )
+        else:
+            values[name] = value.strip()
+    return values, warnings
+
+
+def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool:
+    value = values.get("oncall_enable")
+    if value is None:
+        return oncall.by_default
+    wanted = _BOOLEANS.get(value.lower())
+    if wanted is None:
+        _ignored(warnings, "oncall_enable", value, "true and false")
+        return oncall.by_default
+    if wanted and not oncall.is_prepared:
+        warnings.append("oncall_enable=true was ignored: on-call is off in the configuration (oncall.enable)")
+        return False
+    return wanted
+
+
+def _wait_minutes(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> float:
+    value = values.get("oncall_wait_minutes")
+    if value is None:
+        return oncall.wait_minutes
+    try:
+        minutes = float(value)
+    except ValueError:
+        minutes = math.nan
+    if not 0 <= minutes <= MAX_WAIT_MINUTES:
+        _ignored(warnings, "oncall_wait_minutes", value, f"0 to {MAX_WAIT_MINUTES} (7 days)")
+        return oncall.wait_minutes
+    return minutes
+
+
+def _destinations(values: Mapping[str, str], config: Config, warnings: list[str]) -> dict[str, str]:
+    destinations = {}
+    instance = values.get("servicenow_other_instance")
+    if instance is not None:
+        names = config.oncall.servicenow.other_instance_urls
+        if instance in names:
+            destinations[servicenow.NAME] = instance
+        else:
+            _ignored(warnings, "servicenow_other_instance", instance, ", ".join(names) or "none, as none is configured")
+    channel = values.get("slack_channel_id")
+    if channel is not None:
+        if _CHANNEL.fullmatch(channel):
+            destinations[slack.NAME] = channel
+        else:
+            _ignored(warnings, "slack_channel_id", channel, "a channel's id such as C0123456789")
+    return destinations
+
+
+def _ignored(warnings: list[str], name: str, value: str, allowed: str) -> None:
+    warnings.append(f"query parameter {name}={_shown(value)} was ignored; allowed: {allowed}")
+
+
+def _shown(value: str) -> str:
+    return value if len(value) <= _SHOWN_MAX else f"{value[:_SHOWN_MAX]}…"

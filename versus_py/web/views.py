@@ -1,0 +1,93 @@
+"""Incidents as JSON."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from versus_py.incident import Alert, Delivery, Entry, Incident, Status
+
+
+def rfc3339(at_ms: int | None) -> str | None:
+    """A moment in UTC, to the millisecond; None for None."""
+    if at_ms is None:
+        return None
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def escalates_at(incident: Incident) -> str | None:
+    """When it escalates if nobody acknowledges; None when it will not, or has begun to."""
+    is_waiting = incident.status is Status.TRIGGERED and not incident.is_escalating
+    return rfc3339(incident.escalates_at_ms) if is_waiting else None
+
+
+def summary(incident: Incident) -> dict[str, Any]:
+    """An incident in a list."""
+    return {
+        "id": incident.id,
+        "status": incident.status,
+        "outcome": incident.ending,
+        "title": incident.title,
+        "severity": incident.severity,
+        "source": incident.source,
+        "alerts": len(incident.alerts),
+        "firing": len(incident.firing),
+        "occurrences": incident.occurrences,
+        "created_at": rfc3339(incident.created_at_ms),
+        "updated_at": rfc3339(incident.updated_at_ms),
+        "escalates_at": escalates_at(incident),
+        "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
+        "acknowledged_by": incident.acknowledged_by or None,
+        "resolved_at": rfc3339(incident.resolved_at_ms),
+        "resolved_by": incident.resolved_by or None,
+        "record": incident.record.label or None,
+        "record_url": incident.record.url or None,
+    }
+
+
+def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
+    """An incident with everything that is known of it."""
+    return summary(incident) | {
+        "dedup_key": incident.dedup_key,
+        "url": incident.url or None,
+        "warnings": incident.warnings,
+        "truncated_alerts": incident.truncated_alerts,
+        "policy": {
+            "channels": incident.policy.channels,
+            "oncall": incident.policy.oncall,
+            "wait_minutes": incident.policy.wait_ms / 60_000,
+            "destinations": dict(incident.policy.destinations),
+        },
+        "alerts": [_alert(alert) for alert in incident.alerts],
+        "deliveries": {target: _delivery(delivery) for target, delivery in incident.deliveries.items()},
+        "timeline": [_entry(entry) for entry in timeline],
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "fingerprint": alert.fingerprint,
+        "status": alert.status,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": rfc3339(alert.starts_at_ms),
+        "ends_at": rfc3339(alert.ends_at_ms),
+        "url": alert.url or None,
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "label": delivery.label or None,
+        "url": delivery.url or None,
+        "version": delivery.version,
+        "note": delivery.note or None,
+        "attempts": delivery.attempts,
+        "error": delivery.error or None,
+        "failing_since": rfc3339(delivery.failing_since_ms),
+        "failed_at": rfc3339(delivery.failed_at_ms),
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {"at": rfc3339(entry.at_ms), "event": entry.event, "detail": entry.detail or None, "by": entry.by or None}
