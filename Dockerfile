@@ -1,0 +1,23 @@
+# syntax=docker/dockerfile:1
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY versus_py ./versus_py
+RUN python -m venv /opt/versus \
+ && /opt/versus/bin/pip install --no-cache-dir -c constraints.txt .
+
+FROM python:3.12-slim
+LABEL org.opencontainers.image.title="versus_py" org.opencontainers.image.licenses="MIT"
+RUN useradd --system --uid 10001 --home-dir /app versus \
+ && install -d -o versus -g versus /app /data
+COPY --from=build /opt/versus /opt/versus
+COPY --chown=versus:versus config /app/config
+ENV PATH="/opt/versus/bin:$PATH" PYTHONUNBUFFERED=1 VERSUS_DATA_DIR=/data
+WORKDIR /app
+USER versus
+VOLUME /data
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:3000/healthz', timeout=2)"]
+ENTRYPOINT ["versus"]
+CMD ["serve", "--config", "/app/config/config.yaml"]

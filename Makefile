@@ -1,0 +1,35 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer; everything goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check format clean lock
+
+help:  ## What there is.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/installed  ## The main job on this machine: alerts, Slack, ServiceNow, all local.
+	$(BIN)/versus demo
+
+test: $(VENV)/installed  ## All tests. Servers that are not installed are skipped, but not in CI.
+	$(BIN)/pytest -ra
+
+check: $(VENV)/installed  ## Format, lint and types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed  ## Write what check would complain about.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/installed  ## Write down the versions that are installed.
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean:  ## Start over.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
