@@ -400,10 +400,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            if key_node.value in seen:
-                line = key_node.start_mark.line + 1
-                self.problems.append(f"{key_node.value}: stands twice in one mapping, the second time in line {line}")
-            seen.add(key_node.value)
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen:
+                    line = key_node.start_mark.line + 1
+                    self.problems.append(
+                        f"{key_node.value}: stands twice in one mapping, the second time in line {line}"
+                    )
+                seen.add(key_node.value)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -432,13 +435,19 @@ def _problem(error: ErrorDetails) -> str:
         return f"{path}: is not a known key; {hint}"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    return f"{path}: is {_shown(keys, error)}; {message}"
+
+
+def _shown(keys: list[str], error: ErrorDetails) -> str:
+    """The value in a problem: not when it is secret, nor when it stands where a part with secrets belongs."""
     value = error["input"]
-    if isinstance(value, SecretStr) or _SECRET_KEYS & set(keys) or path == "redis.url":
-        shown = "a value that is not shown"
-    else:
-        shown = repr(value)
-        shown = shown if len(shown) <= _SHOWN_VALUE_MAX else f"{shown[:_SHOWN_VALUE_MAX]}…"
-    return f"{path}: is {shown}; {message}"
+    if isinstance(value, dict | list):
+        return f"a {'mapping' if isinstance(value, dict) else 'list'}"
+    has_credentials = isinstance(value, str) and "@" in value
+    if _SECRET_KEYS & set(keys) or error["type"] == "model_type" or has_credentials or keys == ["redis", "url"]:
+        return "a value that is not shown"
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_VALUE_MAX else f"{shown[:_SHOWN_VALUE_MAX]}…"
 
 
 def _known_keys(path: list[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """What an incident looks like in Slack: escaped, within Block Kit's limits, and the same for the same state."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,11 +23,12 @@ from versus_py.incident import Alert, Incident, Status
 from versus_py.targets.target import display_name
 
 # Limits: docs.slack.dev/reference/block-kit. A message's blocks together are refused from about 13,000 characters
-# on (github.com/slackapi/bolt-js/issues/2509), so the body gets what leaves room for the rest.
+# on (github.com/slackapi/bolt-js/issues/2509), so each part gets a share of what fits.
 SECTION_MAX = 3000
 BODY_MAX = 8000
-CONTEXT_TEXT_MAX = 2000
-BUTTON_TEXT_MAX = 75
+ACK_LINK_MAX = 500
+FACTS_MAX = 1000
+WARNING_MAX = 300
 ALERTS_SHOWN = 10
 WARNINGS_SHOWN = 5
 LABELS_SHOWN = 15
@@ -151,9 +153,8 @@ def shorten(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     kept = text[: limit - 30]
-    for opening, closing in (("<", ">"), ("&", ";")):
-        if kept.rfind(opening) > kept.rfind(closing):
-            kept = kept[: kept.rfind(opening)]
+    for pattern in (r"<[^<>\n]*$", r"&[a-z]{0,3}$"):
+        kept = re.sub(pattern, "", kept)
     return f"{kept.rstrip()}… {len(text) - len(kept)} more characters"
 
 
@@ -175,8 +176,9 @@ def _context(incident: Incident, warnings: tuple[str, ...]) -> ContextBlock:
         alerts += f", seen {incident.occurrences} times"
     source = link(incident.url, incident.source) if incident.url else escape(incident.source)
     facts = f"severity *{escape(incident.severity)}* · {source} · {alerts} · `{escape(incident.id)}`"
-    texts = [facts, _next_step(incident), *_warning_lines((*incident.warnings, *warnings))]
-    return ContextBlock(elements=[MarkdownTextObject(text=shorten(text, CONTEXT_TEXT_MAX)) for text in texts if text])
+    texts = [shorten(facts, FACTS_MAX), shorten(_next_step(incident), FACTS_MAX)]
+    texts += _warning_lines((*incident.warnings, *warnings))
+    return ContextBlock(elements=[MarkdownTextObject(text=text) for text in texts if text])
 
 
 def _next_step(incident: Incident) -> str:
@@ -213,7 +215,7 @@ def _trouble(failed_at_ms: int | None, error: str) -> str:
 
 
 def _warning_lines(warnings: tuple[str, ...]) -> list[str]:
-    lines = [f":warning: {escape(warning)}" for warning in warnings[:WARNINGS_SHOWN]]
+    lines = [shorten(f":warning: {escape(warning)}", WARNING_MAX) for warning in warnings[:WARNINGS_SHOWN]]
     if len(warnings) > WARNINGS_SHOWN:
         lines.append(f"… {len(warnings) - WARNINGS_SHOWN} more warnings")
     return lines
@@ -221,7 +223,7 @@ def _warning_lines(warnings: tuple[str, ...]) -> list[str]:
 
 def _sections(body: str) -> list[str]:
     """*body* in parts that fit a section each, split between lines where that is possible."""
-    rest = shorten(body.strip() or "(no details)", BODY_MAX + SECTION_MAX)
+    rest = shorten(body.strip() or "(no details)", BODY_MAX + ACK_LINK_MAX)
     parts: list[str] = []
     while len(rest) > SECTION_MAX:
         at = rest.rfind("\n", 1, SECTION_MAX)

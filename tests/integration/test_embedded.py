@@ -1,0 +1,133 @@
+"""The embedded server: durable, for one process, and gone with it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.servers import wait_until
+from versus_py.config import RedisConfig
+from versus_py.errors import VersusError
+from versus_py.store.connection import durability_warnings, open_redis
+from versus_py.store.embedded import DataDirInUse, run_embedded
+
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from redis.asyncio import Redis
+from versus_py.store.embedded import run_embedded
+
+async def main():
+    async with run_embedded(Path(sys.argv[1])) as server:
+        client = Redis(unix_socket_path=str(server.socket))
+        await client.set("kept", "yes")
+        print(server.process.pid, file=sys.stderr, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process with an embedded server on tmp_path; its process, and the server's id."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr
+    try:
+        yield process, int(process.stderr.readline())
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stderr.close()
+
+
+async def test_what_was_written_survives_a_restart(tmp_path):
+    for expected in (None, "yes"):
+        async with open_redis(RedisConfig(), tmp_path) as (client, _):
+            assert await client.get("kept") == expected
+            await client.set("kept", "yes")
+
+
+async def test_what_was_written_survives_a_kill_of_its_parent_which_ends_it(tmp_path, holder):
+    process, server_pid = holder
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):  # waits for the orphan to end
+        assert await client.get("kept") == "yes"
+        assert not is_alive(server_pid)
+
+
+async def test_a_second_process_on_the_same_folder_is_refused(tmp_path, holder):
+    process, _ = holder
+
+    with pytest.raises(DataDirInUse, match=f"in use by process {process.pid}"):
+        async with run_embedded(tmp_path):
+            pass
+
+
+async def test_the_server_appends_to_a_file_evicts_nothing_and_listens_on_no_port(tmp_path):
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):
+        assert await client.config_get("appendonly") == {"appendonly": "yes"}
+        assert await client.config_get("port") == {"port": "0"}
+        assert await durability_warnings(client) == []
+    assert (tmp_path / "appendonlydir").is_dir()
+    assert not (tmp_path / "valkey.sock").exists()
+
+
+async def test_a_folder_with_a_long_path_works_too(tmp_path):
+    folder = tmp_path / ("long-" * 30)
+
+    async with open_redis(RedisConfig(), folder) as (client, _):
+        assert await client.ping()
+
+
+async def test_a_server_that_ends_by_itself_is_noticed(tmp_path):
+    async with run_embedded(tmp_path) as server:
+        watching = asyncio.ensure_future(server.watch())
+        server.process.kill()
+
+        with pytest.raises(VersusError, match="ended by itself"):
+            async with asyncio.timeout(10):
+                await watching
+
+
+async def test_a_server_that_does_not_start_says_where_to_look(tmp_path):
+    (tmp_path / "appendonlydir").write_text("in the way")
+
+    with pytest.raises(VersusError, match=r"did not start .* see .*valkey\.log"):
+        async with run_embedded(tmp_path):
+            pass
+
+
+async def test_it_is_gone_when_the_block_is_left(tmp_path):
+    async with run_embedded(tmp_path) as server:
+        pid = server.process.pid
+
+    wait_until(lambda: not is_alive(pid), what="the server's end")
+
+
+async def test_a_redis_that_could_lose_incidents_is_warned_about(redis: Redis):
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        warnings = await durability_warnings(redis)
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+
+    assert any("allkeys-lru" in warning and "noeviction" in warning for warning in warnings)
+    assert any("appendonly" in warning for warning in warnings)

@@ -1,0 +1,77 @@
+"""Links that acknowledge: ours, for one incident, for a time."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support.factories import POLICY, make_incident
+from versus_py.ack_links import AckLinks, Verdict
+from versus_py.errors import StoreUnavailable
+from versus_py.incident import IncidentId
+
+
+@pytest.fixture
+def links(clock):
+    return AckLinks("https://versus.example", clock, "key")
+
+
+def parts(url: str) -> tuple[IncidentId, str, str]:
+    split = urlsplit(url)
+    query = parse_qs(split.query)
+    return IncidentId(split.path.rpartition("/")[2]), query["exp"][0], query["sig"][0]
+
+
+def test_a_link_is_valid_for_at_least_a_day_and_not_for_ever(links, clock):
+    incident = make_incident(now_ms=clock.now_ms())
+    link = parts(links.url(incident))
+
+    clock.advance(hours=24)
+    assert links.check(*link) is Verdict.VALID
+    clock.advance(hours=26)
+    assert links.check(*link) is Verdict.EXPIRED
+
+
+def test_a_longer_wait_makes_a_longer_link(links, clock):
+    week_ms = 7 * 24 * 3600 * 1000
+    incident = make_incident(policy=POLICY.__class__(("slack",), "servicenow", week_ms), now_ms=clock.now_ms())
+    link = parts(links.url(incident))
+
+    clock.advance(hours=24 * 7 + 23)
+    assert links.check(*link) is Verdict.VALID
+
+
+def test_the_link_looks_the_same_all_day(links, clock):
+    incident = make_incident(now_ms=clock.now_ms())
+    first = links.url(incident)
+    clock.advance(minutes=10)
+
+    assert links.url(incident) == first
+
+
+@pytest.mark.parametrize("field", [0, 1, 2])
+def test_a_link_that_was_changed_is_invalid(links, field):
+    link = list(parts(links.url(make_incident())))
+    link[field] = "9" + link[field][1:] if link[field][0] != "9" else "8" + link[field][1:]
+
+    assert links.check(*link) is Verdict.INVALID
+
+
+@pytest.mark.parametrize("signature", ["", "x", "ä", "\udcff", "0" * 64])
+@pytest.mark.parametrize("expires", ["", "99999999999", "soon"])
+def test_rubbish_is_invalid(links, expires, signature):
+    assert links.check(IncidentId("x-0"), expires, signature) is Verdict.INVALID
+
+
+def test_another_key_signs_other_links(links, clock):
+    other = AckLinks("https://versus.example", clock, "other")
+
+    assert other.check(*parts(links.url(make_incident()))) is Verdict.INVALID
+
+
+def test_without_a_key_nothing_is_signed_or_checked(clock):
+    links = AckLinks("https://versus.example", clock)
+
+    with pytest.raises(StoreUnavailable):
+        links.url(make_incident())
+    with pytest.raises(StoreUnavailable):
+        links.check(IncidentId("x-0"), "1", "")

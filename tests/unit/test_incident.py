@@ -1,0 +1,385 @@
+"""What happens to an incident, decided without I/O."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.clock import START_MS
+from tests.support.factories import POLICY, make_alert, make_incident, make_notification
+from versus_py.incident import (
+    MAX_ALERTS,
+    Alert,
+    AlertStatus,
+    Change,
+    Delivery,
+    Ending,
+    Incident,
+    Outcome,
+    Policy,
+    Status,
+    acknowledge,
+    begin_escalation,
+    escalate_now,
+    incident_id,
+    observe,
+    partition_of,
+    resolve,
+    trigger,
+)
+
+MINUTE_MS = 60_000
+NOW = START_MS
+DUE = NOW + 5 * MINUTE_MS
+
+
+def changed(change: Change | None) -> Change:
+    assert change is not None
+    return change
+
+
+def acknowledged(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
+    return changed(acknowledge(incident, "ana", now_ms)).incident
+
+
+def resolved(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
+    return changed(resolve(incident, "ana", now_ms)).incident
+
+
+def escalating(incident: Incident, now_ms: int = DUE) -> Incident:
+    return changed(begin_escalation(incident, now_ms)).incident
+
+
+def test_trigger_arms_channels_at_once_and_oncall_after_the_wait():
+    change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=NOW)
+
+    assert change.timers == {"slack": NOW, "servicenow": DUE}
+    assert change.incident.escalates_at_ms == DUE
+    assert change.outcome is Outcome.CREATED
+
+
+def test_trigger_without_oncall_arms_no_escalation():
+    change = trigger(make_notification(), Policy(channels=("slack",)), dedup_key="group", now_ms=NOW)
+
+    assert change.timers == {"slack": NOW}
+    assert change.incident.escalates_at_ms is None
+
+
+def test_trigger_writes_the_requests_warnings_into_the_timeline():
+    change = trigger(make_notification(warnings=("odd parameter",)), POLICY, dedup_key="group", now_ms=NOW)
+
+    assert [(entry.event, entry.detail) for entry in change.entries] == [
+        ("triggered", "1 alert from alertmanager"),
+        ("warning", "odd parameter"),
+    ]
+
+
+def test_the_id_is_the_same_on_every_replica_and_differs_by_episode():
+    early, late = make_alert(starts_at_ms=1000), make_alert("Other", starts_at_ms=2000)
+    here = make_incident(early, late, now_ms=NOW)
+    there = make_incident(late, early, now_ms=NOW + 999)
+
+    assert here.id == there.id == incident_id("group", 1000)
+    assert make_incident(late).id != here.id
+
+
+def test_an_id_ends_in_its_partition_and_is_safe_in_a_query():
+    dedup_key = '{}/{severity="critical"}:{alertname="^NQ"}'
+
+    made = incident_id(dedup_key, 1)
+
+    assert made.endswith(f"-{partition_of(dedup_key)}")
+    assert made.replace("-", "").isalnum()
+
+
+def test_resolved_alerts_do_not_count_for_the_start_of_an_episode():
+    over = make_alert("Over", firing=False, starts_at_ms=1)
+
+    assert make_incident(over, make_alert(starts_at_ms=500)).id == incident_id("group", 500)
+
+
+def test_a_repeat_moves_no_wait_and_counts():
+    incident = make_incident()
+
+    change = changed(observe(incident, make_notification(), NOW + 2 * MINUTE_MS))
+
+    assert change.outcome is Outcome.UPDATED
+    assert change.incident.escalates_at_ms == DUE
+    assert change.incident.occurrences == 2
+    assert change.timers == {"slack": NOW + 2 * MINUTE_MS}
+    assert change.entries == ()
+
+
+def test_a_repeat_does_not_unacknowledge():
+    change = changed(observe(acknowledged(make_incident()), make_notification(), NOW + 2 * MINUTE_MS))
+
+    assert change.incident.status is Status.ACKNOWLEDGED
+    assert "servicenow" not in change.timers
+
+
+def test_alerts_join_and_leave_an_open_incident():
+    incident = make_incident(make_alert("A"), make_alert("B"))
+    payload = make_notification(make_alert("A"), make_alert("B", firing=False), make_alert("C"), title="New title")
+
+    change = changed(observe(incident, payload, NOW))
+
+    assert [alert.fingerprint for alert in change.incident.firing] == ["fp-A", "fp-C"]
+    assert change.incident.title == "New title"
+    assert change.entries[0].detail == "1 alert joined, 1 alert resolved"
+
+
+def test_an_acknowledgment_stands_when_alerts_join_a_group_that_goes_on():
+    incident = acknowledged(make_incident(make_alert("A")))
+    payload = make_notification(make_alert("A"), make_alert("B", starts_at_ms=NOW + 9 * MINUTE_MS))
+
+    assert changed(observe(incident, payload, NOW + 9 * MINUTE_MS)).incident.status is Status.ACKNOWLEDGED
+
+
+def test_an_acknowledgment_stands_when_one_notification_tells_that_one_alert_left_and_one_joined():
+    incident = acknowledged(make_incident(make_alert("A")))
+    payload = make_notification(make_alert("A", firing=False), make_alert("B", starts_at_ms=NOW + 9 * MINUTE_MS))
+
+    assert changed(observe(incident, payload, NOW + 9 * MINUTE_MS)).incident.status is Status.ACKNOWLEDGED
+
+
+def test_a_new_episode_of_a_group_whose_resolves_are_not_sent_is_not_silenced_by_an_old_acknowledgment():
+    incident = acknowledged(make_incident(make_alert("A")))
+    later = NOW + 24 * 60 * MINUTE_MS
+    payload = make_notification(make_alert("A", starts_at_ms=later - 1))
+
+    change = changed(observe(incident, payload, later))
+
+    assert change.outcome is Outcome.REOPENED
+    assert change.timers == {"slack": later, "servicenow": later + 5 * MINUTE_MS}
+
+
+def test_a_source_that_gives_no_times_never_undoes_an_acknowledgment():
+    incident = acknowledged(make_incident(make_alert(starts_at_ms=None)))
+    payload = make_notification(make_alert(starts_at_ms=None))
+
+    assert changed(observe(incident, payload, NOW + 99 * MINUTE_MS)).outcome is Outcome.UPDATED
+
+
+def test_resolving_before_the_wait_is_over_disarms_the_escalation():
+    change = changed(observe(make_incident(), make_notification(make_alert(firing=False)), NOW + MINUTE_MS))
+
+    assert change.outcome is Outcome.RESOLVED
+    assert change.timers == {"slack": NOW + MINUTE_MS, "servicenow": None}
+    assert change.incident.resolved_by == "alertmanager"
+
+
+def test_resolving_after_an_escalation_tells_the_provider():
+    change = changed(resolve(escalating(make_incident()), "ana", DUE + 1))
+
+    assert change.timers["servicenow"] == DUE + 1
+
+
+def test_an_incident_resolves_only_when_all_its_alerts_have():
+    incident = make_incident(make_alert("A"), make_alert("B"))
+    half = make_notification(make_alert("A", firing=False), is_complete=False)
+    other_half = make_notification(make_alert("B", firing=False), is_complete=False)
+
+    after_half = changed(observe(incident, half, NOW))
+    after_all = changed(observe(after_half.incident, other_half, NOW))
+
+    assert after_half.incident.status is Status.TRIGGERED
+    assert after_all.incident.status is Status.RESOLVED
+
+
+def test_a_complete_resolve_resolves_what_it_leaves_out():
+    incident = make_incident(make_alert("A"), make_alert("B"))
+
+    change = changed(observe(incident, make_notification(make_alert("A", firing=False)), NOW))
+
+    assert change.outcome is Outcome.RESOLVED
+
+
+def test_a_truncated_resolve_resolves_nothing():
+    cut = make_notification(make_alert(firing=False), is_complete=False, truncated_alerts=3)
+
+    change = changed(observe(make_incident(), cut, NOW))
+
+    assert change.incident.status is Status.TRIGGERED
+    assert change.incident.truncated_alerts == 3
+
+
+def test_a_stale_resolve_changes_no_alert_that_started_later():
+    incident = make_incident(make_alert(starts_at_ms=2000))
+
+    change = changed(observe(incident, make_notification(make_alert(firing=False, starts_at_ms=1000)), NOW))
+
+    assert change.incident.status is Status.TRIGGERED
+
+
+def test_a_resolve_of_something_resolved_is_ignored():
+    assert observe(resolved(make_incident()), make_notification(make_alert(firing=False)), NOW) is None
+
+
+def test_older_news_than_what_is_known_does_not_reopen():
+    over = changed(observe(make_incident(), make_notification(make_alert(firing=False, starts_at_ms=NOW + 5)), NOW))
+
+    assert observe(over.incident, make_notification(make_alert(starts_at_ms=NOW)), NOW) is None
+
+
+def test_a_firing_payload_reopens_a_resolved_incident_and_the_wait_starts_again():
+    later = NOW + 3 * MINUTE_MS
+
+    change = changed(observe(resolved(acknowledged(make_incident())), make_notification(), later))
+
+    assert change.outcome is Outcome.REOPENED
+    assert change.incident.status is Status.TRIGGERED
+    assert change.incident.acknowledged_at_ms is None
+    assert change.incident.escalates_at_ms == later + 5 * MINUTE_MS
+    assert change.timers == {"slack": later, "servicenow": later + 5 * MINUTE_MS}
+
+
+def test_a_record_of_an_earlier_wait_is_resolved_again_although_the_second_wait_was_short():
+    again = changed(observe(resolved(escalating(make_incident())), make_notification(), DUE + MINUTE_MS)).incident
+
+    change = changed(resolve(again, "ana", DUE + 2 * MINUTE_MS))
+
+    assert not again.is_escalating
+    assert change.timers["servicenow"] == DUE + 2 * MINUTE_MS
+
+
+def test_acknowledging_in_time_disarms_the_escalation():
+    change = changed(acknowledge(make_incident(), "ana", DUE - 1))
+
+    assert change.timers == {"slack": DUE - 1, "servicenow": None}
+
+
+def test_acknowledging_after_the_escalation_began_tells_the_provider():
+    change = changed(acknowledge(escalating(make_incident()), "ana", DUE + 1))
+
+    assert change.timers == {"slack": DUE + 1, "servicenow": DUE + 1}
+
+
+@pytest.mark.parametrize("first", [acknowledged, resolved])
+def test_the_first_acknowledgment_stands(first):
+    assert acknowledge(first(make_incident()), "ben", NOW + 2) is None
+
+
+def test_resolving_twice_changes_nothing():
+    assert resolve(resolved(make_incident()), "ben", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("incident", "now_ms"),
+    [
+        pytest.param(make_incident(), DUE - 1, id="not due"),
+        pytest.param(acknowledged(make_incident()), DUE, id="acknowledged"),
+        pytest.param(resolved(make_incident()), DUE, id="resolved"),
+        pytest.param(escalating(make_incident()), DUE, id="begun"),
+        pytest.param(make_incident(policy=Policy(channels=("slack",))), DUE, id="no on-call"),
+    ],
+)
+def test_an_escalation_begins_once_and_only_when_nobody_acknowledged(incident, now_ms):
+    assert begin_escalation(incident, now_ms) is None
+
+
+def test_a_wait_of_zero_escalates_at_once():
+    incident = make_incident(policy=replace(POLICY, wait_ms=0))
+
+    assert escalating(incident, NOW).is_escalating
+
+
+def test_a_channel_that_cannot_be_told_ends_the_wait():
+    change = changed(escalate_now(make_incident(), "nobody can be told", NOW + 1))
+
+    assert change.incident.escalates_at_ms == NOW + 1
+    assert change.timers == {"servicenow": NOW + 1}
+
+
+@pytest.mark.parametrize(
+    "incident",
+    [acknowledged(make_incident()), resolved(make_incident()), make_incident(policy=Policy(channels=("slack",)))],
+)
+def test_there_is_no_wait_to_end(incident):
+    assert escalate_now(incident, "nobody can be told", NOW) is None
+
+
+RECORD = Delivery(reference={"sys_id": "1"}, label="INC1")
+
+
+@pytest.mark.parametrize(
+    ("incident", "record", "ending"),
+    [
+        pytest.param(make_incident(), Delivery(), None, id="waiting"),
+        pytest.param(escalating(make_incident()), Delivery(), None, id="begun, no record yet"),
+        pytest.param(escalating(make_incident()), RECORD, Ending.ESCALATED, id="escalated"),
+        pytest.param(
+            acknowledged(escalating(make_incident())), RECORD, Ending.ESCALATED, id="escalated, then acknowledged"
+        ),
+        pytest.param(
+            acknowledged(escalating(make_incident())), Delivery(), Ending.ACKNOWLEDGED, id="acknowledged meanwhile"
+        ),
+        pytest.param(acknowledged(make_incident()), Delivery(), Ending.ACKNOWLEDGED, id="acknowledged"),
+        pytest.param(resolved(make_incident()), Delivery(), Ending.RESOLVED, id="resolved"),
+        pytest.param(resolved(acknowledged(make_incident())), Delivery(), Ending.ACKNOWLEDGED, id="both"),
+        pytest.param(escalating(make_incident()), Delivery(failed_at_ms=1), Ending.FAILED, id="failed"),
+        pytest.param(make_incident(), RECORD, None, id="reopened, its old record does not count"),
+    ],
+)
+def test_every_incident_ends_in_one_outcome(incident, record, ending):
+    assert replace(incident, deliveries={"servicenow": record}).ending is ending
+
+
+def test_alerts_are_bounded_and_those_that_fire_are_kept():
+    over = [make_alert(f"over-{number}", firing=False) for number in range(MAX_ALERTS)]
+    incident = make_incident(*over, make_alert("fires"))
+
+    assert len(incident.alerts) == MAX_ALERTS
+    assert [alert.fingerprint for alert in incident.firing] == ["fp-fires"]
+
+
+alerts = st.builds(
+    Alert,
+    fingerprint=st.sampled_from("abc"),
+    status=st.sampled_from(AlertStatus),
+    starts_at_ms=st.one_of(st.none(), st.integers(1, 5)),
+)
+listed_alerts = st.lists(alerts, min_size=1, max_size=3, unique_by=lambda alert: alert.fingerprint)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("notify"), listed_alerts, st.booleans()),
+        st.tuples(st.just("acknowledge")),
+        st.tuples(st.just("resolve")),
+        st.tuples(st.just("begin")),
+        st.tuples(st.just("pass"), st.integers(0, 10 * MINUTE_MS)),
+    ),
+    max_size=25,
+)
+
+
+@given(steps)
+def test_whatever_happens_the_timers_fit_the_status(happenings):
+    """A model of the timers alone: one that is armed for the provider means that it may be called, and only then."""
+    now_ms = NOW
+    change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=now_ms)
+    incident, armed = change.incident, dict(change.timers)
+    for kind, *arguments in happenings:
+        match kind:
+            case "pass":
+                now_ms += arguments[0]
+                continue
+            case "notify":
+                step = observe(incident, make_notification(*arguments[0], is_complete=arguments[1]), now_ms)
+            case "acknowledge":
+                step = acknowledge(incident, "ana", now_ms)
+            case "resolve":
+                step = resolve(incident, "ana", now_ms)
+            case _:
+                step = begin_escalation(incident, now_ms)
+        if step is None:
+            continue
+        incident = step.incident
+        armed |= step.timers
+        if incident.status is Status.TRIGGERED:
+            assert armed["servicenow"] is not None
+            assert incident.escalates_at_ms == incident.waiting_since_ms + POLICY.wait_ms
+        elif not incident.may_have_record:
+            assert armed["servicenow"] is None
+        assert (incident.acknowledged_at_ms is not None) or incident.status is not Status.ACKNOWLEDGED
+        assert (incident.resolved_at_ms is not None) == (incident.status is Status.RESOLVED)
+        assert not incident.is_escalating or incident.may_have_record

@@ -1,0 +1,114 @@
+"""Query parameters: understood, or ignored with a warning. Never an error, and never a changed configuration."""
+
+import pytest
+from multidict import MultiDict
+
+from versus_py.config import Config
+from versus_py.web.overrides import read_overrides
+
+SLACK = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
+SERVICENOW = {
+    "instance_url": "https://a.example",
+    "username": "u",
+    "password": "p",
+    "other_instance_urls": {"infra": "https://infra.example"},
+}
+
+
+def config(**oncall):
+    return Config.model_validate(
+        {"alert": {"slack": SLACK}, "oncall": {"enable": True, "wait_minutes": 3, "servicenow": SERVICENOW, **oncall}}
+    )
+
+
+def read(*pairs, **oncall):
+    return read_overrides(MultiDict(pairs), config(**oncall))
+
+
+def test_without_overrides_the_configuration_stands():
+    found = read()
+
+    assert found.policy.channels == ("slack",)
+    assert found.policy.oncall == "servicenow"
+    assert found.policy.wait_ms == 180_000
+    assert found.policy.destinations == {}
+    assert found.warnings == ()
+
+
+def test_all_overrides_are_taken():
+    found = read(
+        ("oncall_enable", "true"),
+        ("oncall_wait_minutes", "0.5"),
+        ("servicenow_other_instance", "infra"),
+        ("slack_channel_id", "C0OTHER"),
+    )
+
+    assert found.policy.wait_ms == 30_000
+    assert found.policy.destinations == {"servicenow": "infra", "slack": "C0OTHER"}
+    assert found.warnings == ()
+
+
+def test_oncall_can_be_switched_off():
+    assert read(("oncall_enable", "FALSE")).policy.oncall is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("oncall_enable", "maybe", "true and false"),
+        ("oncall_wait_minutes", "soon", "0 to 10080"),
+        ("oncall_wait_minutes", "-1", "0 to 10080"),
+        ("oncall_wait_minutes", "nan", "0 to 10080"),
+        ("oncall_wait_minutes", "inf", "0 to 10080"),
+        ("oncall_wait_minutes", "10081", "0 to 10080"),
+        ("oncall_wait_minutes", "", "0 to 10080"),
+        ("servicenow_other_instance", "nowhere", "infra"),
+        ("slack_channel_id", "<!channel>", "C0123456789"),
+        ("slack_channel_id", "", "C0123456789"),
+        ("oncall_wait_minute", "5", "did you mean oncall_wait_minutes?"),
+        ("telegram_chat_id", "5", "known are oncall_enable"),
+    ],
+)
+def test_a_mistake_is_ignored_with_a_warning(name, value, said):
+    found = read((name, value))
+
+    assert found.policy == read().policy
+    [warning] = found.warnings
+    assert said in warning
+    assert name in warning
+
+
+@pytest.mark.parametrize("value", ["0", "10080", "7.25"])
+def test_the_bounds_of_the_wait_belong_to_it(value):
+    assert read(("oncall_wait_minutes", value)).policy.wait_ms == round(float(value) * 60_000)
+
+
+def test_of_two_values_the_first_counts():
+    found = read(("oncall_wait_minutes", "5"), ("oncall_wait_minutes", "9"))
+
+    assert found.policy.wait_ms == 300_000
+    assert "more than once" in found.warnings[0]
+
+
+def test_initialized_only_escalates_for_those_who_ask():
+    assert read(initialized_only=True).policy.oncall is None
+    assert read(("oncall_enable", "true"), initialized_only=True).policy.oncall == "servicenow"
+    assert read(("oncall_enable", "true"), enable=False, initialized_only=True).policy.oncall == "servicenow"
+
+
+def test_a_wait_that_has_no_effect_is_told():
+    found = read(("oncall_wait_minutes", "5"), initialized_only=True)
+
+    assert found.policy.oncall is None
+    assert "no effect" in found.warnings[0]
+
+
+def test_oncall_that_is_off_in_the_configuration_cannot_be_asked_for():
+    found = read(("oncall_enable", "true"), enable=False)
+
+    assert found.policy.oncall is None
+    assert "oncall.enable" in found.warnings[0]
+
+
+def test_a_long_value_is_not_repeated_whole():
+    assert len(read(("slack_channel_id", "x" * 5000)).warnings[0]) < 300

@@ -1,0 +1,82 @@
+"""Any JSON object is an alert."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from versus_py import sources
+from versus_py.incident import Notification
+
+
+@pytest.mark.parametrize(
+    ("payload", "title"),
+    [
+        ({"title": "T", "message": "M"}, "T"),
+        ({"message": "M", "name": "N"}, "N"),
+        ({"log": "OOM killed"}, "OOM killed"),
+        ({"labels": {"alertname": "FromLabels"}}, "FromLabels"),
+        ({"title": {"not": "text"}, "text": "x"}, "x"),
+        ({"title": "  ", "msg": "m"}, "m"),
+    ],
+)
+def test_the_title_comes_from_the_usual_fields(payload, title):
+    assert sources.parse(payload).title == title
+
+
+def test_a_payload_that_says_nothing_is_still_an_alert_with_a_warning():
+    found = sources.parse({})
+
+    assert found.is_firing
+    assert found.title == "Alert without a title"
+    assert "no title found" in found.warnings[0]
+
+
+@pytest.mark.parametrize("status", ["resolved", "OK", "closed", "recovered", "normal"])
+@pytest.mark.parametrize("field", ["status", "state", "event_action"])
+def test_the_words_for_resolved(field, status):
+    assert not sources.parse({"title": "T", field: status}).is_firing
+
+
+@pytest.mark.parametrize("status", ["firing", "ALARM", "open", "", 7, None, ["resolved"]])
+def test_everything_else_fires(status):
+    assert sources.parse({"title": "T", "status": status}).is_firing
+
+
+@pytest.mark.parametrize("field", ["dedup_key", "fingerprint", "alert_id", "id"])
+@pytest.mark.parametrize("value", ["abc", 17])
+def test_an_identity_makes_the_dedup_key(field, value):
+    assert sources.parse({"title": "T", field: value}).dedup_key == f"generic\n{value}"
+
+
+def test_without_an_identity_there_is_no_dedup_key():
+    assert sources.parse({"title": "T", "id": {"x": 1}}).dedup_key is None
+
+
+def test_severity_and_links_are_found():
+    found = sources.parse({"title": "T", "labels": {"severity": "high"}, "link": "https://x.example/1"})
+
+    assert (found.severity, found.url) == ("high", "https://x.example/1")
+    assert sources.parse({"title": "T"}).severity == "unknown"
+
+
+def test_a_link_that_is_none_of_the_webs_is_dropped():
+    assert sources.parse({"title": "T", "url": "javascript:alert(1)"}).url == ""
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=12,
+)
+known_names = st.sampled_from(
+    ["alerts", "groupKey", "groupLabels", "status", "title", "labels", "annotations", "id", "url", "truncatedAlerts"]
+)
+
+
+@given(st.dictionaries(known_names | st.text(), json_values, max_size=8))
+def test_no_object_whatever_is_refused(payload):
+    found = sources.parse(payload)
+
+    assert isinstance(found, Notification)
+    assert found.alerts
+    assert found.title

@@ -1,0 +1,106 @@
+"""Templates in a sandbox: they see what they are given, are read again when saved, and fail in a sentence."""
+
+import os
+
+import pytest
+
+from tests.support.factories import make_alert, make_incident
+from versus_py.targets.slack_message import date, escape, link, template_values
+from versus_py.templating import TemplateFailed, TemplateFile
+
+
+@pytest.fixture
+def template(tmp_path):
+    path = tmp_path / "message.tmpl"
+
+    def make(text: str) -> TemplateFile:
+        path.write_text(text)
+        return TemplateFile(path, finalize=escape, functions={"link": link, "date": date})
+
+    return make
+
+
+VALUES = template_values(make_incident(make_alert(instance="<!channel>")), "https://x.example/ack")
+
+
+def test_values_are_escaped_and_the_templates_own_text_is_not(template):
+    assert template("*{{ alerts[0].labels.instance }}* <b>").render(VALUES) == "*&lt;!channel&gt;* <b>"
+
+
+def test_functions_write_slacks_forms(template):
+    assert template("{{ link(ack_url, 'go') }}").render(VALUES) == "<https://x.example/ack|go>"
+
+
+def test_a_label_that_does_not_exist_is_nothing(template):
+    assert template("[{{ alerts[0].labels.none.deeper }}{{ nothing.at.all }}]").render(VALUES) == "[]"
+
+
+def test_a_saved_change_shows_in_the_next_rendering(template, tmp_path):
+    found = template("one")
+    assert found.render(VALUES) == "one"
+
+    (tmp_path / "message.tmpl").write_text("other")
+    os.utime(tmp_path / "message.tmpl", (1, 1))
+
+    assert found.render(VALUES) == "other"
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "{{ ''.__class__ }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ link.__globals__ }}",
+        "{{ link.__code__ }}",
+        "{{ alerts.append(1) }}",
+        "{{ '{0.__class__}'.format(1) }}",
+        "{{ ''|attr('__class__') }}",
+        "{{ self.__init__.__globals__ }}",
+        "{% for i in range(10000000) %}x{% endfor %}",
+        "{{ cycler.__init__.__globals__.os }}",
+    ],
+)
+def test_the_sandbox_holds(template, attack):
+    try:
+        shown = template(attack).render(VALUES)
+    except TemplateFailed:
+        return
+    assert "class" not in shown
+    assert "module" not in shown
+    assert "built" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{% if %}", "line 1: TemplateSyntaxError"),
+        ("a\n\n{% endfor %}", "line 3: TemplateSyntaxError"),
+        ("{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ undefined_function() }}", "UndefinedError"),
+    ],
+)
+def test_a_failure_says_where_and_why(template, text, said):
+    with pytest.raises(TemplateFailed, match=said):
+        template(text).render(VALUES)
+
+
+def test_a_file_that_is_gone_is_a_failure(template, tmp_path):
+    found = template("x")
+    (tmp_path / "message.tmpl").unlink()
+
+    with pytest.raises(TemplateFailed, match="FileNotFoundError"):
+        found.render(VALUES)
+
+
+def test_the_shipped_template_shows_an_incident_like_this(template, request):
+    text = (request.config.rootpath / "config" / "slack_message.tmpl").read_text()
+    alerts = [make_alert(f"A{number}", instance="db-7") for number in range(12)]
+
+    shown = template(text).render(template_values(make_incident(*alerts), None))
+
+    assert shown.startswith(
+        "*<http://prometheus/graph|A0>* on `db-7` since <!date^1777890000^{date_short_pretty} {time_secs}|"
+        "2026-05-04 10:20:00 UTC>\nA0 happened\n*<http://prometheus/graph|A1>*"
+    )
+    assert "… 2 more alerts" in shown
+    assert shown.endswith("`severity=critical`")
