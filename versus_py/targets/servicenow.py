@@ -4,6 +4,7 @@ The Table API does not know duplicates (two POSTs with one correlation_id make t
 looked for before it is created, and again after every attempt whose outcome is unknown.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ class ServiceNowTarget:
         self._config = config
         self._session = session
         self._pace = Pace(clock, interval_ms=0)
-        self._auth = aiohttp.BasicAuth(config.username, config.password.get_secret_value(), encoding="utf-8")
+        credentials = f"{config.username}:{config.password.get_secret_value()}".encode()
+        self._authorization = f"Basic {base64.b64encode(credentials).decode()}"
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Create the record if the incident escalates and has none; bring one that exists up to date.
@@ -197,7 +199,7 @@ class ServiceNowTarget:
         fields: Mapping[str, str] | None = None,
     ) -> Any:
         """The `result` of a request. Raises Transient, Permanent or _NotFound."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Authorization": self._authorization}
         if fields is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -207,7 +209,6 @@ class ServiceNowTarget:
                 params=params,
                 data=None if fields is None else orjson.dumps(fields),
                 headers=headers,
-                auth=self._auth,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
             ) as response:

@@ -128,56 +128,50 @@ class SlackTarget:
         """
         before = incident.delivery(NAME)
         message = self._message(incident)
-        if not before.reference:
-            return await self._post(incident, message)
         if before.reference.get("digest") == message.digest:
             return before
+        default = self._config.channel_id
+        channel = before.reference.get("channel") or incident.policy.destinations.get(NAME) or default
+        self._pace.take(channel, incident.id)
         try:
-            await self._update(incident, before, message)
+            if before.reference:
+                return await self._edit(incident, before, message)
+            return await self._post(incident, channel, message)
+        except _Refused as exc:
+            if exc.code not in _CHANNEL or channel == default or before.reference:
+                raise
+            log.warning("slack.channel_refused", incident=incident.id, channel=channel, error=str(exc))
+            self._pace.take(default, incident.id)
+            note = f"posted here because channel {channel} cannot be used: {exc}"
+            return await self._post(incident, default, self._message(incident, note), note)
+
+    async def _post(self, incident: Incident, channel: str, message: Message, note: str = "") -> Delivery:
+        reply = await self._send("chat.postMessage", incident, channel, message)
+        return _delivery(str(reply["channel"]), str(reply["ts"]), message, note)
+
+    async def _edit(self, incident: Incident, before: Delivery, message: Message) -> Delivery:
+        channel, ts = before.reference["channel"], before.reference["ts"]
+        try:
+            await self._send("chat.update", incident, channel, message, ts=ts)
         except _Refused as exc:
             if exc.code not in _GONE:
                 raise
             if incident.status is Status.TRIGGERED:
-                return await self._post(incident, message)
-        return _delivery(before.reference["channel"], before.reference["ts"], message, before.note)
+                return await self._post(incident, channel, message, before.note)
+        return _delivery(channel, ts, message, before.note)
 
-    async def _post(self, incident: Incident, message: Message) -> Delivery:
-        """Post to the incident's own channel, or to the default one when that one cannot be written to."""
-        default = self._config.channel_id
-        wanted = incident.policy.destinations.get(NAME) or default
+    async def _send(
+        self, method: str, incident: Incident, channel: str, message: Message, **more: str
+    ) -> dict[str, Any]:
+        """Call *method*, once more with plain text when Slack refuses the blocks."""
         try:
-            return await self._post_to(wanted, incident, message)
-        except _Refused as exc:
-            if exc.code not in _CHANNEL or wanted == default:
-                raise
-            log.warning("slack.channel_refused", incident=incident.id, channel=wanted, error=str(exc))
-            note = f"posted here because channel {wanted} cannot be used: {exc}"
-            return await self._post_to(default, incident, self._message(incident, note), note)
-
-    async def _post_to(self, channel: str, incident: Incident, message: Message, note: str = "") -> Delivery:
-        self._pace.take(channel, incident.id)
-        try:
-            reply = await self._call("chat.postMessage", channel, message)
+            return await self._call(method, channel, message, **more)
         except _Refused as exc:
             if exc.code not in _PAYLOAD:
                 raise
-            message = self._refused_blocks(incident, exc)
-            reply = await self._call("chat.postMessage", channel, message)
-        return _delivery(str(reply["channel"]), str(reply["ts"]), message, note)
-
-    async def _update(self, incident: Incident, delivery: Delivery, message: Message) -> None:
-        channel, ts = delivery.reference["channel"], delivery.reference["ts"]
-        self._pace.take(channel, incident.id)
-        try:
-            await self._call("chat.update", channel, message, ts=ts)
-        except _Refused as exc:
-            if exc.code not in _PAYLOAD:
-                raise
-            await self._call("chat.update", channel, self._refused_blocks(incident, exc), ts=ts)
-
-    def _refused_blocks(self, incident: Incident, exc: _Refused) -> Message:
-        log.error("slack.blocks_refused", incident=incident.id, error=exc.code)
-        return build_plain(incident, ack_url=self._ack_link(incident))
+            log.error("slack.blocks_refused", incident=incident.id, error=exc.code)  # noqa: TRY400 - it says which
+            plain = build_plain(incident, ack_url=self._ack_link(incident))
+            return await self._call(method, channel, plain, **more)
 
     def _message(self, incident: Incident, note: str = "") -> Message:
         ack_url = self._ack_link(incident)

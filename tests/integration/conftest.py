@@ -1,0 +1,183 @@
+"""The engine against simulators, with a clock to move, and every unexpected error in the log a failure."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import structlog
+from aiohttp.test_utils import TestClient, TestServer
+from fakeredis import FakeAsyncRedis
+
+from tests.support.clock import FakeClock
+from versus_py.ack_links import AckLinks
+from versus_py.config import Config
+from versus_py.lifecycle import Lifecycle
+from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.store import Store
+from versus_py.targets.servicenow import ServiceNowTarget
+from versus_py.targets.slack import SlackTarget
+from versus_py.web import create_app
+from versus_py.worker import Worker
+
+DAY_MS = 24 * 3600 * 1000
+CHANNEL = "C0ALERTS"
+PASSWORD = "servicenow-secret"
+TOKEN = "xoxb-secret-token"
+
+
+class Logs(list[dict[str, Any]]):
+    """What was logged."""
+
+    def expect_error(self, event: str) -> dict[str, Any]:
+        """The first ERROR with this event, which then counts as expected, as do all like it."""
+        found = [line for line in self if line["log_level"] == "error" and line["event"] == event]
+        assert found, f"no error {event!r} was logged"
+        self[:] = [line for line in self if line not in found]
+        return found[0]
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[Logs]:
+    lines = Logs()
+
+    def keep(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        lines.append(dict(event) | {"log_level": "error" if method == "exception" else method})
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep], cache_logger_on_first_use=False)
+    yield lines
+    structlog.reset_defaults()
+    assert [line for line in lines if line["log_level"] == "error"] == []
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Starts now: the server expires keys by its own clock."""
+    return FakeClock(time.time_ns() // 1_000_000)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as found:
+        yield found
+
+
+@pytest.fixture
+def slack(clock: FakeClock) -> SlackSimulator:
+    return SlackSimulator(token=TOKEN, now_s=lambda: clock.now_ms() / 1000)
+
+
+@pytest.fixture
+def servicenow() -> ServiceNowSimulator:
+    return ServiceNowSimulator(password=PASSWORD)
+
+
+@pytest.fixture
+def servicenow_infra() -> ServiceNowSimulator:
+    return ServiceNowSimulator(password=PASSWORD)
+
+
+@pytest.fixture
+async def slack_url(slack: SlackSimulator) -> AsyncIterator[str]:
+    async with run_app(slack.app()) as url:
+        yield url
+
+
+@pytest.fixture
+async def servicenow_url(servicenow: ServiceNowSimulator) -> AsyncIterator[str]:
+    async with run_app(servicenow.app()) as url:
+        yield url
+
+
+@pytest.fixture
+async def servicenow_infra_url(servicenow_infra: ServiceNowSimulator) -> AsyncIterator[str]:
+    async with run_app(servicenow_infra.app()) as url:
+        yield url
+
+
+@pytest.fixture
+def config(slack_url: str, servicenow_url: str, servicenow_infra_url: str) -> Config:
+    return Config.model_validate(
+        {
+            "public_host": "https://versus.example",
+            "alert": {"slack": {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api"}},
+            "oncall": {
+                "enable": True,
+                "wait_minutes": 5,
+                "servicenow": {
+                    "instance_url": servicenow_url,
+                    "username": "versus.integration",
+                    "password": PASSWORD,
+                    "other_instance_urls": {"infra": servicenow_infra_url},
+                },
+            },
+        }
+    )
+
+
+@dataclass
+class Engine:
+    """Everything but the processes: the API, the store, a worker, and the simulators around them."""
+
+    config: Config
+    clock: FakeClock
+    store: Store
+    lifecycle: Lifecycle
+    links: AckLinks
+    worker: Worker
+    http: TestClient[Any, Any]
+    slack: SlackSimulator
+    servicenow: ServiceNowSimulator
+
+    async def post(self, payload: Any, **query: str) -> dict[str, Any]:
+        """Post a payload that is accepted; the answer."""
+        response = await self.http.post("/api/incidents", data=orjson.dumps(payload), params=query)
+        body: dict[str, Any] = await response.json()
+        assert response.status == 201, body
+        return body
+
+    async def settle(self) -> None:
+        """Sync what is due, and what only waits for its turn in the channel."""
+        for _ in range(12):
+            await self.worker.run_due()
+            self.clock.advance(seconds=1)
+        await self.worker.run_due()
+
+    async def after(self, *, minutes: float = 0, hours: float = 0) -> None:
+        self.clock.advance(minutes=minutes, hours=hours)
+        await self.settle()
+
+    async def detail(self, incident_id: str) -> dict[str, Any]:
+        response = await self.http.get(f"/api/incidents/{incident_id}")
+        assert response.status == 200
+        found: dict[str, Any] = await response.json()
+        return found
+
+
+def make_worker(
+    config: Config, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
+) -> Worker:
+    return Worker(
+        store,
+        Lifecycle(store, clock),
+        clock,
+        channels={"slack": SlackTarget(config.alert.slack, clock=clock, session=session, ack_url=links.url)},
+        oncall={"servicenow": ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session)},
+    )
+
+
+@pytest.fixture
+async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Engine]:
+    async with FakeAsyncRedis(decode_responses=True) as redis:
+        store = Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000)
+        lifecycle = Lifecycle(store, clock)
+        links = AckLinks(config.link_base, clock, "signing-key")
+        worker = make_worker(config, clock, store, session, links)
+        app = create_app(config, store=store, lifecycle=lifecycle, links=links)
+        async with TestClient(TestServer(app)) as http:
+            yield Engine(config, clock, store, lifecycle, links, worker, http, slack, servicenow)

@@ -1,0 +1,224 @@
+"""Whatever happens, in whatever order: one message, at most one record, and none for what was dealt with in time.
+
+Hypothesis plays senders, people, time, broken targets and dying workers against the engine; a model of a few
+lines says what must be true.
+"""
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from fakeredis import FakeAsyncRedis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, make_worker
+from tests.support.clock import FakeClock
+from versus_py.ack_links import AckLinks
+from versus_py.config import Config
+from versus_py.lifecycle import Lifecycle
+from versus_py.samples import alertmanager
+from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.store import Store
+from versus_py.web import create_app
+from versus_py.worker import LEASE_MS
+
+WAIT_MS = 5 * 60_000
+REOPEN_MS = 5 * 60_000
+RECORD_STATES = {"acknowledged": "2", "resolved": "6"}
+HEADLINES = {"triggered": "*Escalated*", "acknowledged": "*Acknowledged*", "resolved": "*Resolved*"}
+NAMES = ("DiskFull", "HostDown", "QueueStuck")
+
+
+@dataclass
+class Expected:
+    """The model of one incident."""
+
+    id: str
+    starts_at: datetime
+    due_ms: int
+    status: str = "triggered"
+    resolved_ms: int = 0
+    was_overdue: bool = False  # some wait ended with nobody having dealt with it
+
+
+class EngineMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.clock = FakeClock(time.time_ns() // 1_000_000)
+        self.current: dict[str, Expected] = {}
+        self.all: dict[str, Expected] = {}
+
+    @initialize()
+    def start(self) -> None:
+        random.seed(0)
+        self.runner.run(self._start())
+        for name in NAMES:
+            self.fire(name)
+
+    async def _start(self) -> None:
+        self.slack = SlackSimulator(token=TOKEN, now_s=lambda: self.clock.now_ms() / 1000)
+        self.servicenow = ServiceNowSimulator(password=PASSWORD)
+        enter = self.stack.enter_async_context
+        slack_url, servicenow_url = await enter(run_app(self.slack.app())), await enter(run_app(self.servicenow.app()))
+        servicenow = {"instance_url": servicenow_url, "username": "versus.integration", "password": PASSWORD}
+        slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api"}
+        oncall = {"enable": True, "wait_minutes": WAIT_MS / 60_000, "servicenow": servicenow}
+        config = Config.model_validate({"alert": {"slack": slack}, "oncall": oncall})
+        self.redis = await enter(FakeAsyncRedis(decode_responses=True))
+        self.store = Store(self.redis, retention_ms=7 * DAY_MS, reopen_ms=REOPEN_MS)
+        links = AckLinks(config.link_base, self.clock, "key")
+        session = await enter(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        self.worker = make_worker(config, self.clock, self.store, session, links)
+        app = create_app(config, store=self.store, lifecycle=Lifecycle(self.store, self.clock), links=links)
+        self.http: TestClient[Any, Any] = await enter(TestClient(TestServer(app)))
+
+    def teardown(self) -> None:
+        if hasattr(self, "http"):
+            self.runner.run(self._end())
+        self.runner.run(self.stack.aclose())
+        self.runner.close()
+
+    async def _end(self) -> None:
+        """With everything repaired and enough time, all is told, and nothing is left to do."""
+        self.slack.faults.clear()
+        self.servicenow.faults.clear()
+        for _ in range(40):
+            await self._pass(60_000)
+            await self.worker.run_due()
+        self._note_overdue()
+        for expected in self.all.values():
+            records = self._records(expected)
+            if expected.status == "triggered":
+                assert len(records) == 1, f"{expected} should have escalated"
+            for record in records:
+                assert (
+                    record["state"]
+                    == {"triggered": record["state"], "acknowledged": "2", "resolved": "6"}[expected.status]
+                )
+            [message] = [it for it in self.slack.messages if expected.id in it.shown]
+            assert (
+                f"*{'Escalated' if expected.status == 'triggered' else expected.status.capitalize()}*" in message.text
+            )
+        _, next_ms = await self.store.claim(now_ms=self.clock.now_ms(), lease_ms=1, limit=1)
+        assert next_ms is None
+
+    @rule(name=st.sampled_from(NAMES), is_resolved=st.booleans())
+    def send(self, name: str, is_resolved: bool) -> None:
+        if is_resolved:
+            self.resolve(name)
+        else:
+            self.fire(name)
+
+    def fire(self, name: str) -> None:
+        known = self.current.get(name)
+        now_ms = self.clock.now_ms()
+        is_new = known is None or (known.status == "resolved" and now_ms >= known.resolved_ms + REOPEN_MS)
+        starts_at = datetime.fromtimestamp(now_ms / 1000, UTC) if is_new or known is None else known.starts_at
+        answer = self._post(alertmanager(name, starts_at=starts_at))
+        if is_new or known is None:
+            assert answer["outcome"] == "created"
+            known = Expected(answer["id"], starts_at, now_ms + WAIT_MS)
+            self.current[name] = self.all[known.id] = known
+        elif known.status == "resolved":
+            assert (answer["outcome"], answer["id"]) == ("reopened", known.id)
+            known.status, known.due_ms = "triggered", now_ms + WAIT_MS
+        else:
+            assert (answer["outcome"], answer["id"]) == ("updated", known.id)
+        assert answer["status"] == known.status
+
+    def resolve(self, name: str) -> None:
+        known = self.current[name]
+        answer = self._post(alertmanager(name, starts_at=known.starts_at, is_resolved=True))
+        if known.status == "resolved":
+            assert answer["outcome"] == "ignored"
+            return
+        assert answer["outcome"] == "resolved"
+        self._note_overdue()
+        known.status, known.resolved_ms = "resolved", self.clock.now_ms()
+
+    @rule(name=st.sampled_from(NAMES))
+    def acknowledge(self, name: str) -> None:
+        known = self.current[name]
+        status = self.runner.run(self._acknowledge(known.id))
+        assert status == (201 if known.status == "triggered" else 200)
+        if known.status == "triggered":
+            self._note_overdue()
+            known.status = "acknowledged"
+
+    async def _acknowledge(self, incident_id: str) -> int:
+        return (await self.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")).status
+
+    @rule(ms=st.sampled_from([0, 1000, 60_000, 4 * 60_000, WAIT_MS, 11 * 60_000]), does_work=st.booleans())
+    def pass_time(self, ms: int, does_work: bool) -> None:
+        self.runner.run(self._pass(ms))
+        if does_work:
+            self.runner.run(self.worker.run_due())
+
+    @rule()
+    def die(self) -> None:
+        """A worker claims what is due, and is never seen again."""
+        self.runner.run(self.store.claim(now_ms=self.clock.now_ms(), lease_ms=LEASE_MS, limit=10))
+
+    @rule(kind=st.sampled_from(["down", "500", "429", "lost_reply"]), method=st.sampled_from(["GET", "POST", "PATCH"]))
+    def break_servicenow(self, kind, method) -> None:
+        self.servicenow.faults.order(Fault(kind=kind, method=method))
+
+    @rule(kind=st.sampled_from(["down", "500", "429"]))
+    def break_slack(self, kind) -> None:
+        self.slack.faults.order(Fault(kind=kind))
+
+    @invariant()
+    def nobody_is_told_twice(self) -> None:
+        self._note_overdue()
+        for expected in self.all.values():
+            records = self._records(expected)
+            assert len(records) <= 1
+            assert not records or expected.was_overdue, f"{expected} was dealt with in time, and has {records}"
+            assert len([it for it in self.slack.messages if expected.id in it.shown]) <= 1
+
+    def _records(self, expected: Expected) -> list[dict[str, str]]:
+        return [it for it in self.servicenow.incidents if it["correlation_id"] == expected.id]
+
+    def _note_overdue(self) -> None:
+        for expected in self.all.values():
+            if expected.status == "triggered" and self.clock.now_ms() >= expected.due_ms:
+                expected.was_overdue = True
+
+    async def _pass(self, ms: int) -> None:
+        """Time passes, also for the server's keys, which expire by a clock that tests do not move."""
+        self.clock.advance(ms=ms)
+        async for key in self.redis.scan_iter("*:dedup:*"):
+            if await self.redis.pexpiretime(key) <= self.clock.now_ms():
+                await self.redis.delete(key)
+
+    def _post(self, payload: object) -> dict[str, str]:
+        async def post() -> dict[str, str]:
+            response = await self.http.post("/api/incidents", data=orjson.dumps(payload))
+            assert response.status == 201
+            answer: dict[str, str] = (await response.json())["incidents"][0]
+            return answer
+
+        return self.runner.run(post())
+
+
+@pytest.fixture(autouse=True)
+def logs():
+    """Errors are expected here: targets are broken all the time."""
+
+
+TestEngineMachine = EngineMachine.TestCase
+TestEngineMachine.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)

@@ -1,0 +1,121 @@
+"""Slack's odd answers, each translated into what to do next."""
+
+import aiohttp
+import pytest
+
+from tests.support.answers import canned_answers
+from tests.support.factories import make_incident
+from versus_py.config import SlackConfig
+from versus_py.errors import Permanent, Transient
+from versus_py.targets.slack import SlackTarget
+
+POST = "https://slack.com/api/chat.postMessage"
+
+
+@pytest.fixture
+def target(session, clock):
+    config = SlackConfig(enable=True, token="xoxb-secret", channel_id="C1")
+    return SlackTarget(config, clock=clock, session=session, ack_url=lambda _: "https://versus.example/ack")
+
+
+@pytest.fixture
+def slack_answers():
+    with canned_answers() as answers:
+        yield answers
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "missing_scope",
+        "channel_not_found",
+        "not_in_channel",
+        "is_archived",
+        "restricted_action",
+        "never_heard_of_this",
+    ],
+)
+async def test_permanent_refusals(target, slack_answers, code):
+    slack_answers.post(POST, payload={"ok": False, "error": code})
+
+    with pytest.raises(Permanent, match=f"Slack says {code}") as caught:
+        await target.sync(make_incident(), attempt=1)
+    assert "xoxb" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code", ["ratelimited", "rate_limited", "service_unavailable", "internal_error", "fatal_error", "request_timeout"]
+)
+async def test_transient_refusals(target, slack_answers, code):
+    slack_answers.post(POST, payload={"ok": False, "error": code})
+
+    with pytest.raises(Transient):
+        await target.sync(make_incident(), attempt=1)
+
+
+async def test_a_used_up_quota_takes_long(target, slack_answers):
+    slack_answers.post(POST, payload={"ok": False, "error": "message_limit_exceeded"})
+
+    with pytest.raises(Transient) as caught:
+        await target.sync(make_incident(), attempt=1)
+    assert caught.value.retry_after_s == 600
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("30", 30), ("0", 1), ("odd", 1), (None, 1), ("99999999", 3600), ("nan", 1)]
+)
+async def test_rate_limits_name_their_time(target, slack_answers, header, seconds):
+    headers = {} if header is None else {"Retry-After": header}
+    slack_answers.post(POST, status=429, payload={"ok": False, "error": "ratelimited"}, headers=headers)
+
+    with pytest.raises(Transient) as caught:
+        await target.sync(make_incident(), attempt=1)
+    assert caught.value.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 500, "body": "<html>", "content_type": "text/html"},
+        {"status": 502, "body": "", "content_type": "text/html"},
+        {"status": 200, "body": "ok", "content_type": "text/plain"},
+        {"status": 200, "body": "<html>", "content_type": "text/html"},
+        {"status": 200, "body": '{"ok": tr', "content_type": "application/json"},
+        {"status": 200, "body": "[]", "content_type": "application/json"},
+        {"status": 200, "body": "", "content_type": "application/json"},
+        {"exception": TimeoutError()},
+        {"exception": aiohttp.ServerDisconnectedError()},
+        {"exception": aiohttp.ClientPayloadError("cut")},
+        {"exception": ConnectionResetError()},
+    ],
+    ids=str,
+)
+async def test_what_is_no_answer_is_transient(target, slack_answers, answer):
+    slack_answers.post(POST, **answer)
+
+    with pytest.raises(Transient):
+        await target.sync(make_incident(), attempt=1)
+
+
+async def test_nothing_is_sent_twice_by_the_library_itself(target, slack_answers):
+    slack_answers.post(POST, exception=aiohttp.ServerDisconnectedError(), repeat=True)
+
+    with pytest.raises(Transient):
+        await target.sync(make_incident(), attempt=1)
+
+    assert sum(len(calls) for calls in slack_answers.requests.values()) == 1
+
+
+async def test_unfurling_is_off_and_the_token_is_in_the_header_only(target, slack_answers):
+    slack_answers.post(POST, payload={"ok": True, "channel": "C1", "ts": "1700000000.000100"})
+
+    delivery = await target.sync(make_incident(), attempt=1)
+
+    [call] = next(iter(slack_answers.requests.values()))
+    assert call.kwargs["json"]["unfurl_links"] is False
+    assert call.kwargs["json"]["unfurl_media"] is False
+    assert "xoxb" not in str(call.kwargs["json"])
+    assert delivery.reference["ts"] == "1700000000.000100"
