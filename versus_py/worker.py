@@ -149,10 +149,12 @@ class Worker:
             pass
 
     async def _follow_changes(self) -> None:
-        while True:
+        # Looks at the word to stop by itself: a cancellation that meets an answer can get lost in redis-py.
+        last = "$"
+        while not self._stopping:
             try:
-                async for _ in self._store.changes():
-                    self._wake.set()
+                last = await self._store.next_change(last)
+                self._wake.set()
             except StoreUnavailable:
                 await asyncio.sleep(1)
 

@@ -391,19 +391,19 @@ async def test_the_signing_key_is_made_once(store, redis):
 
 
 async def test_changes_are_seen_by_others(store, clock):
-    changes = store.changes(block_ms=1000)
-    waiting = asyncio.ensure_future(anext(changes))
-    try:
-        async with asyncio.timeout(10):
-            while not waiting.done():
-                await created(store, clock, f"group-{clock.advance(ms=1)}")
-                await asyncio.wait([waiting], timeout=0.05)
-    finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        await changes.aclose()
+    await created(store, clock, "before")
+    waiting = asyncio.ensure_future(store.next_change(block_ms=5000))
+    while not waiting.done():
+        await created(store, clock, f"group-{clock.advance(ms=1)}")
+        await asyncio.wait([waiting], timeout=0.05)
 
-    assert not waiting.cancelled()
+    seen = await waiting
+    assert seen != "$"
+    assert await store.next_change("0", block_ms=1) >= seen
+
+
+async def test_without_a_change_waiting_ends(store):
+    assert await store.next_change("$", block_ms=1) == "$"
 
 
 async def test_a_server_that_is_gone_is_one_error(tmp_path):

@@ -2,7 +2,7 @@
 
 import heapq
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -259,14 +259,13 @@ class Store:
         await _reply(self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True))
         return str(await _reply(self._redis.get(keys.SECRET)))
 
-    async def changes(self, *, block_ms: int = 2000) -> AsyncIterator[None]:
-        """Yields whenever some incident changed on some replica; never ends by itself."""
-        last = "$"
-        while True:
-            reply = await _reply(self._redis.xread({keys.EVENTS: last}, count=EVENTS_MAX, block=block_ms))
-            for entries in _streams(reply):
-                last = entries[-1][0]
-                yield
+    async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> str:
+        """Wait until some incident changes on some replica, but no longer than *block_ms*.
+
+        Returns where to go on from; "$" starts now.
+        """
+        reply = await _reply(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
+        return next((str(entries[-1][0]) for entries in _streams(reply)), after)
 
     async def _announce(self, incident_id: IncidentId) -> None:
         """Wake whoever follows. A convenience: workers look by themselves every few seconds."""

@@ -1,0 +1,163 @@
+"""The whole service as processes: the real command, real Redis, Prometheus and Alertmanager, and the simulators."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.servers import find_program, free_port, run_program, run_redis, wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+VERSUS = [sys.executable, "-m", "versus_py"]
+PASSWORD = "servicenow-secret"
+TOKEN = "xoxb-acceptance-secret"
+CHANNEL = "C0ALERTS"
+
+
+def request(url: str, data: Any = None, *, method: str | None = None, headers: dict[str, str] | None = None) -> Any:
+    """The answer to a request, as JSON; with *data*, it is posted."""
+    body = None if data is None else json.dumps(data).encode()
+    prepared = urllib.request.Request(url, body, headers or {}, method=method)
+    with urllib.request.urlopen(prepared, timeout=10) as response:
+        text = response.read()
+        return json.loads(text) if text else None
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+@dataclass
+class Simulator:
+    """One simulated system, in a process of its own."""
+
+    url: str
+
+    def state(self) -> Any:
+        return request(f"{self.url}/control/state")
+
+    def fault(self, **fault: Any) -> None:
+        request(f"{self.url}/control/faults", fault)
+
+    def repair(self) -> None:
+        request(f"{self.url}/control/faults", method="DELETE")
+
+    @property
+    def records(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self.state()["tables"]["incident"]
+        return found
+
+    def shows(self, name: str, said: str) -> bool:
+        """Whether there is a message about *name*, and its headline says so."""
+        return any(said in it["text"] for it in self.messages(name))
+
+    def messages(self, containing: str = "") -> list[dict[str, Any]]:
+        return [it for it in self.state()["messages"] if containing in json.dumps(it, ensure_ascii=False)]
+
+
+@dataclass
+class World:
+    """Processes that are started by a test, and ended with it."""
+
+    folder: Path
+    stack: ExitStack
+    slack: Simulator
+    servicenow: Simulator
+    infra: Simulator
+    settings: dict[str, Any]
+    logs: list[Path] = field(default_factory=list)
+
+    def write_config(self, **changes: Any) -> Path:
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(self.settings | changes))
+        return path
+
+    def run(self, command: list[str], name: str) -> subprocess.Popen[bytes]:
+        log = self.folder / f"{name}.log"
+        self.logs.append(log)
+        return self.stack.enter_context(run_program(command, log=log, env=os.environ | {"PYTHONUNBUFFERED": "1"}))
+
+    def serve(self, **changes: Any) -> tuple[str, subprocess.Popen[bytes]]:
+        """A server that answers; its URL and its process."""
+        port = changes.get("port") or free_port()
+        path = self.write_config(**(changes | {"port": port, "public_host": f"http://127.0.0.1:{port}"}))
+        copy = path.rename(self.folder / f"config-{port}.yaml")
+        process = self.run([*VERSUS, "serve", "-c", str(copy)], f"serve-{port}")
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: process.poll() is not None or answers(f"{url}/healthz"), what=f"{url} to answer")
+        assert process.poll() is None, (self.folder / f"serve-{port}.log").read_text()
+        return url, process
+
+    def logged(self) -> str:
+        return "\n".join(log.read_text(errors="replace") for log in self.logs if log.exists())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with ExitStack() as stack:
+        simulators = []
+        for number, system in enumerate(("slack", "servicenow", "servicenow")):
+            port = free_port()
+            command = [*VERSUS, "simulate", system, "--port", str(port), "--password", PASSWORD]
+            stack.enter_context(run_program(command, log=tmp_path / f"{system}-{number}.log"))
+            simulators.append(Simulator(f"http://127.0.0.1:{port}"))
+        slack, servicenow, infra = simulators
+        for simulator in simulators:
+            wait_until(partial(answers, simulator.url), what=f"{simulator.url} to answer")
+        settings = {
+            "host": "127.0.0.1",
+            "data_dir": str(tmp_path / "data"),
+            "log": {"format": "json", "level": "debug"},
+            "alert": {
+                "debug_body": True,
+                "slack": {
+                    "enable": True,
+                    "token": TOKEN,
+                    "channel_id": CHANNEL,
+                    "template_path": str(ROOT / "config" / "slack_message.tmpl"),
+                    "api_url": f"{slack.url}/api",
+                },
+            },
+            "oncall": {
+                "enable": True,
+                "wait_minutes": 0.05,
+                "servicenow": {
+                    "instance_url": servicenow.url,
+                    "username": "versus.integration",
+                    "password": PASSWORD,
+                    "other_instance_urls": {"infra": infra.url},
+                },
+            },
+        }
+        yield World(tmp_path, stack, slack, servicenow, infra, settings)
+
+
+@pytest.fixture
+def redis_settings(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A Redis server of Debian's, as the `redis` part of a configuration."""
+    binary = find_program("redis-server", "redis-server")
+    with run_redis(binary, tmp_path / "redis", "--appendonly", "yes") as socket:
+        yield {"redis": {"url": f"unix://{socket}"}}
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)

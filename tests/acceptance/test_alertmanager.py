@@ -1,0 +1,136 @@
+"""A real Prometheus and Alertmanager, with the stack's own configuration files, all the way to the record."""
+
+import json
+import signal
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import ROOT, World, answers, request
+from tests.support.servers import find_program, free_port, wait_until
+
+
+def start_alertmanager(world: World, config: str) -> str:
+    binary = find_program("prometheus-alertmanager", "prometheus-alertmanager")
+    path = world.folder / "alertmanager.yml"
+    path.write_text(config)
+    port = free_port()
+    command = [binary, f"--config.file={path}", f"--storage.path={world.folder / 'am'}", "--cluster.listen-address="]
+    world.run([*command, f"--web.listen-address=127.0.0.1:{port}"], "alertmanager")
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), what="Alertmanager")
+    return f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def prometheus(world: World):
+    """Starts Prometheus with the stack's files and another address of Alertmanager; the path of its rules."""
+
+    def start(alertmanager: str) -> tuple[Path, object]:
+        binary = find_program("prometheus", "prometheus")
+        stack = ROOT / "config" / "prometheus"
+        text = (stack / "prometheus.yml").read_text()
+        assert "alertmanager:9093" in text
+        text = text.replace("alertmanager:9093", alertmanager)
+        text = text.replace("evaluation_interval: 5s", "evaluation_interval: 1s")
+        (world.folder / "prometheus.yml").write_text(text)
+        rules = world.folder / "example.rules.yml"
+        rules.write_text((stack / "example.rules.yml").read_text())
+        # What it sends before it has found Alertmanager is lost, and by default sent again after a minute.
+        command = [binary, f"--config.file={world.folder / 'prometheus.yml'}", "--rules.alert.resend-delay=1s"]
+        command += [f"--storage.tsdb.path={world.folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{free_port()}"]
+        return rules, world.run(command, "prometheus")
+
+    return start
+
+
+def faster(text: str, server: str) -> str:
+    """The stack's Alertmanager configuration, with the server's address and waits that a test can sit out."""
+    for old, new in (
+        ("http://versus:3000", server),
+        ("group_wait: 10s", "group_wait: 1s"),
+        ("group_interval: 1m", "group_interval: 2s"),
+        ("oncall_wait_minutes=5", "oncall_wait_minutes=0.1"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def test_the_stacks_receivers_and_the_end_of_the_alerts(world, prometheus):
+    server, _ = world.serve()
+    alertmanager = start_alertmanager(
+        world, faster((ROOT / "config" / "alertmanager" / "alertmanager.yml").read_text(), server)
+    )
+    rules, process = prometheus(alertmanager)
+    slack, servicenow, infra = world.slack, world.servicenow, world.infra
+
+    wait_until(lambda: slack.messages("ExampleWarning"), what="the example that fires at once")
+    assert servicenow.records == []
+    assert "no escalation" in json.dumps(slack.messages("ExampleWarning"))
+
+    rules.write_text(rules.read_text().replace("vector(0)", "vector(1)"))
+    process.send_signal(signal.SIGHUP)
+
+    wait_until(lambda: len(servicenow.records) == 2, what="the records of ExampleCritical and ExampleUrgent")
+    wait_until(lambda: len(infra.records) == 1, what="the record of ExampleInfrastructure")
+    for name in ("ExampleCritical", "ExampleUrgent", "ExampleInfrastructure"):
+        wait_until(partial(slack.shows, name, "Escalated"), what=f"{name} to be shown as escalated")
+    [critical] = slack.messages("ExampleCritical")
+    assert any(record["number"] in json.dumps(critical) for record in servicenow.records)
+    assert "runbooks.example.com" in json.dumps(critical)
+
+    rules.write_text(rules.read_text().replace("vector(1)", "vector(0)"))
+    process.send_signal(signal.SIGHUP)
+
+    records = lambda: servicenow.records + infra.records  # noqa: E731
+    wait_until(lambda: {it["state"] for it in records()} == {"6"}, timeout_s=60, what="all records to be resolved")
+    wait_until(lambda: all("Resolved" in it["text"] for it in slack.messages()), what="all messages to say so")
+    assert len(records()) == 3
+    assert len(slack.messages()) == 4
+    assert request(f"{server}/api/incidents?status=triggered")["incidents"] == []
+
+
+def test_the_alertmanager_configuration_of_versus_incident_works_as_it_is(world):
+    server, _ = world.serve()
+    text = (ROOT / "tests" / "data" / "versus_incident_alertmanager.yml").read_text()
+    text = text.replace("http://versus-service:3000", server).replace("minutes=5", "minutes=0.05")
+    alertmanager = start_alertmanager(world, text)
+
+    labels = [
+        {"alertname": "Warning", "severity": "warning"},
+        {"alertname": "Critical", "severity": "critical"},
+        {"alertname": "Urgent", "severity": "urgent"},
+        {"alertname": "Infra", "team": "infrastructure"},
+    ]
+    now = datetime.now(UTC).isoformat()
+    request(
+        f"http://{alertmanager}/api/v2/alerts",
+        [{"labels": it, "startsAt": now} for it in labels],
+        headers={"Content-Type": "application/json"},
+    )
+
+    wait_until(lambda: len(world.servicenow.records) == 2, what="two records")
+    wait_until(lambda: len(world.infra.records) == 1, what="the record of the other instance")
+    wait_until(lambda: len(world.slack.messages()) == 4, what="four messages")
+    outcomes = {it["title"]: it["outcome"] for it in request(f"{server}/api/incidents")["incidents"]}
+    assert outcomes == {"Warning": None, "Critical": "escalated", "Urgent": "escalated", "Infra": "escalated"}
+
+
+def test_alertmanager_hands_over_what_it_could_not_deliver_when_the_server_is_back(world):
+    """Nobody listens when the alert fires; Alertmanager tries again, and nothing is lost or doubled."""
+    port = free_port()
+    text = faster((ROOT / "config" / "alertmanager" / "alertmanager.yml").read_text(), f"http://127.0.0.1:{port}")
+    alertmanager = start_alertmanager(world, text)
+    request(
+        f"http://{alertmanager}/api/v2/alerts",
+        [{"labels": {"alertname": "Early", "severity": "critical"}, "startsAt": datetime.now(UTC).isoformat()}],
+        headers={"Content-Type": "application/json"},
+    )
+    wait_until(lambda: "connection refused" in world.logged(), what="Alertmanager's first try to fail")
+
+    world.serve(port=port)
+
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    assert len(world.slack.messages("Early")) == 1

@@ -1,0 +1,91 @@
+"""A person with a browser: presses the button in Slack, and sees what came of it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.acceptance.conftest import request
+from tests.support.servers import find_program, wait_until
+from versus_py.samples import alertmanager
+
+
+@pytest.fixture
+def browser(tmp_path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = find_program("chromium", "chromium")
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1100,800",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(find_program("chromedriver", "chromium-driver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+def test_one_click_acknowledges_and_the_page_says_what_that_means(world, browser):
+    server, _ = world.serve()
+    payload = alertmanager("DiskFull", starts_at=datetime.now(UTC))
+    [created] = request(f"{server}/api/incidents?oncall_wait_minutes=0.2", payload)["incidents"]
+    wait_until(lambda: world.slack.messages("DiskFull"), what="the message")
+
+    browser.get(world.slack.url)
+    browser.save_screenshot(str(world.folder / "slack.png"))
+    browser.find_element(By.LINK_TEXT, "Acknowledge Alert").click()
+    WebDriverWait(browser, 10).until(expected_conditions.number_of_windows_to_be(2))
+    browser.switch_to.window(browser.window_handles[1])
+    WebDriverWait(browser, 10).until(
+        expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "h1"), "Acknowledged")
+    )
+    browser.save_screenshot(str(world.folder / "acknowledged.png"))
+
+    assert "ServiceNow is not called." in browser.find_element(By.TAG_NAME, "main").text
+    wait_until(lambda: "*Acknowledged*" in world.slack.messages("DiskFull")[0]["text"], what="the message to change")
+    due = datetime.fromisoformat(created["escalates_at"])
+    wait_until(lambda: datetime.now(UTC) > due, what="the end of the wait")
+    assert world.servicenow.state()["calls"] == []
+    browser.switch_to.window(browser.window_handles[0])
+    browser.get(world.slack.url)
+    assert browser.find_elements(By.LINK_TEXT, "Acknowledge Alert") == []
+
+
+def test_without_javascript_there_is_a_button(world, browser):
+    server, _ = world.serve()
+    request(f"{server}/api/incidents?oncall_wait_minutes=5", alertmanager("HostDown", starts_at=datetime.now(UTC)))
+    wait_until(lambda: world.slack.messages("HostDown"), what="the message")
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+
+    browser.get(world.slack.messages("HostDown")[0]["button_url"])
+    assert request(f"{server}/api/incidents")["incidents"][0]["status"] == "triggered"
+    browser.find_element(By.TAG_NAME, "button").click()
+
+    WebDriverWait(browser, 10).until(
+        expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "h1"), "Acknowledged")
+    )
+
+
+def test_the_record_can_be_looked_at(world, browser):
+    server, _ = world.serve()
+    request(f"{server}/api/incidents?oncall_wait_minutes=0", alertmanager("QueueStuck", starts_at=datetime.now(UTC)))
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    [record] = world.servicenow.records
+
+    browser.get(world.servicenow.url)
+    browser.save_screenshot(str(world.folder / "servicenow.png"))
+    browser.find_element(By.LINK_TEXT, record["number"]).click()
+
+    assert record["correlation_id"] in browser.find_element(By.TAG_NAME, "main").text

@@ -1,0 +1,225 @@
+"""The command line, as it is typed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.acceptance.conftest import PASSWORD, ROOT, TOKEN, VERSUS, request
+from tests.support.servers import find_program
+from versus_py import __version__
+
+
+def versus(*arguments: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*VERSUS, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env=os.environ | {"COLUMNS": "200"} | environ,
+    )
+
+
+def test_the_demo_tells_its_story_and_ends_well():
+    shown = versus("demo", "--once")
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    for said in ("DiskFull", "acknowledged", "HostDown", "escalated", "HighLatency", "resolved", "QueueStuck"):
+        assert said in shown.stdout
+    assert shown.stdout.count("✓") == 4
+    assert shown.stdout.count("never called") == 2
+    assert "Everything ended as it should." in shown.stdout
+    assert shown.stderr == ""
+
+
+def test_the_demo_fails_when_an_outcome_is_wrong():
+    """The same story, with an engine that forgets acknowledgments."""
+    sabotage = (
+        "import versus_py.incident as i, versus_py.cli as c\n"
+        "i.acknowledge = lambda incident, by, now_ms: None\n"
+        "c.app(['demo', '--once'])"
+    )
+    command = [VERSUS[0], "-c", sabotage]
+
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+    assert shown.returncode == 1
+    assert "Something is wrong." in shown.stdout
+
+
+def test_the_version():
+    assert versus("--version").stdout == f"versus {__version__}\n"
+
+
+COMMANDS = ["serve", "worker", "demo", "check-config", "config-schema", "send", "simulate", "incidents"]
+INCIDENT_COMMANDS = ["list", "show", "ack", "resolve"]
+
+
+@pytest.mark.parametrize("command", [[], *([it] for it in COMMANDS), *(["incidents", it] for it in INCIDENT_COMMANDS)])
+def test_every_command_explains_itself(command):
+    shown = versus(*command, "--help")
+
+    assert shown.returncode == 0
+    assert "Usage:" in shown.stdout
+    assert len(shown.stdout) > 200
+
+
+def test_check_config_prints_what_it_comes_to_with_secrets_masked(tmp_path):
+    environ = {
+        "SLACK_TOKEN": TOKEN,
+        "SLACK_CHANNEL_ID": "C1",
+        "SERVICENOW_INSTANCE_URL": "https://dev1.service-now.com",
+        "SERVICENOW_USERNAME": "versus.integration",
+        "SERVICENOW_PASSWORD": PASSWORD,
+    }
+
+    shown = versus("check-config", "-c", str(ROOT / "config" / "config.yaml"), **environ)
+
+    assert shown.returncode == 0
+    effective = yaml.safe_load(shown.stdout)
+    assert effective["oncall"]["servicenow"]["instance_url"] == "https://dev1.service-now.com"
+    assert effective["alert"]["slack"]["token"] == "**********"
+    assert PASSWORD not in shown.stdout + shown.stderr
+    assert TOKEN not in shown.stdout + shown.stderr
+    assert "is usable" in shown.stderr
+    assert "public_host is not set" in shown.stderr
+
+
+def test_check_config_tells_every_problem_and_fails(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("prot: 1\noncall: {enable: true}\n")
+
+    shown = versus("check-config", "-c", str(path))
+
+    assert shown.returncode == 1
+    assert "did you mean 'port'?" in shown.stderr
+    assert "oncall.servicenow.instance_url: is required" in shown.stderr
+    assert versus("serve", "-c", str(path)).stderr == shown.stderr
+
+
+def test_a_configuration_that_is_not_there_is_one_sentence():
+    shown = versus("serve", "-c", "/nowhere/config.yaml")
+
+    assert shown.returncode == 1
+    assert shown.stderr == "error: cannot read /nowhere/config.yaml: No such file or directory\n"
+
+
+def test_config_schema_is_a_schema_of_the_shipped_configuration():
+    schema = json.loads(versus("config-schema").stdout)
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["oncall"]
+
+
+def test_send_incidents_and_acting_on_them(world, tmp_path):
+    server, _ = world.serve(gateway_secret="s3cret")
+    at = {"VERSUS_URL": server, "VERSUS_GATEWAY_SECRET": "s3cret"}
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"title": "From a file", "id": "f1"}')
+
+    sample = json.loads(versus("send", "-q", "oncall_wait_minutes=5", **at).stdout)
+    from_file = json.loads(versus("send", str(payload), **at).stdout)
+    from_stdin = json.loads(versus("send", "-", stdin='{"title": "From stdin", "id": "f2"}', **at).stdout)
+    resolved = json.loads(versus("send", "--resolved", **at).stdout)
+    acked = versus("incidents", "ack", from_file["incidents"][0]["id"], "--by", "ana", **at)
+    ended = versus("incidents", "resolve", from_stdin["incidents"][0]["id"], "--by", "ben", **at)
+    listed = versus("incidents", "list", **at)
+    as_json = json.loads(versus("incidents", "list", "--json", "--status", "acknowledged", **at).stdout)
+    shown = json.loads(versus("incidents", "show", from_file["incidents"][0]["id"], **at).stdout)
+
+    assert [it["incidents"][0]["outcome"] for it in (sample, from_file, from_stdin)] == ["created"] * 3
+    assert resolved["incidents"][0] == sample["incidents"][0] | {
+        "outcome": "resolved",
+        "status": "resolved",
+        "escalates_at": None,
+    }
+    assert "acknowledged by ana" in acked.stdout
+    assert "resolved by ben" in ended.stdout
+    assert "From a file" in listed.stdout
+    assert [it["title"] for it in as_json["incidents"]] == ["From a file"]
+    assert shown["timeline"][-1]["by"] == "ana"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["incidents", "list"], "401: send the gateway secret"),
+        (["incidents", "show", "x-0", "--gateway-secret", "s3cret"], "404: no incident 'x-0'"),
+        (["send", "/nowhere.json"], "cannot read /nowhere.json"),
+        (["send", "--source", "odd"], "no sample 'odd'"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_a_sentence(world, arguments, said):
+    server, _ = world.serve(gateway_secret="s3cret")
+
+    shown = versus(*arguments, VERSUS_URL=server)
+
+    assert shown.returncode in {1, 2}
+    assert said in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_without_a_server_it_says_what_to_start():
+    shown = versus("send", "--url", "http://127.0.0.1:9")
+
+    assert shown.returncode == 1
+    assert "is `versus serve` running?" in shown.stderr
+
+
+def test_the_compose_file_is_valid_without_any_env_file(tmp_path):
+    compose = find_program("docker-compose", "docker-compose")
+
+    shown = subprocess.run(
+        [compose, "-f", str(ROOT / "docker-compose.yml"), "--profile", "demo", "config"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert shown.returncode == 0, shown.stderr
+    services = yaml.safe_load(shown.stdout)["services"]
+    usual = {name for name, service in services.items() if "profiles" not in service}
+    assert usual == {"versus", "redis", "prometheus", "alertmanager"}
+    assert all(services[name]["profiles"] == ["demo"] for name in services.keys() - usual)
+
+
+def test_the_stacks_environment_makes_a_usable_configuration(tmp_path):
+    """What docker-compose hands to the container is enough for the shipped configuration, without an account."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    environ = {}
+    for name, value in compose["services"]["versus"]["environment"].items():
+        _, has_default, rest = value.partition(":-")
+        environ[name] = rest.rstrip("}") if has_default else value
+
+    shown = versus("check-config", "-c", str(ROOT / "config" / "config.yaml"), **environ)
+
+    assert shown.returncode == 0, shown.stderr
+    effective = yaml.safe_load(shown.stdout)
+    assert effective["alert"]["slack"]["api_url"] == "http://slack-simulator:8080/api"
+    assert effective["oncall"]["servicenow"]["other_instance_urls"]["infra"] == "http://servicenow-infra-simulator:8080"
+    assert effective["redis"]["host"] == "redis"
+
+
+def test_the_example_environment_names_what_the_stack_reads():
+    compose = (ROOT / "docker-compose.yml").read_text()
+    names = [line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line]
+
+    assert names
+    for name in names:
+        if not name.startswith("#"):
+            assert f"${{{name}:-" in compose
+
+
+def test_a_simulator_says_how_to_use_it(world):
+    assert request(f"{world.servicenow.url}/control/state")["tables"] == {"incident": []}
+    text = next(Path(world.folder).glob("servicenow-1.log")).read_text()
+
+    assert f"servicenow simulator: {world.servicenow.url}" in text
+    assert f"oncall.servicenow.instance_url: {world.servicenow.url}" in text

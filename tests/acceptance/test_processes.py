@@ -1,0 +1,194 @@
+"""Processes that are killed, doubled, stopped, or started wrong."""
+
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import PASSWORD, TOKEN, VERSUS, kill, request
+from tests.support.servers import find_program, free_port, run_redis, wait_until
+from versus_py.samples import alertmanager
+
+
+def post(server: str, name: str, wait_minutes: float = 0.05, *, is_resolved: bool = False):
+    payload = alertmanager(name, starts_at=datetime(2026, 5, 4, tzinfo=UTC), is_resolved=is_resolved)
+    return request(f"{server}/api/incidents?oncall_wait_minutes={wait_minutes}", payload)["incidents"][0]
+
+
+def run_to_its_end(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*VERSUS, *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_kill_in_the_middle_of_a_wait_loses_nothing(world):
+    server, process = world.serve()
+    kept = post(server, "Kept", 0.1)
+    acknowledged = post(server, "Acknowledged", 0.1)
+    wait_until(lambda: len(world.slack.messages()) == 2, what="both messages")
+    request(f"{server}/api/incidents/{acknowledged['id']}/acknowledge?by=ana", {})
+    kill(process)
+    due = datetime.fromisoformat(kept["escalates_at"])
+    wait_until(lambda: datetime.now(UTC) > due, what="the wait to end while nobody runs")
+    assert world.servicenow.records == []
+
+    server, _ = world.serve()
+
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record after the restart")
+    [record] = world.servicenow.records
+    assert record["correlation_id"] == kept["id"]
+    wait_until(lambda: "Escalated" in world.slack.messages("Kept")[0]["text"], what="the message to say so")
+    wait_until(lambda: "Acknowledged*" in world.slack.messages("Acknowledged")[0]["text"], what="the other to say so")
+    assert len(world.slack.messages()) == 2
+
+
+def test_a_link_from_before_a_restart_still_acknowledges(world):
+    server, process = world.serve()
+    post(server, "Linked", 5)
+    wait_until(lambda: world.slack.messages("Linked"), what="the message")
+    url = world.slack.messages("Linked")[0]["button_url"]
+    kill(process)
+
+    world.serve(port=int(server.rpartition(":")[2]))
+
+    assert request(url, {})["status"] == "acknowledged"
+
+
+def test_two_replicas_on_one_redis_create_exactly_one_record_for_each_incident(world, redis_settings):
+    servers = [world.serve(**redis_settings)[0] for _ in range(2)]
+    extra = world.run([*VERSUS, "worker", "-c", str(next(world.folder.glob("config-*.yaml")))], "worker")
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(post, servers[number % 2], f"Alert{number // 3}") for number in range(60)]
+    ids = {it.result()["id"] for it in sent}
+
+    wait_until(lambda: len(world.servicenow.records) >= 20, timeout_s=60, what="all records")
+    wait_until(lambda: len(world.slack.messages("Escalated")) == 20, timeout_s=90, what="all messages")
+    assert len(ids) == 20
+    assert sorted(it["correlation_id"] for it in world.servicenow.records) == sorted(ids)
+    assert len(world.slack.messages()) == 20
+    assert extra.poll() is None
+
+
+def test_when_one_of_two_replicas_is_killed_the_other_does_its_work(world, redis_settings):
+    first, process = world.serve(**redis_settings)
+    second, _ = world.serve(**redis_settings)
+    ids = {post(first, f"Alert{number}")["id"] for number in range(6)}
+    kill(process)
+
+    wait_until(lambda: len(world.servicenow.records) >= 6, timeout_s=90, what="all records")
+    assert {it["correlation_id"] for it in world.servicenow.records} == ids
+    assert len(world.servicenow.records) == 6
+    assert request(f"{second}/healthz") == {"status": "ok"}
+
+
+def test_servicenow_that_is_away_for_the_whole_wait_gets_its_record_when_it_is_back(world):
+    world.servicenow.fault(kind="503", times=None)
+    server, _ = world.serve()
+    post(server, "Patient", 0)
+    wait_until(lambda: "being retried" in str(world.slack.messages("Patient")), what="the trouble to be shown")
+
+    world.servicenow.repair()
+
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+
+
+def test_redis_that_goes_away_and_comes_back_ends_no_process_and_loses_no_timer(world, tmp_path):
+    binary = find_program("redis-server", "redis-server")
+    with run_redis(binary, tmp_path / "redis", "--appendonly", "yes") as socket:
+        server, process = world.serve(redis={"url": f"unix://{socket}"})
+        waiting = post(server, "Waiting", 0.1)
+    refused = subprocess.run(
+        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", '{"title": "x"}', f"{server}/api/incidents"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert refused.stdout == "503"
+    assert process.poll() is None
+
+    with run_redis(binary, tmp_path / "redis", "--appendonly", "yes"):
+        wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+        assert world.servicenow.records[0]["correlation_id"] == waiting["id"]
+        post(server, "After")
+        wait_until(lambda: world.slack.messages("After"), what="the next message")
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_server_in_time_and_leaves_nothing_claimed(world, signal_number):
+    world.slack.fault(kind="slow", seconds=8)
+    server, process = world.serve()
+    post(server, "InFlight", 5)
+    wait_until(lambda: "intake.accepted" in world.logged(), what="the alert to be accepted")
+
+    started = time.monotonic()
+    process.send_signal(signal_number)
+    status = process.wait(15)
+
+    assert status == 0
+    assert time.monotonic() - started < 10
+    assert "service.stopped" in world.logged()
+
+
+def test_a_second_server_on_the_same_folder_is_refused_with_a_sentence(world):
+    _, process = world.serve()
+    path = world.write_config(port=free_port())
+
+    second = subprocess.run(
+        [*VERSUS, "serve", "-c", str(path)], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert second.returncode == 1
+    assert f"is in use by process {process.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_port_that_is_taken_is_one_sentence(world):
+    server, _ = world.serve()
+    path = world.write_config(port=int(server.rpartition(":")[2]), data_dir=str(world.folder / "other"))
+
+    second = subprocess.run(
+        [*VERSUS, "serve", "-c", str(path)], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert second.returncode == 1
+    assert "error: cannot listen on 127.0.0.1:" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_worker_without_redis_is_refused(world):
+    path = world.write_config()
+
+    refused = subprocess.run(
+        [*VERSUS, "worker", "-c", str(path)], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert refused.returncode == 1
+    assert "redis.host: is required" in refused.stderr
+
+
+def test_no_log_line_or_answer_shows_a_secret(world):
+    server, process = world.serve(gateway_secret="gateway-secret-1", ack={"signing_key": "signing-secret-1"})
+    post(server, "Secret", 0)
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    listed = request(f"{server}/api/incidents", headers={"X-Gateway-Secret": "gateway-secret-1"})
+    kill(process)
+    world.settings["oncall"]["servicenow"]["password"] = "wrong-secret"
+    server, _ = world.serve(data_dir=str(world.folder / "other"))
+    post(server, "Refused", 0)
+    wait_until(lambda: "sync.failed" in world.logged(), what="the refused login to be logged")
+
+    text = world.logged() + str(listed) + str(world.slack.state())
+    for secret in (TOKEN, PASSWORD, "wrong-secret", "gateway-secret-1", "signing-secret-1"):
+        assert secret not in text
+
+
+def test_the_embedded_server_says_so_in_one_line_and_ends_with_the_process(world):
+    _, process = world.serve()
+    lines = [line for line in world.logged().splitlines() if "redis.embedded" in line]
+
+    assert len(lines) == 1
+    pid = int(lines[0].split('"pid": ')[1].split(",")[0].rstrip("}"))
+    kill(process)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or "Z (zombie)" in Path(f"/proc/{pid}/status").read_text())
