@@ -53,7 +53,7 @@ def test_one_click_acknowledges_and_the_page_says_what_that_means(world, browser
     )
     browser.save_screenshot(str(world.folder / "acknowledged.png"))
 
-    assert "ServiceNow is not called." in browser.find_element(By.TAG_NAME, "main").text
+    assert "ServiceNow will not be called." in browser.find_element(By.TAG_NAME, "main").text
     wait_until(lambda: "*Acknowledged*" in world.slack.messages("DiskFull")[0]["text"], what="the message to change")
     due = datetime.fromisoformat(created["escalates_at"])
     wait_until(lambda: datetime.now(UTC) > due, what="the end of the wait")

@@ -66,7 +66,7 @@ async def test_acknowledged_in_time_servicenow_is_never_called(engine):
     await engine.after(hours=2)
 
     assert response.status == 201
-    assert "ServiceNow is not called" in (await response.json())["message"]
+    assert "ServiceNow will not be called" in (await response.json())["message"]
     assert engine.servicenow.calls == []
     [message] = engine.slack.messages
     assert "*Acknowledged*" in message.text
@@ -535,7 +535,7 @@ async def test_an_acknowledgment_racing_a_due_timer_gets_the_truth(engine, _roun
     await engine.after(minutes=5)
 
     said = (await response.json())["message"]
-    if "ServiceNow is not called" in said:
+    if "ServiceNow will not be called" in said:
         assert engine.servicenow.calls == []
     else:
         assert "had begun" in said or "escalated as" in said

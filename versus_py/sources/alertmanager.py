@@ -72,7 +72,8 @@ def _title(payload: Mapping[str, Any], alerts: list[Alert] | tuple[Alert, ...]) 
     name = ", ".join(names)
     summary = next(iter(summaries)) if len(summaries) == 1 else ""
     group = ", ".join(f"{key}={value}" for key, value in fields.text_map(payload.get("groupLabels")).items())
-    return fields.title(": ".join(part for part in (name, summary) if part) or group or "Alert without a name")
+    said = summary if name in summary else f"{name}: {summary}".strip(": ")
+    return fields.title(said or group or "Alert without a name")
 
 
 def _summary(alert: Alert) -> str:

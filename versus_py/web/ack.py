@@ -86,7 +86,7 @@ def _consequence(incident: Incident) -> str:
         return "This incident does not escalate."
     name = display_name(incident.policy.oncall)
     if not incident.is_escalating:
-        return f"{name} is not called."
+        return f"{name} will not be called."
     if incident.record.label:
         return _record(incident)
     return f"The wait was already over: the escalation to {name} had begun, and may still create a record."

@@ -1,0 +1,79 @@
+"""The documentation names what there is, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from versus_py.cli import app, incidents_app
+from versus_py.config import Config
+from versus_py.web.overrides import _NAMES
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def settings_of(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= settings_of(field.annotation, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = field.default
+    return found
+
+
+def documented() -> dict[str, str]:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    return dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", text, re.MULTILINE))
+
+
+def test_every_setting_is_documented_and_every_documented_setting_exists():
+    assert documented().keys() == settings_of(Config).keys()
+
+
+def test_documented_defaults_are_the_defaults():
+    settings = settings_of(Config)
+    for name, shown in documented().items():
+        if shown.startswith("`"):
+            value = settings[name]
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            assert shown.strip().strip("`") == text, name
+
+
+def test_every_setting_explains_itself_in_the_schema():
+    def descriptions(model: type[BaseModel]) -> list[str | None]:
+        return [field.description for field in model.model_fields.values()]
+
+    assert all(descriptions(Config))
+
+
+def test_every_override_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE)) == set(_NAMES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_that_are_named_exist(page):
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^\$ make (\w+)", page.read_text(), re.MULTILINE):
+        assert f"\n{target}:" in makefile
+
+
+def test_the_readme_and_the_api_page_name_every_command():
+    text = (ROOT / "docs" / "api.md").read_text()
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    for name in names:
+        assert f"versus {name}" in text
+    for command in incidents_app.registered_commands:
+        assert command.callback
+        assert (command.name or command.callback.__name__) in text
