@@ -16,6 +16,9 @@ IncidentId = NewType("IncidentId", str)
 MAX_ALERTS = 1000
 """The most alerts kept with one incident; a storm in one group must not grow a record without end."""
 
+SHOW_ESCALATING_AFTER_MS = 2000
+"""Channels show that an escalation has begun this much later: mostly its record is there sooner, and shown at once."""
+
 MAX_WARNINGS = 20
 """The most warnings kept with one incident."""
 
@@ -293,7 +296,7 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     return Change(
         replace(incident, escalation_began_at_ms=now_ms, may_have_record=True),
         Outcome.UPDATED,
-        {},
+        _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS),
         (Entry(now_ms, "escalating", f"not acknowledged for {waited_s} s"),),
     )
 

@@ -66,7 +66,9 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         try:
             if with_api:
                 await _listen(runner, config)
-            log.info("service.started", version=__version__, url=config.link_base if with_api else None)
+            log.info(
+                "service.started", name=config.name, version=__version__, url=config.link_base if with_api else None
+            )
             await stop.wait()
         finally:
             await runner.cleanup()

@@ -240,7 +240,7 @@ class Worker:
         if after.label and after.label != before.label:
             event = "escalated" if claim.target == incident.policy.oncall else "posted"
             entries = (Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}"),)
-            log.info(f"incident.{event}", incident=incident.id, target=claim.target, label=after.label)  # noqa: G004
+            log.info("incident.changed", incident=incident.id, what=event, detail=entries[0].detail)
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
         return Completion(
             "done",

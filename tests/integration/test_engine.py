@@ -177,6 +177,7 @@ async def test_a_reopened_incident_whose_record_was_resolved_reopens_the_record(
 
     [record] = engine.servicenow.incidents
     assert record["state"] == "2"
+    assert "*Escalated*" in engine.slack.messages[0].text
 
 
 async def test_a_reopened_incident_whose_record_was_closed_gets_a_new_one(engine):

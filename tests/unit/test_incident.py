@@ -10,6 +10,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification
 from versus_py.incident import (
     MAX_ALERTS,
+    SHOW_ESCALATING_AFTER_MS,
     Alert,
     AlertStatus,
     Change,
@@ -282,6 +283,12 @@ def test_a_wait_of_zero_escalates_at_once():
     incident = make_incident(policy=replace(POLICY, wait_ms=0))
 
     assert escalating(incident, NOW).is_escalating
+
+
+def test_channels_show_an_escalation_also_when_its_record_stays_the_same():
+    change = changed(begin_escalation(make_incident(), DUE))
+
+    assert change.timers == {"slack": DUE + SHOW_ESCALATING_AFTER_MS}
 
 
 def test_a_channel_that_cannot_be_told_ends_the_wait():
