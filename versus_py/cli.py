@@ -17,6 +17,7 @@ import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from versus_py import __version__
 from versus_py.client import Client, open_client
@@ -49,7 +50,7 @@ ConfigOption = Annotated[
 UrlOption = Annotated[str, typer.Option("--url", envvar="VERSUS_URL", help="The server.")]
 SecretOption = Annotated[
     str,
-    typer.Option("--gateway-secret", envvar="VERSUS_GATEWAY_SECRET", help="Its gateway_secret.", show_default=False),
+    typer.Option(envvar=["VERSUS_GATEWAY_SECRET", "GATEWAY_SECRET"], help="Its gateway_secret.", show_default=False),
 ]
 ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
@@ -136,6 +137,9 @@ def send(
 ) -> None:
     """Post a payload to a running server, and show its answer."""
     body = _payload(file, source, name, resolved)
+    for pair in query or []:
+        if "=" not in pair:
+            raise typer.BadParameter(f"--query {pair}: write NAME=VALUE, such as oncall_wait_minutes=5")
     pairs = [pair.partition("=") for pair in query or []]
 
     async def post() -> Any:
@@ -157,10 +161,10 @@ def simulate(
     simulator: SlackSimulator | ServiceNowSimulator
     if system is SimulatedSystem.SLACK:
         simulator = SlackSimulator()
-        setting = "alert.slack.api_url: {url}/api"
+        setting = "alert.slack: {{api_url: {url}/api, token: xoxb-any, channel_id: C0ANY}}"
     else:
         simulator = ServiceNowSimulator(username=username, password=password)
-        setting = "oncall.servicenow.instance_url: {url}"
+        setting = f"oncall.servicenow: {{{{instance_url: {{url}}, username: {username}, password: {password}}}}}"
 
     async def run(stop: asyncio.Event) -> None:
         async with run_app(simulator.app(), host=host, port=port) as url:
@@ -185,30 +189,49 @@ def list_incidents(
     if as_json:
         out.print_json(data=page)
         return
-    table = Table()
-    for column in ("id", "status", "severity", "title", "created", "escalates", "record"):
-        table.add_column(column, overflow="fold")
-    for it in page["incidents"]:
-        cells = (it[key] or "" for key in ("id", "status", "severity", "title", "created_at", "escalates_at", "record"))
-        table.add_row(*map(_plain, cells))
-    out.print(table)
+    rows = [_row(it) for it in page["incidents"]]
+    if not out.is_terminal:
+        for row in rows:
+            print("\t".join(row))
+    else:
+        out.print(_table(rows))
     if page["next"]:
-        out.print(f"… and more; --limit shows up to 200 (the API goes on with ?cursor={page['next']})", markup=False)
+        err.print(f"… and more; --limit shows up to 200, the API goes on with cursor={page['next']}", markup=False)
 
 
 @incidents_app.command()
-def show(incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "") -> None:
-    """Show one incident: its alerts, deliveries and timeline."""
-    out.print_json(data=_ask(url, gateway_secret, lambda client: client.incident(incident_id)))
+def show(
+    incident_id: IdArgument,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show one incident and its story; with --json also its alerts and deliveries."""
+    it = _ask(url, gateway_secret, lambda client: client.incident(incident_id))
+    if as_json:
+        out.print_json(data=it)
+        return
+    lines = [
+        f"{it['title']}",
+        f"{it['id']}  {_standing(it)}  {it['severity']}  {it['firing']} of {len(it['alerts'])} firing",
+    ]
+    lines += [f"record {it['record']}  {it['record_url']}"] if it["record"] else []
+    lines += [f"escalates {_time(it['escalates_at'])}"] if it["escalates_at"] else []
+    lines += [f"{name}: {delivery['error']}" for name, delivery in it["deliveries"].items() if delivery["error"]]
+    for entry in it["timeline"]:
+        said = " ".join(part for part in (entry["detail"], entry["by"] and f"by {entry['by']}") if part)
+        lines.append(f"  {_time(entry['at'])}  {entry['event']:<13} {said}".rstrip())
+    for line in lines:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @incidents_app.command()
 def ack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Acknowledge an incident."""
+    """Acknowledge an incident. The first acknowledgment stands."""
     it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "acknowledge", by or getuser()))
-    out.print(f"{it['id']} is {it['status']}, acknowledged by {it['acknowledged_by'] or 'nobody'}", markup=False)
+    _say_standing(it)
 
 
 @incidents_app.command()
@@ -217,7 +240,7 @@ def resolve(
 ) -> None:
     """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
     it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "resolve", by or getuser()))
-    out.print(f"{it['id']} is {it['status']}, resolved by {it['resolved_by']}", markup=False)
+    _say_standing(it)
 
 
 def _serve(path: Path, *, with_api: bool) -> None:
@@ -314,5 +337,48 @@ def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, 
     return _run(ask())
 
 
-def _plain(value: Any) -> str:
-    return str(value).replace("[", r"\[")
+def _row(it: Any) -> list[str]:
+    """An incident in a list: id, standing, severity, created, escalates, record, title."""
+    escalates = _time(it["escalates_at"]) if it["escalates_at"] else ""
+    return [
+        it["id"],
+        _standing(it),
+        it["severity"],
+        _time(it["created_at"]),
+        escalates,
+        it["record"] or "",
+        it["title"],
+    ]
+
+
+def _table(rows: list[list[str]]) -> Table:
+    """Ids and states whole, so that they can be copied; the title gets what space is left."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "status", "severity", "created", "escalates", "record"):
+        table.add_column(column, no_wrap=True, overflow="fold" if column == "id" else "ellipsis", min_width=len(column))
+    table.columns[0].min_width = max((len(row[0]) for row in rows), default=2)
+    table.add_column("title", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _standing(it: Any) -> str:
+    """The status, and the outcome where that says more."""
+    return it["status"] if it["outcome"] in {None, it["status"]} else f"{it['status']}, {it['outcome']}"
+
+
+def _say_standing(it: Any) -> None:
+    said = f"{it['id']} is {it['status']}"
+    for what in ("acknowledged", "resolved"):
+        if it[f"{what}_at"]:
+            said += f"; {what} by {it[f'{what}_by']} at {_time(it[f'{what}_at'])}"
+    if it["record"]:
+        said += f"; escalated as {it['record']}"
+    out.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+def _time(moment: str) -> str:
+    """A moment as the clock on the wall shows it, with the date when that is not today."""
+    local = datetime.fromisoformat(moment).astimezone()
+    return local.strftime("%H:%M:%S" if local.date() == datetime.now(UTC).astimezone().date() else "%Y-%m-%d %H:%M")

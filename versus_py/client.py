@@ -9,6 +9,7 @@ import aiohttp
 from versus_py.errors import VersusError
 
 TIMEOUT_S = 15.0
+SECRET_HINT = "--gateway-secret, or VERSUS_GATEWAY_SECRET in the environment"  # noqa: S105 - the way to give one
 
 
 class RequestRefused(VersusError):
@@ -46,7 +47,8 @@ class Client:
             raise RequestRefused(f"{self._url} answered with something that is not JSON; is it versus?") from exc
         if response.status >= 400:  # noqa: PLR2004 - HTTP's
             said = data.get("error") if isinstance(data, dict) else None
-            raise RequestRefused(f"{response.status}: {said or response.reason}")
+            hint = f" ({SECRET_HINT})" if response.status == 401 else ""  # noqa: PLR2004 - HTTP's
+            raise RequestRefused(f"{response.status}: {said or response.reason}{hint}")
         return data
 
 

@@ -246,6 +246,10 @@ class Config(_Part):
         """What works, but is hardly what was meant."""
         if not self.alert.slack.enable:
             yield "alert.slack.enable is false: nobody is told about an incident before it escalates"
+        if self.alert.slack.enable and not self.alert.slack.token.get_secret_value().startswith("xoxb-"):
+            yield "alert.slack.token does not start with xoxb-, as bot tokens do"
+        if self.alert.slack.enable and not re.fullmatch(r"[CGD][A-Z0-9]+", self.alert.slack.channel_id):
+            yield "alert.slack.channel_id does not look like an id, such as C0123456789; a name may not work"
         if not self.oncall.is_prepared:
             yield "oncall.enable is false: no incident ever escalates"
         if self.public_host is None and self.alert.slack.enable and self.oncall.is_prepared:

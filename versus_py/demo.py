@@ -6,6 +6,7 @@ and one is sent three times. Nothing is told to the server but by HTTP; what hap
 
 import asyncio
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -50,8 +51,8 @@ class Scene:
 SCENES = (
     Scene("DiskFull", "somebody clicks Acknowledge", Ending.ACKNOWLEDGED, 0),
     Scene("HostDown", "nobody acknowledges", Ending.ESCALATED, 1),
-    Scene("HighLatency", "resolves before the wait is over", Ending.RESOLVED, 0),
-    Scene("QueueStuck", "is sent three times, nobody acknowledges", Ending.ESCALATED, 1),
+    Scene("HighLatency", "resolves in time", Ending.RESOLVED, 0),
+    Scene("QueueStuck", "is sent three times", Ending.ESCALATED, 1),
 )
 
 
@@ -91,7 +92,7 @@ async def run_demo(console: Console, *, stays: bool) -> bool:
         console.print("[green]Everything ended as it should.[/green]" if is_right else "[red]Something is wrong.[/red]")
         if stays:
             console.print("\nOpen the URLs above; send more with:")
-            console.print(f"  versus send --url {stage.server} --query oncall_wait_minutes=0.5")
+            console.print(f"  {sys.argv[0]} send --url {stage.server} --query oncall_wait_minutes=0.5 --name Another")
             console.print("Ctrl-C ends it.")
             await asyncio.Event().wait()
         return is_right
@@ -243,9 +244,7 @@ def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, 
 
 
 def _posted(messages: list[PostedMessage]) -> str:
-    edits = sum(message.edits for message in messages)
-    count = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
-    return f"{count}, edited {edits}×" if edits else count
+    return "1 message" if len(messages) == 1 else f"{len(messages)} messages"
 
 
 async def _answers(url: str) -> bool:

@@ -253,7 +253,7 @@ def observe(incident: Incident, notification: Notification, now_ms: int) -> Chan
     if incident.status is Status.RESOLVED:
         return None
     if notification.truncated_alerts or any(alert.is_firing for alert in alerts):
-        return _update(incident, notification, alerts, now_ms)
+        return _update(incident, notification, alerts, now_ms, _not_all_over(notification, alerts))
     return _resolved(replace(incident, alerts=alerts), by=notification.source, now_ms=now_ms)
 
 
@@ -314,7 +314,19 @@ def escalate_now(incident: Incident, reason: str, now_ms: int) -> Change | None:
     )
 
 
-def _update(incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int) -> Change:
+def _not_all_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
+    """Why a notification that lists nothing firing does not resolve the incident, when that may surprise; else ""."""
+    listed = {alert.fingerprint for alert in notification.alerts}
+    if any(alert.is_firing and alert.fingerprint in listed for alert in alerts):
+        return "a resolve was not believed: what it says is over began before what is known to fire"
+    return ""
+
+
+def _update(
+    incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, warning: str = ""
+) -> Change:
+    entries = (Entry(now_ms, "warning", warning),) if warning else ()
+    warnings = incident.warnings if not warning or warning in incident.warnings else (*incident.warnings, warning)
     updated = replace(
         incident,
         title=notification.title if notification.is_firing else incident.title,
@@ -322,14 +334,13 @@ def _update(incident: Incident, notification: Notification, alerts: tuple[Alert,
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
+        warnings=warnings[:MAX_WARNINGS],
         updated_at_ms=now_ms,
     )
-    return Change(
-        updated,
-        Outcome.UPDATED,
-        _channel_timers(updated, now_ms),
-        _joined_and_left(incident, updated, now_ms),
-    )
+    timers = _channel_timers(updated, now_ms)
+    if updated.ending is Ending.FAILED and updated.policy.oncall is not None:
+        timers[updated.policy.oncall] = now_ms  # it goes on, and perhaps somebody has repaired what failed
+    return Change(updated, Outcome.UPDATED, timers, (*_joined_and_left(incident, updated, now_ms), *entries))
 
 
 def _joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Entry, ...]:

@@ -11,7 +11,7 @@ def alertmanager(name: str = "DiskFull", *, starts_at: datetime, is_resolved: bo
     labels = {"alertname": name, "severity": "critical", "instance": "db-7:9100", "team": "storage"}
     annotations = {
         "summary": f"{name} on db-7",
-        "description": "Less than 3 % of /var/lib/postgresql is left; it is full in 40 minutes.",
+        "description": "A sample, to see what such an alert looks like.",
     }
     alert = {
         "status": status,
@@ -19,7 +19,7 @@ def alertmanager(name: str = "DiskFull", *, starts_at: datetime, is_resolved: bo
         "annotations": annotations,
         "startsAt": starts_at.isoformat(),
         "endsAt": starts_at.isoformat() if is_resolved else "0001-01-01T00:00:00Z",
-        "generatorURL": "http://prometheus.example:9090/graph?g0.expr=disk_free_ratio",
+        "generatorURL": "http://prometheus.example:9090/graph?g0.expr=sample",
         "fingerprint": f"{sum(name.encode()):016x}",
     }
     return {

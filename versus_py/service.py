@@ -1,6 +1,7 @@
 """The composition root: builds everything from a Config, runs it, and stops it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ async def _listen(runner: web.AppRunner, config: Config) -> None:
     try:
         await web.TCPSite(runner, config.host, config.port).start()
     except OSError as exc:
-        reason = exc.strerror or str(exc)
+        reason = str(exc) if exc.errno is None else os.strerror(exc.errno)
         raise VersusError(f"cannot listen on {config.host}:{config.port} (host, port): {reason}") from None
 
 

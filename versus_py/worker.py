@@ -229,13 +229,9 @@ class Worker:
 
     def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
         before = incident.delivery(claim.target)
-        after = Delivery(
-            reference=delivery.reference,
-            label=delivery.label,
-            url=delivery.url,
-            note=delivery.note,
-            version=incident.version,
-        )
+        after = replace(delivery, version=incident.version)
+        if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
+            after = replace(after, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
         entries: tuple[Entry, ...] = ()
         if after.label and after.label != before.label:
             event = "escalated" if claim.target == incident.policy.oncall else "posted"

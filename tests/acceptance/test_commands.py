@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -131,7 +132,8 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
     ended = versus("incidents", "resolve", from_stdin["incidents"][0]["id"], "--by", "ben", **at)
     listed = versus("incidents", "list", **at)
     as_json = json.loads(versus("incidents", "list", "--json", "--status", "acknowledged", **at).stdout)
-    shown = json.loads(versus("incidents", "show", from_file["incidents"][0]["id"], **at).stdout)
+    shown = json.loads(versus("incidents", "show", from_file["incidents"][0]["id"], "--json", **at).stdout)
+    story = versus("incidents", "show", from_file["incidents"][0]["id"], **at).stdout
 
     assert [it["incidents"][0]["outcome"] for it in (sample, from_file, from_stdin)] == ["created"] * 3
     assert resolved["incidents"][0] == sample["incidents"][0] | {
@@ -144,6 +146,8 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
     assert "From a file" in listed.stdout
     assert [it["title"] for it in as_json["incidents"]] == ["From a file"]
     assert shown["timeline"][-1]["by"] == "ana"
+    assert "by ana" in story.splitlines()[-1]
+    assert listed.stdout.splitlines()[-1].split("\t")[0] == sample["incidents"][0]["id"]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,8 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
         (["incidents", "show", "x-0", "--gateway-secret", "s3cret"], "404: no incident 'x-0'"),
         (["send", "/nowhere.json"], "cannot read /nowhere.json"),
         (["send", "--source", "odd"], "no sample 'odd'"),
+        (["send", "-q", "oncall_wait_minutes"], "write NAME=VALUE"),
+        (["incidents", "list"], "--gateway-secret"),
     ],
 )
 def test_what_goes_wrong_is_said_in_a_sentence(world, arguments, said):
@@ -195,8 +201,8 @@ def test_the_stacks_environment_makes_a_usable_configuration(tmp_path):
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     environ = {}
     for name, value in compose["services"]["versus"]["environment"].items():
-        _, has_default, rest = value.partition(":-")
-        environ[name] = rest.rstrip("}") if has_default else value
+        default = re.fullmatch(r"\$\{\w+:?-(.*)\}", value)
+        environ[name] = default[1] if default else value
 
     shown = versus("check-config", "-c", str(ROOT / "config" / "config.yaml"), **environ)
 
@@ -214,7 +220,7 @@ def test_the_example_environment_names_what_the_stack_reads():
     assert names
     for name in names:
         if not name.startswith("#"):
-            assert f"${{{name}:-" in compose
+            assert re.search(rf"\$\{{{name}:?-", compose)
 
 
 def test_a_simulator_says_how_to_use_it(world):
@@ -222,4 +228,4 @@ def test_a_simulator_says_how_to_use_it(world):
     text = next(Path(world.folder).glob("servicenow-1.log")).read_text()
 
     assert f"servicenow simulator: {world.servicenow.url}" in text
-    assert f"oncall.servicenow.instance_url: {world.servicenow.url}" in text
+    assert f"instance_url: {world.servicenow.url}, username: versus.integration, password: {PASSWORD}" in text

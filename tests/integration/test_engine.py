@@ -440,19 +440,33 @@ async def test_what_fails_for_too_long_is_given_up(engine, logs):
     assert len(engine.servicenow.calls) == calls
 
 
-async def test_a_change_after_a_failure_tries_once_more(engine, logs):
+async def test_a_repeat_after_a_failure_tries_once_more(engine, logs):
     engine.servicenow._password = "changed"
     await engine.post(firing(engine))
     await engine.after(minutes=5)
     logs.expect_error("sync.failed")
     engine.servicenow._password = "servicenow-secret"
 
-    await engine.post(firing(engine, is_resolved=True))
-    await engine.settle()
     await engine.post(firing(engine))
-    await engine.after(minutes=5)
+    await engine.settle()
 
     assert len(engine.servicenow.incidents) == 1
+    assert "*Escalated*" in engine.slack.messages[0].text
+
+
+async def test_an_acknowledgment_does_not_hide_a_failed_escalation(engine, logs):
+    engine.servicenow._password = "changed"
+    await engine.post(firing(engine))
+    await engine.after(minutes=5)
+    logs.expect_error("sync.failed")
+    assert "*Escalation failed*" in engine.slack.messages[0].text
+
+    await press_button(engine)
+    await engine.settle()
+
+    logs.expect_error("sync.failed")  # it looked whether the earlier attempt had an effect, and was refused again
+    assert "*Acknowledged*" in engine.slack.messages[0].text
+    assert "escalation to ServiceNow failed" in engine.slack.messages[0].shown
 
 
 async def test_a_record_that_people_closed_is_left_alone(engine):

@@ -208,9 +208,20 @@ def test_a_truncated_resolve_resolves_nothing():
 def test_a_stale_resolve_changes_no_alert_that_started_later():
     incident = make_incident(make_alert(starts_at_ms=2000))
 
-    change = changed(observe(incident, make_notification(make_alert(firing=False, starts_at_ms=1000)), NOW))
+    stale = make_notification(make_alert(firing=False, starts_at_ms=1000))
+    change = changed(observe(incident, stale, NOW))
+    again = changed(observe(change.incident, stale, NOW))
 
     assert change.incident.status is Status.TRIGGERED
+    assert "was not believed" in change.entries[-1].detail
+    assert len(again.incident.warnings) == 1
+
+
+def test_a_repeat_tries_a_failed_escalation_once_more():
+    failed = replace(escalating(make_incident()), deliveries={"servicenow": Delivery(failed_at_ms=DUE)})
+
+    assert changed(observe(failed, make_notification(), DUE + 1)).timers["servicenow"] == DUE + 1
+    assert "servicenow" not in changed(observe(acknowledged(failed), make_notification(), DUE + 1)).timers
 
 
 def test_a_resolve_of_something_resolved_is_ignored():

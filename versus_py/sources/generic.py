@@ -40,29 +40,34 @@ _URL = ("url", "link", "web_url", "html_url", "source_url", "generatorURL", "das
 _STARTS_AT = ("startsAt", "starts_at")
 _LABELS = ("labels", "tags")
 _ANNOTATIONS = "annotations"
+_READ = {*_TITLE, *_STATUS, *_IDENTITY, *_URL, *_STARTS_AT}  # what becomes something better than a label
 
 
 def parse(payload: Mapping[str, Any]) -> Notification:
     """One alert. Without a field that identifies it, each payload is an incident of its own."""
-    labels = fields.text_map(payload)
+    everything = fields.text_map(payload)
+    labels = {name: value for name, value in everything.items() if name not in _READ}
     for name in _LABELS:
         labels |= fields.text_map(payload.get(name))
     identity = fields.first_text(payload, _IDENTITY)
     is_resolved = fields.first_text(payload, _STATUS).lower() in _RESOLVED
     title = fields.title(fields.first_text(payload, _TITLE) or fields.first_text(labels, _TITLE))
+    said = {
+        name: everything[name] for name in _TITLE if everything.get(name) and fields.title(everything[name]) != title
+    }
     starts = (fields.time_ms(payload.get(name)) for name in _STARTS_AT)
     alert = Alert(
         fingerprint=identity,
         status=AlertStatus.RESOLVED if is_resolved else AlertStatus.FIRING,
         labels=labels,
-        annotations=fields.text_map(payload.get(_ANNOTATIONS)),
+        annotations=said | fields.text_map(payload.get(_ANNOTATIONS)),
         starts_at_ms=next((start for start in starts if start is not None), None),
         url=next((url for name in _URL if (url := fields.web_url(payload.get(name)))), ""),
     )
     return Notification(
         source=NAME,
         title=title or "Alert without a title",
-        severity=fields.first_text(labels, _SEVERITY) or fields.UNKNOWN_SEVERITY,
+        severity=fields.first_text({**labels, **everything}, _SEVERITY) or fields.UNKNOWN_SEVERITY,
         alerts=(alert,),
         dedup_key=f"{NAME}\n{identity}" if identity else None,
         url=alert.url,

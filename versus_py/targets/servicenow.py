@@ -256,9 +256,8 @@ def _changes(record: _Record, incident: Incident) -> dict[str, str]:
     """What to write so that the record is where the incident is; empty when it is, or is further on."""
     if incident.status is Status.RESOLVED and record.state in _OPEN_STATES:
         note = f"Resolved by {incident.resolved_by}."
-        if incident.acknowledged_by:
-            note = f"Acknowledged by {incident.acknowledged_by}. {note}"
-        return {"state": STATE_RESOLVED, "close_code": CLOSE_CODE, "close_notes": note, "work_notes": note}
+        story = f"Acknowledged by {incident.acknowledged_by}. {note}" if incident.acknowledged_by else note
+        return {"state": STATE_RESOLVED, "close_code": CLOSE_CODE, "close_notes": story, "work_notes": note}
     if incident.status is Status.ACKNOWLEDGED and record.state == STATE_NEW:
         return {"state": STATE_IN_PROGRESS, "work_notes": f"Acknowledged by {incident.acknowledged_by}."}
     if incident.status is Status.TRIGGERED and incident.is_escalating and record.state == STATE_RESOLVED:

@@ -234,7 +234,8 @@ class SlackTarget:
             self._pace.block(channel, wait_s)
             return Transient(f"Slack asks to wait {wait_s:g} s", retry_after_s=wait_s)
         if code is None:
-            return Transient(f"Slack answered {status} without a reason")
+            hint = "; is alert.slack.api_url right?" if status == HTTPStatus.NOT_FOUND else ""
+            return Transient(f"Slack answered {status} without a reason{hint}")
         if code == _QUOTA:
             return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
         if code in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:

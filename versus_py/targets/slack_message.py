@@ -19,7 +19,7 @@ from slack_sdk.models.blocks import (
 )
 
 from versus_py.config import MessageProperties
-from versus_py.incident import Alert, Incident, Status
+from versus_py.incident import Alert, Ending, Incident, Status
 from versus_py.targets.target import display_name
 
 # Limits: docs.slack.dev/reference/block-kit. A message's blocks together are refused from about 13,000 characters
@@ -159,11 +159,11 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _headline(incident: Incident) -> str:
-    status = {
-        Status.TRIGGERED: "Escalated" if incident.is_escalating else "Triggered",
-        Status.ACKNOWLEDGED: "Acknowledged",
-        Status.RESOLVED: "Resolved",
-    }[incident.status]
+    status = incident.status.capitalize()
+    if incident.ending is Ending.FAILED:
+        status = "Escalation failed"
+    elif incident.status is Status.TRIGGERED and incident.is_escalating:
+        status = "Escalated" if incident.record.label else "Escalating"
     return f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"
 
 

@@ -36,7 +36,7 @@ class AckPage:
         if incident is None:
             return _unknown(request)
         if incident.status is Status.TRIGGERED:
-            return _answer(request, 200, incident, "Acknowledging…", "Acknowledge this incident?", is_question=True)
+            return _answer(request, 200, incident, "Acknowledge this incident?", "", is_question=True)
         return _answer(request, 200, incident, *_standing(incident))
 
     async def post(self, request: web.Request) -> web.Response:

@@ -43,7 +43,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_answer(503, "Redis cannot be read or written at the moment: send it again", headers)
     except web.HTTPException as exc:
         allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else None
-        return error_answer(exc.status, exc.text or exc.reason, allow)
+        said = exc.text if exc.text and not exc.text.startswith(f"{exc.status}:") else f"{exc.reason}: {request.path}"
+        return error_answer(exc.status, said, allow)
     except Exception:
         log.exception("request.crashed", method=request.method, path=request.path)
         return error_answer(500, "internal error; the log says more")
