@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -78,8 +79,8 @@ class Stage:
 async def run_demo(console: Console, *, stays: bool) -> bool:
     """Tell the story; whether it ended as it has to. With *stays*, everything goes on running until cancelled."""
     async with _stage() as stage:
-        console.print(f"[bold]versus[/bold]      {stage.server}  (API and worker, incidents in an embedded Valkey)")
-        console.print(f"[bold]Slack[/bold]       {stage.slack}  (simulator: the channel, with working buttons)")
+        console.print(f"[bold]versus[/bold]      {stage.server}  (API and worker, embedded Valkey)")
+        console.print(f"[bold]Slack[/bold]       {stage.slack}  (simulator: press the buttons)")
         console.print(f"[bold]ServiceNow[/bold]  {stage.servicenow}  (simulator: the records)\n")
         try:
             async with asyncio.timeout(STORY_TIMEOUT_S):
@@ -202,7 +203,7 @@ def _is_shown(stage: Stage, scene: Scene, incident: dict[str, Any]) -> bool:
 
 
 def _progress(stage: Stage, incidents: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title="What is happening", title_justify="left")
+    table = Table(title="What is happening", title_justify="left", box=box.SIMPLE)
     for column in ("alert", "plot", "Slack", "incident", "escalates in", "ServiceNow"):
         table.add_column(column)
     for scene in SCENES:
@@ -216,7 +217,7 @@ def _progress(stage: Stage, incidents: dict[str, dict[str, Any]]) -> Table:
 
 
 def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, bool]:
-    table = Table(title="What happened", title_justify="left")
+    table = Table(title="What happened", title_justify="left", box=box.SIMPLE)
     for column in ("alert", "plot", "outcome", "Slack", "ServiceNow", ""):
         table.add_column(column)
     verdicts = []
@@ -234,9 +235,7 @@ def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, 
             scene.alert,
             scene.plot,
             str(incident["outcome"]),
-            f"{len(messages)} message, edited {messages[0].edits}×"
-            if len(messages) == 1
-            else f"{len(messages)} messages",
+            _posted(messages),
             ", ".join(record["number"] for record in records) or "never called",
             "[green]✓[/green]" if is_right else "[red]✗[/red]",
         )
