@@ -114,6 +114,7 @@ class Delivery:
     label: str = ""  # what people call it, such as INC0010001
     url: str = ""  # where people look at it
     version: int = 0  # the incident's version that it shows
+    synced_at_ms: int | None = None  # when it last came to show it
     note: str = ""  # what people should know of it, such as that it went to another channel
     attempts: int = 0  # without success since the last one
     failing_since_ms: int | None = None
@@ -177,7 +178,8 @@ class Incident:
     @property
     def ending(self) -> Ending | None:
         """How the present wait ended; None while it is undecided."""
-        if self.is_escalating and self.record.reference:
+        began_ms, synced_ms = self.escalation_began_at_ms, self.record.synced_at_ms
+        if self.record.reference and began_ms is not None and synced_ms is not None and synced_ms >= began_ms:
             return Ending.ESCALATED
         if self.status is not Status.TRIGGERED:
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
@@ -248,7 +250,7 @@ def observe(incident: Incident, notification: Notification, now_ms: int) -> Chan
         if incident.status is Status.RESOLVED:
             return _reopen(incident, notification, alerts, now_ms, "it fires again")
         if _is_another_episode(incident, notification):
-            return _reopen(incident, notification, alerts, now_ms, "what was acknowledged is over, and it fires again")
+            return _reopen(incident, notification, alerts, now_ms, "what was known is over, and it fires again")
         return _update(incident, notification, alerts, now_ms)
     if incident.status is Status.RESOLVED:
         return None
@@ -394,20 +396,23 @@ def _reopen(
 
 
 def _is_another_episode(incident: Incident, notification: Notification) -> bool:
-    """Whether everything that was acknowledged is over, though nobody said so.
+    """Whether everything that was acknowledged or escalated is over, though nobody said so.
 
-    A sender that is told not to report resolves (Alertmanager's `send_resolved: false`) leaves an acknowledged
-    incident open for ever, and its acknowledgment would silence whatever comes later. So: when all that fires
-    started after the acknowledgment, and the list is complete, the acknowledgment was about something else.
+    A sender that is told not to report resolves (Alertmanager's `send_resolved: false`) leaves an incident open for
+    ever, and what was done about it would silence whatever comes later. So: when the list is complete, all that
+    fires started after that, and none of it was known, it was about something else.
     """
-    acknowledged_at_ms = incident.acknowledged_at_ms
-    if acknowledged_at_ms is None or not notification.is_complete:
+    dealt_with_ms = incident.acknowledged_at_ms or incident.escalation_began_at_ms
+    if dealt_with_ms is None or not notification.is_complete:
         return False
     listed_as_resolved = {alert.fingerprint for alert in notification.alerts if not alert.is_firing}
     if any(alert.fingerprint in listed_as_resolved for alert in incident.firing):
         return False  # the sender does report resolves: alerts came and went within one open group
+    known = {(alert.fingerprint, alert.starts_at_ms) for alert in incident.firing}
     return all(
-        alert.starts_at_ms is not None and alert.starts_at_ms > acknowledged_at_ms
+        alert.starts_at_ms is not None
+        and alert.starts_at_ms > dealt_with_ms
+        and (alert.fingerprint, alert.starts_at_ms) not in known
         for alert in notification.alerts
         if alert.is_firing
     )
@@ -429,9 +434,11 @@ def _merged(known: tuple[Alert, ...], notification: Notification, now_ms: int) -
 
 
 def _is_stale(alert: Alert, known: Alert | None) -> bool:
-    if known is None or known.starts_at_ms is None or alert.starts_at_ms is None:
+    """Whether *alert* is older news. An end counts by itself: Alertmanager may move a start back, merging replicas."""
+    if known is None or known.starts_at_ms is None:
         return False
-    return alert.starts_at_ms < known.starts_at_ms
+    latest_ms = alert.starts_at_ms if alert.is_firing or alert.ends_at_ms is None else alert.ends_at_ms
+    return latest_ms is not None and latest_ms < known.starts_at_ms
 
 
 def _bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -60,7 +60,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         log.warning("config.warning", warning=warning)
     async with _build(config) as parts, asyncio.TaskGroup() as loops:
         runner = web.AppRunner(parts.app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        background = [loops.create_task(_follow_clock(parts))]
+        background = [loops.create_task(_follow_clock(parts, stop))]
         if parts.embedded is not None:
             background.append(loops.create_task(parts.embedded.watch()))
         working = loops.create_task(_work(parts))
@@ -72,6 +72,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
             )
             await stop.wait()
         finally:
+            stop.set()
             await runner.cleanup()
             parts.worker.stop()
             await asyncio.wait([working])
@@ -150,9 +151,12 @@ async def _work(parts: _Parts) -> None:
     await parts.worker.run()
 
 
-async def _follow_clock(parts: _Parts) -> None:
-    while True:
-        await asyncio.sleep(CLOCK_EVERY_S)
+async def _follow_clock(parts: _Parts, stop: asyncio.Event) -> None:
+    # Looks at *stop* by itself: a cancellation that meets an answer can get lost in redis-py.
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOCK_EVERY_S):
+                await stop.wait()
         try:
             parts.clock.follow(await parts.store.server_time_ms())
         except StoreUnavailable as exc:

@@ -24,8 +24,8 @@ log = structlog.get_logger()
 LEASE_MS = 60_000
 """How long a claim is nobody else's. A worker that dies costs what it held this much time."""
 
-SYNC_TIMEOUT_S = 50.0
-"""The most one sync may take: within the lease, with time left to write down what came of it."""
+LEASE_MARGIN_S = 10.0
+"""A sync ends this much before its lease, with time left to write down what came of it."""
 
 GIVE_BACK_TIMEOUT_S = 600.0
 """How long to go on trying to write down what came of a sync while Redis is away."""
@@ -90,6 +90,7 @@ class Worker:
             try:
                 await self._dispatch()
             finally:
+                self.stop()
                 for helper in helpers:
                     helper.cancel()
 
@@ -181,6 +182,11 @@ class Worker:
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
             completion = Completion("postponed", seen_version, at_ms=self._clock.now_ms())
+        except Exception:
+            # An incident that cannot even be read, by a bug or after a downgrade, must not end the others' worker.
+            log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
+            at_ms = self._clock.now_ms() + round(_backoff_s(claim.attempt) * 1000)
+            completion = Completion("retry", seen_version, at_ms=at_ms)
         except asyncio.CancelledError:
             # What was sent may still take effect, so that the next attempt is as late as after a crash.
             await self._give_back(claim, Completion("retry", seen_version, at_ms=claim.token))
@@ -203,9 +209,10 @@ class Worker:
             return Completion("postponed", incident.version, at_ms=exc.at_ms)
         except Permanent as exc:
             return await self._give_up(claim, incident, str(exc))
-        except (Transient, TimeoutError) as exc:
-            retry_after_s = exc.retry_after_s if isinstance(exc, Transient) else None
-            return await self._retry(claim, incident, str(exc) or "no answer in time", retry_after_s)
+        except Transient as exc:
+            return await self._retry(claim, incident, str(exc), exc.retry_after_s)
+        except TimeoutError:
+            return await self._retry(claim, incident, "no answer in time", LEASE_MS / 1000)
         except StoreUnavailable:
             raise
         except Exception as exc:
@@ -224,14 +231,18 @@ class Worker:
             raise NotYet(incident.escalates_at_ms, "somebody may still acknowledge")
         if self._busy[claim.target] > self._limits.per_target:
             raise NotYet(now_ms + 500, f"{claim.target} is busy")
-        async with asyncio.timeout(SYNC_TIMEOUT_S):
+        left_s = (claim.token - now_ms) / 1000 - LEASE_MARGIN_S
+        if left_s < LEASE_MARGIN_S:
+            raise NotYet(now_ms, "the lease is nearly over")
+        async with asyncio.timeout(left_s):
             return await target.sync(incident, attempt=claim.attempt)
 
     def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
         before = incident.delivery(claim.target)
         after = replace(delivery, version=incident.version)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
-            after = replace(after, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
+            now_ms = self._clock.now_ms()
+            after = replace(after, synced_at_ms=now_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
         entries: tuple[Entry, ...] = ()
         if after.label and after.label != before.label:
             event = "escalated" if claim.target == incident.policy.oncall else "posted"

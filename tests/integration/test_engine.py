@@ -12,6 +12,7 @@ from tests.integration.conftest import CHANNEL, Engine, make_worker
 from versus_py.incident import Status
 from versus_py.samples import alertmanager, generic
 from versus_py.simulators import Fault
+from versus_py.store import keys
 from versus_py.worker import LEASE_MS
 
 
@@ -588,6 +589,17 @@ async def test_a_crashing_target_takes_no_other_incident_with_it(engine, logs, m
 
     logs.expect_error("sync.crashed")
     assert [("Good" in message.text) for message in engine.slack.messages] == [True]
+
+
+async def test_an_incident_that_cannot_be_read_takes_no_other_with_it(engine, logs):
+    [bad] = (await engine.post(firing(engine, "Bad")))["incidents"]
+    await engine.post(firing(engine, "Good"))
+    await engine.store._redis.hset(keys.incident(bad["id"]), "incident", "{}")
+
+    await engine.settle()
+
+    logs.expect_error("sync.crashed")
+    assert [message.text for message in engine.slack.messages if "Good" in message.text]
 
 
 async def test_the_template_is_used_and_a_broken_one_falls_back(engine, logs, tmp_path, session):

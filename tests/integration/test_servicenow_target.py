@@ -98,7 +98,7 @@ async def test_of_several_matches_the_oldest_open_one_is_taken_with_a_warning(ta
     assert "servicenow.duplicates" in [line["event"] for line in logs]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 415])
+@pytest.mark.parametrize("status", [400, 401, 404, 405, 415])
 async def test_refusals_are_permanent_and_say_why(target, answers, status):
     answers.get(SEARCH, status=status, payload=ERROR)
 
@@ -135,8 +135,6 @@ async def test_an_instance_that_is_unavailable_is_tried_again(target, answers, a
     [
         {"status": 200, "payload": {"result": {"sys_id": "abc"}}},
         {"status": 200, "body": "<title>Instance Hibernating page</title>", "content_type": "text/html"},
-        {"status": 201, "payload": {"result": {}}},
-        {"status": 201, "payload": {"result": []}},
     ],
     ids=str,
 )
@@ -146,6 +144,46 @@ async def test_a_create_succeeds_only_with_201_and_a_sys_id(target, answers, ans
 
     with pytest.raises(Transient):
         await target.sync(escalating(), attempt=1)
+
+
+async def test_a_record_that_the_user_may_not_read_is_known_by_its_location(target, answers):
+    answers.get(SEARCH, payload={"result": []})
+    headers = {"Location": f"{URL_OF_TABLE}/abc"}
+    answers.post(URL_OF_TABLE, status=201, payload={"result": {}}, headers=headers)
+
+    assert (await target.sync(escalating(), attempt=1)).reference["sys_id"] == "abc"
+
+
+@pytest.mark.parametrize("result", [{}, [], None])
+async def test_a_record_that_cannot_be_known_is_not_created_again_and_again(target, answers, result):
+    answers.get(SEARCH, payload={"result": []})
+    answers.post(URL_OF_TABLE, status=201, payload={"result": result})
+
+    with pytest.raises(Permanent, match="let the user read the table"):
+        await target.sync(escalating(), attempt=1)
+
+
+async def test_a_role_that_may_only_create_is_enough_for_the_first_attempt(target, answers, logs):
+    answers.get(SEARCH, status=403, payload=ERROR)
+    answers.post(URL_OF_TABLE, status=201, payload={"result": {"sys_id": "abc", "number": "INC1"}})
+
+    assert (await target.sync(escalating(), attempt=1)).label == "INC1"
+
+
+async def test_but_not_when_an_earlier_attempt_may_have_created_one(target, answers):
+    answers.get(SEARCH, status=403, payload=ERROR)
+
+    with pytest.raises(Permanent, match="ServiceNow answered 403"):
+        await target.sync(escalating(), attempt=2)
+
+
+async def test_a_short_retry_after_does_not_shorten_the_time_a_create_may_take(target, answers):
+    answers.get(SEARCH, payload={"result": []})
+    answers.post(URL_OF_TABLE, status=503, payload=ERROR, headers={"Retry-After": "1"})
+
+    with pytest.raises(Transient) as caught:
+        await target.sync(escalating(), attempt=1)
+    assert caught.value.retry_after_s == 60
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Incidents are created as of now, since the servers themselves expire keys by the
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -295,6 +296,35 @@ async def test_every_key_of_an_incident_expires_after_the_timers_that_need_it(st
         assert left_ms > week_ms + incident.escalates_at_ms - clock.now_ms() - 60_000
 
 
+async def test_completing_never_shortens_what_an_escalation_needs(store, clock, redis):
+    week_ms = 7 * 24 * 3600 * 1000
+    policy = replace(POLICY, wait_ms=week_ms)
+    change = trigger(make_notification(), policy, dedup_key="slow", now_ms=clock.now_ms())
+    await store.create(change, now_ms=clock.now_ms())
+    [slack] = await claim(store, clock)
+
+    await store.complete(slack, Completion("done", 1), now_ms=clock.now_ms())
+
+    for key in (keys.incident(change.incident.id), keys.timeline(change.incident.id)):
+        assert await redis.pttl(key) > 2 * week_ms - 60_000
+
+
+async def test_a_new_wait_is_not_held_up_by_an_old_backoff(store, clock):
+    incident = (await created(store, clock)).incident
+    [slack] = await claim(store, clock)
+    await store.complete(slack, Completion("done", 1), now_ms=clock.now_ms())
+    clock.advance(minutes=5)
+    [servicenow] = await claim(store, clock)
+    hour_ms = 3_600_000
+    await store.complete(servicenow, Completion("retry", 1, at_ms=clock.now_ms() + hour_ms), now_ms=clock.now_ms())
+
+    again = Change(incident, Outcome.REOPENED, {"servicenow": clock.now_ms() + 180_000})
+    assert await store.save(again, now_ms=clock.now_ms())
+
+    clock.advance(seconds=180 + 60)
+    assert [it.target for it in await claim(store, clock)] == ["servicenow"]
+
+
 async def test_a_resolved_incident_is_named_by_its_dedup_key_for_the_time_to_reopen(store, clock, redis):
     incident = (await created(store, clock)).incident
     change = observe(incident, make_notification(make_alert(firing=False)), clock.now_ms())
@@ -370,6 +400,23 @@ async def test_trim_forgets_what_has_expired_and_keeps_what_has_not(store, clock
 
     assert await redis.zscore(keys.of_incident(gone.id, "incidents"), gone.id) is None
     assert await redis.zscore(keys.of_incident(kept.id, "incidents"), kept.id) is not None
+
+
+async def test_trim_gets_past_what_is_old_and_still_there(store, clock, redis, monkeypatch):
+    monkeypatch.setattr("versus_py.store.store.TRIM_BATCH", 2)
+    incidents = []
+    for number in range(40):
+        incidents.append((await created(store, clock, f"group-{number}")).incident)
+        clock.advance(ms=1)
+    gone = incidents[-1]
+    await redis.delete(keys.incident(gone.id))
+
+    clock.advance(hours=24 * 8)
+    for _ in range(20):
+        await store.trim(now_ms=clock.now_ms())
+
+    assert await redis.zscore(keys.of_incident(gone.id, "incidents"), gone.id) is None
+    assert len((await store.page(limit=50)).incidents) == 39
 
 
 async def test_the_timeline_is_bounded(store, clock):

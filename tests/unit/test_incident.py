@@ -155,6 +155,37 @@ def test_a_new_episode_of_a_group_whose_resolves_are_not_sent_is_not_silenced_by
     assert change.timers == {"slack": later, "servicenow": later + 5 * MINUTE_MS}
 
 
+def test_a_new_episode_after_an_escalation_whose_end_nobody_told_waits_and_escalates_again():
+    incident = escalating(make_incident(make_alert("A")))
+    later = NOW + 48 * 60 * MINUTE_MS
+
+    change = changed(observe(incident, make_notification(make_alert("A", starts_at_ms=later - 1)), later))
+
+    assert change.outcome is Outcome.REOPENED
+    assert change.timers["servicenow"] == later + 5 * MINUTE_MS
+    assert not change.incident.is_escalating
+
+
+def test_an_acknowledgment_stands_when_those_who_joined_outlast_those_who_were_there():
+    late = make_alert("B", starts_at_ms=NOW + 2 * MINUTE_MS)
+    incident = acknowledged(make_incident(make_alert("A")))
+    for payload in (
+        make_notification(make_alert("A"), late),
+        make_notification(make_alert("A", firing=False), late),
+        make_notification(late),
+    ):
+        incident = changed(observe(incident, payload, NOW + 3 * MINUTE_MS)).incident
+
+    assert incident.status is Status.ACKNOWLEDGED
+
+
+def test_a_resolve_whose_start_moved_back_resolves():
+    incident = make_incident(make_alert(starts_at_ms=20_000))
+    over = replace(make_alert(firing=False, starts_at_ms=5_000), ends_at_ms=90_000)
+
+    assert changed(observe(incident, make_notification(over), NOW)).outcome is Outcome.RESOLVED
+
+
 def test_a_source_that_gives_no_times_never_undoes_an_acknowledgment():
     incident = acknowledged(make_incident(make_alert(starts_at_ms=None)))
     payload = make_notification(make_alert(starts_at_ms=None))
@@ -208,7 +239,7 @@ def test_a_truncated_resolve_resolves_nothing():
 def test_a_stale_resolve_changes_no_alert_that_started_later():
     incident = make_incident(make_alert(starts_at_ms=2000))
 
-    stale = make_notification(make_alert(firing=False, starts_at_ms=1000))
+    stale = make_notification(replace(make_alert(firing=False, starts_at_ms=1000), ends_at_ms=1500))
     change = changed(observe(incident, stale, NOW))
     again = changed(observe(change.incident, stale, NOW))
 
@@ -317,7 +348,7 @@ def test_there_is_no_wait_to_end(incident):
     assert escalate_now(incident, "nobody can be told", NOW) is None
 
 
-RECORD = Delivery(reference={"sys_id": "1"}, label="INC1")
+RECORD = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=DUE)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +368,10 @@ RECORD = Delivery(reference={"sys_id": "1"}, label="INC1")
         pytest.param(resolved(acknowledged(make_incident())), Delivery(), Ending.ACKNOWLEDGED, id="both"),
         pytest.param(escalating(make_incident()), Delivery(failed_at_ms=1), Ending.FAILED, id="failed"),
         pytest.param(make_incident(), RECORD, None, id="reopened, its old record does not count"),
+        pytest.param(escalating(make_incident(), DUE + 1), RECORD, None, id="escalating again"),
+        pytest.param(
+            escalating(make_incident(), DUE + 1), replace(RECORD, failed_at_ms=1), Ending.FAILED, id="failed again"
+        ),
     ],
 )
 def test_every_incident_ends_in_one_outcome(incident, record, ending):

@@ -52,7 +52,7 @@ def acknowledged() -> Incident:
 def escalated(**delivery) -> Incident:
     change = begin_escalation(make_incident(), DUE)
     assert change
-    return replace(change.incident, deliveries={"servicenow": Delivery(**delivery)})
+    return replace(change.incident, deliveries={"servicenow": Delivery(synced_at_ms=DUE, **delivery)})
 
 
 def test_a_triggered_incident_says_when_it_escalates_and_has_a_button():
@@ -96,6 +96,15 @@ def test_an_escalated_incident_links_its_record():
 
     assert "*Escalated*" in text
     assert "ServiceNow <https://sn.example/incident.do?sys_id=1|INC1>" in text
+
+
+def test_an_incident_that_waits_again_says_so_beside_its_old_record():
+    record = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=START_MS)
+
+    text = everything(replace(make_incident(), deliveries={"servicenow": record}))
+
+    assert "*Triggered*" in text
+    assert f"INC1 · escalates again <!date^{DUE // 1000}^" in text
 
 
 def test_an_escalation_in_trouble_is_shown():

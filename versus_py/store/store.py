@@ -20,6 +20,9 @@ from versus_py.store import keys
 TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
 
+SETTLE_MS = 60_000
+"""How long what a failed attempt sent may take to have its effect; a change does not make it tried again sooner."""
+
 EVENTS_MAX = 1000
 """Entries kept, about, of the stream of changes."""
 
@@ -82,6 +85,7 @@ class Store:
         self._claim = _script(redis, "claim")
         self._complete = _script(redis, "complete")
         self._first_partition = 0
+        self._trimmed_to: dict[str, int] = {}
 
     async def server_time_ms(self) -> int:
         """The clock that all replicas share."""
@@ -146,6 +150,7 @@ class Store:
             expire_at_ms,
             named_until_ms,
             TIMELINE_MAX,
+            SETTLE_MS,
             *_timer_args(change),
             *map(_ENTRY.dump_json, change.entries),
         ]
@@ -249,10 +254,13 @@ class Store:
         horizon_ms = now_ms - self._retention_ms
         for partition in range(PARTITIONS):
             for index in (keys.in_partition(partition, name) for name in ("incidents", "failed")):
-                old = await _reply(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=0, num=TRIM_BATCH))
-                gone = [member for member in old if await self.get(keys.split_member(member)[0]) is None]
+                start = self._trimmed_to.get(index, 0)
+                old = await _reply(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=start, num=TRIM_BATCH))
+                gone = [member for member in old if not await self._exists(keys.split_member(member)[0])]
                 if gone:
                     await _reply(self._redis.zrem(index, *gone))
+                # What is old but still there is stepped over, and looked at again once the end is reached.
+                self._trimmed_to[index] = start + len(old) - len(gone) if len(old) == TRIM_BATCH else 0
 
     async def signing_key(self) -> str:
         """The key that signs links, made once and then shared by every replica and every restart."""
@@ -272,6 +280,9 @@ class Store:
         fields: dict[Any, Any] = {"incident": incident_id}
         with suppress(StoreUnavailable):
             await _reply(self._redis.xadd(keys.EVENTS, fields, maxlen=EVENTS_MAX, approximate=True))
+
+    async def _exists(self, incident_id: IncidentId) -> bool:
+        return bool(await _reply(self._redis.exists(keys.incident(incident_id))))
 
     async def _newest(self, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
         """(created, id) of the newest *number* incidents of all partitions that come after *before*."""

@@ -58,6 +58,10 @@ class _NotFound(Permanent):
     """404: the record or the table is not there, or hidden from the user."""
 
 
+class _Forbidden(Permanent):
+    """403: the user may not do this."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Record:
     sys_id: str
@@ -100,7 +104,14 @@ class ServiceNowTarget:
         if not (before.reference or wants_record or may_have_acted):
             return before
         self._pace.take(instance, incident.id)
-        record = await self._find(instance, incident, before)
+        try:
+            record = await self._find(instance, incident, before)
+        except _Forbidden:
+            if may_have_acted or before.reference or not wants_record:
+                raise
+            # A role that may create and not read is enough, as long as there is nothing to be found.
+            log.warning("servicenow.search_forbidden", incident=incident.id, table=self._config.table)
+            record = None
         if wants_record and record is not None and self._is_of_an_earlier_wait(record, incident, before):
             record = await self._search(instance, incident, but=record.sys_id)
         if wants_record and record is None:
@@ -178,7 +189,7 @@ class ServiceNowTarget:
         row = await self._request("POST", instance, fields=fields)
         record = _Record.parse(row) if isinstance(row, Mapping) else None
         if record is None:
-            raise Transient("ServiceNow created a record but did not say which", retry_after_s=UNANSWERED_SETTLES_S)
+            raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
         log.info("servicenow.created", incident=incident.id, record=record.number)
         return record
 
@@ -233,18 +244,19 @@ class ServiceNowTarget:
         error = None if data is None else data.get("error")
         expected = HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK
         if status == expected and data is not None and "result" in data and not error:
-            return data["result"]
+            return _with_location(data["result"], response) if method == "POST" else data["result"]
         detail = _detail(error)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             wait_s = _retry_after_s(response)
             self._pace.block(instance, wait_s or 1)
             raise Transient(f"ServiceNow's rate limit is reached{detail}", retry_after_s=wait_s)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Transient(
-                f"ServiceNow answered {status}{detail}", retry_after_s=_retry_after_s(response) or _settles_s(method)
-            )
+            wait_s = max(_retry_after_s(response) or 0, _settles_s(method) or 0)
+            raise Transient(f"ServiceNow answered {status}{detail}", retry_after_s=wait_s)
         if status == HTTPStatus.NOT_FOUND and data is not None:
             raise _NotFound(f"ServiceNow answered 404{detail}")
+        if status == HTTPStatus.FORBIDDEN:
+            raise _Forbidden(f"ServiceNow answered 403{detail}; {_ADVICE[status]}")
         if status >= HTTPStatus.BAD_REQUEST and (data is not None or status != HTTPStatus.NOT_FOUND):
             advice = _ADVICE.get(status)
             raise Permanent(f"ServiceNow answered {status}{detail}" + (f"; {advice}" if advice else ""))
@@ -273,6 +285,14 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > BODY_MAX:
             break
     return bytes(body)
+
+
+def _with_location(result: Any, response: aiohttp.ClientResponse) -> Any:
+    """The new record, its sys_id taken from the Location header when the user may not read the record itself."""
+    sys_id = response.headers.get("Location", "").rpartition("/")[2]
+    if isinstance(result, Mapping) and not result.get("sys_id") and sys_id:
+        return {**result, "sys_id": sys_id}
+    return result
 
 
 def _settles_s(method: str) -> float | None:

@@ -163,7 +163,7 @@ def _headline(incident: Incident) -> str:
     if incident.ending is Ending.FAILED:
         status = "Escalation failed"
     elif incident.status is Status.TRIGGERED and incident.is_escalating:
-        status = "Escalated" if incident.record.label else "Escalating"
+        status = "Escalated" if incident.ending is Ending.ESCALATED else "Escalating"
     return f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"
 
 
@@ -198,7 +198,9 @@ def _escalation(incident: Incident) -> str:
         return "no escalation" if incident.status is Status.TRIGGERED else ""
     name = display_name(oncall)
     if record.label:
-        return f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
+        shown = f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
+        is_waiting = incident.status is Status.TRIGGERED and not incident.is_escalating
+        return f"{shown} · escalates again {date(incident.escalates_at_ms)}" if is_waiting else shown
     if record.failed_at_ms is not None:
         return f":warning: escalation to {name} failed: {escape(record.error)}"
     if record.failing_since_ms is not None and incident.status is Status.TRIGGERED:

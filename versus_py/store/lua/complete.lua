@@ -7,7 +7,7 @@
 --                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
 -- ARGV[4] at_ms    ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
 -- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
--- ARGV[9] expire_at_ms                when all of it may be forgotten
+-- ARGV[9] expire_at_ms                when all of it may be forgotten, unless that is later already
 -- ARGV[10] timeline_max   ARGV[11] arm_count   then that many members to arm at now_ms, and the version moves on:
 --                  what this target achieved is shown by those
 -- the rest         timeline entries
@@ -52,7 +52,10 @@ end
 if delivery ~= '' then
   redis.call('HSET', incident, field, delivery)
 end
-redis.call('PEXPIREAT', incident, expire_at_ms)
+local is_longer = tonumber(now_ms) + redis.call('PTTL', incident) < tonumber(expire_at_ms)
+if is_longer then
+  redis.call('PEXPIREAT', incident, expire_at_ms)
+end
 
 local next_arg = 12
 if arm_count > 0 then
@@ -69,5 +72,7 @@ for i = next_arg, #ARGV do
   redis.call('RPUSH', timeline, ARGV[i])
 end
 redis.call('LTRIM', timeline, -timeline_max, -1)
-redis.call('PEXPIREAT', timeline, expire_at_ms)
+if is_longer or redis.call('PTTL', timeline) < 0 then
+  redis.call('PEXPIREAT', timeline, expire_at_ms)
+end
 return 1

@@ -5,15 +5,17 @@
 -- ARGV[5] expire_at_ms         when all of it may be forgotten
 -- ARGV[6] dedup_expire_at_ms   until when the dedup key names this incident
 -- ARGV[7] timeline_max         most entries kept
--- ARGV[8] timer_count          then that many pairs: member, due_ms; due_ms "" disarms
+-- ARGV[8] settle_ms            how long an unrecorded attempt may take to have its effect
+-- ARGV[9] timer_count          then that many pairs: member, due_ms; due_ms "" disarms
 -- the rest                     timeline entries
 -- returns 1 when written, 0 when the version is another one or the incident is gone.
--- A running timer is left alone: its completion sees that the version moved on. One with attempts behind it is
--- left alone too: it backs off, and an unrecorded attempt has to be looked at even when nothing is due any more.
+-- A running timer is left alone: its completion sees that the version moved on. One with attempts behind it backs off,
+-- and what it attempted may still take effect: it is not disarmed, and armed settle_ms later than it would be, unless
+-- it is due earlier anyway.
 local incident, dedup, timers, running, attempts, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id, expected_version, status, json = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local expire_at_ms, dedup_expire_at_ms = ARGV[5], ARGV[6]
-local timeline_max, timer_count = tonumber(ARGV[7]), tonumber(ARGV[8])
+local timeline_max, settle_ms, timer_count = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 
 if redis.call('HGET', incident, 'version') ~= expected_version then
   return 0
@@ -28,16 +30,21 @@ if not named or named == id then
   redis.call('SET', dedup, id, 'PXAT', dedup_expire_at_ms)
 end
 
-local next_arg = 9
+local next_arg = 10
 for _ = 1, timer_count do
   local member, due_ms = ARGV[next_arg], ARGV[next_arg + 1]
-  local is_left_alone = redis.call('ZSCORE', running, member) or redis.call('HEXISTS', attempts, member) == 1
-  if not is_left_alone then
-    if due_ms == '' then
-      redis.call('ZREM', timers, member)
-    else
-      redis.call('ZADD', timers, due_ms, member)
+  local is_running = redis.call('ZSCORE', running, member)
+  local backs_off_until_ms = redis.call('HEXISTS', attempts, member) == 1 and redis.call('ZSCORE', timers, member)
+  if is_running then
+    -- left alone
+  elseif backs_off_until_ms then
+    if due_ms ~= '' and due_ms + settle_ms < tonumber(backs_off_until_ms) then
+      redis.call('ZADD', timers, due_ms + settle_ms, member)
     end
+  elseif due_ms == '' then
+    redis.call('ZREM', timers, member)
+  else
+    redis.call('ZADD', timers, due_ms, member)
   end
   next_arg = next_arg + 2
 end
