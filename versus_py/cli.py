@@ -119,7 +119,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
 @app.command("config-schema")
 def config_schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    print(json.dumps(Config.json_schema(), indent=2))
 
 
 @app.command()

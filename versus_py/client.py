@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -31,11 +32,11 @@ class Client:
         return await self._request("GET", "/api/incidents", params=query)
 
     async def incident(self, incident_id: str) -> Any:
-        return await self._request("GET", f"/api/incidents/{incident_id}")
+        return await self._request("GET", f"/api/incidents/{quote(incident_id, safe='')}")
 
     async def act(self, incident_id: str, action: str, by: str) -> Any:
         """Acknowledge or resolve, in the name of *by*."""
-        return await self._request("POST", f"/api/incidents/{incident_id}/{action}", params={"by": by})
+        return await self._request("POST", f"/api/incidents/{quote(incident_id, safe='')}/{action}", params={"by": by})
 
     async def _request(self, method: str, path: str, **options: Any) -> Any:
         try:

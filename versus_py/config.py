@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from versus_py.errors import ConfigError
@@ -25,14 +25,21 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SECRET_KEYS = {"token", "password", "gateway_secret", "signing_key"}
 _SHOWN_VALUE_MAX = 80
 
-Minutes = Annotated[float, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+
+def _split_url(value: str) -> SplitResult:
+    """Raises ValueError, without the value in it."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must be a URL; its host or port cannot be read") from None
+    return parts
 
 
 def _http_url(value: str) -> str:
     """A base URL without its trailing slash."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _split_url(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not re.fullmatch(r"[!-~]+", value):
         raise ValueError("must be a URL that starts with https:// or http://")
     if parts.username or parts.password:
         raise ValueError("must not carry credentials: they have keys of their own")
@@ -45,9 +52,36 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+    parts = _split_url(value.get_secret_value())
+    if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://, rediss:// or unix://")
+    if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError("must end in the number of a database, such as /0")
+    if parts.query:
+        raise ValueError("must not have a query: the other keys of redis say what is to be said")
     return value
+
+
+def _no_boolean(value: Any) -> Any:
+    """YAML reads yes and on as booleans, which pydantic would count as 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+def _quoted(value: Any) -> Any:
+    """YAML reads 0123 as 83 and 1.10 as 1.1: what looks like a number is no secret as it was written."""
+    if isinstance(value, int | float):
+        raise ValueError("must be text: put it in quotes")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_quoted)]
+Number = BeforeValidator(_no_boolean)
+
+
+Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
+Port = Annotated[int, Number, Field(ge=1, le=65535)]
 
 
 class _Part(BaseModel):
@@ -76,7 +110,7 @@ class SlackConfig(_Part):
 
     enable: bool = False
     """Post incidents to Slack."""
-    token: SecretStr = SecretStr("")
+    token: Secret = SecretStr("")
     """The bot token, xoxb-…, with the scope chat:write."""
     channel_id: str = ""
     """The channel for everything that names no other, such as C0123456789."""
@@ -104,7 +138,7 @@ class ServiceNowConfig(_Part):
     """The instance, such as https://dev12345.service-now.com."""
     username: str = ""
     """The integration user."""
-    password: SecretStr = SecretStr("")
+    password: Secret = SecretStr("")
     """Its password."""
     table: str = Field("incident", pattern=r"^[a-z][a-z0-9_]*$")
     """The table that records are created in."""
@@ -127,7 +161,7 @@ class OncallConfig(_Part):
     """Where incidents escalate to."""
     servicenow: ServiceNowConfig = ServiceNowConfig()
     """ServiceNow."""
-    retry_for_hours: float = Field(24, gt=0, le=24 * 7, allow_inf_nan=False)
+    retry_for_hours: Annotated[float, Number] = Field(24, gt=0, le=24 * 7, allow_inf_nan=False)
     """How long a failing target is tried before it is given up."""
     reopen_minutes: Minutes = 5
     """A resolved incident that fires again within this time is reopened instead of a new one."""
@@ -154,9 +188,9 @@ class RedisConfig(_Part):
     """Redis' port."""
     username: str | None = None
     """The user, where Redis has access control lists."""
-    password: SecretStr = SecretStr("")
+    password: Secret = SecretStr("")
     """The password."""
-    db: int = Field(0, ge=0)
+    db: Annotated[int, Number] = Field(0, ge=0)
     """The database number."""
     tls: bool = False
     """Connect with TLS."""
@@ -171,7 +205,7 @@ class RedisConfig(_Part):
 class AckConfig(_Part):
     """The signed links that acknowledge."""
 
-    signing_key: SecretStr = SecretStr("")
+    signing_key: Secret = SecretStr("")
     """The key; without one it is generated once and kept in Redis."""
 
 
@@ -195,13 +229,13 @@ class Config(_Part):
     """The port to listen on."""
     public_host: HttpUrl | None = None
     """The base URL under which people's browsers reach this server, for links to acknowledge."""
-    gateway_secret: SecretStr = SecretStr("")
+    gateway_secret: Secret = SecretStr("")
     """The secret of the reading and acting API (header X-Gateway-Secret); without one it answers this machine only."""
-    max_body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    max_body_bytes: Annotated[int, Number] = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     """The largest payload that is accepted."""
     data_dir: Path = Path("data")
     """Where the embedded Valkey server keeps its files."""
-    retention_days: float = Field(7, ge=1, le=365, allow_inf_nan=False)
+    retention_days: Annotated[float, Number] = Field(7, ge=1, le=365, allow_inf_nan=False)
     """How long an incident is kept after it last changed."""
     alert: AlertConfig = AlertConfig()
     """How incidents are announced."""
@@ -254,6 +288,9 @@ class Config(_Part):
             yield "oncall.enable is false: no incident ever escalates"
         if self.public_host is None and self.alert.slack.enable and self.oncall.is_prepared:
             yield f"public_host is not set: links to acknowledge point at {self.link_base}"
+        api = urlsplit(self.alert.slack.api_url)
+        if self.alert.slack.enable and api.scheme == "http" and api.hostname not in _LOOPBACK:
+            yield "alert.slack.api_url starts with http://: the token travels in the clear"
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
 
@@ -261,6 +298,20 @@ class Config(_Part):
     def _redis_uses_tls(self) -> bool:
         url = "" if self.redis.url is None else self.redis.url.get_secret_value()
         return self.redis.tls or url.startswith("rediss://")
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """For editors, of the file as it is written: a reference may stand for any value."""
+        schema = cls.model_json_schema()
+        for part in (schema, *schema["$defs"].values()):
+            for name, field in part["properties"].items():
+                if "$ref" not in field:
+                    kept = {key: field.pop(key) for key in ("description", "default") if key in field}
+                    part["properties"][name] = {
+                        "anyOf": [field, {"type": ["string", "null"], "pattern": r"\$\{"}],
+                        **kept,
+                    }
+        return schema
 
     @classmethod
     def load(cls, path: Path, environ: Mapping[str, str] = os.environ) -> Self:
@@ -277,7 +328,10 @@ class Config(_Part):
         """Read the YAML *text*; relative template paths are looked up below *folder* too."""
         references = _References(environ)
         raw, problems = _load_yaml(text)
-        data = references.resolve(raw)
+        try:
+            data = references.resolve(raw)
+        except RecursionError:
+            raise ConfigError(["an alias in it refers to itself"]) from None
         problems += references.problems
         try:
             config = cls.model_validate(data)
@@ -323,8 +377,10 @@ class Config(_Part):
                 f"oncall.retry_for_hours: is {oncall.retry_for_hours:g}, longer than retention_days "
                 f"({self.retention_days:g}) keeps what is retried"
             )
-        if redis.url is not None and redis.host is not None:
-            yield "redis.url: is set together with redis.host; allowed is one of them"
+        beside_url = {"host": redis.host, "username": redis.username, "password": redis.password.get_secret_value()}
+        both = [name for name, value in beside_url.items() if value]
+        if redis.url is not None and both:
+            yield f"redis.url: is set together with redis.{both[0]}; allowed is one of them"
 
 
 def _incomplete_servicenow(servicenow: ServiceNowConfig) -> Iterator[str]:
@@ -333,6 +389,8 @@ def _incomplete_servicenow(servicenow: ServiceNowConfig) -> Iterator[str]:
         yield f"oncall.servicenow.instance_url: {when}, such as https://dev12345.service-now.com"
     if not servicenow.username:
         yield f"oncall.servicenow.username: {when}"
+    elif ":" in servicenow.username:
+        yield "oncall.servicenow.username: has a colon in it, which Basic authentication cannot send"
     if not servicenow.password.get_secret_value():
         yield f"oncall.servicenow.password: {when}"
     urls = {"instance_url": servicenow.instance_url or ""}
@@ -416,13 +474,17 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _load_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
     """The file's data, and what is wrong with it as YAML. Raises ConfigError when there is no data at all."""
-    loader = _UniqueKeyLoader(text)
     try:
+        loader = _UniqueKeyLoader(text)
         data = loader.get_single_data()
-    except yaml.YAMLError as exc:
-        raise ConfigError([f"this is not YAML: {' '.join(str(exc).split())}"]) from None
-    finally:
         loader.dispose()
+    except yaml.MarkedYAMLError as exc:  # its text would show the line, and with it perhaps a secret
+        where = f" in line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
+        raise ConfigError([f"this is not YAML{where}: {exc.problem}"]) from None
+    except yaml.YAMLError:
+        raise ConfigError(["this is not YAML: it has characters that must not be in it"]) from None
+    except RecursionError:
+        raise ConfigError(["this is nested too deeply"]) from None
     if not isinstance(data or {}, dict):
         raise ConfigError([f"the file holds a {type(data).__name__}, not keys with values"])
     return data or {}, loader.problems

@@ -1,8 +1,10 @@
 """Applying what happens to incidents: read, decide, save, and again when another replica was faster."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -32,6 +34,7 @@ class Lifecycle:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._locks: WeakValueDictionary[IncidentId, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, notification: Notification, policy: Policy, warnings: Sequence[str] = ()) -> Accepted:
         """Write down what *notification* says; when this returns, it survives a crash.
@@ -91,6 +94,13 @@ class Lifecycle:
         self, incident_id: IncidentId, decide: Callable[[Incident, int], Change | None]
     ) -> tuple[Incident | None, Change | None]:
         """The incident afterwards and the change, which is None when there was nothing to change."""
+        # Those of one process take turns, so that a storm on one incident is no contest; other replicas conflict.
+        async with self._locks.setdefault(incident_id, asyncio.Lock()):
+            return await self._decide_and_save(incident_id, decide)
+
+    async def _decide_and_save(
+        self, incident_id: IncidentId, decide: Callable[[Incident, int], Change | None]
+    ) -> tuple[Incident | None, Change | None]:
         for _ in range(MAX_CONFLICTS):
             incident = await self._store.get(incident_id)
             if incident is None:

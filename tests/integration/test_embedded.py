@@ -115,6 +115,14 @@ async def test_a_server_that_does_not_start_says_where_to_look(tmp_path):
             pass
 
 
+async def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(VersusError, match=r"data_dir .* cannot be used"):
+        async with run_embedded(tmp_path / "file" / "data"):
+            pass
+
+
 async def test_it_is_gone_when_the_block_is_left(tmp_path):
     async with run_embedded(tmp_path) as server:
         pid = server.process.pid

@@ -70,6 +70,41 @@ async def test_bytes_that_are_no_utf8_do_not_cost_the_alert(engine):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"title": "lone \\ud800 surrogate"}',
+        b'{"title": "x", "value": NaN}',
+        b'{"title": "x", "value": 1' + b"0" * 400 + b"}",
+        '{"title": "x"}'.encode("utf-16"),
+        b'[{"title": "good"}, {"title": "\\udc00"}]',
+        b'{"title": "x", "startsAt": "9999-12-31T23:59:59-12:00", "id": "far"}',
+    ],
+)
+async def test_odd_json_does_not_cost_the_alert(engine, body):
+    response = await engine.http.post("/api/incidents", data=body)
+
+    assert response.status == 201
+    await engine.settle()
+    assert engine.slack.messages
+    for incident in (await response.json())["incidents"]:
+        await engine.detail(incident["id"])
+
+
+async def test_a_broken_compression_is_refused(engine):
+    response = await engine.http.post("/api/incidents", data=b"not gzip", headers={"Content-Encoding": "gzip"})
+
+    assert response.status == 400
+    assert "error" in await response.json()
+
+
+async def test_a_storm_on_one_incident_is_accepted_whole(engine):
+    answers = await asyncio.gather(*(engine.post(ALERT) for _ in range(200)))
+
+    assert sum(answer["incidents"][0]["outcome"] == "created" for answer in answers) == 1
+    assert (await engine.store.page()).incidents[0].occurrences == 200
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         (b"", "the body is empty"),
@@ -405,6 +440,7 @@ async def test_an_unknown_incident_is_404(engine, incident_id):
     [
         {"X-Forwarded-For": "127.0.0.1"},
         {"Forwarded": "for=127.0.0.1"},
+        {"Via": "1.1 proxy"},
         {"Host": "evil.example:3000"},
         {"Origin": "https://evil.example"},
         {"Sec-Fetch-Site": "cross-site"},

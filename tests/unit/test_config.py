@@ -110,10 +110,49 @@ def test_flags_and_numbers_may_come_as_text():
 
 
 def test_a_password_that_looks_like_a_number_stays_as_it_is():
-    config = Config.parse("redis: {host: r, password: '${P}'}\ngateway_secret: 12345", {"P": "0123"})
+    config = Config.parse("redis: {host: r, password: '${P}'}\ngateway_secret: '0123'", {"P": "0123"})
 
     assert config.redis.password.get_secret_value() == "0123"
-    assert config.gateway_secret.get_secret_value() == "12345"
+    assert config.gateway_secret.get_secret_value() == "0123"
+
+
+@pytest.mark.parametrize("written", ["0123", "1.10", "12345"])
+def test_a_password_that_yaml_reads_as_a_number_is_refused_and_not_shown(written):
+    [problem] = problems(f"gateway_secret: {written}")
+
+    assert problem == "gateway_secret: is a value that is not shown; must be text: put it in quotes"
+
+
+@pytest.mark.parametrize("key", ["port", "retention_days", "max_body_bytes"])
+def test_a_boolean_is_no_number(key):
+    assert problems(f"{key}: yes") == [f"{key}: is True; must be a number"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("public_host: 'https://h:abc'", "public_host"),
+        ("public_host: 'https://a b c'", "public_host"),
+        ("redis: {url: 'redis://:pa/s3cret@host'}", "redis.url"),
+        ("redis: {url: 'redis://host/x'}", "redis.url"),
+        ("redis: {url: 'redis://host/0?password=s3cret'}", "redis.url"),
+        ("redis: {url: 'redis://host', password: s3cret}", "redis.url"),
+        (
+            "oncall: {enable: true, servicenow: {instance_url: 'https://x', username: 'a:b', password: s3cret}}",
+            "oncall.servicenow.username",
+        ),
+    ],
+)
+def test_what_would_only_fail_later_is_refused(text, key):
+    [problem] = problems(text)
+
+    assert problem.startswith(f"{key}: ")
+    assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize("text", ['password: "s3cret\nx: y', "a: &a [*a]", "a: \0", "gateway_secret: {{ s3cret }}"])
+def test_what_cannot_be_read_is_a_problem_that_shows_no_line_of_it(text):
+    assert "s3cret" not in " ".join(problems(text))
 
 
 def test_secrets_come_from_files(tmp_path):
@@ -274,9 +313,12 @@ def test_warnings_name_what_is_hardly_meant():
 
 
 def test_the_schema_accepts_the_shipped_configuration_and_refuses_a_typo(monkeypatch):
-    schema = Config.model_json_schema()
-    data = yaml.safe_load("name: x\nport: 3000\noncall: {enable: true, wait_minutes: 3}")
+    schema = Config.json_schema()
+    data = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
     jsonschema.validate(data, schema)
+    jsonschema.validate(yaml.safe_load((DATA / "versus_incident_config.yaml").read_text()), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data | {"port": "many"}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data | {"prot": 1}, schema)

@@ -110,5 +110,12 @@ def test_oncall_that_is_off_in_the_configuration_cannot_be_asked_for():
     assert "oncall.enable" in found.warnings[0]
 
 
+def test_a_flood_of_parameters_is_cut_off():
+    found = read(*((f"name{number}", "x") for number in range(900)))
+
+    assert len(found.warnings) == 21
+    assert found.warnings[-1] == "only the first 20 query parameters were read"
+
+
 def test_a_long_value_is_not_repeated_whole():
     assert len(read(("slack_channel_id", "x" * 5000)).warnings[0]) < 300

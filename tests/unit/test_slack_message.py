@@ -78,8 +78,33 @@ def test_the_buttons_properties_are_honoured():
 def test_a_disabled_button_is_a_link_in_the_text():
     found = message_of(make_incident(), disable_button=True)
 
-    assert [block["type"] for block in found.attachments[0]["blocks"]] == ["section", "context"]
-    assert f"<{ACK_URL.replace('&', '&amp;')}|Acknowledge Alert>" in found.attachments[0]["blocks"][0]["text"]["text"]
+    assert [block["type"] for block in found.attachments[0]["blocks"]] == ["section", "section", "context"]
+    assert found.attachments[0]["blocks"][1]["text"]["text"] == f"<{ACK_URL.replace('&', '&amp;')}|Acknowledge Alert>"
+
+
+def test_a_long_line_costs_neither_the_rest_of_the_body_nor_the_link():
+    blocks = message_of(make_incident(), body="x" * 4000 + "\nlast line", disable_button=True).attachments[0]["blocks"]
+
+    texts = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+    assert "more characters" in texts[0]
+    assert texts[1] == "last line"
+    assert "Acknowledge Alert" in texts[2]
+
+
+def test_a_link_that_is_too_long_for_slack_leaves_its_label():
+    assert link("https://prometheus.example/graph?g0.expr=" + "x" * 3000, "DiskFull") == "DiskFull"
+
+
+def test_a_title_or_severity_of_any_length_leaves_a_headline_that_can_be_edited():
+    assert len(message_of(replace(make_incident(), severity="s" * 50_000)).text) <= 1000
+
+
+def test_what_happened_to_the_message_itself_is_told_before_older_warnings():
+    incident = replace(make_incident(), warnings=tuple(f"w{number}" for number in range(9)))
+
+    found = build(incident, "body", ack_url=None, properties=MessageProperties(), warnings=("the template failed",))
+
+    assert "the template failed" in json.dumps(found.attachments)
 
 
 def test_an_acknowledged_incident_says_who_and_when():

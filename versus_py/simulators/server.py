@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from versus_py.errors import VersusError
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -14,7 +16,10 @@ async def run_app(app: web.Application, *, host: str = LOOPBACK, port: int = 0) 
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as exc:
+            raise VersusError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from None
         bound = runner.addresses[0][1]
         yield f"http://{host}:{bound}"
     finally:

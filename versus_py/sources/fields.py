@@ -10,6 +10,9 @@ TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""
 
 UNKNOWN_SEVERITY = "unknown"
+SEVERITY_MAX = 50
+
+_YEAR_9999_MS = 253_370_764_800_000  # later times cannot be shown in every time zone
 
 _SEVERITIES = (
     ("fatal", "emergency", "disaster", "critical", "crit", "page", "p1", "sev1"),
@@ -24,7 +27,7 @@ _RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
 
 def highest_severity(severities: Iterable[str]) -> str:
     """The gravest of them, as it was written; names that nobody knows come after all that are known."""
-    named = [severity for severity in severities if severity]
+    named = [severity[:SEVERITY_MAX] for severity in severities if severity]
     return min(named, key=lambda name: _RANK.get(name.lower(), len(_SEVERITIES)), default=UNKNOWN_SEVERITY)
 
 
@@ -34,7 +37,7 @@ def text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
     return ""
 
@@ -83,4 +86,4 @@ def time_ms(value: Any) -> int | None:
     if moment.tzinfo is None:
         return None
     ms = int(moment.timestamp() * 1000)
-    return ms if ms > 0 else None
+    return ms if 0 < ms < _YEAR_9999_MS else None

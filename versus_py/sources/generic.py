@@ -67,7 +67,7 @@ def parse(payload: Mapping[str, Any]) -> Notification:
     return Notification(
         source=NAME,
         title=title or "Alert without a title",
-        severity=fields.first_text({**labels, **everything}, _SEVERITY) or fields.UNKNOWN_SEVERITY,
+        severity=fields.highest_severity([fields.first_text({**labels, **everything}, _SEVERITY)]),
         alerts=(alert,),
         dedup_key=f"{NAME}\n{identity}" if identity else None,
         url=alert.url,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
+CONNECTIONS_MAX = 50
+"""Most connections of one process; who needs a further one waits for it."""
 
 _RETRIES = 2
 """Reconnects within one call, for connections that a restart of Redis left half-open. Scripts bear repetition."""
@@ -30,28 +32,30 @@ async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple
         async with connect(config) as client:
             yield client, None
         return
-    async with run_embedded(data_dir) as server:
-        client = Redis(unix_socket_path=str(server.socket), **_client_options())
-        async with client:
-            yield client, server
+    async with run_embedded(data_dir) as server, connect(RedisConfig(url=f"unix://{server.socket}")) as client:
+        yield client, server
 
 
 def connect(config: RedisConfig) -> Redis:
     """A client that connects when it is first used, and again whenever a connection was lost."""
-    tls: dict[str, Any] = {"ssl_cert_reqs": "none", "ssl_check_hostname": False} if config.insecure_skip_verify else {}
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES),
+        "client_name": "versus",
+        "max_connections": CONNECTIONS_MAX,
+        "timeout": ANSWER_TIMEOUT_S,  # for a free connection
+    }
+    uses_tls = config.tls if config.url is None else config.url.get_secret_value().startswith("rediss://")
+    if uses_tls and config.insecure_skip_verify:
+        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     if config.url is not None:
-        url = config.url.get_secret_value()
-        return Redis.from_url(url, **_client_options(), **(tls if url.startswith("rediss://") else {}))
-    return Redis(
-        host=config.host or "",
-        port=config.port,
-        username=config.username,
-        password=config.password.get_secret_value() or None,
-        db=config.db,
-        ssl=config.tls,
-        **(tls if config.tls else {}),
-        **_client_options(),
-    )
+        return Redis.from_pool(BlockingConnectionPool.from_url(config.url.get_secret_value(), **options))
+    options |= {"host": config.host, "port": config.port, "db": config.db, "username": config.username}
+    options["password"] = config.password.get_secret_value() or None
+    connection_class = SSLConnection if config.tls else Connection
+    return Redis.from_pool(BlockingConnectionPool(connection_class=connection_class, **options))
 
 
 async def durability_warnings(client: Redis) -> list[str]:
@@ -69,13 +73,3 @@ async def durability_warnings(client: Redis) -> list[str]:
     if append_only != "yes":
         warnings.append("appendonly is off: a restart of Redis loses incidents; set appendonly yes")
     return warnings
-
-
-def _client_options() -> dict[str, Any]:
-    return {
-        "decode_responses": True,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "socket_timeout": ANSWER_TIMEOUT_S,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES),
-        "client_name": "versus",
-    }

@@ -61,8 +61,11 @@ async def run_embedded(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
     What was written survives a kill -9 of this process, which ends the server too. Raises DataDirInUse while
     another process uses *data_dir*, and VersusError when the server does not start.
     """
-    await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
-    lock = await _lock(data_dir)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = await _lock(data_dir)
+    except OSError as exc:
+        raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
     try:
         with tempfile.TemporaryDirectory(prefix="versus-") as short:
             socket = data_dir.resolve() / "valkey.sock"

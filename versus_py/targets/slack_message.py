@@ -26,7 +26,8 @@ from versus_py.targets.target import display_name
 # on (github.com/slackapi/bolt-js/issues/2509), so each part gets a share of what fits.
 SECTION_MAX = 3000
 BODY_MAX = 8000
-ACK_LINK_MAX = 500
+LINK_MAX = 1500
+HEADLINE_MAX = 1000
 FACTS_MAX = 1000
 WARNING_MAX = 300
 ALERTS_SHOWN = 10
@@ -60,7 +61,7 @@ def escape(value: Any) -> str:
 def link(url: Any, label: Any = "") -> Mrkdwn:
     """`<url|label>`; only the label when the URL is none of the web's."""
     target = str(url).replace("|", "%7C").replace(">", "%3E").replace("<", "%3C").replace(" ", "%20")
-    if not target.startswith(("https://", "http://")):
+    if not target.startswith(("https://", "http://")) or len(target) > LINK_MAX:
         return Mrkdwn(escape(label or url))
     text = escape(label or url).replace("|", "¦").replace("\n", " ")
     return Mrkdwn(f"<{target.replace('&', '&amp;')}|{text}>")
@@ -128,10 +129,11 @@ def build(
     warnings: tuple[str, ...] = (),
 ) -> Message:
     """The message for *incident* as it is now. *body* is mrkdwn; *ack_url* None leaves the way to acknowledge out."""
+    texts = _sections(body)
     if ack_url is not None and properties.disable_button:
-        body = f"{shorten(body, BODY_MAX)}\n\n{link(ack_url, properties.button_text)}"
+        texts.append(link(ack_url, properties.button_text))
         ack_url = None
-    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=part)) for part in _sections(body)]
+    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text)) for text in texts]
     blocks.append(_context(incident, warnings))
     if ack_url is not None:
         style = None if properties.button_style == "default" else properties.button_style
@@ -164,7 +166,8 @@ def _headline(incident: Incident) -> str:
         status = "Escalation failed"
     elif incident.status is Status.TRIGGERED and incident.is_escalating:
         status = "Escalated" if incident.ending is Ending.ESCALATED else "Escalating"
-    return f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"
+    line = f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"
+    return shorten(line, HEADLINE_MAX)
 
 
 def _context(incident: Incident, warnings: tuple[str, ...]) -> ContextBlock:
@@ -177,7 +180,7 @@ def _context(incident: Incident, warnings: tuple[str, ...]) -> ContextBlock:
     source = link(incident.url, incident.source) if incident.url else escape(incident.source)
     facts = f"severity *{escape(incident.severity)}* · {source} · {alerts} · `{escape(incident.id)}`"
     texts = [shorten(facts, FACTS_MAX), shorten(_next_step(incident), FACTS_MAX)]
-    texts += _warning_lines((*incident.warnings, *warnings))
+    texts += _warning_lines((*warnings, *incident.warnings))
     return ContextBlock(elements=[MarkdownTextObject(text=text) for text in texts if text])
 
 
@@ -225,15 +228,14 @@ def _warning_lines(warnings: tuple[str, ...]) -> list[str]:
 
 def _sections(body: str) -> list[str]:
     """*body* in parts that fit a section each, split between lines where that is possible."""
-    rest = shorten(body.strip() or "(no details)", BODY_MAX + ACK_LINK_MAX)
     parts: list[str] = []
-    while len(rest) > SECTION_MAX:
-        at = rest.rfind("\n", 1, SECTION_MAX)
-        if at <= 0:
-            return [*parts, shorten(rest, SECTION_MAX)]
-        parts.append(rest[:at])
-        rest = rest[at + 1 :]
-    return [*parts, rest] if rest.strip() else parts
+    for line in shorten(body.strip() or "(no details)", BODY_MAX).split("\n"):
+        whole = shorten(line, SECTION_MAX)
+        if parts and len(parts[-1]) + 1 + len(whole) <= SECTION_MAX:
+            parts[-1] += f"\n{whole}"
+        elif whole.strip():
+            parts.append(whole)
+    return parts
 
 
 def _alert_values(alert: Alert) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Reading incidents, and acting on them."""
 
+import orjson
 from aiohttp import web
 
 from versus_py.incident import Incident, IncidentId, Status
@@ -80,8 +81,8 @@ async def _by(request: web.Request) -> str:
     name = request.query.get("by")
     if name is None and request.can_read_body:
         try:
-            body = await request.json()
-        except ValueError:
+            body = orjson.loads(await request.read())
+        except orjson.JSONDecodeError:
             raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
         name = body.get("by") if isinstance(body, dict) else None
     if not isinstance(name, str) or not name.strip() or len(name) > NAME_MAX:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 HEADER = "X-Gateway-Secret"
 
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+_FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 
 

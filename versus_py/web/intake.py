@@ -1,22 +1,28 @@
 """POST /api/incidents: payloads come in, and are answered once they are written down."""
 
 import asyncio
+import json
+import zlib
 from typing import Any
 
+import aiohttp.http_exceptions
 import orjson
 import structlog
 from aiohttp import web
 
 from versus_py import sources
 from versus_py.config import Config
+from versus_py.errors import StoreUnavailable
+from versus_py.incident import Notification
 from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.web.answers import json_answer
-from versus_py.web.overrides import read_overrides
+from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.views import escalates_at
 
 log = structlog.get_logger()
 
 BODY_TIMEOUT_S = 30.0
+ACCEPT_TIMEOUT_S = 4.0
 ELEMENTS_MAX = 1000
 """Most elements of an array in one request: each costs a write."""
 
@@ -47,7 +53,7 @@ class Intake:
             for warning in notification.warnings:
                 log.warning("intake.warning", remote=request.remote, source=notification.source, warning=warning)
             warnings += notification.warnings
-            accepted = await self._lifecycle.accept(notification, overrides.policy, overrides.warnings)
+            accepted = await self._accept(notification, overrides)
             log.info(
                 "intake.accepted",
                 outcome=accepted.outcome,
@@ -61,12 +67,22 @@ class Intake:
             status = {"status": "Incident created"}
         return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
 
+    async def _accept(self, notification: Notification, overrides: Overrides) -> Accepted:
+        """Written down, or StoreUnavailable before senders give up: Monasca's wait 5 s."""
+        try:
+            async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+                return await self._lifecycle.accept(notification, overrides.policy, overrides.warnings)
+        except TimeoutError:
+            raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
+
     async def _read(self, request: web.Request) -> bytes:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await request.read()
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+        except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError, zlib.error):
+            raise web.HTTPBadRequest(text="the body cannot be read; check its Content-Encoding and length") from None
         except web.HTTPRequestEntityTooLarge:
             limit = self._config.max_body_bytes
             raise web.HTTPRequestEntityTooLarge(
@@ -86,10 +102,13 @@ def _parse(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return orjson.loads(body.decode("utf-8-sig", errors="replace"))
-    except orjson.JSONDecodeError as exc:
+        # Slower, and takes what orjson does not: NaN, large numbers, lone surrogates, other encodings.
+        data = json.loads(body.decode(json.detect_encoding(body), errors="replace"))
+        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace"))
+    except (ValueError, RecursionError) as exc:
+        reason = exc if isinstance(exc, ValueError) else "it is nested too deeply"
         raise web.HTTPBadRequest(
-            text=f"the body is not JSON ({exc}); send a JSON object or an array of JSON objects"
+            text=f"the body is not JSON ({reason}); send a JSON object or an array of JSON objects"
         ) from None
 
 

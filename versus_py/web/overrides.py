@@ -19,6 +19,7 @@ _CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _NAMES = ("oncall_enable", "oncall_wait_minutes", "servicenow_other_instance", "slack_channel_id")
 _SHOWN_MAX = 80
+_PARAMETERS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ def read_overrides(query: MultiMapping[str], config: Config) -> Overrides:
 def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
     values: dict[str, str] = {}
     warnings: list[str] = []
-    for name, value in query.items():
+    for index, (name, value) in enumerate(query.items()):
+        if index >= _PARAMETERS_MAX:
+            warnings.append(f"only the first {_PARAMETERS_MAX} query parameters were read")
+            break
         if name not in _NAMES:
             close = get_close_matches(name, _NAMES, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
