@@ -21,7 +21,7 @@ from rich.text import Text
 
 from versus_py import __version__
 from versus_py.client import Client, open_client
-from versus_py.config import Config, LogConfig
+from versus_py.config import Config, LogConfig, load_config
 from versus_py.demo import run_demo
 from versus_py.errors import ConfigError, VersusError
 from versus_py.logs import configure_logging
@@ -309,7 +309,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def _load(path: Path) -> Config:
     try:
-        return Config.load(path, os.environ)
+        return load_config(path, os.environ)
     except ConfigError as exc:
         _say(exc)
         raise typer.Exit(1) from None

@@ -149,7 +149,7 @@ async def test_a_body_that_never_ends_is_given_up(engine, monkeypatch):
 
     async def endless():
         yield b"{"
-        await asyncio.sleep(5)
+        await asyncio.Event().wait()
 
     response = await engine.http.post("/api/incidents", data=endless())
 

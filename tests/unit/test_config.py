@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from versus_py.config import Config
+from versus_py.config import Config, load_config, parse_config
 from versus_py.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,14 +27,14 @@ ENVIRON = {
 
 def problems(text: str, environ: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        Config.parse(text, environ or {})
+        parse_config(text, environ or {})
     return list(caught.value.problems)
 
 
 def test_the_configuration_of_versus_incident_loads_verbatim(monkeypatch):
     monkeypatch.chdir(ROOT)
 
-    config = Config.load(DATA / "versus_incident_config.yaml", ENVIRON)
+    config = load_config(DATA / "versus_incident_config.yaml", ENVIRON)
 
     assert config.alert.slack.token.get_secret_value() == "xoxb-very-secret"
     assert config.alert.slack.template_path == Path("config/slack_message.tmpl")
@@ -47,13 +47,13 @@ def test_the_configuration_of_versus_incident_loads_verbatim(monkeypatch):
 def test_the_shipped_configuration_loads_with_and_without_redis(monkeypatch):
     monkeypatch.chdir(ROOT)
 
-    assert not Config.load(ROOT / "config" / "config.yaml", ENVIRON).redis.is_embedded
+    assert not load_config(ROOT / "config" / "config.yaml", ENVIRON).redis.is_embedded
     without = {name: value for name, value in ENVIRON.items() if not name.startswith("REDIS")}
-    assert Config.load(ROOT / "config" / "config.yaml", without).redis.is_embedded
+    assert load_config(ROOT / "config" / "config.yaml", without).redis.is_embedded
 
 
 def test_all_keys_of_the_message_properties_and_of_on_call_load():
-    config = Config.parse(
+    config = parse_config(
         """
         alert: {slack: {message_properties: {button_text: Take it, button_style: danger, disable_button: true}}}
         oncall: {initialized_only: "false"}
@@ -73,7 +73,7 @@ def test_a_template_is_found_beside_the_folder_of_the_configuration(tmp_path, mo
         "alert: {slack: {enable: true, token: t, channel_id: C1, template_path: config/slack_message.tmpl}}"
     )
 
-    config = Config.load(folder / "config.yaml", {})
+    config = load_config(folder / "config.yaml", {})
 
     assert config.alert.slack.template_path == folder.parent / "config" / "slack_message.tmpl"
 
@@ -90,11 +90,11 @@ def test_references_to_the_environment():
     name: "${A} ${B:-default} ${EMPTY:-used} $${A}"
     """
 
-    assert Config.parse(text, environ).name == "from A default used ${A}"
+    assert parse_config(text, environ).name == "from A default used ${A}"
 
 
 def test_an_unset_variable_means_the_default():
-    config = Config.parse("port: ${PORT}\nredis: {port: '${REDIS_PORT}', host: '${REDIS_HOST}'}", {})
+    config = parse_config("port: ${PORT}\nredis: {port: '${REDIS_PORT}', host: '${REDIS_HOST}'}", {})
 
     assert config.port == 3000
     assert config.redis.port == 6379
@@ -104,13 +104,13 @@ def test_an_unset_variable_means_the_default():
 def test_flags_and_numbers_may_come_as_text():
     text = "port: ${PORT}\nalert: {debug_body: '${DEBUG}'}\noncall: {wait_minutes: '${WAIT}'}"
 
-    config = Config.parse(text, {"PORT": "8080", "DEBUG": "true", "WAIT": "2.5"})
+    config = parse_config(text, {"PORT": "8080", "DEBUG": "true", "WAIT": "2.5"})
 
     assert (config.port, config.alert.debug_body, config.oncall.wait_minutes) == (8080, True, 2.5)
 
 
 def test_a_password_that_looks_like_a_number_stays_as_it_is():
-    config = Config.parse("redis: {host: r, password: '${P}'}\ngateway_secret: '0123'", {"P": "0123"})
+    config = parse_config("redis: {host: r, password: '${P}'}\ngateway_secret: '0123'", {"P": "0123"})
 
     assert config.redis.password.get_secret_value() == "0123"
     assert config.gateway_secret.get_secret_value() == "0123"
@@ -159,7 +159,7 @@ def test_secrets_come_from_files(tmp_path):
     secret = tmp_path / "password"
     secret.write_text("from file\n")
 
-    config = Config.parse(f"redis: {{host: r, password: '${{file:{secret}}}'}}", {})
+    config = parse_config(f"redis: {{host: r, password: '${{file:{secret}}}'}}", {})
 
     assert config.redis.password.get_secret_value() == "from file"
 
@@ -230,8 +230,8 @@ def test_no_problem_shows_a_secret(text):
 
 
 def test_no_representation_shows_a_secret():
-    config = Config.load(DATA / "versus_incident_config.yaml", ENVIRON | {"REDIS_HOST": ""})
-    with_url = Config.parse("redis: {url: 'redis://u:redis-secret@h/0'}")
+    config = load_config(DATA / "versus_incident_config.yaml", ENVIRON | {"REDIS_HOST": ""})
+    with_url = parse_config("redis: {url: 'redis://u:redis-secret@h/0'}")
     shown = f"{config!r} {config} {config.masked()} {with_url!r} {with_url.masked()}"
 
     assert "secret" not in shown.replace("gateway_secret", "")
@@ -239,7 +239,7 @@ def test_no_representation_shows_a_secret():
 
 
 def test_every_secret_is_known_to_the_log():
-    config = Config.parse(
+    config = parse_config(
         "gateway_secret: s1\nack: {signing_key: s2}\nredis: {url: 'redis://:s3@h'}\n"
         "alert: {slack: {token: s4}}\noncall: {servicenow: {password: s5}}"
     )
@@ -251,18 +251,18 @@ def test_every_secret_is_known_to_the_log():
 def test_http_to_this_machine_is_allowed(host):
     text = f"oncall: {{enable: true, servicenow: {{instance_url: 'http://{host}:8080', username: u, password: p}}}}"
 
-    assert Config.parse(text).oncall.servicenow.instance_url == f"http://{host}:8080"
+    assert parse_config(text).oncall.servicenow.instance_url == f"http://{host}:8080"
 
 
 def test_http_elsewhere_takes_an_explicit_word():
     servicenow = "instance_url: 'http://sim:8080', username: u, password: p"
 
     assert "send the credentials in the clear" in problems(f"oncall: {{enable: true, servicenow: {{{servicenow}}}}}")[0]
-    assert Config.parse(f"oncall: {{enable: true, servicenow: {{{servicenow}, allow_insecure_http: true}}}}")
+    assert parse_config(f"oncall: {{enable: true, servicenow: {{{servicenow}, allow_insecure_http: true}}}}")
 
 
 def test_what_is_not_enabled_need_not_be_complete():
-    config = Config.parse("alert: {slack: {enable: false}}\noncall: {enable: false}")
+    config = parse_config("alert: {slack: {enable: false}}\noncall: {enable: false}")
 
     assert list(config.warnings()) == [
         "alert.slack.enable is false: nobody is told about an incident before it escalates",
@@ -291,16 +291,16 @@ def test_a_file_that_is_no_mapping_is_one_problem(text, said):
 
 
 def test_an_empty_file_is_all_defaults():
-    assert Config.parse("") == Config()
+    assert parse_config("") == Config()
 
 
 def test_a_file_that_is_missing_is_one_problem(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
-        Config.load(tmp_path / "none.yaml", {})
+        load_config(tmp_path / "none.yaml", {})
 
 
 def test_warnings_name_what_is_hardly_meant():
-    config = Config.parse(
+    config = parse_config(
         "alert: {slack: {enable: true, token: t, channel_id: C1}}\n"
         "oncall: {enable: true, servicenow: {instance_url: 'https://x.example', username: u, password: p}}\n"
         "redis: {url: 'rediss://h', insecure_skip_verify: true}"

@@ -52,6 +52,7 @@ class Faults:
                 return await handler(request)
             match fault.kind:
                 case "slow":
+                    await request.read()  # so that it is done also when the client has given up by then
                     await asyncio.sleep(fault.seconds)
                     return await handler(request)
                 case "lost_reply":

@@ -1,0 +1,256 @@
+"""Reading the YAML file with its `${…}` references, and telling everything that is wrong with it at once."""
+
+import copy
+import os
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from versus_py.config.model import LOOPBACK, Config, ServiceNowConfig
+from versus_py.errors import ConfigError
+
+_SECRET_KEYS = {"token", "password", "gateway_secret", "signing_key"}
+_SHOWN_VALUE_MAX = 80
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the file at *path*. Raises ConfigError with every problem there is."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigError([f"cannot read {path}: {reason}"]) from None
+    return parse_config(text, environ, folder=path.parent)
+
+
+def parse_config(text: str, environ: Mapping[str, str] = os.environ, *, folder: Path | None = None) -> Config:
+    """Read the YAML *text*; relative template paths are looked up below *folder* too."""
+    references = _References(environ)
+    raw, problems = _load_yaml(text)
+    try:
+        data = references.resolve(raw)
+    except RecursionError:
+        raise ConfigError(["an alias in it refers to itself"]) from None
+    problems += references.problems
+    config, found = _validated(data)
+    problems += found
+    config, found = _with_template(config, folder)
+    problems += found
+    mistaken = {problem.partition(":")[0] for problem in problems}
+    problems += [problem for problem in _incomplete(config) if problem.partition(":")[0] not in mistaken]
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _validated(data: dict[str, Any]) -> tuple[Config, list[str]]:
+    """The model, and what is wrong; mistaken values are at their defaults, so that the rest can be looked at too."""
+    try:
+        return Config.model_validate(data), []
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=True)
+    problems = [_problem(error) for error in errors]
+    try:
+        return Config.model_validate(_without(data, errors)), problems
+    except ValidationError:
+        raise ConfigError(problems) from None
+
+
+def _with_template(config: Config, folder: Path | None) -> tuple[Config, list[str]]:
+    """The template's path as found: from here, beside the configuration, or beside the configuration's folder."""
+    path = config.alert.slack.template_path
+    if path is None or not config.alert.slack.enable:
+        return config, []
+    candidates = [path] if folder is None else [path, folder / path, folder.parent / path]
+    for candidate in candidates:
+        if candidate.is_file():
+            slack = config.alert.slack.model_copy(update={"template_path": candidate})
+            alert = config.alert.model_copy(update={"slack": slack})
+            return config.model_copy(update={"alert": alert}), []
+    looked_in = ", ".join(dict.fromkeys(str(candidate.resolve()) for candidate in candidates))
+    return config, [f"alert.slack.template_path: no file {str(path)!r}; looked for {looked_in}"]
+
+
+def _incomplete(config: Config) -> Iterator[str]:
+    """What is missing or does not go together."""
+    slack, oncall, redis = config.alert.slack, config.oncall, config.redis
+    if slack.enable:
+        if not slack.token.get_secret_value():
+            yield "alert.slack.token: is required when alert.slack.enable is true; it starts with xoxb-"
+        if not slack.channel_id:
+            yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
+    if oncall.is_prepared:
+        yield from _incomplete_servicenow(oncall.servicenow)
+    if oncall.retry_for_hours > config.retention_days * 24:
+        yield (
+            f"oncall.retry_for_hours: is {oncall.retry_for_hours:g}, longer than retention_days "
+            f"({config.retention_days:g}) keeps what is retried"
+        )
+    beside_url = {"host": redis.host, "username": redis.username, "password": redis.password.get_secret_value()}
+    both = [name for name, value in beside_url.items() if value]
+    if redis.url is not None and both:
+        yield f"redis.url: is set together with redis.{both[0]}; allowed is one of them"
+
+
+def _incomplete_servicenow(servicenow: ServiceNowConfig) -> Iterator[str]:
+    when = "is required when oncall.enable or oncall.initialized_only is true"
+    if servicenow.instance_url is None:
+        yield f"oncall.servicenow.instance_url: {when}, such as https://dev12345.service-now.com"
+    if not servicenow.username:
+        yield f"oncall.servicenow.username: {when}"
+    elif ":" in servicenow.username:
+        yield "oncall.servicenow.username: has a colon in it, which Basic authentication cannot send"
+    if not servicenow.password.get_secret_value():
+        yield f"oncall.servicenow.password: {when}"
+    urls = {"instance_url": servicenow.instance_url or ""}
+    urls |= {f"other_instance_urls.{name}": url for name, url in servicenow.other_instance_urls.items()}
+    for key, url in urls.items():
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK and not servicenow.allow_insecure_http:
+            yield (
+                f"oncall.servicenow.{key}: is {url!r}; allowed is https://, or http:// to this machine, or set "
+                "oncall.servicenow.allow_insecure_http: true to send the credentials in the clear"
+            )
+
+
+class _References:
+    """Replaces `${VAR}`, `${VAR:-default}` and `${file:/path}` in strings; `$${` stands for a plain `${`.
+
+    A value that comes out empty counts as not set: in a file that refers to the environment, an unset variable
+    means "leave it at the default".
+    """
+
+    _PATTERN = re.compile(r"\$(\$?)\{([^}]*)\}")
+    _FILE_MAX_BYTES = 64 * 1024
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def resolve(self, data: Any, path: str = "") -> Any:
+        if isinstance(data, dict):
+            resolved = {str(key): self.resolve(value, f"{path}.{key}".lstrip(".")) for key, value in data.items()}
+            return {key: value for key, value in resolved.items() if value is not None and value != ""}
+        if isinstance(data, list):
+            return [self.resolve(value, f"{path}.{index}") for index, value in enumerate(data)]
+        if isinstance(data, str):
+            return self._PATTERN.sub(lambda match: self._replacement(match, path), data)
+        return data
+
+    def _replacement(self, match: re.Match[str], path: str) -> str:
+        if match[1]:
+            return f"${{{match[2]}}}"
+        if match[2].startswith("file:"):
+            return self._content(Path(match[2].removeprefix("file:")), path)
+        name, has_default, default = match[2].partition(":-")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            self.problems.append(
+                f"{path}: ${{{match[2]}}} is no reference; allowed are ${{VAR}}, ${{VAR:-default}}, ${{file:/path}}"
+            )
+            return ""
+        value = self._environ.get(name, "")
+        return value or (default if has_default else "")
+
+    def _content(self, file: Path, path: str) -> str:
+        try:
+            with file.open("rb") as opened:
+                return opened.read(self._FILE_MAX_BYTES).decode().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+            self.problems.append(f"{path}: cannot read {file}: {reason}")
+            return ""
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Notes duplicate keys, of which PyYAML would silently keep the last."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.problems: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen:
+                    line = key_node.start_mark.line + 1
+                    self.problems.append(
+                        f"{key_node.value}: stands twice in one mapping, the second time in line {line}"
+                    )
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _load_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
+    """The file's data, and what is wrong with it as YAML. Raises ConfigError when there is no data at all."""
+    try:
+        loader = _UniqueKeyLoader(text)
+        data = loader.get_single_data()
+        loader.dispose()
+    except yaml.MarkedYAMLError as exc:  # its text would show the line, and with it perhaps a secret
+        where = f" in line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
+        raise ConfigError([f"this is not YAML{where}: {exc.problem}"]) from None
+    except yaml.YAMLError:
+        raise ConfigError(["this is not YAML: it has characters that must not be in it"]) from None
+    except RecursionError:
+        raise ConfigError(["this is nested too deeply"]) from None
+    if not isinstance(data or {}, dict):
+        raise ConfigError([f"the file holds a {type(data).__name__}, not keys with values"])
+    return data or {}, loader.problems
+
+
+def _problem(error: ErrorDetails) -> str:
+    """One sentence: the key, the value unless it is secret, what is allowed."""
+    keys = [str(key) for key in error["loc"]]
+    path = ".".join(keys)
+    if error["type"] == "extra_forbidden":
+        known = sorted(_known_keys(keys[:-1]))
+        close = get_close_matches(keys[-1], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here are {', '.join(known)}"
+        return f"{path}: is not a known key; {hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{path}: is {_shown(keys, error)}; {message}"
+
+
+def _shown(keys: list[str], error: ErrorDetails) -> str:
+    """The value in a problem: not when it is secret, nor when it stands where a part with secrets belongs."""
+    value = error["input"]
+    if isinstance(value, dict | list):
+        return f"a {'mapping' if isinstance(value, dict) else 'list'}"
+    has_credentials = isinstance(value, str) and "@" in value
+    if _SECRET_KEYS & set(keys) or error["type"] == "model_type" or has_credentials or keys == ["redis", "url"]:
+        return "a value that is not shown"
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_VALUE_MAX else f"{shown[:_SHOWN_VALUE_MAX]}…"
+
+
+def _known_keys(path: list[str]) -> set[str]:
+    """The keys of the part of the model at *path*."""
+    part: type[BaseModel] = Config
+    for key in path:
+        field = part.model_fields.get(key)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return set()
+        part = field.annotation
+    return set(part.model_fields)
+
+
+def _without(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
+    """*data* without the values that are mistaken, so that their defaults stand in."""
+    rest = copy.deepcopy(data)
+    for error in errors:
+        *parents, last = error["loc"]
+        node: Any = rest
+        for key in parents:
+            node = node.get(key) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(last, None)
+    return rest
