@@ -112,7 +112,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     loaded = _load(config)
     print(yaml.safe_dump(loaded.masked(), sort_keys=False, allow_unicode=True), end="")
     for warning in loaded.warnings():
-        err.print(f"warning: {warning}", style="yellow", markup=False)
+        err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     err.print(f"{config} is usable.", style="green", markup=False)
 
 
@@ -337,29 +337,28 @@ def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, 
     return _run(ask())
 
 
+_COLUMNS = ("id", "status", "severity", "created", "escalates", "record", "title")
+_LEFT_OUT_BELOW = {"severity": 110, "escalates": 90}  # columns of the terminal
+
+
 def _row(it: Any) -> list[str]:
-    """An incident in a list: id, standing, severity, created, escalates, record, title."""
+    """An incident in a list, by _COLUMNS."""
     escalates = _time(it["escalates_at"]) if it["escalates_at"] else ""
-    return [
-        it["id"],
-        _standing(it),
-        it["severity"],
-        _time(it["created_at"]),
-        escalates,
-        it["record"] or "",
-        it["title"],
-    ]
+    status = "failed" if it["outcome"] == "failed" else it["status"]
+    return [it["id"], status, it["severity"], _time(it["created_at"]), escalates, it["record"] or "", it["title"]]
 
 
 def _table(rows: list[list[str]]) -> Table:
     """Ids and states whole, so that they can be copied; the title gets what space is left."""
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "status", "severity", "created", "escalates", "record"):
-        table.add_column(column, no_wrap=True, overflow="fold" if column == "id" else "ellipsis", min_width=len(column))
-    table.columns[0].min_width = max((len(row[0]) for row in rows), default=2)
-    table.add_column("title", no_wrap=True, overflow="ellipsis")
+    shown = [index for index, name in enumerate(_COLUMNS) if out.width >= _LEFT_OUT_BELOW.get(name, 0)]
+    for index in shown:
+        name = _COLUMNS[index]
+        widest = max((len(row[index]) for row in rows), default=0)
+        width = None if name == "title" else max(len(name), widest)
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(row[index]) for index in shown))
     return table
 
 

@@ -1,0 +1,147 @@
+"""The simulators behave like the originals where it hurts, or tests against them would prove nothing."""
+
+import base64
+
+import aiohttp
+import pytest
+
+from tests.integration.conftest import PASSWORD, TOKEN
+
+AUTH = {"Authorization": "Basic dmVyc3VzLmludGVncmF0aW9uOnNlcnZpY2Vub3ctc2VjcmV0"}
+
+
+@pytest.fixture
+def table(servicenow_url):
+    return f"{servicenow_url}/api/now/table/incident"
+
+
+async def create(session, table, **fields):
+    async with session.post(table, json=fields, headers=AUTH) as response:
+        return response.status, await response.json()
+
+
+async def test_servicenow_does_not_prevent_two_records_with_one_correlation_id(session, table):
+    first = await create(session, table, correlation_id="x")
+    second = await create(session, table, correlation_id="x")
+
+    async with session.get(table, params={"sysparm_query": "correlation_id=x"}, headers=AUTH) as response:
+        found = (await response.json())["result"]
+    assert (first[0], second[0]) == (201, 201)
+    assert [it["number"] for it in found] == ["INC0010001", "INC0010002"]
+    assert response.headers["X-Total-Count"] == "2"
+    assert all(isinstance(value, str) for it in found for value in it.values())
+
+
+async def test_servicenow_computes_the_priority_and_ignores_one_that_is_sent(session, table):
+    _, created = await create(session, table, impact="1", urgency="2", priority="5")
+
+    assert created["result"]["priority"] == "2"
+
+
+async def test_servicenow_resolves_only_with_code_and_notes_and_leaves_closed_records_alone(session, table):
+    _, created = await create(session, table, short_description="x")
+    url = f"{table}/{created['result']['sys_id']}"
+
+    async def patch(**fields: str) -> tuple[int, str]:
+        async with session.patch(url, json=fields, headers=AUTH) as response:
+            return response.status, await response.text()
+
+    assert (await patch(state="6"))[0] == 403
+    assert "mandatory: close_code, close_notes" in (await patch(state="6"))[1]
+    assert (await patch(state="6", close_code="No such code", close_notes="x"))[0] == 403
+    assert (await patch(state="6", close_code="Solution provided", close_notes="x"))[0] == 200
+    assert (await patch(state="7"))[0] == 200
+    assert "ACL Exception Update Failed" in (await patch(state="2"))[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "said"),
+    [
+        ("incident", {}, 401, "User is not authenticated"),
+        ("incident", {"Authorization": "Basic !"}, 401, "Required to provide Auth information"),
+        ("no_table", AUTH, 400, "Invalid table no_table"),
+        ("incident/none", AUTH, 404, "No Record found"),
+    ],
+)
+async def test_servicenow_refuses_in_its_own_words(session, servicenow_url, path, headers, status, said):
+    async with session.get(f"{servicenow_url}/api/now/table/{path}", headers=headers) as response:
+        body = await response.json()
+
+    assert response.status == status
+    assert body["status"] == "failure"
+    assert said in str(body["error"])
+
+
+async def call(session, slack_url, method, **arguments):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with session.post(f"{slack_url}/api/{method}", json=arguments, headers=headers) as response:
+        return response, await response.json()
+
+
+async def test_slack_says_no_with_status_200(session, slack_url):
+    async with session.post(f"{slack_url}/api/auth.test", headers={"Authorization": "Bearer xoxb-other"}) as response:
+        assert response.status == 200
+        assert await response.json() == {"ok": False, "error": "invalid_auth"}
+    assert (await call(session, slack_url, "auth.test"))[1]["ok"]
+
+
+async def test_slack_limits_posts_of_one_channel_and_not_of_others(session, slack_url, clock):
+    answers = [(await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[0] for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert (await call(session, slack_url, "chat.postMessage", channel="C2", text="x"))[1]["ok"]
+    clock.advance(seconds=1)
+    assert (await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[1]["ok"]
+
+
+SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
+BUTTON = {"type": "button", "text": {"type": "plain_text", "text": "x" * 76}}
+ACTIONS = {"type": "actions", "elements": [BUTTON]}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "error"),
+    [
+        ("chat.postMessage", {"channel": "C1"}, "no_text"),
+        ("chat.postMessage", {"channel": "X1", "text": "x"}, None),
+        ("chat.postMessage", {"channel": "C1", "blocks": [SECTION]}, "invalid_blocks"),
+        (
+            "chat.postMessage",
+            {"channel": "C1", "blocks": [ACTIONS]},
+            "invalid_blocks",
+        ),
+        ("chat.postMessage", {"channel": "C1", "text": "x", "attachments": [{}] * 101}, "too_many_attachments"),
+        ("chat.update", {"channel": "C1", "ts": "1.0", "text": "x"}, "message_not_found"),
+        ("chat.update", {"channel": "#alerts", "ts": "1.0", "text": "x"}, "channel_not_found"),
+    ],
+)
+async def test_slack_checks_what_it_is_sent(session, slack_url, method, arguments, error):
+    _, answer = await call(session, slack_url, method, **arguments)
+
+    assert answer.get("error") == error
+
+
+async def test_faults_are_ordered_over_http_and_taken_back(session, servicenow_url, table):
+    async with session.post(f"{servicenow_url}/control/faults", json={"kind": "odd"}) as response:
+        assert response.status == 400
+        assert "lost_reply" in (await response.json())["error"]
+    async with session.post(f"{servicenow_url}/control/faults", json={"kind": "lost_reply", "times": None}) as response:
+        assert response.status == 201
+    with pytest.raises(aiohttp.ClientError):
+        await create(session, table, short_description="committed all the same")
+    async with session.delete(f"{servicenow_url}/control/faults") as response:
+        assert response.status == 204
+
+    async with session.get(f"{servicenow_url}/control/state") as response:
+        records = (await response.json())["tables"]["incident"]
+    assert [it["short_description"] for it in records] == ["committed all the same"]
+    async with session.post(f"{servicenow_url}/control/reset") as response:
+        assert response.status == 204
+    async with session.get(table, headers=AUTH) as response:
+        assert (await response.json())["result"] == []
+
+
+def test_the_credentials_of_this_page_are_those_of_the_others():
+
+    assert base64.b64decode(AUTH["Authorization"].split()[1]).decode() == f"versus.integration:{PASSWORD}"
