@@ -85,10 +85,12 @@ class EngineMachine(RuleBasedStateMachine):
         self.http: TestClient[Any, Any] = await enter(TestClient(TestServer(app)))
 
     def teardown(self) -> None:
-        if hasattr(self, "http"):
-            self.runner.run(self._end())
-        self.runner.run(self.stack.aclose())
-        self.runner.close()
+        try:
+            if hasattr(self, "http"):
+                self.runner.run(self._end())
+        finally:
+            self.runner.run(self.stack.aclose())
+            self.runner.close()
 
     async def _end(self) -> None:
         """With everything repaired and enough time, all is told, and nothing is left to do."""
