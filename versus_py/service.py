@@ -73,8 +73,8 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
             await stop.wait()
         finally:
             stop.set()
-            await runner.cleanup()
             parts.worker.stop()
+            await runner.cleanup()
             await asyncio.wait([working])
             for task in background:
                 task.cancel()

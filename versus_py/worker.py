@@ -69,7 +69,7 @@ class Worker:
         self._limits = limits or Limits()
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stop = asyncio.Event()
 
     async def run_due(self) -> int:
         """Sync everything that is due, until nothing is; returns how many syncs that took."""
@@ -96,20 +96,17 @@ class Worker:
 
     def stop(self) -> None:
         """Take no new work."""
-        self._stopping = True
+        self._stop.set()
         self._wake.set()
 
     async def stopped_within(self, seconds: float) -> bool:
         """Wait for `stop`, but no longer than that; whether it came."""
-        deadline_s = asyncio.get_running_loop().time() + seconds
-        while not self._stopping and asyncio.get_running_loop().time() < deadline_s:
-            await self._sleep(deadline_s - asyncio.get_running_loop().time())
-        return self._stopping
+        return await _happens_within(self._stop, seconds)
 
     async def _dispatch(self) -> None:
         running: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as syncs:
-            while not self._stopping:
+            while not self._stop.is_set():
                 self._wake.clear()
                 claims, next_ms = await self._claim_or_wait(self._limits.concurrency - len(running))
                 for claim in claims:
@@ -139,29 +136,20 @@ class Worker:
     async def _sleep_until(self, next_ms: int | None) -> None:
         wait_s = IDLE_MAX_S if next_ms is None else min(IDLE_MAX_S, (next_ms - self._clock.now_ms()) / 1000)
         if wait_s > 0:
-            await self._sleep(wait_s)
-
-    async def _sleep(self, seconds: float) -> None:
-        """Until woken, but no longer than that."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await _happens_within(self._wake, wait_s)
 
     async def _follow_changes(self) -> None:
         # Looks at the word to stop by itself: a cancellation that meets an answer can get lost in redis-py.
         last = "$"
-        while not self._stopping:
+        while not self._stop.is_set():
             try:
                 last = await self._store.next_change(last)
                 self._wake.set()
             except StoreUnavailable:
-                await asyncio.sleep(1)
+                await self.stopped_within(1)
 
     async def _trim_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(TRIM_EVERY_S)
+        while not await self.stopped_within(TRIM_EVERY_S):
             try:
                 await self._store.trim(now_ms=self._clock.now_ms())
             except StoreUnavailable as exc:
@@ -313,7 +301,7 @@ class Worker:
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
         """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""
-        deadline_s = asyncio.get_running_loop().time() + (STOP_GRACE_S if self._stopping else GIVE_BACK_TIMEOUT_S)
+        deadline_s = asyncio.get_running_loop().time() + (STOP_GRACE_S if self._stop.is_set() else GIVE_BACK_TIMEOUT_S)
         while True:
             try:
                 held = await self._store.complete(claim, completion, now_ms=self._clock.now_ms())
@@ -326,6 +314,15 @@ class Worker:
                 if not held:
                     log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
                 return
+
+
+async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _visible(delivery: Delivery) -> tuple[object, ...]:
