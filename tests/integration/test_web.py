@@ -248,6 +248,7 @@ async def test_a_post_from_a_browser_shows_the_result(engine):
     looked = await engine.http.get(path, headers=HTML)
 
     assert first.status == 201
+    assert "By the ACK link, 20" in await first.text()
     assert "ServiceNow will not be called." in await first.text()
     assert second.status == 200
     assert "Already acknowledged" in await second.text()

@@ -48,7 +48,7 @@ class AckPage:
         if incident is None:
             return _unknown(request)
         if is_first:
-            return _answer(request, 201, incident, "Acknowledged", _consequence(incident))
+            return _answer(request, 201, incident, "Acknowledged", _acknowledged(incident))
         return _answer(request, 200, incident, *_standing(incident))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
@@ -76,8 +76,12 @@ def _standing(incident: Incident) -> tuple[str, str]:
     """Headline and sentence for an incident that cannot be acknowledged any more."""
     if incident.status is Status.RESOLVED:
         return "Already resolved", f"By {incident.resolved_by}, {_time(incident.resolved_at_ms)}. {_record(incident)}"
-    said = f"By {incident.acknowledged_by}, {_time(incident.acknowledged_at_ms)}."
-    return "Already acknowledged", f"{said} {_consequence(incident)}"
+    return "Already acknowledged", _acknowledged(incident)
+
+
+def _acknowledged(incident: Incident) -> str:
+    """By whom, when, and what it means."""
+    return f"By {incident.acknowledged_by}, {_time(incident.acknowledged_at_ms)}. {_consequence(incident)}"
 
 
 def _consequence(incident: Incident) -> str:
