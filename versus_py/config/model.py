@@ -211,7 +211,7 @@ class Config(_Part):
 
     name: str = "versus"
     """What this installation is called in what it writes."""
-    host: str = "0.0.0.0"  # noqa: S104 - the customer's default: Alertmanager is on another host
+    host: str = "0.0.0.0"  # noqa: S104 - Versus Incident's default: Alertmanager is on another host
     """The address to listen on."""
     port: Port = 3000
     """The port to listen on."""
