@@ -115,10 +115,6 @@ class Lifecycle:
         raise StoreUnavailable(f"incident {incident_id} keeps changing")
 
 
-def _observe(notification: Notification, incident: Incident, now_ms: int) -> Change | None:
-    return transitions.observe(incident, notification, now_ms)
-
-
 def _log_change(change: Change) -> None:
     for entry in change.entries:
         said = {"detail": entry.detail, "by": entry.by}

@@ -1,5 +1,6 @@
 """Connecting to a Redis that wants a password, or TLS."""
 
+import asyncio
 import subprocess
 from pathlib import Path
 
@@ -65,3 +66,9 @@ async def test_verification_can_be_switched_off(guarded_redis):
     assert await ping(port=guarded_redis[1], password="pass word", tls=True, insecure_skip_verify=True)
     url = f"rediss://:pass%20word@localhost:{guarded_redis[1]}"
     assert await ping(host=None, url=url, insecure_skip_verify=True)
+
+
+async def test_more_callers_than_connections_wait_for_their_turn(guarded_redis):
+    config = RedisConfig.model_validate({"host": "localhost", "port": guarded_redis[0], "password": "pass word"})
+    async with connect(config) as client:
+        assert all(await asyncio.gather(*(client.ping() for _ in range(200))))

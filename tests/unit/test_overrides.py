@@ -96,11 +96,18 @@ def test_initialized_only_escalates_for_those_who_ask():
     assert read(("oncall_enable", "true"), enable=False, initialized_only=True).policy.oncall == "servicenow"
 
 
-def test_a_wait_that_has_no_effect_is_told():
-    found = read(("oncall_wait_minutes", "5"), initialized_only=True)
+@pytest.mark.parametrize(
+    ("oncall", "said"),
+    [
+        ({"initialized_only": True}, "off unless the request says oncall_enable=true"),
+        ({"enable": False}, "off in the configuration"),
+    ],
+)
+def test_a_wait_that_has_no_effect_is_told(oncall, said):
+    found = read(("oncall_wait_minutes", "5"), **oncall)
 
     assert found.policy.oncall is None
-    assert "no effect" in found.warnings[0]
+    assert found.warnings == (f"oncall_wait_minutes has no effect: on-call is {said}",)
 
 
 def test_oncall_that_is_off_in_the_configuration_cannot_be_asked_for():

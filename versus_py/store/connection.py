@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import structlog
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -13,8 +12,6 @@ from redis.exceptions import RedisError
 
 from versus_py.config import RedisConfig
 from versus_py.store.embedded import EmbeddedServer, run_embedded
-
-log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0

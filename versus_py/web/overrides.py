@@ -40,7 +40,8 @@ def read_overrides(query: MultiMapping[str], config: Config) -> Overrides:
         destinations=_destinations(values, config, warnings),
     )
     if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
-        warnings.append("oncall_wait_minutes has no effect: on-call is off unless the request says oncall_enable=true")
+        when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
+        warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
     return Overrides(policy, tuple(warnings))
 
 

@@ -1,0 +1,132 @@
+"""The worker's loop: bounded, woken by news, asleep until something is due, and never past its lease."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.factories import POLICY, make_notification
+from versus_py.clock import SystemClock
+from versus_py.incident import Delivery, Incident, Policy, Status
+from versus_py.lifecycle import Lifecycle
+from versus_py.worker import Limits, Worker
+
+
+class Recorder:
+    """A target that notes what it is asked, and how much at once."""
+
+    def __init__(self) -> None:
+        self.synced: list[Incident] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.01)
+        self.at_once -= 1
+        self.synced.append(incident)
+        return Delivery(reference={"id": "1"}, label="one")
+
+
+@pytest.fixture
+def channel():
+    return Recorder()
+
+
+@pytest.fixture
+def oncall():
+    return Recorder()
+
+
+def make_worker(store, clock, channel, oncall, limits: Limits | None = None) -> Worker:
+    lifecycle = Lifecycle(store, clock)
+    return Worker(store, lifecycle, clock, channels={"slack": channel}, oncall={"servicenow": oncall}, limits=limits)
+
+
+@asynccontextmanager
+async def running(worker: Worker):
+    task = asyncio.ensure_future(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        async with asyncio.timeout(10):
+            await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def accept(store, clock, policy: Policy = POLICY, dedup_key: str = "group") -> Incident:
+    accepted = await Lifecycle(store, clock).accept(make_notification(dedup_key=dedup_key), policy)
+    assert accepted.incident
+    return accepted.incident
+
+
+async def test_new_work_wakes_a_worker_that_would_sleep_for_an_hour(store, channel, oncall, monkeypatch):
+    monkeypatch.setattr("versus_py.worker.IDLE_MAX_S", 3600)
+    clock = SystemClock()
+    async with running(make_worker(store, clock, channel, oncall)):
+        await accept(store, clock, dedup_key="first")
+        await until(lambda: len(channel.synced) == 1)
+        await accept(store, clock, dedup_key="second")
+
+        await until(lambda: len(channel.synced) == 2)
+
+
+async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel, oncall, monkeypatch):
+    monkeypatch.setattr("versus_py.worker.IDLE_MAX_S", 3600)
+    clock = SystemClock()
+    await accept(store, clock, Policy(channels=("slack",), oncall="servicenow", wait_ms=300))
+
+    async with running(make_worker(store, clock, channel, oncall)):
+        await until(lambda: oncall.synced)
+
+    assert oncall.synced[0].status is Status.TRIGGERED
+    assert oncall.synced[0].is_escalating
+
+
+async def test_one_target_never_gets_more_at_once_than_its_share(store, channel, oncall):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    for number in range(12):
+        await accept(store, clock, dedup_key=f"group-{number}")
+    worker = make_worker(store, clock, channel, oncall, Limits(concurrency=6, per_target=2))
+
+    for _ in range(12):
+        await worker.run_due()
+        clock.advance(seconds=1)
+
+    assert channel.most_at_once == 2
+    assert len({incident.id for incident in channel.synced}) == 12
+
+
+async def test_a_loop_never_runs_more_at_once_than_allowed(store, channel, oncall):
+    clock = SystemClock()
+    for number in range(12):
+        await accept(store, clock, dedup_key=f"group-{number}")
+
+    async with running(make_worker(store, clock, channel, oncall, Limits(concurrency=3, per_target=9))):
+        await until(lambda: len(channel.synced) == 12)
+
+    assert channel.most_at_once == 3
+
+
+async def test_a_claim_whose_lease_is_nearly_over_is_given_back_untouched(store, channel, oncall):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock)
+    worker = make_worker(store, clock, channel, oncall)
+    [claim], _ = await worker._claim(1)
+    clock.advance(seconds=45)
+
+    await worker._work(claim)
+
+    assert channel.synced == []
+    await worker.run_due()
+    assert len(channel.synced) == 1
