@@ -3,6 +3,7 @@
 VersusError
 ├── ConfigError        stop, and show every problem
 ├── BadPayload         tell the sender (4xx)
+├── NotAnAlert         take it, and do nothing: it is no news of an alert
 ├── StoreUnavailable   answer 503, or try again shortly: Redis did not take it
 ├── Transient          a target may take it later: retry
 └── Permanent          a target never will: give up and report
@@ -25,6 +26,10 @@ class ConfigError(VersusError):
 
 class BadPayload(VersusError):
     """What was sent is no payload at all. The message is meant for the sender."""
+
+
+class NotAnAlert(VersusError):
+    """A payload that says neither that something fires nor that it is over. The message tells what it is about."""
 
 
 class StoreUnavailable(VersusError):

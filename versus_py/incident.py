@@ -71,6 +71,8 @@ class Alert:
     starts_at_ms: int | None = None  # None: its source does not say
     ends_at_ms: int | None = None
     url: str = ""  # where the alert came from: the expression's graph, a rule's page
+    resource: str = ""  # what it is about, by the name its source has for it: a host, an instance, a pod
+    links: Mapping[str, str] = field(default_factory=dict)  # further pages: what to call one -> its URL
 
     @property
     def is_firing(self) -> bool:

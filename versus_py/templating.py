@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChainableUndefined
+from jinja2 import ChainableUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from versus_py.errors import VersusError
@@ -14,22 +14,36 @@ class TemplateFailed(VersusError):
     """A template cannot be read, compiled or rendered. The message says where."""
 
 
+class TemplateText:
+    """A Jinja2 template in a setting. A name that does not exist renders as nothing: not every alert has every label.
+
+    Raises TemplateFailed when *text* is no template; *name* is what it is called in errors.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self._name = name
+        try:
+            self._template = _environment(lambda value: "" if value is None else str(value)).from_string(text)
+        except TemplateSyntaxError as exc:
+            raise TemplateFailed(f"{name}: line {exc.lineno}: {exc.message}") from None
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """The text, without blank space around it. Raises TemplateFailed."""
+        try:
+            return self._template.render(values).strip()
+        except Exception as exc:  # a template can raise whatever its expressions raise
+            raise TemplateFailed(f"{self._name}: {type(exc).__name__}: {exc}") from exc
+
+
 class TemplateFile:
     """A Jinja2 template in a file, read again whenever the file changes.
 
     *finalize* is applied to the value of every expression, which is where untrusted text gets escaped.
-    A name or key that does not exist renders as nothing: not every alert has every label.
     """
 
     def __init__(self, path: Path, *, finalize: Callable[[Any], str], functions: Mapping[str, Any]) -> None:
         self._path = path
-        self._environment = ImmutableSandboxedEnvironment(
-            undefined=ChainableUndefined,
-            finalize=finalize,
-            autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = _environment(finalize)
         self._environment.globals.update(functions)
         self._stamp: tuple[int, int] | None = None
         self._template: Any = None
@@ -50,3 +64,13 @@ class TemplateFile:
         if stamp != self._stamp:
             self._template = self._environment.from_string(self._path.read_text(encoding="utf-8"))
             self._stamp = stamp
+
+
+def _environment(finalize: Callable[[Any], str]) -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(
+        undefined=ChainableUndefined,
+        finalize=finalize,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -18,10 +18,10 @@ ROOMS = [
     ("worker",),
     ("lifecycle",),
     ("targets",),
-    ("sources", "templating", "ack_links"),
+    ("sources", "ack_links"),
     ("store",),
     ("config", "clock"),
-    ("incident",),
+    ("incident", "templating"),
     ("errors",),
 ]
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}

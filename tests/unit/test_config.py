@@ -39,7 +39,8 @@ def test_the_configuration_of_versus_incident_loads_verbatim(monkeypatch):
     assert config.alert.slack.token.get_secret_value() == "xoxb-very-secret"
     assert config.alert.slack.template_path == Path("config/slack_message.tmpl")
     assert config.oncall.servicenow.instance_url == "https://dev12345.service-now.com"
-    assert config.oncall.servicenow.other_instance_urls == {"infra": "https://infra.service-now.com"}
+    urls = {name: it.instance_url for name, it in config.oncall.servicenow.instances().items() if name}
+    assert urls == {"infra": "https://infra.service-now.com"}
     assert (config.redis.host, config.redis.port) == ("redis", 6379)
     assert config.link_base == "https://your-ack-host.example"
 
@@ -234,7 +235,7 @@ def test_no_representation_shows_a_secret():
     with_url = parse_config("redis: {url: 'redis://u:redis-secret@h/0'}")
     shown = f"{config!r} {config} {config.masked()} {with_url!r} {with_url.masked()}"
 
-    assert "secret" not in shown.replace("gateway_secret", "")
+    assert "secret" not in shown.replace("gateway_secret", "").replace("client_secret", "")
     assert with_url.masked()["redis"]["url"] == "redis://u:**********@h/0"
 
 

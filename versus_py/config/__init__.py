@@ -3,24 +3,34 @@
 from versus_py.config.loading import load_config, parse_config
 from versus_py.config.model import (
     MAX_WAIT_MINUTES,
+    AlertmanagerConfig,
     Config,
     LogConfig,
     MessageProperties,
     OncallConfig,
     RedisConfig,
+    ServiceNowAuth,
     ServiceNowConfig,
+    ServiceNowInstance,
+    ServiceNowStates,
     SlackConfig,
+    SourcesConfig,
 )
 
 __all__ = [
     "MAX_WAIT_MINUTES",
+    "AlertmanagerConfig",
     "Config",
     "LogConfig",
     "MessageProperties",
     "OncallConfig",
     "RedisConfig",
+    "ServiceNowAuth",
     "ServiceNowConfig",
+    "ServiceNowInstance",
+    "ServiceNowStates",
     "SlackConfig",
+    "SourcesConfig",
     "load_config",
     "parse_config",
 ]

@@ -13,11 +13,21 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from versus_py.config.model import LOOPBACK, Config, ServiceNowConfig
+from versus_py.config.model import CREDENTIALS, LOOPBACK, Config, ServiceNowConfig, ServiceNowInstance
 from versus_py.errors import ConfigError
 
-_SECRET_KEYS = {"token", "password", "gateway_secret", "signing_key"}
+_SECRET_KEYS = {
+    "api_key",
+    "bearer_token",
+    "client_secret",
+    "gateway_secret",
+    "password",
+    "proxy",
+    "signing_key",
+    "token",
+}
 _SHOWN_VALUE_MAX = 80
+_WHEN = "is required when oncall.enable or oncall.initialized_only is true"
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -100,24 +110,53 @@ def _incomplete(config: Config) -> Iterator[str]:
 
 
 def _incomplete_servicenow(servicenow: ServiceNowConfig) -> Iterator[str]:
-    when = "is required when oncall.enable or oncall.initialized_only is true"
-    if servicenow.instance_url is None:
-        yield f"oncall.servicenow.instance_url: {when}, such as https://dev12345.service-now.com"
-    if not servicenow.username:
-        yield f"oncall.servicenow.username: {when}"
-    elif ":" in servicenow.username:
-        yield "oncall.servicenow.username: has a colon in it, which Basic authentication cannot send"
-    if not servicenow.password.get_secret_value():
-        yield f"oncall.servicenow.password: {when}"
-    urls = {"instance_url": servicenow.instance_url or ""}
-    urls |= {f"other_instance_urls.{name}": url for name, url in servicenow.other_instance_urls.items()}
-    for key, url in urls.items():
+    said: set[str] = set()
+    for name, instance in servicenow.instances().items():
+        path = "oncall.servicenow" if name is None else f"oncall.servicenow.other_instance_urls.{name}"
+        own = instance.model_fields_set if name is None else servicenow.other_instance_urls[name].model_fields_set
+        for key, problem in _incomplete_instance(instance):
+            is_shared = name is not None and key not in own and not (own & CREDENTIALS)
+            if not (is_shared and key in said):  # told once, where it is set
+                yield f"{path}.{key}: {problem}"
+                said.add(key)
+        url = instance.instance_url or ""
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK and not servicenow.allow_insecure_http:
             yield (
-                f"oncall.servicenow.{key}: is {url!r}; allowed is https://, or http:// to this machine, or set "
+                f"{path}.instance_url: is {url!r}; allowed is https://, or http:// to this machine, or set "
                 "oncall.servicenow.allow_insecure_http: true to send the credentials in the clear"
             )
+
+
+def _incomplete_instance(instance: ServiceNowInstance) -> Iterator[tuple[str, str]]:
+    """What one instance lacks: the key, and what to say of it."""
+    if instance.instance_url is None:
+        yield "instance_url", f"{_WHEN}, such as https://dev12345.service-now.com"
+    yield from _incomplete_auth(instance)
+    for key in ("ca_file", "client_certificate", "client_key"):
+        path = getattr(instance, key)
+        if path is not None and not path.is_file():
+            yield key, f"no file {str(path)!r}"
+    if instance.client_key is not None and instance.client_certificate is None:
+        yield "client_certificate", "is required together with client_key"
+
+
+def _incomplete_auth(instance: ServiceNowInstance) -> Iterator[tuple[str, str]]:
+    auth = instance.auth
+    if auth.type in {"basic", "oauth_password"}:
+        if not instance.username:
+            yield "username", _WHEN
+        elif ":" in instance.username and auth.type == "basic":
+            yield "username", "has a colon in it, which Basic authentication cannot send"
+        if not instance.password.get_secret_value():
+            yield "password", _WHEN
+    if auth.type in {"oauth_password", "oauth_client_credentials"}:
+        if not auth.client_id:
+            yield "auth.client_id", f"is required for auth.type {auth.type}"
+        if not auth.client_secret.get_secret_value():
+            yield "auth.client_secret", f"is required for auth.type {auth.type}"
+    if auth.type == "api_key" and not auth.api_key.get_secret_value():
+        yield "auth.api_key", "is required for auth.type api_key"
 
 
 class _References:

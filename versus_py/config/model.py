@@ -1,15 +1,20 @@
 """The model. The keys are those of Versus Incident's configuration; our own additions are optional."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from versus_py.templating import TemplateFailed, TemplateText
+
 MAX_WAIT_MINUTES = 7 * 24 * 60
 """The longest wait before an escalation, for the configuration and for overrides."""
+
+CREDENTIALS = {"username", "password", "auth"}
+"""The keys of an instance that are taken together: whoever sets one of them shares none."""
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -39,6 +44,13 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _proxy_url(value: SecretStr) -> SecretStr:
+    parts = _split_url(value.get_secret_value())
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError("must be the URL of an HTTP proxy, http://host:port or http://user:password@host:port")
+    return value
+
+
 def _redis_url(value: SecretStr) -> SecretStr:
     parts = _split_url(value.get_secret_value())
     if parts.scheme not in {"redis", "rediss", "unix"}:
@@ -64,9 +76,33 @@ def _quoted(value: Any) -> Any:
     return value
 
 
+def _written_out(value: Any) -> Any:
+    """YAML's true and false as ServiceNow writes them."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _template(value: str) -> str:
+    try:
+        TemplateText(value, "template")
+    except TemplateFailed as exc:
+        raise ValueError(f"must be a Jinja2 template; {str(exc).removeprefix('template: ')}") from None
+    return value
+
+
+def _field_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        raise ValueError("must be the name of a column, such as short_description")
+    if value in {"correlation_id", "number"} or value.startswith("sys_"):
+        raise ValueError("must be another column: this one is not for templates to write")
+    return value
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_quoted)]
 Number = BeforeValidator(_no_boolean)
-
+Text = Annotated[str, BeforeValidator(_written_out)]
+Template = Annotated[Text, AfterValidator(_template)]
+Fields = dict[Annotated[str, AfterValidator(_field_name)], Template]
+State = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")]
 
 Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
 Port = Annotated[int, Number, Field(ge=1, le=65535)]
@@ -119,8 +155,36 @@ class AlertConfig(_Part):
     """Slack."""
 
 
-class ServiceNowConfig(_Part):
-    """Where unacknowledged incidents become records."""
+class ServiceNowAuth(_Part):
+    """How to log in."""
+
+    type: Literal["basic", "oauth_password", "oauth_client_credentials", "api_key"] = "basic"
+    """basic and oauth_password use username and password; the OAuth types fetch tokens from /oauth_token.do."""
+    client_id: str = ""
+    """The OAuth client."""
+    client_secret: Secret = SecretStr("")
+    """Its secret."""
+    scope: str = ""
+    """The OAuth scope, where the client asks for one."""
+    api_key: Secret = SecretStr("")
+    """The key for type api_key, sent as x-sn-apikey."""
+
+
+class ServiceNowStates(_Part):
+    """The numbers of a record's states; what is none of these is over for good, as Closed and Canceled are."""
+
+    new: State = "1"
+    """A new record; only from here is it moved on when somebody acknowledges."""
+    acknowledged: State = "2"
+    """What it is moved to when somebody acknowledges after the escalation, and when it is reopened."""
+    open: tuple[State, ...] = ("3",)
+    """Further states in which people are still at work, such as On Hold."""
+    resolved: State = "6"
+    """What it is moved to when the incident is resolved."""
+
+
+class ServiceNowInstance(_Part):
+    """One instance, and how records are written there."""
 
     instance_url: HttpUrl | None = None
     """The instance, such as https://dev12345.service-now.com."""
@@ -128,12 +192,76 @@ class ServiceNowConfig(_Part):
     """The integration user."""
     password: Secret = SecretStr("")
     """Its password."""
+    auth: ServiceNowAuth = ServiceNowAuth()
+    """How to log in."""
     table: str = Field("incident", pattern=r"^[a-z][a-z0-9_]*$")
     """The table that records are created in."""
-    other_instance_urls: dict[str, HttpUrl] = {}
-    """Further instances by name, for the override servicenow_other_instance; they share the credentials."""
+    lifecycle: Literal["incident", "plain"] = "incident"
+    """plain: for a table without state, work_notes and close_code; only what fields, … say is written."""
+    states: ServiceNowStates = ServiceNowStates()
+    """The numbers of a record's states."""
+    fields: Fields = {}
+    """Column -> template, for new records; without any, short_description is "Incident <id>"."""
+    update_fields: Fields = {}
+    """Column -> template, written again when the alerts change and on_update is fields."""
+    resolve_fields: Fields = {}
+    """Column -> template, written with the resolve; close_code and close_notes have defaults of their own."""
+    severities: dict[str, dict[str, Text]] = {}
+    """Severity -> values that templates see as by_severity; the row `default` is for every other severity."""
+    references: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]] = {
+        "assigned_to": "sys_user.email",
+        "assignment_group": "sys_user_group.name",
+        "caller_id": "sys_user.email",
+        "cmdb_ci": "cmdb_ci.name",
+    }
+    """Column that holds a reference -> table.column in which what a template says is looked up."""
+    on_update: Literal["note", "fields", "nothing"] = "note"
+    """When alerts join or leave: append a work note; write update_fields as well; or do nothing."""
+    on_resolve: Literal["resolve", "note", "nothing"] = "resolve"
+    """When the incident is resolved: resolve the record; only append a work note; or do nothing."""
+    proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
+    """The HTTP proxy on the way to the instance, http://host:port."""
+    ca_file: Path | None = None
+    """A file with the certificate authorities to trust (PEM), instead of the system's."""
+    client_certificate: Path | None = None
+    """A client certificate (PEM), where the instance asks for one."""
+    client_key: Path | None = None
+    """Its key, when that is not in the same file."""
+    timeout_seconds: Annotated[float, Number] = Field(15, ge=1, le=40, allow_inf_nan=False)
+    """How long one request may take."""
+
+
+def _url_alone(value: Any) -> Any:
+    return {"instance_url": value} if isinstance(value, str) else value
+
+
+OtherInstance = Annotated[
+    ServiceNowInstance, BeforeValidator(_url_alone, json_schema_input_type=str | ServiceNowInstance)
+]
+
+
+class ServiceNowConfig(ServiceNowInstance):
+    """Where unacknowledged incidents become records."""
+
+    other_instance_urls: dict[str, OtherInstance] = {}
+    """Further instances by name, for the override servicenow_other_instance: a URL, or a mapping with keys as above."""
     allow_insecure_http: bool = False
     """Allow http:// to a host that is not this machine: the credentials travel in the clear."""
+
+    def instances(self) -> Mapping[str | None, ServiceNowInstance]:
+        """Every instance by name, the default one by None.
+
+        What another instance does not say is as with the default one; but one that has credentials of its own gets
+        none of the default's.
+        """
+        return {None: self} | {name: self._completed(other) for name, other in self.other_instance_urls.items()}
+
+    def _completed(self, other: ServiceNowInstance) -> ServiceNowInstance:
+        own = other.model_fields_set
+        if own & CREDENTIALS:
+            own = own | CREDENTIALS
+        shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
+        return other.model_copy(update=shared)
 
 
 class OncallConfig(_Part):
@@ -190,6 +318,58 @@ class RedisConfig(_Part):
         return self.url is None and self.host is None
 
 
+class AlertmanagerAuth(_Part):
+    """How to log in to Alertmanager; nothing, when it asks for nothing."""
+
+    username: str = ""
+    """The user, for Basic authentication."""
+    password: Secret = SecretStr("")
+    """The user's password."""
+    bearer_token: Secret = SecretStr("")
+    """The token, for a proxy in front that wants one."""
+
+
+class AlertmanagerConfig(_Part):
+    """The Alertmanager to ask, before a ticket is opened, whether its alerts still fire and are not silenced."""
+
+    url: HttpUrl | None = None
+    """The Alertmanager that sends to this server (any peer of its cluster); without one, nobody is asked."""
+    auth: AlertmanagerAuth = AlertmanagerAuth()
+    """How to log in."""
+
+
+class MonascaConfig(_Part):
+    """Monasca's webhook notifications."""
+
+    undetermined: Literal["ignore", "fire", "resolve"] = "ignore"
+    """What an alarm in state UNDETERMINED, for lack of measurements, does."""
+
+
+class SentryConfig(_Part):
+    """Webhooks of Sentry's integration platform."""
+
+    client_secret: Secret = SecretStr("")
+    """The integration's client secret; with one, only payloads that are signed with it are accepted."""
+
+
+class CloudWatchConfig(_Part):
+    """CloudWatch alarms over SNS."""
+
+    topics: tuple[str, ...] = ()
+    """The ARNs of the topics that are accepted, and whose subscriptions are confirmed."""
+
+
+class SourcesConfig(_Part):
+    """Where alerts come from, as far as there is something to set."""
+
+    monasca: MonascaConfig = MonascaConfig()
+    """Monasca."""
+    sentry: SentryConfig = SentryConfig()
+    """Sentry."""
+    cloudwatch: CloudWatchConfig = CloudWatchConfig()
+    """CloudWatch."""
+
+
 class AckConfig(_Part):
     """The signed links that acknowledge."""
 
@@ -225,10 +405,18 @@ class Config(_Part):
     """Where the embedded Valkey server keeps its files."""
     retention_days: Annotated[float, Number] = Field(7, ge=1, le=365, allow_inf_nan=False)
     """How long an incident is kept after it last changed."""
+    incident_per: Literal["group", "alert"] = "group"
+    """What becomes one incident: all that a payload says (Alertmanager's notification group), or each of its alerts."""
+    dedup_key: Template | None = None
+    """A template for what payloads of one incident have in common; without one, each source's own identity."""
+    sources: SourcesConfig = SourcesConfig()
+    """Where alerts come from."""
     alert: AlertConfig = AlertConfig()
     """How incidents are announced."""
     oncall: OncallConfig = OncallConfig()
     """What happens to incidents that nobody acknowledges."""
+    alertmanager: AlertmanagerConfig = AlertmanagerConfig()
+    """The Alertmanager to ask before a ticket is opened."""
     redis: RedisConfig = RedisConfig()
     """Where incidents are kept."""
     ack: AckConfig = AckConfig()
@@ -246,16 +434,12 @@ class Config(_Part):
 
     def secrets(self) -> Iterator[str]:
         """Every secret that is set, to be kept out of logs."""
-        values = [
-            self.gateway_secret,
-            self.alert.slack.token,
-            self.oncall.servicenow.password,
-            self.redis.password,
-            self.ack.signing_key,
-        ]
-        if self.redis.url is not None:
-            values.append(SecretStr(urlsplit(self.redis.url.get_secret_value()).password or ""))
-        yield from (value.get_secret_value() for value in values if value.get_secret_value())
+        for secret in _secrets_in(self):
+            value = secret.get_secret_value()
+            parts = urlsplit(value) if "://" in value else None
+            hidden = value if parts is None else parts.password or ""
+            if hidden:
+                yield hidden
 
     def masked(self) -> dict[str, Any]:
         """As plain data, without secrets."""
@@ -279,6 +463,11 @@ class Config(_Part):
         api = urlsplit(self.alert.slack.api_url)
         if self.alert.slack.enable and api.scheme == "http" and api.hostname not in LOOPBACK:
             yield "alert.slack.api_url starts with http://: the token travels in the clear"
+        servicenow = self.oncall.servicenow
+        if self.oncall.is_prepared and servicenow.on_update == "fields" and not servicenow.update_fields:
+            yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
+        if self.oncall.is_prepared and "priority" in {**servicenow.fields, **servicenow.update_fields}:
+            yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
 
@@ -300,6 +489,18 @@ class Config(_Part):
                         **kept,
                     }
         return schema
+
+
+def _secrets_in(value: Any) -> Iterator[SecretStr]:
+    """Every secret in a part of the configuration, however deep."""
+    if isinstance(value, SecretStr):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _secrets_in(item)
 
 
 def _without_password(url: str) -> str:

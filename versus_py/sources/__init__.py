@@ -1,34 +1,44 @@
 """Understanding payloads: each module knows one family of them and says what it says about one incident.
 
-To add a source: a module with NAME, recognizes and parse, and its line in _SOURCES.
+To add a source: a module with NAME, recognizes and parse, and its place in _SOURCES.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incident import Notification
 from versus_py.sources import alertmanager, generic
 from versus_py.sources.source import Source
 
-__all__ = ["parse"]
+__all__ = ["SOURCES", "parse"]
 
-_SOURCES: tuple[Source, ...] = (alertmanager,)
+_SOURCES: tuple[Source, ...] = (alertmanager, generic)  # the first that recognizes a payload reads it
+SOURCES: Mapping[str, Source] = {source.NAME: source for source in _SOURCES}
 
 
-def parse(payload: Mapping[str, Any]) -> Notification:
-    """What *payload*, any JSON object, says.
+_DEFAULTS = SourcesConfig()
 
-    One that looks like a source's but is broken is read as a generic one, with a warning: an alert is never
-    lost because the payload around it is odd.
+
+def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name: str | None = None) -> Notification:
+    """What *payload*, any JSON object, says; *name* is a key of SOURCES, None goes by its shape.
+
+    One that is broken is read as a generic one, with a warning: an alert is never lost because the payload
+    around it is odd. Raises NotAnAlert when it is news of something else.
     """
-    for source in _SOURCES:
-        if source.recognizes(payload):
-            try:
-                return source.parse(payload)
-            except BadPayload as exc:
-                found = generic.parse(payload)
-                warning = f"this looks like {source.NAME}, but {exc}; it was read as a generic alert"
-                return replace(found, warnings=(warning, *found.warnings))
-    return generic.parse(payload)
+    source = SOURCES[name] if name else next(it for it in _SOURCES if it.recognizes(payload))
+    try:
+        return _parsed(source, payload, settings)
+    except BadPayload as exc:
+        found = generic.parse(payload, settings)
+        how = f"source={source.NAME} was asked for" if name else f"this looks like {source.NAME}"
+        warning = f"{how}, but {exc}; it was read as a generic alert"
+        return replace(found, warnings=(warning, *found.warnings))
+
+
+def _parsed(source: Source, payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:
+    if not source.recognizes(payload):
+        raise BadPayload("its shape is another")
+    return source.parse(payload, settings)

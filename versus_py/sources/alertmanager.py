@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incident import Alert, AlertStatus, Notification
 from versus_py.sources import fields
@@ -19,7 +20,7 @@ def recognizes(payload: Mapping[str, Any]) -> bool:
     return isinstance(payload.get("alerts"), list) and bool({"groupKey", "groupLabels"} & payload.keys())
 
 
-def parse(payload: Mapping[str, Any]) -> Notification:
+def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
     """The group as it is now. Raises BadPayload when nothing in it is an alert."""
     listed = payload["alerts"]
     alerts = tuple(_alert(item) for item in listed if isinstance(item, Mapping))

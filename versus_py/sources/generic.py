@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from versus_py.config import SourcesConfig
 from versus_py.incident import Alert, AlertStatus, Notification
 from versus_py.sources import fields
 
@@ -43,7 +44,11 @@ _ANNOTATIONS = "annotations"
 _READ = {*_TITLE, *_STATUS, *_IDENTITY, *_URL, *_STARTS_AT}  # what becomes something better than a label
 
 
-def parse(payload: Mapping[str, Any]) -> Notification:
+def recognizes(payload: Mapping[str, Any]) -> bool:  # noqa: ARG001 - any object will do
+    return True
+
+
+def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
     """One alert. Without a field that identifies it, each payload is an incident of its own."""
     everything = fields.text_map(payload)
     labels = {name: value for name, value in everything.items() if name not in _READ}

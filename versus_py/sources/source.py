@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from versus_py.config import SourcesConfig
 from versus_py.incident import Notification
 
 
@@ -16,5 +17,5 @@ class Source(Protocol):
     def recognizes(self, payload: Mapping[str, Any]) -> bool:
         """Whether *payload* has the shape of this family."""
 
-    def parse(self, payload: Mapping[str, Any]) -> Notification:
-        """What it says. Raises BadPayload when it is broken."""
+    def parse(self, payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:
+        """What it says. Raises BadPayload when it is broken, NotAnAlert when it is about something else."""

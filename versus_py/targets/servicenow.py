@@ -138,7 +138,8 @@ class ServiceNowTarget:
         name = incident.policy.destinations.get(NAME)
         if name is None:
             return default, ""
-        url = self._config.other_instance_urls.get(name)
+        other = self._config.other_instance_urls.get(name)
+        url = other.instance_url if other else None
         return (
             (url, "") if url else (default, f"instance {name!r} is not configured any more: the default one was used")
         )

@@ -49,7 +49,7 @@ class Intake:
             log.warning("intake.warning", remote=request.remote, warning=warning)
         answers = []
         for payload in payloads:
-            notification = sources.parse(payload)
+            notification = sources.parse(payload, self._config.sources)
             for warning in notification.warnings:
                 log.warning("intake.warning", remote=request.remote, source=notification.source, warning=warning)
             warnings += notification.warnings
