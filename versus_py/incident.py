@@ -11,6 +11,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NewType
 
+from versus_py.severity import highest_severity
+
 IncidentId = NewType("IncidentId", str)
 
 MAX_ALERTS = 1000
@@ -21,6 +23,13 @@ SHOW_ESCALATING_AFTER_MS = 2000
 
 MAX_WARNINGS = 20
 """The most warnings kept with one incident."""
+
+MAX_NEWS = 20
+"""The most news kept with one incident; a target that missed older ones shows what they came to."""
+
+NAMES_SHOWN = 10
+NAME_MAX = 100
+"""The most alerts that news mention by name, and the most characters of such a name."""
 
 PARTITIONS = 4
 """How many hash slots incidents spread over (Redis Cluster). Changing it orphans what is stored."""
@@ -56,6 +65,7 @@ class Ending(StrEnum):
 
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+    SUPPRESSED = "suppressed"
     ESCALATED = "escalated"
     FAILED = "failed"
 
@@ -70,6 +80,8 @@ class Alert:
     annotations: Mapping[str, str] = field(default_factory=dict)
     starts_at_ms: int | None = None  # None: its source does not say
     ends_at_ms: int | None = None
+    title: str = ""  # what it would be called on its own; "" where that is its notification's title
+    severity: str = ""
     url: str = ""  # where the alert came from: the expression's graph, a rule's page
     resource: str = ""  # what it is about, by the name its source has for it: a host, an instance, a pod
     links: Mapping[str, str] = field(default_factory=dict)  # further pages: what to call one -> its URL
@@ -77,6 +89,12 @@ class Alert:
     @property
     def is_firing(self) -> bool:
         return self.status is AlertStatus.FIRING
+
+    @property
+    def name(self) -> str:
+        """A few words to tell it from others."""
+        name = self.labels.get("alertname") or self.title or self.fingerprint
+        return (f"{name} on {self.resource}" if self.resource and self.resource not in name else name)[:NAME_MAX]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +106,7 @@ class Notification:
     severity: str
     alerts: tuple[Alert, ...]
     dedup_key: str | None = None  # None: the source has no identity to offer, so this is an incident of its own
+    receiver: str = ""  # the sender's name for where it sends this, such as Alertmanager's receiver
     is_complete: bool = False  # it lists everything of its group that fires: what it leaves out is over
     truncated_alerts: int = 0  # alerts that the sender cut off
     url: str = ""
@@ -135,6 +154,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why the on-call provider is not called although the wait is over: all that fires is silenced or inhibited."""
+
+    at_ms: int
+    by: str  # who silenced it and why, or that it is inhibited
+    until_ms: int | None = None  # when the silence ends; None: not known
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """What a person acknowledges and what escalates."""
 
@@ -150,6 +178,7 @@ class Incident:
     waiting_since_ms: int  # when the present wait began: at creation, or when it was reopened
     escalates_at_ms: int | None = None  # None: never
     escalation_began_at_ms: int | None = None  # the present wait ran out before anybody acknowledged
+    suppression: Suppression | None = None  # of the present wait
     may_have_record: bool = False  # the on-call provider was called, or was about to be, in this wait or an earlier one
     status: Status = Status.TRIGGERED
     acknowledged_at_ms: int | None = None
@@ -158,8 +187,11 @@ class Incident:
     resolved_by: str = ""
     occurrences: int = 1
     truncated_alerts: int = 0
+    receiver: str = ""
     url: str = ""
     warnings: tuple[str, ...] = ()
+    news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
+    news_count: int = 0  # how many there ever were: the number of the last one
     version: int = 0
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
 
@@ -167,6 +199,11 @@ class Incident:
     def is_escalating(self) -> bool:
         """Whether the present wait ran out before anybody acknowledged."""
         return self.escalation_began_at_ms is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it escalates unless somebody acknowledges."""
+        return self.status is Status.TRIGGERED and not self.is_escalating and self.escalates_at_ms is not None
 
     @property
     def firing(self) -> tuple[Alert, ...]:
@@ -187,7 +224,12 @@ class Incident:
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
         if self.is_escalating and self.record.failed_at_ms is not None:
             return Ending.FAILED
-        return None
+        return None if self.is_escalating or self.suppression is None else Ending.SUPPRESSED
+
+    def news_after(self, number: int) -> tuple[Entry, ...]:
+        """The news that came after the one with that *number*, as far as they are kept."""
+        missed = self.news_count - number
+        return self.news[-missed:] if missed > 0 else ()
 
     def delivery(self, target: str) -> Delivery:
         return self.deliveries.get(target, Delivery())
@@ -201,6 +243,11 @@ class Change:
     outcome: Outcome
     timers: Mapping[str, int | None]  # target -> when its sync is due, ms; None: it is not
     entries: tuple[Entry, ...] = ()
+
+    def then(self, later: "Change") -> "Change":
+        """Both as one, *later* having been decided on this one's incident."""
+        timers = {**self.timers, **later.timers}
+        return Change(later.incident, later.outcome, timers, (*self.entries, *later.entries))
 
 
 def partition_of(dedup_key: str) -> int:
@@ -234,6 +281,7 @@ def trigger(notification: Notification, policy: Policy, *, dedup_key: str, now_m
         waiting_since_ms=now_ms,
         escalates_at_ms=_escalates_at(policy, now_ms),
         truncated_alerts=notification.truncated_alerts,
+        receiver=notification.receiver,
         url=notification.url,
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,
@@ -265,19 +313,18 @@ def acknowledge(incident: Incident, by: str, now_ms: int) -> Change | None:
     """A person takes it. The first name stands; None when it was acknowledged or resolved before."""
     if incident.status is not Status.TRIGGERED:
         return None
-    acknowledged = replace(
-        incident,
-        status=Status.ACKNOWLEDGED,
-        acknowledged_at_ms=now_ms,
-        acknowledged_by=by,
-        updated_at_ms=now_ms,
+    news = (Entry(now_ms, "acknowledged", by=by),)
+    acknowledged = _with_news(
+        replace(
+            incident,
+            status=Status.ACKNOWLEDGED,
+            acknowledged_at_ms=now_ms,
+            acknowledged_by=by,
+            updated_at_ms=now_ms,
+        ),
+        news,
     )
-    return Change(
-        acknowledged,
-        Outcome.UPDATED,
-        _timers_after_the_wait(acknowledged, now_ms),
-        (Entry(now_ms, "acknowledged", by=by),),
-    )
+    return Change(acknowledged, Outcome.UPDATED, _timers_after_the_wait(acknowledged, now_ms), news)
 
 
 def resolve(incident: Incident, by: str, now_ms: int) -> Change | None:
@@ -298,11 +345,25 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
         return None
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     return Change(
-        replace(incident, escalation_began_at_ms=now_ms, may_have_record=True),
+        replace(incident, escalation_began_at_ms=now_ms, suppression=None, may_have_record=True),
         Outcome.UPDATED,
         _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS),
         (Entry(now_ms, "escalating", f"not acknowledged for {waited_s} s"),),
     )
+
+
+def suppress(incident: Incident, by: str, until_ms: int | None, now_ms: int) -> Change | None:
+    """The wait is over, but all that fires is silenced or inhibited: nobody is called as long as that is so.
+
+    None when that is known, or when nothing is due.
+    """
+    known = incident.suppression
+    is_due = incident.is_waiting and incident.escalates_at_ms is not None and incident.escalates_at_ms <= now_ms
+    if not is_due or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
+        return None
+    suppressed = replace(incident, suppression=Suppression(now_ms, by, until_ms), updated_at_ms=now_ms)
+    entry = Entry(now_ms, "suppressed", by)
+    return Change(suppressed, Outcome.UPDATED, _channel_timers(suppressed, now_ms), (entry,))
 
 
 def escalate_now(incident: Incident, reason: str, now_ms: int) -> Change | None:
@@ -334,54 +395,75 @@ def _update(
     updated = replace(
         incident,
         title=notification.title if notification.is_firing else incident.title,
-        severity=notification.severity if notification.is_firing else incident.severity,
+        severity=_severity(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
         warnings=warnings[:MAX_WARNINGS],
         updated_at_ms=now_ms,
     )
+    news = _joined_and_left(incident, updated, now_ms)
+    updated = _with_news(updated, news)
     timers = _channel_timers(updated, now_ms)
-    if updated.ending is Ending.FAILED and updated.policy.oncall is not None:
-        timers[updated.policy.oncall] = now_ms  # it goes on, and perhaps somebody has repaired what failed
-    return Change(updated, Outcome.UPDATED, timers, (*_joined_and_left(incident, updated, now_ms), *entries))
+    has_record = updated.may_have_record and not updated.is_waiting
+    # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong.
+    if updated.policy.oncall is not None and (updated.ending is Ending.FAILED or (news and has_record)):
+        timers[updated.policy.oncall] = now_ms
+    return Change(updated, Outcome.UPDATED, timers, (*news, *entries))
+
+
+def _severity(incident: Incident, notification: Notification, alerts: tuple[Alert, ...]) -> str:
+    """The highest of what fires; what the notification says where the alerts themselves have none."""
+    firing = [alert.severity for alert in alerts if alert.is_firing and alert.severity]
+    if firing:
+        return highest_severity(firing)
+    return notification.severity if notification.is_firing else incident.severity
+
+
+def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
+    kept = (*incident.news, *news)[-MAX_NEWS:]
+    return replace(incident, news=kept, news_count=incident.news_count + len(news))
 
 
 def _joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Entry, ...]:
-    old = {alert.fingerprint for alert in before.firing}
-    new = {alert.fingerprint for alert in after.firing}
-    joined, left = len(new - old), len(old - new)
-    if not joined and not left:
-        return ()
-    said = [f"{_count(joined, 'alert')} joined"] if joined else []
-    said += [f"{_count(left, 'alert')} resolved"] if left else []
-    return (Entry(now_ms, "updated", ", ".join(said)),)
+    old = {alert.fingerprint: alert for alert in before.firing}
+    new = {alert.fingerprint: alert for alert in after.firing}
+    joined = [alert for fingerprint, alert in new.items() if fingerprint not in old]
+    left = [alert for fingerprint, alert in old.items() if fingerprint not in new]
+    news = [Entry(now_ms, "joined", f"{_count(len(joined), 'alert')} joined: {_names(joined)}")] if joined else []
+    news += [Entry(now_ms, "left", f"{_count(len(left), 'alert')} resolved: {_names(left)}")] if left else []
+    return tuple(news)
+
+
+def _names(alerts: list[Alert]) -> str:
+    names = ", ".join(alert.name for alert in alerts[:NAMES_SHOWN])
+    return names if len(alerts) <= NAMES_SHOWN else f"{names} and {len(alerts) - NAMES_SHOWN} more"
 
 
 def _resolved(incident: Incident, *, by: str, now_ms: int) -> Change:
-    resolved = replace(
-        incident,
-        status=Status.RESOLVED,
-        resolved_at_ms=now_ms,
-        resolved_by=by,
-        updated_at_ms=now_ms,
+    news = (Entry(now_ms, "resolved", by=by),)
+    resolved = _with_news(
+        replace(
+            incident,
+            status=Status.RESOLVED,
+            resolved_at_ms=now_ms,
+            resolved_by=by,
+            updated_at_ms=now_ms,
+        ),
+        news,
     )
-    return Change(
-        resolved,
-        Outcome.RESOLVED,
-        _timers_after_the_wait(resolved, now_ms),
-        (Entry(now_ms, "resolved", by=by),),
-    )
+    return Change(resolved, Outcome.RESOLVED, _timers_after_the_wait(resolved, now_ms), news)
 
 
 def _reopen(
     incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, reason: str
 ) -> Change:
+    news = (Entry(now_ms, "reopened", reason),)
     reopened = replace(
         incident,
         status=Status.TRIGGERED,
         title=notification.title,
-        severity=notification.severity,
+        severity=_severity(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
@@ -389,12 +471,13 @@ def _reopen(
         waiting_since_ms=now_ms,
         escalates_at_ms=_escalates_at(incident.policy, now_ms),
         escalation_began_at_ms=None,
+        suppression=None,
         acknowledged_at_ms=None,
         acknowledged_by="",
         resolved_at_ms=None,
         resolved_by="",
     )
-    return Change(reopened, Outcome.REOPENED, _all_timers(reopened, now_ms), (Entry(now_ms, "reopened", reason),))
+    return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
 
 
 def _is_another_episode(incident: Incident, notification: Notification) -> bool:

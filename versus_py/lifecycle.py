@@ -1,8 +1,9 @@
 """Applying what happens to incidents: read, decide, save, and again when another replica was faster."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -16,6 +17,9 @@ from versus_py.store import Store
 
 log = structlog.get_logger()
 
+BATCH = 100
+"""The most incidents that one round trip to Redis carries; a script for each blocks it only for so long."""
+
 MAX_CONFLICTS = 50
 """How often one change is decided again before it counts as failed; each time somebody else got through."""
 
@@ -28,6 +32,20 @@ class Accepted:
     incident: Incident | None
 
 
+@dataclass(slots=True)
+class _Arrivals:
+    """What came for one dedup key, in order, and what became of it so far."""
+
+    dedup_key: str
+    notifications: list[Notification]
+    accepted: list[Accepted] = field(default_factory=list)
+    stale_id: IncidentId | None = None  # what the key named, and what turned out to be gone
+
+    @property
+    def pending(self) -> list[Notification]:
+        return self.notifications[len(self.accepted) :]
+
+
 class Lifecycle:
     """The incidents, and what may happen to them. Every method raises StoreUnavailable."""
 
@@ -36,25 +54,29 @@ class Lifecycle:
         self._clock = clock
         self._locks: WeakValueDictionary[IncidentId, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, notification: Notification, policy: Policy, warnings: Sequence[str] = ()) -> Accepted:
-        """Write down what *notification* says; when this returns, it survives a crash.
+    async def accept(
+        self, notifications: Sequence[Notification], policy: Policy, warnings: Sequence[str] = ()
+    ) -> list[Accepted]:
+        """Write down what *notifications* say, in their order; when this returns, it survives a crash.
 
-        *policy* and *warnings* are those of the request, and hold for an incident that this creates.
+        *policy* and *warnings* are those of the request, and hold for the incidents that this creates. Many are
+        written by few round trips. When it raises, some may have been written: the same again changes nothing more.
         """
-        dedup_key = notification.dedup_key or f"{notification.source}\n{uuid4()}"
-        notification = replace(notification, warnings=(*warnings, *notification.warnings))
-        stale_id: IncidentId | None = None
+        by_key: dict[str, _Arrivals] = {}
+        keys = []
+        for it in notifications:
+            key = it.dedup_key or f"{it.source}\n{uuid4()}"
+            arrivals = by_key.setdefault(key, _Arrivals(key, []))
+            arrivals.notifications.append(replace(it, warnings=(*warnings, *it.warnings)))
+            keys.append(key)
         for _ in range(MAX_CONFLICTS):
-            known_id = await self._known_or_created(notification, policy, dedup_key, stale_id)
-            if isinstance(known_id, Accepted):
-                return known_id
-            incident, change = await self._apply(
-                known_id, lambda it, now_ms: transitions.observe(it, notification, now_ms)
-            )
-            if incident is not None:
-                return Accepted(change.outcome if change else Outcome.IGNORED, incident)
-            stale_id = known_id
-        raise StoreUnavailable(f"the incident of dedup key {dedup_key!r} keeps changing")
+            pending = [arrivals for arrivals in by_key.values() if arrivals.pending]
+            if not pending:
+                answers = {key: iter(arrivals.accepted) for key, arrivals in by_key.items()}
+                return [next(answers[key]) for key in keys]
+            for start in range(0, len(pending), BATCH):
+                await self._accept_some(pending[start : start + BATCH], policy)
+        raise StoreUnavailable(f"the incident of dedup key {pending[0].dedup_key!r} keeps changing")
 
     async def acknowledge(self, incident_id: IncidentId, by: str) -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
@@ -71,32 +93,81 @@ class Lifecycle:
         incident, _ = await self._apply(incident_id, transitions.begin_escalation)
         return incident
 
+    async def suppress(self, incident_id: IncidentId, by: str, until_ms: int | None) -> Incident | None:
+        """The incident as it is now, its escalation put off as long as what fires is silenced or inhibited."""
+        incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.suppress(it, by, until_ms, now_ms))
+        return incident
+
     async def escalate_now(self, incident_id: IncidentId, reason: str) -> Incident | None:
         """The incident as it is now, its wait ended."""
         incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.escalate_now(it, reason, now_ms))
         return incident
 
-    async def _known_or_created(
-        self, notification: Notification, policy: Policy, dedup_key: str, stale_id: IncidentId | None
-    ) -> IncidentId | Accepted:
-        if not notification.is_firing:
-            known_id = await self._store.find(dedup_key)
-            return Accepted(Outcome.IGNORED, None) if known_id is None or known_id == stale_id else known_id
+    async def _accept_some(self, pending: Sequence[_Arrivals], policy: Policy) -> None:
+        """One step for each: an incident created, a known one changed, or nothing, when somebody else was faster."""
+        known = await self._created(pending, policy) | await self._found(pending)
+        async with AsyncExitStack() as locks:
+            for incident_id in sorted(known):  # in one order everywhere, so that nobody waits in a circle
+                await locks.enter_async_context(self._lock(incident_id))
+            await self._observed(known)
+
+    async def _created(self, pending: Sequence[_Arrivals], policy: Policy) -> dict[IncidentId, _Arrivals]:
+        """Create an incident for what fires; what exists already is returned."""
+        firing = [arrivals for arrivals in pending if arrivals.pending[0].is_firing]
         now_ms = self._clock.now_ms()
-        change = transitions.trigger(notification, policy, dedup_key=dedup_key, now_ms=now_ms)
-        existing = await self._store.create(change, now_ms=now_ms, stale_id=stale_id)
-        if existing is not None:
-            return existing
-        _log_change(change)
-        return Accepted(Outcome.CREATED, change.incident)
+        changes = [transitions.trigger(it.pending[0], policy, dedup_key=it.dedup_key, now_ms=now_ms) for it in firing]
+        existing = await self._store.create(
+            [(change, arrivals.stale_id) for change, arrivals in zip(changes, firing, strict=True)], now_ms=now_ms
+        )
+        for change, arrivals, existing_id in zip(changes, firing, existing, strict=True):
+            if existing_id is None:
+                _log_change(change)
+                arrivals.accepted.append(Accepted(Outcome.CREATED, change.incident))
+        return {known: arrivals for known, arrivals in zip(existing, firing, strict=True) if known is not None}
+
+    async def _found(self, pending: Sequence[_Arrivals]) -> dict[IncidentId, _Arrivals]:
+        """The incidents of what is over; a resolve of nothing known is done with."""
+        over = [arrivals for arrivals in pending if arrivals.pending and not arrivals.pending[0].is_firing]
+        known: dict[IncidentId, _Arrivals] = {}
+        for arrivals, found in zip(over, await self._store.find([it.dedup_key for it in over]), strict=True):
+            if found is None or found == arrivals.stale_id:
+                arrivals.accepted.append(Accepted(Outcome.IGNORED, None))
+            else:
+                known[found] = arrivals
+        return known
+
+    async def _observed(self, known: Mapping[IncidentId, _Arrivals]) -> None:
+        """Apply what is pending to incidents that exist, all of one incident in one save."""
+        now_ms = self._clock.now_ms()
+        changes: list[tuple[_Arrivals, Change, list[Outcome]]] = []
+        for (incident_id, arrivals), incident in zip(
+            known.items(), await self._store.get_all(list(known)), strict=True
+        ):
+            if incident is None:
+                arrivals.stale_id = incident_id
+                continue
+            change, outcomes = _folded(incident, arrivals.pending, now_ms)
+            if change is None:
+                arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
+            else:
+                changes.append((arrivals, change, outcomes))
+        saved = await self._store.save([change for _, change, _ in changes], now_ms=now_ms)
+        for (arrivals, change, outcomes), is_saved in zip(changes, saved, strict=True):
+            if is_saved:
+                _log_change(change)
+                incident = replace(change.incident, version=change.incident.version + 1)
+                arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
 
     async def _apply(
         self, incident_id: IncidentId, decide: Callable[[Incident, int], Change | None]
     ) -> tuple[Incident | None, Change | None]:
         """The incident afterwards and the change, which is None when there was nothing to change."""
         # Those of one process take turns, so that a storm on one incident is no contest; other replicas conflict.
-        async with self._locks.setdefault(incident_id, asyncio.Lock()):
+        async with self._lock(incident_id):
             return await self._decide_and_save(incident_id, decide)
+
+    def _lock(self, incident_id: IncidentId) -> asyncio.Lock:
+        return self._locks.setdefault(incident_id, asyncio.Lock())
 
     async def _decide_and_save(
         self, incident_id: IncidentId, decide: Callable[[Incident, int], Change | None]
@@ -109,10 +180,25 @@ class Lifecycle:
             change = decide(incident, now_ms)
             if change is None:
                 return incident, None
-            if await self._store.save(change, now_ms=now_ms):
+            [is_saved] = await self._store.save([change], now_ms=now_ms)
+            if is_saved:
                 _log_change(change)
                 return replace(change.incident, version=incident.version + 1), change
         raise StoreUnavailable(f"incident {incident_id} keeps changing")
+
+
+def _folded(
+    incident: Incident, notifications: Sequence[Notification], now_ms: int
+) -> tuple[Change | None, list[Outcome]]:
+    """One change for all of them, None when they say nothing new, and the outcome of each."""
+    change: Change | None = None
+    outcomes = []
+    for notification in notifications:
+        step = transitions.observe(change.incident if change else incident, notification, now_ms)
+        outcomes.append(step.outcome if step else Outcome.IGNORED)
+        if step is not None:
+            change = change.then(step) if change else step
+    return change, outcomes
 
 
 def _log_change(change: Change) -> None:

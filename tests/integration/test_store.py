@@ -36,13 +36,28 @@ def clock() -> FakeClock:
     return FakeClock(time.time_ns() // 1_000_000)
 
 
+async def create(store, change, *, now_ms, stale_id=None):
+    [existing] = await store.create([(change, stale_id)], now_ms=now_ms)
+    return existing
+
+
+async def save(store, change, *, now_ms):
+    [is_saved] = await store.save([change], now_ms=now_ms)
+    return is_saved
+
+
+async def find(store, dedup_key):
+    [found] = await store.find([dedup_key])
+    return found
+
+
 def new_incident(clock: FakeClock, dedup_key: str = "group") -> Change:
     return trigger(make_notification(), POLICY, dedup_key=dedup_key, now_ms=clock.now_ms())
 
 
 async def created(store: Store, clock: FakeClock, dedup_key: str = "group") -> Change:
     change = new_incident(clock, dedup_key)
-    assert await store.create(change, now_ms=clock.now_ms()) is None
+    assert await create(store, change, now_ms=clock.now_ms()) is None
     return change
 
 
@@ -55,7 +70,7 @@ async def test_what_was_created_is_read_back_whole(store, clock):
     change = await created(store, clock)
 
     assert await store.get(change.incident.id) == change.incident
-    assert await store.find("group") == change.incident.id
+    assert await find(store, "group") == change.incident.id
     assert [entry.event for entry in await store.timeline(change.incident.id)] == ["triggered"]
 
 
@@ -64,7 +79,7 @@ async def test_a_second_create_for_the_same_dedup_key_names_the_first(store, clo
     clock.advance(minutes=1)
     second = trigger(make_notification(make_alert(starts_at_ms=None)), POLICY, dedup_key="group", now_ms=clock.now_ms())
 
-    existing = await store.create(second, now_ms=clock.now_ms())
+    existing = await create(store, second, now_ms=clock.now_ms())
 
     assert existing == first.incident.id
     assert await store.get(second.incident.id) is None
@@ -76,7 +91,7 @@ async def test_simultaneous_creates_leave_one_incident(store, clock):
         for start in range(20)
     ]
 
-    replies = await asyncio.gather(*(store.create(change, now_ms=clock.now_ms()) for change in changes))
+    replies = await asyncio.gather(*(create(store, change, now_ms=clock.now_ms()) for change in changes))
 
     assert replies.count(None) == 1
     assert len((await store.page()).incidents) == 1
@@ -88,18 +103,18 @@ async def test_a_dedup_key_that_names_a_forgotten_incident_is_taken_over(store, 
     clock.advance(minutes=1)
     second = trigger(make_notification(make_alert(starts_at_ms=None)), POLICY, dedup_key="group", now_ms=clock.now_ms())
 
-    assert await store.create(second, now_ms=clock.now_ms()) == first.incident.id
-    assert await store.create(second, now_ms=clock.now_ms(), stale_id=first.incident.id) is None
+    assert await create(store, second, now_ms=clock.now_ms()) == first.incident.id
+    assert await create(store, second, now_ms=clock.now_ms(), stale_id=first.incident.id) is None
 
 
 async def test_create_names_an_incident_of_the_same_episode_whose_dedup_key_has_expired(store, clock, redis):
     first = await created(store, clock)
     await redis.delete(keys.dedup("group"))
 
-    existing = await store.create(new_incident(clock), now_ms=clock.now_ms())
+    existing = await create(store, new_incident(clock), now_ms=clock.now_ms())
 
     assert existing == first.incident.id
-    assert await store.find("group") == first.incident.id
+    assert await find(store, "group") == first.incident.id
 
 
 async def test_save_refuses_a_version_that_has_moved_on(store, clock):
@@ -109,8 +124,8 @@ async def test_save_refuses_a_version_that_has_moved_on(store, clock):
 
     assert mine
     assert theirs
-    assert await store.save(mine, now_ms=clock.now_ms())
-    assert not await store.save(theirs, now_ms=clock.now_ms())
+    assert await save(store, mine, now_ms=clock.now_ms())
+    assert not await save(store, theirs, now_ms=clock.now_ms())
     stored = await store.get(incident.id)
     assert stored
     assert (stored.status, stored.version) == (Status.ACKNOWLEDGED, 2)
@@ -122,7 +137,7 @@ async def test_save_of_a_forgotten_incident_brings_nothing_back(store, clock, re
     change = acknowledge(incident, "ana", clock.now_ms())
 
     assert change
-    assert not await store.save(change, now_ms=clock.now_ms())
+    assert not await save(store, change, now_ms=clock.now_ms())
     assert await store.get(incident.id) is None
 
 
@@ -176,7 +191,7 @@ async def test_a_change_during_a_sync_makes_it_due_again(store, clock):
     [held] = await claim(store, clock)
     change = acknowledge(incident, "ana", clock.now_ms())
     assert change
-    await store.save(change, now_ms=clock.now_ms())
+    await save(store, change, now_ms=clock.now_ms())
 
     assert await claim(store, clock) == []  # the save left the running timer alone
     await store.complete(held, Completion("done", seen_version=1), now_ms=clock.now_ms())
@@ -205,7 +220,7 @@ async def test_a_change_does_not_shorten_a_backoff(store, clock):
 
     change = acknowledge(incident, "ana", clock.now_ms())
     assert change
-    await store.save(change, now_ms=clock.now_ms())
+    await save(store, change, now_ms=clock.now_ms())
 
     assert await claim(store, clock) == []
     clock.advance(seconds=5)
@@ -216,7 +231,7 @@ async def test_an_acknowledgment_disarms_the_escalation(store, clock):
     incident = (await created(store, clock)).incident
     change = acknowledge(incident, "ana", clock.now_ms())
     assert change
-    await store.save(change, now_ms=clock.now_ms())
+    await save(store, change, now_ms=clock.now_ms())
 
     clock.advance(hours=1)
 
@@ -250,7 +265,7 @@ async def test_what_is_given_up_is_listed_and_tried_again_after_a_change(store, 
 
     change = acknowledge(incident, "ana", clock.now_ms())
     assert change
-    await store.save(change, now_ms=clock.now_ms())
+    await save(store, change, now_ms=clock.now_ms())
     [again] = await claim(store, clock)
     await store.complete(again, Completion("done", 2), now_ms=clock.now_ms())
 
@@ -300,7 +315,7 @@ async def test_completing_never_shortens_what_an_escalation_needs(store, clock, 
     week_ms = 7 * 24 * 3600 * 1000
     policy = replace(POLICY, wait_ms=week_ms)
     change = trigger(make_notification(), policy, dedup_key="slow", now_ms=clock.now_ms())
-    await store.create(change, now_ms=clock.now_ms())
+    await create(store, change, now_ms=clock.now_ms())
     [slack] = await claim(store, clock)
 
     await store.complete(slack, Completion("done", 1), now_ms=clock.now_ms())
@@ -319,7 +334,7 @@ async def test_a_new_wait_is_not_held_up_by_an_old_backoff(store, clock):
     await store.complete(servicenow, Completion("retry", 1, at_ms=clock.now_ms() + hour_ms), now_ms=clock.now_ms())
 
     again = Change(incident, Outcome.REOPENED, {"servicenow": clock.now_ms() + 180_000})
-    assert await store.save(again, now_ms=clock.now_ms())
+    assert await save(store, again, now_ms=clock.now_ms())
 
     clock.advance(seconds=180 + 60)
     assert [it.target for it in await claim(store, clock)] == ["servicenow"]
@@ -330,7 +345,7 @@ async def test_a_resolved_incident_is_named_by_its_dedup_key_for_the_time_to_reo
     change = observe(incident, make_notification(make_alert(firing=False)), clock.now_ms())
     assert change
     assert change.outcome is Outcome.RESOLVED
-    await store.save(change, now_ms=clock.now_ms())
+    await save(store, change, now_ms=clock.now_ms())
 
     left_ms = await redis.pttl(keys.dedup("group"))
 
@@ -342,9 +357,9 @@ async def test_saving_a_resolved_incident_leaves_a_key_that_names_a_newer_one(st
     await redis.set(keys.dedup("group"), "newer-0")
     change = resolve(old, "ana", clock.now_ms())
     assert change
-    await store.save(change, now_ms=clock.now_ms())
+    await save(store, change, now_ms=clock.now_ms())
 
-    assert await store.find("group") == "newer-0"
+    assert await find(store, "group") == "newer-0"
 
 
 async def test_pages_list_newest_first_across_partitions_without_gaps(store, clock):
@@ -375,7 +390,7 @@ async def test_pages_filter_by_status(store, clock):
         if number % 2:
             change = acknowledge(incident, "ana", clock.now_ms())
             assert change
-            await store.save(change, now_ms=clock.now_ms())
+            await save(store, change, now_ms=clock.now_ms())
 
     page = await store.page(status=Status.ACKNOWLEDGED, limit=2)
     rest = await store.page(status=Status.ACKNOWLEDGED, limit=2, cursor=page.cursor)
@@ -422,7 +437,7 @@ async def test_trim_gets_past_what_is_old_and_still_there(store, clock, redis, m
 async def test_the_timeline_is_bounded(store, clock):
     incident = (await created(store, clock)).incident
     entries = tuple(Entry(number, "updated") for number in range(600))
-    await store.save(Change(incident, Outcome.UPDATED, {}, entries), now_ms=clock.now_ms())
+    await save(store, Change(incident, Outcome.UPDATED, {}, entries), now_ms=clock.now_ms())
 
     timeline = await store.timeline(incident.id)
 
@@ -465,7 +480,7 @@ async def test_a_server_that_refuses_writes_is_the_same_error(store, clock, redi
     await redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(StoreUnavailable, match=r"maxmemory|OOM"):
-            await store.create(new_incident(clock), now_ms=clock.now_ms())
+            await create(store, new_incident(clock), now_ms=clock.now_ms())
     finally:
         await redis.config_set("maxmemory", 0)
-    assert await store.find("group") is None
+    assert await find(store, "group") is None

@@ -127,7 +127,8 @@ def test_alerts_join_and_leave_an_open_incident():
 
     assert [alert.fingerprint for alert in change.incident.firing] == ["fp-A", "fp-C"]
     assert change.incident.title == "New title"
-    assert change.entries[0].detail == "1 alert joined, 1 alert resolved"
+    assert [entry.detail for entry in change.entries] == ["1 alert joined: C", "1 alert resolved: B"]
+    assert change.incident.news == change.entries
 
 
 def test_an_acknowledgment_stands_when_alerts_join_a_group_that_goes_on():

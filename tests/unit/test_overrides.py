@@ -66,7 +66,7 @@ def test_oncall_can_be_switched_off():
         ("slack_channel_id", "<!channel>", "C0123456789"),
         ("slack_channel_id", "", "C0123456789"),
         ("oncall_wait_minute", "5", "did you mean oncall_wait_minutes?"),
-        ("telegram_chat_id", "5", "known are oncall_enable"),
+        ("telegram_chat_id", "5", "known are incident_per, oncall_enable"),
     ],
 )
 def test_a_mistake_is_ignored_with_a_warning(name, value, said):

@@ -34,12 +34,14 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     if truncated:
         warnings.append(f"{truncated} alerts were cut off by Alertmanager's max_alerts: resolve is not recognised")
     firing = [alert for alert in alerts if alert.is_firing] or alerts
+    receiver = fields.text(payload.get("receiver"))
     return Notification(
         source=NAME,
         title=_title(payload, firing),
         severity=fields.highest_severity(alert.labels.get("severity", "") for alert in firing),
         alerts=alerts,
-        dedup_key="\n".join((NAME, fields.text(payload.get("receiver")), _group_key(payload))),
+        dedup_key="\n".join((NAME, receiver, _group_key(payload))),
+        receiver=receiver,
         # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
         is_complete=not truncated and len(alerts) == len(listed),
         truncated_alerts=truncated,
@@ -49,15 +51,17 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
 
 
 def _alert(item: Mapping[str, Any]) -> Alert:
-    labels = fields.text_map(item.get("labels"))
+    labels, annotations = fields.text_map(item.get("labels")), fields.text_map(item.get("annotations"))
     is_firing = fields.text(item.get("status")).lower() != "resolved"
     return Alert(
         fingerprint=fields.text(item.get("fingerprint")) or sha256(_canonical(labels).encode()).hexdigest()[:16],
         status=AlertStatus.FIRING if is_firing else AlertStatus.RESOLVED,
         labels=labels,
-        annotations=fields.text_map(item.get("annotations")),
+        annotations=annotations,
         starts_at_ms=fields.time_ms(item.get("startsAt")),
         ends_at_ms=None if is_firing else fields.time_ms(item.get("endsAt")),
+        title=fields.title(_named(labels.get("alertname", ""), _summary(annotations))),
+        severity=labels.get("severity", ""),
         url=fields.web_url(item.get("generatorURL")),
     )
 
@@ -69,16 +73,18 @@ def _group_key(payload: Mapping[str, Any]) -> str:
 def _title(payload: Mapping[str, Any], alerts: list[Alert] | tuple[Alert, ...]) -> str:
     """What fires and how, as far as all alerts agree on it."""
     names = dict.fromkeys(name for alert in alerts if (name := alert.labels.get("alertname")))
-    summaries = dict.fromkeys(_summary(alert) for alert in alerts)
-    name = ", ".join(names)
+    summaries = dict.fromkeys(_summary(alert.annotations) for alert in alerts)
     summary = next(iter(summaries)) if len(summaries) == 1 else ""
     group = ", ".join(f"{key}={value}" for key, value in fields.text_map(payload.get("groupLabels")).items())
-    said = summary if name in summary else f"{name}: {summary}".strip(": ")
-    return fields.title(said or group or "Alert without a name")
+    return fields.title(_named(", ".join(names), summary) or group or "Alert without a name")
 
 
-def _summary(alert: Alert) -> str:
-    return fields.first_text(alert.annotations, ("summary", "title", "message"))
+def _named(name: str, summary: str) -> str:
+    return summary if name in summary else f"{name}: {summary}".strip(": ")
+
+
+def _summary(annotations: Mapping[str, str]) -> str:
+    return fields.first_text(annotations, ("summary", "title", "message"))
 
 
 def _canonical(labels: Mapping[str, str]) -> str:

@@ -6,29 +6,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from versus_py.severity import highest_severity
+
+__all__ = ["first_text", "highest_severity", "text", "text_map", "time_ms", "title", "web_url"]
+
 TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""
 
-UNKNOWN_SEVERITY = "unknown"
-SEVERITY_MAX = 50
-
 _YEAR_9999_MS = 253_370_764_800_000  # later times cannot be shown in every time zone
-
-_SEVERITIES = (
-    ("fatal", "emergency", "disaster", "critical", "crit", "page", "p1", "sev1"),
-    ("alert", "error", "err", "high", "major", "urgent", "p2", "sev2"),
-    ("warning", "warn", "medium", "average", "minor", "p3", "sev3"),
-    ("notice", "low", "p4", "sev4"),
-    ("info", "informational", "information", "p5", "sev5"),
-    ("debug", "ok", "none"),
-)
-_RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
-
-
-def highest_severity(severities: Iterable[str]) -> str:
-    """The gravest of them, as it was written; names that nobody knows come after all that are known."""
-    named = [severity[:SEVERITY_MAX] for severity in severities if severity]
-    return min(named, key=lambda name: _RANK.get(name.lower(), len(_SEVERITIES)), default=UNKNOWN_SEVERITY)
 
 
 def text(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Change, Delivery, Entry, Incident, IncidentId, Status
@@ -61,6 +61,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a script."""
+
+    keys: list[str]
+    args: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A part of the incidents, newest first; *cursor* continues it, None at the end."""
 
@@ -92,81 +100,50 @@ class Store:
         seconds, microseconds = await _reply(self._redis.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    async def find(self, dedup_key: str) -> IncidentId | None:
-        """The incident that *dedup_key* names: an open one, or one resolved less than *reopen_ms* ago."""
-        found = await _reply(self._redis.get(keys.dedup(dedup_key)))
-        return None if found is None else IncidentId(found)
+    async def find(self, dedup_keys: Sequence[str]) -> list[IncidentId | None]:
+        """The incident that each of *dedup_keys* names: an open one, or one resolved less than *reopen_ms* ago."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for dedup_key in dedup_keys:
+            pipeline.get(keys.dedup(dedup_key))
+        return [None if found is None else IncidentId(found) for found in await _reply(pipeline.execute())]
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
         return _load(await _reply(self._redis.hgetall(keys.incident(incident_id))))
 
-    async def create(self, change: Change, *, now_ms: int, stale_id: IncidentId | None = None) -> IncidentId | None:
-        """Write a new incident and arm its timers, in one step.
+    async def get_all(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
+        """Many at once, in their order."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for incident_id in incident_ids:
+            pipeline.hgetall(keys.incident(incident_id))
+        return [_load(fields) for fields in await _reply(pipeline.execute())]
 
-        Returns None when it was written, else the id of the incident that is there already: the one its dedup
-        key names, or itself. *stale_id* is an id under that key which turned out to be gone.
+    async def create(
+        self, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int
+    ) -> list[IncidentId | None]:
+        """Write new incidents and arm their timers, each in one step by itself, all in one round trip.
+
+        For each, None when it was written, else the id of the incident that is there already: the one its dedup
+        key names, or itself. The id beside a change is one under that key which turned out to be gone.
         """
-        incident = change.incident
-        args: list[Any] = [
-            incident.id,
-            incident.status,
-            _dump(incident),
-            incident.created_at_ms,
-            self._expire_at(incident, now_ms),
-            stale_id or "",
-            *_timer_args(change),
-            *map(_ENTRY.dump_json, change.entries),
-        ]
-        existing = await self._run(
-            self._create,
-            [
-                keys.incident(incident.id),
-                keys.dedup(incident.dedup_key),
-                keys.of_incident(incident.id, "timers"),
-                keys.timeline(incident.id),
-                keys.of_incident(incident.id, "incidents"),
-            ],
-            args,
+        replies = await self._run_all(
+            self._create, [self._creation(change, stale_id, now_ms) for change, stale_id in changes]
         )
-        if existing:
-            return IncidentId(existing)
-        await self._announce(incident.id)
-        return None
+        existing = [IncidentId(reply) if reply else None for reply in replies]
+        created = zip(changes, existing, strict=True)
+        await self._announce(*(change.incident.id for (change, _), known in created if known is None))
+        return existing
 
-    async def save(self, change: Change, *, now_ms: int) -> bool:
-        """Write a changed incident, provided that it is still at the version it was read at.
+    async def save(self, changes: Sequence[Change], *, now_ms: int) -> list[bool]:
+        """Write changed incidents, each provided that it is still at the version it was read at.
 
-        False when somebody else changed it, or it is gone: read again and decide again.
+        False where somebody else changed it, or it is gone: read again and decide again.
         """
-        incident = change.incident
-        expire_at_ms = self._expire_at(incident, now_ms)
-        named_until_ms = now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms
-        args: list[Any] = [
-            incident.id,
-            incident.version,
-            incident.status,
-            _dump(incident),
-            expire_at_ms,
-            named_until_ms,
-            TIMELINE_MAX,
-            SETTLE_MS,
-            *_timer_args(change),
-            *map(_ENTRY.dump_json, change.entries),
-        ]
-        written = await self._run(
-            self._save,
-            [
-                keys.incident(incident.id),
-                keys.dedup(incident.dedup_key),
-                *(keys.of_incident(incident.id, name) for name in ("timers", "running", "attempts")),
-                keys.timeline(incident.id),
-            ],
-            args,
-        )
-        if written:
-            await self._announce(incident.id)
-        return bool(written)
+        replies = await self._run_all(self._save, [self._saving(change, now_ms) for change in changes])
+        saved = [bool(written) for written in replies]
+        pairs = zip(changes, saved, strict=True)
+        await self._announce(*(change.incident.id for change, is_saved in pairs if is_saved))
+        return saved
 
     async def claim(self, *, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
         """Lease up to *limit* timers that are due, and say when there is something to do again.
@@ -239,7 +216,7 @@ class Store:
         found: list[Incident] = []
         for _ in range(PAGES_SCANNED):
             rows = await self._newest(before, limit)
-            for row, incident in zip(rows, await self._get_all(rows), strict=True):
+            for row, incident in zip(rows, await self.get_all([IncidentId(name) for _, name in rows]), strict=True):
                 before = row
                 if incident is not None and (status is None or incident.status is status):
                     found.append(incident)
@@ -275,11 +252,62 @@ class Store:
         reply = await _reply(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
         return next((str(entries[-1][0]) for entries in _streams(reply)), after)
 
-    async def _announce(self, incident_id: IncidentId) -> None:
+    def _creation(self, change: Change, stale_id: IncidentId | None, now_ms: int) -> _Call:
+        incident = change.incident
+        return _Call(
+            [
+                keys.incident(incident.id),
+                keys.dedup(incident.dedup_key),
+                keys.of_incident(incident.id, "timers"),
+                keys.timeline(incident.id),
+                keys.of_incident(incident.id, "incidents"),
+            ],
+            [
+                incident.id,
+                incident.status,
+                _dump(incident),
+                incident.created_at_ms,
+                self._expire_at(incident, now_ms),
+                stale_id or "",
+                *_timer_args(change),
+                *map(_ENTRY.dump_json, change.entries),
+            ],
+        )
+
+    def _saving(self, change: Change, now_ms: int) -> _Call:
+        incident = change.incident
+        expire_at_ms = self._expire_at(incident, now_ms)
+        return _Call(
+            [
+                keys.incident(incident.id),
+                keys.dedup(incident.dedup_key),
+                *(keys.of_incident(incident.id, name) for name in ("timers", "running", "attempts")),
+                keys.timeline(incident.id),
+            ],
+            [
+                incident.id,
+                incident.version,
+                incident.status,
+                _dump(incident),
+                expire_at_ms,
+                now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms,
+                TIMELINE_MAX,
+                SETTLE_MS,
+                *_timer_args(change),
+                *map(_ENTRY.dump_json, change.entries),
+            ],
+        )
+
+    async def _announce(self, *incident_ids: IncidentId) -> None:
         """Wake whoever follows. A convenience: workers look by themselves every few seconds."""
-        fields: dict[Any, Any] = {"incident": incident_id}
+        if not incident_ids:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for incident_id in incident_ids:
+            fields: dict[Any, Any] = {"incident": incident_id}
+            pipeline.xadd(keys.EVENTS, fields, maxlen=EVENTS_MAX, approximate=True)
         with suppress(StoreUnavailable):
-            await _reply(self._redis.xadd(keys.EVENTS, fields, maxlen=EVENTS_MAX, approximate=True))
+            await _reply(pipeline.execute())
 
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await _reply(self._redis.exists(keys.incident(incident_id))))
@@ -307,14 +335,29 @@ class Store:
                 break
         return rows[:number]
 
-    async def _get_all(self, rows: Sequence[tuple[int, str]]) -> Sequence[Incident | None]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for _, incident_id in rows:
-            pipeline.hgetall(keys.incident(IncidentId(incident_id)))
-        return [_load(fields) for fields in await _reply(pipeline.execute())]
-
     async def _run(self, script: AsyncScript, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
         return await _reply(script(keys=list(script_keys), args=list(args)))
+
+    async def _run_all(self, script: AsyncScript, calls: Sequence[_Call]) -> list[Any]:
+        """What a script answers to each call, all sent in one round trip. Raises when any of them failed."""
+        replies = await self._send(script, calls)
+        unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:  # the server is new, or has forgotten its scripts
+            await _reply(self._redis.script_load(script.script))
+            again = await self._send(script, [calls[index] for index in unknown])
+            for index, reply in zip(unknown, again, strict=True):
+                replies[index] = reply
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise _unavailable(reply) from reply
+        return replies
+
+    async def _send(self, script: AsyncScript, calls: Sequence[_Call]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for call in calls:
+            pipeline.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+        replies: list[Any] = await _reply(pipeline.execute(raise_on_error=False))
+        return replies
 
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""
@@ -329,7 +372,11 @@ async def _reply(answer: Awaitable[Any] | Any) -> Any:
     try:
         return await answer
     except (RedisError, OSError, TimeoutError) as exc:
-        raise StoreUnavailable(f"Redis did not take it: {exc or type(exc).__name__}") from exc
+        raise _unavailable(exc) from exc
+
+
+def _unavailable(exc: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis did not take it: {exc or type(exc).__name__}")
 
 
 def _script(redis: Redis, name: str) -> AsyncScript:

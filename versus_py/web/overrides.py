@@ -13,11 +13,20 @@ from multidict import MultiMapping
 
 from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig
 from versus_py.incident import Policy
+from versus_py.sources import SOURCES
 from versus_py.targets import servicenow, slack
 
 _CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_NAMES = ("oncall_enable", "oncall_wait_minutes", "servicenow_other_instance", "slack_channel_id")
+_PER_ALERT = {"group": False, "alert": True}
+_NAMES = (
+    "incident_per",
+    "oncall_enable",
+    "oncall_wait_minutes",
+    "servicenow_other_instance",
+    "slack_channel_id",
+    "source",
+)
 _SHOWN_MAX = 80
 _PARAMETERS_MAX = 20
 
@@ -27,6 +36,8 @@ class Overrides:
     """What a request asked for, as far as it could be understood."""
 
     policy: Policy
+    per_alert: bool
+    source: str | None  # whose payload it is; None: by its shape
     warnings: tuple[str, ...]
 
 
@@ -42,7 +53,8 @@ def read_overrides(query: MultiMapping[str], config: Config) -> Overrides:
     if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
         when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
         warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
-    return Overrides(policy, tuple(warnings))
+    per_alert, source = _is_per_alert(values, config, warnings), _source(values, warnings)
+    return Overrides(policy, per_alert, source, tuple(warnings))
 
 
 def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
@@ -63,6 +75,22 @@ def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
         else:
             values[name] = value.strip()
     return values, warnings
+
+
+def _is_per_alert(values: Mapping[str, str], config: Config, warnings: list[str]) -> bool:
+    value = values.get("incident_per", config.incident_per)
+    if value not in _PER_ALERT:
+        _ignored(warnings, "incident_per", value, " and ".join(_PER_ALERT))
+        return _PER_ALERT[config.incident_per]
+    return _PER_ALERT[value]
+
+
+def _source(values: Mapping[str, str], warnings: list[str]) -> str | None:
+    value = values.get("source")
+    if value is not None and value not in SOURCES:
+        _ignored(warnings, "source", value, ", ".join(SOURCES))
+        return None
+    return value
 
 
 def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool:

@@ -1,0 +1,22 @@
+"""Which of several severities is the gravest, whatever a tool calls them."""
+
+from collections.abc import Iterable
+
+UNKNOWN_SEVERITY = "unknown"
+SEVERITY_MAX = 50
+
+_SEVERITIES = (
+    ("fatal", "emergency", "disaster", "critical", "crit", "page", "p1", "sev1"),
+    ("alert", "error", "err", "high", "major", "urgent", "p2", "sev2"),
+    ("warning", "warn", "medium", "average", "minor", "p3", "sev3"),
+    ("notice", "low", "p4", "sev4"),
+    ("info", "informational", "information", "p5", "sev5"),
+    ("debug", "ok", "none"),
+)
+_RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
+
+
+def highest_severity(severities: Iterable[str]) -> str:
+    """The gravest of them, as it was written; names that nobody knows come after all that are known."""
+    named = [severity[:SEVERITY_MAX] for severity in severities if severity]
+    return min(named, key=lambda name: _RANK.get(name.lower(), len(_SEVERITIES)), default=UNKNOWN_SEVERITY)

@@ -1,0 +1,123 @@
+"""What a request says: its body as payloads, and its payloads as notifications."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from versus_py import sources
+from versus_py.config import Config
+from versus_py.errors import BadPayload, NotAnAlert
+from versus_py.grouping import Grouping
+from versus_py.incident import Notification
+from versus_py.templating import TemplateText
+from versus_py.web.overrides import Overrides
+
+ELEMENTS_MAX = 1000
+"""Most payloads in one request."""
+
+Payload = Mapping[str, Any]
+
+
+class TooMany(BadPayload):
+    """More payloads than one request may carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The notifications of a request in order, None for each payload that is no news of an alert."""
+
+    notifications: tuple[Notification | None, ...]
+    warnings: tuple[str, ...]  # of payloads that came to nothing; the others' are with their notifications
+
+
+class Reader:
+    """Understands payloads by the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._settings = config.sources
+        self._dedup_key = None if config.dedup_key is None else TemplateText(config.dedup_key, "dedup_key")
+
+    def read(self, payloads: Sequence[Payload], overrides: Overrides) -> Reading:
+        """What *payloads* say, by the overrides of their request."""
+        grouping = Grouping(overrides.per_alert, self._dedup_key)
+        found: list[Notification | None] = []
+        warnings: list[str] = []
+        for payload in payloads:
+            try:
+                found += grouping.arrange(sources.parse(payload, self._settings, overrides.source))
+            except NotAnAlert as exc:
+                found.append(None)
+                warnings.append(f"nothing to do: {exc}")
+        return Reading(tuple(found), tuple(warnings))
+
+
+def read_body(body: bytes) -> tuple[bool, list[Payload], list[str]]:
+    """Whether *body* holds many payloads, the payloads, and warnings about what is none and was left out.
+
+    JSON, whatever its content type says: an object, an array of objects, or objects one after the other, as in
+    NDJSON. Bytes that are no UTF-8 are replaced, not refused. Raises BadPayload, and TooMany.
+    """
+    if not body.strip():
+        raise BadPayload("the body is empty; send a JSON object or an array of JSON objects")
+    data = _parse(body)
+    if isinstance(data, dict):
+        return False, [data], []
+    if not isinstance(data, list):
+        raise BadPayload(f"the body is a JSON {_json_type(data)}; send a JSON object or an array of JSON objects")
+    if len(data) > ELEMENTS_MAX:
+        raise TooMany(f"the array has {len(data)} elements; send at most {ELEMENTS_MAX} at once")
+    payloads: list[Payload] = [element for element in data if isinstance(element, dict)]
+    if not payloads:
+        raise BadPayload("the array holds no JSON object; send at least one")
+    warnings = [
+        f"element {index} is a JSON {_json_type(element)}, not an object, and was left out"
+        for index, element in enumerate(data)
+        if not isinstance(element, dict)
+    ]
+    return True, payloads, warnings
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # Slower, and takes what orjson does not: NaN, large numbers, lone surrogates, other encodings, many values.
+        values = _values(body.decode(json.detect_encoding(body), errors="replace"))
+        data = values[0] if len(values) == 1 else values
+        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace"))
+    except (ValueError, RecursionError) as exc:
+        reason = exc if isinstance(exc, ValueError) else "it is nested too deeply"
+        raise BadPayload(f"the body is not JSON ({reason}); send a JSON object or an array of JSON objects") from None
+
+
+def _values(text: str) -> list[Any]:
+    """The JSON values that stand one after the other; one more than are allowed at the most."""
+    decoder = json.JSONDecoder()
+    values: list[Any] = []
+    rest = text.strip()
+    at = 0
+    while at < len(rest) and len(values) <= ELEMENTS_MAX:
+        value, at = decoder.raw_decode(rest, at)
+        values.append(value)
+        while at < len(rest) and rest[at].isspace():
+            at += 1
+    return values
+
+
+def _json_type(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "number"
