@@ -205,6 +205,10 @@ class Incident:
         """Whether it escalates unless somebody acknowledges."""
         return self.status is Status.TRIGGERED and not self.is_escalating and self.escalates_at_ms is not None
 
+    def is_due(self, now_ms: int) -> bool:
+        """Whether the wait is over, and nobody acknowledged."""
+        return self.is_waiting and self.escalates_at_ms is not None and self.escalates_at_ms <= now_ms
+
     @property
     def firing(self) -> tuple[Alert, ...]:
         return tuple(alert for alert in self.alerts if alert.is_firing)
@@ -340,8 +344,7 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     An acknowledgment saved before this one wins, and the provider is never called; one saved after it
     is told that the escalation had begun. None when there is nothing to begin.
     """
-    due_ms = incident.escalates_at_ms
-    if incident.status is not Status.TRIGGERED or incident.is_escalating or due_ms is None or due_ms > now_ms:
+    if not incident.is_due(now_ms):
         return None
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     return Change(
@@ -358,8 +361,7 @@ def suppress(incident: Incident, by: str, until_ms: int | None, now_ms: int) -> 
     None when that is known, or when nothing is due.
     """
     known = incident.suppression
-    is_due = incident.is_waiting and incident.escalates_at_ms is not None and incident.escalates_at_ms <= now_ms
-    if not is_due or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
+    if not incident.is_due(now_ms) or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
         return None
     suppressed = replace(incident, suppression=Suppression(now_ms, by, until_ms), updated_at_ms=now_ms)
     entry = Entry(now_ms, "suppressed", by)

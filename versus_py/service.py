@@ -16,6 +16,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock
 from versus_py.config import Config
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
+from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store
 from versus_py.store.connection import durability_warnings, open_redis
@@ -106,6 +107,9 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             clock,
             channels=_channels(config, clock, session, links),
             oncall=_oncall(config, clock, session),
+            last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
+            if config.alertmanager.url
+            else None,
             limits=Limits(retry_for_ms=round(config.oncall.retry_for_hours * 3_600_000)),
         )
         app = create_app(config, store=store, lifecycle=lifecycle, links=links)

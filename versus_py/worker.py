@@ -14,7 +14,8 @@ import structlog
 
 from versus_py.clock import Clock
 from versus_py.errors import Permanent, StoreUnavailable, Transient
-from versus_py.incident import Delivery, Entry, Incident, Status
+from versus_py.incident import Delivery, Entry, Incident
+from versus_py.last_look import Escalate, LastLook, Over, Suppressed
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import NotYet, Target, display_name
@@ -29,6 +30,9 @@ LEASE_MARGIN_S = 10.0
 
 GIVE_BACK_TIMEOUT_S = 600.0
 """How long to go on trying to write down what came of a sync while Redis is away."""
+
+LOOK_AGAIN_MS = 5 * 60_000
+"""The longest time between two looks at what is silenced: a silence may be taken back before its end."""
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 300.0
@@ -60,12 +64,14 @@ class Worker:
         *,
         channels: Mapping[str, Target],
         oncall: Mapping[str, Target],
+        last_look: LastLook | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._store = store
         self._lifecycle = lifecycle
         self._clock = clock
         self._targets = {**channels, **oncall}
+        self._last_look = last_look
         self._limits = limits or Limits()
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
@@ -167,6 +173,8 @@ class Worker:
             else:
                 seen_version = incident.version
                 completion = await self._sync(claim, incident)
+        except NotYet as exc:
+            completion = Completion("postponed", seen_version, at_ms=exc.at_ms)
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
             completion = Completion("postponed", seen_version, at_ms=self._clock.now_ms())
@@ -186,15 +194,29 @@ class Worker:
     async def _incident_to_sync(self, claim: Claim) -> Incident | None:
         """The incident as it is now. For an on-call provider, the end of the wait is written down first."""
         incident = await self._store.get(claim.incident_id)
-        if incident is not None and incident.policy.oncall == claim.target:
-            return await self._lifecycle.begin_escalation(claim.incident_id)
-        return incident
+        if incident is None or incident.policy.oncall != claim.target:
+            return incident
+        now_ms = self._clock.now_ms()
+        if self._last_look is not None and incident.is_due(now_ms):
+            match await self._last_look.ask(incident):
+                case Over(said):
+                    resolved, _ = await self._lifecycle.resolve(incident.id, said)
+                    return resolved
+                case Suppressed(by, until_ms):
+                    suppressed = await self._lifecycle.suppress(incident.id, by, until_ms)
+                    if suppressed is None or suppressed.is_waiting:
+                        again_ms = now_ms + LOOK_AGAIN_MS
+                        raise NotYet(min(again_ms, until_ms or again_ms), "all that fires is silenced or inhibited")
+                case Escalate():
+                    pass
+        return await self._lifecycle.begin_escalation(claim.incident_id)
 
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
         try:
             delivery = await self._call(claim, incident)
         except NotYet as exc:
-            return Completion("postponed", incident.version, at_ms=exc.at_ms)
+            achieved = exc.delivery and replace(exc.delivery, version=incident.version)
+            return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved)
         except Permanent as exc:
             return await self._give_up(claim, incident, str(exc))
         except Transient as exc:
@@ -214,8 +236,7 @@ class Worker:
         target = self._targets.get(claim.target)
         if target is None:
             raise Permanent(f"{display_name(claim.target)} is not configured any more")
-        is_waiting = incident.status is Status.TRIGGERED and not incident.is_escalating
-        if claim.target == incident.policy.oncall and is_waiting and incident.escalates_at_ms is not None:
+        if claim.target == incident.policy.oncall and incident.is_waiting and incident.escalates_at_ms is not None:
             raise NotYet(incident.escalates_at_ms, "somebody may still acknowledge")
         if self._busy[claim.target] > self._limits.per_target:
             raise NotYet(now_ms + 500, f"{claim.target} is busy")

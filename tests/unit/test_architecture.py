@@ -17,7 +17,7 @@ ROOMS = [
     ("simulators", "client", "samples", "logs"),
     ("worker",),
     ("lifecycle",),
-    ("targets",),
+    ("targets", "last_look"),
     ("sources", "grouping", "ack_links"),
     ("store",),
     ("config", "clock"),

@@ -98,6 +98,8 @@ def _incomplete(config: Config) -> Iterator[str]:
             yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
     if oncall.is_prepared:
         yield from _incomplete_servicenow(oncall.servicenow)
+    if ":" in config.alertmanager.auth.username:
+        yield "alertmanager.auth.username: has a colon in it, which Basic authentication cannot send"
     if oncall.retry_for_hours > config.retention_days * 24:
         yield (
             f"oncall.retry_for_hours: is {oncall.retry_for_hours:g}, longer than retention_days "

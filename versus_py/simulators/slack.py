@@ -45,6 +45,7 @@ class PostedMessage:
     blocks: list[dict[str, Any]]
     edits: int = 0
     versions: list[str] = field(default_factory=list)  # the texts it had
+    replies: list[str] = field(default_factory=list)  # its thread
 
     @property
     def button_url(self) -> str | None:
@@ -139,6 +140,9 @@ class SlackSimulator:
         self._spend(channel)
         content = _content(arguments, text_max=TEXT_POST_MAX)
         ts = f"{int(time.time())}.{next(self._counter):06d}"
+        if "thread_ts" in arguments:
+            self._find(channel, arguments["thread_ts"], "cannot_reply_to_message").replies.append(content["text"])
+            return {"channel": channel, "ts": ts, "message": {"text": content["text"]}}
         message = PostedMessage(channel, ts, **content)
         message.versions.append(message.text)
         self.messages.append(message)
@@ -146,14 +150,18 @@ class SlackSimulator:
 
     def _update(self, arguments: dict[str, Any]) -> dict[str, Any]:
         channel = self._channel(arguments, is_id=True)
-        message = next((it for it in self.messages if (it.channel, it.ts) == (channel, arguments.get("ts"))), None)
-        if message is None:
-            raise SlackError("message_not_found")
+        message = self._find(channel, arguments.get("ts"), "message_not_found")
         content = _content(arguments, text_max=TEXT_UPDATE_MAX)
         message.text, message.attachments, message.blocks = content["text"], content["attachments"], content["blocks"]
         message.edits += 1
         message.versions.append(message.text)
         return {"channel": channel, "ts": message.ts, "text": message.text}
+
+    def _find(self, channel: str, ts: Any, otherwise: str) -> PostedMessage:
+        found = next((message for message in self.messages if (message.channel, message.ts) == (channel, ts)), None)
+        if found is None:
+            raise SlackError(otherwise)
+        return found
 
     def _channel(self, arguments: dict[str, Any], *, is_id: bool = False) -> str:
         """The channel's id. A name is answered with an id, and is good for posting only."""

@@ -4,6 +4,7 @@ slack-sdk's own retries are off: after a dropped connection they would post a se
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +27,9 @@ from versus_py.targets.slack_message import (
     link,
     plain_body,
     template_values,
+    thread_text,
 )
+from versus_py.targets.target import NotYet
 from versus_py.templating import TemplateFailed, TemplateFile
 
 log = structlog.get_logger()
@@ -122,10 +125,13 @@ class SlackTarget:
             self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:  # noqa: ARG002 - Slack cannot be searched
-        """Post the message, or edit the one there is when it would look different.
+        """Post the message, or edit the one there is when it would look different, and say what is new in its thread.
 
         A message that people deleted is posted again while the incident still needs somebody.
         """
+        return await self._say_news(incident, await self._show(incident))
+
+    async def _show(self, incident: Incident) -> Delivery:
         before = incident.delivery(NAME)
         message = self._message(incident)
         if before.reference.get("digest") == message.digest:
@@ -144,6 +150,21 @@ class SlackTarget:
             self._pace.take(default, incident.id)
             note = f"posted here because channel {channel} cannot be used: {exc}"
             return await self._post(incident, default, self._message(incident, note), note)
+
+    async def _say_news(self, incident: Incident, shown: Delivery) -> Delivery:
+        """Answer in the thread to what has happened since it was last told. Before there is a message, nothing has."""
+        told = incident.delivery(NAME).reference.get("told", str(incident.news_count))
+        text = thread_text(incident.news_after(int(told)))
+        if text:
+            channel, ts = shown.reference["channel"], shown.reference["ts"]
+            try:
+                self._pace.take(channel, incident.id)
+                await self._call("chat.postMessage", channel, Message(text, ()), thread_ts=ts)
+            except NotYet as exc:
+                raise NotYet(exc.at_ms, str(exc), _told(shown, told)) from None
+            except _Refused as exc:
+                log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
+        return _told(shown, str(incident.news_count))
 
     async def _post(self, incident: Incident, channel: str, message: Message, note: str = "") -> Delivery:
         reply = await self._send("chat.postMessage", incident, channel, message)
@@ -246,6 +267,11 @@ class SlackTarget:
 def _delivery(channel: str, ts: str, message: Message, note: str) -> Delivery:
     reference = {"channel": channel, "ts": ts, "digest": message.digest}
     return Delivery(reference=reference, label=f"message {ts} in {channel}", note=note)
+
+
+def _told(delivery: Delivery, number: str) -> Delivery:
+    """The number of the last news that were said in the thread, beside the rest."""
+    return replace(delivery, reference={**delivery.reference, "told": number})
 
 
 def _retry_after_s(headers: Any) -> float:

@@ -1,7 +1,7 @@
 """What an incident looks like in Slack: escaped, within Block Kit's limits, and the same for the same state."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,7 +19,7 @@ from slack_sdk.models.blocks import (
 )
 
 from versus_py.config import MessageProperties
-from versus_py.incident import Alert, Ending, Incident, Status
+from versus_py.incident import Alert, Ending, Entry, Incident, Status
 from versus_py.targets.target import display_name
 
 # Limits: docs.slack.dev/reference/block-kit. A message's blocks together are refused from about 13,000 characters
@@ -33,9 +33,13 @@ WARNING_MAX = 300
 ALERTS_SHOWN = 10
 WARNINGS_SHOWN = 5
 LABELS_SHOWN = 15
+THREAD_LINES = 5
 VALUE_MAX = 300
 
 ACK_ACTION = "ack"
+
+# Edits do not notify, so the news that people have to hear of are said in the thread too.
+_SAID = {"joined": ":heavy_plus_sign: ", "reopened": ":repeat: Reopened: "}
 
 _COLOURS = {Status.TRIGGERED: "#d92d20", Status.ACKNOWLEDGED: "#f79009", Status.RESOLVED: "#12b76a"}
 _EMOJI = {
@@ -160,10 +164,18 @@ def shorten(text: str, limit: int) -> str:
     return f"{kept.rstrip()}… {len(text) - len(kept)} more characters"
 
 
+def thread_text(news: Sequence[Entry]) -> str:
+    """What the thread says of *news*, as far as people want to be told; "" when they do not."""
+    said = [_SAID[entry.event] + escape(entry.detail) for entry in news if entry.event in _SAID]
+    return "\n".join(shorten(line, HEADLINE_MAX) for line in said[-THREAD_LINES:])
+
+
 def _headline(incident: Incident) -> str:
     status = incident.status.capitalize()
     if incident.ending is Ending.FAILED:
         status = "Escalation failed"
+    elif incident.ending is Ending.SUPPRESSED:
+        status = "Silenced"
     elif incident.status is Status.TRIGGERED and incident.is_escalating:
         status = "Escalated" if incident.ending is Ending.ESCALATED else "Escalating"
     line = f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"
@@ -180,7 +192,8 @@ def _context(incident: Incident, warnings: tuple[str, ...]) -> ContextBlock:
     source = link(incident.url, incident.source) if incident.url else escape(incident.source)
     facts = f"severity *{escape(incident.severity)}* · {source} · {alerts} · `{escape(incident.id)}`"
     texts = [shorten(facts, FACTS_MAX), shorten(_next_step(incident), FACTS_MAX)]
-    texts += _warning_lines((*warnings, *incident.warnings))
+    record_notes = (incident.record.note,) if incident.record.note else ()
+    texts += _warning_lines((*warnings, *record_notes, *incident.warnings))
     return ContextBlock(elements=[MarkdownTextObject(text=text) for text in texts if text])
 
 
@@ -210,6 +223,9 @@ def _escalation(incident: Incident) -> str:
         return f":warning: escalation to {name} is being retried: {escape(record.error)}"
     if incident.status is not Status.TRIGGERED:
         return ""
+    if incident.suppression is not None and incident.is_waiting:
+        until = incident.suppression.until_ms
+        return f":mute: {escape(incident.suppression.by)}" + (f" until {date(until)}" if until else "")
     if incident.is_escalating or incident.policy.wait_ms == 0:
         return f"escalating to {name} now"
     return f"escalates to {name} {date(incident.escalates_at_ms)}"

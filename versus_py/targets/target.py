@@ -14,11 +14,12 @@ def display_name(target: str) -> str:
 
 
 class NotYet(VersusError):
-    """A sync that has to wait for its turn, until *at_ms*. Nothing was attempted."""
+    """A sync that has to wait for its turn, until *at_ms*. *delivery* is what was achieved before, None for nothing."""
 
-    def __init__(self, at_ms: int, reason: str) -> None:
+    def __init__(self, at_ms: int, reason: str, delivery: Delivery | None = None) -> None:
         super().__init__(reason)
         self.at_ms = at_ms
+        self.delivery = delivery
 
 
 class Target(Protocol):

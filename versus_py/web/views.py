@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from versus_py.incident import Alert, Delivery, Entry, Incident, Status
+from versus_py.incident import Alert, Delivery, Entry, Incident
 
 
 def rfc3339(at_ms: int | None) -> str | None:
@@ -16,9 +16,8 @@ def rfc3339(at_ms: int | None) -> str | None:
 
 
 def escalates_at(incident: Incident) -> str | None:
-    """When it escalates if nobody acknowledges; None when it will not, or has begun to."""
-    is_waiting = incident.status is Status.TRIGGERED and not incident.is_escalating
-    return rfc3339(incident.escalates_at_ms) if is_waiting else None
+    """When it escalates if nobody acknowledges; None when it will not, has begun to, or nobody knows."""
+    return rfc3339(incident.escalates_at_ms) if incident.is_waiting and incident.suppression is None else None
 
 
 def summary(incident: Incident) -> dict[str, Any]:
@@ -36,6 +35,8 @@ def summary(incident: Incident) -> dict[str, Any]:
         "created_at": rfc3339(incident.created_at_ms),
         "updated_at": rfc3339(incident.updated_at_ms),
         "escalates_at": escalates_at(incident),
+        "suppressed_by": incident.suppression.by if incident.suppression else None,
+        "suppressed_until": rfc3339(incident.suppression.until_ms) if incident.suppression else None,
         "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
         "acknowledged_by": incident.acknowledged_by or None,
         "resolved_at": rfc3339(incident.resolved_at_ms),
@@ -72,7 +73,9 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "annotations": dict(alert.annotations),
         "starts_at": rfc3339(alert.starts_at_ms),
         "ends_at": rfc3339(alert.ends_at_ms),
+        "resource": alert.resource or None,
         "url": alert.url or None,
+        "links": dict(alert.links),
     }
 
 
