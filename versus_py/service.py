@@ -125,7 +125,7 @@ def _channels(config: Config, clock: SharedClock, session: aiohttp.ClientSession
 def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession) -> dict[str, Target]:
     if not config.oncall.is_prepared:
         return {}
-    target = servicenow.ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session)
+    target = servicenow.ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session, service=config.name)
     return {servicenow.NAME: target}
 
 

@@ -99,7 +99,8 @@ async def test_resolved_after_the_escalation_the_record_is_resolved(engine):
     [record] = engine.servicenow.incidents
     assert (record["state"], record["close_code"]) == ("6", "Solution provided")
     assert record["close_notes"] == "Resolved by alertmanager."
-    assert engine.servicenow.notes[record["sys_id"]] == ["Resolved by alertmanager."]
+    [note] = engine.servicenow.notes[record["sys_id"]]
+    assert note.endswith(" UTC: resolved by alertmanager")
 
 
 async def test_acknowledged_after_the_escalation_the_record_moves_on(engine):
@@ -113,7 +114,8 @@ async def test_acknowledged_after_the_escalation_the_record_moves_on(engine):
     [record] = engine.servicenow.incidents
     assert f"escalated as {record['number']}" in (await response.json())["message"]
     assert record["state"] == "2"
-    assert engine.servicenow.notes[record["sys_id"]] == ["Acknowledged by the ACK link."]
+    [note] = engine.servicenow.notes[record["sys_id"]]
+    assert note.endswith(" UTC: acknowledged by the ACK link")
 
 
 async def test_repeats_are_one_message_one_wait_one_record(engine):
@@ -342,7 +344,7 @@ async def test_servicenow_that_fails_is_tried_until_it_works(engine, kind):
 
 @pytest.mark.parametrize("kind", ["lost_reply", "slow"])
 async def test_a_lost_reply_makes_no_second_record(engine, kind, monkeypatch):
-    monkeypatch.setattr("versus_py.targets.servicenow.TIMEOUT_S", 0.3)
+    monkeypatch.setattr(engine.worker._targets["servicenow"]._instances[None].api._connection, "_timeout_s", 0.3)
     engine.servicenow.faults.order(Fault(kind=kind, method="POST", seconds=0.6))
     await engine.post(firing(engine))
     await engine.after(minutes=5)
@@ -421,7 +423,7 @@ async def test_a_refused_login_fails_at_once_and_everybody_sees_it(engine, logs)
 
     error = logs.expect_error("sync.failed")["error"]
     assert "401" in error
-    assert "check username and password" in error
+    assert "check username, password" in error
     assert len(engine.servicenow.calls) == 1
     assert "escalation to ServiceNow failed" in engine.slack.messages[0].shown
     detail = await engine.detail(created["id"])

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from tests.support.factories import make_alert, make_incident
-from versus_py.targets.slack_message import date, escape, link, template_values
+from versus_py.targets.slack_message import date, escape, link
+from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
 
 
@@ -20,7 +21,7 @@ def template(tmp_path):
     return make
 
 
-VALUES = template_values(make_incident(make_alert(instance="<!channel>")), "https://x.example/ack")
+VALUES = incident_values(make_incident(make_alert(instance="<!channel>"))) | {"ack_url": "https://x.example/ack"}
 
 
 def test_values_are_escaped_and_the_templates_own_text_is_not(template):
@@ -96,7 +97,7 @@ def test_the_shipped_template_shows_an_incident_like_this(template, request):
     text = (request.config.rootpath / "config" / "slack_message.tmpl").read_text()
     alerts = [make_alert(f"A{number}", instance="db-7") for number in range(12)]
 
-    shown = template(text).render(template_values(make_incident(*alerts), None))
+    shown = template(text).render(incident_values(make_incident(*alerts)) | {"ack_url": None})
 
     assert shown.startswith(
         "*<http://prometheus/graph|A0>* on `db-7` since <!date^1777890000^{date_short_pretty} {time_secs}|"

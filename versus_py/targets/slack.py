@@ -26,10 +26,10 @@ from versus_py.targets.slack_message import (
     escape,
     link,
     plain_body,
-    template_values,
     thread_text,
 )
 from versus_py.targets.target import NotYet
+from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
 
 log = structlog.get_logger()
@@ -211,7 +211,7 @@ class SlackTarget:
         if self._template is None:
             return plain_body(incident), ""
         try:
-            return self._template.render(template_values(incident, ack_url)), ""
+            return self._template.render(incident_values(incident) | {"ack_url": ack_url}), ""
         except TemplateFailed as exc:
             log.error("slack.template_failed", incident=incident.id, error=str(exc))  # noqa: TRY400 - it says where
             return plain_body(incident), f"the template failed: {exc}"

@@ -1,7 +1,7 @@
 """What an incident looks like in Slack: escaped, within Block Kit's limits, and the same for the same state."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -90,29 +90,6 @@ class Message:
     def digest(self) -> str:
         """The same for messages that look the same."""
         return sha256(orjson.dumps([self.text, self.attachments], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-def template_values(incident: Incident, ack_url: str | None) -> dict[str, Any]:
-    """What a template sees; `incident` and `alerts` are plain mappings."""
-    alerts = [_alert_values(alert) for alert in incident.alerts]
-    return {
-        "incident": {
-            "id": incident.id,
-            "title": incident.title,
-            "severity": incident.severity,
-            "status": incident.status.value,
-            "source": incident.source,
-            "url": incident.url,
-            "occurrences": incident.occurrences,
-            "created_at": incident.created_at_ms,
-            "escalates_at": incident.escalates_at_ms,
-        },
-        "alerts": alerts,
-        "firing": [alert for alert in alerts if alert["status"] == "firing"],
-        "labels": _common([alert.labels for alert in incident.alerts]),
-        "annotations": _common([alert.annotations for alert in incident.alerts]),
-        "ack_url": ack_url,
-    }
 
 
 def plain_body(incident: Incident) -> str:
@@ -254,18 +231,6 @@ def _sections(body: str) -> list[str]:
     return parts
 
 
-def _alert_values(alert: Alert) -> dict[str, Any]:
-    return {
-        "status": alert.status.value,
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "starts_at": alert.starts_at_ms,
-        "ends_at": alert.ends_at_ms,
-        "url": alert.url,
-        "fingerprint": alert.fingerprint,
-    }
-
-
 def _alert_lines(alert: Alert) -> str:
     name = alert.labels.get("alertname") or alert.labels.get("title") or "Alert"
     lines = [f"*{link(alert.url, name) if alert.url else escape(name)}*"]
@@ -276,9 +241,3 @@ def _alert_lines(alert: Alert) -> str:
         more = f" … {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
         lines.append(f"`{escape(' '.join(labels[:LABELS_SHOWN]).replace('`', chr(39)))}`{more}")
     return "\n".join(lines)
-
-
-def _common(mappings: list[Mapping[str, str]]) -> dict[str, str]:
-    """What all of them say alike."""
-    first, *others = mappings or [{}]
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}

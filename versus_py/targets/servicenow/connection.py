@@ -1,0 +1,154 @@
+"""Requests to one instance: by its proxy, with its certificates, within its time; and what an answer is."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from versus_py.config import ServiceNowInstance
+from versus_py.errors import ConfigError, Transient
+
+UNANSWERED_SETTLES_S = 60.0
+"""A request that got no answer may still be at work; ServiceNow cancels it after 60 s (default quota rules)."""
+
+RETRY_AFTER_MAX_S = 3600.0
+BODY_MAX = 1024 * 1024
+DETAIL_MAX = 300
+
+
+class RateLimited(Transient):
+    """429: the instance asks to be left alone for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever it is. *data* is None unless it is a JSON object."""
+
+    method: str
+    status: int
+    headers: Mapping[str, str]
+    content_type: str
+    data: Mapping[str, Any] | None
+
+    @property
+    def detail(self) -> str:
+        """ServiceNow's own words about an error, in brackets and shortened; "" without any."""
+        error = None if self.data is None else self.data.get("error")
+        if isinstance(error, str):  # as /oauth_token.do says it
+            error = {"message": error, "detail": (self.data or {}).get("error_description")}
+        if not isinstance(error, Mapping):
+            return ""
+        words = ": ".join(str(error[key]) for key in ("message", "detail") if error.get(key))
+        return f" ({words[:DETAIL_MAX]})" if words else ""
+
+    def raise_if_it_may_heal(self) -> None:
+        """Raises Transient for what another time may be different: too many requests, and a server in trouble."""
+        if self.status == 429:  # noqa: PLR2004 - HTTP's
+            raise RateLimited(f"ServiceNow's rate limit is reached{self.detail}", retry_after_s=self._retry_after_s())
+        if self.status >= 500:  # noqa: PLR2004 - HTTP's
+            wait_s = max(self._retry_after_s() or 0, settles_s(self.method) or 0)
+            raise Transient(f"ServiceNow answered {self.status}{self.detail}", retry_after_s=wait_s)
+
+    def unavailable(self) -> Transient:
+        """The error for an answer that is neither a success nor a refusal, such as a hibernating instance's page."""
+        has_error = self.data is not None and self.data.get("error")
+        what = f"an error{self.detail}" if has_error else self.content_type or "no content"
+        return Transient(
+            f"ServiceNow answered {self.status} with {what}: the instance is unavailable, perhaps hibernating",
+            retry_after_s=settles_s(self.method),
+        )
+
+    def _retry_after_s(self) -> float | None:
+        """The header in seconds; it is optional, and can be most of an hour."""
+        try:
+            return min(RETRY_AFTER_MAX_S, max(0.0, float(self.headers["Retry-After"])))
+        except (KeyError, ValueError):
+            return None
+
+
+class Connection:
+    """The way to one instance. *session* must send no cookies of its own and verify TLS."""
+
+    def __init__(self, instance: ServiceNowInstance, session: aiohttp.ClientSession) -> None:
+        self.url = instance.instance_url or ""
+        self._session = session
+        self._proxy = None if instance.proxy is None else instance.proxy.get_secret_value()
+        self._tls = _tls(instance)
+        self._timeout_s = instance.timeout_seconds
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """The answer, with any status. Raises Transient when there is none."""
+        try:
+            async with self._session.request(
+                method,
+                f"{self.url}{path}",
+                params=params,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                ssl=self._tls,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            ) as response:
+                data = _json_object(await _read(response)) if response.content_type.endswith("json") else None
+                return Answer(method, response.status, response.headers, response.content_type, data)
+        except TimeoutError as exc:
+            reason = f"did not answer within {self._timeout_s:g} s"
+            raise Transient(f"ServiceNow {reason}", retry_after_s=settles_s(method)) from exc
+        except aiohttp.ClientHttpProxyError as exc:  # whose text has the proxy's URL in it
+            raise Transient(f"the proxy on the way to ServiceNow answered {exc.status}") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as exc:
+            raise Transient(f"ServiceNow cannot be reached: {exc}") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise Transient(f"ServiceNow cannot be reached: {exc}", retry_after_s=settles_s(method)) from exc
+
+
+def settles_s(method: str) -> float | None:
+    """How long an unanswered write may still take effect; reads have none."""
+    return None if method == "GET" else UNANSWERED_SETTLES_S
+
+
+def _tls(instance: ServiceNowInstance) -> ssl.SSLContext | bool:
+    """True is aiohttp's own verification. Raises ConfigError when a file is not what it should be."""
+    if instance.ca_file is None and instance.client_certificate is None:
+        return True
+    key = "ca_file"
+    try:
+        context = ssl.create_default_context(cafile=instance.ca_file)
+        if instance.client_certificate is not None:
+            key = "client_certificate"
+            # The empty password: without one, an encrypted key would ask at the terminal.
+            context.load_cert_chain(instance.client_certificate, instance.client_key, password="")
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
+        raise ConfigError([f"oncall.servicenow.{key}: cannot be used: {reason}"]) from None
+    return context
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, cut off where nothing useful can follow."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > BODY_MAX:
+            break
+    return bytes(body)
+
+
+def _json_object(body: bytes) -> Mapping[str, Any] | None:
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return data if isinstance(data, dict) else None

@@ -1,0 +1,163 @@
+"""What templates write into the columns of a record, within their lengths, and with names looked up."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.config import ServiceNowInstance
+from versus_py.errors import Permanent
+from versus_py.incident import Incident
+from versus_py.targets.servicenow.record import utc
+from versus_py.targets.servicenow.table_api import TableApi, value_of
+from versus_py.targets.values import incident_values
+from versus_py.templating import TemplateFailed, TemplateText
+
+log = structlog.get_logger()
+
+# Characters that a column holds: servicenow.com/docs, "Case API" (fields inherited from task). What comes of more is
+# not documented, so that it is cut here. description is not documented either; 4000 is what most instances have.
+LENGTHS = {
+    "short_description": 160,
+    "correlation_display": 100,
+    "contact_type": 40,
+    "description": 4000,
+    "comments": 4000,
+    "work_notes": 4000,
+    "close_notes": 4000,
+}
+
+RESOLVE_DEFAULTS = {
+    "close_code": "Solution provided",
+    "close_notes": (
+        "{% if incident.acknowledged_by %}Acknowledged by {{ incident.acknowledged_by }}. {% endif %}"
+        "Resolved by {{ incident.resolved_by }}."
+    ),
+}
+"""Resolving needs both in the same request where the data policy of most instances is on."""
+
+_CACHED_MAX = 1000
+_FOUND_FOR_MS = 3600_000
+_MISSED_FOR_MS = 300_000
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
+_HAS_ACTIVE = {"sys_user", "sys_user_group"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Column -> text, and what was left out and why."""
+
+    fields: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+class FieldTemplates:
+    """One map of column -> template."""
+
+    def __init__(self, fields: Mapping[str, str], where: str) -> None:
+        self._templates = {name: TemplateText(text, f"{where}.{name}") for name, text in fields.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self._templates)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._templates)
+
+    def render(self, values: Mapping[str, Any]) -> Rendered:
+        """Every column that comes out with something in it. A template that fails leaves its column out."""
+        fields: dict[str, str] = {}
+        warnings = []
+        for name, template in self._templates.items():
+            try:
+                text = template.render(values)
+            except TemplateFailed as exc:
+                warnings.append(f"{exc}; the field was left out")
+                continue
+            if text:
+                fields[name] = truncated(name, text)
+        return Rendered(fields, tuple(warnings))
+
+
+class References:
+    """Rows that templates name in words: each looked up once, and then remembered for a while."""
+
+    def __init__(self, api: TableApi, columns: Mapping[str, str], clock: Clock) -> None:
+        self._api = api
+        self._columns = columns
+        self._clock = clock
+        self._known: OrderedDict[tuple[str, str], tuple[int, str | None, str]] = OrderedDict()
+
+    async def resolve(self, rendered: Rendered) -> Rendered:
+        """The same with a sys_id for each name; a name that is not exactly one row's leaves its column out.
+
+        Raises Transient while the instance cannot be asked.
+        """
+        fields = dict(rendered.fields)
+        warnings = list(rendered.warnings)
+        for column, where in self._columns.items():
+            name = fields.get(column)
+            if name is None or _SYS_ID.fullmatch(name):
+                continue
+            sys_id, problem = await self._looked_up(where, name)
+            if sys_id is None:
+                warnings.append(f"{column} {name!r}: {problem}; the field was left out")
+                del fields[column]
+            else:
+                fields[column] = sys_id
+        return Rendered(fields, tuple(warnings))
+
+    async def _looked_up(self, where: str, name: str) -> tuple[str | None, str]:
+        now_ms = self._clock.now_ms()
+        known = self._known.get((where, name))
+        if known is None or known[0] <= now_ms:
+            sys_id, problem = await self._ask(where, name)
+            known = (now_ms + (_FOUND_FOR_MS if sys_id else _MISSED_FOR_MS), sys_id, problem)
+            self._known[where, name] = known
+            self._known.move_to_end((where, name))
+            while len(self._known) > _CACHED_MAX:
+                self._known.popitem(last=False)
+        return known[1], known[2]
+
+    async def _ask(self, where: str, name: str) -> tuple[str | None, str]:
+        """The sys_id of the one row of that name, else None and why."""
+        table, _, column = where.partition(".")
+        if "^" in name or not name.isprintable() or name.startswith("javascript:"):
+            return None, "cannot be looked up: it has characters that mean something in a query"
+        query = f"{column}={name}" + ("^active=true" if table in _HAS_ACTIVE else "")
+        try:
+            rows = await self._api.search(table, query, ("sys_id", column), limit=100)
+        except Permanent as exc:
+            return None, f"{table} cannot be read: {exc}"
+        same = {value_of(row.get("sys_id")) for row in rows if value_of(row.get(column)).casefold() == name.casefold()}
+        found = sorted(same - {""})
+        if len(found) == 1:
+            return found[0], ""
+        return (
+            None,
+            f"{len(found) or 'no'} {'rows' if found else 'row'} of {table} with this {column}, and not exactly one",
+        )
+
+
+def values_for(
+    incident: Incident, instance: ServiceNowInstance, *, previous_record: str = "", service: str = "versus"
+) -> dict[str, Any]:
+    """What templates see; docs/servicenow.md lists it."""
+    rows = {name.casefold(): row for name, row in instance.severities.items()}
+    return incident_values(incident) | {
+        "severity": incident.severity,
+        "by_severity": rows.get(incident.severity.casefold(), rows.get("default", {})),
+        "previous_record": previous_record,
+        "service": service,
+        "date": utc,
+    }
+
+
+def truncated(column: str, text: str) -> str:
+    """What fits into the column, with an ellipsis where something is missing."""
+    limit = LENGTHS.get(column)
+    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"

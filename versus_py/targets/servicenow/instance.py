@@ -1,0 +1,220 @@
+"""One instance and the records in it: found, created, and brought up to date."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import aiohttp
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.config import ServiceNowInstance
+from versus_py.errors import Permanent, Transient
+from versus_py.incident import Entry, Incident, Status
+from versus_py.targets.servicenow.connection import Connection
+from versus_py.targets.servicenow.fields import (
+    RESOLVE_DEFAULTS,
+    FieldTemplates,
+    References,
+    Rendered,
+    truncated,
+    values_for,
+)
+from versus_py.targets.servicenow.login import make_login
+from versus_py.targets.servicenow.record import IDENTITY, Record, is_closed, next_state, notes
+from versus_py.targets.servicenow.table_api import NotFound, TableApi
+
+log = structlog.get_logger()
+
+CANDIDATES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What has happened since the record was last written, and whether that is certain."""
+
+    news: Sequence[Entry]
+    is_unsure: bool  # some of it may be in the record already, by an attempt that nobody recorded
+    is_reopened: bool = False  # the incident has escalated once more since
+    follows: str = ""  # the record that this one is the successor of
+    wrote: str = ""  # what `Written.wrote` was then
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of writing: digests of the columns that we wrote, and what was left out and why."""
+
+    wrote: str
+    warnings: tuple[str, ...] = ()
+
+
+class Instance:
+    """The records of one instance's table. Raises Transient and Permanent."""
+
+    def __init__(
+        self, config: ServiceNowInstance, *, service: str, clock: Clock, session: aiohttp.ClientSession
+    ) -> None:
+        self.config = config
+        self._service = service
+        connection = Connection(config, session)
+        self.api = TableApi(connection, make_login(config, connection, clock))
+        self._references = References(self.api, config.references, clock)
+        self._fields = FieldTemplates(config.fields, "fields")
+        self._update_fields = FieldTemplates(config.update_fields, "update_fields")
+        resolve_fields = {**({} if config.lifecycle == "plain" else RESOLVE_DEFAULTS), **config.resolve_fields}
+        self._resolve_fields = FieldTemplates(resolve_fields, "resolve_fields")
+        self._resolve_defaults = FieldTemplates(RESOLVE_DEFAULTS, "resolve_fields")
+        watched = self._update_fields.names if config.on_update == "fields" else ()
+        self._columns = tuple(dict.fromkeys((*IDENTITY, *watched)))
+
+    @property
+    def url(self) -> str:
+        return self.api.url
+
+    def page(self, record: Record) -> str:
+        """Where people look at it."""
+        return f"{self.url}/{self.config.table}.do?sys_id={record.sys_id}"
+
+    async def read(self, sys_id: str) -> Record | None:
+        """The record; None when it is gone."""
+        try:
+            return Record.parse(await self.api.read(self.config.table, sys_id, self._columns))
+        except NotFound:
+            return None
+
+    async def search(self, incident: Incident, *, but: str = "") -> Record | None:
+        """The oldest record with the incident's correlation_id, an open one first, and never the one named *but*.
+
+        The answer is compared here: where the table has no such column, ServiceNow drops the condition
+        and answers with any records.
+        """
+        query = f"correlation_id={incident.id}^ORDERBYsys_created_on"
+        rows = await self.api.search(self.config.table, query, self._columns, limit=CANDIDATES_MAX)
+        records = [record for row in rows if (record := Record.parse(row))]
+        matching = [record for record in records if record.values.get("correlation_id") == incident.id]
+        if records and not matching:
+            log.warning("servicenow.query_ignored", table=self.config.table, hint="has it a column correlation_id?")
+        found = [record for record in matching if record.sys_id != but]
+        if len(found) > 1:
+            log.warning("servicenow.duplicates", incident=incident.id, records=[record.number for record in found])
+        states = self.config.states
+        return next((record for record in found if not is_closed(record, states)), found[0] if found else None)
+
+    async def create(self, incident: Incident, *, previous_record: str, is_first: bool) -> tuple[Record, Written]:
+        """A new record. A field that cannot be made is left out; that there is a record matters more.
+
+        *is_first*: names that cannot be looked up for the moment are worth another attempt of the whole.
+        """
+        rendered = self._fields.render(self._values(incident, previous_record))
+        try:
+            rendered = await self._references.resolve(rendered)
+        except Transient as exc:
+            if is_first:
+                raise
+            rendered = _without(rendered, self.config.references, f"names cannot be looked up: {exc}")
+        least = {"short_description": f"Incident {incident.id}", "correlation_id": incident.id}
+        try:
+            row = await self.api.create(self.config.table, {**least, **rendered.fields})
+        except Permanent as exc:
+            if not rendered.fields:
+                raise
+            row = await self.api.create(self.config.table, least)
+            rendered = _without(rendered, rendered.fields, f"the record was created without its fields: {exc}")
+        record = Record.parse(row)
+        if record is None:
+            raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
+        log.info("servicenow.created", incident=incident.id, record=record.number)
+        return record, Written(self.digests(record), self._warned(incident, rendered.warnings))
+
+    async def bring_up_to_date(self, record: Record, incident: Incident, told: Told) -> Written:
+        """Move the record to where the incident is, and say what is new, in one request; none when that is nothing."""
+        state = next_state(record, incident, self.config, is_reopened=told.is_reopened)
+        rendered = await self._changes(record, incident, told, state)
+        fields = rendered.fields
+        lines = self._lines(record, told)
+        if lines and told.is_unsure:
+            journal = await self._journal(record)
+            lines = [line for line in lines if line not in journal]
+        if lines:
+            fields["work_notes"] = truncated("work_notes", "\n".join(lines))
+        if not fields:
+            return Written(told.wrote, self._warned(incident, rendered.warnings))
+        row = await self.api.update(self.config.table, record.sys_id, fields)
+        log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
+        return Written(self.digests(Record.parse(row) or record), self._warned(incident, rendered.warnings))
+
+    def _lines(self, record: Record, told: Told) -> list[str]:
+        """The work notes, on tables that have them."""
+        if self._is_plain(record):
+            return []
+        follows = [f"Follows {told.follows}, which is closed."] if told.follows else []
+        return follows + notes(told.news, self.config)
+
+    def _is_plain(self, record: Record) -> bool:
+        return self.config.lifecycle == "plain" or not record.state
+
+    async def _changes(self, record: Record, incident: Incident, told: Told, state: str | None) -> Rendered:
+        """The columns to write, but for the notes."""
+        if incident.status is Status.RESOLVED:
+            is_plain_end = self._is_plain(record) and self.config.on_resolve == "resolve" and told.news
+            if state is None and not is_plain_end:
+                return Rendered({})
+            values = self._values(incident)
+            rendered = self._resolve_fields.render(values)
+            needed = {} if state is None else {**self._resolve_defaults.render(values).fields, "state": state}
+            rendered = Rendered({**needed, **rendered.fields}, rendered.warnings)
+        else:
+            rendered = Rendered({} if state is None else {"state": state})
+            if self.config.on_update == "fields" and any(entry.event in {"joined", "left"} for entry in told.news):
+                updated = self._update_fields.render(self._values(incident))
+                ours = self._still_ours(record, told.wrote)
+                kept = {name: text for name, text in updated.fields.items() if name in ours}
+                rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
+        return await self._references.resolve(rendered)
+
+    def _still_ours(self, record: Record, wrote: str) -> set[str]:
+        """The columns that hold what we wrote, or that nobody has filled; what people changed is theirs."""
+        digests = json.loads(wrote or "{}")
+        return {
+            name
+            for name in self._update_fields.names
+            if not record.values.get(name) or digests.get(name) == _digest(record.values[name])
+        }
+
+    def digests(self, record: Record) -> str:
+        """Of what the watched columns hold, for `Told.wrote`; "" when none is watched."""
+        if self.config.on_update != "fields":
+            return ""
+        return json.dumps({name: _digest(record.values.get(name, "")) for name in self._update_fields.names})
+
+    async def _journal(self, record: Record) -> str:
+        """All work notes as one text, as far as the user may read them."""
+        table = "sys_journal_field"
+        query = f"element_id={record.sys_id}^element=work_notes"
+        try:
+            rows = await self.api.search(table, query, ("element_id", "element", "value"), limit=CANDIDATES_MAX * 50)
+            own = [row.get("value") for row in rows if row.get("element_id") == record.sys_id]
+            if own:
+                return "\n".join(str(value) for value in own)
+        except Permanent as exc:
+            log.warning("servicenow.journal_unreadable", record=record.number, error=str(exc))
+        shown = await self.api.read(self.config.table, record.sys_id, ("work_notes",), as_shown=True)
+        return str(shown.get("work_notes", ""))
+
+    def _values(self, incident: Incident, previous_record: str = "") -> Mapping[str, object]:
+        return values_for(incident, self.config, previous_record=previous_record, service=self._service)
+
+    def _warned(self, incident: Incident, warnings: tuple[str, ...]) -> tuple[str, ...]:
+        for warning in warnings:
+            log.warning("servicenow.field_left_out", incident=incident.id, warning=warning)
+        return warnings
+
+
+def _without(rendered: Rendered, columns: Mapping[str, str], why: str) -> Rendered:
+    fields = {name: text for name, text in rendered.fields.items() if name not in columns}
+    return Rendered(fields, (*rendered.warnings, why))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,89 @@
+"""A record, and what is written into it so that it says what the incident is. Pure: decisions, no requests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from versus_py.config import ServiceNowInstance, ServiceNowStates
+from versus_py.incident import Entry, Incident, Status
+from versus_py.targets.servicenow.table_api import value_of
+
+IDENTITY = ("sys_id", "number", "state", "correlation_id", "sys_created_on")
+"""The columns that are always asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of the table, as far as it matters."""
+
+    sys_id: str
+    number: str
+    state: str  # "" on tables that have none
+    values: Mapping[str, str]  # every column that was asked for, raw
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> "Record | None":
+        """None when there is no sys_id, so that it is no record."""
+        values = {name: value_of(value) for name, value in row.items()}
+        sys_id = values.get("sys_id", "")
+        return cls(sys_id, values.get("number") or sys_id, values.get("state", ""), values) if sys_id else None
+
+
+def is_open(record: Record, states: ServiceNowStates) -> bool:
+    """Whether people still have to work on it; a table without states has only open ones."""
+    return record.state in {"", states.new, states.acknowledged, *states.open}
+
+
+def is_closed(record: Record, states: ServiceNowStates) -> bool:
+    """Whether it is over for good: Closed, Canceled, or a state of the instance's own beyond those."""
+    return not is_open(record, states) and record.state != states.resolved
+
+
+def next_state(record: Record, incident: Incident, instance: ServiceNowInstance, *, is_reopened: bool) -> str | None:
+    """The state to move the record to; None to leave it: it is there, or somebody moved it further on.
+
+    *is_reopened*: the incident has escalated once more since the record was written.
+    """
+    states = instance.states
+    if instance.lifecycle == "plain" or record.state == "":
+        return None
+    if incident.status is Status.RESOLVED:
+        return states.resolved if instance.on_resolve == "resolve" and is_open(record, states) else None
+    if incident.status is Status.ACKNOWLEDGED:
+        return states.acknowledged if record.state == states.new else None
+    return states.acknowledged if is_reopened and record.state == states.resolved else None
+
+
+def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[str]:
+    """A line for each of *news* that belongs into the record; the same news make the same line."""
+    unwanted = set()
+    if instance.on_update == "nothing":
+        unwanted |= {"joined", "left"}
+    if instance.on_resolve == "nothing":
+        unwanted.add("resolved")
+    return [_note(entry) for entry in news if entry.event not in unwanted]
+
+
+def contradiction(record: Record, incident: Incident, states: ServiceNowStates) -> str:
+    """What people should know when the record is further on than the incident; "" when it is not."""
+    if incident.status is Status.RESOLVED or is_open(record, states):
+        return ""
+    how = "resolved" if record.state == states.resolved else "closed"
+    return f"{record.number} was {how} in ServiceNow and is left so, although the incident is {incident.status}"
+
+
+def utc(at_ms: int | None) -> str:
+    """A moment as ServiceNow takes it: UTC, without saying so; "" for None."""
+    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _note(entry: Entry) -> str:
+    match entry.event:
+        case "reopened":
+            said = f"reopened: {entry.detail}"
+        case "joined" | "left":
+            said = entry.detail
+        case _:
+            said = f"{entry.event} by {entry.by}"
+    return f"{utc(entry.at_ms)} UTC: {said}"

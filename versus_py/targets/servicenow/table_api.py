@@ -1,0 +1,136 @@
+"""The Table API of one instance: rows in, rows out, and every odd answer translated into what to do next.
+
+Source: servicenow.com/docs, "Table API" and "REST API HTTP response codes".
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from versus_py.errors import Permanent
+from versus_py.targets.servicenow.connection import Answer, Connection
+from versus_py.targets.servicenow.login import Login
+
+Row = Mapping[str, Any]
+
+_ADVICE: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "check username, password and auth, and that the instance allows this way to log in",
+    HTTPStatus.FORBIDDEN: "the user may not do this: give it a role for the table (itil for incident)",
+    HTTPStatus.BAD_REQUEST: "check oncall.servicenow.table",
+    HTTPStatus.NOT_FOUND: "check oncall.servicenow.instance_url and table",
+}
+_POLICY = "Data Policy Exception"
+
+
+class NotFound(Permanent):
+    """404: the record or the table is not there, or hidden from the user."""
+
+
+class Forbidden(Permanent):
+    """403: the user may not do this."""
+
+
+class TableApi:
+    """Rows of tables. Every method raises Transient, and Permanent or one of its children above."""
+
+    def __init__(self, connection: Connection, login: Login) -> None:
+        self._connection = connection
+        self._login = login
+
+    @property
+    def url(self) -> str:
+        return self._connection.url
+
+    async def search(self, table: str, query: str, fields: Sequence[str], *, limit: int) -> list[Row]:
+        """The rows that match an encoded query, and perhaps others: compare.
+
+        A condition on a column that does not exist is dropped, so that any rows come back. *limit* counts before
+        those are left out that the user may not see.
+        """
+        params = {
+            "sysparm_query": query,
+            "sysparm_fields": ",".join(fields),
+            "sysparm_exclude_reference_link": "true",
+            "sysparm_limit": str(limit),
+        }
+        rows = await self._result("GET", table, params=params)
+        return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+    async def read(self, table: str, sys_id: str, fields: Sequence[str], *, as_shown: bool = False) -> Row:
+        """One row; with *as_shown* its values as people see them."""
+        params = {"sysparm_fields": ",".join(fields)}
+        if as_shown:
+            params["sysparm_display_value"] = "true"
+        return _row(await self._result("GET", table, f"/{sys_id}", params=params))
+
+    async def create(self, table: str, fields: Mapping[str, str]) -> Row:
+        """The new row, or of it only `sys_id` when the user may not read it; empty when even that is not told."""
+        answer = await self._send("POST", table, fields=fields)
+        row = _row(_expect(answer, HTTPStatus.CREATED))
+        sys_id = answer.headers.get("Location", "").rpartition("/")[2]
+        return {**row, "sys_id": sys_id} if sys_id and not row.get("sys_id") else row
+
+    async def update(self, table: str, sys_id: str, fields: Mapping[str, str]) -> Row:
+        """The row as it is then."""
+        return _row(await self._result("PATCH", table, f"/{sys_id}", fields=fields))
+
+    async def _result(self, method: str, table: str, path: str = "", **options: Any) -> Any:
+        return _expect(await self._send(method, table, path, **options), HTTPStatus.OK)
+
+    async def _send(
+        self,
+        method: str,
+        table: str,
+        path: str = "",
+        *,
+        params: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The answer; once again with a new token when the first was refused."""
+        headers = {"Accept": "application/json"}
+        body = None
+        if fields is not None:
+            headers["Content-Type"] = "application/json"
+            body = orjson.dumps(fields)
+        where = f"/api/now/table/{table}{path}"
+        login = await self._login.headers()
+        answer = await self._connection.send(method, where, headers={**headers, **login}, params=params, body=body)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._login.is_renewed(login):
+            login = await self._login.headers()
+            answer = await self._connection.send(method, where, headers={**headers, **login}, params=params, body=body)
+        return answer
+
+
+def value_of(field: Any) -> str:
+    """A field's raw value, which with other display modes, and for references, is an object."""
+    if isinstance(field, Mapping):
+        field = field.get("value")
+    return field if isinstance(field, str) else ""
+
+
+def _expect(answer: Answer, status: HTTPStatus) -> Any:
+    """The result. Success is the expected status, a JSON body and a result in it; everything else is an error.
+
+    A hibernating instance answers 200 with a page, and a query that was cut off 200 with an error beside the rows.
+    """
+    data = answer.data
+    if answer.status == status and data is not None and "result" in data and not data.get("error"):
+        return data["result"]
+    answer.raise_if_it_may_heal()
+    advice = _ADVICE.get(answer.status)
+    if answer.status == HTTPStatus.FORBIDDEN and _POLICY in answer.detail:
+        advice = "set these fields, or have the data policy changed (close_code must be one of the instance's own)"
+    said = f"ServiceNow answered {answer.status}{answer.detail}" + (f"; {advice}" if advice else "")
+    if answer.status == HTTPStatus.NOT_FOUND and data is not None:
+        raise NotFound(f"ServiceNow answered 404{answer.detail}")
+    if answer.status == HTTPStatus.FORBIDDEN:
+        raise Forbidden(said)
+    if answer.status >= HTTPStatus.BAD_REQUEST and (data is not None or answer.status != HTTPStatus.NOT_FOUND):
+        raise Permanent(said)
+    raise answer.unavailable()
+
+
+def _row(result: Any) -> Row:
+    return result if isinstance(result, Mapping) else {}

@@ -1,0 +1,48 @@
+"""What every template of a target sees of an incident; plain mappings, lists, texts and times in ms."""
+
+from typing import Any
+
+from versus_py.grouping import common
+from versus_py.incident import Alert, Incident
+
+
+def incident_values(incident: Incident) -> dict[str, Any]:
+    """`incident`, `alerts`, `firing` of them, and the `labels` and `annotations` that all alerts agree on."""
+    alerts = [_alert_values(alert) for alert in incident.alerts]
+    return {
+        "incident": {
+            "id": incident.id,
+            "title": incident.title,
+            "severity": incident.severity,
+            "status": incident.status.value,
+            "source": incident.source,
+            "url": incident.url,
+            "occurrences": incident.occurrences,
+            "created_at": incident.created_at_ms,
+            "escalates_at": incident.escalates_at_ms,
+            "acknowledged_at": incident.acknowledged_at_ms,
+            "acknowledged_by": incident.acknowledged_by,
+            "resolved_at": incident.resolved_at_ms,
+            "resolved_by": incident.resolved_by,
+        },
+        "alerts": alerts,
+        "firing": [alert for alert in alerts if alert["status"] == "firing"],
+        "labels": common([alert.labels for alert in incident.alerts]),
+        "annotations": common([alert.annotations for alert in incident.alerts]),
+    }
+
+
+def _alert_values(alert: Alert) -> dict[str, Any]:
+    return {
+        "name": alert.name,
+        "status": alert.status.value,
+        "severity": alert.severity,
+        "resource": alert.resource,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": alert.starts_at_ms,
+        "ends_at": alert.ends_at_ms,
+        "url": alert.url,
+        "links": dict(alert.links),
+        "fingerprint": alert.fingerprint,
+    }
