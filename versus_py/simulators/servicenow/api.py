@@ -1,0 +1,212 @@
+"""The instance over HTTP: the Table API, /oauth_token.do, and pages to look at."""
+
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from versus_py.simulators import encoded_query
+from versus_py.simulators.faults import Fault, Faults, control_routes
+from versus_py.simulators.servicenow import schema
+from versus_py.simulators.servicenow.answers import Refused, answer, error, json_body
+from versus_py.simulators.servicenow.database import Database, Row
+from versus_py.simulators.servicenow.login import ACCESS_DENIED, Login
+from versus_py.simulators.servicenow.switches import Switches
+from versus_py.simulators.servicenow.writing import Writer
+
+_pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
+
+
+class ServiceNowSimulator(Switches):
+    """The state of an instance, and its API in front.
+
+    As in the original, nothing stops two records from having one correlation_id; all values are strings; priority
+    follows from impact and urgency; a closed record is read-only; journals are written, and read elsewhere.
+    Records are in incident and in any custom table (`u_…`), which has no state. *now_s* is unix time. Without
+    *api_key*, there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        username: str = "versus.integration",
+        password: str = "secret",  # noqa: S107 - a simulator's
+        client_id: str = "versus-client",
+        client_secret: str = "client-secret",  # noqa: S107 - a simulator's
+        api_key: str | None = None,
+        requires_close_fields: bool = True,
+        name: str = "ServiceNow",
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(requires_close_fields=requires_close_fields)
+        self._username = username
+        self._password = password
+        self._name = name
+        self._database = Database(username=username, now_s=now_s)
+        self._writer = Writer(self._database, self)
+        self._login = Login(
+            self,
+            is_user=self._is_user,
+            client_id=client_id,
+            client_secret=client_secret,
+            api_key=api_key,
+            now_s=now_s,
+        )
+        self.calls: list[str] = []  # method and path of every request to the API, in order
+        self.faults = Faults(_refuse)
+
+    @property
+    def tables(self) -> dict[str, list[dict[str, str]]]:
+        """Every table's rows, oldest first."""
+        return self._database.tables
+
+    @property
+    def incidents(self) -> list[dict[str, str]]:
+        return self.tables["incident"]
+
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """The work notes by the record's sys_id, oldest first."""
+        return self._database.notes()
+
+    def add_user(self, email: str, name: str = "Some Body") -> str:
+        """An active user; the sys_id."""
+        return self._database.add_user(email, name)
+
+    def add_group(self, name: str) -> str:
+        """An active group; the sys_id."""
+        return self._database.add("sys_user_group", name=name, active="true")
+
+    def add_ci(self, name: str) -> str:
+        """A configuration item; the sys_id."""
+        return self._database.add("cmdb_ci", name=name)
+
+    def revoke_tokens(self) -> None:
+        """End all access tokens before their time; refresh tokens are good for new ones."""
+        self._login.revoke_tokens()
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        suffered = self.faults.suffered
+        app.router.add_get("/api/now/table/{table}", suffered(self._answered(self._list)), allow_head=False)
+        app.router.add_post("/api/now/table/{table}", suffered(self._answered(self._create)))
+        app.router.add_get("/api/now/table/{table}/{sys_id}", suffered(self._answered(self._read)), allow_head=False)
+        app.router.add_patch("/api/now/table/{table}/{sys_id}", suffered(self._answered(self._change)))
+        app.router.add_post("/oauth_token.do", suffered(self._grant))
+        app.router.add_get("/", self._page)
+        app.router.add_get("/{table}.do", self._record_page)
+        app.add_routes(control_routes(self.faults, self.state, self.reset))
+        return app
+
+    def state(self) -> dict[str, Any]:
+        return {"tables": self._database.records(), "notes": self.notes, "calls": self.calls}
+
+    def reset(self) -> None:
+        """Back to no records and no logins; what was switched stays so."""
+        self._database.fill()
+        self._login.forget()
+        self.calls.clear()
+
+    def _is_user(self, username: str, password: str) -> bool:
+        return (username, password) == (self._username, self._password)
+
+    def _answered(
+        self, handler: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            self._note_call(request)
+            try:
+                self._login.check(request)
+                response = await handler(request)
+            except Refused as refused:
+                response = error(refused)
+            response.set_cookie("JSESSIONID", "0123456789ABCDEF")
+            return response
+
+        return handle
+
+    def _note_call(self, request: web.Request) -> None:
+        self.calls.append(f"{request.method} {request.path}")
+
+    async def _grant(self, request: web.Request) -> web.Response:
+        self._note_call(request)
+        reply = await self._login.grant(request)
+        return answer(ACCESS_DENIED, HTTPStatus.UNAUTHORIZED) if reply is None else answer(reply)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        table = _table(request)
+        rows = self._database.rows(table)
+        found = encoded_query.select(rows, request.query.get("sysparm_query", ""), schema.columns(table))
+        offset = int(request.query.get("sysparm_offset", "0"))
+        limit = int(request.query.get("sysparm_limit", "10000"))
+        seen = [row for row in found[offset : offset + limit] if not self._is_hidden(table)]
+        shown = [_shown(row, request) for row in seen]
+        return answer({"result": shown}, headers={"X-Total-Count": str(len(found))})
+
+    async def _read(self, request: web.Request) -> web.Response:
+        return answer({"result": _shown(self._row(request), request)})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        table = _table(request)
+        row = self._writer.create(table, await json_body(request))
+        location = f"{request.url.origin()}/api/now/table/{table}/{row['sys_id']}"
+        return answer({"result": _shown(row, request)}, HTTPStatus.CREATED, {"Location": location})
+
+    async def _change(self, request: web.Request) -> web.Response:
+        row = self._row(request)
+        self._writer.change(_table(request), row, await json_body(request))
+        return answer({"result": _shown(row, request)})
+
+    def _row(self, request: web.Request) -> Row:
+        table = _table(request)
+        row = self._database.find(table, request.match_info["sys_id"])
+        if row is None or self._is_hidden(table):
+            detail = "Record doesn't exist or ACL restricts the record retrieval"
+            raise Refused(HTTPStatus.NOT_FOUND, "No Record found", detail)
+        return row
+
+    def _is_hidden(self, table: str) -> bool:
+        return table == "sys_journal_field" and not self.journal_is_readable
+
+    async def _page(self, _: web.Request) -> web.Response:
+        states = schema.CHOICES["incident", "state"]
+        tables = self._database.records()
+        page = _pages.get_template("servicenow.html").render(name=self._name, tables=tables, states=states)
+        return web.Response(text=page, content_type="text/html")
+
+    async def _record_page(self, request: web.Request) -> web.Response:
+        row = self._database.find(request.match_info["table"], request.query.get("sys_id", ""))
+        if row is None:
+            return web.Response(text="Record not found", status=HTTPStatus.NOT_FOUND)
+        notes = self.notes.get(row["sys_id"], [])
+        states = schema.CHOICES["incident", "state"]
+        page = _pages.get_template("record.html").render(name=self._name, record=row, notes=notes, states=states)
+        return web.Response(text=page, content_type="text/html")
+
+
+def _table(request: web.Request) -> str:
+    name = request.match_info["table"]
+    if not schema.exists(name):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"Invalid table {name}")
+    return name
+
+
+def _shown(row: Row, request: web.Request) -> Row:
+    """The fields that were asked for; unknown names are ignored."""
+    wanted = request.query.get("sysparm_fields")
+    return dict(row) if not wanted else {name: row[name] for name in wanted.split(",") if name in row}
+
+
+def _refuse(fault: Fault) -> web.Response:
+    status = HTTPStatus(int(fault.kind))
+    if status is HTTPStatus.TOO_MANY_REQUESTS:
+        detail = "Rate limit of 1000 requests per hour for Table API exceeded"
+        response = error(Refused(status, "Rate limit exceeded", detail))
+    else:
+        response = error(Refused(status, "Internal error"))
+    if fault.retry_after is not None:
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response

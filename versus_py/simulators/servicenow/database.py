@@ -1,0 +1,118 @@
+"""The rows of an instance."""
+
+import itertools
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from versus_py.simulators.servicenow import schema
+
+Row = dict[str, str]
+
+
+class Database:
+    """All tables, the small ones for looking things up filled with a few rows. *now_s* is unix time."""
+
+    def __init__(self, *, username: str, now_s: Callable[[], float]) -> None:
+        self._username = username
+        self._now_s = now_s
+        self._numbers = itertools.count(10001)
+        self.tables: dict[str, list[Row]] = {}
+        self.fill()
+
+    def fill(self) -> None:
+        """Back to the rows that an instance starts with; numbers go on."""
+        self.tables.clear()
+        self.tables["incident"] = []
+        for table in schema.LOOKUPS:
+            self.tables[table] = []
+        self.add_user(f"{self._username}@example.com", "Versus Integration")
+        self.add_user("ana@example.com", "Ana Diaz")
+        self.add_user("ben@example.com", "Ben Okafor")
+        self.add_user("ben@example.com", "Ben Okafor (admin)")
+        self.add_user("carla@example.com", "Carla Rossi", active="false")
+        for group in ("Network", "Database", "Database"):
+            self.add("sys_user_group", name=group, active="true")
+        for ci in ("db-7", "db-7"):
+            self.add("cmdb_ci", name=ci)
+        for (table, element), choices in schema.CHOICES.items():
+            for value, label in choices.items():
+                self._add_choice(table, element, value, label)
+        for table, element, value in schema.INACTIVE_CHOICES:
+            self._add_choice(table, element, value, value, inactive="true")
+        for table, column in schema.dictionary():
+            self.add(
+                "sys_dictionary",
+                name=table,
+                element=column.name,
+                internal_type=column.type,
+                max_length=str(column.max_length),
+                read_only="true" if column.is_read_only else "false",
+                active="true",
+                mandatory="false",
+            )
+
+    def add_user(self, email: str, name: str, *, active: str = "true") -> str:
+        user_name = email.partition("@")[0]
+        return self.add("sys_user", user_name=user_name, email=email, name=name, active=active)
+
+    def add(self, table: str, **values: str) -> str:
+        """Append a row; its sys_id."""
+        row = self.new_row(table) | values
+        self.rows(table).append(row)
+        return row["sys_id"]
+
+    def add_note(self, table: str, sys_id: str, journal: str, text: str) -> None:
+        self.add("sys_journal_field", name=table, element_id=sys_id, element=journal, value=text)
+
+    def new_row(self, table: str) -> Row:
+        """A row that is not in the table yet."""
+        now = self.now()
+        row = {column.name: column.default for column in schema.columns(table).values()}
+        row |= {"sys_id": uuid.uuid4().hex, "sys_created_on": now, "sys_updated_on": now}
+        row |= {"sys_created_by": self._username, "sys_updated_by": self._username}
+        if "number" in row:
+            row["number"] = f"{'INC' if table == 'incident' else 'REC'}{next(self._numbers):07d}"
+        if "opened_at" in row:
+            row["opened_at"] = now
+        return row
+
+    def rows(self, table: str) -> list[Row]:
+        """A table's rows, oldest first; a custom table comes to be when it is asked for."""
+        return self.tables.setdefault(table, [])
+
+    def find(self, table: str, sys_id: str) -> Row | None:
+        return next((row for row in self.tables.get(table, []) if row["sys_id"] == sys_id), None)
+
+    def notes(self) -> dict[str, list[str]]:
+        """The work notes by the record's sys_id, oldest first."""
+        found: dict[str, list[str]] = {}
+        for entry in self.tables["sys_journal_field"]:
+            if entry["element"] == "work_notes":
+                found.setdefault(entry["element_id"], []).append(entry["value"])
+        return found
+
+    def records(self) -> dict[str, list[Row]]:
+        """The tables that clients write to."""
+        return {table: rows for table, rows in self.tables.items() if not schema.is_lookup(table)}
+
+    def label(self, table: str, element: str, value: str) -> str:
+        """What people see of a choice; the value itself where there is none."""
+        for row in self.tables["sys_choice"]:
+            if (row["element"], row["value"]) == (element, value) and row["name"] in {table, "task"}:
+                return row["label"]
+        return value
+
+    def is_choice(self, table: str, element: str, value: str) -> bool:
+        """Whether people may choose the value."""
+        return any(
+            (row["element"], row["value"], row["inactive"]) == (element, value, "false")
+            and row["name"] in {table, "task"}
+            for row in self.tables["sys_choice"]
+        )
+
+    def now(self) -> str:
+        return datetime.fromtimestamp(self._now_s(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    def _add_choice(self, table: str, element: str, value: str, label: str, *, inactive: str = "false") -> None:
+        self.add("sys_choice", name=table, element=element, value=value, label=label, language="en", inactive=inactive)
