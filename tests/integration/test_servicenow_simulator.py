@@ -1,6 +1,7 @@
 """The simulated ServiceNow is as hard to deal with as an instance, seen as a client sees it."""
 
 import base64
+import io
 import json
 from typing import Any
 
@@ -342,3 +343,373 @@ async def test_a_reset_leaves_an_instance_as_it_was_at_first(api, servicenow):
     assert {table: len(rows) for table, rows in servicenow.tables.items()} == before
     assert servicenow.state() == {"tables": {"incident": []}, "notes": {}, "calls": []}
     assert await api.status_with(first["access_token"]) == 401
+
+
+async def error_of(api: Api, method: str, path: str, fields: dict[str, Any] | None = None) -> tuple[int, Any]:
+    response, body = await api.ask(method, path, fields)
+    assert body["status"] == "failure"
+    return response.status, body["error"]
+
+
+async def test_a_reference_is_read_as_a_link_and_a_value(api, servicenow):
+    group = servicenow.add_group("On-call")
+    record = await api.create(assignment_group=group)
+
+    raw = await api.get(f"incident/{record['sys_id']}", sysparm_fields="assignment_group,assigned_to,no_such_column")
+    bare = await api.get(
+        f"incident/{record['sys_id']}",
+        sysparm_fields="assignment_group,assigned_to",
+        sysparm_exclude_reference_link="true",
+    )
+
+    link = f"{api.url}/api/now/table/sys_user_group/{group}"
+    assert raw == {"assignment_group": {"link": link, "value": group}, "assigned_to": ""}
+    assert bare == {"assignment_group": group, "assigned_to": ""}
+    async with api.session.get(link, headers=api.basic) as response:
+        assert (await response.json())["result"]["name"] == "On-call"
+
+
+async def test_display_values_are_labels_and_names(api, servicenow):
+    user = servicenow.add_user("dora@example.com", name="Dora Lind")
+    record = await api.create(impact="1", urgency="2", assigned_to=user)
+    fields = "state,impact,urgency,priority,assigned_to,caller_id,correlation_id"
+
+    shown = await api.get(f"incident/{record['sys_id']}", sysparm_display_value="true", sysparm_fields=fields)
+
+    link = f"{api.url}/api/now/table/sys_user/{user}"
+    assert shown == {
+        "state": "New",
+        "impact": "1 - High",
+        "urgency": "2 - Medium",
+        "priority": "2 - High",
+        "assigned_to": {"display_value": "Dora Lind", "link": link},
+        "caller_id": "",
+        "correlation_id": "",
+    }
+
+
+async def test_both_raw_and_display_values_can_be_asked_for(api, servicenow):
+    user = servicenow.add_user("dora@example.com", name="Dora Lind")
+    record = await api.create(assigned_to=user)
+    asked = {"sysparm_display_value": "all", "sysparm_fields": "state,assigned_to"}
+
+    linked = await api.get(f"incident/{record['sys_id']}", **asked)
+    bare = await api.get(f"incident/{record['sys_id']}", **asked, sysparm_exclude_reference_link="true")
+
+    person = {"display_value": "Dora Lind", "value": user}
+    state = {"display_value": "New", "value": "1"}
+    assert bare == {"state": state, "assigned_to": person}
+    assert linked == {
+        "state": state,
+        "assigned_to": person | {"link": f"{api.url}/api/now/table/sys_user/{user}"},
+    }
+
+
+async def test_the_display_value_of_a_journal_is_its_history_newest_first(api, clock):
+    record = await api.create(work_notes="first")
+    clock.advance(minutes=1)
+    await api.change(record, work_notes="second")
+
+    shown = await api.get(f"incident/{record['sys_id']}", sysparm_display_value="true")
+
+    entries = shown["work_notes"].split("\n\n")
+    assert [entry.partition("\n")[2] for entry in entries] == ["second", "first", ""]
+    assert entries[0].startswith(f"{shown['sys_updated_on']} - Versus Integration (Work notes)\n")
+    assert shown["comments"] == ""
+
+
+@pytest.mark.parametrize("value", ["Ana Diaz", "ana@example.com", "0" * 32, "x"])
+async def test_a_reference_to_what_does_not_exist_is_stored_blank(api, value):
+    record = await api.create(assigned_to=value)
+
+    assert record["assigned_to"] == ""
+
+
+async def test_names_and_labels_can_be_written_when_that_is_said(api, servicenow):
+    group = servicenow.add_group("On-call")
+    fields = {"assignment_group": "On-call", "caller_id": group, "impact": "1 - High", "short_description": "New"}
+
+    response, body = await api.ask(
+        "POST", "incident", fields, sysparm_input_display_value="true", sysparm_exclude_reference_link="true"
+    )
+
+    assert response.status == 201
+    assert (body["result"]["assignment_group"], body["result"]["caller_id"]) == (group, "")
+    assert (body["result"]["impact"], body["result"]["short_description"]) == ("1", "New")
+
+
+async def test_another_group_takes_the_record_from_the_person(api, servicenow):
+    first, second = servicenow.add_group("First"), servicenow.add_group("Second")
+    user = servicenow.add_user("dora@example.com")
+    record = await api.create(assignment_group=first, assigned_to=user)
+
+    await api.change(record, assignment_group=first)
+    assert servicenow.incidents[0]["assigned_to"] == user
+    await api.change(record, assignment_group=second)
+    assert servicenow.incidents[0]["assigned_to"] == ""
+    await api.change(record, assignment_group=first, assigned_to=user)
+    assert servicenow.incidents[0]["assigned_to"] == user
+
+
+async def test_what_cannot_be_written_is_ignored(api):
+    record = await api.create(
+        u_missing="x", number="INC1", sys_id="abc", sys_mod_count="9", priority="1", resolved_at="x", work_notes=None
+    )
+
+    assert "u_missing" not in record
+    assert record["number"] == "INC0010001"
+    assert len(record["sys_id"]) == 32
+    assert (record["sys_mod_count"], record["priority"], record["resolved_at"]) == ("0", "5", "")
+
+
+async def test_values_are_strings_whatever_is_sent(api):
+    record = await api.create(short_description=1, description=None, correlation_id=True)
+
+    assert (record["short_description"], record["description"], record["correlation_id"]) == ("1", "", "true")
+
+
+async def test_an_empty_string_clears_a_text_and_not_a_choice(api, servicenow):
+    record = await api.create(description="x", impact="1", contact_type="email")
+
+    await api.change(record, description="", impact="", contact_type="")
+
+    [found] = servicenow.incidents
+    assert (found["description"], found["impact"], found["contact_type"]) == ("", "1", "email")
+
+
+async def test_every_write_counts_and_says_when_and_by_whom(api, clock):
+    record = await api.create()
+    clock.advance(minutes=1)
+    await api.change(record, impact="1", urgency="1")
+    await api.change(record, short_description="y")
+
+    found = await api.get(f"incident/{record['sys_id']}")
+    assert (found["sys_mod_count"], found["sys_updated_by"]) == ("2", USER)
+    assert found["sys_updated_on"] > found["sys_created_on"] == record["sys_created_on"] == record["opened_at"]
+    assert found["priority"] == "1"
+
+
+async def test_a_resolved_record_is_active_and_a_closed_one_is_not(api, servicenow):
+    record = await api.create()
+    own = await api.get("sys_user", sysparm_query=f"user_name={USER}")
+
+    await api.change(record, state="6", close_code="Solution provided", close_notes="x")
+    [resolved] = [dict(it) for it in servicenow.incidents]
+    await api.change(record, state="7")
+
+    [closed] = servicenow.incidents
+    assert (resolved["active"], resolved["incident_state"], resolved["closed_at"]) == ("true", "6", "")
+    assert resolved["resolved_by"] == own[0]["sys_id"]
+    assert resolved["resolved_at"] == closed["resolved_at"] != ""
+    assert (closed["active"], closed["incident_state"]) == ("false", "7")
+    assert closed["closed_at"] != ""
+
+
+async def test_a_move_is_noted_once(api, servicenow, clock):
+    record = await api.create()
+    done = {"state": "6", "close_code": "Solution provided", "close_notes": "x"}
+
+    await api.change(record, **done)
+    resolved_at = servicenow.incidents[0]["resolved_at"]
+    clock.advance(minutes=1)
+    await api.change(record, **done)
+
+    assert servicenow.incidents[0]["resolved_at"] == resolved_at
+
+
+@pytest.mark.parametrize("state", ["7", "8"])
+async def test_a_closed_record_is_read_only(api, servicenow, state):
+    record = await api.create()
+    servicenow.incidents[0]["state"] = state
+
+    assert await api.change(record, work_notes="x") == (
+        403,
+        "ACL Exception Update Failed due to security constraints",
+    )
+    assert servicenow.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({"state": "6"}, "close_code, close_notes"),
+        ({"state": "7", "close_notes": "x"}, "close_code"),
+        ({"state": "6", "close_code": "No such code", "close_notes": "x"}, "close_code"),
+        ({"state": "6", "close_code": "Solved (Permanently)", "close_notes": "x"}, "close_code"),
+        ({"state": "6", "close_code": "Duplicate", "close_notes": ""}, "close_notes"),
+        ({"state": "3"}, "hold_reason"),
+        ({"state": "3", "hold_reason": "1"}, "comments"),
+    ],
+    ids=str,
+)
+async def test_a_data_policy_names_what_is_mandatory_and_nothing_is_written(api, servicenow, fields, missing):
+    record = await api.create()
+
+    status, detail = await api.change(record, work_notes="x", **fields)
+
+    assert status == 403
+    assert detail == f"Data Policy Exception: The following fields are mandatory: {missing}"
+    assert (servicenow.incidents[0]["state"], servicenow.incidents[0]["sys_mod_count"]) == ("1", "0")
+    assert servicenow.notes == {}
+
+
+@pytest.mark.parametrize("fields", [{"hold_reason": "4"}, {"hold_reason": "1", "comments": "please call"}], ids=str)
+async def test_a_record_on_hold_has_a_reason(api, fields):
+    assert await api.change(await api.create(), state="3", **fields) == (200, "")
+
+
+async def test_without_the_data_policy_a_record_is_resolved_without_code_and_notes(api, servicenow):
+    servicenow.requires_close_fields = False
+
+    assert await api.change(await api.create(), state="6", close_code="No such code") == (200, "")
+    assert servicenow.incidents[0]["close_code"] == ""
+
+
+async def test_what_people_may_choose_is_what_sys_choice_says(api, servicenow):
+    for row in servicenow.tables["sys_choice"]:
+        if row["value"] == "Solution provided":
+            row["inactive"] = "true"
+
+    record = await api.create(close_code="Solution provided")
+
+    assert record["close_code"] == ""
+
+
+async def test_a_caller_can_be_mandatory(api, servicenow):
+    servicenow.requires_caller = True
+
+    status, error = await error_of(api, "POST", "incident", {"caller_id": "Nobody"})
+
+    assert (status, error["message"]) == (403, "Operation Failed")
+    assert error["detail"] == "Data Policy Exception: The following fields are mandatory: caller_id"
+    assert servicenow.incidents == []
+    assert (await api.create(caller_id=servicenow.add_user("dora@example.com")))["state"] == "1"
+    await api.create("u_versus_alert")
+
+
+async def test_a_user_who_may_only_read_writes_nothing(api, servicenow):
+    record = await api.create()
+    servicenow.read_only_user = True
+
+    status, error = await error_of(api, "POST", "incident", {})
+    assert (status, error["message"]) == (403, "Operation Failed")
+    assert error["detail"] == "ACL Exception Insert Failed due to security constraints"
+    assert (await api.change(record, impact="1"))[1] == "ACL Exception Update Failed due to security constraints"
+    assert len(await api.get("incident")) == 1
+    assert servicenow.incidents[0]["impact"] == "3"
+
+
+async def test_records_that_the_user_may_not_read_are_created_and_not_shown(api, servicenow):
+    servicenow.readable = False
+
+    response, body = await api.ask("POST", "incident", {"correlation_id": "x"})
+
+    [record] = servicenow.incidents
+    assert (response.status, body) == (201, {"result": {}})
+    assert response.headers["Location"] == f"{api.url}/api/now/table/incident/{record['sys_id']}"
+    assert await api.get("incident", sysparm_query="correlation_id=x") == []
+    status, error = await error_of(api, "GET", f"incident/{record['sys_id']}")
+    assert (status, error["message"]) == (404, "No Record found")
+    assert (await api.change(record, state="2"))[0] == 404
+    assert len(await api.get("sys_user_group")) == 3
+
+
+async def test_a_business_rule_can_abort_writes_and_does_not_say_why(api, servicenow):
+    record = await api.create()
+    servicenow.abort_rule = "Check CI"
+
+    status, error = await error_of(api, "POST", "incident", {})
+
+    assert (status, error["message"]) == (403, "Operation Failed")
+    assert error["detail"].startswith("Operation against file 'incident' was aborted by Business Rule 'Check CI^")
+    assert (await api.change(record, work_notes="x"))[0] == 403
+    assert (len(servicenow.incidents), servicenow.notes) == (1, {})
+
+
+async def test_the_limit_is_applied_before_hidden_rows_are_taken_out(api, servicenow):
+    for number in "123":
+        await api.create(correlation_id=number)
+    servicenow.hides = lambda row: row.get("correlation_id") == "1"
+
+    assert await api.get("incident", sysparm_limit="1") == []
+    assert [it["correlation_id"] for it in await api.get("incident", sysparm_limit="2")] == ["2"]
+    assert [it["correlation_id"] for it in await api.get("incident", sysparm_limit="1", sysparm_offset="2")] == ["3"]
+
+
+async def test_records_of_one_second_keep_the_order_of_their_creation(api):
+    numbers = [(await api.create())["number"] for _ in range(5)]
+
+    found = await api.get("incident", sysparm_query="ORDERBYsys_created_on")
+
+    assert len({it["sys_created_on"] for it in found}) == 1
+    assert [it["number"] for it in found] == numbers
+
+
+@pytest.mark.parametrize("limit", ["-1", "x"])
+async def test_a_limit_that_is_no_number_is_refused(api, limit):
+    response, body = await api.ask("GET", "incident", sysparm_limit=limit)
+
+    assert (response.status, body["error"]["message"]) == (400, f"Invalid sysparm_limit {limit}")
+
+
+async def test_the_body_of_an_answer_can_be_left_out(api, servicenow):
+    headers = api.basic | {"X-no-response-body": "true"}
+
+    created, body = await api.ask("POST", "incident", {}, headers=headers)
+    path = created.headers["Location"].partition("/api/now/table/")[2]
+    changed, changed_body = await api.ask("PUT", path, {"state": "2"}, headers=headers)
+
+    assert (created.status, body, changed.status, changed_body) == (201, None, 200, None)
+    assert servicenow.incidents[0]["state"] == "2"
+
+
+async def test_a_custom_table_has_no_states_and_no_journals(api, servicenow):
+    record = await api.create(
+        "u_versus_alert", short_description="x", state="6", work_notes="y", close_notes="z", correlation_id="1"
+    )
+
+    assert set(record) == {
+        *("sys_id", "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by", "sys_mod_count"),
+        *("number", "short_description", "description", "correlation_id"),
+    }
+    assert servicenow.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("DELETE", "incident", {}, 405),
+        ("POST", "incident/abc", {}, 405),
+        ("GET", "incident", {"Accept": "text/csv"}, 406),
+        ("GET", "incident", {"Accept": "text/html, application/json;q=0.9"}, 200),
+        ("GET", "incident", {"Accept": "*/*"}, 200),
+        ("POST", "incident", {"Content-Type": "text/plain"}, 415),
+        ("GET", "sys_user_role", {}, 400),
+        ("POST", "task", {}, 400),
+        ("DELETE", "incident/abc", {}, 403),
+        ("HEAD", "incident", {}, 200),
+    ],
+)
+async def test_verb_and_headers_are_checked(api, method, path, headers, status):
+    response, body = await api.ask(method, path, headers=api.basic | headers)
+
+    assert response.status == status
+    if status != 200:
+        assert (body["status"], set(body["error"])) == ("failure", {"message", "detail"})
+
+
+TOO_LARGE = b'{"description": "' + b"x" * 10 * 1024 * 1024 + b'"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'"x"', b"\xff", pytest.param(TOO_LARGE, id="too large")],
+)
+async def test_a_body_that_cannot_be_read_is_refused(api, servicenow, body):
+    headers = api.basic | {"Content-Type": "application/json"}
+    url = f"{api.url}/api/now/table/incident"
+    async with api.session.post(url, data=io.BytesIO(body), headers=headers) as response:
+        error = (await response.json())["error"]
+
+    assert (response.status, error["message"]) == (400, "Exception while reading request")
+    assert servicenow.incidents == []

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+BODY_MAX = 10 * 1024 * 1024
 OPERATION_FAILED = "Operation Failed"
 
 
@@ -38,14 +39,19 @@ async def json_body(request: web.Request) -> dict[str, str]:
     """The fields that are written; like the original's, all of them strings."""
     if request.content_type != "application/json":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", request.content_type)
-    unreadable = Refused(HTTPStatus.BAD_REQUEST, "Exception while reading request", "The payload is not valid JSON")
     try:
         data = json.loads(await request.text())
+    except web.HTTPRequestEntityTooLarge:
+        raise _unreadable(f"The payload is larger than {BODY_MAX} bytes") from None
     except ValueError:
-        raise unreadable from None
+        raise _unreadable("The payload is not valid JSON") from None
     if not isinstance(data, dict):
-        raise unreadable
+        raise _unreadable("The payload is not a JSON object")
     return {name: _text(value) for name, value in data.items()}
+
+
+def _unreadable(detail: str) -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, "Exception while reading request", detail)
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The instance over HTTP: the Table API, /oauth_token.do, and pages to look at."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,11 +11,14 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from versus_py.simulators import encoded_query
 from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.servicenow import schema
-from versus_py.simulators.servicenow.answers import Refused, answer, error, json_body
+from versus_py.simulators.servicenow.answers import BODY_MAX, Refused, acl_exception, answer, error, json_body
 from versus_py.simulators.servicenow.database import Database, Row
+from versus_py.simulators.servicenow.display import View, shown
 from versus_py.simulators.servicenow.login import ACCESS_DENIED, Login
 from versus_py.simulators.servicenow.switches import Switches
 from versus_py.simulators.servicenow.writing import Writer
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
 
@@ -89,12 +92,12 @@ class ServiceNowSimulator(Switches):
         self._login.revoke_tokens()
 
     def app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(client_max_size=BODY_MAX)
         suffered = self.faults.suffered
-        app.router.add_get("/api/now/table/{table}", suffered(self._answered(self._list)), allow_head=False)
-        app.router.add_post("/api/now/table/{table}", suffered(self._answered(self._create)))
-        app.router.add_get("/api/now/table/{table}/{sys_id}", suffered(self._answered(self._read)), allow_head=False)
-        app.router.add_patch("/api/now/table/{table}/{sys_id}", suffered(self._answered(self._change)))
+        table = {"GET": self._list, "HEAD": self._list, "POST": self._create}
+        row = {"GET": self._read, "HEAD": self._read, "PATCH": self._change, "PUT": self._change, "DELETE": _no_delete}
+        app.router.add_route("*", "/api/now/table/{table}", suffered(self._answered(table)))
+        app.router.add_route("*", "/api/now/table/{table}/{sys_id}", suffered(self._answered(row)))
         app.router.add_post("/oauth_token.do", suffered(self._grant))
         app.router.add_get("/", self._page)
         app.router.add_get("/{table}.do", self._record_page)
@@ -113,14 +116,12 @@ class ServiceNowSimulator(Switches):
     def _is_user(self, username: str, password: str) -> bool:
         return (username, password) == (self._username, self._password)
 
-    def _answered(
-        self, handler: Callable[[web.Request], Awaitable[web.Response]]
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _answered(self, verbs: Mapping[str, _Handler]) -> _Handler:
         async def handle(request: web.Request) -> web.Response:
             self._note_call(request)
             try:
                 self._login.check(request)
-                response = await handler(request)
+                response = await _handler(verbs, request)(request)
             except Refused as refused:
                 response = error(refused)
             response.set_cookie("JSESSIONID", "0123456789ABCDEF")
@@ -140,36 +141,53 @@ class ServiceNowSimulator(Switches):
         table = _table(request)
         rows = self._database.rows(table)
         found = encoded_query.select(rows, request.query.get("sysparm_query", ""), schema.columns(table))
-        offset = int(request.query.get("sysparm_offset", "0"))
-        limit = int(request.query.get("sysparm_limit", "10000"))
-        seen = [row for row in found[offset : offset + limit] if not self._is_hidden(table)]
-        shown = [_shown(row, request) for row in seen]
-        return answer({"result": shown}, headers={"X-Total-Count": str(len(found))})
+        offset, limit = _number(request, "sysparm_offset", 0), _number(request, "sysparm_limit", 10_000)
+        page = found[offset : offset + limit]  # before the rows that are hidden are taken out, as in the original
+        result = [self._shown(table, row, request) for row in page if not self._is_hidden(table, row)]
+        return answer({"result": result}, headers={"X-Total-Count": str(len(found))})
 
     async def _read(self, request: web.Request) -> web.Response:
-        return answer({"result": _shown(self._row(request), request)})
+        table, row = self._row(request)
+        return answer({"result": self._shown(table, row, request)})
 
     async def _create(self, request: web.Request) -> web.Response:
         table = _table(request)
-        row = self._writer.create(table, await json_body(request))
+        row = self._writer.create(table, await json_body(request), takes_names=_takes_names(request))
         location = f"{request.url.origin()}/api/now/table/{table}/{row['sys_id']}"
-        return answer({"result": _shown(row, request)}, HTTPStatus.CREATED, {"Location": location})
+        return self._written(table, row, request, HTTPStatus.CREATED, {"Location": location})
 
     async def _change(self, request: web.Request) -> web.Response:
-        row = self._row(request)
-        self._writer.change(_table(request), row, await json_body(request))
-        return answer({"result": _shown(row, request)})
+        table, row = self._row(request)
+        self._writer.change(table, row, await json_body(request), takes_names=_takes_names(request))
+        return self._written(table, row, request, HTTPStatus.OK, {})
 
-    def _row(self, request: web.Request) -> Row:
+    def _written(
+        self, table: str, row: Row, request: web.Request, status: HTTPStatus, headers: Mapping[str, str]
+    ) -> web.Response:
+        """The record as it is now; nothing of it when the user may not read it."""
+        if request.headers.get("X-no-response-body") == "true":
+            return web.Response(status=status, headers=headers)
+        result = {} if self._is_hidden(table, row) else self._shown(table, row, request)
+        return answer({"result": result}, status, headers)
+
+    def _shown(self, table: str, row: Row, request: web.Request) -> dict[str, Any]:
+        return shown(self._database, table, row, View.of(request))
+
+    def _row(self, request: web.Request) -> tuple[str, Row]:
+        """The table and the row that the path names."""
         table = _table(request)
         row = self._database.find(table, request.match_info["sys_id"])
-        if row is None or self._is_hidden(table):
+        if row is None or self._is_hidden(table, row):
             detail = "Record doesn't exist or ACL restricts the record retrieval"
             raise Refused(HTTPStatus.NOT_FOUND, "No Record found", detail)
-        return row
+        return table, row
 
-    def _is_hidden(self, table: str) -> bool:
-        return table == "sys_journal_field" and not self.journal_is_readable
+    def _is_hidden(self, table: str, row: Row) -> bool:
+        if table == "sys_journal_field" and not self.journal_is_readable:
+            return True
+        if not schema.is_lookup(table) and not self.readable:
+            return True
+        return self.hides(row)
 
     async def _page(self, _: web.Request) -> web.Response:
         states = schema.CHOICES["incident", "state"]
@@ -194,10 +212,29 @@ def _table(request: web.Request) -> str:
     return name
 
 
-def _shown(row: Row, request: web.Request) -> Row:
-    """The fields that were asked for; unknown names are ignored."""
-    wanted = request.query.get("sysparm_fields")
-    return dict(row) if not wanted else {name: row[name] for name in wanted.split(",") if name in row}
+def _handler(verbs: Mapping[str, _Handler], request: web.Request) -> _Handler:
+    handler = verbs.get(request.method)
+    if handler is None:
+        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"Method {request.method} not allowed")
+    accepted = {it.partition(";")[0].strip() for it in request.headers.get("Accept", "*/*").split(",")}
+    if not accepted & {"application/json", "application/*", "*/*"}:
+        raise Refused(HTTPStatus.NOT_ACCEPTABLE, "Not acceptable", request.headers["Accept"])
+    return handler
+
+
+async def _no_delete(_: web.Request) -> web.Response:
+    raise acl_exception("Delete")
+
+
+def _takes_names(request: web.Request) -> bool:
+    return request.query.get("sysparm_input_display_value") == "true"
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdecimal():
+        raise Refused(HTTPStatus.BAD_REQUEST, f"Invalid {name} {text}")
+    return int(text)
 
 
 def _refuse(fault: Fault) -> web.Response:

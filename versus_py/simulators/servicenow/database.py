@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from versus_py.simulators.servicenow import schema
@@ -26,7 +26,7 @@ class Database:
         self.tables["incident"] = []
         for table in schema.LOOKUPS:
             self.tables[table] = []
-        self.add_user(f"{self._username}@example.com", "Versus Integration")
+        self.own_sys_id = self.add_user(f"{self._username}@example.com", "Versus Integration")
         self.add_user("ana@example.com", "Ana Diaz")
         self.add_user("ben@example.com", "Ben Okafor")
         self.add_user("ben@example.com", "Ben Okafor (admin)")
@@ -77,6 +77,11 @@ class Database:
             row["opened_at"] = now
         return row
 
+    def touch(self, row: Row) -> None:
+        """The row was changed once more, by the integration's user."""
+        row["sys_mod_count"] = str(int(row["sys_mod_count"]) + 1)
+        row["sys_updated_on"], row["sys_updated_by"] = self.now(), self._username
+
     def rows(self, table: str) -> list[Row]:
         """A table's rows, oldest first; a custom table comes to be when it is asked for."""
         return self.tables.setdefault(table, [])
@@ -92,27 +97,38 @@ class Database:
                 found.setdefault(entry["element_id"], []).append(entry["value"])
         return found
 
+    def entries(self, sys_id: str, journal: str) -> list[Row]:
+        """What was written to a record's journal, oldest first."""
+        rows = self.tables["sys_journal_field"]
+        return [row for row in rows if (row["element_id"], row["element"]) == (sys_id, journal)]
+
+    def user_name(self, user: str) -> str:
+        """What people call a user; the user_name itself where there is no such user."""
+        rows = self.tables["sys_user"]
+        return next((row["name"] for row in rows if row["user_name"] == user), user)
+
     def records(self) -> dict[str, list[Row]]:
         """The tables that clients write to."""
         return {table: rows for table, rows in self.tables.items() if not schema.is_lookup(table)}
 
     def label(self, table: str, element: str, value: str) -> str:
         """What people see of a choice; the value itself where there is none."""
-        for row in self.tables["sys_choice"]:
-            if (row["element"], row["value"]) == (element, value) and row["name"] in {table, "task"}:
-                return row["label"]
-        return value
+        return next((row["label"] for row in self._choices(table, element) if row["value"] == value), value)
+
+    def value(self, table: str, element: str, label: str) -> str:
+        """The choice that people see as *label*; the label itself where there is none."""
+        return next((row["value"] for row in self._choices(table, element) if row["label"] == label), label)
 
     def is_choice(self, table: str, element: str, value: str) -> bool:
         """Whether people may choose the value."""
-        return any(
-            (row["element"], row["value"], row["inactive"]) == (element, value, "false")
-            and row["name"] in {table, "task"}
-            for row in self.tables["sys_choice"]
-        )
+        return any((row["value"], row["inactive"]) == (value, "false") for row in self._choices(table, element))
 
     def now(self) -> str:
         return datetime.fromtimestamp(self._now_s(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    def _choices(self, table: str, element: str) -> Iterator[Row]:
+        rows = self.tables["sys_choice"]
+        return (row for row in rows if row["element"] == element and row["name"] in {table, "task"})
 
     def _add_choice(self, table: str, element: str, value: str, label: str, *, inactive: str = "false") -> None:
         self.add("sys_choice", name=table, element=element, value=value, label=label, language="en", inactive=inactive)

@@ -138,6 +138,7 @@ CHOICES: Mapping[tuple[str, str], Mapping[str, str]] = {
         "walk-in": "Walk-in",
     },
 }
+CHOICE_ELEMENTS = {element for _, element in CHOICES}
 INACTIVE_CHOICES = (("incident", "close_code", "Solved (Permanently)"),)  # what an upgrade leaves behind
 
 

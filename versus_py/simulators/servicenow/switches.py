@@ -1,6 +1,11 @@
 """What an instance allows and asks for, as its administrators would set it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+
+def _nothing(_: Mapping[str, str]) -> bool:
+    return False
 
 
 @dataclass(kw_only=True)
@@ -8,12 +13,22 @@ class Switches:
     """Set at any time, they hold from the next request on.
 
     - requires_close_fields: the data policy that most instances have: resolving takes close_code and close_notes
+    - requires_caller: a data policy: a new incident needs caller_id
+    - abort_rule: the name of a business rule that aborts every write
+    - read_only_user: whether the user's writes are refused
+    - readable: whether the user may read records; they are hidden otherwise, and can be created all the same
+    - hides: which rows, of any table, the user may not read
     - journal_is_readable: whether the user may read sys_journal_field; all its rows are hidden otherwise
     - allows_basic: whether Basic authentication is allowed
     - grants: what /oauth_token.do gives tokens for
     """
 
     requires_close_fields: bool = True
+    requires_caller: bool = False
+    abort_rule: str | None = None
+    read_only_user: bool = False
+    readable: bool = True
+    hides: Callable[[Mapping[str, str]], bool] = _nothing
     journal_is_readable: bool = True
     allows_basic: bool = True
     grants: set[str] = field(default_factory=lambda: {"password", "client_credentials", "refresh_token"})

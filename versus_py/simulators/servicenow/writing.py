@@ -7,65 +7,106 @@ from versus_py.simulators.servicenow.answers import OPERATION_FAILED, Refused, a
 from versus_py.simulators.servicenow.database import Database, Row
 from versus_py.simulators.servicenow.switches import Switches
 
+ON_HOLD = "3"
 RESOLVED = "6"
 CLOSED, CANCELED = "7", "8"
+AWAITING_CALLER = "1"  # of hold_reason; a comment has to tell the caller
 _PRIORITIES = {"11": "1", "12": "2", "13": "3", "21": "2", "22": "3", "23": "4", "31": "3", "32": "4", "33": "5"}
+_RULE_SYS_ID = "5f1e7a0c0a0a0b4d00c1a2b3c4d5e6f7"
 
 
 class Writer:
-    """Writes records to *database* under the policies of *switches*. Its methods raise Refused."""
+    """Writes records to *database* under the policies of *switches*. Its methods raise Refused.
+
+    With *takes_names*, references may be given by name and choices by label; otherwise what is no sys_id of a row
+    leaves a reference blank.
+    """
 
     def __init__(self, database: Database, switches: Switches) -> None:
         self._database = database
         self._switches = switches
 
-    def create(self, table: str, fields: Row) -> Row:
-        if schema.is_lookup(table):
+    def create(self, table: str, fields: Row, *, takes_names: bool) -> Row:
+        if schema.is_lookup(table) or self._switches.read_only_user:
             raise acl_exception("Insert")
         row = self._database.new_row(table)
-        self._write(table, row, fields)
+        wanted = self._accepted(table, fields, takes_names=takes_names)
+        if self._switches.requires_caller and "caller_id" in row and not wanted.get("caller_id"):
+            raise _data_policy(["caller_id"])
+        self._write(table, row, wanted)
         self._database.rows(table).append(row)
         return row
 
-    def change(self, table: str, row: Row, fields: Row) -> None:
-        if schema.is_lookup(table) or row.get("state") in {CLOSED, CANCELED}:
+    def change(self, table: str, row: Row, fields: Row, *, takes_names: bool) -> None:
+        is_closed = row.get("state") in {CLOSED, CANCELED}
+        if schema.is_lookup(table) or self._switches.read_only_user or is_closed:
             raise acl_exception("Update")
-        self._write(table, row, fields)
-        row["sys_mod_count"] = str(int(row["sys_mod_count"]) + 1)
+        wanted = self._accepted(table, fields, takes_names=takes_names)
+        if wanted.get("assignment_group", row.get("assignment_group")) != row.get("assignment_group"):
+            wanted.setdefault("assigned_to", "")
+        self._write(table, row, wanted)
+        self._database.touch(row)
 
-    def _write(self, table: str, row: Row, fields: Row) -> None:
-        wanted = self._accepted(table, fields)
-        self._check_policies(row, wanted)
+    def _accepted(self, table: str, fields: Row, *, takes_names: bool) -> Row:
+        """What the table has a column for; the rest is ignored, as is a close code that does not exist."""
+        accepted = {}
+        for name, column in schema.columns(table).items():
+            if name not in fields or column.is_read_only:
+                continue
+            value = self._meant(table, column, fields[name]) if takes_names else fields[name]
+            if column.refers_to and self._database.find(column.refers_to, value) is None:
+                value = ""
+            if name in schema.CHOICE_ELEMENTS and not value:
+                continue
+            if name == "close_code" and not self._database.is_choice(table, name, value):
+                continue
+            accepted[name] = value[: column.max_length]
+        return accepted
+
+    def _meant(self, table: str, column: schema.Column, text: str) -> str:
+        """The value behind a name or a label; *text* itself where it is neither. Names need not be unique."""
+        if not column.refers_to:
+            return self._database.value(table, column.name, text)
+        named = (row["sys_id"] for row in self._database.rows(column.refers_to) if row["name"] == text)
+        return next(named, text)
+
+    def _write(self, table: str, row: Row, wanted: Row) -> None:
+        if missing := self._missing(row, wanted):
+            raise _data_policy(missing)
+        if rule := self._switches.abort_rule:
+            detail = f"Operation against file '{table}' was aborted by Business Rule '{rule}^{_RULE_SYS_ID}'"
+            raise Refused(HTTPStatus.FORBIDDEN, OPERATION_FAILED, f"{detail}. Business Rule Stack:{rule}")
         for journal in schema.JOURNALS:
             if note := wanted.pop(journal, ""):
                 self._database.add_note(table, row["sys_id"], journal, note)
+        state_before = row.get("state")
         row |= wanted
-        row["sys_updated_on"] = self._database.now()
         if "state" in row:
-            self._compute(row, wanted)
+            self._compute(row, has_moved=row["state"] != state_before)
 
-    def _accepted(self, table: str, fields: Row) -> Row:
-        """What the table has a column for; the rest is ignored, as is a close code that does not exist."""
-        columns = schema.columns(table)
-        wanted = {
-            name: value[: columns[name].max_length]
-            for name, value in fields.items()
-            if name in columns and not columns[name].is_read_only
-        }
-        code = wanted.get("close_code", "")
-        if code and not self._database.is_choice(table, "close_code", code):
-            del wanted["close_code"]
-        return wanted
+    def _missing(self, row: Row, wanted: Row) -> list[str]:
+        """What a move to another state needs and does not have."""
+        state = wanted.get("state")
+        needed: list[str] = []
+        if state in {RESOLVED, CLOSED} and self._switches.requires_close_fields:
+            needed = ["close_code", "close_notes"]
+        elif state == ON_HOLD:
+            needed = ["hold_reason"]
+            if wanted.get("hold_reason") == AWAITING_CALLER:
+                needed.append("comments")
+        return [name for name in needed if not wanted.get(name, row[name])]
 
-    def _check_policies(self, row: Row, wanted: Row) -> None:
-        if wanted.get("state") in {RESOLVED, CLOSED} and self._switches.requires_close_fields:
-            missing = [name for name in ("close_code", "close_notes") if not (wanted.get(name) or row[name])]
-            if missing:
-                mandatory = f"Data Policy Exception: The following fields are mandatory: {', '.join(missing)}"
-                raise Refused(HTTPStatus.FORBIDDEN, OPERATION_FAILED, mandatory)
-
-    def _compute(self, row: Row, wanted: Row) -> None:
+    def _compute(self, row: Row, *, has_moved: bool) -> None:
+        is_closed = row["state"] in {CLOSED, CANCELED}
         row["priority"] = _PRIORITIES.get(row["impact"] + row["urgency"], "5")
-        row["active"] = "false" if row["state"] in {CLOSED, CANCELED} else "true"
-        if wanted.get("state") == RESOLVED:
-            row["resolved_at"] = self._database.now()
+        row["active"] = "false" if is_closed else "true"
+        row["incident_state"] = row["state"]
+        if has_moved and row["state"] == RESOLVED:
+            row["resolved_at"], row["resolved_by"] = self._database.now(), self._database.own_sys_id
+        if has_moved and is_closed:
+            row["closed_at"] = self._database.now()
+
+
+def _data_policy(missing: list[str]) -> Refused:
+    detail = f"Data Policy Exception: The following fields are mandatory: {', '.join(missing)}"
+    return Refused(HTTPStatus.FORBIDDEN, OPERATION_FAILED, detail)
