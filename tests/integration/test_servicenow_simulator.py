@@ -713,3 +713,30 @@ async def test_a_body_that_cannot_be_read_is_refused(api, servicenow, body):
 
     assert (response.status, error["message"]) == (400, "Exception while reading request")
     assert servicenow.incidents == []
+
+
+async def test_a_query_may_step_through_a_reference(api, servicenow):
+    user = servicenow.add_user("dora@example.com")
+    record = await api.create(caller_id=user)
+    await api.create()
+
+    found = await api.get("incident", sysparm_query="caller_id.email=dora@example.com")
+
+    assert [it["number"] for it in found] == [record["number"]]
+
+
+async def test_a_query_with_a_misspelt_column_finds_everything_or_nothing(api, servicenow):
+    await api.create()
+
+    by_default = await api.get("incident", sysparm_query="corelation_id=x")
+    servicenow.invalid_query_returns_no_rows = True
+
+    assert len(by_default) == 1
+    assert await api.get("incident", sysparm_query="corelation_id=x") == []
+
+
+async def test_a_query_with_a_script_is_refused(api):
+    response, body = await api.ask("GET", "incident", sysparm_query="correlation_id=javascript:gs.getUserID()")
+
+    assert response.status == 400
+    assert body["error"]["message"] == "Refused by the simulator"

@@ -139,12 +139,28 @@ class ServiceNowSimulator(Switches):
 
     async def _list(self, request: web.Request) -> web.Response:
         table = _table(request)
-        rows = self._database.rows(table)
-        found = encoded_query.select(rows, request.query.get("sysparm_query", ""), schema.columns(table))
+        found = self._matching(table, request.query.get("sysparm_query", ""))
         offset, limit = _number(request, "sysparm_offset", 0), _number(request, "sysparm_limit", 10_000)
         page = found[offset : offset + limit]  # before the rows that are hidden are taken out, as in the original
         result = [self._shown(table, row, request) for row in page if not self._is_hidden(table, row)]
         return answer({"result": result}, headers={"X-Total-Count": str(len(found))})
+
+    def _matching(self, table: str, query: str) -> list[Row]:
+        columns = schema.columns(table)
+        try:
+            return encoded_query.select(
+                self._database.rows(table),
+                query,
+                columns,
+                references={name: self._reference(it.refers_to) for name, it in columns.items() if it.refers_to},
+                invalid_returns_no_rows=self.invalid_query_returns_no_rows,
+            )
+        except encoded_query.ScriptInQuery as exc:
+            raise Refused(HTTPStatus.BAD_REQUEST, "Refused by the simulator", str(exc)) from exc
+
+    def _reference(self, table: str) -> encoded_query.Reference:
+        rows = {row["sys_id"]: row for row in self._database.rows(table)}
+        return encoded_query.Reference(rows, schema.columns(table))
 
     async def _read(self, request: web.Request) -> web.Response:
         table, row = self._row(request)

@@ -19,6 +19,8 @@ class Switches:
     - readable: whether the user may read records; they are hidden otherwise, and can be created all the same
     - hides: which rows, of any table, the user may not read
     - journal_is_readable: whether the user may read sys_journal_field; all its rows are hidden otherwise
+    - invalid_query_returns_no_rows: the property glide.invalid_query.returns_no_rows; otherwise the invalid part of a
+      query is dropped
     - allows_basic: whether Basic authentication is allowed
     - grants: what /oauth_token.do gives tokens for
     """
@@ -30,5 +32,6 @@ class Switches:
     readable: bool = True
     hides: Callable[[Mapping[str, str]], bool] = _nothing
     journal_is_readable: bool = True
+    invalid_query_returns_no_rows: bool = False
     allows_basic: bool = True
     grants: set[str] = field(default_factory=lambda: {"password", "client_credentials", "refresh_token"})
