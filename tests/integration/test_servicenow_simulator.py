@@ -3,13 +3,14 @@
 import base64
 import io
 import json
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.integration.conftest import PASSWORD
-from versus_py.simulators import ServiceNowSimulator
+from tests.integration.conftest import PASSWORD, TOKEN
+from versus_py.simulators import Fault, ServiceNowSimulator
 
 USER = "versus.integration"
 CLIENT = {"client_id": "versus-client", "client_secret": "client-secret"}
@@ -740,3 +741,110 @@ async def test_a_query_with_a_script_is_refused(api):
 
     assert response.status == 400
     assert body["error"]["message"] == "Refused by the simulator"
+
+
+async def test_a_search_that_is_cut_off_answers_200_with_half_of_the_rows_and_an_error(api, servicenow):
+    for _ in range(3):
+        await api.create()
+    servicenow.faults.order(Fault(kind="cut_off"))
+
+    response, body = await api.ask("GET", "incident")
+
+    assert response.status == 200
+    assert response.headers["X-Total-Count"] == "3"
+    assert [it["number"] for it in body["result"]] == ["INC0010001"]
+    assert (body["status"], body["error"]["message"][:21]) == ("failure", "Transaction cancelled")
+
+
+async def test_a_write_that_is_cut_off_is_done_late_and_not_answered(api, servicenow):
+    servicenow.faults.order(Fault(kind="cut_off", seconds=0.05))
+
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await api.create()
+
+    assert len(servicenow.incidents) == 1
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 201)])
+async def test_a_truncated_answer_ends_in_the_middle_and_what_was_asked_is_done(api, servicenow, method, status):
+    servicenow.faults.order(Fault(kind="truncated"))
+    fields = None if method == "GET" else "{}"
+    url = f"{api.url}/api/now/table/incident"
+    headers = api.basic | {"Content-Type": "application/json"}
+
+    async with api.session.request(method, url, data=fields, headers=headers) as response:
+        text = await response.text()
+
+    assert (response.status, response.content_type) == (status, "application/json")
+    with pytest.raises(ValueError, match=r"."):
+        json.loads(text)
+    assert text
+    assert len(servicenow.incidents) == (0 if method == "GET" else 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "content_type"),
+    [
+        ("401", 401, "application/json"),
+        ("429", 429, "application/json"),
+        ("500", 500, "application/json"),
+        ("503", 503, "application/json"),
+        ("html503", 503, "text/html"),
+        ("html200", 200, "text/html"),
+        ("302", 302, "application/octet-stream"),
+    ],
+)
+async def test_an_answer_of_another_kind_means_that_nothing_was_done(api, servicenow, kind, status, content_type):
+    servicenow.faults.order(Fault(kind=kind))
+
+    response, _ = await api.ask("POST", "incident", {})
+
+    assert (response.status, response.content_type) == (status, content_type)
+    assert (servicenow.incidents, servicenow.calls) == ([], [])
+    assert (await api.create())["number"] == "INC0010001"
+
+
+async def test_an_instance_that_sleeps_may_send_clients_to_the_developer_site(api, servicenow):
+    servicenow.faults.order(Fault(kind="302"))
+
+    response, _ = await api.ask("GET", "incident")
+
+    assert response.headers["Location"] == "https://developer.servicenow.com"
+
+
+@pytest.mark.parametrize("retry_after", [None, 1800])
+async def test_a_rate_limit_may_or_may_not_say_how_long(api, servicenow, retry_after):
+    servicenow.faults.order(Fault(kind="429", retry_after=retry_after))
+
+    response, body = await api.ask("GET", "incident")
+
+    assert body["error"]["message"] == "Rate limit exceeded"
+    assert response.headers.get("Retry-After") == (None if retry_after is None else "1800")
+
+
+async def test_a_fault_can_be_kept_to_a_path_and_a_method(api, servicenow):
+    servicenow.faults.order(Fault(kind="503", path="/oauth_token.do"))
+    servicenow.faults.order(Fault(kind="500", path="/api/now/table/sys_", method="GET"))
+
+    await api.create()
+    assert (await api.ask("POST", "sys_user", {}))[0].status == 403
+    assert (await api.ask("GET", "sys_user"))[0].status == 500
+    assert (await api.token(**CLIENT_GRANT))[0] == 503
+    assert (await api.token(**CLIENT_GRANT))[0] == 200
+
+
+@pytest.mark.parametrize(("kind", "posted"), [("cut_off", 1), ("truncated", 1), ("302", 0), ("html503", 0), ("401", 0)])
+async def test_slack_suffers_them_as_any_server_would(session, slack, slack_url, kind, posted):
+    slack.faults.order(Fault(kind=kind, seconds=0))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"{slack_url}/api/chat.postMessage"
+    text = ""
+
+    with suppress(aiohttp.ServerDisconnectedError):
+        async with session.post(
+            url, json={"channel": "C1", "text": "x"}, headers=headers, allow_redirects=False
+        ) as response:
+            text = await response.text()
+
+    assert not text.endswith("}")
+    assert len(slack.messages) == posted

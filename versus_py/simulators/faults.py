@@ -1,6 +1,7 @@
 """Misbehaviour on demand: what the next requests will suffer, and the API to order it."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -8,7 +9,20 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-FaultKind = Literal["down", "slow", "429", "500", "503", "html200", "lost_reply"]
+FaultKind = Literal[
+    "down",
+    "slow",
+    "lost_reply",
+    "cut_off",
+    "truncated",
+    "401",
+    "429",
+    "500",
+    "503",
+    "html503",
+    "html200",
+    "302",
+]
 
 
 class Fault(BaseModel):
@@ -16,9 +30,13 @@ class Fault(BaseModel):
 
     - down: the connection is closed without an answer, and nothing is done
     - slow: the answer comes *seconds* late
-    - 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header
-    - html200: a page with status 200, and nothing is done
     - lost_reply: it is done, and the connection closed without an answer
+    - cut_off: the time that the server allows is over: a GET is answered with half of the rows and an error beside
+      them; everything else is done *seconds* late, and the connection closed without an answer
+    - truncated: it is done, and the JSON of the answer ends in the middle
+    - 401, 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header
+    - html503, html200: a page with that status, and nothing is done
+    - 302: sent elsewhere, and nothing is done
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +44,7 @@ class Fault(BaseModel):
     kind: FaultKind
     times: int | None = Field(1, ge=1)  # how many requests; None: all, until taken back
     method: str | None = None  # only requests with this HTTP method
+    path: str | None = None  # only requests whose path begins so
     seconds: float = Field(5, ge=0, le=600)
     retry_after: int | None = Field(None, ge=0)
 
@@ -47,29 +66,28 @@ class Faults:
         """*handler*, with the faults that are ordered."""
 
         async def suffering(request: web.Request) -> web.StreamResponse:
-            fault = self._take(request.method)
+            fault = self._take(request)
             if fault is None:
                 return await handler(request)
             match fault.kind:
-                case "slow":
-                    await request.read()  # so that it is done also when the client has given up by then
-                    await asyncio.sleep(fault.seconds)
-                    return await handler(request)
-                case "lost_reply":
-                    await handler(request)
-                    return _hang_up(request)
+                case "slow" | "lost_reply" | "cut_off" | "truncated":
+                    return await _badly_done(fault, handler, request)
                 case "down":
                     return _hang_up(request)
                 case "html200":
                     return web.Response(text=_HIBERNATING, content_type="text/html")
+                case "html503":
+                    return web.Response(text=_UNAVAILABLE, content_type="text/html", status=503)
+                case "302":
+                    return web.Response(status=302, headers={"Location": "https://developer.servicenow.com"})
                 case _:
                     return self._refuse(fault)
 
         return suffering
 
-    def _take(self, method: str) -> Fault | None:
+    def _take(self, request: web.Request) -> Fault | None:
         for index, (fault, left) in enumerate(self._ordered):
-            if fault.method in {None, method}:
+            if fault.method in {None, request.method} and request.path.startswith(fault.path or ""):
                 if left is not None and left <= 1:
                     del self._ordered[index]
                 elif left is not None:
@@ -81,6 +99,38 @@ class Faults:
 _HIBERNATING = (
     "<html><head><title>Instance Hibernating page</title></head><body>Your instance is hibernating</body></html>"
 )
+
+_UNAVAILABLE = "<html><head><title>Service Unavailable</title></head><body>Try again later</body></html>"
+_CANCELLED = "Transaction cancelled: maximum execution time exceeded"
+
+
+async def _badly_done(fault: Fault, handler: Handler, request: web.Request) -> web.StreamResponse:
+    is_answered_in_part = fault.kind == "cut_off" and request.method == "GET"
+    if fault.kind in {"slow", "cut_off"} and not is_answered_in_part:
+        await request.read()  # so that it is done also when the client has given up by then
+        await asyncio.sleep(fault.seconds)
+    response = await handler(request)
+    if is_answered_in_part:
+        return _with_error(response)
+    if fault.kind == "truncated":
+        return _truncated(response)
+    return response if fault.kind == "slow" else _hang_up(request)
+
+
+def _with_error(response: web.StreamResponse) -> web.StreamResponse:
+    if isinstance(response, web.Response) and response.text:
+        data = json.loads(response.text)
+        if isinstance(result := data.get("result"), list):
+            data["result"] = result[: len(result) // 2]
+        data |= {"error": {"message": _CANCELLED, "detail": None}, "status": "failure"}
+        response.text = json.dumps(data)
+    return response
+
+
+def _truncated(response: web.StreamResponse) -> web.StreamResponse:
+    if isinstance(response, web.Response) and response.text:
+        response.text = response.text[: len(response.text) // 2]
+    return response
 
 
 def _hang_up(request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from versus_py.simulators.servicenow import schema
 from versus_py.simulators.servicenow.answers import BODY_MAX, Refused, acl_exception, answer, error, json_body
 from versus_py.simulators.servicenow.database import Database, Row
 from versus_py.simulators.servicenow.display import View, shown
-from versus_py.simulators.servicenow.login import ACCESS_DENIED, Login
+from versus_py.simulators.servicenow.login import ACCESS_DENIED, Login, not_authenticated
 from versus_py.simulators.servicenow.switches import Switches
 from versus_py.simulators.servicenow.writing import Writer
 
@@ -255,7 +255,9 @@ def _number(request: web.Request, name: str, default: int) -> int:
 
 def _refuse(fault: Fault) -> web.Response:
     status = HTTPStatus(int(fault.kind))
-    if status is HTTPStatus.TOO_MANY_REQUESTS:
+    if status is HTTPStatus.UNAUTHORIZED:
+        response = error(not_authenticated())
+    elif status is HTTPStatus.TOO_MANY_REQUESTS:
         detail = "Rate limit of 1000 requests per hour for Table API exceeded"
         response = error(Refused(status, "Rate limit exceeded", detail))
     else:

@@ -16,7 +16,6 @@ from versus_py.simulators.servicenow.switches import Switches
 ACCESS_LIFE_S = 1799  # the expires_in of a fresh token: servicenow.com/docs, "OAuth API request parameters"
 REFRESH_LIFE_S = 100 * 24 * 3600.0  # the default there
 ACCESS_DENIED = {"error_description": "access_denied", "error": "server_error"}
-_WHY = "Required to provide Auth information"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,9 @@ class Login:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme == "Bearer":
             if not any(token.value == given and self._lives(token) for token in self._living):
-                raise _refused("BEARER", "User Not Authenticated")
+                raise not_authenticated("BEARER", "User Not Authenticated")
         elif scheme != "Basic" or not self._switches.allows_basic or not self._is_user(*_decoded(given)):
-            raise _refused("BASIC", "User is not authenticated")
+            raise not_authenticated()
 
     def revoke_tokens(self) -> None:
         """End all access tokens; refresh tokens are good for new ones."""
@@ -119,9 +118,9 @@ class Login:
         return reply if refresh is None else reply | {"refresh_token": refresh.value}
 
 
-def _refused(scheme: str, message: str) -> Refused:
+def not_authenticated(scheme: str = "BASIC", message: str = "User is not authenticated") -> Refused:
     headers = {"WWW-Authenticate": f'{scheme} realm="Service-now"'}
-    return Refused(HTTPStatus.UNAUTHORIZED, message, _WHY, headers)
+    return Refused(HTTPStatus.UNAUTHORIZED, message, "Required to provide Auth information", headers)
 
 
 def _decoded(credentials: str) -> tuple[str, str]:
