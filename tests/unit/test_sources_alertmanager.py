@@ -1,22 +1,20 @@
 """Alertmanager's webhook, as its documentation and its source describe it."""
 
 import copy
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from hypothesis import given
 
+from tests.support.payloads import assert_is_sound, damaged, sample
 from versus_py import sources
 from versus_py.incident import AlertStatus
-
-DATA = Path(__file__).parent.parent / "data"
 
 
 @pytest.fixture
 def payload():
     """The sample of the API facts: Alertmanager 0.32 or newer, one firing alert."""
-    return json.loads((DATA / "alertmanager_firing.json").read_text())
+    return sample("alertmanager_firing")
 
 
 def test_one_group_is_one_notification(payload):
@@ -154,3 +152,34 @@ def test_a_title_is_one_line_and_not_too_long(payload):
     assert "\n" not in title
     assert len(title) == 250
     assert title.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("labels", "resource"),
+    [
+        ({"instance": "db-7:9100", "pod": "node-exporter-x2"}, "db-7:9100"),
+        ({"pod": "cart-5f7", "namespace": "shop"}, "cart-5f7"),
+        ({"hostname": "node-3"}, "node-3"),
+        ({"instance": ""}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_resource_comes_from_the_usual_labels(payload, labels, resource):
+    payload["alerts"][0]["labels"] = labels
+
+    assert sources.parse(payload).alerts[0].resource == resource
+
+
+def test_a_runbook_and_a_dashboard_are_links_as_far_as_they_are_pages_of_the_web(payload):
+    payload["alerts"][0]["annotations"] |= {
+        "runbook_url": "https://wiki.example/DiskFull",
+        "dashboard": "see the wiki",
+        "dashboard_url": "javascript:alert(1)",
+    }
+
+    assert sources.parse(payload).alerts[0].links == {"Runbook": "https://wiki.example/DiskFull"}
+
+
+@given(damaged(sample("alertmanager_firing")))
+def test_whatever_is_in_a_group_it_is_read(payload):
+    assert_is_sound(sources.parse(payload))

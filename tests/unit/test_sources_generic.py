@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.payloads import assert_is_sound, json_values
 from versus_py import sources
-from versus_py.incident import Notification
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,19 @@ def test_severity_and_links_are_found():
     assert sources.parse({"title": "T"}).severity == "unknown"
 
 
-def test_a_link_that_is_none_of_the_webs_is_dropped():
-    assert sources.parse({"title": "T", "url": "javascript:alert(1)"}).url == ""
+def test_the_resource_and_the_runbook_are_found():
+    labels, annotations = {"host": "db-7"}, {"runbook_url": "https://wiki.example/backup"}
+
+    [alert] = sources.parse({"title": "T", "labels": labels, "annotations": annotations}).alerts
+
+    assert (alert.resource, alert.links) == ("db-7", {"Runbook": "https://wiki.example/backup"})
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=4),
-    max_leaves=12,
-)
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://x.example/\n", "http://x.example/\u2028", "http://[x"])
+def test_a_link_that_is_no_plain_url_is_dropped(url):
+    assert sources.parse({"title": "T", "url": url + "x"}).url == ""
+
+
 known_names = st.sampled_from(
     ["alerts", "groupKey", "groupLabels", "status", "title", "labels", "annotations", "id", "url", "truncatedAlerts"]
 )
@@ -75,8 +79,4 @@ known_names = st.sampled_from(
 
 @given(st.dictionaries(known_names | st.text(), json_values, max_size=8))
 def test_no_object_whatever_is_refused(payload):
-    found = sources.parse(payload)
-
-    assert isinstance(found, Notification)
-    assert found.alerts
-    assert found.title
+    assert_is_sound(sources.parse(payload))

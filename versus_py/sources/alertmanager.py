@@ -4,7 +4,7 @@ Source: github.com/prometheus/alertmanager, notify/webhook and docs/configuratio
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -22,8 +22,13 @@ def recognizes(payload: Mapping[str, Any]) -> bool:
 
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
     """The group as it is now. Raises BadPayload when nothing in it is an alert."""
+    return read_group(payload, NAME, read_alert)
+
+
+def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[str, Any]], Alert]) -> Notification:
+    """The group as it is now, its alerts as *read* reads them. Raises BadPayload when nothing in it is an alert."""
     listed = payload["alerts"]
-    alerts = tuple(_alert(item) for item in listed if isinstance(item, Mapping))
+    alerts = tuple(read(item) for item in listed if isinstance(item, Mapping))
     if not alerts:
         raise BadPayload("its list of alerts holds no alert")
     warnings = []
@@ -32,15 +37,15 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     truncated = payload.get("truncatedAlerts")
     truncated = truncated if isinstance(truncated, int) and truncated > 0 else 0
     if truncated:
-        warnings.append(f"{truncated} alerts were cut off by Alertmanager's max_alerts: resolve is not recognised")
+        warnings.append(f"{truncated} alerts were cut off by the sender (max_alerts): resolve is not recognised")
     firing = [alert for alert in alerts if alert.is_firing] or alerts
     receiver = fields.text(payload.get("receiver"))
     return Notification(
-        source=NAME,
+        source=source,
         title=_title(payload, firing),
         severity=fields.highest_severity(alert.labels.get("severity", "") for alert in firing),
         alerts=alerts,
-        dedup_key="\n".join((NAME, receiver, _group_key(payload))),
+        dedup_key="\n".join((source, receiver, _group_key(payload))),
         receiver=receiver,
         # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
         is_complete=not truncated and len(alerts) == len(listed),
@@ -50,8 +55,10 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     )
 
 
-def _alert(item: Mapping[str, Any]) -> Alert:
-    labels, annotations = fields.text_map(item.get("labels")), fields.text_map(item.get("annotations"))
+def read_alert(item: Mapping[str, Any]) -> Alert:
+    """One alert of the list."""
+    labels = fields.text_map(item.get("labels"))
+    annotations = fields.text_map(item.get("annotations"))
     is_firing = fields.text(item.get("status")).lower() != "resolved"
     return Alert(
         fingerprint=fields.text(item.get("fingerprint")) or sha256(_canonical(labels).encode()).hexdigest()[:16],
@@ -63,6 +70,8 @@ def _alert(item: Mapping[str, Any]) -> Alert:
         title=fields.title(_named(labels.get("alertname", ""), _summary(annotations))),
         severity=labels.get("severity", ""),
         url=fields.web_url(item.get("generatorURL")),
+        resource=fields.resource(labels),
+        links=fields.links(annotations),
     )
 
 

@@ -14,6 +14,66 @@ TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""
 
 _YEAR_9999_MS = 253_370_764_800_000  # later times cannot be shown in every time zone
+_LATEST_S = 100_000_000_000  # as seconds in the year 5138, as milliseconds in 1973: larger numbers are milliseconds
+
+_RESOURCE = (
+    "instance",
+    "pod",
+    "host",
+    "hostname",
+    "node",
+    "nodename",
+    "server",
+    "server_name",
+    "device",
+    "service",
+)
+_PAGES = {"Runbook": ("runbook_url", "runbook"), "Dashboard": ("dashboard_url", "dashboard")}
+_SEVERITY = ("severity", "level", "priority", "urgency")
+
+STATUS = ("status", "state", "alert_status", "event_action")
+"""Fields that say whether it fires or is over."""
+
+_RESOLVED = {"resolved", "resolve", "ok", "closed", "close", "recovered", "recovery", "cleared", "normal", "inactive"}
+
+IDENTITY = (
+    "dedup_key",
+    "deduplication_key",
+    "dedupKey",
+    "fingerprint",
+    "alert_id",
+    "alertId",
+    "incident_id",
+    "incident_key",
+    "id",
+    "uuid",
+)
+"""Fields that tell its incident from others."""
+
+
+def severity(payload: Mapping[str, Any]) -> str:
+    """What the usual fields say of how grave it is."""
+    return highest_severity([first_text(payload, _SEVERITY)])
+
+
+def is_severity(name: str) -> bool:
+    """Whether it is one of the names that are known."""
+    return name.lower() in _RANK
+
+
+def is_resolved(payload: Mapping[str, Any]) -> bool:
+    """Whether the usual fields say that it is over."""
+    return first_text(payload, STATUS).lower() in _RESOLVED
+
+
+def identity(payload: Mapping[str, Any]) -> str:
+    """What tells its incident from others; "" when no usual field does."""
+    return first_text(payload, IDENTITY)
+
+
+def resource(labels: Mapping[str, Any]) -> str:
+    """What it is about, from the usual labels."""
+    return first_text(labels, _RESOURCE)
 
 
 def text(value: Any) -> str:
@@ -54,7 +114,18 @@ def web_url(value: Any) -> str:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    return url if parts.scheme in {"http", "https"} and parts.hostname else ""
+    # Readers of URLs drop line breaks and the like, each in its own way.
+    return url if parts.scheme in {"http", "https"} and parts.hostname and url.isprintable() else ""
+
+
+def first_url(payload: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The first of the named fields that is a URL of the web."""
+    return next((url for name in names if (url := web_url(payload.get(name)))), "")
+
+
+def links(payload: Mapping[str, Any], pages: Mapping[str, Iterable[str]] = _PAGES) -> dict[str, str]:
+    """Pages to look at: what to call each -> its URL. *pages* says which fields may hold it."""
+    return {page: url for page, names in pages.items() if (url := first_url(payload, names))}
 
 
 def time_ms(value: Any) -> int | None:
@@ -72,3 +143,10 @@ def time_ms(value: Any) -> int | None:
         return None
     ms = int(moment.timestamp() * 1000)
     return ms if 0 < ms < _YEAR_9999_MS else None
+
+
+def epoch_ms(value: Any) -> int | None:
+    """Seconds since the epoch as ms, or ms as they are; None when it is neither."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _YEAR_9999_MS:
+        return None
+    return int(value * 1000 if value < _LATEST_S else value) or None
