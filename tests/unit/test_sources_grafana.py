@@ -1,0 +1,111 @@
+"""Grafana's alerting webhook, as its documentation shows it."""
+
+import pytest
+from hypothesis import given
+
+from tests.support.payloads import assert_is_sound, damaged, sample
+from versus_py import sources
+
+
+@pytest.fixture
+def payload():
+    return sample("grafana_firing")
+
+
+def test_a_group_of_grafana_is_told_from_one_of_alertmanager(payload):
+    found = sources.parse(payload)
+
+    assert found.source == "grafana"
+    assert found.title == "High CPU: CPU 93%"
+    assert found.url == "https://g/"
+    assert found.is_complete
+    assert found.warnings == ()
+    [alert] = found.alerts
+    assert alert.fingerprint == "c6eadffa33fcdf37"
+    assert alert.url == "https://g/alerting/grafana/ab1/view?orgId=1"
+    assert alert.starts_at_ms == 1777890000000
+
+
+def test_the_documented_example_is_two_alerts_of_one_incident():
+    found = sources.parse(sample("grafana_documented"))
+
+    assert found.source == "grafana"
+    assert found.title == "High memory usage, High CPU usage"
+    assert [alert.labels["zone"] for alert in found.alerts] == ["us-1", "eu-1"]
+    assert found.alerts[0].links["Runbook"] == "https://myrunbook.com/runbook/1234"
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "differently", [{"version": "4"}, {"version": 1}, {"version": None}], ids=lambda change: repr(change["version"])
+)
+def test_another_version_is_read_as_alertmanagers(payload, differently):
+    assert sources.parse(payload | differently).source == "alertmanager"
+
+
+def test_without_an_organisation_it_is_read_as_alertmanagers(payload):
+    del payload["orgId"]
+
+    assert sources.parse(payload).source == "alertmanager"
+
+
+def test_a_resolved_group_has_the_dedup_key_of_the_firing_one(payload):
+    firing = sources.parse(payload)
+    payload |= {"status": "resolved", "state": "ok", "title": "[RESOLVED] High CPU"}
+    payload["alerts"][0] |= {"status": "resolved", "endsAt": "2026-05-04T10:30:00Z"}
+
+    over = sources.parse(payload)
+
+    assert not over.is_firing
+    assert over.alerts[0].ends_at_ms == 1777890600000
+    assert over.dedup_key == firing.dedup_key
+
+
+def test_links_lead_to_the_silence_the_dashboard_the_panel_and_the_image_where_there_are_any(payload):
+    payload["alerts"][0] |= {
+        "dashboardURL": "https://g/d/1",
+        "panelURL": "javascript:alert(1)",
+        "imageURL": "https://g/i.png",
+    }
+
+    assert sources.parse(payload).alerts[0].links == {
+        "Silence": "https://g/alerting/silence/new",
+        "Dashboard": "https://g/d/1",
+        "Image": "https://g/i.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "values"),
+    [
+        ({"values": {"A": 93.1, "C": 1}}, "A=93.1, C=1"),
+        ({"values": None, "valueString": "[ value=93.1 ]"}, "[ value=93.1 ]"),
+        ({"values": {}, "valueString": ""}, None),
+        ({"values": [1], "valueString": {"A": 1}}, None),
+    ],
+)
+def test_the_values_are_an_annotation(payload, said, values):
+    payload["alerts"][0] |= said
+
+    assert sources.parse(payload).alerts[0].annotations.get("values") == values
+
+
+def test_missing_data_is_an_alert_like_others(payload):
+    payload["alerts"][0]["labels"] = {"alertname": "DatasourceNoData", "rulename": "High CPU"}
+
+    found = sources.parse(payload)
+
+    assert found.is_firing
+    assert found.title == "DatasourceNoData: CPU 93%"
+
+
+def test_a_group_without_alerts_is_read_as_generic_with_a_warning(payload):
+    found = sources.parse(payload | {"alerts": []})
+
+    assert found.source == "generic"
+    assert found.warnings[0].startswith("this looks like grafana, but its list of alerts holds no alert")
+
+
+@given(damaged(sample("grafana_firing")))
+def test_whatever_is_in_a_group_it_is_read(payload):
+    assert_is_sound(sources.parse(payload))
