@@ -10,12 +10,18 @@ from typing import Any
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incident import Notification
-from versus_py.sources import alertmanager, generic, grafana, monasca
+from versus_py.sources import alertmanager, generic, grafana, monasca, sentry
 from versus_py.sources.source import Source
 
 __all__ = ["SOURCES", "parse"]
 
-_SOURCES: tuple[Source, ...] = (grafana, alertmanager, monasca, generic)  # the first that recognizes a payload reads it
+_SOURCES: tuple[Source, ...] = (
+    grafana,
+    alertmanager,
+    monasca,
+    sentry,
+    generic,
+)  # the first that recognizes a payload reads it
 SOURCES: Mapping[str, Source] = {source.NAME: source for source in _SOURCES}
 
 
