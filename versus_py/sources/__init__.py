@@ -10,7 +10,7 @@ from typing import Any
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incident import Notification
-from versus_py.sources import alertmanager, generic, grafana, monasca, sentry
+from versus_py.sources import alertmanager, cloudwatch, generic, grafana, monasca, sentry
 from versus_py.sources.source import Source
 
 __all__ = ["SOURCES", "parse"]
@@ -20,6 +20,7 @@ _SOURCES: tuple[Source, ...] = (
     alertmanager,
     monasca,
     sentry,
+    cloudwatch,
     generic,
 )  # the first that recognizes a payload reads it
 SOURCES: Mapping[str, Source] = {source.NAME: source for source in _SOURCES}

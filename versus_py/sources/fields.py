@@ -47,6 +47,7 @@ IDENTITY = (
     "incident_key",
     "id",
     "uuid",
+    "MessageId",  # of SNS, which may deliver a message more than once
 )
 """Fields that tell its incident from others."""
 

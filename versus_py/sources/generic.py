@@ -21,12 +21,15 @@ _TITLE = (
     "description",
     "text",
     "log",
+    "Subject",
+    "Message",
 )
 _URL = ("url", "link", "web_url", "html_url", "source_url", "generatorURL", "dashboard_url")
 _STARTS_AT = ("startsAt", "starts_at")
 _LABELS = ("labels", "tags")
 _ANNOTATIONS = "annotations"
 _READ = {*_TITLE, *fields.STATUS, *fields.IDENTITY, *_URL, *_STARTS_AT}  # what becomes something better than a label
+_ENVELOPE = {"Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL"}  # of SNS; the last acts on a click
 
 
 def recognizes(payload: Mapping[str, Any]) -> bool:  # noqa: ARG001 - any object will do
@@ -36,14 +39,16 @@ def recognizes(payload: Mapping[str, Any]) -> bool:  # noqa: ARG001 - any object
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
     """One alert. Without a field that identifies it, each payload is an incident of its own."""
     everything = fields.text_map(payload)
-    labels = {name: value for name, value in everything.items() if name not in _READ}
+    labels = {name: value for name, value in everything.items() if name not in _READ | _ENVELOPE}
     for name in _LABELS:
         labels |= fields.text_map(payload.get(name))
     annotations = fields.text_map(payload.get(_ANNOTATIONS))
     identity = fields.identity(payload)
     title = fields.title(fields.first_text(payload, _TITLE) or fields.first_text(labels, _TITLE))
     said = {
-        name: everything[name] for name in _TITLE if everything.get(name) and fields.title(everything[name]) != title
+        name.lower(): everything[name]
+        for name in _TITLE
+        if everything.get(name) and fields.title(everything[name]) != title
     }
     starts = (fields.time_ms(payload.get(name)) for name in _STARTS_AT)
     alert = Alert(
