@@ -10,19 +10,13 @@ from typing import Any
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incident import Notification
-from versus_py.sources import alertmanager, cloudwatch, generic, grafana, monasca, sentry
+from versus_py.sources import alertmanager, cloudwatch, fluentbit, generic, grafana, monasca, sentry
 from versus_py.sources.source import Source
 
 __all__ = ["SOURCES", "parse"]
 
-_SOURCES: tuple[Source, ...] = (
-    grafana,
-    alertmanager,
-    monasca,
-    sentry,
-    cloudwatch,
-    generic,
-)  # the first that recognizes a payload reads it
+# The first that recognizes a payload reads it.
+_SOURCES: tuple[Source, ...] = (grafana, alertmanager, monasca, sentry, cloudwatch, fluentbit, generic)
 SOURCES: Mapping[str, Source] = {source.NAME: source for source in _SOURCES}
 
 

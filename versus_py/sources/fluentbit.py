@@ -1,0 +1,79 @@
+"""One record of Fluent Bit's http output: a line of a log that somebody thought worth an alert.
+
+Source: docs.fluentbit.io, outputs/http and filters/kubernetes.
+"""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from versus_py.config import SourcesConfig
+from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.sources import fields
+
+NAME = "fluentbit"
+
+_DATE = "date"
+_MESSAGE = ("log", "message", "msg")
+_TITLES = {"title", "summary", "subject"}  # somebody wrote it to be read, so it is no line of a log
+_SEVERITY = ("level", "severity", "log_level", "loglevel", "levelname", "priority")
+_READ = {_DATE, *_MESSAGE, *fields.STATUS, *fields.IDENTITY}  # what becomes something better than a label
+
+_LINE_MAX = 2000  # characters of a line that count for what it is about
+_VARYING = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # a UUID
+    r"|\b0x[0-9a-f]+\b"
+    r"|\b(?=[a-f]*[0-9])[0-9a-f]{6,}\b"  # a hash, which a word of the letters a to f is not
+    r"|[0-9]+",
+    re.IGNORECASE,
+)
+
+
+def recognizes(payload: Mapping[str, Any]) -> bool:
+    """A record has a message and a date. Without a date (json_date_key false), only Fluent Bit's own `log` will do."""
+    named = _MESSAGE if _date_ms(payload) is not None else ("log",)
+    return bool(fields.first_text(payload, named)) and not _TITLES & payload.keys()
+
+
+def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
+    """The line; repeated, though with other numbers in it, it is the same incident."""
+    message = fields.first_text(payload, _MESSAGE)
+    labels = _labels(payload)
+    resource = labels.get("pod_name") or fields.resource(labels)
+    severity = fields.highest_severity([fields.first_text(payload, _SEVERITY)])
+    identity = fields.identity(payload) or _digest(resource, severity, message)
+    title = fields.title(message)
+    is_resolved = fields.is_resolved(payload)
+    at_ms = _date_ms(payload)
+    alert = Alert(
+        fingerprint=identity,
+        status=AlertStatus.RESOLVED if is_resolved else AlertStatus.FIRING,
+        labels=labels,
+        annotations={"message": message} if message != title else {},
+        starts_at_ms=None if is_resolved else at_ms,
+        ends_at_ms=at_ms if is_resolved else None,
+        resource=resource,
+        links=fields.links(labels),
+    )
+    return Notification(source=NAME, title=title, severity=severity, alerts=(alert,), dedup_key=f"{NAME}\n{identity}")
+
+
+def _date_ms(payload: Mapping[str, Any]) -> int | None:
+    """json_date_format: a number (double, epoch, epoch_ms), iso8601, or java_sql_timestamp, which is in UTC unsaid."""
+    date = payload.get(_DATE)
+    return fields.epoch_ms(date) or fields.time_ms(date) or fields.time_ms(f"{fields.text(date)}Z")
+
+
+def _labels(payload: Mapping[str, Any]) -> dict[str, str]:
+    """The record's other fields, and what the kubernetes filter adds, by the names that it has there."""
+    kubernetes = payload.get("kubernetes")
+    pod = kubernetes if isinstance(kubernetes, Mapping) else {}
+    labels = fields.text_map(pod.get("labels")) | fields.text_map(pod) | fields.text_map(payload)
+    return {name: value for name, value in labels.items() if name not in _READ and value}
+
+
+def _digest(resource: str, severity: str, message: str) -> str:
+    """The same for lines that differ in numbers only."""
+    same = _VARYING.sub("#", message[:_LINE_MAX])
+    return sha256(f"{resource}\n{severity.lower()}\n{same}".encode(errors="replace")).hexdigest()[:32]
