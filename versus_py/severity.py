@@ -20,3 +20,8 @@ def highest_severity(severities: Iterable[str]) -> str:
     """The gravest of them, as it was written; names that nobody knows come after all that are known."""
     named = [severity[:SEVERITY_MAX] for severity in severities if severity]
     return min(named, key=lambda name: _RANK.get(name.lower(), len(_SEVERITIES)), default=UNKNOWN_SEVERITY)
+
+
+def is_severity(name: str) -> bool:
+    """Whether it is one of the names that are known."""
+    return name.lower() in _RANK

@@ -6,9 +6,19 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from versus_py.severity import highest_severity
+from versus_py.severity import UNKNOWN_SEVERITY, highest_severity, is_severity
 
-__all__ = ["first_text", "highest_severity", "text", "text_map", "time_ms", "title", "web_url"]
+__all__ = [
+    "UNKNOWN_SEVERITY",
+    "first_text",
+    "highest_severity",
+    "is_severity",
+    "text",
+    "text_map",
+    "time_ms",
+    "title",
+    "web_url",
+]
 
 TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""
@@ -55,11 +65,6 @@ IDENTITY = (
 def severity(payload: Mapping[str, Any]) -> str:
     """What the usual fields say of how grave it is."""
     return highest_severity([first_text(payload, _SEVERITY)])
-
-
-def is_severity(name: str) -> bool:
-    """Whether it is one of the names that are known."""
-    return name.lower() in _RANK
 
 
 def is_resolved(payload: Mapping[str, Any]) -> bool:

@@ -128,8 +128,8 @@ class OAuthLogin:
             return _Token(value, self._clock.now_ms() + life_ms - min(RENEWED_BEFORE_MS, life_ms // 2))
         if answer.data is not None and 400 <= answer.status < 500:  # noqa: PLR2004 - HTTP's
             raise Permanent(
-                f"ServiceNow's {TOKEN_PATH} refused the login with {answer.status}{answer.detail}; check "
-                f"auth.client_id, auth.client_secret, username, password, and that it allows the grant {grant['grant_type']}"
+                f"ServiceNow's {TOKEN_PATH} refused the login with {answer.status}{answer.detail}; check username, "
+                f"password, auth.client_id, auth.client_secret, and that {grant['grant_type']} is an allowed grant"
             )
         raise answer.unavailable()
 
