@@ -73,13 +73,13 @@ def slack(clock: FakeClock) -> SlackSimulator:
 
 
 @pytest.fixture
-def servicenow() -> ServiceNowSimulator:
-    return ServiceNowSimulator(password=PASSWORD)
+def servicenow(clock: FakeClock) -> ServiceNowSimulator:
+    return ServiceNowSimulator(password=PASSWORD, api_key="key-of-the-api", now_s=lambda: clock.now_ms() / 1000)
 
 
 @pytest.fixture
-def servicenow_infra() -> ServiceNowSimulator:
-    return ServiceNowSimulator(password=PASSWORD)
+def servicenow_infra(clock: FakeClock) -> ServiceNowSimulator:
+    return ServiceNowSimulator(password=PASSWORD, now_s=lambda: clock.now_ms() / 1000)
 
 
 @pytest.fixture
@@ -101,7 +101,25 @@ async def servicenow_infra_url(servicenow_infra: ServiceNowSimulator) -> AsyncIt
 
 
 @pytest.fixture
-def config(slack_url: str, servicenow_url: str, servicenow_infra_url: str) -> Config:
+def settings() -> dict[str, Any]:
+    """Settings beside those of every test, to be parametrized."""
+    return {}
+
+
+@pytest.fixture
+def servicenow_settings() -> dict[str, Any]:
+    """The same below oncall.servicenow."""
+    return {}
+
+
+@pytest.fixture
+def config(
+    slack_url: str,
+    servicenow_url: str,
+    servicenow_infra_url: str,
+    settings: dict[str, Any],
+    servicenow_settings: dict[str, Any],
+) -> Config:
     return Config.model_validate(
         {
             "public_host": "https://versus.example",
@@ -114,8 +132,10 @@ def config(slack_url: str, servicenow_url: str, servicenow_infra_url: str) -> Co
                     "username": "versus.integration",
                     "password": PASSWORD,
                     "other_instance_urls": {"infra": servicenow_infra_url},
+                    **servicenow_settings,
                 },
             },
+            **settings,
         }
     )
 

@@ -1,5 +1,6 @@
 """What templates write into the columns of a record, within their lengths, and with names looked up."""
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -90,6 +91,7 @@ class References:
         self._api = api
         self._columns = columns
         self._clock = clock
+        self._lock = asyncio.Lock()  # many that need the same name at once cost one request
         self._known: OrderedDict[tuple[str, str], tuple[int, str | None, str]] = OrderedDict()
 
     async def resolve(self, rendered: Rendered) -> Rendered:
@@ -103,7 +105,8 @@ class References:
             name = fields.get(column)
             if name is None or _SYS_ID.fullmatch(name):
                 continue
-            sys_id, problem = await self._looked_up(where, name)
+            async with self._lock:
+                sys_id, problem = await self._looked_up(where, name)
             if sys_id is None:
                 warnings.append(f"{column} {name!r}: {problem}; the field was left out")
                 del fields[column]
