@@ -28,6 +28,7 @@ from versus_py.logs import configure_logging
 from versus_py.samples import SAMPLES
 from versus_py.service import serve as serve_until
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -156,6 +157,9 @@ def simulate(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     username: Annotated[str, typer.Option(help="ServiceNow's user.")] = "versus.integration",
     password: Annotated[str, typer.Option(envvar="SIMULATOR_PASSWORD", help="Its password.")] = "secret",  # noqa: S107 - a simulator's
+    client_id: Annotated[str, typer.Option(help="ServiceNow's OAuth client.")] = CLIENT_ID,
+    client_secret: Annotated[str, typer.Option(help="Its secret.")] = CLIENT_SECRET,
+    api_key: Annotated[str | None, typer.Option(help="A key for ServiceNow's API.", show_default="none")] = None,
 ) -> None:
     """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
     simulator: SlackSimulator | ServiceNowSimulator
@@ -163,8 +167,11 @@ def simulate(
         simulator = SlackSimulator()
         setting = "alert.slack: {{api_url: {url}/api, token: xoxb-any, channel_id: C0ANY}}"
     else:
-        simulator = ServiceNowSimulator(username=username, password=password)
-        setting = f"oncall.servicenow: {{{{instance_url: {{url}}, username: {username}, password: {password}}}}}"
+        simulator = ServiceNowSimulator(
+            username=username, password=password, client_id=client_id, client_secret=client_secret, api_key=api_key
+        )
+        login = f"username: {username}, password: {password}{_auth(client_id, client_secret, api_key)}"
+        setting = f"oncall.servicenow: {{{{instance_url: {{url}}, {login}}}}}"
 
     async def run(stop: asyncio.Event) -> None:
         async with run_app(simulator.app(), host=host, port=port) as url:
@@ -173,6 +180,15 @@ def simulate(
             await stop.wait()
 
     _run(_until_signal(run))
+
+
+def _auth(client_id: str, client_secret: str, api_key: str | None) -> str:
+    """The setting for a login that was asked for, its braces doubled for a format string; empty for Basic."""
+    if api_key is not None:
+        return f", auth: {{{{type: api_key, api_key: {api_key}}}}}"
+    if (client_id, client_secret) == (CLIENT_ID, CLIENT_SECRET):
+        return ""
+    return f", auth: {{{{type: oauth_password, client_id: {client_id}, client_secret: {client_secret}}}}}"
 
 
 @incidents_app.command("list")

@@ -848,3 +848,41 @@ async def test_slack_suffers_them_as_any_server_would(session, slack, slack_url,
 
     assert not text.endswith("}")
     assert len(slack.messages) == posted
+
+
+async def page_of(api: Api, path: str) -> str:
+    async with api.session.get(f"{api.url}/{path}") as response:
+        assert response.status == 200
+        return await response.text()
+
+
+async def test_the_page_of_a_record_shows_names_and_the_journals_with_time_and_user(api, servicenow):
+    group = servicenow.add_group("On-call <b>")
+    record = await api.create(assignment_group=group, work_notes="first\nline", comments="for the customer")
+
+    page = await page_of(api, f"incident.do?sys_id={record['sys_id']}")
+
+    assert f"{record['number']} · New" in page
+    assert "On-call &lt;b&gt;" in page
+    assert group not in page
+    for journal, text in (("work_notes", "first\nline"), ("comments", "for the customer")):
+        heading = f'{journal}<br><span class="meta">{record["sys_created_on"]} · Versus Integration</span>'
+        assert page.index(heading) < page.index(text)
+    assert page.count("first") == 1
+
+
+async def test_the_page_of_an_instance_lists_records_and_not_what_they_refer_to(api):
+    record = await api.create()
+    await api.create("u_versus_alert", short_description="plain")
+
+    page = await page_of(api, "")
+
+    assert record["number"] in page
+    assert "plain" in page
+    assert "sys_user" not in page
+
+
+async def test_there_is_no_page_of_a_record_that_does_not_exist(api):
+    for path in ("incident.do?sys_id=x", "oauth_token.do", "no_table.do"):
+        async with api.session.get(f"{api.url}/{path}") as response:
+            assert response.status == 404

@@ -1,5 +1,6 @@
 """A ServiceNow instance: the Table API with its logins, its policies and its odd defaults."""
 
 from versus_py.simulators.servicenow.api import ServiceNowSimulator
+from versus_py.simulators.servicenow.login import CLIENT_ID, CLIENT_SECRET
 
-__all__ = ["ServiceNowSimulator"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "ServiceNowSimulator"]

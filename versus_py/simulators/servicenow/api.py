@@ -13,8 +13,8 @@ from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.servicenow import schema
 from versus_py.simulators.servicenow.answers import BODY_MAX, Refused, acl_exception, answer, error, json_body
 from versus_py.simulators.servicenow.database import Database, Row
-from versus_py.simulators.servicenow.display import View, shown
-from versus_py.simulators.servicenow.login import ACCESS_DENIED, Login, not_authenticated
+from versus_py.simulators.servicenow.display import View, labels, shown
+from versus_py.simulators.servicenow.login import ACCESS_DENIED, CLIENT_ID, CLIENT_SECRET, Login, not_authenticated
 from versus_py.simulators.servicenow.switches import Switches
 from versus_py.simulators.servicenow.writing import Writer
 
@@ -37,8 +37,8 @@ class ServiceNowSimulator(Switches):
         *,
         username: str = "versus.integration",
         password: str = "secret",  # noqa: S107 - a simulator's
-        client_id: str = "versus-client",
-        client_secret: str = "client-secret",  # noqa: S107 - a simulator's
+        client_id: str = CLIENT_ID,
+        client_secret: str = CLIENT_SECRET,
         api_key: str | None = None,
         requires_close_fields: bool = True,
         name: str = "ServiceNow",
@@ -212,12 +212,17 @@ class ServiceNowSimulator(Switches):
         return web.Response(text=page, content_type="text/html")
 
     async def _record_page(self, request: web.Request) -> web.Response:
-        row = self._database.find(request.match_info["table"], request.query.get("sys_id", ""))
+        """A record as people see it: references by name, and the journals with times and users."""
+        table = request.match_info["table"]
+        row = self._database.find(table, request.query.get("sys_id", ""))
         if row is None:
             return web.Response(text="Record not found", status=HTTPStatus.NOT_FOUND)
-        notes = self.notes.get(row["sys_id"], [])
-        states = schema.CHOICES["incident", "state"]
-        page = _pages.get_template("record.html").render(name=self._name, record=row, notes=notes, states=states)
+        page = _pages.get_template("record.html").render(
+            name=self._name,
+            record=labels(self._database, table, row),
+            journals={journal: self._database.entries(row["sys_id"], journal) for journal in schema.JOURNALS},
+            user_name=self._database.user_name,
+        )
         return web.Response(text=page, content_type="text/html")
 
 

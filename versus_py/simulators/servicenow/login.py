@@ -13,6 +13,8 @@ from aiohttp import web
 from versus_py.simulators.servicenow.answers import Refused
 from versus_py.simulators.servicenow.switches import Switches
 
+CLIENT_ID = "versus-client"
+CLIENT_SECRET = "client-secret"  # noqa: S105 - a simulator's
 ACCESS_LIFE_S = 1799  # the expires_in of a fresh token: servicenow.com/docs, "OAuth API request parameters"
 REFRESH_LIFE_S = 100 * 24 * 3600.0  # the default there
 ACCESS_DENIED = {"error_description": "access_denied", "error": "server_error"}
