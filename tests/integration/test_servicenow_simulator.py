@@ -588,6 +588,16 @@ async def test_a_caller_can_be_mandatory(api, servicenow):
     await api.create("u_versus_alert")
 
 
+async def test_a_table_may_be_closed_to_the_user(api, servicenow):
+    servicenow.closed_tables.add("sys_choice")
+
+    status, error = await error_of(api, "GET", "sys_choice")
+
+    assert status == 403
+    assert error == {"message": "User Not Authorized", "detail": "Failed API level ACL Validation"}
+    assert await api.get("incident") == []
+
+
 async def test_a_user_who_may_only_read_writes_nothing(api, servicenow):
     record = await api.create()
     servicenow.read_only_user = True

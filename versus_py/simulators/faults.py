@@ -99,7 +99,6 @@ class Faults:
 _HIBERNATING = (
     "<html><head><title>Instance Hibernating page</title></head><body>Your instance is hibernating</body></html>"
 )
-
 _UNAVAILABLE = "<html><head><title>Service Unavailable</title></head><body>Try again later</body></html>"
 _CANCELLED = "Transaction cancelled: maximum execution time exceeded"
 

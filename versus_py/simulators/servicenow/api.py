@@ -138,7 +138,7 @@ class ServiceNowSimulator(Switches):
         return answer(ACCESS_DENIED, HTTPStatus.UNAUTHORIZED) if reply is None else answer(reply)
 
     async def _list(self, request: web.Request) -> web.Response:
-        table = _table(request)
+        table = self._table(request)
         found = self._matching(table, request.query.get("sysparm_query", ""))
         offset, limit = _number(request, "sysparm_offset", 0), _number(request, "sysparm_limit", 10_000)
         page = found[offset : offset + limit]  # before the rows that are hidden are taken out, as in the original
@@ -167,7 +167,7 @@ class ServiceNowSimulator(Switches):
         return answer({"result": self._shown(table, row, request)})
 
     async def _create(self, request: web.Request) -> web.Response:
-        table = _table(request)
+        table = self._table(request)
         row = self._writer.create(table, await json_body(request), takes_names=_takes_names(request))
         location = f"{request.url.origin()}/api/now/table/{table}/{row['sys_id']}"
         return self._written(table, row, request, HTTPStatus.CREATED, {"Location": location})
@@ -189,9 +189,17 @@ class ServiceNowSimulator(Switches):
     def _shown(self, table: str, row: Row, request: web.Request) -> dict[str, Any]:
         return shown(self._database, table, row, View.of(request))
 
+    def _table(self, request: web.Request) -> str:
+        name = request.match_info["table"]
+        if not schema.exists(name):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"Invalid table {name}")
+        if name in self.closed_tables:
+            raise Refused(HTTPStatus.FORBIDDEN, "User Not Authorized", "Failed API level ACL Validation")
+        return name
+
     def _row(self, request: web.Request) -> tuple[str, Row]:
         """The table and the row that the path names."""
-        table = _table(request)
+        table = self._table(request)
         row = self._database.find(table, request.match_info["sys_id"])
         if row is None or self._is_hidden(table, row):
             detail = "Record doesn't exist or ACL restricts the record retrieval"
@@ -224,13 +232,6 @@ class ServiceNowSimulator(Switches):
             user_name=self._database.user_name,
         )
         return web.Response(text=page, content_type="text/html")
-
-
-def _table(request: web.Request) -> str:
-    name = request.match_info["table"]
-    if not schema.exists(name):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"Invalid table {name}")
-    return name
 
 
 def _handler(verbs: Mapping[str, _Handler], request: web.Request) -> _Handler:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def is_lookup(table: str) -> bool:
     return table in LOOKUPS
 
 
+@cache
 def columns(table: str) -> Mapping[str, Column]:
     """By name, for a table that exists."""
     found = (*TASK, *INCIDENT) if table == "incident" else LOOKUPS.get(table, CUSTOM)

@@ -15,6 +15,7 @@ class Switches:
     - requires_close_fields: the data policy that most instances have: resolving takes close_code and close_notes
     - requires_caller: a data policy: a new incident needs caller_id
     - abort_rule: the name of a business rule that aborts every write
+    - closed_tables: the tables that the user has no access to at all
     - read_only_user: whether the user's writes are refused
     - readable: whether the user may read records; they are hidden otherwise, and can be created all the same
     - hides: which rows, of any table, the user may not read
@@ -28,6 +29,7 @@ class Switches:
     requires_close_fields: bool = True
     requires_caller: bool = False
     abort_rule: str | None = None
+    closed_tables: set[str] = field(default_factory=set)
     read_only_user: bool = False
     readable: bool = True
     hides: Callable[[Mapping[str, str]], bool] = _nothing
