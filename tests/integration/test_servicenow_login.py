@@ -37,11 +37,10 @@ def api(servicenow_url, clock, session):
 
 
 async def ask(api: TableApi) -> int:
-    rows: list[object] = [*await api.search("incident", "active=true", ("sys_id",), limit=1)]
-    return len(rows)
+    return len(await api.search("incident", "active=true", ("sys_id",), limit=1))
 
 
-def tokens(servicenow) -> int:
+def tokens(servicenow):
     return servicenow.calls.count(TOKEN_CALL)
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -159,9 +160,14 @@ async def test_every_failure_to_get_a_token_looks_the_same(api, form):
     assert await api.token(**form) == (401, DENIED)
 
 
-async def test_a_token_is_not_given_for_json(api):
-    async with api.session.post(f"{api.url}/oauth_token.do", json=PASSWORD_GRANT) as response:
-        assert (response.status, await response.json()) == (401, DENIED)
+async def test_a_token_is_given_for_a_plain_form_only(api):
+    with aiohttp.MultipartWriter("form-data") as parts:
+        for name, value in PASSWORD_GRANT.items():
+            parts.append(value).set_content_disposition("form-data", name=name)
+
+    for body in ({"json": PASSWORD_GRANT}, {"data": parts}):
+        async with api.session.post(f"{api.url}/oauth_token.do", **body) as response:
+            assert (response.status, await response.json()) == (401, DENIED)
 
 
 @pytest.mark.parametrize("form", [PASSWORD_GRANT, CLIENT_GRANT], ids=["password", "client_credentials"])
@@ -469,6 +475,12 @@ async def test_values_are_strings_whatever_is_sent(api):
     assert (record["short_description"], record["description"], record["correlation_id"]) == ("1", "", "true")
 
 
+async def test_what_is_too_long_is_cut(api):
+    record = await api.create(short_description="x" * 161, description="y" * 4000)
+
+    assert (len(record["short_description"]), len(record["description"])) == (160, 4000)
+
+
 async def test_an_empty_string_clears_a_text_and_not_a_choice(api, servicenow):
     record = await api.create(description="x", impact="1", contact_type="email")
 
@@ -768,10 +780,12 @@ async def test_a_search_that_is_cut_off_answers_200_with_half_of_the_rows_and_an
 
 async def test_a_write_that_is_cut_off_is_done_late_and_not_answered(api, servicenow):
     servicenow.faults.order(Fault(kind="cut_off", seconds=0.05))
+    started_s = time.monotonic()
 
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await api.create()
 
+    assert time.monotonic() - started_s > 0.04
     assert len(servicenow.incidents) == 1
 
 
