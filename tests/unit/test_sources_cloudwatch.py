@@ -38,6 +38,7 @@ def test_an_alarm_fires(payload):
     assert found.source == "cloudwatch"
     assert (found.title, found.severity) == ("cpu-high", "unknown")
     assert found.dedup_key == f"cloudwatch\n{ARN}"
+    assert found.is_complete
     assert found.warnings == ()
     [alert] = found.alerts
     assert alert.is_firing
@@ -94,7 +95,7 @@ def test_an_alarm_on_a_calculation_is_about_what_goes_into_it():
         listed = [{"name": name, "value": value} for name, value in dimensions.items()]
         return {"MetricStat": {"Metric": {"Dimensions": listed, "MetricName": "Errors"}, "Period": 60}}
 
-    trigger = {"Metrics": [{"Expression": "m1/m2"}, stat(Cluster="prod"), stat(Cluster="prod", Service="web")]}
+    trigger = {"Metrics": [{"Expression": "m1/m2"}, stat(Cluster="prod", Az=""), stat(Cluster="prod", Service="web")]}
 
     assert sources.parse(in_envelope(alarm(Trigger=trigger))).alerts[0].resource == "prod/web"
 

@@ -49,9 +49,10 @@ def test_a_record_without_kubernetes_is_about_its_host():
         ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "commit 3a17155"),
         ("2026-05-04T10:20:00Z disk full", "2027-11-21T00:01:59Z disk full"),
         ("took 12.5 ms", "took 3.25 ms"),
+        ("x" * 2000 + "this", "x" * 2000 + "that"),
     ],
 )
-def test_a_line_that_differs_in_numbers_only_is_the_same_incident(record, line, again):
+def test_a_line_that_differs_in_numbers_only_or_far_from_its_start_is_the_same_incident(record, line, again):
     assert dedup_key(record | {"log": line}) == dedup_key(record | {"log": again})
 
 
@@ -70,6 +71,18 @@ def test_another_line_severity_or_pod_is_another_incident(record, change):
 
 def test_words_of_the_letters_a_to_f_are_no_hashes(record):
     assert dedup_key(record | {"log": "facade down"}) != dedup_key(record | {"log": "decade down"})
+
+
+def test_how_the_severity_is_written_does_not_tell_incidents_apart(record):
+    assert dedup_key(record | {"level": "ERROR"}) == dedup_key(record)
+
+
+def test_the_labels_of_the_pod_are_labels(record):
+    record["kubernetes"]["labels"] = {"app": "cart", "level": "x"}
+
+    labels = sources.parse(record).alerts[0].labels
+
+    assert (labels["app"], labels["level"]) == ("cart", "error")
 
 
 def test_when_it_happened_does_not_tell_incidents_apart(record):

@@ -32,6 +32,7 @@ def test_an_alarm_fires(payload):
     assert found.title == "cpu idle low on node-3"
     assert found.severity == "unknown"
     assert found.dedup_key == "monasca\n20a54a65-44b8-4ac9-a398-000000000001"
+    assert found.is_complete
     assert found.warnings == ()
     [alert] = found.alerts
     assert alert.is_firing
@@ -128,6 +129,10 @@ def test_metrics_are_read_in_every_form(payload, metrics, named, resource):
 )
 def test_the_timestamp_is_in_seconds_and_nonsense_is_none(payload, timestamp, starts_at_ms):
     assert sources.parse(payload | {"alarm_timestamp": timestamp}).alerts[0].starts_at_ms == starts_at_ms
+
+
+def test_without_a_name_the_id_is_the_title(payload):
+    assert sources.parse(payload | {"alarm_name": None, "metrics": []}).title == payload["alarm_id"]
 
 
 @pytest.mark.parametrize("alarm_id", ["", None, {}, " "])

@@ -127,6 +127,7 @@ def test_a_metric_alert_and_an_issue_of_the_same_number_are_two_incidents(metric
         ("sentry_comment", {}, "comment 'created'"),
         ("sentry_comment", {"action": "deleted", "data": {"installation": {}}}, "installation 'deleted'"),
         ("sentry_comment", {"data": {"error": {}}}, "error 'created'"),
+        ("sentry_comment", {"action": "a" * 99, "data": {"d" * 99: {}}}, f"{'d' * 50} '{'a' * 50}'"),
         ("sentry_comment", {"action": ["x"], "data": {}}, "nothing ''"),
     ],
 )

@@ -69,7 +69,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         severity=fields.UNKNOWN_SEVERITY,
         alerts=(alert,),
         dedup_key=f"{NAME}\n{identity}",
-        is_complete=True,
+        is_complete=True,  # so one that fires anew was over in between, also when OK is not configured to be told
         url=alert.url,
     )
 

@@ -54,7 +54,6 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         starts_at_ms=None if is_resolved else at_ms,
         ends_at_ms=at_ms if is_resolved else None,
         resource=resource,
-        links=fields.links(labels),
     )
     return Notification(source=NAME, title=title, severity=severity, alerts=(alert,), dedup_key=f"{NAME}\n{identity}")
 

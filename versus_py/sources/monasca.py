@@ -28,9 +28,9 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:
     alarm_id = fields.text(payload["alarm_id"])
     if not alarm_id:
         raise BadPayload("its alarm_id is empty")
-    name = fields.text(payload.get("alarm_name"))
+    name = fields.text(payload.get("alarm_name")) or alarm_id
     state = fields.text(payload["state"])
-    status = _status(state, name or alarm_id, settings)
+    status = _status(state, name, settings)
     is_firing = status is AlertStatus.FIRING
     at_ms = fields.epoch_ms(payload.get("alarm_timestamp"))
     labels = _labels(payload, name)
@@ -44,14 +44,13 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:
         ends_at_ms=None if is_firing else at_ms,
         resource=resource,
     )
-    title = name or alarm_id
     return Notification(
         source=NAME,
-        title=fields.title(f"{title} on {resource}" if resource else title),
+        title=fields.title(f"{name} on {resource}" if resource else name),
         severity=fields.highest_severity([state if fields.is_severity(state) else labels.get("severity", "")]),
         alerts=(alert,),
         dedup_key=f"{NAME}\n{alarm_id}",
-        is_complete=True,
+        is_complete=True,  # so one that fires anew was over in between, also when OK is not configured to be told
     )
 
 

@@ -93,7 +93,7 @@ def _issue(data: Mapping[str, Any], status: AlertStatus, *, is_new: bool) -> Not
     issue = _object(data, "issue")
     project = issue.get("project")
     slug = fields.text(project.get("slug")) if isinstance(project, Mapping) else ""
-    labels = _tags(issue) | _labels(issue, ("level", "platform", "shortId"))
+    labels = _labels(issue, ("level", "platform", "shortId"))
     if slug:
         labels["project"] = slug
     return _notification(
@@ -104,8 +104,8 @@ def _issue(data: Mapping[str, Any], status: AlertStatus, *, is_new: bool) -> Not
             annotations=_labels(issue, ("culprit",)),
             # An issue that comes back was first seen long ago; when it came back is not said.
             starts_at_ms=fields.time_ms(issue.get("firstSeen")) if is_new else None,
-            url=fields.first_url(issue, ("web_url", "permalink")),
-            resource=fields.resource(labels) or slug,
+            url=fields.web_url(issue.get("web_url")),
+            resource=slug,
         ),
         title=fields.text(issue.get("title")),
         severity=fields.text(issue.get("level")),
