@@ -24,6 +24,7 @@ from versus_py.client import Client, open_client
 from versus_py.config import Config, LogConfig, load_config
 from versus_py.demo import run_demo
 from versus_py.errors import ConfigError, VersusError
+from versus_py.lint import Finding, Severity, lint
 from versus_py.logs import configure_logging
 from versus_py.samples import SAMPLES
 from versus_py.service import serve as serve_until
@@ -47,6 +48,10 @@ err = Console(stderr=True)
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="VERSUS_CONFIG", help="The configuration file.", show_default=True)
+]
+OptionalConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", envvar="VERSUS_CONFIG", help="The configuration file; without one, the defaults."),
 ]
 UrlOption = Annotated[str, typer.Option("--url", envvar="VERSUS_URL", help="The server.")]
 SecretOption = Annotated[
@@ -121,6 +126,25 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def config_schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
     print(json.dumps(Config.json_schema(), indent=2))
+
+
+@app.command("lint-alertmanager")
+def lint_alertmanager(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An alertmanager.yml, - for standard input.")],
+    config: OptionalConfigOption = None,
+) -> None:
+    """Look in an Alertmanager's configuration for what breaks the way from an alert to a record."""
+    text = _read(file).decode(errors="replace")
+    loaded = None if config is None else _load(config)
+    try:
+        findings = lint(text, loaded)
+    except ConfigError as exc:
+        _say(exc)
+        raise typer.Exit(1) from None
+    _print_findings(findings)
+    if any(finding.severity is not Severity.NOTE for finding in findings):
+        raise typer.Exit(1)
+    err.print(f"{file} is fine.", style="green", markup=False)
 
 
 @app.command()
@@ -332,17 +356,22 @@ def _load(path: Path) -> Config:
 
 
 def _payload(file: str | None, source: str, name: str | None, resolved: bool) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read()
     if file is not None:
-        try:
-            return Path(file).read_bytes()
-        except OSError as exc:
-            raise typer.BadParameter(f"cannot read {file}: {exc.strerror}") from None
+        return _read(file)
     if source not in SAMPLES:
         raise typer.BadParameter(f"no sample {source!r}; there are {', '.join(SAMPLES)}")
     options = {} if name is None else {"name": name}
     return orjson.dumps(SAMPLES[source](**options, starts_at=datetime.now(UTC), is_resolved=resolved))
+
+
+def _read(file: str) -> bytes:
+    """The content of a file; - is standard input."""
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as exc:
+        raise typer.BadParameter(f"cannot read {file}: {exc.strerror}") from None
 
 
 def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
@@ -376,6 +405,26 @@ def _table(rows: list[list[str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(row[index]) for index in shown))
     return table
+
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    """A table for people; one line each for what reads lines."""
+    if not out.is_terminal:
+        for finding in findings:
+            where = finding.where if finding.line is None else f"line {finding.line}, {finding.where}"
+            print(f"{finding.severity}: {where}: {finding.what}; {finding.advice}")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "line", "where", "what", "what to do"):
+        table.add_column(name)
+    for finding in findings:
+        severity = Text(finding.severity, style=_COLOURS[finding.severity])
+        line = "" if finding.line is None else str(finding.line)
+        table.add_row(severity, line, Text(finding.where), Text(finding.what), Text(finding.advice))
+    out.print(table)
 
 
 def _standing(it: Any) -> str:

@@ -58,7 +58,8 @@ def test_the_version():
     assert versus("--version").stdout == f"versus {__version__}\n"
 
 
-COMMANDS = ["serve", "worker", "demo", "check-config", "config-schema", "send", "simulate", "incidents"]
+COMMANDS = ["serve", "worker", "demo", "check-config", "config-schema", "lint-alertmanager"]
+COMMANDS += ["send", "simulate", "incidents"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "resolve"]
 
 
@@ -116,6 +117,29 @@ def test_config_schema_is_a_schema_of_the_shipped_configuration():
 
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["oncall"]
+
+
+def test_lint_alertmanager_is_content_with_the_shipped_file_and_not_with_one_that_tells_no_resolves():
+    good = versus("lint-alertmanager", str(ROOT / "config" / "alertmanager" / "alertmanager.yml"))
+    bad = versus("lint-alertmanager", str(ROOT / "tests" / "data" / "versus_incident_alertmanager.yml"))
+    broken = versus("lint-alertmanager", "-", stdin="route: [")
+
+    assert (good.returncode, good.stdout) == (0, "")
+    assert bad.returncode == 1
+    assert "warning: line 22, receiver 'versus-no-oncall': send_resolved is false" in bad.stdout
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("error: this is not YAML in line 1")
+
+
+def test_lint_alertmanager_goes_by_the_configuration_that_is_given(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("oncall: {wait_minutes: 0}")
+
+    shown = versus("lint-alertmanager", str(ROOT / "config" / "alertmanager" / "alertmanager.yml"), "-c", str(path))
+
+    assert shown.returncode == 1
+    assert "oncall_wait_minutes has no effect: on-call is off in the configuration" in shown.stdout
+    assert "servicenow_other_instance=infra was ignored; allowed: none" in shown.stdout
 
 
 def test_send_incidents_and_acting_on_them(world, tmp_path):
