@@ -5,16 +5,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 import orjson
 import typer
 import yaml
+from multidict import MultiDict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,12 +26,16 @@ from versus_py.client import Client, open_client
 from versus_py.config import Config, LogConfig, load_config
 from versus_py.demo import run_demo
 from versus_py.errors import ConfigError, VersusError
+from versus_py.incident import Notification, Policy
 from versus_py.lint import Finding, Severity, lint
 from versus_py.logs import configure_logging
+from versus_py.replay import Event, Read, Record, Replay, read_lines
 from versus_py.samples import SAMPLES
 from versus_py.service import serve as serve_until
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
+from versus_py.web.overrides import read_overrides
+from versus_py.web.reading import Reader, read_body
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -172,6 +178,38 @@ def send(
             return await client.send(body, {key: value for key, _, value in pairs})
 
     out.print_json(data=_run(post()))
+
+
+@app.command()
+def replay(
+    files: Annotated[list[str], typer.Argument(metavar="FILE|-...", help="Recordings in JSON lines, - for stdin.")],
+    config: OptionalConfigOption = None,
+    speed: Annotated[float, typer.Option(min=0, help="How many times as fast as recorded; 0 does not wait.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+) -> None:
+    """Run recorded payloads through the engine, without a server, and tell what would have happened.
+
+    A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
+    "by": NAME}, {"at": TIME, "resolve": TITLE, "by": NAME}, or one of versus_py's own JSON log with a body in it.
+    """
+    loaded = _TRY_OUT if config is None else _load(config)
+    records: list[Record] = []
+    problems: list[str] = []
+    for file in files:
+        found, broken = read_lines(file, _read(file).splitlines())
+        records += found
+        problems += broken
+    channels = {"slack": loaded.alert.slack.channel_id}
+    story = Replay(_reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
+    _run(_tell(story.run(records), speed=speed, as_json=as_json))
+    if as_json:
+        print(json.dumps({"summary": story.summary.as_json()}))
+    else:
+        out.print(f"\n{story.summary.line()}", markup=False, highlight=False, soft_wrap=True)
+    for problem in (*problems, *story.problems):
+        err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+    if problems or story.problems:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -372,6 +410,37 @@ def _read(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as exc:
         raise typer.BadParameter(f"cannot read {file}: {exc.strerror}") from None
+
+
+_TRY_OUT = Config.model_validate({"alert": {"slack": {"enable": True}}, "oncall": {"enable": True}})
+"""The defaults, for trying out what on-call does with them."""
+
+
+def _reader(config: Config) -> Read:
+    """How the server reads a body and its query string."""
+    reader = Reader(config)
+
+    def read(body: bytes, query: str) -> tuple[list[Notification], Policy, list[str]]:
+        overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
+        _, payloads, left_out = read_body(body)
+        found = reader.read(payloads, overrides)
+        notifications = [it for it in found.notifications if it is not None]
+        return notifications, overrides.policy, [*overrides.warnings, *left_out, *found.warnings]
+
+    return read
+
+
+async def _tell(events: Iterator[Event], *, speed: float, as_json: bool) -> None:
+    """Print what happens, as fast as it happened when *speed* is 1."""
+    last_ms: int | None = None
+    for event in events:
+        if speed and last_ms is not None:
+            await asyncio.sleep((event.at_ms - last_ms) / 1000 / speed)
+        last_ms = event.at_ms
+        if as_json:
+            print(orjson.dumps(event.as_json()).decode(), flush=True)
+        else:
+            out.print(event.line(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:

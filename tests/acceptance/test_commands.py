@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import jsonschema
@@ -59,7 +60,7 @@ def test_the_version():
 
 
 COMMANDS = ["serve", "worker", "demo", "check-config", "config-schema", "lint-alertmanager"]
-COMMANDS += ["send", "simulate", "incidents"]
+COMMANDS += ["send", "replay", "simulate", "incidents"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "resolve"]
 
 
@@ -140,6 +141,79 @@ def test_lint_alertmanager_goes_by_the_configuration_that_is_given(tmp_path):
     assert shown.returncode == 1
     assert "oncall_wait_minutes has no effect: on-call is off in the configuration" in shown.stdout
     assert "servicenow_other_instance=infra was ignored; allowed: none" in shown.stdout
+
+
+RECORDING = str(ROOT / "tests" / "data" / "replay_morning.jsonl")
+
+
+def test_replay_tells_what_a_recording_would_have_led_to():
+    shown = versus("replay", RECORDING, TZ="UTC")
+    events = [json.loads(line) for line in versus("replay", RECORDING, "--json").stdout.splitlines()]
+
+    assert shown.returncode == 0, shown.stderr
+    *lines, blank, summary = shown.stdout.splitlines()
+    assert lines[0] == (
+        "2026-05-04 10:20:01  DiskFull                      triggered     1 alert from alertmanager; Slack; "
+        "escalates 10:25:01 unless acknowledged"
+    )
+    assert [line.split("  ")[0][11:] for line in lines if "record would be created" in line] == ["10:24:00"]
+    assert blank == ""
+    assert summary == (
+        "payloads 8, incidents 4, messages 4, edits 7, acknowledged 1, resolved in time 2, reopened 1, "
+        "records created 1, records resolved 1, still open 2"
+    )
+    assert [event["event"] for event in events[:-1]] == [
+        "triggered",
+        "triggered",
+        "acknowledged",
+        "triggered",
+        "escalated",
+        "resolved",
+        "updated",
+        "reopened",
+        "resolved",
+        "resolved",
+        "triggered",
+    ]
+    assert events[-1]["summary"]["records_created"] == 1
+
+
+def test_replay_goes_by_the_configuration_that_is_given(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("alert: {slack: {enable: true, token: xoxb-1, channel_id: C0ALERTS}}")
+
+    shown = versus("replay", RECORDING, "-c", str(path))
+
+    assert "Slack C0ALERTS" in shown.stdout
+    assert "records created 0" in shown.stdout
+
+
+def test_replay_merges_its_files_and_reports_the_lines_it_left_out(tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text('{"at": "2026-05-04T10:22:00Z", "payload": {"title": "Later"}}\n{"at": \n')
+    second.write_text('{"at": "2026-05-04T10:21:00Z", "payload": {"title": "Earlier"}}\n')
+    from_stdin = '{"at": "2026-05-04T10:22:01Z", "payload": []}\n{"at": "2026-05-04T10:22:02Z", "resolve": "None"}'
+
+    shown = versus("replay", str(first), str(second), "-", stdin=from_stdin)
+
+    assert shown.returncode == 1
+    assert shown.stdout.index("Earlier") < shown.stdout.index("Later")
+    assert [line.partition(": ")[2] for line in shown.stderr.splitlines()] == [
+        f"{first}:2: this is not JSON: unexpected end of data",
+        "-:1: the array holds no JSON object; send at least one",
+        "-:2: no incident is open whose title, dedup key or id is 'None'",
+    ]
+
+
+def test_replay_can_take_its_time():
+    lines = [{"at": f"2026-05-04T10:20:0{second}Z", "payload": {"title": "x"}} for second in (0, 3)]
+    recording = "\n".join(json.dumps(line | {"query": "oncall_enable=false"}) for line in lines)
+
+    started = time.monotonic()
+    shown = versus("replay", "-", "--speed", "2", stdin=recording)
+
+    assert shown.returncode == 0
+    assert time.monotonic() - started >= 1.5
 
 
 def test_send_incidents_and_acting_on_them(world, tmp_path):
