@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from tests.integration.conftest import PASSWORD, TOKEN
+from versus_py.simulators import SlackSimulator, run_app
 
 AUTH = {"Authorization": "Basic dmVyc3VzLmludGVncmF0aW9uOnNlcnZpY2Vub3ctc2VjcmV0"}
 
@@ -93,6 +94,41 @@ async def test_slack_limits_posts_of_one_channel_and_not_of_others(session, slac
     assert (await call(session, slack_url, "chat.postMessage", channel="C2", text="x"))[1]["ok"]
     clock.advance(seconds=1)
     assert (await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[1]["ok"]
+
+
+async def ask(session, slack_url, channel):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"{slack_url}/api/conversations.info"
+    async with session.get(url, params={"channel": channel}, headers=headers) as response:
+        return await response.json()
+
+
+async def test_slack_describes_channels_by_id_also_archived_ones_and_those_that_the_bot_has_not_joined(
+    session, slack, slack_url
+):
+    slack.archived.add("C1")
+    slack.not_joined.add("C2")
+
+    described = [(await ask(session, slack_url, name))["channel"] for name in ("C1", "C2")]
+
+    assert [(it["id"], it["is_archived"], it["is_member"]) for it in described] == [
+        ("C1", True, True),
+        ("C2", False, False),
+    ]
+    assert await ask(session, slack_url, "#alerts") == {"ok": False, "error": "channel_not_found"}
+
+
+async def test_slack_names_the_scopes_of_the_token_and_the_one_that_a_method_lacks(session):
+    simulator = SlackSimulator(token=TOKEN, scopes=["chat:write"])
+    simulator.not_joined.add("C1")
+    async with run_app(simulator.app()) as url:
+        response, _ = await call(session, url, "auth.test")
+        refused = await ask(session, url, "C1")
+        _, posted = await call(session, url, "chat.postMessage", channel="C1", text="x")
+
+    assert response.headers["x-oauth-scopes"] == "chat:write"
+    assert refused == {"ok": False, "error": "missing_scope", "needed": "channels:read", "provided": "chat:write"}
+    assert posted["error"] == "not_in_channel"
 
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}

@@ -1,4 +1,4 @@
-"""A Slack: auth.test, chat.postMessage and chat.update, with its limits and its ways to refuse.
+"""A Slack: auth.test, conversations.info, chat.postMessage and chat.update, with its limits and its ways to refuse.
 
 What it checks is what docs.slack.dev says of those methods and of Block Kit; one message a second in a channel,
 with short bursts, is the documented rate.
@@ -29,6 +29,9 @@ CONTEXT_ELEMENTS_MAX = 10
 ACTION_ELEMENTS_MAX = 25
 LABEL_MAX = 75
 URL_MAX = 3_000
+
+SCOPES = ("chat:write", "chat:write.public", "channels:read")
+_NEEDED = {"chat.postMessage": "chat:write", "chat.update": "chat:write", "conversations.info": "channels:read"}
 
 _pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
 _pages.filters["mrkdwn"] = to_html
@@ -63,13 +66,18 @@ class PostedMessage:
 
 
 class SlackError(Exception):
-    """`{"ok": false, "error": …}`."""
+    """`{"ok": false, "error": …}`, with what else the answer says."""
+
+    def __init__(self, code: str, **more: str) -> None:
+        super().__init__(code)
+        self.more = more
 
 
 class SlackSimulator:
     """The state of a workspace, and its API in front.
 
-    With *channels*, no others exist; without, every id that starts with C does. *token* None takes any bot token.
+    With *channels*, no others exist; without, every id that starts with C does. *token* None takes any bot token,
+    which was given *scopes*.
     """
 
     def __init__(
@@ -77,15 +85,18 @@ class SlackSimulator:
         *,
         token: str | None = None,
         channels: Iterable[str] | None = None,
+        scopes: Iterable[str] = SCOPES,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token = token
         self._channels = None if channels is None else set(channels)
+        self._scopes = list(scopes)
         self._now_s = now_s
         self._counter = itertools.count(100)
         self._allowance: dict[str, tuple[float, float]] = {}
         self.messages: list[PostedMessage] = []
         self.archived: set[str] = set()
+        self.not_joined: set[str] = set()  # public channels that the bot was not invited to
         self.calls: list[str] = []  # every method that was called, in order
         self.faults = Faults(_refuse)
 
@@ -98,6 +109,8 @@ class SlackSimulator:
         }
         for name, method in methods.items():
             app.router.add_post(f"/api/{name}", self.faults.suffered(self._method(name, method)))
+        describe = self._method("conversations.info", self._describe_channel)
+        app.router.add_get("/api/conversations.info", self.faults.suffered(describe), allow_head=False)
         app.router.add_get("/", self._page)
         app.add_routes(control_routes(self.faults, self.state, self.reset))
         return app
@@ -116,12 +129,14 @@ class SlackSimulator:
             self.calls.append(name)
             try:
                 self._authenticate(request)
-                return web.json_response({"ok": True} | method(await _arguments(request)))
+                self._check_scope(name)
+                answer = {"ok": True} | method(await _arguments(request))
+                return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self._scopes)})
             except _RateLimited as exc:
                 headers = {"Retry-After": str(exc.seconds)}
                 return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
             except SlackError as exc:
-                return web.json_response({"ok": False, "error": str(exc)})
+                return web.json_response({"ok": False, "error": str(exc)} | exc.more)
 
         return handle
 
@@ -132,11 +147,18 @@ class SlackSimulator:
         if not token.startswith("xoxb-") or self._token not in {None, token}:
             raise SlackError("invalid_auth")
 
+    def _check_scope(self, method: str) -> None:
+        needed = _NEEDED.get(method)
+        if needed is not None and needed not in self._scopes:
+            raise SlackError("missing_scope", needed=needed, provided=",".join(self._scopes))
+
     def _auth_test(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"team": "Demo", "team_id": "T0DEMO", "user": "versus", "user_id": "U0DEMO", "bot_id": "B0DEMO"}
 
     def _post_message(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        channel = self._channel(arguments)
+        channel = self._open_channel(arguments)
+        if channel in self.not_joined and "chat:write.public" not in self._scopes:
+            raise SlackError("not_in_channel")
         self._spend(channel)
         content = _content(arguments, text_max=TEXT_POST_MAX)
         ts = f"{int(time.time())}.{next(self._counter):06d}"
@@ -149,7 +171,7 @@ class SlackSimulator:
         return {"channel": channel, "ts": ts, "message": {"text": message.text}}
 
     def _update(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        channel = self._channel(arguments, is_id=True)
+        channel = self._open_channel(arguments, is_id=True)
         message = self._find(channel, arguments.get("ts"), "message_not_found")
         content = _content(arguments, text_max=TEXT_UPDATE_MAX)
         message.text, message.attachments, message.blocks = content["text"], content["attachments"], content["blocks"]
@@ -171,9 +193,19 @@ class SlackSimulator:
         exists = name.startswith("C") if self._channels is None else name in self._channels
         if not exists:
             raise SlackError("channel_not_found")
-        if name in self.archived:
-            raise SlackError("is_archived")
         return name
+
+    def _open_channel(self, arguments: dict[str, Any], *, is_id: bool = False) -> str:
+        channel = self._channel(arguments, is_id=is_id)
+        if channel in self.archived:
+            raise SlackError("is_archived")
+        return channel
+
+    def _describe_channel(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        channel = self._channel(arguments, is_id=True)
+        described = {"id": channel, "name": channel.lower(), "is_channel": True, "is_private": False}
+        described |= {"is_archived": channel in self.archived, "is_member": channel not in self.not_joined}
+        return {"channel": described}
 
     def _spend(self, channel: str) -> None:
         now_s = self._now_s()
@@ -208,6 +240,8 @@ def _refuse(fault: Fault) -> web.Response:
 
 
 async def _arguments(request: web.Request) -> dict[str, Any]:
+    if request.method == "GET":
+        return dict(request.query)
     if request.content_type == "application/json":
         try:
             data = await request.json()
