@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 
 from tests.support.servers import find_program, free_port, run_program, wait_until
 from versus_py.config import RedisConfig
-from versus_py.store.connection import connect
+from versus_py.errors import StoreUnavailable
+from versus_py.store.connection import ServerFacts, connect, inspect_server
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,80 @@ async def test_verification_can_be_switched_off(guarded_redis):
     assert await ping(port=guarded_redis[1], password="pass word", tls=True, insecure_skip_verify=True)
     url = f"rediss://:pass%20word@localhost:{guarded_redis[1]}"
     assert await ping(host=None, url=url, insecure_skip_verify=True)
+
+
+async def test_a_server_tells_what_it_is(guarded_redis):
+    config = RedisConfig.model_validate({"host": "localhost", "port": guarded_redis[0], "password": "pass word"})
+
+    facts = await inspect_server(config)
+
+    assert (facts.is_replica, facts.is_too_old, facts.tells_settings) == (False, False, True)
+    assert facts.warnings == ("appendonly is off: a restart of Redis loses incidents; set appendonly yes",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        ({}, []),
+        ({"appendfsync": "always"}, []),
+        ({"appendonly": "no"}, ["appendonly is off"]),
+        ({"appendfsync": "no"}, ["appendfsync is no"]),
+        ({"maxmemory-policy": "volatile-lru"}, ["maxmemory-policy is volatile-lru: Redis drops incidents as soon as"]),
+        (
+            {"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"},
+            ["maxmemory-policy is allkeys-lru: Redis drops incidents once 104857600 bytes"],
+        ),
+    ],
+    ids=str,
+)
+async def test_what_could_lose_incidents_is_told(redis, redis_socket, settings, warnings):
+    usual = {"appendonly": "no", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "maxmemory": "0"}
+    for name, value in ({"appendonly": "yes"} | settings).items():
+        await redis.config_set(name, value)
+    try:
+        facts = await inspect_server(RedisConfig.model_validate({"url": f"unix://{redis_socket}"}))
+    finally:
+        for name, value in usual.items():
+            await redis.config_set(name, value)
+
+    assert [told[: len(expected)] for told, expected in zip(facts.warnings, warnings, strict=True)] == warnings
+
+
+async def test_a_server_that_forbids_questions_is_no_failure(redis, redis_socket):
+    await redis.acl_setuser(
+        "quiet", enabled=True, passwords=["+pass"], keys=["*"], commands=["+@all", "-config", "-info"]
+    )
+    try:
+        facts = await inspect_server(RedisConfig.model_validate({"url": f"unix://quiet:pass@{redis_socket}"}))
+    finally:
+        await redis.acl_deluser("quiet")
+
+    assert facts == ServerFacts(version="", is_replica=False, tells_settings=False, warnings=())
+    assert not facts.is_too_old
+
+
+@pytest.mark.parametrize("password", ["pr1vate", ""])
+async def test_a_server_that_does_not_let_us_in_is_an_error_without_the_password(guarded_redis, password):
+    config = RedisConfig.model_validate({"host": "localhost", "port": guarded_redis[0], "password": password})
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await inspect_server(config)
+    assert "pr1vate" not in str(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_an_error_that_names_it():
+    port = free_port()
+
+    with pytest.raises(StoreUnavailable, match=str(port)):
+        await inspect_server(RedisConfig.model_validate({"host": "localhost", "port": port}))
+
+
+@pytest.mark.parametrize(
+    ("version", "is_too_old"),
+    [("", False), ("5.0.14", True), ("6.0.16", True), ("6.2.0", False), ("7.2.4", False), ("10.0", False)],
+)
+def test_versions_are_compared_as_numbers(version, is_too_old):
+    assert ServerFacts(version, is_replica=False, tells_settings=True, warnings=()).is_too_old is is_too_old
 
 
 async def test_more_callers_than_connections_wait_for_their_turn(guarded_redis):

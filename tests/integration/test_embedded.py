@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from tests.support.servers import wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import VersusError
 from versus_py.store.connection import durability_warnings, open_redis
-from versus_py.store.embedded import DataDirInUse, run_embedded
+from versus_py.store.embedded import DataDirInUse, inspect_embedded, run_embedded
 
 HOLDER = """
 import asyncio, sys
@@ -121,6 +122,33 @@ async def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     with pytest.raises(VersusError, match=r"data_dir .* cannot be used"):
         async with run_embedded(tmp_path / "file" / "data"):
             pass
+
+
+def test_a_free_folder_is_looked_at_without_a_trace(tmp_path):
+    assert inspect_embedded(tmp_path / "not" / "there" / "yet") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_folder_in_use_names_its_process_and_is_left_alone(tmp_path):
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):
+        assert inspect_embedded(tmp_path) == str(os.getpid())
+        assert await client.ping()
+    assert inspect_embedded(tmp_path) is None
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+def test_a_folder_that_cannot_be_written_is_told_beforehand(tmp_path, below):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(VersusError, match=r"data_dir .*file.* cannot be used: Not a directory"):
+        inspect_embedded(tmp_path / "file" / below)
+
+
+def test_a_machine_without_an_embedded_server_is_told_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "pdp11")
+
+    with pytest.raises(VersusError, match=r"no embedded Valkey server for this machine: set redis\.host"):
+        inspect_embedded(tmp_path)
 
 
 async def test_it_is_gone_when_the_block_is_left(tmp_path):

@@ -2,21 +2,26 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from versus_py.config import RedisConfig
+from versus_py.errors import StoreUnavailable
 from versus_py.store.embedded import EmbeddedServer, run_embedded
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 50
 """Most connections of one process; who needs a further one waits for it."""
+
+OLDEST_VERSION = (6, 2)
+"""The oldest Redis that knows what the scripts say: SET … PXAT."""
 
 _RETRIES = 2
 """Reconnects within one call, for connections that a restart of Redis left half-open. Scripts bear repetition."""
@@ -55,18 +60,77 @@ def connect(config: RedisConfig) -> Redis:
     return Redis.from_pool(BlockingConnectionPool(connection_class=connection_class, **options))
 
 
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a Redis server says of itself."""
+
+    version: str  # Redis' own numbering, also Valkey's; "" when it does not tell
+    is_replica: bool
+    tells_settings: bool  # managed services do not
+    warnings: tuple[str, ...]  # what in its set-up could lose incidents
+
+    @property
+    def is_too_old(self) -> bool:
+        numbers = tuple(int(part) for part in self.version.split(".")[:2] if part.isdecimal())
+        return bool(numbers) and numbers < OLDEST_VERSION
+
+
+async def inspect_server(config: RedisConfig) -> ServerFacts:
+    """Ask the configured server about itself; nothing is written. Raises StoreUnavailable when it does not answer."""
+    async with connect(config) as client:
+        try:
+            await client.ping()
+            info = await _info(client)
+            settings = await _settings(client)
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise StoreUnavailable(str(exc) or type(exc).__name__) from exc
+    return ServerFacts(
+        version=str(info.get("redis_version", "")),
+        is_replica=info.get("role") in {"slave", "replica"},
+        tells_settings=settings is not None,
+        warnings=tuple(_could_lose_incidents(settings or {})),
+    )
+
+
 async def durability_warnings(client: Redis) -> list[str]:
     """What in the server's set-up could lose incidents; empty also when the server does not tell."""
     try:
-        policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
-        limit = int(str((await client.config_get("maxmemory")).get("maxmemory", 0)))
-        append_only = (await client.config_get("appendonly")).get("appendonly", "yes")
+        return _could_lose_incidents(await _settings(client) or {})
     except RedisError:
-        return []  # managed services refuse CONFIG
+        return []
+
+
+async def _info(client: Redis) -> dict[str, Any]:
+    """Empty where an access control list forbids the question."""
+    try:
+        return dict(await client.info())
+    except ResponseError:
+        return {}
+
+
+async def _settings(client: Redis) -> dict[str, Any] | None:
+    """The server's settings; None when it does not tell them, as managed services do."""
+    settings: dict[Any, Any] = {}
+    try:
+        for name in ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync"):  # several at once: from Redis 7
+            settings |= await client.config_get(name)
+    except ResponseError:
+        return None
+    return settings
+
+
+def _could_lose_incidents(settings: dict[str, Any]) -> list[str]:
+    """Sentences; a setting that is not told is taken to be right."""
+    policy = settings.get("maxmemory-policy", "noeviction")
+    limit = int(str(settings.get("maxmemory", 0)))
     warnings = []
     if policy != "noeviction":
         when = f"once {limit} bytes are used" if limit else "as soon as maxmemory is set"
         warnings.append(f"maxmemory-policy is {policy}: Redis drops incidents {when}; set it to noeviction")
-    if append_only != "yes":
+    if settings.get("appendonly", "yes") != "yes":
         warnings.append("appendonly is off: a restart of Redis loses incidents; set appendonly yes")
+    elif settings.get("appendfsync") == "no":
+        warnings.append(
+            "appendfsync is no: a power cut loses what the system has not written to disk; set appendfsync everysec"
+        )
     return warnings

