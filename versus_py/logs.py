@@ -23,7 +23,7 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _Redactor(secrets),
+        Redactor(secrets),
     ]
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
@@ -42,22 +42,23 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-class _Redactor:
-    """Masks the secrets of the configuration wherever they turn up in a line."""
+class Redactor:
+    """Masks the secrets of the configuration wherever they turn up: in a line of the log, or in other text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = sorted({secret for secret in secrets if len(secret) >= _SECRET_MIN}, key=len, reverse=True)
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: self._masked(value) for key, value in event.items()}
+        return {key: self.masked(value) for key, value in event.items()}
 
-    def _masked(self, value: Any) -> Any:
+    def masked(self, value: Any) -> Any:
+        """*value*, text or lists and mappings of it, without the secrets."""
         if isinstance(value, str):
             for secret in self._secrets:
                 value = value.replace(secret, _MASK)
             return value
         if isinstance(value, list | tuple):
-            return [self._masked(item) for item in value]
+            return [self.masked(item) for item in value]
         if isinstance(value, dict):
-            return {key: self._masked(item) for key, item in value.items()}
+            return {key: self.masked(item) for key, item in value.items()}
         return value

@@ -74,7 +74,7 @@ _PAYLOAD = frozenset(
 _CHANNEL = frozenset(["channel_not_found", "not_in_channel", "is_archived"])
 _GONE = frozenset(["message_not_found"])
 
-_ADVICE = {
+ADVICE = {
     "channel_not_found": "check the channel's id, and invite the bot if the channel is private",
     "not_in_channel": "invite the bot to the channel, or give it the scope chat:write.public",
     "is_archived": "the channel is archived: unarchive it or name another",
@@ -85,13 +85,14 @@ _ADVICE = {
     "token_expired": "alert.slack.token has expired: install the app again",
     "missing_scope": "give the app the scope chat:write and install it again",
 }
+"""What to do about a refusal, by Slack's word for it."""
 
 
 class _Refused(Permanent):
     """Slack said no, and *code* says why."""
 
     def __init__(self, code: str) -> None:
-        advice = _ADVICE.get(code)
+        advice = ADVICE.get(code)
         super().__init__(f"Slack says {code}" + (f": {advice}" if advice else ""))
         self.code = code
 
