@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from getpass import getuser
@@ -25,6 +25,7 @@ from versus_py import __version__
 from versus_py.client import Client, open_client
 from versus_py.config import Config, LogConfig, load_config
 from versus_py.demo import run_demo
+from versus_py.doctor import CheckStatus, diagnose
 from versus_py.errors import ConfigError, VersusError
 from versus_py.incident import Notification, Policy
 from versus_py.lint import Finding, Severity, lint
@@ -128,6 +129,21 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     err.print(f"{config} is usable.", style="green", markup=False)
 
 
+@app.command()
+def doctor(
+    config: ConfigOption = DEFAULT_CONFIG,
+    post: Annotated[bool, typer.Option("--post", help="Post a test message to the Slack channel.")] = False,
+) -> None:
+    """Look at everything that an escalation needs, and say what to do about what is not in order."""
+    loaded = _load(config)
+    configure_logging(LogConfig(level="error"), loaded.secrets())
+    checks = _run(diagnose(loaded, post_test=post))
+    rows = [(check.status, check.name, check.found, check.advice) for check in checks]
+    _print_rows(("status", "check", "found", "what to do"), rows, _CHECK_COLOURS)
+    if any(check.status is CheckStatus.FAILED for check in checks):
+        raise typer.Exit(1)
+
+
 @app.command("config-schema")
 def config_schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
@@ -147,7 +163,8 @@ def lint_alertmanager(
     except ConfigError as exc:
         _say(exc)
         raise typer.Exit(1) from None
-    _print_findings(findings)
+    rows = [(it.severity, _where(it), it.what, it.advice) for it in findings]
+    _print_rows(("severity", "where", "what", "what to do"), rows, _FINDING_COLOURS)
     if any(finding.severity is not Severity.NOTE for finding in findings):
         raise typer.Exit(1)
     err.print(f"{file} is fine.", style="green", markup=False)
@@ -476,23 +493,30 @@ def _table(rows: list[list[str]]) -> Table:
     return table
 
 
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_CHECK_COLOURS = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.FAILED: "red",
+    CheckStatus.SKIPPED: "dim",
+}
+_FINDING_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-def _print_findings(findings: list[Finding]) -> None:
-    """A table for people; one line each for what reads lines."""
+def _where(finding: Finding) -> str:
+    return finding.where if finding.line is None else f"line {finding.line}, {finding.where}"
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[Any, str]) -> None:
+    """A table for people, with the first column in its colour; one line each for what reads lines."""
     if not out.is_terminal:
-        for finding in findings:
-            where = finding.where if finding.line is None else f"line {finding.line}, {finding.where}"
-            print(f"{finding.severity}: {where}: {finding.what}; {finding.advice}")
+        for first, second, *rest in rows:
+            print(f"{first}: {second}: {'; '.join(text for text in rest if text)}")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("", "line", "where", "what", "what to do"):
+    for name in columns:
         table.add_column(name)
-    for finding in findings:
-        severity = Text(finding.severity, style=_COLOURS[finding.severity])
-        line = "" if finding.line is None else str(finding.line)
-        table.add_row(severity, line, Text(finding.where), Text(finding.what), Text(finding.advice))
+    for first, *rest in rows:
+        table.add_row(Text(first, style=colours[first]), *map(Text, rest))
     out.print(table)
 
 

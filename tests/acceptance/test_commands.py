@@ -59,7 +59,7 @@ def test_the_version():
     assert versus("--version").stdout == f"versus {__version__}\n"
 
 
-COMMANDS = ["serve", "worker", "demo", "check-config", "config-schema", "lint-alertmanager"]
+COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "lint-alertmanager"]
 COMMANDS += ["send", "replay", "simulate", "incidents"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "resolve"]
 
@@ -141,6 +141,40 @@ def test_lint_alertmanager_goes_by_the_configuration_that_is_given(tmp_path):
     assert shown.returncode == 1
     assert "oncall_wait_minutes has no effect: on-call is off in the configuration" in shown.stdout
     assert "servicenow_other_instance=infra was ignored; allowed: none" in shown.stdout
+
+
+def test_doctor_looks_at_a_running_stack_and_posts_only_when_asked(world):
+    server, _ = world.serve()
+    config = str(world.folder / f"config-{server.rpartition(':')[2]}.yaml")
+
+    shown = versus("doctor", "-c", config)
+    posts = len(world.slack.messages())
+    with_post = versus("doctor", "-c", config, "--post")
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert [line.split(": ")[:2] for line in shown.stdout.splitlines()] == [
+        ["ok", "Redis"],
+        ["ok", "Slack"],
+        ["ok", "Slack scopes"],
+        ["ok", "Slack channel"],
+        ["ok", "public_host"],
+        ["skipped", "Alertmanager"],
+    ]
+    assert posts == 0
+    assert "ok: Slack test message: posted to C0ALERTS" in with_post.stdout
+    assert [it["text"].startswith("This is a test message") for it in world.slack.messages()] == [True]
+    assert TOKEN not in shown.stdout + shown.stderr
+
+
+def test_doctor_fails_when_something_failed_and_says_what_to_do(world):
+    path = world.write_config(public_host="http://127.0.0.1:9")
+
+    shown = versus("doctor", "-c", str(path))
+
+    assert shown.returncode == 1
+    assert "failed: public_host: http://127.0.0.1:9/healthz cannot be reached" in shown.stdout
+    assert "start `versus serve`" in shown.stdout
+    assert shown.stderr == ""
 
 
 RECORDING = str(ROOT / "tests" / "data" / "replay_morning.jsonl")

@@ -1,0 +1,38 @@
+"""`versus doctor`: looks at everything that an escalation needs, and says what to do about what is not in order.
+
+To look at one more system: a module with an `examine` that yields checks, and its line in `diagnose`.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import aiohttp
+
+from versus_py import __version__
+from versus_py.config import Config
+from versus_py.doctor import alertmanager, public_host, redis, slack
+from versus_py.doctor.check import DEADLINE_S, Check, CheckStatus, run_examinations
+from versus_py.logs import Redactor
+
+__all__ = ["Check", "CheckStatus", "diagnose"]
+
+
+async def diagnose(config: Config, *, post_test: bool = False, deadline_s: float = DEADLINE_S) -> list[Check]:
+    """Look at everything at once; no check takes longer than *deadline_s*, and none says a secret.
+
+    Nothing is changed anywhere, but that *post_test* posts a message to the Slack channel.
+    """
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=0.8 * deadline_s),  # so that it is told which request it was
+        headers={"User-Agent": f"versus_py/{__version__}"},
+    ) as session:
+        examinations = {
+            redis.NAME: partial(redis.examine, config),
+            slack.NAME: partial(slack.examine, config.alert.slack, session, post_test=post_test),
+            public_host.NAME: partial(public_host.examine, config, session),
+            alertmanager.NAME: partial(alertmanager.examine, config.alertmanager, session),
+        }
+        checks = await run_examinations(examinations, deadline_s=deadline_s)
+    masked = Redactor(config.secrets()).masked
+    return [replace(check, found=masked(check.found), advice=masked(check.advice)) for check in checks]

@@ -1,0 +1,60 @@
+"""What a check is, and how several are run: at once, each with a deadline, and none with an exception."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from versus_py.errors import VersusError
+
+DEADLINE_S = 10.0
+
+
+class CheckStatus(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    WARNING = "warning"  # it works, but something is missing or cannot be told
+    FAILED = "failed"
+    SKIPPED = "skipped"  # the configuration does not use it
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, and what to do about it; "" when nothing is to be done."""
+
+    name: str
+    status: CheckStatus
+    found: str
+    advice: str = ""
+
+
+Examination = Callable[[], AsyncIterator[Check]]
+"""Looks at one system, and says what it found as it goes. A VersusError that it raises is a failed check."""
+
+
+async def run_examinations(examinations: Mapping[str, Examination], *, deadline_s: float = DEADLINE_S) -> list[Check]:
+    """Run them at once; their checks in the order of *examinations*. Raises nothing but the cancellation.
+
+    One that takes longer than *deadline_s* keeps the checks it has made, and fails.
+    """
+    async with asyncio.TaskGroup() as running:
+        tasks = [running.create_task(_run(name, it, deadline_s)) for name, it in examinations.items()]
+    return [check for task in tasks for check in task.result()]
+
+
+async def _run(name: str, examine: Examination, deadline_s: float) -> list[Check]:
+    checks: list[Check] = []
+    try:
+        async with asyncio.timeout(deadline_s):
+            async for check in examine():
+                checks.append(check)  # noqa: PERF401 - what there is by the deadline is kept
+    except TimeoutError:
+        advice = "look for what is in the way: a firewall, a proxy, an overloaded server"
+        checks.append(Check(name, CheckStatus.FAILED, f"no answer within {deadline_s:g} s", advice))
+    except VersusError as exc:
+        checks.append(Check(name, CheckStatus.FAILED, str(exc)))
+    except Exception as exc:  # noqa: BLE001 - one check that is broken must not take the others' findings with it
+        # Only its type: what it says may hold anything.
+        checks.append(Check(name, CheckStatus.FAILED, f"unexpected {type(exc).__name__}", "report it as a bug"))
+    return checks
