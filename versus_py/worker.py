@@ -34,6 +34,9 @@ GIVE_BACK_TIMEOUT_S = 600.0
 LOOK_AGAIN_MS = 5 * 60_000
 """The longest time between two looks at what is silenced: a silence may be taken back before its end."""
 
+LOOK_AGAIN_MIN_MS = 10_000
+"""And the shortest, should Alertmanager's clock be behind ours."""
+
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 300.0
 IDLE_MAX_S = 5.0
@@ -173,8 +176,6 @@ class Worker:
             else:
                 seen_version = incident.version
                 completion = await self._sync(claim, incident)
-        except NotYet as exc:
-            completion = Completion("postponed", seen_version, at_ms=exc.at_ms)
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
             completion = Completion("postponed", seen_version, at_ms=self._clock.now_ms())
@@ -203,10 +204,7 @@ class Worker:
                     resolved, _ = await self._lifecycle.resolve(incident.id, said)
                     return resolved
                 case Suppressed(by, until_ms):
-                    suppressed = await self._lifecycle.suppress(incident.id, by, until_ms)
-                    if suppressed is None or suppressed.is_waiting:
-                        again_ms = now_ms + LOOK_AGAIN_MS
-                        raise NotYet(min(again_ms, until_ms or again_ms), "all that fires is silenced or inhibited")
+                    return await self._lifecycle.suppress(incident.id, by, until_ms)
                 case Escalate():
                     pass
         return await self._lifecycle.begin_escalation(claim.incident_id)
@@ -236,8 +234,8 @@ class Worker:
         target = self._targets.get(claim.target)
         if target is None:
             raise Permanent(f"{display_name(claim.target)} is not configured any more")
-        if claim.target == incident.policy.oncall and incident.is_waiting and incident.escalates_at_ms is not None:
-            raise NotYet(incident.escalates_at_ms, "somebody may still acknowledge")
+        if claim.target == incident.policy.oncall and incident.is_waiting:
+            raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
         if self._busy[claim.target] > self._limits.per_target:
             raise NotYet(now_ms + 500, f"{claim.target} is busy")
         left_s = (claim.token - now_ms) / 1000 - LEASE_MARGIN_S
@@ -335,6 +333,16 @@ class Worker:
                 if not held:
                     log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
                 return
+
+
+def _waits_until_ms(incident: Incident, now_ms: int) -> int:
+    """When the wait is over; for what is silenced by then, when to look again."""
+    due_ms = incident.escalates_at_ms or 0
+    if due_ms > now_ms:
+        return due_ms
+    until_ms = incident.suppression.until_ms if incident.suppression else None
+    again_ms = now_ms + LOOK_AGAIN_MS
+    return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
 
 
 async def _happens_within(event: asyncio.Event, seconds: float) -> bool:

@@ -18,6 +18,7 @@ ROOMS = [
     ("worker",),
     ("lifecycle",),
     ("targets", "last_look", "sns"),
+    ("sources", "grouping", "ack_links"),
     ("store",),
     ("config", "clock"),
     ("incident", "templating"),
