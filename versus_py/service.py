@@ -18,6 +18,7 @@ from versus_py.config import Config
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
+from versus_py.sns import SnsDoor
 from versus_py.store import Store
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.embedded import EmbeddedServer
@@ -45,6 +46,7 @@ class _Parts:
     store: Store
     clock: SharedClock
     links: AckLinks
+    sns: SnsDoor
     redis: Redis
     embedded: EmbeddedServer | None
 
@@ -61,7 +63,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         log.warning("config.warning", warning=warning)
     async with _build(config) as parts, asyncio.TaskGroup() as loops:
         runner = web.AppRunner(parts.app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        background = [loops.create_task(_follow_clock(parts, stop))]
+        background = [loops.create_task(_follow_clock(parts, stop)), loops.create_task(parts.sns.run(stop))]
         if parts.embedded is not None:
             background.append(loops.create_task(parts.embedded.watch()))
         working = loops.create_task(_work(parts))
@@ -112,8 +114,9 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             else None,
             limits=Limits(retry_for_ms=round(config.oncall.retry_for_hours * 3_600_000)),
         )
-        app = create_app(config, store=store, lifecycle=lifecycle, links=links)
-        yield _Parts(app, worker, store, clock, links, client, embedded)
+        sns = SnsDoor(config.sources.cloudwatch, session)
+        app = create_app(config, store=store, lifecycle=lifecycle, links=links, sns=sns)
+        yield _Parts(app, worker, store, clock, links, sns, client, embedded)
 
 
 def _channels(config: Config, clock: SharedClock, session: aiohttp.ClientSession, links: AckLinks) -> dict[str, Target]:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
-from versus_py.config.model import CloudWatchConfig
+from versus_py.config import CloudWatchConfig
 from versus_py.errors import VersusError
 from versus_py.sources.cloudwatch import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION
 

@@ -17,6 +17,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.config import Config
 from versus_py.lifecycle import Lifecycle
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.sns import SnsDoor
 from versus_py.store import Store
 from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.targets.slack import SlackTarget
@@ -198,6 +199,8 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
         lifecycle = Lifecycle(store, clock)
         links = AckLinks(config.link_base, clock, "signing-key")
         worker = make_worker(config, clock, store, session, links)
-        app = create_app(config, store=store, lifecycle=lifecycle, links=links)
+        app = create_app(
+            config, store=store, lifecycle=lifecycle, links=links, sns=SnsDoor(config.sources.cloudwatch, session)
+        )
         async with TestClient(TestServer(app)) as http:
             yield Engine(config, clock, store, lifecycle, links, worker, http, slack, servicenow)

@@ -28,6 +28,7 @@ from versus_py.config import Config
 from versus_py.lifecycle import Lifecycle
 from versus_py.samples import alertmanager
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.sns import SnsDoor
 from versus_py.store import Store
 from versus_py.web import create_app
 from versus_py.worker import LEASE_MS
@@ -81,7 +82,13 @@ class EngineMachine(RuleBasedStateMachine):
         links = AckLinks(config.link_base, self.clock, "key")
         session = await enter(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         self.worker = make_worker(config, self.clock, self.store, session, links)
-        app = create_app(config, store=self.store, lifecycle=Lifecycle(self.store, self.clock), links=links)
+        app = create_app(
+            config,
+            store=self.store,
+            lifecycle=Lifecycle(self.store, self.clock),
+            links=links,
+            sns=SnsDoor(config.sources.cloudwatch, session),
+        )
         self.http: TestClient[Any, Any] = await enter(TestClient(TestServer(app)))
 
     def teardown(self) -> None:

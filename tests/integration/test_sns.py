@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.support.answers import canned_answers
 from tests.support.payloads import damaged, sample
 from versus_py import sns
-from versus_py.config.model import CloudWatchConfig
+from versus_py.config import CloudWatchConfig
 from versus_py.sns import CertificateMissing, SnsDoor, Untrusted
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"

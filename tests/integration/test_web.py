@@ -12,8 +12,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakeredis import FakeAsyncRedis, FakeServer
 
 from versus_py.ack_links import AckLinks
-from versus_py.config import Config
+from versus_py.config import CloudWatchConfig, Config
 from versus_py.lifecycle import Lifecycle
+from versus_py.sns import SnsDoor
 from versus_py.store import Store, keys
 from versus_py.web import create_app
 
@@ -163,7 +164,7 @@ async def test_the_body_is_logged_only_when_asked_for(engine, logs):
 
 
 @pytest.fixture
-async def broken():
+async def broken(session):
     """An application whose Redis is gone, and the switch that brings it back."""
     server = FakeServer()
     server.connected = False
@@ -171,7 +172,9 @@ async def broken():
         store = Store(redis, retention_ms=1000_000, reopen_ms=1000)
         lifecycle = Lifecycle(store, _Now())
         links = AckLinks("http://x", _Now(), "key")
-        app = create_app(Config(), store=store, lifecycle=lifecycle, links=links)
+        app = create_app(
+            Config(), store=store, lifecycle=lifecycle, links=links, sns=SnsDoor(CloudWatchConfig(), session)
+        )
         async with TestClient(TestServer(app)) as http:
             yield http, server, links
 
@@ -463,9 +466,10 @@ async def test_a_caller_from_elsewhere_is_refused_without_a_secret(engine, monke
     assert (await engine.http.get("/api/incidents")).status == 403
 
 
-async def test_with_a_secret_everybody_who_has_it_may(engine):
+async def test_with_a_secret_everybody_who_has_it_may(engine, session):
     config = engine.config.model_copy(update={"gateway_secret": Config(gateway_secret="s3cret").gateway_secret})
-    app = create_app(config, store=engine.store, lifecycle=engine.lifecycle, links=engine.links)
+    sns = SnsDoor(config.sources.cloudwatch, session)
+    app = create_app(config, store=engine.store, lifecycle=engine.lifecycle, links=engine.links, sns=sns)
     async with TestClient(TestServer(app)) as http:
         without = await http.get("/api/incidents")
         refusal = await without.json()

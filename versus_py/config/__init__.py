@@ -4,6 +4,7 @@ from versus_py.config.loading import load_config, parse_config
 from versus_py.config.model import (
     MAX_WAIT_MINUTES,
     AlertmanagerConfig,
+    CloudWatchConfig,
     Config,
     LogConfig,
     MessageProperties,
@@ -20,6 +21,7 @@ from versus_py.config.model import (
 __all__ = [
     "MAX_WAIT_MINUTES",
     "AlertmanagerConfig",
+    "CloudWatchConfig",
     "Config",
     "LogConfig",
     "MessageProperties",

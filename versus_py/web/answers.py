@@ -42,9 +42,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return error_answer(503, "Redis cannot be read or written at the moment: send it again", headers)
     except web.HTTPException as exc:
-        allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else None
+        kept = {name: exc.headers[name] for name in ("Allow", "Retry-After") if name in exc.headers}
         said = exc.text if exc.text and not exc.text.startswith(f"{exc.status}:") else f"{exc.reason}: {request.path}"
-        return error_answer(exc.status, said, allow)
+        return error_answer(exc.status, said, kept)
     except Exception:
         log.exception("request.crashed", method=request.method, path=request.path)
         return error_answer(500, "internal error; the log says more")

@@ -8,21 +8,23 @@ from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config
 from versus_py.lifecycle import Lifecycle
+from versus_py.sns import SnsDoor
 from versus_py.store import Store
 from versus_py.web.ack import AckPage
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
 from versus_py.web.api import Api
 from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
+from versus_py.web.trust import Trust
 
 _STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
 
 
-def create_app(config: Config, *, store: Store, lifecycle: Lifecycle, links: AckLinks) -> web.Application:
+def create_app(config: Config, *, store: Store, lifecycle: Lifecycle, links: AckLinks, sns: SnsDoor) -> web.Application:
     """The application, ready to be served."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=config.max_body_bytes)
     app.on_response_prepare.append(add_security_headers)
-    intake = Intake(config, lifecycle)
+    intake = Intake(config, lifecycle, Trust(config.sources, sns))
     api = Api(store, lifecycle)
     ack = AckPage(links, store, lifecycle)
     guarded = Guard(config.gateway_secret)

@@ -16,6 +16,7 @@ from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.web.answers import json_answer
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
+from versus_py.web.trust import Trust
 from versus_py.web.views import escalates_at
 
 log = structlog.get_logger()
@@ -28,9 +29,10 @@ LOGGED_BODY_MAX = 16 * 1024
 class Intake:
     """Accepts payloads. Nothing but Redis is called while a sender waits."""
 
-    def __init__(self, config: Config, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust) -> None:
         self._config = config
         self._lifecycle = lifecycle
+        self._trust = trust
         self._reader = Reader(config)
 
     async def post(self, request: web.Request) -> web.Response:
@@ -40,6 +42,7 @@ class Intake:
             shown = body[:LOGGED_BODY_MAX].decode(errors="replace")
             log.info("intake.body", query=request.query_string, body=shown)
         are_many, payloads, warnings = _payloads(body)
+        self._trust.check(payloads, body, request.headers)
         overrides = read_overrides(request.query, self._config)
         reading = self._reader.read(payloads, overrides)
         warnings += [*overrides.warnings, *reading.warnings]

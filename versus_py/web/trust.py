@@ -1,0 +1,46 @@
+"""Whether payloads may be believed, where their sender signs them."""
+
+from collections.abc import Mapping, Sequence
+
+from aiohttp import web
+
+from versus_py.config import SourcesConfig
+from versus_py.sns import CertificateMissing, SnsDoor, Untrusted
+from versus_py.sources import cloudwatch, sentry
+from versus_py.web.reading import Payload
+
+SNS_REPEATS_AFTER_S = 20
+"""By default, SNS sends again after this time what was answered with 503."""
+
+
+class Trust:
+    """The checks of what is signed. Everything else is believed as far as the network is."""
+
+    def __init__(self, settings: SourcesConfig, sns: SnsDoor) -> None:
+        self._sentry_secret = settings.sentry.client_secret.get_secret_value()
+        self._sns = sns
+
+    def check(self, payloads: Sequence[Payload], body: bytes, headers: Mapping[str, str]) -> None:
+        """Raises the answer for a sender that is not who it has to be: 401, 403, or 503 when that takes a moment."""
+        for payload in payloads:
+            if cloudwatch.recognizes(payload):
+                self._check_sns(payload)
+            elif cloudwatch.is_raw(payload):
+                raise web.HTTPForbidden(
+                    text="an alarm without its envelope has no signature: switch raw message delivery of the "
+                    "SNS subscription off"
+                )
+            elif self._sentry_secret and sentry.recognizes(payload):
+                signature = headers.get("Sentry-Hook-Signature", "")
+                if not sentry.is_signed(body, signature, self._sentry_secret):
+                    raise web.HTTPUnauthorized(
+                        text="Sentry-Hook-Signature is not that of this body; check sources.sentry.client_secret"
+                    )
+
+    def _check_sns(self, payload: Payload) -> None:
+        try:
+            self._sns.check(payload)
+        except Untrusted as exc:
+            raise web.HTTPForbidden(text=str(exc)) from None
+        except CertificateMissing as exc:
+            raise web.HTTPServiceUnavailable(text=str(exc), headers={"Retry-After": str(SNS_REPEATS_AFTER_S)}) from None
