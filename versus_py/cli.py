@@ -133,11 +133,14 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def doctor(
     config: ConfigOption = DEFAULT_CONFIG,
     post: Annotated[bool, typer.Option("--post", help="Post a test message to the Slack channel.")] = False,
+    create_test_record: Annotated[
+        bool, typer.Option("--create-test-record", help="Create a ServiceNow record, and cancel it.")
+    ] = False,
 ) -> None:
     """Look at everything that an escalation needs, and say what to do about what is not in order."""
     loaded = _load(config)
     configure_logging(LogConfig(level="error"), loaded.secrets())
-    checks = _run(diagnose(loaded, post_test=post))
+    checks = _run(diagnose(loaded, post_test=post, create_test_record=create_test_record))
     rows = [(check.status, check.name, check.found, check.advice) for check in checks]
     _print_rows(("status", "check", "found", "what to do"), rows, _CHECK_COLOURS)
     if any(check.status is CheckStatus.FAILED for check in checks):

@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.config import AlertmanagerConfig
+from versus_py.config import AlertmanagerAuth, AlertmanagerConfig
 from versus_py.incident import Alert, Incident
 from versus_py.sources import alertmanager, fields
 
@@ -80,13 +80,7 @@ class AlertmanagerLook:
         self._url = config.url
         self._clock = clock
         self._session = session
-        self._headers = {"Accept": "application/json"}
-        auth = config.auth
-        if token := auth.bearer_token.get_secret_value():
-            self._headers["Authorization"] = f"Bearer {token}"
-        elif auth.username:
-            password = auth.password.get_secret_value()
-            self._headers["Authorization"] = aiohttp.encode_basic_auth(auth.username, password)
+        self._headers = {"Accept": "application/json", **login(config.auth)}
 
     async def ask(self, incident: Incident) -> Verdict:
         if incident.source != alertmanager.NAME or not incident.firing:
@@ -177,6 +171,15 @@ class AlertmanagerLook:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             raise _Doubt(f"{path} answered with something that is not JSON") from None
+
+
+def login(auth: AlertmanagerAuth) -> dict[str, str]:
+    """The headers that log in; none when nothing is set."""
+    if token := auth.bearer_token.get_secret_value():
+        return {"Authorization": f"Bearer {token}"}
+    if auth.username:
+        return {"Authorization": aiohttp.encode_basic_auth(auth.username, auth.password.get_secret_value())}
+    return {}
 
 
 def _matchers(firing: Sequence[Alert]) -> list[str]:

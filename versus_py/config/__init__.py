@@ -3,6 +3,7 @@
 from versus_py.config.loading import load_config, parse_config
 from versus_py.config.model import (
     MAX_WAIT_MINUTES,
+    AlertmanagerAuth,
     AlertmanagerConfig,
     CloudWatchConfig,
     Config,
@@ -20,6 +21,7 @@ from versus_py.config.model import (
 
 __all__ = [
     "MAX_WAIT_MINUTES",
+    "AlertmanagerAuth",
     "AlertmanagerConfig",
     "CloudWatchConfig",
     "Config",

@@ -1,6 +1,5 @@
 """Alertmanager: whether the one that is to be asked before a ticket is opened answers."""
 
-import base64
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +9,7 @@ import aiohttp
 from versus_py.config import AlertmanagerConfig
 from versus_py.doctor.answer import Answer, NoAnswer, ask
 from versus_py.doctor.check import Check, CheckStatus
+from versus_py.last_look import login
 
 NAME = "Alertmanager"
 RECEIVERS = "Alertmanager receivers"
@@ -20,7 +20,7 @@ async def examine(config: AlertmanagerConfig, session: aiohttp.ClientSession) ->
     if config.url is None:
         yield Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set")
         return
-    headers = _login(config)
+    headers = login(config.auth)
     try:
         answer = await ask(session, f"{config.url}/api/v2/status", headers=headers)
         if answer.status != HTTPStatus.OK or not isinstance(answer.data, dict) or "versionInfo" not in answer.data:
@@ -30,17 +30,6 @@ async def examine(config: AlertmanagerConfig, session: aiohttp.ClientSession) ->
         yield _about_receivers(await ask(session, f"{config.url}/api/v2/receivers", headers=headers))
     except NoAnswer as exc:
         yield Check(NAME, CheckStatus.FAILED, str(exc), URL_ADVICE)
-
-
-def _login(config: AlertmanagerConfig) -> dict[str, str]:
-    """The headers that log in; none when nothing is set."""
-    auth = config.auth
-    if token := auth.bearer_token.get_secret_value():
-        return {"Authorization": f"Bearer {token}"}
-    if auth.username:
-        credentials = f"{auth.username}:{auth.password.get_secret_value()}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
-    return {}
 
 
 def _not_alertmanager(name: str, answer: Answer) -> Check:
