@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Engine, make_worker
+from versus_py.config import ServiceNowConfig
 from versus_py.simulators import Fault
 from versus_py.store import keys
+from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.worker import LEASE_MS
 
 START = datetime(2026, 5, 4, 10, 20, tzinfo=UTC)
@@ -582,3 +584,66 @@ async def test_each_alert_of_a_group_has_a_record_of_its_own(engine):
 
     assert sorted(record["state"] for record in engine.servicenow.incidents) == ["1", "6"]
     assert sum("*Resolved*" in message.text for message in engine.slack.messages) == 2
+
+
+OTHERS = {
+    "other_instance_urls": {
+        "plain": {
+            "table": "u_versus_alert",
+            "lifecycle": "plain",
+            "fields": {"description": "{{ incident.title }}"},
+            "resolve_fields": {"description": "over"},
+        }
+    }
+}
+
+
+@pytest.mark.parametrize("servicenow_settings", [OTHERS])
+async def test_another_instance_can_be_another_table_with_fields_of_its_own(engine):
+    await engine.post(group("DiskFull"), servicenow_other_instance="plain")
+    await engine.after(minutes=6)
+    [record] = engine.servicenow.tables["u_versus_alert"]
+    assert record["description"] == "DiskFull is bad"
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+
+    assert record["description"] == "over"
+    assert engine.servicenow.incidents == []
+
+
+async def test_another_instance_gets_credentials_of_its_own_and_not_the_defaults(
+    engine, config, session, clock, servicenow_infra
+):
+    auth = {"type": "oauth_client_credentials", "client_id": "versus-client", "client_secret": "client-secret"}
+    url = config.oncall.servicenow.other_instance_urls["infra"].instance_url
+    own = {"instance_url": url, "auth": auth}
+    settings = config.oncall.servicenow.model_dump() | {"other_instance_urls": {"infra": own}}
+    target = ServiceNowTarget(ServiceNowConfig.model_validate(settings), clock=clock, session=session)
+    engine.worker._targets["servicenow"] = target
+    seen: list[str] = []
+    check = servicenow_infra._login.check
+
+    def noting(request):
+        seen.append(request.headers["Authorization"])
+        check(request)
+
+    servicenow_infra._login.check = noting
+
+    await engine.post(group("DiskFull"), servicenow_other_instance="infra")
+    await engine.after(minutes=6)
+
+    assert len(servicenow_infra.incidents) == 1
+    assert seen
+    assert all(header.startswith("Bearer ") for header in seen)
+
+
+async def test_a_record_in_an_instance_that_is_not_configured_any_more_is_told(engine, config, session, clock, logs):
+    await escalated(engine)
+    gone = config.oncall.servicenow.model_copy(update={"instance_url": "https://new.example"})
+    engine.worker._targets["servicenow"] = ServiceNowTarget(gone, clock=clock, session=session)
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+
+    assert "not configured any more" in logs.expect_error("sync.failed")["error"]

@@ -323,3 +323,136 @@ def test_the_schema_accepts_the_shipped_configuration_and_refuses_a_typo(monkeyp
         jsonschema.validate(data | {"port": "many"}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data | {"prot": 1}, schema)
+
+
+SERVICENOW_URL = "https://dev1.service-now.com"
+
+
+def servicenow_config(**servicenow):
+    """A configuration that is complete but for what is under test."""
+    return yaml.safe_dump(
+        {
+            "alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C1"}},
+            "oncall": {"enable": True, "servicenow": {"instance_url": SERVICENOW_URL} | servicenow},
+        }
+    )
+
+
+BASIC = {"username": "u", "password": "p"}
+
+
+@pytest.mark.parametrize(
+    ("servicenow", "missing"),
+    [
+        ({}, ["username", "password"]),
+        ({"auth": {"type": "oauth_password"}}, ["username", "password", "auth.client_id", "auth.client_secret"]),
+        ({"auth": {"type": "oauth_client_credentials"}}, ["auth.client_id", "auth.client_secret"]),
+        ({"auth": {"type": "api_key"}}, ["auth.api_key"]),
+        ({"auth": {"type": "api_key", "api_key": "k"}}, []),
+        ({**BASIC, "ca_file": "/nowhere/ca.pem"}, ["ca_file"]),
+        ({**BASIC, "client_key": str(ROOT / "README.md")}, ["client_certificate"]),
+        (
+            {**BASIC, "other_instance_urls": {"db": {"auth": {"type": "api_key"}}}},
+            ["other_instance_urls.db.auth.api_key"],
+        ),
+        ({"other_instance_urls": {"db": "https://db.example"}}, ["username", "password"]),
+    ],
+)
+def test_each_way_to_log_in_says_what_it_needs(servicenow, missing):
+    try:
+        parse_config(servicenow_config(**servicenow))
+        problems = []
+    except ConfigError as exc:
+        problems = [problem.partition(":")[0].removeprefix("oncall.servicenow.") for problem in exc.problems]
+
+    assert problems == missing
+
+
+@pytest.mark.parametrize(
+    ("servicenow", "said"),
+    [
+        ({"fields": {"short_description": "{{ incident.title"}}, "must be a Jinja2 template; line 1"),
+        ({"fields": {"correlation_id": "x"}}, "must be another column"),
+        ({"fields": {"sys_created_by": "x"}}, "must be another column"),
+        ({"fields": {"Short Description": "x"}}, "must be the name of a column"),
+        ({"references": {"caller_id": "sys_user"}}, "pattern"),
+        ({"states": {"new": "1^ORstate=2"}}, "pattern"),
+        ({"auth": {"type": "oauth"}}, "'basic', 'oauth_password'"),
+        ({"proxy": "socks5://h:1"}, "HTTP proxy"),
+        ({"timeout_seconds": 90}, "less than or equal to 40"),
+    ],
+)
+def test_a_mistake_in_how_records_are_written_is_told_at_once(servicenow, said):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(servicenow_config(**BASIC, **servicenow))
+
+    assert said in str(caught.value)
+
+
+def test_yamls_numbers_and_flags_are_taken_as_servicenow_writes_them():
+    config = parse_config(servicenow_config(**BASIC, fields={"impact": 1, "u_auto": True}, states={"open": [3, 18]}))
+
+    assert config.oncall.servicenow.fields == {"impact": "1", "u_auto": "true"}
+    assert config.oncall.servicenow.states.open == ("3", "18")
+
+
+def test_another_instance_is_like_the_default_one_where_it_says_nothing():
+    config = parse_config(
+        servicenow_config(
+            **BASIC,
+            fields={"category": "software"},
+            other_instance_urls={
+                "infra": "https://infra.example/",
+                "db": {"instance_url": "https://db.example", "table": "u_alert", "fields": {"u_x": "y"}},
+            },
+        )
+    )
+
+    instances = config.oncall.servicenow.instances()
+    urls = {name: it.instance_url for name, it in instances.items()}
+    assert urls == {None: SERVICENOW_URL, "infra": "https://infra.example", "db": "https://db.example"}
+    assert instances["infra"].fields == {"category": "software"}
+    assert (instances["db"].table, instances["db"].fields) == ("u_alert", {"u_x": "y"})
+    assert {it.username for it in instances.values()} == {"u"}
+
+
+@pytest.mark.parametrize(
+    "own", [{"username": "o", "password": "q"}, {"auth": {"type": "api_key", "api_key": "k"}}], ids=["user", "key"]
+)
+def test_an_instance_with_credentials_of_its_own_gets_none_of_the_others(own):
+    config = parse_config(
+        servicenow_config(**BASIC, other_instance_urls={"db": {"instance_url": "https://db.example", **own}})
+    )
+
+    found = config.oncall.servicenow.instances()["db"]
+    assert found.password.get_secret_value() != "p"
+    assert found.username == own.get("username", "")
+
+
+def test_secrets_are_found_wherever_they_stand():
+    config = parse_config(
+        servicenow_config(
+            username="u",
+            password="secret-one",
+            auth={"client_secret": "secret-two", "api_key": "secret-three"},
+            proxy="http://u:secret-four@proxy:8080",
+            other_instance_urls={
+                "db": {"instance_url": "https://db.example", "username": "u", "password": "secret-five"}
+            },
+        )
+        + "alertmanager: {auth: {bearer_token: secret-six, password: secret-seven}}\n"
+        + "sources: {sentry: {client_secret: secret-eight}}\n"
+    )
+
+    shown = f"{config!r} {config.masked()}"
+    for number in ("one", "two", "three", "four", "five", "six", "seven", "eight"):
+        assert f"secret-{number}" in set(config.secrets())
+        assert f"secret-{number}" not in shown
+
+
+def test_settings_that_hardly_go_together_are_warned_about():
+    config = parse_config(servicenow_config(**BASIC, on_update="fields", fields={"priority": "1"}))
+
+    warnings = " ".join(config.warnings())
+    assert "update_fields is empty" in warnings
+    assert "priority is computed" in warnings

@@ -178,7 +178,7 @@ def test_alerts_and_warnings_beyond_the_bounds_are_counted():
 
 
 def test_alerts_that_the_sender_cut_off_are_counted():
-    assert "1 alert and 7 more that Alertmanager cut off" in everything(replace(make_incident(), truncated_alerts=7))
+    assert "1 alert and 7 more that the sender cut off" in everything(replace(make_incident(), truncated_alerts=7))
 
 
 HOSTILE = "<!channel> <@U1> <https://evil.example|click> & *bold*"

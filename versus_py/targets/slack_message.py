@@ -163,7 +163,7 @@ def _context(incident: Incident, warnings: tuple[str, ...]) -> ContextBlock:
     count = len(incident.firing) or len(incident.alerts)
     alerts = f"{count} alert{'' if count == 1 else 's'}"
     if incident.truncated_alerts:
-        alerts += f" and {incident.truncated_alerts} more that Alertmanager cut off"
+        alerts += f" and {incident.truncated_alerts} more that the sender cut off"
     if incident.occurrences > 1:
         alerts += f", seen {incident.occurrences} times"
     source = link(incident.url, incident.source) if incident.url else escape(incident.source)
@@ -237,6 +237,8 @@ def _alert_lines(alert: Alert) -> str:
     said = (alert.annotations.get(key) for key in ("summary", "description", "message"))
     lines += [escape(shorten(text, VALUE_MAX)) for text in said if text]
     labels = [f"{key}={value[:VALUE_MAX]}" for key, value in alert.labels.items() if key != "alertname"]
+    if alert.links:
+        lines.append(" · ".join(link(url, name) for name, url in alert.links.items()))
     if labels:
         more = f" … {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
         lines.append(f"`{escape(' '.join(labels[:LABELS_SHOWN]).replace('`', chr(39)))}`{more}")

@@ -62,10 +62,10 @@ class ServiceNowTarget:
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
         """The instance that the record is in or belongs in, and a note when it is not the one that was named."""
-        if url := before.reference.get("instance"):
-            known = next((it for it in self._instances.values() if it.url == url), None)
+        if before.reference:
+            known = next((it for it in self._instances.values() if _is_in(it, before)), None)
             if known is None:
-                raise Permanent(f"{before.label} is in {url}, which is not configured any more")
+                raise Permanent(f"{before.url} is in an instance or a table that is not configured any more")
             return known, before.reference.get("note", "")
         name = incident.policy.destinations.get(NAME)
         if name in self._instances:
@@ -99,6 +99,7 @@ class ServiceNowTarget:
         reference = {
             "sys_id": record.sys_id,
             "instance": instance.url,
+            "table": instance.config.table,
             "wait": _wait(incident) if _wants_record(incident) else before.reference.get("wait", ""),
             "told": str(incident.news_count),
             "wrote": wrote,
@@ -131,6 +132,12 @@ class ServiceNowTarget:
 
 def _wants_record(incident: Incident) -> bool:
     return incident.status is Status.TRIGGERED and incident.is_escalating
+
+
+def _is_in(instance: Instance, delivery: Delivery) -> bool:
+    """Whether the record of *delivery* is one of the instance's; what an earlier version wrote names no table."""
+    table = instance.config.table
+    return instance.url == delivery.reference.get("instance") and table == delivery.reference.get("table", table)
 
 
 def _wait(incident: Incident) -> str:
