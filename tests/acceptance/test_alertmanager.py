@@ -4,45 +4,9 @@ import json
 import signal
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-import pytest
-
-from tests.acceptance.conftest import ROOT, World, answers, request
-from tests.support.servers import find_program, free_port, wait_until
-
-
-def start_alertmanager(world: World, config: str) -> str:
-    binary = find_program("prometheus-alertmanager", "prometheus-alertmanager")
-    path = world.folder / "alertmanager.yml"
-    path.write_text(config)
-    port = free_port()
-    command = [binary, f"--config.file={path}", f"--storage.path={world.folder / 'am'}", "--cluster.listen-address="]
-    world.run([*command, f"--web.listen-address=127.0.0.1:{port}"], "alertmanager")
-    wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), what="Alertmanager")
-    return f"127.0.0.1:{port}"
-
-
-@pytest.fixture
-def prometheus(world: World):
-    """Starts Prometheus with the stack's files and another address of Alertmanager; the path of its rules."""
-
-    def start(alertmanager: str) -> tuple[Path, object]:
-        binary = find_program("prometheus", "prometheus")
-        stack = ROOT / "config" / "prometheus"
-        text = (stack / "prometheus.yml").read_text()
-        assert "alertmanager:9093" in text
-        text = text.replace("alertmanager:9093", alertmanager)
-        text = text.replace("evaluation_interval: 5s", "evaluation_interval: 1s")
-        (world.folder / "prometheus.yml").write_text(text)
-        rules = world.folder / "example.rules.yml"
-        rules.write_text((stack / "example.rules.yml").read_text())
-        # What it sends before it has found Alertmanager is lost, and by default sent again after a minute.
-        command = [binary, f"--config.file={world.folder / 'prometheus.yml'}", "--rules.alert.resend-delay=1s"]
-        command += [f"--storage.tsdb.path={world.folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{free_port()}"]
-        return rules, world.run(command, "prometheus")
-
-    return start
+from tests.acceptance.conftest import ROOT, request, start_alertmanager
+from tests.support.servers import free_port, wait_until
 
 
 def faster(text: str, server: str) -> str:

@@ -341,7 +341,10 @@ def test_the_stacks_environment_makes_a_usable_configuration(tmp_path):
     assert shown.returncode == 0, shown.stderr
     effective = yaml.safe_load(shown.stdout)
     assert effective["alert"]["slack"]["api_url"] == "http://slack-simulator:8080/api"
-    assert effective["oncall"]["servicenow"]["other_instance_urls"]["infra"] == "http://servicenow-infra-simulator:8080"
+    assert (
+        effective["oncall"]["servicenow"]["other_instance_urls"]["infra"]["instance_url"]
+        == "http://servicenow-infra-simulator:8080"
+    )
     assert effective["redis"]["host"] == "redis"
 
 
