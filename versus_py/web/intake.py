@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 BODY_TIMEOUT_S = 30.0
 ACCEPT_TIMEOUT_S = 4.0
-LOGGED_BODY_MAX = 16 * 1024
+LOGGED_BODY_MAX = 256 * 1024
 
 
 class Intake:
