@@ -1,10 +1,10 @@
 """What belongs to one incident: a payload as a whole or each of its alerts, by the source's dedup key or one's own."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
-from versus_py.incident import Alert, Notification
+from versus_py.incident import Alert, Notification, common
 from versus_py.severity import highest_severity
 from versus_py.templating import TemplateFailed, TemplateText
 
@@ -29,12 +29,6 @@ class Grouping:
         return list(found.values())
 
 
-def common(mappings: list[Mapping[str, str]]) -> dict[str, str]:
-    """What all of them say alike."""
-    first, *others = mappings or [{}]
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-
-
 def _alone(notification: Notification, alert: Alert) -> Notification:
     key = notification.dedup_key
     if key is not None and alert.fingerprint:
@@ -52,6 +46,7 @@ def _alone(notification: Notification, alert: Alert) -> Notification:
 
 def _keyed(notification: Notification, template: TemplateText) -> Notification:
     """With the key that the template makes; with its own, and a warning, when it makes none."""
+    notification = replace(notification, alerts=tuple(_identified(alert) for alert in notification.alerts))
     try:
         key = template.render(_values(notification))
     except TemplateFailed as exc:
@@ -60,6 +55,14 @@ def _keyed(notification: Notification, template: TemplateText) -> Notification:
         return _warned(notification, "dedup_key came out empty; the source's own was used")
     # Alerts of other payloads may share the key, so that this one does not say what is over.
     return replace(notification, dedup_key=f"template\n{key}", is_complete=False)
+
+
+def _identified(alert: Alert) -> Alert:
+    """An alert that other payloads' alerts of the same key can be told from, also when its source cannot name it."""
+    if alert.fingerprint:
+        return alert
+    said = [alert.title, *sorted(f"{name}={value}" for name, value in alert.labels.items())]
+    return replace(alert, fingerprint=sha256("\n".join(said).encode(errors="replace")).hexdigest()[:32])
 
 
 def _values(notification: Notification) -> dict[str, Any]:

@@ -5,7 +5,7 @@ to arm, and what the timeline will say. It returns None when nothing changes. Sa
 when another replica was faster, is `lifecycle`'s job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
@@ -188,6 +188,7 @@ class Incident:
     occurrences: int = 1
     truncated_alerts: int = 0
     receiver: str = ""
+    has_other_senders: bool = False  # some of it came from another source or receiver than the first
     url: str = ""
     warnings: tuple[str, ...] = ()
     news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
@@ -212,6 +213,11 @@ class Incident:
     @property
     def firing(self) -> tuple[Alert, ...]:
         return tuple(alert for alert in self.alerts if alert.is_firing)
+
+    def is_due_as(self, asked: "Incident", now_ms: int) -> bool:
+        """Whether it is due, and the same fires as when somebody was *asked* about it."""
+        now, then = ({(alert.fingerprint, alert.starts_at_ms) for alert in it.firing} for it in (self, asked))
+        return self.is_due(now_ms) and now == then
 
     @property
     def record(self) -> Delivery:
@@ -252,6 +258,12 @@ class Change:
         """Both as one, *later* having been decided on this one's incident."""
         timers = {**self.timers, **later.timers}
         return Change(later.incident, later.outcome, timers, (*self.entries, *later.entries))
+
+
+def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What all of them say alike."""
+    first, *others = mappings or [{}]
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
 
 
 def partition_of(dedup_key: str) -> int:
@@ -355,13 +367,21 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     )
 
 
-def suppress(incident: Incident, by: str, until_ms: int | None, now_ms: int) -> Change | None:
+def end_quietly(incident: Incident, asked: Incident, by: str, now_ms: int) -> Change | None:
+    """The wait is over, and *by* says that nothing of it fires any more.
+
+    None when that was said of something else: it changed since the incident was read as *asked*.
+    """
+    return _resolved(incident, by=by, now_ms=now_ms) if incident.is_due_as(asked, now_ms) else None
+
+
+def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None, now_ms: int) -> Change | None:
     """The wait is over, but all that fires is silenced or inhibited: nobody is called as long as that is so.
 
-    None when that is known, or when nothing is due.
+    None when that is known, or was said of something else than what is due now.
     """
     known = incident.suppression
-    if not incident.is_due(now_ms) or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
+    if not incident.is_due_as(asked, now_ms) or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
         return None
     suppressed = replace(incident, suppression=Suppression(now_ms, by, until_ms), updated_at_ms=now_ms)
     entry = Entry(now_ms, "suppressed", by)
@@ -401,6 +421,7 @@ def _update(
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
+        has_other_senders=_has_other_senders(incident, notification),
         warnings=warnings[:MAX_WARNINGS],
         updated_at_ms=now_ms,
     )
@@ -408,8 +429,10 @@ def _update(
     updated = _with_news(updated, news)
     timers = _channel_timers(updated, now_ms)
     has_record = updated.may_have_record and not updated.is_waiting
-    # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong.
-    if updated.policy.oncall is not None and (updated.ending is Ending.FAILED or (news and has_record)):
+    # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to
+    # be silenced is looked at again: Alertmanager does not tell of what is.
+    is_doubtful = updated.ending is Ending.FAILED or (updated.suppression is not None and notification.is_firing)
+    if updated.policy.oncall is not None and (is_doubtful or (news and has_record)):
         timers[updated.policy.oncall] = now_ms
     return Change(updated, Outcome.UPDATED, timers, (*news, *entries))
 
@@ -420,6 +443,11 @@ def _severity(incident: Incident, notification: Notification, alerts: tuple[Aler
     if firing:
         return highest_severity(firing)
     return notification.severity if notification.is_firing else incident.severity
+
+
+def _has_other_senders(incident: Incident, notification: Notification) -> bool:
+    sender = (notification.source, notification.receiver)
+    return incident.has_other_senders or sender != (incident.source, incident.receiver)
 
 
 def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
@@ -469,6 +497,7 @@ def _reopen(
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
+        has_other_senders=_has_other_senders(incident, notification),
         updated_at_ms=now_ms,
         waiting_since_ms=now_ms,
         escalates_at_ms=_escalates_at(incident.policy, now_ms),

@@ -30,6 +30,7 @@ BODY_MAX = 8 * 1024 * 1024
 SILENCES_MAX = 20
 """The most silences looked up for one incident; more is a doubt."""
 
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -85,6 +86,10 @@ class AlertmanagerLook:
     async def ask(self, incident: Incident) -> Verdict:
         if incident.source != alertmanager.NAME or not incident.firing:
             return Escalate()
+        if incident.has_other_senders or incident.truncated_alerts:
+            return self._doubted(incident, "some of what fires is not known by name, or came from somebody else")
+        if not all(_FINGERPRINT.fullmatch(alert.fingerprint) for alert in incident.firing):
+            return self._doubted(incident, "an alert came without Alertmanager's fingerprint")
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 verdict = await self._look(incident)
@@ -101,8 +106,9 @@ class AlertmanagerLook:
 
     async def _look(self, incident: Incident) -> Verdict:
         known = await self._alerts(incident.firing)
-        if not known:
+        if len(known) < len(incident.firing):
             await self._expect_to_know(incident)
+        if not known:
             return Over("Alertmanager, asked before the escalation")
         if any(_field(alert, "status").get("state") != "suppressed" for alert in known):
             return Escalate()
@@ -114,7 +120,7 @@ class AlertmanagerLook:
         listed = await self._get("/api/v2/alerts", [("filter", matcher) for matcher in _matchers(firing)])
         if not isinstance(listed, list):
             raise _Doubt("its answer is no list of alerts")
-        return [alert for alert in listed if isinstance(alert, Mapping) and alert.get("fingerprint") in wanted]
+        return [it for it in listed if isinstance(it, Mapping) and fields.text(it.get("fingerprint")) in wanted]
 
     async def _expect_to_know(self, incident: Incident) -> None:
         """Raises _Doubt when what this Alertmanager does not list may fire all the same."""

@@ -60,7 +60,7 @@ class Lifecycle:
         """Write down what *notifications* say, in their order; when this returns, it survives a crash.
 
         *policy* and *warnings* are those of the request, and hold for the incidents that this creates. Many are
-        written by few round trips. When it raises, some may have been written: the same again changes nothing more.
+        written by few round trips. When it raises, some may have been written: the same again is seen as a repeat.
         """
         by_key: dict[str, _Arrivals] = {}
         keys = []
@@ -93,9 +93,16 @@ class Lifecycle:
         incident, _ = await self._apply(incident_id, transitions.begin_escalation)
         return incident
 
-    async def suppress(self, incident_id: IncidentId, by: str, until_ms: int | None) -> Incident | None:
-        """The incident as it is now, its escalation put off as long as what fires is silenced or inhibited."""
-        incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.suppress(it, by, until_ms, now_ms))
+    async def end_quietly(self, asked: Incident, by: str) -> Incident | None:
+        """The incident as it is now: resolved, if it still is what *by* was asked about."""
+        incident, _ = await self._apply(asked.id, lambda it, now_ms: transitions.end_quietly(it, asked, by, now_ms))
+        return incident
+
+    async def suppress(self, asked: Incident, by: str, until_ms: int | None) -> Incident | None:
+        """The incident as it is now: its escalation put off, if it still is what was asked about."""
+        incident, _ = await self._apply(
+            asked.id, lambda it, now_ms: transitions.suppress(it, asked, by, until_ms, now_ms)
+        )
         return incident
 
     async def escalate_now(self, incident_id: IncidentId, reason: str) -> Incident | None:
@@ -131,7 +138,8 @@ class Lifecycle:
         known: dict[IncidentId, _Arrivals] = {}
         for arrivals, found in zip(over, await self._store.find([it.dedup_key for it in over]), strict=True):
             if found is None or found == arrivals.stale_id:
-                arrivals.accepted.append(Accepted(Outcome.IGNORED, None))
+                while arrivals.pending and not arrivals.pending[0].is_firing:
+                    arrivals.accepted.append(Accepted(Outcome.IGNORED, None))
             else:
                 known[found] = arrivals
         return known

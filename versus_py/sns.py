@@ -112,6 +112,8 @@ class SnsDoor:
             key.verify(signature, _canonical(signed), PKCS1v15(), algorithm)
         except InvalidSignature:
             raise Untrusted("the message is not what its Signature was made for") from None
+        except UnsupportedAlgorithm:
+            raise Untrusted("its signature cannot be verified here; set the topic's SignatureVersion to 2") from None
         if signed["Type"] == SUBSCRIPTION:
             self._want_confirmed(_url(envelope, "SubscribeURL", topic), topic)
 

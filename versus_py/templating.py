@@ -66,8 +66,17 @@ class TemplateFile:
             self._stamp = stamp
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """`labels.values` is the label of that name, and not the method; `items` is what templates call."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Mapping) and attribute != "items" and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 def _environment(finalize: Callable[[Any], str]) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    return _Environment(
         undefined=ChainableUndefined,
         finalize=finalize,
         autoescape=False,

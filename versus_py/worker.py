@@ -15,7 +15,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.errors import Permanent, StoreUnavailable, Transient
 from versus_py.incident import Delivery, Entry, Incident
-from versus_py.last_look import Escalate, LastLook, Over, Suppressed
+from versus_py.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import NotYet, Target, display_name
@@ -197,17 +197,29 @@ class Worker:
         incident = await self._store.get(claim.incident_id)
         if incident is None or incident.policy.oncall != claim.target:
             return incident
-        now_ms = self._clock.now_ms()
-        if self._last_look is not None and incident.is_due(now_ms):
-            match await self._last_look.ask(incident):
-                case Over(said):
-                    resolved, _ = await self._lifecycle.resolve(incident.id, said)
-                    return resolved
-                case Suppressed(by, until_ms):
-                    return await self._lifecycle.suppress(incident.id, by, until_ms)
-                case Escalate():
-                    pass
-        return await self._lifecycle.begin_escalation(claim.incident_id)
+        if self._last_look is None or not incident.is_due(self._clock.now_ms()):
+            return await self._lifecycle.begin_escalation(incident.id)
+        if self._is_busy(claim.target):
+            return incident
+        match await self._looked(self._last_look, incident):
+            case Over(by):
+                return await self._lifecycle.end_quietly(incident, by)
+            case Suppressed(by, until_ms):
+                return await self._lifecycle.suppress(incident, by, until_ms)
+            case Escalate():
+                return await self._lifecycle.begin_escalation(incident.id)
+
+    async def _looked(self, last_look: LastLook, incident: Incident) -> Verdict:
+        """What the last look says; a look that fails stops no escalation."""
+        try:
+            return await last_look.ask(incident)
+        except Exception:
+            log.exception("last_look.crashed", incident=incident.id)
+            return Escalate()
+
+    def _is_busy(self, target: str) -> bool:
+        """Whether so many syncs of this target run that the others' would have to wait."""
+        return self._busy[target] > self._limits.per_target
 
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
         try:
@@ -234,10 +246,10 @@ class Worker:
         target = self._targets.get(claim.target)
         if target is None:
             raise Permanent(f"{display_name(claim.target)} is not configured any more")
+        if self._is_busy(claim.target):
+            raise NotYet(now_ms + 500, f"{claim.target} is busy")
         if claim.target == incident.policy.oncall and incident.is_waiting:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
-        if self._busy[claim.target] > self._limits.per_target:
-            raise NotYet(now_ms + 500, f"{claim.target} is busy")
         left_s = (claim.token - now_ms) / 1000 - LEASE_MARGIN_S
         if left_s < LEASE_MARGIN_S:
             raise NotYet(now_ms, "the lease is nearly over")
@@ -336,12 +348,10 @@ class Worker:
 
 
 def _waits_until_ms(incident: Incident, now_ms: int) -> int:
-    """When the wait is over; for what is silenced by then, when to look again."""
-    due_ms = incident.escalates_at_ms or 0
-    if due_ms > now_ms:
-        return due_ms
-    until_ms = incident.suppression.until_ms if incident.suppression else None
-    again_ms = now_ms + LOOK_AGAIN_MS
+    """When the wait is over; for what is silenced by then, when to look again; at once for what changed meanwhile."""
+    if incident.suppression is None or not incident.is_due(now_ms):
+        return incident.escalates_at_ms or now_ms
+    again_ms, until_ms = now_ms + LOOK_AGAIN_MS, incident.suppression.until_ms
     return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
 
 

@@ -92,19 +92,45 @@ async def test_a_line_that_is_repeated_in_one_request_is_one_incident(engine):
     assert incident["occurrences"] == 300
 
 
-@pytest.mark.parametrize("body", ['{"a": 1}\n{"b": ', '{"a": 1} x', "{}" * 1001 + "x"])
-async def test_what_is_cut_off_in_the_middle_is_refused_whole(engine, body):
-    response, _ = await post(engine, body)
+@pytest.mark.parametrize("rest", ['\n{"title": ', " x", '{"title": "B"} {"ti'])
+async def test_what_is_cut_off_in_the_middle_costs_only_what_is_cut_off(engine, rest):
+    response, answer = await post(engine, '{"title": "A"}' + rest)
 
-    assert response.status in {400, 413}
-    assert await listed(engine) == []
+    assert response.status == 201
+    assert "was left out" in answer["warnings"][-1]
+    assert {"A"} <= {incident["title"] for incident in await listed(engine)} <= {"A", "B"}
+
+
+async def test_what_begins_broken_is_refused(engine):
+    response, _ = await post(engine, '{"title": \n{"title": "B"}')
+
+    assert response.status == 400
+
+
+async def test_one_payload_that_is_not_believed_does_not_cost_the_others(engine):
+    alarm = json.loads(SAMPLES["cloudwatch"](starts_at=NOW)["Message"])
+
+    response, answer = await post(engine, [{"title": "db down"}, alarm])
+
+    assert response.status == 201
+    assert "raw message delivery" in answer["warnings"][0]
+    assert [incident["title"] for incident in await listed(engine)] == ["db down"]
+
+
+async def test_many_resolves_of_nothing_known_are_ignored_and_what_follows_is_not(engine):
+    health = {"id": "x", "title": "health"}
+
+    response, answer = await post(engine, [health | {"status": "ok"}] * 60 + [health | {"status": "firing"}] * 2)
+
+    assert response.status == 201
+    assert [it["outcome"] for it in answer["incidents"]] == ["ignored"] * 60 + ["created", "updated"]
 
 
 async def test_more_records_than_are_allowed_are_refused(engine):
-    response, answer = await post(engine, "{}\n" * 1001)
+    response, answer = await post(engine, "{}\n" * 5001)
 
     assert response.status == 413
-    assert "at most 1000" in answer["error"]
+    assert "at most 5000" in answer["error"]
 
 
 async def test_news_of_something_else_is_taken_and_nothing_is_done(engine):

@@ -5,6 +5,7 @@ import json
 import random
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -308,14 +309,17 @@ async def test_a_repeat_while_it_is_silenced_changes_nothing_and_a_resolve_ends_
 
 # What no real Alertmanager does at will.
 
-ALERT = make_alert(fingerprint="f1")
-KNOWN = {"fingerprint": "fp-DiskFull", "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": []}}
+FINGERPRINT = "0123456789abcdef"
+ALERT = make_alert(fingerprint=FINGERPRINT)
+KNOWN = {"fingerprint": FINGERPRINT, "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": []}}
 SILENCE = {"endsAt": "2030-01-01T00:00:00Z", "createdBy": "ana", "comment": ""}
 STATUS = {"uptime": "2020-01-01T00:00:00Z"}
 RECEIVERS = [{"name": "team"}]
 
 
-async def ask(session, clock, answers: dict[str, Any], **config: Any) -> tuple[Any, list[web.Request]]:
+async def ask(
+    session, clock, answers: dict[str, Any], incident: Any = None, **config: Any
+) -> tuple[Any, list[web.Request]]:
     """The verdict of an Alertmanager with these answers, and the requests it got."""
     asked: list[web.Request] = []
     everything = {"alerts": [KNOWN], "silence": SILENCE, "status": STATUS, "receivers": RECEIVERS} | answers
@@ -332,7 +336,7 @@ async def ask(session, clock, answers: dict[str, Any], **config: Any) -> tuple[A
     app.router.add_get("/{path:.*}", handle)
     async with run_app(app) as url:
         look = AlertmanagerLook(AlertmanagerConfig.model_validate({"url": url} | config), clock=clock, session=session)
-        return await look.ask(make_incident(receiver="team")), asked
+        return await look.ask(incident or make_incident(ALERT, receiver="team")), asked
 
 
 async def test_all_being_well_the_verdict_is_what_is_said(session, clock):
@@ -347,11 +351,11 @@ async def test_all_being_well_the_verdict_is_what_is_said(session, clock):
         {"alerts": web.Response(text="<html>", content_type="text/html")},
         {"alerts": web.Response(status=500)},
         {"alerts": web.Response(status=302, headers={"Location": "/api/v2/status"})},
-        {"alerts": [KNOWN, {"fingerprint": "fp-DiskFull", "status": {"state": "active"}}]},
-        {"alerts": [{"fingerprint": "fp-DiskFull", "status": {"state": "unprocessed"}}]},
-        {"alerts": [{"fingerprint": "fp-DiskFull"}]},
-        {"alerts": [{"fingerprint": "fp-DiskFull", "status": {"state": "suppressed"}}]},
-        {"alerts": [{"fingerprint": "fp-DiskFull", "status": {"state": "suppressed", "silencedBy": ["../status"]}}]},
+        {"alerts": [KNOWN, {"fingerprint": FINGERPRINT, "status": {"state": "active"}}]},
+        {"alerts": [{"fingerprint": FINGERPRINT, "status": {"state": "unprocessed"}}]},
+        {"alerts": [{"fingerprint": FINGERPRINT}]},
+        {"alerts": [{"fingerprint": FINGERPRINT, "status": {"state": "suppressed"}}]},
+        {"alerts": [{"fingerprint": FINGERPRINT, "status": {"state": "suppressed", "silencedBy": ["../status"]}}]},
         {"silence": web.Response(status=404)},
         {"silence": {"createdBy": "ana"}},
         {"silence": {"endsAt": "soon"}},
@@ -376,7 +380,7 @@ async def test_an_answer_without_end_is_a_doubt(session, clock, monkeypatch):
 async def test_nobody_there_is_a_doubt(session, clock):
     look = AlertmanagerLook(AlertmanagerConfig(url="http://127.0.0.1:1"), clock=clock, session=session)
 
-    assert await look.ask(make_incident(receiver="team")) == Escalate()
+    assert await look.ask(make_incident(ALERT, receiver="team")) == Escalate()
 
 
 async def test_an_answer_that_takes_too_long_is_a_doubt(session, clock, monkeypatch):
@@ -405,3 +409,101 @@ async def test_it_logs_in_as_configured(session, clock, auth, header):
     _, asked = await ask(session, clock, {}, auth=auth)
 
     assert asked[0].headers.get("Authorization") == header
+
+
+@pytest.mark.parametrize(
+    "incident",
+    [
+        make_incident(ALERT, receiver="team", truncated_alerts=3),
+        make_incident(ALERT, make_alert("Other", fingerprint="labels-0123"), receiver="team"),
+        replace(make_incident(ALERT, receiver="team"), has_other_senders=True),
+    ],
+    ids=["cut off", "no fingerprint", "other senders"],
+)
+async def test_what_alertmanager_cannot_know_is_not_asked(session, clock, incident):
+    look = AlertmanagerLook(AlertmanagerConfig(url="http://127.0.0.1:1"), clock=clock, session=session)
+
+    assert await look.ask(incident) == Escalate()
+
+
+async def test_an_alert_that_is_not_known_beside_a_silenced_one_is_a_doubt(session, clock):
+    both = make_incident(ALERT, make_alert("Other", fingerprint="fedcba9876543210"), receiver="team")
+
+    verdict, _ = await ask(session, clock, {"status": {"uptime": "2099-01-01T00:00:00Z"}}, incident=both)
+
+    assert verdict == Escalate()
+
+
+class Look:
+    """A look during which something happens."""
+
+    def __init__(self, during, verdict):
+        self.during, self.verdict, self.asked = during, verdict, 0
+
+    async def ask(self, _):
+        self.asked += 1
+        if self.asked == 1:
+            await self.during()
+        return self.verdict if self.asked == 1 else Escalate()
+
+
+def group(*names: str, resolved: tuple[str, ...] = ()) -> dict[str, Any]:
+    alerts = [
+        {"status": "resolved" if name in resolved else "firing", "labels": {"alertname": name}, "fingerprint": name}
+        for name in (*names, *resolved)
+    ]
+    return {"receiver": "r", "alerts": alerts, "groupKey": "{}:{}", "version": "4"}
+
+
+@pytest.mark.parametrize("verdict", [Over("am"), Suppressed("ana", None)])
+async def test_an_alert_that_joins_during_the_look_is_looked_at_anew(engine, verdict):
+    await engine.post(group("A"))
+    engine.worker._last_look = Look(lambda: engine.post(group("B", resolved=("A",))), verdict)
+
+    await engine.after(minutes=6)
+
+    assert (await only(engine))["outcome"] == "escalated"
+    assert engine.worker._last_look.asked == 2
+
+
+@pytest.mark.parametrize("verdict", [Over("am"), Suppressed("ana", None), Escalate()])
+async def test_an_acknowledgment_during_the_look_stands(engine, verdict):
+    await engine.post(group("A"))
+
+    async def acknowledge():
+        found = await only(engine)
+        await engine.http.post(f"/api/incidents/{found['id']}/acknowledge?by=ana")
+
+    engine.worker._last_look = Look(acknowledge, verdict)
+    await engine.after(minutes=6)
+
+    assert (await only(engine))["outcome"] == "acknowledged"
+    assert engine.servicenow.calls == []
+
+
+async def test_a_look_that_fails_stops_no_escalation(engine, logs):
+    class Broken:
+        async def ask(self, _):
+            raise TypeError("odd")
+
+    engine.worker._last_look = Broken()
+    await engine.post(group("A"))
+    await engine.after(minutes=6)
+
+    logs.expect_error("last_look.crashed")
+    assert (await only(engine))["outcome"] == "escalated"
+
+
+async def test_an_alert_that_joins_what_is_silenced_is_looked_at_at_once(engine):
+    async def nothing():
+        pass
+
+    engine.worker._last_look = Look(nothing, Suppressed("ana", None))
+    await engine.post(group("A"))
+    await engine.after(minutes=5)
+    assert (await only(engine))["outcome"] == "suppressed"
+
+    await engine.post(group("A", "B"))
+    await engine.worker.run_due()
+
+    assert len(engine.servicenow.incidents) == 1

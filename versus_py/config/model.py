@@ -13,7 +13,7 @@ from versus_py.templating import TemplateFailed, TemplateText
 MAX_WAIT_MINUTES = 7 * 24 * 60
 """The longest wait before an escalation, for the configuration and for overrides."""
 
-CREDENTIALS = {"username", "password", "auth"}
+CREDENTIALS = {"username", "password", "auth", "client_certificate", "client_key"}
 """The keys of an instance that are taken together: whoever sets one of them shares none."""
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -261,7 +261,8 @@ class ServiceNowConfig(ServiceNowInstance):
         if own & CREDENTIALS:
             own = own | CREDENTIALS
         shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
-        return other.model_copy(update=shared)
+        own_states = {name: getattr(other.states, name) for name in other.states.model_fields_set}
+        return other.model_copy(update=shared | {"states": self.states.model_copy(update=own_states)})
 
 
 class OncallConfig(_Part):
@@ -434,10 +435,9 @@ class Config(_Part):
 
     def secrets(self) -> Iterator[str]:
         """Every secret that is set, to be kept out of logs."""
-        for secret in _secrets_in(self):
+        for name, secret in _secrets_in(self):
             value = secret.get_secret_value()
-            parts = urlsplit(value) if "://" in value else None
-            hidden = value if parts is None else parts.password or ""
+            hidden = urlsplit(value).password if name in _URLS else value
             if hidden:
                 yield hidden
 
@@ -466,7 +466,8 @@ class Config(_Part):
         servicenow = self.oncall.servicenow
         if self.oncall.is_prepared and servicenow.on_update == "fields" and not servicenow.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
-        if self.oncall.is_prepared and "priority" in {**servicenow.fields, **servicenow.update_fields}:
+        written = {column for it in servicenow.instances().values() for column in (*it.fields, *it.update_fields)}
+        if self.oncall.is_prepared and "priority" in written:
             yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
@@ -491,16 +492,19 @@ class Config(_Part):
         return schema
 
 
-def _secrets_in(value: Any) -> Iterator[SecretStr]:
-    """Every secret in a part of the configuration, however deep."""
+_URLS = {"url", "proxy"}  # of which only the password is secret
+
+
+def _secrets_in(value: Any, name: str = "") -> Iterator[tuple[str, SecretStr]]:
+    """Every secret in a part of the configuration, however deep, with its key."""
     if isinstance(value, SecretStr):
-        yield value
+        yield name, value
     elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets_in(getattr(value, name))
+        for key in type(value).model_fields:
+            yield from _secrets_in(getattr(value, key), key)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _secrets_in(item)
+            yield from _secrets_in(item, name)
 
 
 def _without_password(url: str) -> str:

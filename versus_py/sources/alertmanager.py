@@ -11,13 +11,14 @@ from typing import Any
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.severity import highest_severity
 from versus_py.sources import fields
 
 NAME = "alertmanager"
 
 
 def recognizes(payload: Mapping[str, Any]) -> bool:
-    return isinstance(payload.get("alerts"), list) and bool({"groupKey", "groupLabels"} & payload.keys())
+    return "alerts" in payload and bool({"groupKey", "groupLabels"} & payload.keys())
 
 
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
@@ -28,6 +29,8 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
 def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[str, Any]], Alert]) -> Notification:
     """The group as it is now, its alerts as *read* reads them. Raises BadPayload when nothing in it is an alert."""
     listed = payload["alerts"]
+    if not isinstance(listed, list):
+        raise BadPayload("its alerts are no list")
     alerts = tuple(read(item) for item in listed if isinstance(item, Mapping))
     if not alerts:
         raise BadPayload("its list of alerts holds no alert")
@@ -43,7 +46,7 @@ def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[
     return Notification(
         source=source,
         title=_title(payload, firing),
-        severity=fields.highest_severity(alert.labels.get("severity", "") for alert in firing),
+        severity=highest_severity(alert.labels.get("severity", "") for alert in firing),
         alerts=alerts,
         dedup_key="\n".join((source, receiver, _group_key(payload))),
         receiver=receiver,
@@ -61,7 +64,8 @@ def read_alert(item: Mapping[str, Any]) -> Alert:
     annotations = fields.text_map(item.get("annotations"))
     is_firing = fields.text(item.get("status")).lower() != "resolved"
     return Alert(
-        fingerprint=fields.text(item.get("fingerprint")) or sha256(_canonical(labels).encode()).hexdigest()[:16],
+        fingerprint=fields.text(item.get("fingerprint"))
+        or f"labels-{sha256(_canonical(labels).encode()).hexdigest()[:16]}",
         status=AlertStatus.FIRING if is_firing else AlertStatus.RESOLVED,
         labels=labels,
         annotations=annotations,
@@ -73,6 +77,11 @@ def read_alert(item: Mapping[str, Any]) -> Alert:
         resource=fields.resource(labels),
         links=fields.links(annotations),
     )
+
+
+def _made_up_fingerprint(labels: Mapping[str, str]) -> str:
+    """For senders that leave it out; not in the form of Alertmanager's own, which does not know it."""
+    return f"labels-{sha256(_canonical(labels).encode()).hexdigest()[:16]}"
 
 
 def _group_key(payload: Mapping[str, Any]) -> str:

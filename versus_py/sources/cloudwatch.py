@@ -14,6 +14,7 @@ import orjson
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.severity import UNKNOWN_SEVERITY
 from versus_py.sources import fields
 
 NAME = "cloudwatch"
@@ -66,10 +67,10 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     return Notification(
         source=NAME,
         title=fields.title(f"{name}: {description}" if description else name),
-        severity=fields.UNKNOWN_SEVERITY,
+        severity=UNKNOWN_SEVERITY,
         alerts=(alert,),
         dedup_key=f"{NAME}\n{identity}",
-        is_complete=True,  # so one that fires anew was over in between, also when OK is not configured to be told
+        is_complete=alarm.get("OldStateValue") == "OK",  # what it was before is over, also when that was not told
         url=alert.url,
     )
 

@@ -6,19 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from versus_py.severity import UNKNOWN_SEVERITY, highest_severity, is_severity
-
-__all__ = [
-    "UNKNOWN_SEVERITY",
-    "first_text",
-    "highest_severity",
-    "is_severity",
-    "text",
-    "text_map",
-    "time_ms",
-    "title",
-    "web_url",
-]
+from versus_py.severity import highest_severity
 
 TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""

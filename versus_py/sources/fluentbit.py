@@ -10,13 +10,15 @@ from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.severity import highest_severity
 from versus_py.sources import fields
 
 NAME = "fluentbit"
 
 _DATE = "date"
 _MESSAGE = ("log", "message", "msg")
-_TITLES = {"title", "summary", "subject"}  # somebody wrote it to be read, so it is no line of a log
+# Somebody wrote it to be read, or named it, so it is no line of a log.
+_TITLES = {"title", "summary", "subject", "alertname", "alert_name", "name"}
 _SEVERITY = ("level", "severity", "log_level", "loglevel", "levelname", "priority")
 _READ = {_DATE, *_MESSAGE, *fields.STATUS, *fields.IDENTITY}  # what becomes something better than a label
 
@@ -41,8 +43,8 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     message = fields.first_text(payload, _MESSAGE)
     labels = _labels(payload)
     resource = labels.get("pod_name") or fields.resource(labels)
-    severity = fields.highest_severity([fields.first_text(payload, _SEVERITY)])
-    identity = fields.identity(payload) or _digest(resource, severity, message)
+    severity = highest_severity([fields.first_text(payload, _SEVERITY)])
+    identity = fields.identity(payload) or _digest(labels.get("namespace_name", ""), resource, severity, message)
     title = fields.title(message)
     is_resolved = fields.is_resolved(payload)
     at_ms = _date_ms(payload)
@@ -72,7 +74,7 @@ def _labels(payload: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in labels.items() if name not in _READ and value}
 
 
-def _digest(resource: str, severity: str, message: str) -> str:
+def _digest(namespace: str, resource: str, severity: str, message: str) -> str:
     """The same for lines that differ in numbers only."""
     same = _VARYING.sub("#", message[:_LINE_MAX])
-    return sha256(f"{resource}\n{severity.lower()}\n{same}".encode(errors="replace")).hexdigest()[:32]
+    return sha256(f"{namespace}\n{resource}\n{severity.lower()}\n{same}".encode(errors="replace")).hexdigest()[:32]

@@ -8,12 +8,13 @@ from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
-from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.incident import Alert, AlertStatus, Notification, common
+from versus_py.severity import highest_severity, is_severity
 from versus_py.sources import fields
 
 NAME = "monasca"
 
-_SHAPE = {"alarm_id", "alarm_definition_id", "state"}
+_SHAPE = {"alarm_id", "alarm_name", "state"}
 
 
 def recognizes(payload: Mapping[str, Any]) -> bool:
@@ -47,10 +48,11 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:
     return Notification(
         source=NAME,
         title=fields.title(f"{name} on {resource}" if resource else name),
-        severity=fields.highest_severity([state if fields.is_severity(state) else labels.get("severity", "")]),
+        severity=highest_severity([state if is_severity(state) else labels.get("severity", "")]),
         alerts=(alert,),
         dedup_key=f"{NAME}\n{alarm_id}",
-        is_complete=True,  # so one that fires anew was over in between, also when OK is not configured to be told
+        # From OK, what it was before is over, also when that was not told.
+        is_complete=fields.text(payload.get("old_state")).upper() == "OK",
     )
 
 
@@ -74,14 +76,9 @@ def _labels(payload: Mapping[str, Any], name: str) -> dict[str, str]:
         text for it in metrics if (text := fields.text(it.get("name") if isinstance(it, Mapping) else it))
     )
     labels = {"alertname": name, "metric": ", ".join(names)}
-    labels |= _common([fields.text_map(it.get("dimensions")) for it in metrics if isinstance(it, Mapping)])
+    labels |= common([fields.text_map(it.get("dimensions")) for it in metrics if isinstance(it, Mapping)])
     labels["tenant_id"] = fields.text(payload.get("tenant_id"))
     return {label: value for label, value in labels.items() if value}
-
-
-def _common(dimensions: list[dict[str, str]]) -> dict[str, str]:
-    first, *others = dimensions or [{}]
-    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
 
 
 def _annotations(payload: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.severity import highest_severity
 from versus_py.sources import fields
 
 NAME = "sentry"
@@ -143,7 +144,7 @@ def _notification(alert: Alert, *, title: str, severity: str) -> Notification:
     return Notification(
         source=NAME,
         title=title,
-        severity=fields.highest_severity([severity]),
+        severity=highest_severity([severity]),
         alerts=(replace(alert, labels={"alertname": title, **alert.labels}),),
         dedup_key=f"{NAME}\n{alert.fingerprint}",
         url=alert.url,

@@ -113,6 +113,7 @@ class SlackTarget:
     ) -> None:
         self._config = config
         self._ack_url = ack_url
+        self._clock = clock
         self._pace = Pace(clock, interval_ms=INTERVAL_MS)
         self._client = AsyncWebClient(
             token=config.token.get_secret_value(),
@@ -130,10 +131,14 @@ class SlackTarget:
 
         A message that people deleted is posted again while the incident still needs somebody.
         """
-        return await self._say_news(incident, await self._show(incident))
-
-    async def _show(self, incident: Incident) -> Delivery:
         before = incident.delivery(NAME)
+        if before.reference and (text := self._news(incident, before)):
+            told = await self._say_news(incident, before, text)
+            # The rest when it is its turn; what was said is not said again if that fails.
+            raise NotYet(self._clock.now_ms(), "the message is edited next", told)
+        return _told(await self._show(incident, before), incident)
+
+    async def _show(self, incident: Incident, before: Delivery) -> Delivery:
         message = self._message(incident)
         if before.reference.get("digest") == message.digest:
             return before
@@ -152,20 +157,18 @@ class SlackTarget:
             note = f"posted here because channel {channel} cannot be used: {exc}"
             return await self._post(incident, default, self._message(incident, note), note)
 
-    async def _say_news(self, incident: Incident, shown: Delivery) -> Delivery:
-        """Answer in the thread to what has happened since it was last told. Before there is a message, nothing has."""
-        told = incident.delivery(NAME).reference.get("told", str(incident.news_count))
-        text = thread_text(incident.news_after(int(told)))
-        if text:
-            channel, ts = shown.reference["channel"], shown.reference["ts"]
-            try:
-                self._pace.take(channel, incident.id)
-                await self._call("chat.postMessage", channel, Message(text, ()), thread_ts=ts)
-            except NotYet as exc:
-                raise NotYet(exc.at_ms, str(exc), _told(shown, told)) from None
-            except _Refused as exc:
-                log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
-        return _told(shown, str(incident.news_count))
+    def _news(self, incident: Incident, before: Delivery) -> str:
+        """What the thread has not been told yet; earlier versions counted no news."""
+        return thread_text(incident.news_after(int(before.reference.get("told", 0))))
+
+    async def _say_news(self, incident: Incident, before: Delivery, text: str) -> Delivery:
+        channel, ts = before.reference["channel"], before.reference["ts"]
+        self._pace.take(channel, incident.id)
+        try:
+            await self._call("chat.postMessage", channel, Message(text, ()), thread_ts=ts)
+        except _Refused as exc:
+            log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
+        return _told(before, incident)
 
     async def _post(self, incident: Incident, channel: str, message: Message, note: str = "") -> Delivery:
         reply = await self._send("chat.postMessage", incident, channel, message)
@@ -270,9 +273,9 @@ def _delivery(channel: str, ts: str, message: Message, note: str) -> Delivery:
     return Delivery(reference=reference, label=f"message {ts} in {channel}", note=note)
 
 
-def _told(delivery: Delivery, number: str) -> Delivery:
-    """The number of the last news that were said in the thread, beside the rest."""
-    return replace(delivery, reference={**delivery.reference, "told": number})
+def _told(delivery: Delivery, incident: Incident) -> Delivery:
+    """With the number of the last news, as having been said."""
+    return replace(delivery, reference={**delivery.reference, "told": str(incident.news_count)})
 
 
 def _retry_after_s(headers: Any) -> float:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from versus_py.grouping import common
-from versus_py.incident import Alert, Incident
+from versus_py.incident import Alert, Incident, common
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:

@@ -42,10 +42,10 @@ class Intake:
             shown = body[:LOGGED_BODY_MAX].decode(errors="replace")
             log.info("intake.body", query=request.query_string, body=shown)
         are_many, payloads, warnings = _payloads(body)
-        self._trust.check(payloads, body, request.headers)
+        payloads, refused = self._trust.believed(payloads, body, request.headers)
         overrides = read_overrides(request.query, self._config)
         reading = self._reader.read(payloads, overrides)
-        warnings += [*overrides.warnings, *reading.warnings]
+        warnings += [*refused, *overrides.warnings, *reading.warnings]
         for it in filter(None, reading.notifications):
             warnings += it.warnings
         warnings = list(dict.fromkeys(warnings))

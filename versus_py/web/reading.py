@@ -15,7 +15,7 @@ from versus_py.incident import Notification
 from versus_py.templating import TemplateText
 from versus_py.web.overrides import Overrides
 
-ELEMENTS_MAX = 1000
+ELEMENTS_MAX = 5000
 """Most payloads in one request."""
 
 Payload = Mapping[str, Any]
@@ -58,13 +58,14 @@ def read_body(body: bytes) -> tuple[bool, list[Payload], list[str]]:
     """Whether *body* holds many payloads, the payloads, and warnings about what is none and was left out.
 
     JSON, whatever its content type says: an object, an array of objects, or objects one after the other, as in
-    NDJSON. Bytes that are no UTF-8 are replaced, not refused. Raises BadPayload, and TooMany.
+    NDJSON. Bytes that are no UTF-8 are replaced, not refused; of objects in a row, those before one that is broken
+    count. Raises BadPayload, and TooMany.
     """
     if not body.strip():
         raise BadPayload("the body is empty; send a JSON object or an array of JSON objects")
-    data = _parse(body)
+    data, rest = _parse(body)
     if isinstance(data, dict):
-        return False, [data], []
+        return False, [data], rest
     if not isinstance(data, list):
         raise BadPayload(f"the body is a JSON {_json_type(data)}; send a JSON object or an array of JSON objects")
     if len(data) > ELEMENTS_MAX:
@@ -77,36 +78,42 @@ def read_body(body: bytes) -> tuple[bool, list[Payload], list[str]]:
         for index, element in enumerate(data)
         if not isinstance(element, dict)
     ]
-    return True, payloads, warnings
+    return True, payloads, warnings + rest
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes) -> tuple[Any, list[str]]:
+    """The data, and a warning when something at the end of it is none."""
     try:
-        return orjson.loads(body)
+        return orjson.loads(body), []
     except orjson.JSONDecodeError:
         pass
     try:
         # Slower, and takes what orjson does not: NaN, large numbers, lone surrogates, other encodings, many values.
-        values = _values(body.decode(json.detect_encoding(body), errors="replace"))
+        values, warnings = _values(body.decode(json.detect_encoding(body), errors="replace"))
         data = values[0] if len(values) == 1 else values
-        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace"))
+        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace")), warnings
     except (ValueError, RecursionError) as exc:
         reason = exc if isinstance(exc, ValueError) else "it is nested too deeply"
         raise BadPayload(f"the body is not JSON ({reason}); send a JSON object or an array of JSON objects") from None
 
 
-def _values(text: str) -> list[Any]:
-    """The JSON values that stand one after the other; one more than are allowed at the most."""
+def _values(text: str) -> tuple[list[Any], list[str]]:
+    """The JSON values that stand one after the other, up to one more than are allowed. ValueError without any."""
     decoder = json.JSONDecoder()
     values: list[Any] = []
     rest = text.strip()
     at = 0
     while at < len(rest) and len(values) <= ELEMENTS_MAX:
-        value, at = decoder.raw_decode(rest, at)
+        try:
+            value, at = decoder.raw_decode(rest, at)
+        except ValueError as exc:
+            if not any(isinstance(value, dict) for value in values):
+                raise
+            return values, [f"what follows the JSON value number {len(values)} is not JSON, and was left out: {exc}"]
         values.append(value)
         while at < len(rest) and rest[at].isspace():
             at += 1
-    return values
+    return values, []
 
 
 def _json_type(value: Any) -> str:

@@ -20,22 +20,40 @@ class Trust:
         self._sentry_secret = settings.sentry.client_secret.get_secret_value()
         self._sns = sns
 
-    def check(self, payloads: Sequence[Payload], body: bytes, headers: Mapping[str, str]) -> None:
-        """Raises the answer for a sender that is not who it has to be: 401, 403, or 503 when that takes a moment."""
+    def believed(
+        self, payloads: Sequence[Payload], body: bytes, headers: Mapping[str, str]
+    ) -> tuple[list[Payload], list[str]]:
+        """The payloads that may be believed, and a warning for each that is left out.
+
+        Raises the answer when nothing is left: 401 or 403; and 503 as long as that cannot be told.
+        """
+        found: list[Payload] = []
+        refusals: list[web.HTTPException] = []
         for payload in payloads:
-            if cloudwatch.recognizes(payload):
-                self._check_sns(payload)
-            elif cloudwatch.is_raw(payload):
-                raise web.HTTPForbidden(
-                    text="an alarm without its envelope has no signature: switch raw message delivery of the "
-                    "SNS subscription off"
+            try:
+                self._check(payload, body, headers)
+            except (web.HTTPUnauthorized, web.HTTPForbidden) as exc:
+                refusals.append(exc)
+            else:
+                found.append(payload)
+        if refusals and not found:
+            raise refusals[0]
+        return found, [f"a payload was left out: {exc.text}" for exc in refusals]
+
+    def _check(self, payload: Payload, body: bytes, headers: Mapping[str, str]) -> None:
+        if cloudwatch.recognizes(payload):
+            self._check_sns(payload)
+        elif cloudwatch.is_raw(payload):
+            raise web.HTTPForbidden(
+                text="an alarm without its envelope has no signature: switch raw message delivery of the "
+                "SNS subscription off"
+            )
+        elif self._sentry_secret and sentry.recognizes(payload):
+            signature = headers.get("Sentry-Hook-Signature", "")
+            if not sentry.is_signed(body, signature, self._sentry_secret):
+                raise web.HTTPUnauthorized(
+                    text="Sentry-Hook-Signature is not that of this body; check sources.sentry.client_secret"
                 )
-            elif self._sentry_secret and sentry.recognizes(payload):
-                signature = headers.get("Sentry-Hook-Signature", "")
-                if not sentry.is_signed(body, signature, self._sentry_secret):
-                    raise web.HTTPUnauthorized(
-                        text="Sentry-Hook-Signature is not that of this body; check sources.sentry.client_secret"
-                    )
 
     def _check_sns(self, payload: Payload) -> None:
         try:

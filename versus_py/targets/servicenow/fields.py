@@ -7,18 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
-from versus_py.errors import Permanent
+from versus_py.errors import Permanent, Transient
 from versus_py.incident import Incident
 from versus_py.targets.servicenow.record import utc
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateText
-
-log = structlog.get_logger()
 
 # Characters that a column holds: servicenow.com/docs, "Case API" (fields inherited from task). What comes of more is
 # not documented, so that it is cut here. description is not documented either; 4000 is what most instances have.
@@ -44,6 +40,7 @@ RESOLVE_DEFAULTS = {
 _CACHED_MAX = 1000
 _FOUND_FOR_MS = 3600_000
 _MISSED_FOR_MS = 300_000
+_FAILED_FOR_MS = 30_000
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _HAS_ACTIVE = {"sys_user", "sys_user_group"}
 
@@ -61,9 +58,6 @@ class FieldTemplates:
 
     def __init__(self, fields: Mapping[str, str], where: str) -> None:
         self._templates = {name: TemplateText(text, f"{where}.{name}") for name, text in fields.items()}
-
-    def __bool__(self) -> bool:
-        return bool(self._templates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,6 +86,7 @@ class References:
         self._columns = columns
         self._clock = clock
         self._lock = asyncio.Lock()  # many that need the same name at once cost one request
+        self._failure: tuple[int, Transient] | None = None  # until when nobody asks again, and why
         self._known: OrderedDict[tuple[str, str], tuple[int, str | None, str]] = OrderedDict()
 
     async def resolve(self, rendered: Rendered) -> Rendered:
@@ -118,7 +113,13 @@ class References:
         now_ms = self._clock.now_ms()
         known = self._known.get((where, name))
         if known is None or known[0] <= now_ms:
-            sys_id, problem = await self._ask(where, name)
+            if self._failure is not None and now_ms < self._failure[0]:
+                raise self._failure[1]
+            try:
+                sys_id, problem = await self._ask(where, name)
+            except Transient as exc:
+                self._failure = (now_ms + _FAILED_FOR_MS, exc)
+                raise
             known = (now_ms + (_FOUND_FOR_MS if sys_id else _MISSED_FOR_MS), sys_id, problem)
             self._known[where, name] = known
             self._known.move_to_end((where, name))
@@ -162,5 +163,8 @@ def values_for(
 
 def truncated(column: str, text: str) -> str:
     """What fits into the column, with an ellipsis where something is missing."""
-    limit = LENGTHS.get(column)
-    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+    return shortened(text, LENGTHS.get(column, len(text)))
+
+
+def shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import aiohttp
@@ -14,28 +14,32 @@ from versus_py.errors import Permanent, Transient
 from versus_py.incident import Entry, Incident, Status
 from versus_py.targets.servicenow.connection import Connection
 from versus_py.targets.servicenow.fields import (
+    LENGTHS,
     RESOLVE_DEFAULTS,
     FieldTemplates,
     References,
     Rendered,
-    truncated,
+    shortened,
     values_for,
 )
 from versus_py.targets.servicenow.login import make_login
 from versus_py.targets.servicenow.record import IDENTITY, Record, is_closed, next_state, notes
-from versus_py.targets.servicenow.table_api import NotFound, TableApi
+from versus_py.targets.servicenow.table_api import NotFound, Row, TableApi
 
 log = structlog.get_logger()
 
 CANDIDATES_MAX = 20
 
+LINE_MIN = 100
+"""How many characters tell a line of a work note from others: its time, and how it begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What has happened since the record was last written, and whether that is certain."""
+    """What has happened since the record was last written."""
 
     news: Sequence[Entry]
-    is_unsure: bool  # some of it may be in the record already, by an attempt that nobody recorded
+    is_retry: bool = False  # it was tried before: what only delays it is left out
     is_reopened: bool = False  # the incident has escalated once more since
     follows: str = ""  # the record that this one is the successor of
     wrote: str = ""  # what `Written.wrote` was then
@@ -79,19 +83,21 @@ class Instance:
     async def read(self, sys_id: str) -> Record | None:
         """The record; None when it is gone."""
         try:
-            return Record.parse(await self.api.read(self.config.table, sys_id, self._columns))
+            return self._parsed(await self.api.read(self.config.table, sys_id, self._columns))
         except NotFound:
             return None
 
-    async def search(self, incident: Incident, *, but: str = "") -> Record | None:
-        """The oldest record with the incident's correlation_id, an open one first, and never the one named *but*.
+    async def search(self, incident: Incident, *, but: str = "", is_open: bool = False) -> Record | None:
+        """The oldest record with the incident's correlation_id that is not closed; without one, the oldest of all.
+
+        Never the one named *but*, and with *is_open* no closed one.
 
         The answer is compared here: where the table has no such column, ServiceNow drops the condition
         and answers with any records.
         """
         query = f"correlation_id={incident.id}^ORDERBYsys_created_on"
         rows = await self.api.search(self.config.table, query, self._columns, limit=CANDIDATES_MAX)
-        records = [record for row in rows if (record := Record.parse(row))]
+        records = [record for row in rows if (record := self._parsed(row))]
         matching = [record for record in records if record.values.get("correlation_id") == incident.id]
         if records and not matching:
             log.warning("servicenow.query_ignored", table=self.config.table, hint="has it a column correlation_id?")
@@ -99,7 +105,8 @@ class Instance:
         if len(found) > 1:
             log.warning("servicenow.duplicates", incident=incident.id, records=[record.number for record in found])
         states = self.config.states
-        return next((record for record in found if not is_closed(record, states)), found[0] if found else None)
+        rest = None if is_open or not found else found[0]
+        return next((record for record in found if not is_closed(record, states)), rest)
 
     async def create(self, incident: Incident, *, previous_record: str, is_first: bool) -> tuple[Record, Written]:
         """A new record. A field that cannot be made is left out; that there is a record matters more.
@@ -107,12 +114,7 @@ class Instance:
         *is_first*: names that cannot be looked up for the moment are worth another attempt of the whole.
         """
         rendered = self._fields.render(self._values(incident, previous_record))
-        try:
-            rendered = await self._references.resolve(rendered)
-        except Transient as exc:
-            if is_first:
-                raise
-            rendered = _without(rendered, self.config.references, f"names cannot be looked up: {exc}")
+        rendered = await self._with_references(rendered, is_retry=not is_first)
         least = {"short_description": f"Incident {incident.id}", "correlation_id": incident.id}
         try:
             row = await self.api.create(self.config.table, {**least, **rendered.fields})
@@ -121,7 +123,7 @@ class Instance:
                 raise
             row = await self.api.create(self.config.table, least)
             rendered = _without(rendered, rendered.fields, f"the record was created without its fields: {exc}")
-        record = Record.parse(row)
+        record = self._parsed(row)
         if record is None:
             raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
         log.info("servicenow.created", incident=incident.id, record=record.number)
@@ -131,18 +133,29 @@ class Instance:
         """Move the record to where the incident is, and say what is new, in one request; none when that is nothing."""
         state = next_state(record, incident, self.config, is_reopened=told.is_reopened)
         rendered = await self._changes(record, incident, told, state)
-        fields = rendered.fields
-        lines = self._lines(record, told)
-        if lines and told.is_unsure:
-            journal = await self._journal(record)
-            lines = [line for line in lines if line not in journal]
-        if lines:
-            fields["work_notes"] = truncated("work_notes", "\n".join(lines))
+        note = await self._note(record, told)
+        fields = rendered.fields | note
         if not fields:
             return Written(told.wrote, self._warned(incident, rendered.warnings))
-        row = await self.api.update(self.config.table, record.sys_id, fields)
+        try:
+            row = await self.api.update(self.config.table, record.sys_id, fields)
+        except Permanent:
+            if note and note != fields:  # so that at least it is said; what is refused stays to be mended
+                await self.api.update(self.config.table, record.sys_id, note)
+            raise
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
-        return Written(self.digests(Record.parse(row) or record), self._warned(incident, rendered.warnings))
+        return Written(self.digests(self._parsed(row) or record), self._warned(incident, rendered.warnings))
+
+    async def _note(self, record: Record, told: Told) -> dict[str, str]:
+        """The work note to append, as a field; none of it is there already, and nothing is cut off at its end."""
+        lines = self._lines(record, told)
+        if lines:  # whoever wrote it, and though Redis may have forgotten
+            journal = await self._journal(record)
+            lines = [line for line in lines if line[:LINE_MIN] not in journal]
+        if not lines:
+            return {}
+        limit = LENGTHS["work_notes"] // len(lines) - 1
+        return {"work_notes": "\n".join(shortened(line, limit) for line in lines)}
 
     def _lines(self, record: Record, told: Told) -> list[str]:
         """The work notes, on tables that have them."""
@@ -166,20 +179,36 @@ class Instance:
             rendered = Rendered({**needed, **rendered.fields}, rendered.warnings)
         else:
             rendered = Rendered({} if state is None else {"state": state})
+            if self._is_plain(record) and told.is_reopened:  # it has no state that says so
+                rendered = self._fields.render(self._values(incident))
             if self.config.on_update == "fields" and any(entry.event in {"joined", "left"} for entry in told.news):
                 updated = self._update_fields.render(self._values(incident))
                 ours = self._still_ours(record, told.wrote)
                 kept = {name: text for name, text in updated.fields.items() if name in ours}
                 rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
-        return await self._references.resolve(rendered)
+        return await self._with_references(rendered, is_retry=told.is_retry)
+
+    async def _with_references(self, rendered: Rendered, *, is_retry: bool) -> Rendered:
+        """The names looked up; left out when that failed before, as the rest matters more."""
+        try:
+            return await self._references.resolve(rendered)
+        except Transient as exc:
+            if not is_retry:
+                raise
+            return _without(rendered, self.config.references, f"names cannot be looked up: {exc}")
+
+    def _parsed(self, row: Row) -> Record | None:
+        """None when it is no record. A plain table's state, if it has one, is none of ours."""
+        record = Record.parse(row)
+        return replace(record, state="") if record and self.config.lifecycle == "plain" else record
 
     def _still_ours(self, record: Record, wrote: str) -> set[str]:
-        """The columns that hold what we wrote, or that nobody has filled; what people changed is theirs."""
+        """The columns that hold what we wrote, or that nobody ever filled; what people changed is theirs."""
         digests = json.loads(wrote or "{}")
         return {
             name
             for name in self._update_fields.names
-            if not record.values.get(name) or digests.get(name) == _digest(record.values[name])
+            if digests.get(name, _digest("")) == _digest(record.values.get(name, ""))
         }
 
     def digests(self, record: Record) -> str:

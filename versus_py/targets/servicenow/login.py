@@ -4,6 +4,7 @@ Source of the OAuth grants and their answers: servicenow.com/docs, "OAuth API re
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -153,6 +154,7 @@ def _bearer(token: str) -> dict[str, str]:
 def _seconds(value: object) -> float:
     """The life of a token; it may come as text."""
     try:
-        return max(1.0, float(str(value)))
+        seconds = float(str(value))
     except ValueError:
-        return LIFE_UNKNOWN_S
+        seconds = math.nan
+    return max(1.0, seconds) if math.isfinite(seconds) else LIFE_UNKNOWN_S

@@ -21,6 +21,7 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "check oncall.servicenow.table",
     HTTPStatus.NOT_FOUND: "check oncall.servicenow.instance_url and table",
 }
+_REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _POLICY = "Data Policy Exception"
 
 
@@ -127,9 +128,9 @@ def _expect(answer: Answer, status: HTTPStatus) -> Any:
         raise NotFound(f"ServiceNow answered 404{answer.detail}")
     if answer.status == HTTPStatus.FORBIDDEN:
         raise Forbidden(said)
-    if answer.status >= HTTPStatus.BAD_REQUEST and (data is not None or answer.status != HTTPStatus.NOT_FOUND):
+    if answer.status >= HTTPStatus.BAD_REQUEST and (data is not None or answer.status in _REFUSALS):
         raise Permanent(said)
-    raise answer.unavailable()
+    raise answer.unavailable()  # a page is what something in between, or an instance that sleeps, answers with
 
 
 def _row(result: Any) -> Row:

@@ -5,6 +5,7 @@ looked for before it is created, and again after every attempt whose outcome is 
 """
 
 import re
+from dataclasses import replace
 
 import aiohttp
 import structlog
@@ -75,25 +76,27 @@ class ServiceNowTarget:
     async def _synced(
         self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
     ) -> Delivery:
-        record = await self._find(instance, incident, before, is_unsure=is_unsure)
-        is_reopened = _wants_record(incident) and before.reference.get("wait", "") not in {"", _wait(incident)}
-        follows = ""
-        if is_reopened and record is not None and is_closed(record, instance.config.states):
-            follows = record.number
-            record = await instance.search(incident, but=record.sys_id)
+        record, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
         wrote = before.reference.get("wrote", "")
         told = _told(incident, before)
+        if record is None and not (_wants_record(incident) and (follows or not before.reference)):
+            # Never a second one in the same wait: it is deleted, which people may, or hidden from the user.
+            return replace(before, note=_said(note, f"{before.label} is gone, or the user may not read it any more"))
         if record is None:
-            if not _wants_record(incident):
-                return before
             record, written = await instance.create(incident, previous_record=follows, is_first=not is_unsure)
             wrote, note = written.wrote, _said(note, *written.warnings)
-            told, is_unsure = incident.news_count, False
+            told = incident.news_count
         elif record.sys_id != before.reference.get("sys_id"):  # made by an attempt that nobody recorded
-            wrote, is_unsure = instance.digests(record), True
+            wrote = instance.digests(record)
         warnings: tuple[str, ...] = ()
         if not _is_over(instance, record, incident, before):
-            news = Told(incident.news_after(told), is_unsure, is_reopened=is_reopened, follows=follows, wrote=wrote)
+            news = Told(
+                incident.news_after(told),
+                is_retry=is_unsure,
+                is_reopened=_wants_record(incident) and _is_of_an_earlier_wait(incident, before),
+                follows=follows,
+                wrote=wrote,
+            )
             written = await instance.bring_up_to_date(record, incident, news)
             wrote, warnings = written.wrote, written.warnings
         reference = {
@@ -114,16 +117,29 @@ class ServiceNowTarget:
 
     async def _find(
         self, instance: Instance, incident: Incident, before: Delivery, *, is_unsure: bool
-    ) -> Record | None:
-        if sys_id := before.reference.get("sys_id"):
-            record = await instance.read(sys_id)
-            if record is not None:
-                return record
+    ) -> tuple[Record | None, str]:
+        """The record to write to, None without one; and the closed or lost one of an earlier wait that it follows."""
+        sys_id = before.reference.get("sys_id")
+        if sys_id is None:
+            return await self._first(instance, incident, is_unsure=is_unsure), ""
+        record = await instance.read(sys_id)
+        if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
+        is_over = record is None or is_closed(record, instance.config.states)
+        if not is_over or not _is_of_an_earlier_wait(incident, before):
+            return record, ""
+        if not (_wants_record(incident) or is_unsure):
+            return record, ""
+        successor = await instance.search(incident, but=sys_id, is_open=True)
+        if successor is None and not _wants_record(incident):
+            return record, ""
+        return successor, before.label
+
+    async def _first(self, instance: Instance, incident: Incident, *, is_unsure: bool) -> Record | None:
         try:
             return await instance.search(incident)
         except Forbidden:
-            if is_unsure or before.reference or not _wants_record(incident):
+            if is_unsure or not _wants_record(incident):
                 raise
             # A role that may create and not read is enough, as long as there is nothing to be found.
             log.warning("servicenow.search_forbidden", incident=incident.id, table=instance.config.table)
@@ -145,11 +161,16 @@ def _wait(incident: Incident) -> str:
     return str(incident.waiting_since_ms)
 
 
+def _is_of_an_earlier_wait(incident: Incident, before: Delivery) -> bool:
+    """Whether the record that is known was last written in a wait that is over; the incident was reopened since."""
+    return before.reference.get("wait", "") not in {"", _wait(incident)}
+
+
 def _is_over(instance: Instance, record: Record, incident: Incident, before: Delivery) -> bool:
     """Whether the record is left alone: closed for good, or resolved in an earlier wait than the one that goes on."""
     states = instance.config.states
-    is_of_this_wait = _wants_record(incident) or before.reference.get("wait", "") in {"", _wait(incident)}
-    return is_closed(record, states) or (record.state == states.resolved and not is_of_this_wait)
+    is_past = _is_of_an_earlier_wait(incident, before) and not _wants_record(incident)
+    return is_closed(record, states) or (record.state == states.resolved and is_past)
 
 
 def _told(incident: Incident, before: Delivery) -> int:
@@ -158,7 +179,7 @@ def _told(incident: Incident, before: Delivery) -> int:
     A record that nobody recorded was made in this escalation, and may not have been told what came after its begin.
     """
     if before.reference:
-        return int(before.reference.get("told", incident.news_count))
+        return int(before.reference.get("told", 0))  # earlier versions counted no news
     began_ms = incident.escalation_began_at_ms or 0
     return incident.news_count - sum(entry.at_ms >= began_ms for entry in incident.news)
 
