@@ -4,6 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.integration.conftest import Engine, make_worker
@@ -88,7 +89,8 @@ async def test_fields_are_written_by_templates_and_names_become_references(engin
     assert (record["category"], record["contact_type"]) == ("software", "monitoring")
     assert record["caller_id"] == sys_id_of(engine, "sys_user", email="ana@example.com")
     assert record["assignment_group"] == sys_id_of(engine, "sys_user_group", name="Network")
-    assert record["correlation_id"] in (await engine.detail(record["correlation_id"]))["id"]
+    [listed] = (await (await engine.http.get("/api/incidents")).json())["incidents"]
+    assert record["correlation_id"] == listed["id"]
 
 
 @pytest.mark.parametrize("servicenow_settings", [{"fields": FIELDS, "severities": SEVERITIES}])
@@ -647,3 +649,200 @@ async def test_a_record_in_an_instance_that_is_not_configured_any_more_is_told(e
     await engine.settle()
 
     assert "not configured any more" in logs.expect_error("sync.failed")["error"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "hidden"])
+async def test_a_record_that_is_gone_in_the_same_wait_is_not_made_again(engine, how):
+    record = await escalated(engine)
+    if how == "deleted":
+        engine.servicenow.incidents.remove(record)
+    else:
+        engine.servicenow.readable = False
+
+    for names in (("DiskFull", "A"), ("DiskFull", "A", "B")):
+        await engine.post(group(*names))
+        await engine.settle()
+
+    assert len([call for call in engine.servicenow.calls if call.startswith("POST")]) == 1
+    assert "is gone, or the user may not read it any more" in engine.slack.messages[0].shown
+
+
+async def test_each_reopening_after_a_closed_record_has_a_record_of_its_own(engine):
+    await escalated(engine)
+    for count in (2, 3):
+        await engine.post(group(resolved=("DiskFull",)))
+        await engine.after(minutes=1)
+        engine.servicenow.incidents[-1]["state"] = "7"
+
+        await engine.post(group("DiskFull"))
+        await engine.after(minutes=6)
+
+        assert len(engine.servicenow.incidents) == count
+
+
+@pytest.mark.parametrize("how", ["acknowledged", "resolved"])
+async def test_a_successor_whose_reply_was_lost_is_found_also_after_the_incident_moved_on(engine, how):
+    old = await escalated(engine)
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.after(minutes=1)
+    old["state"] = "7"
+    await engine.post(group("DiskFull"))
+    engine.servicenow.faults.order(Fault(kind="lost_reply", method="POST"))
+    await engine.after(minutes=5)
+
+    if how == "acknowledged":
+        await acknowledge(engine)
+    else:
+        await engine.post(group(resolved=("DiskFull",)))
+    await engine.after(minutes=5)
+
+    _, successor = engine.servicenow.incidents
+    assert successor["state"] == {"acknowledged": "2", "resolved": "6"}[how]
+
+
+@pytest.mark.parametrize("servicenow_settings", [PLAIN | {"on_update": "nothing", "fields": {"description": "open"}}])
+async def test_a_plain_record_is_written_anew_when_its_incident_escalates_again(engine):
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=6)
+    [record] = engine.servicenow.tables["u_versus_alert"]
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.after(minutes=1)
+    assert record["description"] == "over"
+
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=6)
+
+    assert record["description"] == "open"
+    assert len(engine.servicenow.tables["u_versus_alert"]) == 1
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"lifecycle": "plain", "resolve_fields": {"description": "over"}}])
+async def test_a_plain_tables_own_state_means_nothing(engine):
+    record = await escalated(engine)
+    record["state"] = "101"
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+
+    assert record["description"] == "over"
+    assert record["state"] == "101"
+
+
+async def test_after_a_long_outage_no_fact_is_cut_off(engine):
+    await escalated(engine)
+    for number in range(15):
+        await engine.post(group("DiskFull", *(f"A{number}-{index}-{'x' * 80}" for index in range(10))))
+
+    await acknowledge(engine)
+
+    assert notes(engine)[-1] == "acknowledged by ana"
+    assert len("\n".join(engine.servicenow.notes[engine.servicenow.incidents[0]["sys_id"]])) <= 4000
+
+
+async def test_a_note_is_written_once_also_when_redis_lost_its_last_second(engine):
+    await escalated(engine)
+    [listed] = (await (await engine.http.get("/api/incidents")).json())["incidents"]
+    await engine.http.post(f"/api/incidents/{listed['id']}/acknowledge?by=ana")
+    redis = engine.store._redis
+    names = [name async for name in redis.scan_iter("*") if await redis.type(name) != "stream"]
+    before = {name: await redis.dump(name) for name in names}
+    await engine.settle()
+    await redis.flushall()
+    for name, dump in before.items():
+        await redis.restore(name, 0, dump)
+
+    await engine.settle()
+
+    assert notes(engine) == ["acknowledged by ana"]
+
+
+async def test_an_escalation_of_an_earlier_version_is_told_what_happens_next(engine):
+    await escalated(engine)
+    redis = engine.store._redis
+    [key] = [name async for name in redis.scan_iter("*incident:*")]
+    for field in ("delivery:servicenow", "delivery:slack"):
+        stored = orjson.loads(await redis.hget(key, field))
+        stored["reference"].pop("told")
+        stored["reference"].pop("table", None)
+        await redis.hset(key, field, orjson.dumps(stored))
+
+    await acknowledge(engine)
+
+    assert notes(engine) == ["acknowledged by ana"]
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"resolve_fields": {"assigned_to": "ana@example.com"}}])
+async def test_a_name_that_cannot_be_looked_up_keeps_no_record_open(engine):
+    record = await escalated(engine)
+    engine.servicenow.faults.order(Fault(kind="503", path="/api/now/table/sys_user", times=None))
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.after(minutes=2)
+
+    assert record["state"] == "6"
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"resolve_fields": {"close_code": "Sorted"}}])
+async def test_what_is_refused_is_at_least_noted_and_once(engine, logs):
+    await escalated(engine)
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+    await engine.post(group("DiskFull"))
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+
+    logs.expect_error("sync.failed")
+    assert notes(engine).count("resolved by alertmanager") == 2
+    assert len(set(engine.servicenow.notes[engine.servicenow.incidents[0]["sys_id"]])) == 2
+
+
+@pytest.mark.parametrize(
+    "servicenow_settings",
+    [{"on_update": "fields", "fields": {"category": "software"}, "update_fields": {"category": "software"}}],
+)
+async def test_a_column_that_somebody_cleared_stays_empty(engine):
+    record = await escalated(engine)
+    record["category"] = ""
+
+    await engine.post(group("DiskFull", "HostDown"))
+    await engine.settle()
+
+    assert record["category"] == ""
+
+
+async def test_in_a_busy_incident_the_thread_is_told_too(engine):
+    await engine.post(group("DiskFull"))
+    await engine.settle()
+
+    for _ in range(10):
+        await engine.post(group("DiskFull", "HostDown"))
+        await engine.worker.run_due()
+        engine.clock.advance(seconds=1)
+
+    [message] = engine.slack.messages
+    assert message.replies == [":heavy_plus_sign: 1 alert joined: HostDown on db-7"]
+    assert message.edits > 5
+
+
+@pytest.mark.parametrize("settings", [{"dedup_key": "{{ labels.service }}"}])
+async def test_hosts_without_identity_under_one_key_end_each_by_itself(engine):
+    await engine.post({"title": "disk full", "host": "a", "service": "x"})
+    await engine.post({"title": "disk full", "host": "b", "service": "x"})
+
+    answer = await engine.post({"title": "disk full", "host": "a", "service": "x", "status": "resolved"})
+
+    assert answer["incidents"][0]["status"] == "triggered"
+
+
+async def test_an_acknowledgment_stands_over_an_alarm_that_had_no_data(engine):
+    alarm = {"alarm_id": "a1", "alarm_definition_id": "d", "alarm_name": "cpu", "metrics": []}
+    now_s = engine.clock.now_ms() // 1000
+    await engine.post(alarm | {"state": "ALARM", "old_state": "OK", "alarm_timestamp": now_s})
+    await engine.settle()
+    await acknowledge(engine)
+
+    await engine.post(alarm | {"state": "UNDETERMINED", "old_state": "ALARM", "alarm_timestamp": now_s + 60})
+    answer = await engine.post(alarm | {"state": "ALARM", "old_state": "UNDETERMINED", "alarm_timestamp": now_s + 120})
+
+    assert answer["incidents"][0]["status"] == "acknowledged"

@@ -13,6 +13,7 @@ from versus_py.config import ServiceNowInstance
 from versus_py.errors import ConfigError, Permanent, Transient
 from versus_py.simulators import Fault, run_app
 from versus_py.targets.servicenow.connection import Connection
+from versus_py.targets.servicenow.fields import References, Rendered
 from versus_py.targets.servicenow.login import make_login
 from versus_py.targets.servicenow.table_api import TableApi
 
@@ -278,3 +279,36 @@ async def test_a_request_has_its_time(api, servicenow):
 
     with pytest.raises(Transient, match=r"did not answer within 0.05 s"):
         await ask(table)
+
+
+@pytest.mark.parametrize("life", ["inf", "nan", "soon", None, -5])
+async def test_a_token_whose_life_is_odd_is_used_all_the_same(api, servicenow, life):
+    reply = servicenow._login._reply
+    servicenow._login._reply = lambda *tokens: reply(*tokens) | {"expires_in": life}
+
+    assert await ask(api(CLIENT_GRANT)) == 0
+
+
+async def test_look_ups_that_fail_are_not_repeated_by_all_who_wait(api, servicenow, clock):
+    servicenow.faults.order(Fault(kind="503", path="/api/now/table/sys_user", times=1))
+    references = References(api({"type": "basic"}), {"caller_id": "sys_user.email"}, clock)
+
+    results = await asyncio.gather(
+        *(references.resolve(Rendered({"caller_id": "ana@example.com"})) for _ in range(10)), return_exceptions=True
+    )
+
+    assert all(isinstance(result, Transient) for result in results)
+    clock.advance(seconds=31)
+    assert (await references.resolve(Rendered({"caller_id": "ana@example.com"}))).warnings == ()
+
+
+@pytest.mark.parametrize(("status", "error"), [(405, Transient), (408, Transient), (403, Permanent), (400, Permanent)])
+async def test_a_page_instead_of_json_is_a_refusal_only_where_it_says_so(api, session, clock, status, error):
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>", content_type="text/html", status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", page)
+    async with run_app(app) as url:
+        with pytest.raises(error):
+            await ask(api({"type": "basic"}, instance_url=url))

@@ -456,3 +456,32 @@ def test_settings_that_hardly_go_together_are_warned_about():
     warnings = " ".join(config.warnings())
     assert "update_fields is empty" in warnings
     assert "priority is computed" in warnings
+
+
+@pytest.mark.parametrize("secret", ["abc://12345", "x://[y", "user:pass@host"])
+def test_a_secret_that_looks_like_a_url_is_hidden_whole(secret):
+    config = Config.model_validate({"gateway_secret": secret})
+
+    assert list(config.secrets()) == [secret]
+
+
+def test_a_client_certificate_belongs_to_the_credentials():
+    config = Config.model_validate(
+        {
+            "oncall": {
+                "servicenow": {
+                    "client_certificate": "/x/cert.pem",
+                    "client_key": "/x/key.pem",
+                    "states": {"new": "10", "resolved": "60"},
+                    "other_instance_urls": {
+                        "b": {"username": "v", "password": "q", "states": {"resolved": "70"}},
+                        "c": {"client_certificate": "/y/both.pem"},
+                    },
+                }
+            }
+        }
+    )
+
+    instances = config.oncall.servicenow.instances()
+    assert (instances["b"].client_certificate, instances["c"].client_key) == (None, None)
+    assert (instances["b"].states.new, instances["b"].states.resolved) == ("10", "70")

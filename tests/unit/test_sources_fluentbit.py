@@ -160,3 +160,17 @@ def test_a_very_long_line_is_read_in_reasonable_time(record):
 @given(damaged(sample("fluentbit_records")[0]))
 def test_whatever_is_in_a_record_it_is_read(payload):
     assert_is_sound(sources.parse(payload))
+
+
+def test_the_same_pod_in_two_namespaces_is_two_incidents():
+    one, other = (
+        {"date": 1777890001.5, "log": "killed", "kubernetes": {"namespace_name": name, "pod_name": "db-0"}}
+        for name in ("prod", "staging")
+    )
+
+    assert sources.parse(one).dedup_key != sources.parse(other).dedup_key
+
+
+@pytest.mark.parametrize("name", ["alertname", "alert_name", "name", "title"])
+def test_what_has_a_name_of_its_own_is_no_line_of_a_log(name):
+    assert sources.parse({"date": 1777890001.5, "message": "threshold exceeded", name: "CPU"}).source == "generic"

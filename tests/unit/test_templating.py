@@ -7,7 +7,7 @@ import pytest
 from tests.support.factories import make_alert, make_incident
 from versus_py.targets.slack_message import date, escape, link
 from versus_py.targets.values import incident_values
-from versus_py.templating import TemplateFailed, TemplateFile
+from versus_py.templating import TemplateFailed, TemplateFile, TemplateText
 
 
 @pytest.fixture
@@ -104,3 +104,10 @@ def test_the_shipped_template_shows_an_incident_like_this(template, request):
         "2026-05-04 10:20:00 UTC>\nA0 happened\n\n*<http://prometheus/graph|A1>*"
     )
     assert shown.endswith("A9 happened\n… 2 more alerts")
+
+
+def test_a_label_that_is_called_like_a_method_is_the_label():
+    labels = {"values": "B=3", "keys": "4", "get": "5"}
+
+    assert TemplateText("{{ l.values }} {{ l.keys }} {{ l.get }}", "x").render({"l": labels}) == "B=3 4 5"
+    assert TemplateText("{% for k, v in l.items() %}{{ k }}{% endfor %}", "x").render({"l": labels}) == "valueskeysget"
