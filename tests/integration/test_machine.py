@@ -116,12 +116,25 @@ class EngineMachine(RuleBasedStateMachine):
                     record["state"]
                     == {"triggered": record["state"], "acknowledged": "2", "resolved": "6"}[expected.status]
                 )
+                lines = "\n".join(self.servicenow.notes.get(record["sys_id"], [])).splitlines()
+                assert len(set(lines)) == len(lines), "a fact was noted twice"
             [message] = [it for it in self.slack.messages if expected.id in it.shown]
             assert (
                 f"*{'Escalated' if expected.status == 'triggered' else expected.status.capitalize()}*" in message.text
             )
         _, next_ms = await self.store.claim(now_ms=self.clock.now_ms(), lease_ms=1, limit=1)
         assert next_ms is None
+
+    @rule(name=st.sampled_from(NAMES))
+    def join(self, name: str) -> None:
+        """One more alert of the group fires, for as long as the next notification does not leave it out."""
+        known = self.current[name]
+        if known.status == "resolved":
+            return
+        payload = alertmanager(name, starts_at=known.starts_at)
+        another = dict(payload["alerts"][0])
+        another |= {"fingerprint": "0123456789abcdef", "labels": another["labels"] | {"instance": "db-8:9100"}}
+        assert self._post(payload | {"alerts": [*payload["alerts"], another]})["id"] == known.id
 
     @rule(name=st.sampled_from(NAMES), is_resolved=st.booleans())
     def send(self, name: str, is_resolved: bool) -> None:

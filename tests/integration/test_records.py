@@ -267,8 +267,11 @@ async def test_on_update_fields_follow_the_alerts_but_not_where_somebody_wrote_s
     await engine.settle()
 
     assert record["description"] == "3 firing"
+    await engine.post(group("DiskFull", resolved=("HostDown", "QueueStuck")))
+    await engine.settle()
+    assert record["description"] == "1 firing"
     assert record["short_description"] == "The disk array of building 4"
-    assert len(notes(engine)) == 2
+    assert len(notes(engine)) == 3
 
 
 @pytest.mark.parametrize("method", ["PATCH", "GET"])

@@ -1,7 +1,7 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -90,10 +90,8 @@ class Instance:
     async def search(self, incident: Incident, *, but: str = "", is_open: bool = False) -> Record | None:
         """The oldest record with the incident's correlation_id that is not closed; without one, the oldest of all.
 
-        Never the one named *but*, and with *is_open* no closed one.
-
-        The answer is compared here: where the table has no such column, ServiceNow drops the condition
-        and answers with any records.
+        Never the one named *but*, and with *is_open* no closed one. The answer is compared here: where the
+        table has no such column, ServiceNow drops the condition and answers with any records.
         """
         query = f"correlation_id={incident.id}^ORDERBYsys_created_on"
         rows = await self.api.search(self.config.table, query, self._columns, limit=CANDIDATES_MAX)
@@ -144,7 +142,8 @@ class Instance:
                 await self.api.update(self.config.table, record.sys_id, note)
             raise
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
-        return Written(self.digests(self._parsed(row) or record), self._warned(incident, rendered.warnings))
+        wrote = self._rewritten(told.wrote, self._parsed(row) or record, fields)
+        return Written(wrote, self._warned(incident, rendered.warnings))
 
     async def _note(self, record: Record, told: Told) -> dict[str, str]:
         """The work note to append, as a field; none of it is there already, and nothing is cut off at its end."""
@@ -213,9 +212,14 @@ class Instance:
 
     def digests(self, record: Record) -> str:
         """Of what the watched columns hold, for `Told.wrote`; "" when none is watched."""
+        return self._rewritten("", record, self._update_fields.names)
+
+    def _rewritten(self, wrote: str, record: Record, columns: Collection[str]) -> str:
+        """*wrote*, with what the record holds now in those of *columns* that are watched."""
         if self.config.on_update != "fields":
             return ""
-        return json.dumps({name: _digest(record.values.get(name, "")) for name in self._update_fields.names})
+        ours = {name: _digest(record.values.get(name, "")) for name in self._update_fields.names if name in columns}
+        return json.dumps(json.loads(wrote or "{}") | ours)
 
     async def _journal(self, record: Record) -> str:
         """All work notes as one text, as far as the user may read them."""
