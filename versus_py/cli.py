@@ -30,7 +30,7 @@ from versus_py.errors import ConfigError, VersusError
 from versus_py.incident import Notification, Policy
 from versus_py.lint import Finding, Severity, lint
 from versus_py.logs import configure_logging
-from versus_py.replay import Event, Read, Record, Replay, read_lines
+from versus_py.replay import Event, Posted, Read, Record, Replay, read_lines
 from versus_py.samples import SAMPLES
 from versus_py.service import serve as serve_until
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
@@ -219,6 +219,8 @@ def replay(
         found, broken = read_lines(file, _read(file).splitlines())
         records += found
         problems += broken
+    if not any(isinstance(record, Posted) for record in records):
+        problems.append("no payload in it; a server's log has them with alert.debug_body: true and log.format: json")
     channels = {"slack": loaded.alert.slack.channel_id}
     story = Replay(_reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
     _run(_tell(story.run(records), speed=speed, as_json=as_json))
@@ -315,7 +317,9 @@ def show(
     ]
     lines += [f"record {it['record']}  {it['record_url']}"] if it["record"] else []
     lines += [f"escalates {_time(it['escalates_at'])}"] if it["escalates_at"] else []
-    lines += [f"{name}: {delivery['error']}" for name, delivery in it["deliveries"].items() if delivery["error"]]
+    lines += [f"{it['suppressed_by']}, until {_time(it['suppressed_until'])}"] if it["suppressed_until"] else []
+    for name, delivery in it["deliveries"].items():
+        lines += [f"{name}: {delivery[key]}" for key in ("error", "note") if delivery[key]]
     for entry in it["timeline"]:
         said = " ".join(part for part in (entry["detail"], entry["by"] and f"by {entry['by']}") if part)
         lines.append(f"  {_time(entry['at'])}  {entry['event']:<13} {said}".rstrip())
@@ -478,7 +482,8 @@ _LEFT_OUT_BELOW = {"severity": 110, "escalates": 90}  # columns of the terminal
 def _row(it: Any) -> list[str]:
     """An incident in a list, by _COLUMNS."""
     escalates = _time(it["escalates_at"]) if it["escalates_at"] else ""
-    status = "failed" if it["outcome"] == "failed" else it["status"]
+    says_more = {"failed", "suppressed"} | ({"escalated"} if it["status"] == "triggered" else set())
+    status = it["outcome"] if it["outcome"] in says_more else it["status"]
     return [it["id"], status, it["severity"], _time(it["created_at"]), escalates, it["record"] or "", it["title"]]
 
 

@@ -359,11 +359,12 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     if not incident.is_due(now_ms):
         return None
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
+    said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
     return Change(
         replace(incident, escalation_began_at_ms=now_ms, suppression=None, may_have_record=True),
         Outcome.UPDATED,
         _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS),
-        (Entry(now_ms, "escalating", f"not acknowledged for {waited_s} s"),),
+        (Entry(now_ms, "escalating", said),),
     )
 
 

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -89,7 +90,7 @@ def lint(text: str, config: Config | None = None) -> list[Finding]:
     receivers = [it for it in _mappings(data.get("receivers")) if isinstance(it.get("name"), str)]
     webhooks = [webhook for receiver in receivers for webhook in _webhooks_to_us(receiver)]
     routes = list(_routes(data.get("route"), _Route()))
-    findings = [*_unseen(receivers, webhooks)]
+    findings = [*_unseen(receivers, webhooks), *_misspelt(receivers), *_undefined(receivers, routes)]
     for webhook in webhooks:
         leading = [route for route in routes if route.receiver == webhook.receiver]
         findings += _about_webhook(webhook, leading, config)
@@ -197,6 +198,33 @@ def _path_of(url: str) -> str:
         return urlsplit(url).path
     except ValueError:
         return ""
+
+
+def _misspelt(receivers: Iterable[_Mapping]) -> Iterator[Finding]:
+    """Webhooks that hardly lead where they should."""
+    for receiver in receivers:
+        for settings in _mappings(receiver.get("webhook_configs")):
+            path = _path_of(str(settings.get("url", ""))).rstrip("/")
+            if not path.endswith(PATH) and get_close_matches(path, [PATH], cutoff=0.8):
+                yield Finding(
+                    Severity.WARNING,
+                    f"receiver {receiver['name']!r}",
+                    f"its url ends in {path}, which is nearly {PATH}",
+                    f"write {PATH}, if it is meant to lead here",
+                    settings.line,
+                )
+
+
+def _undefined(receivers: Iterable[_Mapping], routes: Iterable[_Route]) -> Iterator[Finding]:
+    known = {receiver["name"] for receiver in receivers}
+    for route in routes:
+        if route.receiver not in known:
+            yield Finding(
+                Severity.ERROR,
+                f"route {route.path}",
+                f"its receiver {route.receiver!r} is not defined, so that Alertmanager refuses the file",
+                f"name one of {', '.join(sorted(known)) or 'the receivers'}",
+            )
 
 
 def _unseen(receivers: Iterable[_Mapping], webhooks: list[_Webhook]) -> Iterator[Finding]:

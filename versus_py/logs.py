@@ -1,6 +1,7 @@
 """The log: structured, on standard error, without secrets."""
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any
@@ -46,7 +47,8 @@ class Redactor:
     """Masks the secrets of the configuration wherever they turn up: in a line of the log, or in other text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= _SECRET_MIN}, key=len, reverse=True)
+        found = sorted({secret for secret in secrets if len(secret) >= _SECRET_MIN}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_pattern, found))) if found else None
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {key: self.masked(value) for key, value in event.items()}
@@ -54,11 +56,15 @@ class Redactor:
     def masked(self, value: Any) -> Any:
         """*value*, text or lists and mappings of it, without the secrets."""
         if isinstance(value, str):
-            for secret in self._secrets:
-                value = value.replace(secret, _MASK)
-            return value
+            return self._pattern.sub(_MASK, value) if self._pattern else value
         if isinstance(value, list | tuple):
             return [self.masked(item) for item in value]
         if isinstance(value, dict):
             return {key: self.masked(item) for key, item in value.items()}
         return value
+
+
+def _pattern(secret: str) -> str:
+    """Anywhere; but one that is a word of letters only, such as a simulator's "secret", not within other words."""
+    found = re.escape(secret)
+    return rf"(?<![A-Za-z0-9_]){found}(?![A-Za-z0-9_])" if secret.isalpha() else found

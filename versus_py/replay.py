@@ -14,15 +14,13 @@ import orjson
 from versus_py import incident as transitions
 from versus_py.errors import BadPayload
 from versus_py.incident import Change, Incident, IncidentId, Notification, Outcome, Policy, Status
+from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
 from versus_py.targets import display_name
 from versus_py.web.views import rfc3339
 
 Read = Callable[[bytes, str], tuple[list[Notification], Policy, list[str]]]
 """What a body and its query string say, the policy of the request, and its warnings. Raises BadPayload."""
-
-BODY_EVENT = "intake.body"
-"""The line of versus_py's own log that holds a body: fields timestamp, body and query."""
 
 TITLE_WIDTH = 28
 
@@ -293,7 +291,7 @@ def _record(where: str, line: bytes) -> Record | None:
     if not isinstance(data, dict):
         raise ValueError("this is no JSON object")  # noqa: TRY004 - one error for whatever is wrong with a line
     if "event" in data:
-        return _logged(where, data) if data["event"] == BODY_EVENT else None
+        return _logged(where, data)
     at_ms = _time(data, "at")
     if "payload" in data:
         return Posted(where, at_ms, orjson.dumps(data["payload"]), _text(data, "query", ""))
@@ -304,8 +302,16 @@ def _record(where: str, line: bytes) -> Record | None:
     raise ValueError("one of payload, acknowledge and resolve is required")
 
 
-def _logged(where: str, data: Mapping[str, Any]) -> Posted:
-    return Posted(where, _time(data, "timestamp"), _text(data, "body").encode(), _text(data, "query", ""))
+def _logged(where: str, data: Mapping[str, Any]) -> Record | None:
+    """A line of versus_py's own log: a body, or what a person did. What senders did, their bodies say."""
+    match data:
+        case {"event": "intake.body"}:
+            return Posted(where, _time(data, "timestamp"), _text(data, "body").encode(), _text(data, "query", ""))
+        case {"event": "incident.changed", "what": "acknowledged" | "resolved" as what, "by": by} if by not in SOURCES:
+            action: Literal["acknowledge", "resolve"] = "acknowledge" if what == "acknowledged" else "resolve"
+            return Acted(where, _time(data, "timestamp"), action, _text(data, "incident"), _text(data, "by"))
+        case _:
+            return None
 
 
 def _time(data: Mapping[str, Any], name: str) -> int:

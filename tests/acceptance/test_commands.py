@@ -159,6 +159,18 @@ def test_doctor_looks_at_a_running_stack_and_posts_only_when_asked(world):
         ["ok", "Slack channel"],
         ["ok", "public_host"],
         ["skipped", "Alertmanager"],
+        *(
+            [status, f"{name}{what}"]
+            for name in ("ServiceNow", "ServiceNow infra")
+            for status, what in (
+                ("ok", ""),
+                ("ok", " columns"),
+                ("ok", " state"),
+                ("ok", " close_code"),
+                ("ok", " work notes"),
+                ("skipped", " references"),
+            )
+        ),
     ]
     assert posts == 0
     assert "ok: Slack test message: posted to C0ALERTS" in with_post.stdout

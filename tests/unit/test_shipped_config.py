@@ -24,7 +24,7 @@ ENVIRON = {
 def richer() -> str:
     """The file with the block's comment signs taken off, as it tells people to."""
     before, block, after = re.split(r"^    # ----.*\n", CONFIG.read_text(), flags=re.MULTILINE)
-    return before + re.sub(r"^    # ?", "    ", block, flags=re.MULTILINE) + after
+    return before + re.sub(r"^    # ", "    ", block, flags=re.MULTILINE) + after
 
 
 def servicenow(text: str):
@@ -52,6 +52,7 @@ def test_the_block_describes_every_alert():
     assert fields["description"].startswith("2 of 2 alerts firing, severity critical, from alertmanager.\nIncident ")
     for said in ("DiskFull happened", "HostDown happened", "instance=db-7", "Source: http://prometheus/graph"):
         assert said in fields["description"]
+    assert "Source: http://prometheus/graph\n\nHostDown, since" in fields["description"]
     assert "\n\n\n" not in fields["description"]
     assert fields["caller_id"] == "versus@example.com"
     assert fields["correlation_display"] == "versus"

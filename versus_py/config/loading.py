@@ -27,6 +27,7 @@ _SECRET_KEYS = {
     "token",
 }
 _SHOWN_VALUE_MAX = 80
+_HIDDEN = "a value that is not shown"
 _WHEN = "is required when oncall.enable or oncall.initialized_only is true"
 
 
@@ -258,7 +259,8 @@ def _problem(error: ErrorDetails) -> str:
         return f"{path}: is not a known key; {hint}"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    return f"{path}: is {_shown(keys, error)}; {message}"
+    shown = _shown(keys, error)
+    return f"{path}: {message}" if shown == _HIDDEN else f"{path}: is {shown}; {message}"
 
 
 def _shown(keys: list[str], error: ErrorDetails) -> str:
@@ -268,7 +270,7 @@ def _shown(keys: list[str], error: ErrorDetails) -> str:
         return f"a {'mapping' if isinstance(value, dict) else 'list'}"
     has_credentials = isinstance(value, str) and "@" in value
     if _SECRET_KEYS & set(keys) or error["type"] == "model_type" or has_credentials or keys == ["redis", "url"]:
-        return "a value that is not shown"
+        return _HIDDEN
     shown = repr(value)
     return shown if len(shown) <= _SHOWN_VALUE_MAX else f"{shown[:_SHOWN_VALUE_MAX]}…"
 

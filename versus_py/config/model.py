@@ -444,6 +444,10 @@ class Config(_Part):
     def masked(self) -> dict[str, Any]:
         """As plain data, without secrets."""
         data = self.model_dump(mode="json")
+        others = self.oncall.servicenow.instances()
+        data["oncall"]["servicenow"]["other_instance_urls"] = {
+            name: other.model_dump(mode="json", exclude_defaults=True) for name, other in others.items() if name
+        }
         if self.redis.url is not None:
             data["redis"]["url"] = _without_password(self.redis.url.get_secret_value())
         return data

@@ -131,16 +131,18 @@ async def _about_journal(name: str, api: TableApi) -> Check:
 async def _about_references(name: str, config: ServiceNowInstance, api: TableApi, clock: Clock) -> Check:
     """Whether names that stand in the configuration as they are name exactly one row."""
     named = {**config.fields, **config.update_fields, **config.resolve_fields}
-    constant = {column: text for column, text in named.items() if column in config.references and _is_constant(text)}
+    rows = [{column: text for column, text in named.items() if _is_constant(text)}, *config.severities.values()]
+    constant = sorted({(column, text) for row in rows for column, text in row.items() if column in config.references})
     if not constant:
-        return Check(name, CheckStatus.SKIPPED, "no field names a user, a group or a CI as it stands")
+        return Check(name, CheckStatus.SKIPPED, "nothing to look up: users, groups and CIs all come from alerts")
+    references = References(api, config.references, clock)
     try:
-        found = await References(api, config.references, clock).resolve(Rendered(constant))
+        found = [await references.resolve(Rendered({column: text})) for column, text in constant if text]
     except Transient as exc:
         return Check(name, CheckStatus.FAILED, str(exc), "try again later")
-    if found.warnings:
-        return Check(name, CheckStatus.FAILED, "; ".join(found.warnings), "correct the names, or write a sys_id")
-    return Check(name, CheckStatus.OK, f"found: {', '.join(constant.values())}")
+    if warnings := [warning for it in found for warning in it.warnings]:
+        return Check(name, CheckStatus.FAILED, "; ".join(warnings), "correct the names, or write a sys_id")
+    return Check(name, CheckStatus.OK, f"found: {', '.join(text for _, text in constant if text)}")
 
 
 async def _about_a_record(name: str, config: ServiceNowInstance, instance: Instance, clock: Clock) -> Check:

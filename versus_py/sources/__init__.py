@@ -31,12 +31,20 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
     """
     source = SOURCES[name] if name else next(it for it in _SOURCES if it.recognizes(payload))
     try:
-        return _parsed(source, payload, settings)
+        return _titled(_parsed(source, payload, settings))
     except BadPayload as exc:
         found = generic.parse(payload, settings)
         how = f"source={source.NAME} was asked for" if name else f"this looks like {source.NAME}"
         warning = f"{how}, but {exc}; it was read as a generic alert"
-        return replace(found, warnings=(warning, *found.warnings))
+        return _titled(replace(found, warnings=(warning, *found.warnings)))
+
+
+def _titled(notification: Notification) -> Notification:
+    """With its title as that of its alert too, where it has only one and that has none."""
+    alerts = notification.alerts
+    if len(alerts) != 1 or alerts[0].title:
+        return notification
+    return replace(notification, alerts=(replace(alerts[0], title=notification.title),))
 
 
 def _parsed(source: Source, payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:

@@ -56,8 +56,9 @@ class Answer:
         """The error for an answer that is neither a success nor a refusal, such as a hibernating instance's page."""
         has_error = self.data is not None and self.data.get("error")
         what = f"an error{self.detail}" if has_error else self.content_type or "no content"
+        why = "is this a ServiceNow instance?" if self.status == 404 else "is it hibernating?"  # noqa: PLR2004 - HTTP's
         return Transient(
-            f"ServiceNow answered {self.status} with {what}: the instance is unavailable, perhaps hibernating",
+            f"ServiceNow answered {self.status} with {what}: {why}",
             retry_after_s=settles_s(self.method),
         )
 

@@ -141,10 +141,8 @@ class References:
         found = sorted(same - {""})
         if len(found) == 1:
             return found[0], ""
-        return (
-            None,
-            f"{len(found) or 'no'} {'rows' if found else 'row'} of {table} with this {column}, and not exactly one",
-        )
+        count = f"{len(found)} rows" if found else "no row"
+        return None, f"{count} of {table} with this {column}; it takes exactly one"
 
 
 def values_for(
