@@ -341,3 +341,26 @@ def test_a_route_behind_one_that_takes_everything_leads_nowhere(routes, is_reach
 
     assert bool(found) is not is_reached
     assert all(it.what.startswith("no route leads to this receiver") for it in found)
+
+
+def test_a_receiver_that_is_not_defined_is_an_error():
+    findings = lint_routes({"receiver": "ghost", "matchers": ["x=y"]}, {"receiver": "versus", "matchers": ["x=z"]})
+
+    assert (ERROR, "its receiver 'ghost' is not defined, so that Alertmanager refuses the file") in said(findings)
+
+
+@pytest.mark.parametrize(("path", "is_told"), [("/api/incident", True), ("/api/incidentes", True), ("/hook", False)])
+def test_a_path_that_is_nearly_ours_is_told(path, is_told):
+    findings = lint(
+        yaml.safe_dump(
+            {
+                "route": {"receiver": "versus", **GROUPED, "routes": [{"receiver": "typo", "matchers": ["x=y"]}]},
+                "receivers": [
+                    {"name": "versus", "webhook_configs": [{"url": URL}]},
+                    {"name": "typo", "webhook_configs": [{"url": f"http://versus:3000{path}"}]},
+                ],
+            }
+        )
+    )
+
+    assert [finding.severity for finding in findings] == ([WARNING] if is_told else [])

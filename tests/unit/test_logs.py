@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from versus_py.config import LogConfig
-from versus_py.logs import configure_logging
+from versus_py.logs import Redactor, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +78,12 @@ def test_the_console_format_is_for_people(capsys):
     text = capsys.readouterr().err
     assert "redis.warning" in text
     assert "s3cret" not in text
+
+
+def test_a_secret_that_is_a_word_is_masked_as_a_word_and_not_within_others():
+    masked = Redactor(["secret", "s3cret"]).masked
+
+    assert masked("the password is 'secret'") == "the password is '**********'"
+    assert masked("u:secret@host") == "u:**********@host"
+    assert masked("check auth.client_secret and secretary") == "check auth.client_secret and secretary"
+    assert masked("xs3crety") == "x**********y"

@@ -319,3 +319,23 @@ def test_a_long_title_is_cut_in_lines_and_whole_in_json():
 
     assert event.line(UTC) == f"2026-05-04 10:20:01  {'x' * 27}…  ignored"
     assert event.as_json()["title"] == "x" * 100
+
+
+def test_a_servers_log_holds_bodies_and_what_people_did():
+    lines = [
+        {"event": "intake.body", "timestamp": AT, "body": "firing", "query": "oncall_wait_minutes=5"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "acknowledged", "by": "ana"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "resolved", "by": "ben"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "resolved", "by": "alertmanager"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "escalated"},
+        {"event": "sync.done", "timestamp": AT},
+    ]
+
+    records, problems = read_lines("log", [orjson.dumps(line) for line in lines])
+
+    assert problems == []
+    assert records == [
+        Posted("log:1", AT_MS, b"firing", "oncall_wait_minutes=5"),
+        Acted("log:2", AT_MS, "acknowledge", "x-1", "ana"),
+        Acted("log:3", AT_MS, "resolve", "x-1", "ben"),
+    ]
