@@ -188,8 +188,9 @@ def prometheus(world: World):
         (world.folder / "prometheus.yml").write_text(text)
         rules = world.folder / "example.rules.yml"
         rules.write_text((stack / "example.rules.yml").read_text())
-        # What it sends before it has found Alertmanager is lost, and by default sent again after a minute.
-        command = [binary, f"--config.file={world.folder / 'prometheus.yml'}", "--rules.alert.resend-delay=1s"]
+        # What it sends before it has found Alertmanager is lost, and by default sent again after a minute. An alert
+        # is good for four times as long: a reload of the rules takes some seconds, and must not end it.
+        command = [binary, f"--config.file={world.folder / 'prometheus.yml'}", "--rules.alert.resend-delay=3s"]
         port = free_port()
         command += [f"--storage.tsdb.path={world.folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
         process = world.run(command, "prometheus")
