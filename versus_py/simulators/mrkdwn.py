@@ -10,6 +10,9 @@ _EMOJI = {
     "red_circle": "🔴",
     "large_orange_circle": "🟠",
     "large_green_circle": "🟢",
+    "heavy_plus_sign": "➕",
+    "repeat": "🔁",
+    "mute": "🔇",
     "warning": "⚠️",
 }
 
