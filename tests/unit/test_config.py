@@ -485,3 +485,12 @@ def test_a_client_certificate_belongs_to_the_credentials():
     instances = config.oncall.servicenow.instances()
     assert (instances["b"].client_certificate, instances["c"].client_key) == (None, None)
     assert (instances["b"].states.new, instances["b"].states.resolved) == ("10", "70")
+
+
+def test_a_value_that_is_missing_because_a_variable_is_not_set_names_it():
+    with pytest.raises(ConfigError) as caught:
+        parse_config("alert: {slack: {enable: true, token: '${SLACK_TOKEN}', channel_id: '${CHANNEL:-}'}}", {})
+
+    token, channel = caught.value.problems
+    assert token.endswith("it starts with xoxb- (${SLACK_TOKEN} is not set)")
+    assert "is not set" not in channel

@@ -57,8 +57,14 @@ def parse_config(text: str, environ: Mapping[str, str] = os.environ, *, folder: 
     mistaken = {problem.partition(":")[0] for problem in problems}
     problems += [problem for problem in _incomplete(config) if problem.partition(":")[0] not in mistaken]
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([_with_reference(problem, references.unset) for problem in problems])
     return config
+
+
+def _with_reference(problem: str, unset: Mapping[str, str]) -> str:
+    """With the name of the variable that was meant to give the value, where that is why it is missing."""
+    variable = unset.get(problem.partition(":")[0])
+    return problem if variable is None else f"{problem} (${{{variable}}} is not set)"
 
 
 def _validated(data: dict[str, Any]) -> tuple[Config, list[str]]:
@@ -175,6 +181,7 @@ class _References:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.problems: list[str] = []
+        self.unset: dict[str, str] = {}  # the path of a value -> the variable that it refers to in vain
 
     def resolve(self, data: Any, path: str = "") -> Any:
         if isinstance(data, dict):
@@ -198,7 +205,9 @@ class _References:
             )
             return ""
         value = self._environ.get(name, "")
-        return value or (default if has_default else "")
+        if not value and not has_default:
+            self.unset[path] = name
+        return value or default
 
     def _content(self, file: Path, path: str) -> str:
         try:
