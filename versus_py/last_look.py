@@ -1,4 +1,4 @@
-"""The last look before a ticket: Alertmanager is asked whether the alerts still fire, and are not silenced.
+"""The last look before a record: Alertmanager is asked whether the alerts still fire, and are not silenced.
 
 Whatever is not certain escalates. "Nothing fires any more" is believed only when it comes from an Alertmanager that
 sends to us and has been up for long enough to have heard of every alert: github.com/prometheus/alertmanager,

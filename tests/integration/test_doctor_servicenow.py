@@ -46,8 +46,8 @@ async def test_an_instance_in_order_is_in_order_and_nothing_is_created(examine, 
 @pytest.mark.parametrize(
     ("settings", "name", "status", "found", "advice"),
     [
-        ({"password": "wrong"}, "login", FAILED, "401", "nobody gets a ticket"),
-        ({"table": "no_such"}, "login", FAILED, "Invalid table no_such", "nobody gets a ticket"),
+        ({"password": "wrong"}, "login", FAILED, "401", "no record is created"),
+        ({"table": "no_such"}, "login", FAILED, "Invalid table no_such", "no record is created"),
         ({"fields": {"shrot_description": "x"}}, "columns", FAILED, "has no shrot_description", "correct the columns"),
         ({"fields": {"priority": "1"}}, "columns", WARNING, "read-only: priority", "leave them out"),
         ({"resolve_fields": {"close_code": "Done"}}, "close_code", FAILED, "not a choice: Done", "Solution provided"),
@@ -61,7 +61,7 @@ async def test_an_instance_in_order_is_in_order_and_nothing_is_created(examine, 
             "assignment_group 'Nobody': no row of sys_user_group",
             "correct the names",
         ),
-        ({"auth": {"type": "api_key", "api_key": "wrong-key"}}, "login", FAILED, "401", "nobody"),
+        ({"auth": {"type": "api_key", "api_key": "wrong-key"}}, "login", FAILED, "401", "no record is created"),
     ],
 )
 async def test_what_is_wrong_is_told_with_what_to_do(examine, settings, name, status, found, advice):

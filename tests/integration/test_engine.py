@@ -397,6 +397,7 @@ async def test_an_acknowledgment_while_servicenow_is_away_creates_nothing_when_i
     await engine.after(minutes=30)
 
     assert engine.servicenow.incidents == []
+    assert "is gone" not in engine.slack.messages[0].shown
     assert (await engine.detail(created["id"]))["outcome"] == "acknowledged"
     assert "retried" not in engine.slack.messages[0].shown
 

@@ -199,7 +199,7 @@ async def test_what_is_silenced_waits_for_the_end_of_the_silence_and_then_escala
     assert found["outcome"] == "suppressed"
     assert found["suppressed_by"] == "silenced by ana (planned work)"
     [message] = looking.slack.messages
-    assert "*Silenced*" in message.text
+    assert "*Suppressed*" in message.text
     assert "silenced by ana (planned work) until <!date^" in message.shown
     await looking.after(minutes=20)
     assert looking.servicenow.calls == []

@@ -72,6 +72,21 @@ def sys_id_of(engine: Engine, table: str, **wanted: str) -> str:
     return next(row["sys_id"] for row in engine.servicenow.tables[table] if wanted.items() <= row.items())
 
 
+async def snapshot(engine: Engine) -> dict[str, Any]:
+    """What Redis holds, but for the stream of changes."""
+    redis = engine.store._redis
+    names = [name async for name in redis.scan_iter("*") if await redis.type(name) != "stream"]
+    return {name: await redis.dump(name) for name in names}
+
+
+async def set_back(engine: Engine, before: dict[str, Any]) -> None:
+    """Redis has forgotten what came after the snapshot."""
+    redis = engine.store._redis
+    await redis.flushall()
+    for name, dump in before.items():
+        await redis.restore(name, 0, dump)
+
+
 async def acknowledge(engine: Engine) -> None:
     [listed] = (await (await engine.http.get("/api/incidents")).json())["incidents"]
     response = await engine.http.post(f"/api/incidents/{listed['id']}/acknowledge?by=ana")
@@ -518,14 +533,10 @@ async def test_a_redis_that_lost_what_came_of_the_creation_makes_no_second_one(e
     await engine.settle()
     [listed] = (await (await engine.http.get("/api/incidents")).json())["incidents"]
     key = keys.incident(listed["id"])
-    redis = engine.store._redis
-    names = [name async for name in redis.scan_iter("*") if await redis.type(name) != "stream"]
-    before = {name: await redis.dump(name) for name in names}
+    before = await snapshot(engine)
     await engine.after(minutes=6)
-    await redis.flushall()
-    for name, dump in before.items():
-        await redis.restore(name, 0, dump)
-    assert await redis.exists(key)
+    await set_back(engine, before)
+    assert await engine.store._redis.exists(key)
 
     await engine.after(minutes=6)
 
@@ -746,13 +757,9 @@ async def test_a_note_is_written_once_also_when_redis_lost_its_last_second(engin
     await escalated(engine)
     [listed] = (await (await engine.http.get("/api/incidents")).json())["incidents"]
     await engine.http.post(f"/api/incidents/{listed['id']}/acknowledge?by=ana")
-    redis = engine.store._redis
-    names = [name async for name in redis.scan_iter("*") if await redis.type(name) != "stream"]
-    before = {name: await redis.dump(name) for name in names}
+    before = await snapshot(engine)
     await engine.settle()
-    await redis.flushall()
-    for name, dump in before.items():
-        await redis.restore(name, 0, dump)
+    await set_back(engine, before)
 
     await engine.settle()
 

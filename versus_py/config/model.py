@@ -331,7 +331,7 @@ class AlertmanagerAuth(_Part):
 
 
 class AlertmanagerConfig(_Part):
-    """The Alertmanager to ask, before a ticket is opened, whether its alerts still fire and are not silenced."""
+    """The Alertmanager to ask, before a record is created, whether its alerts still fire and are not silenced."""
 
     url: HttpUrl | None = None
     """The Alertmanager that sends to this server (any peer of its cluster); without one, nobody is asked."""
@@ -417,7 +417,7 @@ class Config(_Part):
     oncall: OncallConfig = OncallConfig()
     """What happens to incidents that nobody acknowledges."""
     alertmanager: AlertmanagerConfig = AlertmanagerConfig()
-    """The Alertmanager to ask before a ticket is opened."""
+    """The Alertmanager to ask before a record is created."""
     redis: RedisConfig = RedisConfig()
     """Where incidents are kept."""
     ack: AckConfig = AckConfig()

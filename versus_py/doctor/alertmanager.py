@@ -1,4 +1,4 @@
-"""Alertmanager: whether the one that is to be asked before a ticket is opened answers."""
+"""Alertmanager: whether the one that is to be asked before a record is created answers."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus

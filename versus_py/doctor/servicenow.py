@@ -38,7 +38,7 @@ async def examine(
         yield Check(name, CheckStatus.FAILED, str(exc), "check the file")
         return
     except (Transient, Permanent) as exc:
-        yield Check(name, CheckStatus.FAILED, str(exc), "correct this first: without it nobody gets a ticket")
+        yield Check(name, CheckStatus.FAILED, str(exc), "correct this first: without it no record is created")
         return
     yield Check(name, CheckStatus.OK, f"{config.instance_url}: logged in by {config.auth.type}, {config.table} is read")
     yield await _about_columns(f"{name} columns", config, instance.api, rows)

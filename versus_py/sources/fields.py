@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from versus_py.severity import highest_severity
 
 TITLE_MAX = 250
-"""Longest title, in characters; it has to fit one line of a chat and a ticket's summary."""
+"""Longest title, in characters; it has to fit one line of a chat and a record's summary."""
 
 _YEAR_9999_MS = 253_370_764_800_000  # later times cannot be shown in every time zone
 _LATEST_S = 100_000_000_000  # as seconds in the year 5138, as milliseconds in 1973: larger numbers are milliseconds

@@ -152,7 +152,7 @@ def _headline(incident: Incident) -> str:
     if incident.ending is Ending.FAILED:
         status = "Escalation failed"
     elif incident.ending is Ending.SUPPRESSED:
-        status = "Silenced"
+        status = "Suppressed"
     elif incident.status is Status.TRIGGERED and incident.is_escalating:
         status = "Escalated" if incident.ending is Ending.ESCALATED else "Escalating"
     line = f"{_EMOJI[incident.status]} *{status}* · {escape(incident.severity)} · {escape(incident.title)}"

@@ -79,7 +79,9 @@ class ServiceNowTarget:
         record, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
         wrote = before.reference.get("wrote", "")
         told = _told(incident, before)
-        if record is None and not (_wants_record(incident) and (follows or not before.reference)):
+        if record is None and not before.reference and not _wants_record(incident):
+            return before
+        if record is None and before.reference and not (_wants_record(incident) and follows):
             # Never a second one in the same wait: it is deleted, which people may, or hidden from the user.
             return replace(before, note=_said(note, f"{before.label} is gone, or the user may not read it any more"))
         if record is None:
