@@ -64,8 +64,7 @@ def read_alert(item: Mapping[str, Any]) -> Alert:
     annotations = fields.text_map(item.get("annotations"))
     is_firing = fields.text(item.get("status")).lower() != "resolved"
     return Alert(
-        fingerprint=fields.text(item.get("fingerprint"))
-        or f"labels-{sha256(_canonical(labels).encode()).hexdigest()[:16]}",
+        fingerprint=fields.text(item.get("fingerprint")) or _made_up_fingerprint(labels),
         status=AlertStatus.FIRING if is_firing else AlertStatus.RESOLVED,
         labels=labels,
         annotations=annotations,
