@@ -9,11 +9,12 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from versus_py import incident as transitions
+from versus_py import transitions
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Change, Incident, IncidentId, Notification, Outcome, Policy
+from versus_py.incident import Incident, IncidentId, Notification, Outcome, Policy
 from versus_py.store import Store
+from versus_py.transitions import Change
 
 log = structlog.get_logger()
 

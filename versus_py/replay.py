@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import orjson
 
-from versus_py import incident as transitions
+from versus_py import transitions
 from versus_py.errors import BadPayload
-from versus_py.incident import Change, Incident, IncidentId, Notification, Outcome, Policy, Status
+from versus_py.incident import Incident, IncidentId, Notification, Outcome, Policy, Status
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
 from versus_py.targets import display_name
+from versus_py.transitions import Change
 from versus_py.web.views import rfc3339
 
 Read = Callable[[bytes, str], tuple[list[Notification], Policy, list[str]]]

@@ -43,8 +43,8 @@ def test_the_demo_tells_its_story_and_ends_well():
 def test_the_demo_fails_when_an_outcome_is_wrong():
     """The same story, with an engine that forgets acknowledgments."""
     sabotage = (
-        "import versus_py.incident as i, versus_py.cli as c\n"
-        "i.acknowledge = lambda incident, by, now_ms: None\n"
+        "import versus_py.transitions as t, versus_py.cli as c\n"
+        "t.acknowledge = lambda incident, by, now_ms: None\n"
         "c.app(['demo', '--once'])"
     )
     command = [VERSUS[0], "-c", sabotage]

@@ -11,9 +11,10 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_incident
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.incident import IncidentId, acknowledge, begin_escalation
+from versus_py.incident import IncidentId
 from versus_py.simulators import ServiceNowSimulator, run_app
 from versus_py.targets.servicenow import ServiceNowTarget
+from versus_py.transitions import acknowledge, begin_escalation
 
 URL_OF_TABLE = "https://sn.example/api/now/table/incident"
 

@@ -13,20 +13,9 @@ from redis.asyncio import Redis
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import (
-    Change,
-    Delivery,
-    Entry,
-    IncidentId,
-    Outcome,
-    Status,
-    acknowledge,
-    observe,
-    partition_of,
-    resolve,
-    trigger,
-)
+from versus_py.incident import Delivery, Entry, IncidentId, Outcome, Status, partition_of
 from versus_py.store import Claim, Completion, Store, keys
+from versus_py.transitions import Change, acknowledge, observe, resolve, trigger
 
 LEASE_MS = 60_000
 

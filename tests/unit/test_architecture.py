@@ -21,6 +21,7 @@ ROOMS = [
     ("sources", "grouping", "ack_links"),
     ("store",),
     ("config", "clock"),
+    ("transitions",),
     ("incident", "templating"),
     ("errors", "severity"),
 ]
@@ -57,7 +58,7 @@ def test_imports_point_downwards(path):
             assert LEVEL[other] > LEVEL[room], f"{relative} imports {module}"
 
 
-@pytest.mark.parametrize("name", ["incident", "severity", "errors", "grouping", "sources"])
+@pytest.mark.parametrize("name", ["incident", "transitions", "severity", "errors", "grouping", "sources"])
 def test_plain_data_and_decisions_import_no_io(name):
     paths = [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else sorted((PACKAGE / name).glob("*.py"))
     for path in paths:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident
 from versus_py.config import MessageProperties
-from versus_py.incident import Delivery, Incident, Policy, acknowledge, begin_escalation, resolve
+from versus_py.incident import Delivery, Incident, Policy
 from versus_py.simulators.slack import _content
 from versus_py.targets.slack_message import (
     Mrkdwn,
@@ -22,6 +22,7 @@ from versus_py.targets.slack_message import (
     plain_body,
     shorten,
 )
+from versus_py.transitions import acknowledge, begin_escalation, resolve
 
 ACK_URL = "https://versus.example/api/ack/x?exp=1&sig=abc"
 DUE = START_MS + 5 * 60_000

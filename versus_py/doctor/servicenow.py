@@ -9,11 +9,12 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.doctor.check import Check, CheckStatus
 from versus_py.errors import ConfigError, Permanent, Transient
-from versus_py.incident import Alert, AlertStatus, Incident, Notification, Policy, trigger
+from versus_py.incident import Alert, AlertStatus, Incident, Notification, Policy
 from versus_py.targets.servicenow.fields import RESOLVE_DEFAULTS, References, Rendered
 from versus_py.targets.servicenow.instance import Instance
 from versus_py.targets.servicenow.record import IDENTITY
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
+from versus_py.transitions import trigger
 
 STATE_CANCELED = "8"
 CHOICES_MAX = 500

@@ -14,8 +14,9 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, RedisError
 
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import PARTITIONS, Change, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.store import keys
+from versus_py.transitions import Change
 
 TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""

@@ -9,23 +9,25 @@ from hypothesis import strategies as st
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification
 from versus_py.incident import (
-    MAX_ALERTS,
-    SHOW_ESCALATING_AFTER_MS,
     Alert,
     AlertStatus,
-    Change,
     Delivery,
     Ending,
     Incident,
     Outcome,
     Policy,
     Status,
+    incident_id,
+    partition_of,
+)
+from versus_py.transitions import (
+    MAX_ALERTS,
+    SHOW_ESCALATING_AFTER_MS,
+    Change,
     acknowledge,
     begin_escalation,
     escalate_now,
-    incident_id,
     observe,
-    partition_of,
     resolve,
     trigger,
 )
