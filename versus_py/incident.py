@@ -105,6 +105,16 @@ class Policy:
     oncall: str | None = None  # the target told when the wait is over; None: it never escalates
     wait_ms: int = 0
     destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance; else its default
+    mention: str = ""  # who channels mention, where that does not go by severity
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody wrote on a target's side of the incident."""
+
+    at_ms: int
+    by: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,21 @@ class Delivery:
     failing_since_ms: int | None = None
     failed_at_ms: int | None = None  # given up; the next change of the incident tries once more
     error: str = ""
+    look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
+    comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
+    comment_count: int = 0  # how many there ever were: the number of the last one
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something to an incident: a person, or a source that says that it is over."""
+
+    name: str
+    email: str = ""  # "": not known
+    slack_id: str = ""  # "": not by Slack
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.email})" if self.email else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +155,7 @@ class Entry:
     at_ms: int
     event: str
     detail: str = ""
-    by: str = ""
+    by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +165,14 @@ class Suppression:
     at_ms: int
     by: str  # who silenced it and why, or that it is inhibited
     until_ms: int | None = None  # when the silence ends; None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Somebody asked to be left alone; the rest of the wait goes on afterwards."""
+
+    until_ms: int
+    by: Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +188,17 @@ class Incident:
     policy: Policy
     created_at_ms: int
     updated_at_ms: int
-    waiting_since_ms: int  # when the present wait began: at creation, or when it was reopened
+    waiting_since_ms: int  # when the present wait began: at creation, when it was reopened, or un-acknowledged
     escalates_at_ms: int | None = None  # None: never
     escalation_began_at_ms: int | None = None  # the present wait ran out before anybody acknowledged
     suppression: Suppression | None = None  # of the present wait
+    snooze: Snooze | None = None  # of the present wait; `escalates_at_ms` is after its end
     may_have_record: bool = False  # the on-call provider was called, or was about to be, in this wait or an earlier one
     status: Status = Status.TRIGGERED
     acknowledged_at_ms: int | None = None
-    acknowledged_by: str = ""
+    acknowledged_by: Actor | None = None
     resolved_at_ms: int | None = None
-    resolved_by: str = ""
+    resolved_by: Actor | None = None
     occurrences: int = 1
     truncated_alerts: int = 0
     receiver: str = ""
@@ -173,6 +207,7 @@ class Incident:
     warnings: tuple[str, ...] = ()
     news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
     news_count: int = 0  # how many there ever were: the number of the last one
+    handled: tuple[str, ...] = ()  # ids of the latest requests that were applied, so that none is applied twice
     version: int = 0
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
 

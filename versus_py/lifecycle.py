@@ -12,11 +12,14 @@ import structlog
 from versus_py import transitions
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Incident, IncidentId, Notification, Outcome, Policy
+from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, Policy
 from versus_py.store import Store
 from versus_py.transitions import Change
 
 log = structlog.get_logger()
+
+Decision = Callable[[Incident, int], Change | None]
+"""What becomes of an incident at some time; None when nothing does."""
 
 BATCH = 100
 """The most incidents that one round trip to Redis carries; a script for each blocks it only for so long."""
@@ -79,15 +82,38 @@ class Lifecycle:
                 await self._accept_some(pending[start : start + BATCH], policy)
         raise StoreUnavailable(f"the incident of dedup key {pending[0].dedup_key!r} keeps changing")
 
-    async def acknowledge(self, incident_id: IncidentId, by: str) -> tuple[Incident | None, bool]:
-        """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
-        incident, change = await self._apply(incident_id, lambda it, now_ms: transitions.acknowledge(it, by, now_ms))
+    async def act(
+        self, incident_id: IncidentId, decide: Decision, request_id: str = ""
+    ) -> tuple[Incident | None, bool]:
+        """What a person does: the incident as it is now, and whether this changed it; None when it is unknown.
+
+        A request with an id has its effect once, however often it is sent again.
+        """
+
+        def decided(incident: Incident, now_ms: int) -> Change | None:
+            if request_id and request_id in incident.handled:
+                return None
+            return transitions.once(decide(incident, now_ms), request_id)
+
+        incident, change = await self._apply(incident_id, decided)
         return incident, change is not None
 
-    async def resolve(self, incident_id: IncidentId, by: str) -> tuple[Incident | None, bool]:
+    async def acknowledge(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
+        """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
+        return await self.act(incident_id, lambda it, now_ms: transitions.acknowledge(it, by, now_ms))
+
+    async def resolve(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call resolved it; None when it is unknown."""
-        incident, change = await self._apply(incident_id, lambda it, now_ms: transitions.resolve(it, by, now_ms))
-        return incident, change is not None
+        return await self.act(incident_id, lambda it, now_ms: transitions.resolve(it, by, now_ms))
+
+    async def identify(self, incident_id: IncidentId, actor: Actor) -> None:
+        """Say by name who has been known by an id only."""
+        await self._apply(incident_id, lambda it, now_ms: transitions.identify(it, actor, now_ms))
+
+    async def end_snooze(self, incident_id: IncidentId) -> Incident | None:
+        """The incident as it is now, its snooze taken back if that is over."""
+        incident, _ = await self._apply(incident_id, transitions.end_snooze)
+        return incident
 
     async def begin_escalation(self, incident_id: IncidentId) -> Incident | None:
         """The incident as it is now, marked as escalating if its wait is over and nobody acknowledged."""
@@ -96,7 +122,9 @@ class Lifecycle:
 
     async def end_quietly(self, asked: Incident, by: str) -> Incident | None:
         """The incident as it is now: resolved, if it still is what *by* was asked about."""
-        incident, _ = await self._apply(asked.id, lambda it, now_ms: transitions.end_quietly(it, asked, by, now_ms))
+        incident, _ = await self._apply(
+            asked.id, lambda it, now_ms: transitions.end_quietly(it, asked, Actor(by), now_ms)
+        )
         return incident
 
     async def suppress(self, asked: Incident, by: str, until_ms: int | None) -> Incident | None:
@@ -106,9 +134,9 @@ class Lifecycle:
         )
         return incident
 
-    async def escalate_now(self, incident_id: IncidentId, reason: str) -> Incident | None:
+    async def end_wait(self, incident_id: IncidentId, reason: str) -> Incident | None:
         """The incident as it is now, its wait ended."""
-        incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.escalate_now(it, reason, now_ms))
+        incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.end_wait(it, reason, now_ms))
         return incident
 
     async def _accept_some(self, pending: Sequence[_Arrivals], policy: Policy) -> None:
@@ -167,9 +195,7 @@ class Lifecycle:
                 incident = replace(change.incident, version=change.incident.version + 1)
                 arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
 
-    async def _apply(
-        self, incident_id: IncidentId, decide: Callable[[Incident, int], Change | None]
-    ) -> tuple[Incident | None, Change | None]:
+    async def _apply(self, incident_id: IncidentId, decide: Decision) -> tuple[Incident | None, Change | None]:
         """The incident afterwards and the change, which is None when there was nothing to change."""
         # Those of one process take turns, so that a storm on one incident is no contest; other replicas conflict.
         async with self._lock(incident_id):
@@ -179,7 +205,7 @@ class Lifecycle:
         return self._locks.setdefault(incident_id, asyncio.Lock())
 
     async def _decide_and_save(
-        self, incident_id: IncidentId, decide: Callable[[Incident, int], Change | None]
+        self, incident_id: IncidentId, decide: Decision
     ) -> tuple[Incident | None, Change | None]:
         for _ in range(MAX_CONFLICTS):
             incident = await self._store.get(incident_id)
@@ -212,7 +238,7 @@ def _folded(
 
 def _log_change(change: Change) -> None:
     for entry in change.entries:
-        said = {"detail": entry.detail, "by": entry.by}
+        said = {"detail": entry.detail, "by": str(entry.by or "")}
         log.info(
             "incident.changed",
             incident=change.incident.id,

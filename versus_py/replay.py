@@ -13,7 +13,7 @@ import orjson
 
 from versus_py import transitions
 from versus_py.errors import BadPayload
-from versus_py.incident import Incident, IncidentId, Notification, Outcome, Policy, Status
+from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, Policy, Status
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
 from versus_py.targets import display_name
@@ -234,11 +234,11 @@ class Replay:
     def _act(self, acted: Acted) -> Iterator[Event]:
         incident = self._open_incident(acted.incident)
         if acted.action == "resolve":
-            change = transitions.resolve(incident, acted.by, acted.at_ms)
+            change = transitions.resolve(incident, Actor(acted.by), acted.at_ms)
             if change is not None:
                 yield self._resolved(incident, change, acted.at_ms)
             return
-        change = transitions.acknowledge(incident, acted.by, acted.at_ms)
+        change = transitions.acknowledge(incident, Actor(acted.by), acted.at_ms)
         if change is None:
             said = f"acknowledged by {incident.acknowledged_by} before"
             yield Event(acted.at_ms, "ignored", incident.title, incident.id, (said,), acted.by)
@@ -278,7 +278,7 @@ class Replay:
             incident.title,
             incident.id,
             (*_said(change), *effects),
-            next((entry.by for entry in change.entries if entry.by), ""),
+            next((str(entry.by) for entry in change.entries if entry.by), ""),
             incident.escalates_at_ms if begins else None,
         )
 

@@ -7,8 +7,10 @@ when another replica was faster, is `lifecycle`'s job.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from versus_py.incident import (
+    Actor,
     Alert,
     AlertStatus,
     Ending,
@@ -17,6 +19,7 @@ from versus_py.incident import (
     Notification,
     Outcome,
     Policy,
+    Snooze,
     Status,
     Suppression,
     incident_id,
@@ -34,6 +37,12 @@ MAX_WARNINGS = 20
 
 MAX_NEWS = 20
 """The most news kept with one incident; a target that missed older ones shows what they came to."""
+
+MAX_HANDLED = 20
+"""The most requests of which an incident knows that they were applied."""
+
+IDENTIFY_MS = 2000
+"""The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too."""
 
 NAMES_SHOWN = 10
 """The most alerts that news mention by name."""
@@ -95,10 +104,10 @@ def observe(incident: Incident, notification: Notification, now_ms: int) -> Chan
         return None
     if notification.truncated_alerts or any(alert.is_firing for alert in alerts):
         return _update(incident, notification, alerts, now_ms, _not_all_over(notification, alerts))
-    return _resolved(replace(incident, alerts=alerts), by=notification.source, now_ms=now_ms)
+    return _resolved(replace(incident, alerts=alerts), by=Actor(notification.source), now_ms=now_ms)
 
 
-def acknowledge(incident: Incident, by: str, now_ms: int) -> Change | None:
+def acknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     """A person takes it. The first name stands; None when it was acknowledged or resolved before."""
     if incident.status is not Status.TRIGGERED:
         return None
@@ -109,18 +118,110 @@ def acknowledge(incident: Incident, by: str, now_ms: int) -> Change | None:
             status=Status.ACKNOWLEDGED,
             acknowledged_at_ms=now_ms,
             acknowledged_by=by,
+            snooze=None,
             updated_at_ms=now_ms,
         ),
         news,
     )
-    return Change(acknowledged, Outcome.UPDATED, _timers_after_the_wait(acknowledged, now_ms), news)
+    return Change(acknowledged, Outcome.UPDATED, _timers_after_the_wait(acknowledged, by, now_ms), news)
 
 
-def resolve(incident: Incident, by: str, now_ms: int) -> Change | None:
+def unacknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
+    """A person gives it back: the wait starts again. None when it is not acknowledged."""
+    if incident.status is not Status.ACKNOWLEDGED:
+        return None
+    news = (Entry(now_ms, "unacknowledged", by=by),)
+    waiting = _waiting_anew(incident, now_ms)
+    return Change(_with_news(waiting, news), Outcome.UPDATED, _all_timers(waiting, now_ms), news)
+
+
+def resolve(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     """A person says that it is over; None when it was resolved before."""
     if incident.status is Status.RESOLVED:
         return None
     return _resolved(incident, by=by, now_ms=now_ms)
+
+
+def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
+    """A person wants the on-call provider to be called now, whoever has acknowledged.
+
+    An escalation that was given up is tried once more. None when it never escalates, is resolved, or has escalated.
+    """
+    oncall = incident.policy.oncall
+    if oncall is None or incident.status is Status.RESOLVED:
+        return None
+    if incident.is_escalating and incident.status is Status.TRIGGERED and incident.ending is not Ending.FAILED:
+        return None
+    news = (Entry(now_ms, "escalating", by=by),)
+    escalating = replace(
+        incident if incident.status is Status.TRIGGERED else _waiting_anew(incident, now_ms),
+        escalates_at_ms=now_ms,
+        escalation_began_at_ms=now_ms,
+        suppression=None,
+        snooze=None,
+        may_have_record=True,
+        updated_at_ms=now_ms,
+    )
+    return Change(_with_news(escalating, news), Outcome.UPDATED, _all_timers(escalating, now_ms), news)
+
+
+def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change | None:
+    """A person wants to be left alone until then; what is left of the wait goes on afterwards.
+
+    A later one counts from now, whatever an earlier one said. None when nothing waits, or *until_ms* is over.
+    """
+    if not incident.is_waiting or incident.escalates_at_ms is None or until_ms <= now_ms:
+        return None
+    wait_goes_on_ms = now_ms if incident.snooze is None else max(now_ms, incident.snooze.until_ms)
+    snoozed = replace(
+        incident,
+        snooze=Snooze(until_ms, by),
+        suppression=None,
+        escalates_at_ms=until_ms + max(0, incident.escalates_at_ms - wait_goes_on_ms),
+        updated_at_ms=now_ms,
+    )
+    entry = Entry(now_ms, "snoozed", f"until {_utc(until_ms)}", by)
+    return Change(snoozed, Outcome.UPDATED, _all_timers(snoozed, now_ms), (entry,))
+
+
+def end_snooze(incident: Incident, now_ms: int) -> Change | None:
+    """Takes back a snooze whose time is over; None without one."""
+    if incident.snooze is None or incident.snooze.until_ms > now_ms:
+        return None
+    news = (Entry(now_ms, "snooze over"),)
+    awake = _with_news(replace(incident, snooze=None, updated_at_ms=now_ms), news)
+    return Change(awake, Outcome.UPDATED, _channel_timers(awake, now_ms), news)
+
+
+def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
+    """Who did something is known by name now; None when that says nothing new."""
+
+    def known(by: Actor | None) -> Actor | None:
+        return actor if by is not None and by.slack_id == actor.slack_id else by
+
+    identified = replace(
+        incident,
+        acknowledged_by=known(incident.acknowledged_by),
+        resolved_by=known(incident.resolved_by),
+        snooze=incident.snooze and replace(incident.snooze, by=known(incident.snooze.by) or actor),
+        news=tuple(replace(entry, by=known(entry.by)) for entry in incident.news),
+    )
+    if not actor.slack_id or identified == incident:
+        return None
+    entry = Entry(now_ms, "identified", f"{actor.slack_id} is {actor}")
+    timers = _channel_timers(identified, now_ms)
+    if identified.may_have_record and identified.policy.oncall is not None and not identified.is_waiting:
+        timers[identified.policy.oncall] = now_ms
+    return Change(identified, Outcome.UPDATED, timers, (entry,))
+
+
+def once(change: Change | None, request_id: str) -> Change | None:
+    """*change* as the effect of that request, which has no other; `handled` says whether it had it."""
+    if change is None or not request_id:
+        return change
+    incident = change.incident
+    handled = (*incident.handled, request_id)[-MAX_HANDLED:]
+    return replace(change, incident=replace(incident, handled=handled))
 
 
 def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
@@ -134,14 +235,14 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
     return Change(
-        replace(incident, escalation_began_at_ms=now_ms, suppression=None, may_have_record=True),
+        replace(incident, escalation_began_at_ms=now_ms, suppression=None, snooze=None, may_have_record=True),
         Outcome.UPDATED,
         _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS),
         (Entry(now_ms, "escalating", said),),
     )
 
 
-def end_quietly(incident: Incident, asked: Incident, by: str, now_ms: int) -> Change | None:
+def end_quietly(incident: Incident, asked: Incident, by: Actor, now_ms: int) -> Change | None:
     """The wait is over, and *by* says that nothing of it fires any more.
 
     None when that was said of something else: it changed since the incident was read as *asked*.
@@ -162,7 +263,7 @@ def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None,
     return Change(suppressed, Outcome.UPDATED, _channel_timers(suppressed, now_ms), (entry,))
 
 
-def escalate_now(incident: Incident, reason: str, now_ms: int) -> Change | None:
+def end_wait(incident: Incident, reason: str, now_ms: int) -> Change | None:
     """Ends the wait; None when there is none. Used when nobody can be told, so nobody can acknowledge."""
     oncall, due_ms = incident.policy.oncall, incident.escalates_at_ms
     if incident.status is not Status.TRIGGERED or oncall is None or due_ms is None or due_ms <= now_ms:
@@ -244,7 +345,7 @@ def _names(alerts: list[Alert]) -> str:
     return names if len(alerts) <= NAMES_SHOWN else f"{names} and {len(alerts) - NAMES_SHOWN} more"
 
 
-def _resolved(incident: Incident, *, by: str, now_ms: int) -> Change:
+def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
     news = (Entry(now_ms, "resolved", by=by),)
     resolved = _with_news(
         replace(
@@ -252,11 +353,12 @@ def _resolved(incident: Incident, *, by: str, now_ms: int) -> Change:
             status=Status.RESOLVED,
             resolved_at_ms=now_ms,
             resolved_by=by,
+            snooze=None,
             updated_at_ms=now_ms,
         ),
         news,
     )
-    return Change(resolved, Outcome.RESOLVED, _timers_after_the_wait(resolved, now_ms), news)
+    return Change(resolved, Outcome.RESOLVED, _timers_after_the_wait(resolved, by, now_ms), news)
 
 
 def _reopen(
@@ -264,25 +366,33 @@ def _reopen(
 ) -> Change:
     news = (Entry(now_ms, "reopened", reason),)
     reopened = replace(
-        incident,
-        status=Status.TRIGGERED,
+        _waiting_anew(incident, now_ms),
         title=notification.title,
         severity=_severity(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
         has_other_senders=_has_other_senders(incident, notification),
+    )
+    return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
+
+
+def _waiting_anew(incident: Incident, now_ms: int) -> Incident:
+    """Triggered, with a whole wait before it, whatever was done about it before."""
+    return replace(
+        incident,
+        status=Status.TRIGGERED,
         updated_at_ms=now_ms,
         waiting_since_ms=now_ms,
         escalates_at_ms=_escalates_at(incident.policy, now_ms),
         escalation_began_at_ms=None,
         suppression=None,
+        snooze=None,
         acknowledged_at_ms=None,
-        acknowledged_by="",
+        acknowledged_by=None,
         resolved_at_ms=None,
-        resolved_by="",
+        resolved_by=None,
     )
-    return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
 
 
 def _is_another_episode(incident: Incident, notification: Notification) -> bool:
@@ -352,12 +462,17 @@ def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
     return timers
 
 
-def _timers_after_the_wait(incident: Incident, now_ms: int) -> dict[str, int | None]:
+def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[str, int | None]:
     """Channels show the news at once; the provider hears of it only if it was called before."""
     timers = _channel_timers(incident, now_ms)
     if incident.policy.oncall is not None:
-        timers[incident.policy.oncall] = now_ms if incident.may_have_record else None
+        at_ms = now_ms + IDENTIFY_MS if by.slack_id and not by.email else now_ms
+        timers[incident.policy.oncall] = at_ms if incident.may_have_record else None
     return timers
+
+
+def _utc(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _count(number: int, noun: str) -> str:

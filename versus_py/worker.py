@@ -193,8 +193,10 @@ class Worker:
         await self._give_back(claim, completion)
 
     async def _incident_to_sync(self, claim: Claim) -> Incident | None:
-        """The incident as it is now. For an on-call provider, the end of the wait is written down first."""
+        """The incident as it is now. What time has brought is written down first: the end of a snooze, of the wait."""
         incident = await self._store.get(claim.incident_id)
+        if incident is not None and incident.snooze is not None and incident.snooze.until_ms <= self._clock.now_ms():
+            incident = await self._lifecycle.end_snooze(incident.id)
         if incident is None or incident.policy.oncall != claim.target:
             return incident
         if self._last_look is None or not incident.is_due(self._clock.now_ms()):
@@ -271,6 +273,7 @@ class Worker:
         return Completion(
             "done",
             incident.version,
+            at_ms=after.look_again_at_ms,
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
             entries=entries,
@@ -308,7 +311,7 @@ class Worker:
         after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
         if claim.target in incident.policy.channels and self._nobody_was_told(incident, but=claim.target):
             reason = f"{display_name(claim.target)} cannot be told, so nobody can acknowledge"
-            await self._lifecycle.escalate_now(incident.id, reason)
+            await self._lifecycle.end_wait(incident.id, reason)
         return Completion(
             "failed",
             incident.version,
@@ -367,7 +370,7 @@ async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
 def _visible(delivery: Delivery) -> tuple[object, ...]:
     """What channels show of another target."""
     is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
-    return delivery.label, delivery.url, delivery.note, is_failing, delivery.failed_at_ms
+    return delivery.label, delivery.url, delivery.note, is_failing, delivery.failed_at_ms, delivery.comment_count
 
 
 def _backoff_s(attempt: int) -> float:

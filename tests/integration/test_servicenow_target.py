@@ -11,7 +11,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_incident
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.incident import IncidentId
+from versus_py.incident import Actor, IncidentId
 from versus_py.simulators import ServiceNowSimulator, run_app
 from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.transitions import acknowledge, begin_escalation
@@ -201,7 +201,7 @@ async def test_an_unanswered_create_is_looked_for_only_when_it_has_settled(targe
 
 
 async def test_an_incident_that_nobody_escalated_costs_no_request(target, answers):
-    change = acknowledge(make_incident(), "ana", START_MS)
+    change = acknowledge(make_incident(), Actor("ana"), START_MS)
     assert change
 
     assert await target.sync(change.incident, attempt=1) == change.incident.delivery("servicenow")
@@ -224,7 +224,7 @@ async def test_a_custom_table_without_states_works(session, clock):
         )
         target = ServiceNowTarget(config, clock=clock, session=session)
         delivery = await target.sync(escalating(), attempt=1)
-        change = acknowledge(replace(escalating(), deliveries={"servicenow": delivery}), "ana", START_MS)
+        change = acknowledge(replace(escalating(), deliveries={"servicenow": delivery}), Actor("ana"), START_MS)
         assert change
         await target.sync(change.incident, attempt=1)
 

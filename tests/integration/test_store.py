@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Delivery, Entry, IncidentId, Outcome, Status, partition_of
+from versus_py.incident import Actor, Delivery, Entry, IncidentId, Outcome, Status, partition_of
 from versus_py.store import Claim, Completion, Store, keys
 from versus_py.transitions import Change, acknowledge, observe, resolve, trigger
 
@@ -108,8 +108,8 @@ async def test_create_names_an_incident_of_the_same_episode_whose_dedup_key_has_
 
 async def test_save_refuses_a_version_that_has_moved_on(store, clock):
     incident = (await created(store, clock)).incident
-    mine = acknowledge(incident, "ana", clock.now_ms())
-    theirs = resolve(incident, "ben", clock.now_ms())
+    mine = acknowledge(incident, Actor("ana"), clock.now_ms())
+    theirs = resolve(incident, Actor("ben"), clock.now_ms())
 
     assert mine
     assert theirs
@@ -123,7 +123,7 @@ async def test_save_refuses_a_version_that_has_moved_on(store, clock):
 async def test_save_of_a_forgotten_incident_brings_nothing_back(store, clock, redis):
     incident = (await created(store, clock)).incident
     await redis.delete(keys.incident(incident.id))
-    change = acknowledge(incident, "ana", clock.now_ms())
+    change = acknowledge(incident, Actor("ana"), clock.now_ms())
 
     assert change
     assert not await save(store, change, now_ms=clock.now_ms())
@@ -178,7 +178,7 @@ async def test_completing_with_an_old_token_does_nothing(store, clock):
 async def test_a_change_during_a_sync_makes_it_due_again(store, clock):
     incident = (await created(store, clock)).incident
     [held] = await claim(store, clock)
-    change = acknowledge(incident, "ana", clock.now_ms())
+    change = acknowledge(incident, Actor("ana"), clock.now_ms())
     assert change
     await save(store, change, now_ms=clock.now_ms())
 
@@ -207,7 +207,7 @@ async def test_a_change_does_not_shorten_a_backoff(store, clock):
     [held] = await claim(store, clock)
     await store.complete(held, Completion("retry", 1, at_ms=clock.now_ms() + 5000), now_ms=clock.now_ms())
 
-    change = acknowledge(incident, "ana", clock.now_ms())
+    change = acknowledge(incident, Actor("ana"), clock.now_ms())
     assert change
     await save(store, change, now_ms=clock.now_ms())
 
@@ -218,7 +218,7 @@ async def test_a_change_does_not_shorten_a_backoff(store, clock):
 
 async def test_an_acknowledgment_disarms_the_escalation(store, clock):
     incident = (await created(store, clock)).incident
-    change = acknowledge(incident, "ana", clock.now_ms())
+    change = acknowledge(incident, Actor("ana"), clock.now_ms())
     assert change
     await save(store, change, now_ms=clock.now_ms())
 
@@ -252,7 +252,7 @@ async def test_what_is_given_up_is_listed_and_tried_again_after_a_change(store, 
     assert await redis.zrange(failed, 0, -1) == [keys.member(incident.id, "slack")]
     assert await claim(store, clock) == []
 
-    change = acknowledge(incident, "ana", clock.now_ms())
+    change = acknowledge(incident, Actor("ana"), clock.now_ms())
     assert change
     await save(store, change, now_ms=clock.now_ms())
     [again] = await claim(store, clock)
@@ -344,7 +344,7 @@ async def test_a_resolved_incident_is_named_by_its_dedup_key_for_the_time_to_reo
 async def test_saving_a_resolved_incident_leaves_a_key_that_names_a_newer_one(store, clock, redis):
     old = (await created(store, clock)).incident
     await redis.set(keys.dedup("group"), "newer-0")
-    change = resolve(old, "ana", clock.now_ms())
+    change = resolve(old, Actor("ana"), clock.now_ms())
     assert change
     await save(store, change, now_ms=clock.now_ms())
 
@@ -377,7 +377,7 @@ async def test_pages_filter_by_status(store, clock):
     for number in range(6):
         incident = (await created(store, clock, f"group-{number}")).incident
         if number % 2:
-            change = acknowledge(incident, "ana", clock.now_ms())
+            change = acknowledge(incident, Actor("ana"), clock.now_ms())
             assert change
             await save(store, change, now_ms=clock.now_ms())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident
 from versus_py.config import MessageProperties
-from versus_py.incident import Delivery, Incident, Policy
+from versus_py.incident import Actor, Delivery, Incident, Policy
 from versus_py.simulators.slack import _content
 from versus_py.targets.slack_message import (
     Mrkdwn,
@@ -45,7 +45,7 @@ def everything(incident: Incident, **options):
 
 
 def acknowledged() -> Incident:
-    change = acknowledge(make_incident(), "ana <b>", START_MS)
+    change = acknowledge(make_incident(), Actor("ana <b>"), START_MS)
     assert change
     return change.incident
 
@@ -143,7 +143,7 @@ def test_an_escalation_in_trouble_is_shown():
 
 
 def test_a_resolved_incident_says_by_whom():
-    change = resolve(acknowledged(), "alertmanager", START_MS + 1000)
+    change = resolve(acknowledged(), Actor("alertmanager"), START_MS + 1000)
     assert change
 
     text = everything(change.incident, ack_url=None)
@@ -154,7 +154,7 @@ def test_a_resolved_incident_says_by_whom():
 
 
 def test_the_colour_follows_the_status():
-    change = resolve(acknowledged(), "x", START_MS)
+    change = resolve(acknowledged(), Actor("x"), START_MS)
     assert change
     incidents = (make_incident(), acknowledged(), change.incident)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification
 from versus_py.incident import (
+    Actor,
     Alert,
     AlertStatus,
     Delivery,
@@ -26,7 +27,7 @@ from versus_py.transitions import (
     Change,
     acknowledge,
     begin_escalation,
-    escalate_now,
+    end_wait,
     observe,
     resolve,
     trigger,
@@ -43,11 +44,11 @@ def changed(change: Change | None) -> Change:
 
 
 def acknowledged(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
-    return changed(acknowledge(incident, "ana", now_ms)).incident
+    return changed(acknowledge(incident, Actor("ana"), now_ms)).incident
 
 
 def resolved(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
-    return changed(resolve(incident, "ana", now_ms)).incident
+    return changed(resolve(incident, Actor("ana"), now_ms)).incident
 
 
 def escalating(incident: Incident, now_ms: int = DUE) -> Incident:
@@ -201,11 +202,11 @@ def test_resolving_before_the_wait_is_over_disarms_the_escalation():
 
     assert change.outcome is Outcome.RESOLVED
     assert change.timers == {"slack": NOW + MINUTE_MS, "servicenow": None}
-    assert change.incident.resolved_by == "alertmanager"
+    assert change.incident.resolved_by == Actor("alertmanager")
 
 
 def test_resolving_after_an_escalation_tells_the_provider():
-    change = changed(resolve(escalating(make_incident()), "ana", DUE + 1))
+    change = changed(resolve(escalating(make_incident()), Actor("ana"), DUE + 1))
 
     assert change.timers["servicenow"] == DUE + 1
 
@@ -283,31 +284,31 @@ def test_a_firing_payload_reopens_a_resolved_incident_and_the_wait_starts_again(
 def test_a_record_of_an_earlier_wait_is_resolved_again_although_the_second_wait_was_short():
     again = changed(observe(resolved(escalating(make_incident())), make_notification(), DUE + MINUTE_MS)).incident
 
-    change = changed(resolve(again, "ana", DUE + 2 * MINUTE_MS))
+    change = changed(resolve(again, Actor("ana"), DUE + 2 * MINUTE_MS))
 
     assert not again.is_escalating
     assert change.timers["servicenow"] == DUE + 2 * MINUTE_MS
 
 
 def test_acknowledging_in_time_disarms_the_escalation():
-    change = changed(acknowledge(make_incident(), "ana", DUE - 1))
+    change = changed(acknowledge(make_incident(), Actor("ana"), DUE - 1))
 
     assert change.timers == {"slack": DUE - 1, "servicenow": None}
 
 
 def test_acknowledging_after_the_escalation_began_tells_the_provider():
-    change = changed(acknowledge(escalating(make_incident()), "ana", DUE + 1))
+    change = changed(acknowledge(escalating(make_incident()), Actor("ana"), DUE + 1))
 
     assert change.timers == {"slack": DUE + 1, "servicenow": DUE + 1}
 
 
 @pytest.mark.parametrize("first", [acknowledged, resolved])
 def test_the_first_acknowledgment_stands(first):
-    assert acknowledge(first(make_incident()), "ben", NOW + 2) is None
+    assert acknowledge(first(make_incident()), Actor("ben"), NOW + 2) is None
 
 
 def test_resolving_twice_changes_nothing():
-    assert resolve(resolved(make_incident()), "ben", NOW) is None
+    assert resolve(resolved(make_incident()), Actor("ben"), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_channels_show_an_escalation_also_when_its_record_stays_the_same():
 
 
 def test_a_channel_that_cannot_be_told_ends_the_wait():
-    change = changed(escalate_now(make_incident(), "nobody can be told", NOW + 1))
+    change = changed(end_wait(make_incident(), "nobody can be told", NOW + 1))
 
     assert change.incident.escalates_at_ms == NOW + 1
     assert change.timers == {"servicenow": NOW + 1}
@@ -348,7 +349,7 @@ def test_a_channel_that_cannot_be_told_ends_the_wait():
     [acknowledged(make_incident()), resolved(make_incident()), make_incident(policy=Policy(channels=("slack",)))],
 )
 def test_there_is_no_wait_to_end(incident):
-    assert escalate_now(incident, "nobody can be told", NOW) is None
+    assert end_wait(incident, "nobody can be told", NOW) is None
 
 
 RECORD = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=DUE)
@@ -422,9 +423,9 @@ def test_whatever_happens_the_timers_fit_the_status(happenings):
             case "notify":
                 step = observe(incident, make_notification(*arguments[0], is_complete=arguments[1]), now_ms)
             case "acknowledge":
-                step = acknowledge(incident, "ana", now_ms)
+                step = acknowledge(incident, Actor("ana"), now_ms)
             case "resolve":
-                step = resolve(incident, "ana", now_ms)
+                step = resolve(incident, Actor("ana"), now_ms)
             case _:
                 step = begin_escalation(incident, now_ms)
         if step is None:

@@ -55,7 +55,7 @@ class Completion:
 
     how: Literal["done", "retry", "postponed", "failed"]
     seen_version: int  # of the incident that was synced
-    at_ms: int = 0  # when it is due again, for "retry" and "postponed"
+    at_ms: int | None = None  # when it is due again: always for "retry" and "postponed", for "done" if at all
     delivery: Delivery | None = None  # None leaves what is stored
     arm: tuple[str, ...] = ()  # targets that show what this one achieved
     entries: tuple[Entry, ...] = ()
@@ -179,12 +179,12 @@ class Store:
             keys.member(incident_id, claim.target),
             claim.token,
             completion.how,
-            completion.at_ms,
+            "" if completion.at_ms is None else completion.at_ms,
             now_ms,
             completion.seen_version,
             f"{keys.DELIVERY_FIELD}{claim.target}",
             "" if completion.delivery is None else _DELIVERY.dump_json(completion.delivery),
-            max(now_ms, completion.at_ms) + self._retention_ms,
+            max(now_ms, completion.at_ms or 0) + self._retention_ms,
             TIMELINE_MAX,
             len(completion.arm),
             *(keys.member(incident_id, target) for target in completion.arm),

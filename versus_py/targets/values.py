@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from versus_py.incident import Alert, Incident, common
+from versus_py.incident import Actor, Alert, Incident, common
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:
@@ -20,15 +20,19 @@ def incident_values(incident: Incident) -> dict[str, Any]:
             "created_at": incident.created_at_ms,
             "escalates_at": incident.escalates_at_ms,
             "acknowledged_at": incident.acknowledged_at_ms,
-            "acknowledged_by": incident.acknowledged_by,
+            "acknowledged_by": _name(incident.acknowledged_by),
             "resolved_at": incident.resolved_at_ms,
-            "resolved_by": incident.resolved_by,
+            "resolved_by": _name(incident.resolved_by),
         },
         "alerts": alerts,
         "firing": [alert for alert in alerts if alert["status"] == "firing"],
         "labels": common([alert.labels for alert in incident.alerts]),
         "annotations": common([alert.annotations for alert in incident.alerts]),
     }
+
+
+def _name(actor: Actor | None) -> str:
+    return "" if actor is None else str(actor)
 
 
 def _alert_values(alert: Alert) -> dict[str, Any]:

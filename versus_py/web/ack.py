@@ -7,14 +7,14 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.ack_links import AckLinks, Verdict
-from versus_py.incident import Incident, IncidentId, Status
+from versus_py.incident import Actor, Incident, IncidentId, Status
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store
 from versus_py.targets import display_name
 from versus_py.web.answers import json_answer
 from versus_py.web.views import rfc3339
 
-BY_LINK = "the ACK link"
+BY_LINK = Actor("the ACK link")
 
 _pages = Environment(loader=PackageLoader("versus_py.web", "pages"), autoescape=select_autoescape(default=True))
 
@@ -125,7 +125,7 @@ def _answer(
     data: dict[str, Any] = {
         "id": incident.id,
         "status": incident.status,
-        "acknowledged_by": incident.acknowledged_by or None,
+        "acknowledged_by": incident.acknowledged_by and incident.acknowledged_by.name,
         "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
         "record": incident.record.label or None,
         "message": "POST to this URL to acknowledge" if is_question else f"{headline}. {text}".strip(),

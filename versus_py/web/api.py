@@ -3,7 +3,7 @@
 import orjson
 from aiohttp import web
 
-from versus_py.incident import Incident, IncidentId, Status
+from versus_py.incident import Actor, Incident, IncidentId, Status
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store
 from versus_py.web.answers import json_answer
@@ -76,7 +76,7 @@ def _limit(value: str | None) -> int:
     return limit
 
 
-async def _by(request: web.Request) -> str:
+async def _by(request: web.Request) -> Actor:
     """Who acts: `{"by": "ana"}` in the body, or `?by=ana`."""
     name = request.query.get("by")
     if name is None and request.can_read_body:
@@ -87,4 +87,4 @@ async def _by(request: web.Request) -> str:
         name = body.get("by") if isinstance(body, dict) else None
     if not isinstance(name, str) or not name.strip() or len(name) > NAME_MAX:
         raise web.HTTPBadRequest(text=f'say who you are: {{"by": "your name"}}, 1 to {NAME_MAX} characters')
-    return name.strip()
+    return Actor(name.strip())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from versus_py.incident import Alert, Delivery, Entry, Incident
+from versus_py.incident import Actor, Alert, Delivery, Entry, Incident
 
 
 def rfc3339(at_ms: int | None) -> str | None:
@@ -38,9 +38,11 @@ def summary(incident: Incident) -> dict[str, Any]:
         "suppressed_by": incident.suppression.by if incident.suppression else None,
         "suppressed_until": rfc3339(incident.suppression.until_ms) if incident.suppression else None,
         "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
-        "acknowledged_by": incident.acknowledged_by or None,
+        **_actor("acknowledged_by", incident.acknowledged_by),
         "resolved_at": rfc3339(incident.resolved_at_ms),
-        "resolved_by": incident.resolved_by or None,
+        **_actor("resolved_by", incident.resolved_by),
+        "snoozed_until": rfc3339(incident.snooze.until_ms) if incident.snooze else None,
+        **_actor("snoozed_by", incident.snooze.by if incident.snooze else None),
         "record": incident.record.label or None,
         "record_url": incident.record.url or None,
     }
@@ -93,4 +95,13 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {"at": rfc3339(entry.at_ms), "event": entry.event, "detail": entry.detail or None, "by": entry.by or None}
+    said = {"at": rfc3339(entry.at_ms), "event": entry.event, "detail": entry.detail or None}
+    return said | _actor("by", entry.by)
+
+
+def _actor(key: str, actor: Actor | None) -> dict[str, str | None]:
+    """The name by that key, and beside it the e-mail address, where that is known."""
+    said = {key: actor.name if actor else None}
+    if actor is not None and actor.email:
+        said[f"{key}_email"] = actor.email
+    return said

@@ -5,7 +5,7 @@
 -- ARGV[1] member   ARGV[2] token      the claim: its timer, and the end of its lease
 -- ARGV[3] how      "done" | "retry" (due again at at_ms, attempts go on) | "postponed" (due again at at_ms; this was
 --                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
--- ARGV[4] at_ms    ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
+-- ARGV[4] at_ms    when it is due again; "" for never   ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
 -- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
 -- ARGV[9] expire_at_ms                when all of it may be forgotten, unless that is later already
 -- ARGV[10] timeline_max   ARGV[11] arm_count   then that many members to arm at now_ms, and the version moves on:
@@ -44,8 +44,9 @@ else
   else
     redis.call('ZREM', failed, member)
   end
-  if is_outdated then
-    redis.call('ZADD', timers, now_ms, member)
+  local again_ms = is_outdated and now_ms or at_ms
+  if again_ms ~= '' then
+    redis.call('ZADD', timers, again_ms, member)
   end
 end
 
