@@ -2,22 +2,18 @@
 
 from versus_py.config.loading import load_config, parse_config
 from versus_py.config.model import (
-    MAX_WAIT_MINUTES,
     AlertmanagerAuth,
     AlertmanagerConfig,
     CloudWatchConfig,
     Config,
     LogConfig,
-    MessageProperties,
     OncallConfig,
     RedisConfig,
-    ServiceNowAuth,
-    ServiceNowConfig,
-    ServiceNowInstance,
-    ServiceNowStates,
-    SlackConfig,
     SourcesConfig,
 )
+from versus_py.config.parts import MAX_WAIT_MINUTES
+from versus_py.config.servicenow import ServiceNowAuth, ServiceNowConfig, ServiceNowInstance, ServiceNowStates
+from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackRoute, SlackSnooze
 
 __all__ = [
     "MAX_WAIT_MINUTES",
@@ -33,7 +29,10 @@ __all__ = [
     "ServiceNowConfig",
     "ServiceNowInstance",
     "ServiceNowStates",
+    "SlackActions",
     "SlackConfig",
+    "SlackRoute",
+    "SlackSnooze",
     "SourcesConfig",
     "load_config",
     "parse_config",

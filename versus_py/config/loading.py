@@ -13,17 +13,21 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from versus_py.config.model import CREDENTIALS, LOOPBACK, Config, ServiceNowConfig, ServiceNowInstance
+from versus_py.config.model import Config
+from versus_py.config.parts import LOOPBACK
+from versus_py.config.servicenow import CREDENTIALS, ServiceNowConfig, ServiceNowInstance
 from versus_py.errors import ConfigError
 
 _SECRET_KEYS = {
     "api_key",
+    "app_token",
     "bearer_token",
     "client_secret",
     "gateway_secret",
     "password",
     "proxy",
     "signing_key",
+    "signing_secret",
     "token",
 }
 _SHOWN_VALUE_MAX = 80
@@ -103,6 +107,12 @@ def _incomplete(config: Config) -> Iterator[str]:
             yield "alert.slack.token: is required when alert.slack.enable is true; it starts with xoxb-"
         if not slack.channel_id:
             yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
+        if slack.is_restricted and not slack.is_interactive:
+            name = "allowed_users" if slack.allowed_users else "allowed_groups"
+            yield (
+                f"alert.slack.{name}: needs alert.slack.signing_secret or app_token: who opens a link is not known, "
+                "only who presses a button"
+            )
     if oncall.is_prepared:
         yield from _incomplete_servicenow(oncall.servicenow)
     if ":" in config.alertmanager.auth.username:

@@ -4,55 +4,17 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from versus_py.templating import TemplateFailed, TemplateText
-
-MAX_WAIT_MINUTES = 7 * 24 * 60
-"""The longest wait before an escalation, for the configuration and for overrides."""
-
-CREDENTIALS = {"username", "password", "auth", "client_certificate", "client_key"}
-"""The keys of an instance that are taken together: whoever sets one of them shares none."""
-
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-def _split_url(value: str) -> SplitResult:
-    """Raises ValueError, without the value in it."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("must be a URL; its host or port cannot be read") from None
-    return parts
-
-
-def _http_url(value: str) -> str:
-    """A base URL without its trailing slash."""
-    parts = _split_url(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("must be a URL that starts with https:// or http://")
-    if parts.username or parts.password:
-        raise ValueError("must not carry credentials: they have keys of their own")
-    if parts.query or parts.fragment:
-        raise ValueError("must not have a query or a fragment")
-    return value.rstrip("/")
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-
-
-def _proxy_url(value: SecretStr) -> SecretStr:
-    parts = _split_url(value.get_secret_value())
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError("must be the URL of an HTTP proxy, http://host:port or http://user:password@host:port")
-    return value
+from versus_py.config.parts import HttpUrl, Minutes, Number, Part, Port, Secret, split_url
+from versus_py.config.servicenow import ServiceNowConfig, Template
+from versus_py.config.slack import SlackConfig
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    parts = _split_url(value.get_secret_value())
+    parts = split_url(value.get_secret_value())
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://, rediss:// or unix://")
     if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
@@ -62,91 +24,7 @@ def _redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _no_boolean(value: Any) -> Any:
-    """YAML reads yes and on as booleans, which pydantic would count as 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic collects ValueErrors
-    return value
-
-
-def _quoted(value: Any) -> Any:
-    """YAML reads 0123 as 83 and 1.10 as 1.1: what looks like a number is no secret as it was written."""
-    if isinstance(value, int | float):
-        raise ValueError("must be text: put it in quotes")  # noqa: TRY004 - pydantic collects ValueErrors
-    return value
-
-
-def _written_out(value: Any) -> Any:
-    """YAML's true and false as ServiceNow writes them."""
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _template(value: str) -> str:
-    try:
-        TemplateText(value, "template")
-    except TemplateFailed as exc:
-        raise ValueError(f"must be a Jinja2 template; {str(exc).removeprefix('template: ')}") from None
-    return value
-
-
-def _field_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
-        raise ValueError("must be the name of a column, such as short_description")
-    if value in {"correlation_id", "number"} or value.startswith("sys_"):
-        raise ValueError("must be another column: this one is not for templates to write")
-    return value
-
-
-Secret = Annotated[SecretStr, BeforeValidator(_quoted)]
-Number = BeforeValidator(_no_boolean)
-Text = Annotated[str, BeforeValidator(_written_out)]
-Template = Annotated[Text, AfterValidator(_template)]
-Fields = dict[Annotated[str, AfterValidator(_field_name)], Template]
-State = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")]
-
-Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
-Port = Annotated[int, Number, Field(ge=1, le=65535)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        coerce_numbers_to_str=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class MessageProperties(_Part):
-    """How the Slack message looks."""
-
-    button_text: str = Field("Acknowledge Alert", min_length=1, max_length=75)
-    """The label of the acknowledge button; Slack's limit is 75 characters."""
-    button_style: Literal["primary", "danger", "default"] = "primary"
-    """The button's colour: green, red, or none."""
-    disable_button: bool = False
-    """Put the link to acknowledge into the text instead of a button."""
-
-
-class SlackConfig(_Part):
-    """Where alerts are posted."""
-
-    enable: bool = False
-    """Post incidents to Slack."""
-    token: Secret = SecretStr("")
-    """The bot token, xoxb-…, with the scope chat:write."""
-    channel_id: str = ""
-    """The channel for everything that names no other, such as C0123456789."""
-    template_path: Path | None = None
-    """A Jinja2 template for the message's body; without one, a plain built-in body."""
-    message_properties: MessageProperties = MessageProperties()
-    """How the message looks."""
-    api_url: HttpUrl = "https://slack.com/api"
-    """Slack's Web API, or a stand-in for it."""
-
-
-class AlertConfig(_Part):
+class AlertConfig(Part):
     """How incidents are announced."""
 
     debug_body: bool = False
@@ -155,117 +33,7 @@ class AlertConfig(_Part):
     """Slack."""
 
 
-class ServiceNowAuth(_Part):
-    """How to log in."""
-
-    type: Literal["basic", "oauth_password", "oauth_client_credentials", "api_key"] = "basic"
-    """basic and oauth_password use username and password; the OAuth types fetch tokens from /oauth_token.do."""
-    client_id: str = ""
-    """The OAuth client."""
-    client_secret: Secret = SecretStr("")
-    """Its secret."""
-    scope: str = ""
-    """The OAuth scope, where the client asks for one."""
-    api_key: Secret = SecretStr("")
-    """The key for type api_key, sent as x-sn-apikey."""
-
-
-class ServiceNowStates(_Part):
-    """The numbers of a record's states; what is none of these is over for good, as Closed and Canceled are."""
-
-    new: State = "1"
-    """A new record; only from here is it moved on when somebody acknowledges."""
-    acknowledged: State = "2"
-    """What it is moved to when somebody acknowledges after the escalation, and when it is reopened."""
-    open: tuple[State, ...] = ("3",)
-    """Further states in which people are still at work, such as On Hold."""
-    resolved: State = "6"
-    """What it is moved to when the incident is resolved."""
-
-
-class ServiceNowInstance(_Part):
-    """One instance, and how records are written there."""
-
-    instance_url: HttpUrl | None = None
-    """The instance, such as https://dev12345.service-now.com."""
-    username: str = ""
-    """The integration user."""
-    password: Secret = SecretStr("")
-    """Its password."""
-    auth: ServiceNowAuth = ServiceNowAuth()
-    """How to log in."""
-    table: str = Field("incident", pattern=r"^[a-z][a-z0-9_]*$")
-    """The table that records are created in."""
-    lifecycle: Literal["incident", "plain"] = "incident"
-    """plain: for a table without state, work_notes and close_code; only what fields, … say is written."""
-    states: ServiceNowStates = ServiceNowStates()
-    """The numbers of a record's states."""
-    fields: Fields = {}
-    """Column -> template, for new records; without any, short_description is "Incident <id>"."""
-    update_fields: Fields = {}
-    """Column -> template, written again when the alerts change and on_update is fields."""
-    resolve_fields: Fields = {}
-    """Column -> template, written with the resolve; close_code and close_notes have defaults of their own."""
-    severities: dict[str, dict[str, Text]] = {}
-    """Severity -> values that templates see as by_severity; the row `default` is for every other severity."""
-    references: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]] = {
-        "assigned_to": "sys_user.email",
-        "assignment_group": "sys_user_group.name",
-        "caller_id": "sys_user.email",
-        "cmdb_ci": "cmdb_ci.name",
-    }
-    """Column that holds a reference -> table.column in which what a template says is looked up."""
-    on_update: Literal["note", "fields", "nothing"] = "note"
-    """When alerts join or leave: append a work note; write update_fields as well; or do nothing."""
-    on_resolve: Literal["resolve", "note", "nothing"] = "resolve"
-    """When the incident is resolved: resolve the record; only append a work note; or do nothing."""
-    proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
-    """The HTTP proxy on the way to the instance, http://host:port."""
-    ca_file: Path | None = None
-    """A file with the certificate authorities to trust (PEM), instead of the system's."""
-    client_certificate: Path | None = None
-    """A client certificate (PEM), where the instance asks for one."""
-    client_key: Path | None = None
-    """Its key, when that is not in the same file."""
-    timeout_seconds: Annotated[float, Number] = Field(15, ge=1, le=40, allow_inf_nan=False)
-    """How long one request may take."""
-
-
-def _url_alone(value: Any) -> Any:
-    return {"instance_url": value} if isinstance(value, str) else value
-
-
-OtherInstance = Annotated[
-    ServiceNowInstance, BeforeValidator(_url_alone, json_schema_input_type=str | ServiceNowInstance)
-]
-
-
-class ServiceNowConfig(ServiceNowInstance):
-    """Where unacknowledged incidents become records."""
-
-    other_instance_urls: dict[str, OtherInstance] = {}
-    """Further instances by name, for the override servicenow_other_instance: a URL, or a mapping with keys as above."""
-    allow_insecure_http: bool = False
-    """Allow http:// to a host that is not this machine: the credentials travel in the clear."""
-
-    def instances(self) -> Mapping[str | None, ServiceNowInstance]:
-        """Every instance by name, the default one by None.
-
-        What another instance does not say is as with the default one; but one that has credentials of its own gets
-        none of the default's.
-        """
-        return {None: self} | {name: self._completed(other) for name, other in self.other_instance_urls.items()}
-
-    def _completed(self, other: ServiceNowInstance) -> ServiceNowInstance:
-        own = other.model_fields_set
-        if own & CREDENTIALS:
-            own = own | CREDENTIALS
-        shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
-        own_states = {name: getattr(other.states, name) for name in other.states.model_fields_set}
-        return other.model_copy(update=shared | {"states": self.states.model_copy(update=own_states)})
-
-
-class OncallConfig(_Part):
+class OncallConfig(Part):
     """What happens to incidents that nobody acknowledges."""
 
     enable: bool = False
@@ -294,7 +62,7 @@ class OncallConfig(_Part):
         return self.enable and not self.initialized_only
 
 
-class RedisConfig(_Part):
+class RedisConfig(Part):
     """Where incidents are kept. Without host and url, an embedded Valkey server keeps them in data_dir."""
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
@@ -319,7 +87,7 @@ class RedisConfig(_Part):
         return self.url is None and self.host is None
 
 
-class AlertmanagerAuth(_Part):
+class AlertmanagerAuth(Part):
     """How to log in to Alertmanager; nothing, when it asks for nothing."""
 
     username: str = ""
@@ -330,7 +98,7 @@ class AlertmanagerAuth(_Part):
     """The token, for a proxy in front that wants one."""
 
 
-class AlertmanagerConfig(_Part):
+class AlertmanagerConfig(Part):
     """The Alertmanager to ask, before a record is created, whether its alerts still fire and are not silenced."""
 
     url: HttpUrl | None = None
@@ -339,28 +107,28 @@ class AlertmanagerConfig(_Part):
     """How to log in."""
 
 
-class MonascaConfig(_Part):
+class MonascaConfig(Part):
     """Monasca's webhook notifications."""
 
     undetermined: Literal["ignore", "fire", "resolve"] = "ignore"
     """What an alarm in state UNDETERMINED, for lack of measurements, does."""
 
 
-class SentryConfig(_Part):
+class SentryConfig(Part):
     """Webhooks of Sentry's integration platform."""
 
     client_secret: Secret = SecretStr("")
     """The integration's client secret; with one, only payloads that are signed with it are accepted."""
 
 
-class CloudWatchConfig(_Part):
+class CloudWatchConfig(Part):
     """CloudWatch alarms over SNS."""
 
     topics: tuple[str, ...] = ()
     """The ARNs of the topics that are accepted, and whose subscriptions are confirmed."""
 
 
-class SourcesConfig(_Part):
+class SourcesConfig(Part):
     """Where alerts come from, as far as there is something to set."""
 
     monasca: MonascaConfig = MonascaConfig()
@@ -371,14 +139,14 @@ class SourcesConfig(_Part):
     """CloudWatch."""
 
 
-class AckConfig(_Part):
+class AckConfig(Part):
     """The signed links that acknowledge."""
 
     signing_key: Secret = SecretStr("")
     """The key; without one it is generated once and kept in Redis."""
 
 
-class LogConfig(_Part):
+class LogConfig(Part):
     """The log, on standard error."""
 
     format: Literal["auto", "console", "json"] = "auto"
@@ -387,7 +155,7 @@ class LogConfig(_Part):
     """The least severe level that is written."""
 
 
-class Config(_Part):
+class Config(Part):
     """The whole configuration."""
 
     name: str = "versus"
@@ -454,19 +222,16 @@ class Config(_Part):
 
     def warnings(self) -> Iterator[str]:
         """What works, but is hardly what was meant."""
-        if not self.alert.slack.enable:
+        if self.alert.slack.enable:
+            yield from self.alert.slack.warnings()
+        else:
             yield "alert.slack.enable is false: nobody is told about an incident before it escalates"
-        if self.alert.slack.enable and not self.alert.slack.token.get_secret_value().startswith("xoxb-"):
-            yield "alert.slack.token does not start with xoxb-, as bot tokens do"
-        if self.alert.slack.enable and not re.fullmatch(r"[CGD][A-Z0-9]+", self.alert.slack.channel_id):
-            yield "alert.slack.channel_id does not look like an id, such as C0123456789; a name may not work"
         if not self.oncall.is_prepared:
             yield "oncall.enable is false: no incident ever escalates"
         if self.public_host is None and self.alert.slack.enable and self.oncall.is_prepared:
             yield f"public_host is not set: links to acknowledge point at {self.link_base}"
-        api = urlsplit(self.alert.slack.api_url)
-        if self.alert.slack.enable and api.scheme == "http" and api.hostname not in LOOPBACK:
-            yield "alert.slack.api_url starts with http://: the token travels in the clear"
+        if self.public_host is None and self.alert.slack.signing_secret.get_secret_value():
+            yield "public_host is not set, but alert.slack.signing_secret is: Slack has to reach this server"
         servicenow = self.oncall.servicenow
         if self.oncall.is_prepared and servicenow.on_update == "fields" and not servicenow.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"

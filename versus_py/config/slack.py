@@ -1,0 +1,154 @@
+"""Where alerts are posted, and who may do what there: alert.slack."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret
+
+
+def _time_of_day(value: Any) -> Any:
+    """YAML reads 10:30 as a number to the base 60."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value // 60:02}:{value % 60:02}" if is_number else value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _mention(value: str) -> str:
+    if not re.fullmatch(r"(<(!(here|channel|everyone|subteam\^S[A-Z0-9]+)|@[UW][A-Z0-9]+)> ?)+", value):
+        raise ValueError("must be Slack's form of a mention, such as <!subteam^S0123456789>, <@U0123456789> or <!here>")
+    return value.strip()
+
+
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Mention = Annotated[str, AfterValidator(_mention)]
+UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
+GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]+$")]
+
+
+class MessageProperties(Part):
+    """How the Slack message looks."""
+
+    button_text: str = Field("Acknowledge Alert", min_length=1, max_length=75)
+    """The label of the acknowledge button; Slack's limit is 75 characters."""
+    button_style: Literal["primary", "danger", "default"] = "primary"
+    """The button's colour: green, red, or none."""
+    disable_button: bool = False
+    """Put the link to acknowledge into the text instead of a button."""
+
+
+class SlackActions(Part):
+    """What people may do with buttons; each can be switched off."""
+
+    acknowledge: bool = True
+    """Take the incident, so that it does not escalate."""
+    unacknowledge: bool = True
+    """Give it back: the wait starts again."""
+    resolve: bool = True
+    """Say that it is over."""
+    escalate: bool = True
+    """Escalate at once."""
+    snooze: bool = True
+    """Be left alone for a while; the rest of the wait goes on afterwards."""
+
+
+class SlackSnooze(Part):
+    """The choices of the snooze button."""
+
+    minutes: tuple[Annotated[int, Number, Field(ge=1, le=MAX_WAIT_MINUTES)], ...] = Field((15, 60), max_length=10)
+    """For so many minutes."""
+    until: tuple[TimeOfDay, ...] = Field(("09:00",), max_length=10)
+    """Until the next time that it is so late."""
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    """Where it is so late, such as Europe/Berlin."""
+
+
+class SlackStorm(Part):
+    """What happens when more new incidents come than a channel takes."""
+
+    threshold: Annotated[int, Number] = Field(20, ge=1, le=1000)
+    """How many messages may wait for a channel; one message, edited in place, stands for what comes beyond that."""
+
+
+class SlackRoute(Part):
+    """Where incidents with certain labels go."""
+
+    matchers: tuple[str, ...] = Field(min_length=1)
+    """Alertmanager's label matchers, such as severity="critical" or team=~"db|infra"; all of them have to match."""
+    channel_id: str = ""
+    """The channel; without one, the default channel."""
+    mention: Mention | Literal[""] = ""
+    """Who is mentioned, instead of what alert.slack.mention says."""
+    wait_minutes: Minutes | None = None
+    """How long people have to acknowledge, instead of oncall.wait_minutes."""
+
+
+class SlackConfig(Part):
+    """Where alerts are posted."""
+
+    enable: bool = False
+    """Post incidents to Slack."""
+    token: Secret = SecretStr("")
+    """The bot token, xoxb-…, with the scope chat:write."""
+    channel_id: str = ""
+    """The channel for everything that names no other, such as C0123456789."""
+    template_path: Path | None = None
+    """A Jinja2 template for the message's body; without one, a plain built-in body."""
+    signing_secret: Secret = SecretStr("")
+    """The app's signing secret; with it, buttons work by requests of Slack to {public_host}/api/slack/interactions."""
+    app_token: Secret = SecretStr("")
+    """The app-level token, xapp-…, with the scope connections:write; with it, buttons work by Socket Mode."""
+    allowed_users: tuple[UserId, ...] = ()
+    """The users who may press buttons; without any here and in allowed_groups, everybody in the channel may."""
+    allowed_groups: tuple[GroupId, ...] = ()
+    """The user groups whose members may; needs the scope usergroups:read."""
+    actions: SlackActions = SlackActions()
+    """What the buttons are."""
+    snooze: SlackSnooze = SlackSnooze()
+    """The choices of the snooze button."""
+    mention: dict[str, Mention] = {}
+    """Severity -> who is mentioned when an incident is posted and when it escalates, such as <!subteam^S0123456789>."""
+    broadcast_on_escalate: bool = False
+    """Post an escalation to the channel too, not only to the thread."""
+    storm: SlackStorm = SlackStorm()
+    """What happens when more new incidents come than a channel takes."""
+    routes: tuple[SlackRoute, ...] = ()
+    """Where incidents with certain labels go; the first that matches counts."""
+    message_properties: MessageProperties = MessageProperties()
+    """How the message looks."""
+    api_url: HttpUrl = "https://slack.com/api"
+    """Slack's Web API, or a stand-in for it."""
+
+    def warnings(self) -> Iterator[str]:
+        """What works, but is hardly what was meant."""
+        if not self.token.get_secret_value().startswith("xoxb-"):
+            yield "alert.slack.token does not start with xoxb-, as bot tokens do"
+        if self.app_token.get_secret_value() and not self.app_token.get_secret_value().startswith("xapp-"):
+            yield "alert.slack.app_token does not start with xapp-, as app-level tokens do"
+        if not re.fullmatch(r"[CGD][A-Z0-9]+", self.channel_id):
+            yield "alert.slack.channel_id does not look like an id, such as C0123456789; a name may not work"
+        api = urlsplit(self.api_url)
+        if api.scheme == "http" and api.hostname not in LOOPBACK:
+            yield "alert.slack.api_url starts with http://: the token travels in the clear"
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether buttons tell us who pressed them; else they are links."""
+        return bool(self.signing_secret.get_secret_value() or self.app_token.get_secret_value())
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether only some may act."""
+        return bool(self.allowed_users or self.allowed_groups)
