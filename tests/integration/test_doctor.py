@@ -308,10 +308,10 @@ async def test_a_channel_that_slack_does_not_know_fails():
 @pytest.mark.parametrize(
     ("kind", "found"),
     [
-        ("500", "what answered 500 is not Slack"),
-        ("html200", "is not"),
+        ("500", "Slack answered 500"),
+        ("html200", "is alert.slack.api_url right"),
         ("down", "Slack cannot be reached"),
-        ("429", "Slack says ratelimited"),
+        ("429", "Slack asks to wait"),
     ],
 )
 async def test_a_slack_that_does_not_answer_like_slack_fails(kind, found):

@@ -12,7 +12,7 @@ from tests.support.factories import POLICY, make_alert, make_incident
 from versus_py.config import MessageProperties
 from versus_py.incident import Actor, Delivery, Incident, Policy
 from versus_py.simulators.slack import _content
-from versus_py.targets.slack_message import (
+from versus_py.targets.slack.message import (
     Mrkdwn,
     build,
     build_plain,

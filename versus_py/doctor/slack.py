@@ -4,14 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from versus_py.config import SlackConfig
 from versus_py.doctor.check import Check, CheckStatus
-from versus_py.errors import VersusError
-from versus_py.targets.slack import ADVICE
+from versus_py.errors import Transient
+from versus_py.targets.slack.api import ADVICE, Refused, SlackApi
 
 NAME = "Slack"
 SCOPES = "Slack scopes"
@@ -28,42 +26,27 @@ OPTIONAL = {
 TEST_TEXT = "This is a test message of `versus doctor`: versus_py can post here. Nothing has happened."
 
 
-class _NoAnswer(VersusError):
-    """Slack did not answer, or not like Slack."""
-
-
-class _Refused(VersusError):
-    """Slack said no: *code* says why, and *needed* which scope is missing, if that is why."""
-
-    def __init__(self, code: str, needed: str) -> None:
-        super().__init__(f"Slack says {code}")
-        self.code = code
-        self.needed = needed
-
-
 async def examine(config: SlackConfig, session: aiohttp.ClientSession, *, post_test: bool) -> AsyncIterator[Check]:
     """*post_test* posts a message to the channel, which people see."""
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
         return
-    client = AsyncWebClient(
-        token=config.token.get_secret_value(), base_url=f"{config.api_url}/", session=session, retry_handlers=[]
-    )
+    api = SlackApi(config, session)
     try:
-        reply = await _call(client, "auth.test")
-    except _NoAnswer as exc:
+        reply = await api.post("auth.test")
+    except Transient as exc:
         yield Check(NAME, CheckStatus.FAILED, str(exc), "check alert.slack.api_url, and the way to it")
         return
-    except _Refused as exc:
-        advice = ADVICE.get(exc.code, "check alert.slack.token: the bot token, xoxb-…, of the app")
-        yield Check(NAME, CheckStatus.FAILED, str(exc), advice)
+    except Refused as exc:
+        advice = exc.advice or "check alert.slack.token: the bot token, xoxb-…, of the app"
+        yield Check(NAME, CheckStatus.FAILED, f"Slack says {exc.code}", advice)
         return
     yield Check(NAME, CheckStatus.OK, f"{reply.get('user', '?')} in {reply.get('team', '?')}")
     scopes = _scopes(reply)
     yield _about_scopes(scopes)
-    yield await _channel(client, config.channel_id, scopes)
+    yield await _channel(api, config.channel_id, scopes)
     if post_test:
-        yield await _post(client, config.channel_id)
+        yield await _post(api, config.channel_id)
 
 
 def _scopes(reply: AsyncSlackResponse) -> frozenset[str]:
@@ -83,16 +66,17 @@ def _about_scopes(scopes: frozenset[str]) -> Check:
     return Check(SCOPES, CheckStatus.OK, found, f"optional: {', '.join(missing)}" if missing else "")
 
 
-async def _channel(client: AsyncWebClient, channel: str, scopes: frozenset[str]) -> Check:
+async def _channel(api: SlackApi, channel: str, scopes: frozenset[str]) -> Check:
     try:
-        reply = await _call(client, "conversations.info", channel=channel)
-    except _NoAnswer as exc:
+        reply = await api.get("conversations.info", channel=channel)
+    except Transient as exc:
         return Check(CHANNEL, CheckStatus.FAILED, str(exc), "try again; if it stays so, look at status.slack.com")
-    except _Refused as exc:
+    except Refused as exc:
         if exc.code == "missing_scope":
-            advice = f"run this with --post to try it, or give the app the scope {exc.needed}"
-            return Check(CHANNEL, CheckStatus.WARNING, f"{channel}: cannot be told without {exc.needed}", advice)
-        return Check(CHANNEL, CheckStatus.FAILED, f"{channel}: {exc}", ADVICE.get(exc.code, ""))
+            needed = exc.needed or "channels:read"
+            advice = f"run this with --post to try it, or give the app the scope {needed}"
+            return Check(CHANNEL, CheckStatus.WARNING, f"{channel}: cannot be told without {needed}", advice)
+        return Check(CHANNEL, CheckStatus.FAILED, f"{channel}: Slack says {exc.code}", exc.advice)
     return _about_channel(channel, reply.get("channel") or {}, scopes)
 
 
@@ -107,43 +91,11 @@ def _about_channel(channel: str, described: dict[str, Any], scopes: frozenset[st
     return Check(CHANNEL, CheckStatus.FAILED, f"{found}: the bot is not in it", ADVICE["not_in_channel"])
 
 
-async def _post(client: AsyncWebClient, channel: str) -> Check:
+async def _post(api: SlackApi, channel: str) -> Check:
     try:
-        await _call(client, "chat.postMessage", channel=channel, text=TEST_TEXT)
-    except _NoAnswer as exc:
+        await api.post("chat.postMessage", channel=channel, text=TEST_TEXT)
+    except Transient as exc:
         return Check(POST, CheckStatus.FAILED, f"{channel}: {exc}", "look whether the message is there all the same")
-    except _Refused as exc:
-        return Check(POST, CheckStatus.FAILED, f"{channel}: {exc}", ADVICE.get(exc.code, ""))
+    except Refused as exc:
+        return Check(POST, CheckStatus.FAILED, f"{channel}: Slack says {exc.code}", exc.advice)
     return Check(POST, CheckStatus.OK, f"posted to {channel}")
-
-
-async def _call(client: AsyncWebClient, method: str, **arguments: str) -> AsyncSlackResponse:
-    """Raises _NoAnswer or _Refused. Nothing is tried again."""
-    try:
-        if method == "chat.postMessage":
-            reply = await client.api_call(method, json=arguments)
-        elif arguments:
-            reply = await client.api_call(method, http_verb="GET", params=arguments)
-        else:
-            reply = await client.api_call(method)
-    except SlackApiError as exc:
-        raise _refusal(exc) from None
-    except TimeoutError:
-        raise _NoAnswer("Slack did not answer in time") from None
-    except (aiohttp.ClientError, OSError) as exc:
-        raise _NoAnswer(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
-    except (AttributeError, ValueError):  # slack-sdk, on a body that is not JSON
-        raise _NoAnswer("Slack answered with something that is not JSON") from None
-    if not isinstance(reply.data, dict):
-        raise _NoAnswer("Slack answered with something that is not JSON")
-    return reply
-
-
-def _refusal(exc: SlackApiError) -> VersusError:
-    """`response` is a SlackResponse, or aiohttp's own when the body was broken JSON."""
-    data = getattr(exc.response, "data", None)
-    data = data if isinstance(data, dict) else {}
-    if code := data.get("error"):
-        return _Refused(str(code), str(data.get("needed", "channels:read")))
-    status = getattr(exc.response, "status_code", None) or getattr(exc.response, "status", "?")
-    return _NoAnswer(f"what answered {status} is not Slack")

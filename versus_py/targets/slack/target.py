@@ -1,24 +1,18 @@
-"""Slack: one message for each incident, posted once and edited from then on.
-
-slack-sdk's own retries are off: after a dropped connection they would post a second time. The engine retries.
-"""
+"""The incident's message: posted once, and edited from then on."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from http import HTTPStatus
-from typing import Any
 
 import aiohttp
 import structlog
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import Permanent, Transient
 from versus_py.incident import Delivery, Incident, Status
 from versus_py.targets.pace import Pace
-from versus_py.targets.slack_message import (
+from versus_py.targets.slack.api import RateLimited, Refused, SlackApi
+from versus_py.targets.slack.message import (
     Message,
     build,
     build_plain,
@@ -39,25 +33,6 @@ NAME = "slack"
 INTERVAL_MS = 1000
 """Slack allows about one message a second in a channel: docs.slack.dev/apis/web-api/rate-limits."""
 
-TIMEOUT_S = 15.0
-QUOTA_RETRY_S = 600.0
-
-# What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
-_TRANSIENT = frozenset(
-    [
-        "ratelimited",
-        "rate_limited",
-        "service_unavailable",
-        "internal_error",
-        "fatal_error",
-        "request_timeout",
-        "update_failed",
-        "external_channel_migrating",
-        "team_added_to_org",
-        "org_login_required",
-    ]
-)
-_QUOTA = "message_limit_exceeded"
 _PAYLOAD = frozenset(
     [
         "no_text",
@@ -73,28 +48,6 @@ _PAYLOAD = frozenset(
 )
 _CHANNEL = frozenset(["channel_not_found", "not_in_channel", "is_archived"])
 _GONE = frozenset(["message_not_found"])
-
-ADVICE = {
-    "channel_not_found": "check the channel's id, and invite the bot if the channel is private",
-    "not_in_channel": "invite the bot to the channel, or give it the scope chat:write.public",
-    "is_archived": "the channel is archived: unarchive it or name another",
-    "invalid_auth": "alert.slack.token is not valid",
-    "not_authed": "alert.slack.token is empty",
-    "account_inactive": "the bot of alert.slack.token was removed from the workspace",
-    "token_revoked": "alert.slack.token was revoked: install the app again",
-    "token_expired": "alert.slack.token has expired: install the app again",
-    "missing_scope": "give the app the scope chat:write and install it again",
-}
-"""What to do about a refusal, by Slack's word for it."""
-
-
-class _Refused(Permanent):
-    """Slack said no, and *code* says why."""
-
-    def __init__(self, code: str) -> None:
-        advice = ADVICE.get(code)
-        super().__init__(f"Slack says {code}" + (f": {advice}" if advice else ""))
-        self.code = code
 
 
 class SlackTarget:
@@ -115,12 +68,7 @@ class SlackTarget:
         self._ack_url = ack_url
         self._clock = clock
         self._pace = Pace(clock, interval_ms=INTERVAL_MS)
-        self._client = AsyncWebClient(
-            token=config.token.get_secret_value(),
-            base_url=f"{config.api_url}/",
-            session=session,
-            retry_handlers=[],
-        )
+        self._api = SlackApi(config, session)
         self._template: TemplateFile | None = None
         if config.template_path is not None:
             functions = {"link": link, "date": date}
@@ -149,7 +97,7 @@ class SlackTarget:
             if before.reference:
                 return await self._edit(incident, before, message)
             return await self._post(incident, channel, message)
-        except _Refused as exc:
+        except Refused as exc:
             if exc.code not in _CHANNEL or channel == default or before.reference:
                 raise
             log.warning("slack.channel_refused", incident=incident.id, channel=channel, error=str(exc))
@@ -166,7 +114,7 @@ class SlackTarget:
         self._pace.take(channel, incident.id)
         try:
             await self._call("chat.postMessage", channel, Message(text, ()), thread_ts=ts)
-        except _Refused as exc:
+        except Refused as exc:
             log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
         return _told(before, incident)
 
@@ -178,7 +126,7 @@ class SlackTarget:
         channel, ts = before.reference["channel"], before.reference["ts"]
         try:
             await self._send("chat.update", incident, channel, message, ts=ts)
-        except _Refused as exc:
+        except Refused as exc:
             if exc.code not in _GONE:
                 raise
             if incident.status is Status.TRIGGERED:
@@ -187,11 +135,11 @@ class SlackTarget:
 
     async def _send(
         self, method: str, incident: Incident, channel: str, message: Message, **more: str
-    ) -> dict[str, Any]:
+    ) -> AsyncSlackResponse:
         """Call *method*, once more with plain text when Slack refuses the blocks."""
         try:
             return await self._call(method, channel, message, **more)
-        except _Refused as exc:
+        except Refused as exc:
             if exc.code not in _PAYLOAD:
                 raise
             log.error("slack.blocks_refused", incident=incident.id, error=exc.code)  # noqa: TRY400 - it says which
@@ -225,47 +173,20 @@ class SlackTarget:
         has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
         return self._ack_url(incident) if has_wait and incident.status is Status.TRIGGERED else None
 
-    async def _call(self, method: str, channel: str, message: Message, **more: str) -> dict[str, Any]:
-        arguments = {
-            "channel": channel,
-            "text": message.text,
-            "attachments": list(message.attachments),
-            "unfurl_links": False,
-            "unfurl_media": False,
-            **more,
-        }
+    async def _call(self, method: str, channel: str, message: Message, **more: str) -> AsyncSlackResponse:
         try:
-            reply = await self._client.api_call(method, json=arguments)
-        except SlackApiError as exc:
-            raise self._translated(exc, channel) from None
-        except TimeoutError as exc:
-            raise Transient(f"Slack did not answer within {TIMEOUT_S:g} s") from exc
-        except (aiohttp.ClientError, OSError) as exc:
-            raise Transient(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
-        except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
-            raise Transient("Slack answered with something that is not JSON") from exc
-        if not isinstance(reply.data, dict):
-            raise Transient("Slack answered with something that is not JSON")
-        return reply.data
-
-    def _translated(self, exc: SlackApiError, channel: str) -> Exception:
-        """What a refusal means; `response` is a SlackResponse, or aiohttp's own when the body was broken JSON."""
-        response = exc.response
-        status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
-        data = getattr(response, "data", None)
-        code = data.get("error") if isinstance(data, dict) else None
-        if status == HTTPStatus.TOO_MANY_REQUESTS or code in {"ratelimited", "rate_limited"}:
-            wait_s = _retry_after_s(response.headers)
-            self._pace.block(channel, wait_s)
-            return Transient(f"Slack asks to wait {wait_s:g} s", retry_after_s=wait_s)
-        if code is None:
-            hint = "; is alert.slack.api_url right?" if status == HTTPStatus.NOT_FOUND else ""
-            return Transient(f"Slack answered {status} without a reason{hint}")
-        if code == _QUOTA:
-            return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
-        if code in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Transient(f"Slack says {code}")
-        return _Refused(code)
+            return await self._api.post(
+                method,
+                channel=channel,
+                text=message.text,
+                attachments=list(message.attachments),
+                unfurl_links=False,
+                unfurl_media=False,
+                **more,
+            )
+        except RateLimited as exc:
+            self._pace.block(channel, exc.retry_after_s)
+            raise
 
 
 def _delivery(channel: str, ts: str, message: Message, note: str) -> Delivery:
@@ -276,11 +197,3 @@ def _delivery(channel: str, ts: str, message: Message, note: str) -> Delivery:
 def _told(delivery: Delivery, incident: Incident) -> Delivery:
     """With the number of the last news, as having been said."""
     return replace(delivery, reference={**delivery.reference, "told": str(incident.news_count)})
-
-
-def _retry_after_s(headers: Any) -> float:
-    """The header in seconds; 1 when it is missing or no number, 3600 at the most."""
-    try:
-        return min(3600.0, max(1.0, float(headers.get("Retry-After", "1"))))
-    except ValueError:
-        return 1.0

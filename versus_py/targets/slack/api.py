@@ -1,0 +1,129 @@
+"""Slack's Web API: one method called once, and what its refusals mean.
+
+slack-sdk's own retries are off: after a dropped connection they would post a second time. Callers retry.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from versus_py.config import SlackConfig
+from versus_py.errors import Permanent, Transient
+
+TIMEOUT_S = 15.0
+QUOTA_RETRY_S = 600.0
+
+# What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
+_RATE_LIMITED = frozenset(["ratelimited", "rate_limited"])
+_TRANSIENT = frozenset(
+    [
+        "service_unavailable",
+        "internal_error",
+        "fatal_error",
+        "request_timeout",
+        "update_failed",
+        "external_channel_migrating",
+        "team_added_to_org",
+        "org_login_required",
+    ]
+)
+_QUOTA = "message_limit_exceeded"
+
+ADVICE = {
+    "channel_not_found": "check the channel's id, and invite the bot if the channel is private",
+    "not_in_channel": "invite the bot to the channel, or give it the scope chat:write.public",
+    "is_archived": "the channel is archived: unarchive it or name another",
+    "invalid_auth": "alert.slack.token is not valid",
+    "not_authed": "alert.slack.token is empty",
+    "account_inactive": "the bot of alert.slack.token was removed from the workspace",
+    "token_revoked": "alert.slack.token was revoked: install the app again",
+    "token_expired": "alert.slack.token has expired: install the app again",
+}
+"""What to do about a refusal, by Slack's word for it."""
+
+
+class Refused(Permanent):
+    """Slack said no: *code* is its word for why, and *needed* the scope that is missing, if that is why."""
+
+    def __init__(self, code: str, needed: str = "") -> None:
+        scope = f"give the app the scope {needed or 'chat:write'} and install it again"
+        self.advice = scope if code == "missing_scope" else ADVICE.get(code, "")
+        super().__init__(f"Slack says {code}" + (f": {self.advice}" if self.advice else ""))
+        self.code = code
+        self.needed = needed
+
+
+class RateLimited(Transient):
+    """Slack asks to be left alone for `retry_after_s`, by this method, and for a post in this channel."""
+
+    retry_after_s: float
+
+
+class SlackApi:
+    """The methods that the bot may call.
+
+    *session* is one with a timeout: slack-sdk leaves it to the session.
+    """
+
+    def __init__(self, config: SlackConfig, session: aiohttp.ClientSession) -> None:
+        self._client = AsyncWebClient(
+            token=config.token.get_secret_value(),
+            base_url=f"{config.api_url}/",
+            session=session,
+            retry_handlers=[],
+        )
+
+    async def post(self, method: str, **arguments: Any) -> AsyncSlackResponse:
+        """Call a method that takes JSON. Raises Refused, RateLimited, and Transient: it may have had its effect."""
+        return await self._call(method, json=arguments)
+
+    async def get(self, method: str, **arguments: str) -> AsyncSlackResponse:
+        """Call a method that reads. Raises the same."""
+        return await self._call(method, http_verb="GET", params=arguments)
+
+    async def _call(self, method: str, **how: Any) -> AsyncSlackResponse:
+        try:
+            reply = await self._client.api_call(method, **how)
+        except SlackApiError as exc:
+            raise _translated(exc) from None
+        except TimeoutError as exc:
+            raise Transient("Slack did not answer in time") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise Transient(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
+        except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
+            raise Transient("Slack answered with something that is not JSON") from exc
+        if not isinstance(reply.data, dict):
+            raise Transient("Slack answered with something that is not JSON")
+        return reply
+
+
+def _translated(exc: SlackApiError) -> Refused | Transient:
+    """What a refusal means; `response` is a SlackResponse, or aiohttp's own when the body was broken JSON."""
+    response = exc.response
+    status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
+    data = getattr(response, "data", None)
+    data = data if isinstance(data, dict) else {}
+    code = data.get("error")
+    if status == HTTPStatus.TOO_MANY_REQUESTS or code in _RATE_LIMITED:
+        wait_s = _retry_after_s(response.headers)
+        return RateLimited(f"Slack asks to wait {wait_s:g} s", retry_after_s=wait_s)
+    if code is None:
+        hint = "; is alert.slack.api_url right?" if status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} else ""
+        return Transient(f"Slack answered {status} without a reason{hint}")
+    if code == _QUOTA:
+        return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
+    if code in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Transient(f"Slack says {code}")
+    return Refused(str(code), str(data.get("needed", "")))
+
+
+def _retry_after_s(headers: Any) -> float:
+    """The header in seconds; 1 when it is missing or no number, 3600 at the most."""
+    try:
+        return min(3600.0, max(1.0, float(headers.get("Retry-After", "1"))))
+    except ValueError:
+        return 1.0
