@@ -10,10 +10,14 @@
 | `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms                                   |
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
+| `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
+| `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
+| `{d}:free_at`           | string     | when the next turn is, ms                                               |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
+`{d}` is a destination, such as a Slack channel.
 """
 
 from hashlib import sha256
@@ -33,6 +37,11 @@ def in_partition(partition: int | str, name: str) -> str:
 def of_incident(incident_id: IncidentId, name: str) -> str:
     """A key of the partition that *incident_id* ends in. Some other text ends in none: nothing is found there."""
     return in_partition(incident_id.rpartition("-")[2], name)
+
+
+def at_destination(destination: str, name: str) -> str:
+    """A key about a place that things are sent to, such as `slack:C0123456789`."""
+    return f"{PREFIX}{{{destination}}}:{name}"
 
 
 def incident(incident_id: IncidentId) -> str:

@@ -2,20 +2,20 @@
 
 import heapq
 import secrets
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.store import keys
+from versus_py.store.calls import answered, load_script, unavailable
 from versus_py.transitions import Change
 
 TIMELINE_MAX = 500
@@ -89,16 +89,16 @@ class Store:
         self._redis = redis
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
-        self._create = _script(redis, "create")
-        self._save = _script(redis, "save")
-        self._claim = _script(redis, "claim")
-        self._complete = _script(redis, "complete")
+        self._create = load_script(redis, "create")
+        self._save = load_script(redis, "save")
+        self._claim = load_script(redis, "claim")
+        self._complete = load_script(redis, "complete")
         self._first_partition = 0
         self._trimmed_to: dict[str, int] = {}
 
     async def server_time_ms(self) -> int:
         """The clock that all replicas share."""
-        seconds, microseconds = await _reply(self._redis.time())
+        seconds, microseconds = await answered(self._redis.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def find(self, dedup_keys: Sequence[str]) -> list[IncidentId | None]:
@@ -106,18 +106,18 @@ class Store:
         pipeline = self._redis.pipeline(transaction=False)
         for dedup_key in dedup_keys:
             pipeline.get(keys.dedup(dedup_key))
-        return [None if found is None else IncidentId(found) for found in await _reply(pipeline.execute())]
+        return [None if found is None else IncidentId(found) for found in await answered(pipeline.execute())]
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
-        return _load(await _reply(self._redis.hgetall(keys.incident(incident_id))))
+        return _load(await answered(self._redis.hgetall(keys.incident(incident_id))))
 
     async def get_all(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
         """Many at once, in their order."""
         pipeline = self._redis.pipeline(transaction=False)
         for incident_id in incident_ids:
             pipeline.hgetall(keys.incident(incident_id))
-        return [_load(fields) for fields in await _reply(pipeline.execute())]
+        return [_load(fields) for fields in await answered(pipeline.execute())]
 
     async def create(
         self, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int
@@ -205,7 +205,7 @@ class Store:
 
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""
-        lines = await _reply(self._redis.lrange(keys.timeline(incident_id), 0, -1))
+        lines = await answered(self._redis.lrange(keys.timeline(incident_id), 0, -1))
         return [_ENTRY.validate_json(line) for line in lines]
 
     async def page(self, *, status: Status | None = None, limit: int = 50, cursor: str | None = None) -> Page:
@@ -233,24 +233,24 @@ class Store:
         for partition in range(PARTITIONS):
             for index in (keys.in_partition(partition, name) for name in ("incidents", "failed")):
                 start = self._trimmed_to.get(index, 0)
-                old = await _reply(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=start, num=TRIM_BATCH))
+                old = await answered(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=start, num=TRIM_BATCH))
                 gone = [member for member in old if not await self._exists(keys.split_member(member)[0])]
                 if gone:
-                    await _reply(self._redis.zrem(index, *gone))
+                    await answered(self._redis.zrem(index, *gone))
                 # What is old but still there is stepped over, and looked at again once the end is reached.
                 self._trimmed_to[index] = start + len(old) - len(gone) if len(old) == TRIM_BATCH else 0
 
     async def signing_key(self) -> str:
         """The key that signs links, made once and then shared by every replica and every restart."""
-        await _reply(self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True))
-        return str(await _reply(self._redis.get(keys.SECRET)))
+        await answered(self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True))
+        return str(await answered(self._redis.get(keys.SECRET)))
 
     async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> str:
         """Wait until some incident changes on some replica, but no longer than *block_ms*.
 
         Returns where to go on from; "$" starts now.
         """
-        reply = await _reply(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
+        reply = await answered(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
         return next((str(entries[-1][0]) for entries in _streams(reply)), after)
 
     def _creation(self, change: Change, stale_id: IncidentId | None, now_ms: int) -> _Call:
@@ -308,10 +308,10 @@ class Store:
             fields: dict[Any, Any] = {"incident": incident_id}
             pipeline.xadd(keys.EVENTS, fields, maxlen=EVENTS_MAX, approximate=True)
         with suppress(StoreUnavailable):
-            await _reply(pipeline.execute())
+            await answered(pipeline.execute())
 
     async def _exists(self, incident_id: IncidentId) -> bool:
-        return bool(await _reply(self._redis.exists(keys.incident(incident_id))))
+        return bool(await answered(self._redis.exists(keys.incident(incident_id))))
 
     async def _newest(self, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
         """(created, id) of the newest *number* incidents of all partitions that come after *before*."""
@@ -327,7 +327,7 @@ class Store:
         highest = "+inf" if before is None else before[0]
         rows: list[tuple[int, str]] = []
         for start in range(0, 1 << 30, number):
-            part = await _reply(
+            part = await answered(
                 self._redis.zrevrangebyscore(index, highest, "-inf", start=start, num=number, withscores=True)
             )
             pairs = [(int(created_ms), member) for member, created_ms in part]
@@ -337,51 +337,32 @@ class Store:
         return rows[:number]
 
     async def _run(self, script: AsyncScript, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return await _reply(script(keys=list(script_keys), args=list(args)))
+        return await answered(script(keys=list(script_keys), args=list(args)))
 
     async def _run_all(self, script: AsyncScript, calls: Sequence[_Call]) -> list[Any]:
         """What a script answers to each call, all sent in one round trip. Raises when any of them failed."""
         replies = await self._send(script, calls)
         unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:  # the server is new, or has forgotten its scripts
-            await _reply(self._redis.script_load(script.script))
+            await answered(self._redis.script_load(script.script))
             again = await self._send(script, [calls[index] for index in unknown])
             for index, reply in zip(unknown, again, strict=True):
                 replies[index] = reply
         for reply in replies:
             if isinstance(reply, Exception):
-                raise _unavailable(reply) from reply
+                raise unavailable(reply) from reply
         return replies
 
     async def _send(self, script: AsyncScript, calls: Sequence[_Call]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
         for call in calls:
             pipeline.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
-        replies: list[Any] = await _reply(pipeline.execute(raise_on_error=False))
+        replies: list[Any] = await answered(pipeline.execute(raise_on_error=False))
         return replies
 
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""
         return max(now_ms, incident.escalates_at_ms or 0) + self._retention_ms
-
-
-async def _reply(answer: Awaitable[Any] | Any) -> Any:
-    """What Redis answers. redis-py declares one broad type for every command's answer; ours is always awaitable.
-
-    Everything that can go wrong between us and Redis becomes StoreUnavailable here.
-    """
-    try:
-        return await answer
-    except (RedisError, OSError, TimeoutError) as exc:
-        raise _unavailable(exc) from exc
-
-
-def _unavailable(exc: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis did not take it: {exc or type(exc).__name__}")
-
-
-def _script(redis: Redis, name: str) -> AsyncScript:
-    return redis.register_script(resources.files(__package__).joinpath("lua", f"{name}.lua").read_text())
 
 
 def _timer_args(change: Change) -> list[Any]:

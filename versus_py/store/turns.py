@@ -1,0 +1,68 @@
+"""Taking turns at destinations that allow so many requests a second, across all replicas."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from versus_py.store import keys
+from versus_py.store.calls import answered, load_script
+
+GRACE_MS = 5_000
+"""Who comes this much later than told has lost the place: the process that held it may be gone."""
+
+KEEP_MS = 3600 * 1000
+"""Longer than anybody is told to wait at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One turn in *interval_ms*, of which up to *burst* may be saved up."""
+
+    interval_ms: int
+    burst: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Somebody's turn: theirs now when *wait_until_ms* is None. *ahead* are those who are served before."""
+
+    wait_until_ms: int | None
+    ahead: int
+
+
+class Turns:
+    """Hands out turns at destinations, each by itself. Every method raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._take = load_script(redis, "take_turn")
+        self._hold_back = load_script(redis, "hold_back")
+
+    async def take(self, destination: str, who: str, rate: Rate, *, now_ms: int, rank: int = 0) -> Turn:
+        """Take the turn of *who*, or a place: of a lower *rank* first, and then by the millisecond of coming.
+
+        The place is kept for who comes back when told; a turn that is taken is not given back.
+        """
+        names = ("waiting", "promised", "free_at")
+        at_ms, ahead = await answered(
+            self._take(
+                keys=[keys.at_destination(destination, name) for name in names],
+                args=[who, _order(rank, now_ms), now_ms, rate.interval_ms, rate.burst, GRACE_MS, KEEP_MS],
+            )
+        )
+        return Turn(None if int(at_ms) <= now_ms else int(at_ms), int(ahead))
+
+    async def leave(self, destination: str, who: str) -> None:
+        """Give the place of *who* to those behind."""
+        for name in ("waiting", "promised"):
+            await answered(self._redis.zrem(keys.at_destination(destination, name), who))
+
+    async def hold_back(self, destination: str, rate: Rate, *, until_ms: int) -> None:
+        """Let nobody have a turn before that time; the places stay as they are."""
+        free_at_ms = until_ms + (rate.burst - 1) * rate.interval_ms
+        await answered(self._hold_back(keys=[keys.at_destination(destination, "free_at")], args=[free_at_ms, KEEP_MS]))
+
+
+def _order(rank: int, now_ms: int) -> int:
+    """Ranks apart by more than the time; a sorted set's scores are whole numbers up to 2**53."""
+    return rank * 10**15 // 2 + now_ms
