@@ -222,7 +222,9 @@ async def examine_slack(simulator, *, post_test=False, **settings):
 
 
 async def test_a_slack_in_order_names_the_bot_and_the_channel():
-    checks = await examine_slack(SlackSimulator(token=TOKEN))
+    scopes = ["chat:write", "chat:write.public", "channels:read"]
+
+    checks = await examine_slack(SlackSimulator(token=TOKEN, scopes=scopes))
 
     assert [(check.status, check.found) for check in checks] == [
         (OK, "versus in Demo"),

@@ -627,7 +627,7 @@ async def test_the_template_is_used_and_a_broken_one_falls_back(engine, logs, tm
 
 
 async def test_blocks_that_slack_refuses_are_replaced_by_plain_text(engine, logs, monkeypatch):
-    monkeypatch.setattr("versus_py.simulators.slack.BLOCKS_MAX", 0)
+    monkeypatch.setattr("versus_py.simulators.slack.validation.BLOCKS_MAX", 0)
 
     await engine.post(firing(engine))
     await engine.settle()

@@ -5,8 +5,7 @@ import base64
 import aiohttp
 import pytest
 
-from tests.integration.conftest import PASSWORD, TOKEN
-from versus_py.simulators import SlackSimulator, run_app
+from tests.integration.conftest import PASSWORD
 
 AUTH = {"Authorization": "Basic dmVyc3VzLmludGVncmF0aW9uOnNlcnZpY2Vub3ctc2VjcmV0"}
 
@@ -71,91 +70,6 @@ async def test_servicenow_refuses_in_its_own_words(session, servicenow_url, path
     assert response.status == status
     assert body["status"] == "failure"
     assert said in str(body["error"])
-
-
-async def call(session, slack_url, method, **arguments):
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with session.post(f"{slack_url}/api/{method}", json=arguments, headers=headers) as response:
-        return response, await response.json()
-
-
-async def test_slack_says_no_with_status_200(session, slack_url):
-    async with session.post(f"{slack_url}/api/auth.test", headers={"Authorization": "Bearer xoxb-other"}) as response:
-        assert response.status == 200
-        assert await response.json() == {"ok": False, "error": "invalid_auth"}
-    assert (await call(session, slack_url, "auth.test"))[1]["ok"]
-
-
-async def test_slack_limits_posts_of_one_channel_and_not_of_others(session, slack_url, clock):
-    answers = [(await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[0] for _ in range(4)]
-
-    assert [answer.status for answer in answers] == [200, 200, 200, 429]
-    assert answers[-1].headers["Retry-After"] == "1"
-    assert (await call(session, slack_url, "chat.postMessage", channel="C2", text="x"))[1]["ok"]
-    clock.advance(seconds=1)
-    assert (await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[1]["ok"]
-
-
-async def ask(session, slack_url, channel):
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    url = f"{slack_url}/api/conversations.info"
-    async with session.get(url, params={"channel": channel}, headers=headers) as response:
-        return await response.json()
-
-
-async def test_slack_describes_channels_by_id_also_archived_ones_and_those_that_the_bot_has_not_joined(
-    session, slack, slack_url
-):
-    slack.archived.add("C1")
-    slack.not_joined.add("C2")
-
-    described = [(await ask(session, slack_url, name))["channel"] for name in ("C1", "C2")]
-
-    assert [(it["id"], it["is_archived"], it["is_member"]) for it in described] == [
-        ("C1", True, True),
-        ("C2", False, False),
-    ]
-    assert await ask(session, slack_url, "#alerts") == {"ok": False, "error": "channel_not_found"}
-
-
-async def test_slack_names_the_scopes_of_the_token_and_the_one_that_a_method_lacks(session):
-    simulator = SlackSimulator(token=TOKEN, scopes=["chat:write"])
-    simulator.not_joined.add("C1")
-    async with run_app(simulator.app()) as url:
-        response, _ = await call(session, url, "auth.test")
-        refused = await ask(session, url, "C1")
-        _, posted = await call(session, url, "chat.postMessage", channel="C1", text="x")
-
-    assert response.headers["x-oauth-scopes"] == "chat:write"
-    assert refused == {"ok": False, "error": "missing_scope", "needed": "channels:read", "provided": "chat:write"}
-    assert posted["error"] == "not_in_channel"
-
-
-SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
-BUTTON = {"type": "button", "text": {"type": "plain_text", "text": "x" * 76}}
-ACTIONS = {"type": "actions", "elements": [BUTTON]}
-
-
-@pytest.mark.parametrize(
-    ("method", "arguments", "error"),
-    [
-        ("chat.postMessage", {"channel": "C1"}, "no_text"),
-        ("chat.postMessage", {"channel": "X1", "text": "x"}, None),
-        ("chat.postMessage", {"channel": "C1", "blocks": [SECTION]}, "invalid_blocks"),
-        (
-            "chat.postMessage",
-            {"channel": "C1", "blocks": [ACTIONS]},
-            "invalid_blocks",
-        ),
-        ("chat.postMessage", {"channel": "C1", "text": "x", "attachments": [{}] * 101}, "too_many_attachments"),
-        ("chat.update", {"channel": "C1", "ts": "1.0", "text": "x"}, "message_not_found"),
-        ("chat.update", {"channel": "#alerts", "ts": "1.0", "text": "x"}, "channel_not_found"),
-    ],
-)
-async def test_slack_checks_what_it_is_sent(session, slack_url, method, arguments, error):
-    _, answer = await call(session, slack_url, method, **arguments)
-
-    assert answer.get("error") == error
 
 
 async def test_faults_are_ordered_over_http_and_taken_back(session, servicenow_url, table):

@@ -11,7 +11,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident
 from versus_py.config import MessageProperties
 from versus_py.incident import Actor, Delivery, Incident, Policy
-from versus_py.simulators.slack import _content
+from versus_py.simulators.slack import read_content
 from versus_py.targets.slack.message import (
     Mrkdwn,
     build,
@@ -35,7 +35,7 @@ def message_of(incident: Incident, *, ack_url: str | None = ACK_URL, body: str |
         ack_url=ack_url,
         properties=MessageProperties(**properties),
     )
-    _content({"text": found.text, "attachments": list(found.attachments)}, text_max=4000)  # Slack would take it
+    read_content({"text": found.text, "attachments": list(found.attachments)}, text_max=4000)  # Slack would take it
     return found
 
 

@@ -1,0 +1,523 @@
+"""The simulated Slack behaves like the original where it hurts, also to Slack's own client."""
+
+import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tests.integration.conftest import TOKEN
+from versus_py.simulators import Fault, SlackSimulator, run_app
+from versus_py.simulators.slack import SCOPES
+
+
+@pytest.fixture
+def web(session, slack_url) -> AsyncWebClient:
+    """Slack's own client."""
+    return AsyncWebClient(TOKEN, base_url=f"{slack_url}/api/", session=session, retry_handlers=[])
+
+
+async def refusal(answer):
+    """The error of a call that is refused."""
+    with pytest.raises(SlackApiError) as caught:
+        await answer
+    return caught.value.response["error"]
+
+
+async def call(session, slack_url, method, **arguments):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with session.post(f"{slack_url}/api/{method}", json=arguments, headers=headers) as response:
+        return response, await response.json()
+
+
+async def test_slack_says_no_with_status_200(session, slack_url):
+    async with session.post(f"{slack_url}/api/auth.test", headers={"Authorization": "Bearer xoxb-other"}) as response:
+        assert response.status == 200
+        assert await response.json() == {"ok": False, "error": "invalid_auth"}
+    assert (await call(session, slack_url, "auth.test"))[1]["ok"]
+
+
+async def test_slack_limits_posts_of_one_channel_and_not_of_others(session, slack_url, clock):
+    answers = [(await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[0] for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert (await call(session, slack_url, "chat.postMessage", channel="C2", text="x"))[1]["ok"]
+    clock.advance(seconds=1)
+    assert (await call(session, slack_url, "chat.postMessage", channel="C1", text="x"))[1]["ok"]
+
+
+async def ask(session, slack_url, channel):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"{slack_url}/api/conversations.info"
+    async with session.get(url, params={"channel": channel}, headers=headers) as response:
+        return await response.json()
+
+
+async def test_slack_describes_channels_by_id_also_archived_ones_and_those_that_the_bot_has_not_joined(
+    session, slack, slack_url
+):
+    slack.archived.add("C1")
+    slack.not_joined.add("C2")
+
+    described = [(await ask(session, slack_url, name))["channel"] for name in ("C1", "C2")]
+
+    assert [(it["id"], it["is_archived"], it["is_member"]) for it in described] == [
+        ("C1", True, True),
+        ("C2", False, False),
+    ]
+    assert await ask(session, slack_url, "#alerts") == {"ok": False, "error": "channel_not_found"}
+
+
+async def test_slack_names_the_scopes_of_the_token_and_the_one_that_a_method_lacks(session):
+    simulator = SlackSimulator(token=TOKEN, scopes=["chat:write"])
+    simulator.not_joined.add("C1")
+    async with run_app(simulator.app()) as url:
+        response, _ = await call(session, url, "auth.test")
+        refused = await ask(session, url, "C1")
+        _, posted = await call(session, url, "chat.postMessage", channel="C1", text="x")
+
+    assert response.headers["x-oauth-scopes"] == "chat:write"
+    assert refused == {"ok": False, "error": "missing_scope", "needed": "channels:read", "provided": "chat:write"}
+    assert posted["error"] == "not_in_channel"
+
+
+SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
+BUTTON = {"type": "button", "text": {"type": "plain_text", "text": "x" * 76}}
+ACTIONS = {"type": "actions", "elements": [BUTTON]}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "error"),
+    [
+        ("chat.postMessage", {"channel": "C1"}, "no_text"),
+        ("chat.postMessage", {"channel": "X1", "text": "x"}, None),
+        ("chat.postMessage", {"channel": "C1", "blocks": [SECTION]}, "invalid_blocks"),
+        (
+            "chat.postMessage",
+            {"channel": "C1", "blocks": [ACTIONS]},
+            "invalid_blocks",
+        ),
+        ("chat.postMessage", {"channel": "C1", "text": "x", "attachments": [{}] * 101}, "too_many_attachments"),
+        ("chat.update", {"channel": "C1", "ts": "1.0", "text": "x"}, "message_not_found"),
+        ("chat.update", {"channel": "#alerts", "ts": "1.0", "text": "x"}, "channel_not_found"),
+    ],
+)
+async def test_slack_checks_what_it_is_sent(session, slack_url, method, arguments, error):
+    _, answer = await call(session, slack_url, method, **arguments)
+
+    assert answer.get("error") == error
+
+
+def element(kind, **more):
+    return {"type": kind, "action_id": "a"} | more
+
+
+def plain(text):
+    return {"type": "plain_text", "text": text}
+
+
+def option(text="o", value="o"):
+    return {"text": plain(text), "value": value}
+
+
+def actions(*elements):
+    return {"type": "actions", "elements": list(elements)}
+
+
+def section(**more):
+    return {"type": "section"} | more
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        actions(element("button", text=plain("OK"), value="v" * 2000, confirm={"text": plain("Sure?")})),
+        actions(element("static_select", placeholder=plain("p" * 150), options=[option()] * 100)),
+        actions(element("static_select", option_groups=[{"label": plain("g"), "options": [option()]}])),
+        actions(element("static_select", options=[option()], initial_option=option())),
+        actions(element("overflow", options=[option()] * 5)),
+        section(fields=[plain("f" * 1000)] * 10),
+        section(text=plain("x"), accessory=element("overflow", options=[option()])),
+        section(text=plain("x"), accessory={"type": "image", "image_url": "https://x", "alt_text": "x"}),
+        {"type": "header", "text": plain("h" * 150)},
+        {"type": "context", "elements": [{"type": "image", "image_url": "https://x", "alt_text": "x"}]},
+        {"type": "divider"},
+    ],
+)
+async def test_slack_takes_blocks_within_their_limits(web, slack, block):
+    await web.chat_postMessage(channel="C1", text="x", blocks=[block])
+
+    assert [it["type"] for it in slack.messages[0].blocks] == [block["type"]]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [{"type": "no_such_block"}],
+        [actions()],
+        [actions(element("no_such_element"))],
+        [actions(element("button", text=plain("")))],
+        [actions(element("button", text={"type": "mrkdwn", "text": "x"}))],
+        [actions(element("button", text=plain("x"), value="v" * 2001))],
+        [actions(element("button", text=plain("x"), url="u" * 3001))],
+        [actions(element("button", text=plain("x"), style="loud"))],
+        [actions(element("button", text=plain("x"), confirm={"text": plain("x" * 301)}))],
+        [actions(element("button", text=plain("x"), confirm={"title": plain("x")}))],
+        [actions(element("button", text=plain("x")) | {"action_id": "a" * 256})],
+        [actions(*[element("button", text=plain("x"))] * 2)],
+        [actions(*[{"type": "button", "text": plain("x")}] * 26)],
+        [actions(element("static_select"))],
+        [actions(element("static_select", options=[option()] * 101))],
+        [actions(element("static_select", options=[option(value="v" * 151)]))],
+        [actions(element("static_select", options=[option()], option_groups=[{"options": [option()]}]))],
+        [actions(element("static_select", options=[option()], initial_option=option("other")))],
+        [actions(element("static_select", placeholder=plain("p" * 151), options=[option()]))],
+        [actions(element("overflow", options=[option()] * 6))],
+        [actions(element("overflow", options=[option("x" * 76)]))],
+        [section()],
+        [section(fields=[plain("x")] * 11)],
+        [section(fields=[plain("x" * 2001)])],
+        [section(text="not an object")],
+        [section(text=plain("x"), accessory="none")],
+        [section(text=plain("x"), accessory=element("no_such_element"))],
+        [{"type": "header", "text": plain("x" * 151)}],
+        [{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}],
+        [{"type": "image", "image_url": "https://x", "alt_text": "x" * 2001}],
+        [{"type": "context", "elements": [plain("x")] * 11}],
+        [{"type": "divider", "block_id": "b" * 256}],
+        [{"type": "divider", "block_id": "same"}] * 2,
+        [{"type": "divider"}] * 51,
+    ],
+)
+async def test_slack_refuses_blocks_beyond_them(web, slack, blocks):
+    assert await refusal(web.chat_postMessage(channel="C1", text="x", blocks=blocks)) == "invalid_blocks"
+    assert slack.messages == []
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ({"text": "x" * 40_001}, "msg_too_long"),
+        ({"text": "x", "blocks": "none"}, "invalid_blocks_format"),
+        ({"text": "x", "attachments": ["none"]}, "invalid_attachments"),
+        ({"text": "x", "blocks": [section(text=plain("x" * 3000))] * 5}, "msg_blocks_too_long"),
+        ({"text": "x", "metadata": "none"}, "invalid_metadata_format"),
+        ({"text": "x", "metadata": {"event_type": "", "event_payload": {}}}, "invalid_metadata_format"),
+        ({"text": "x", "metadata": {"event_type": 1, "event_payload": {}}}, "invalid_metadata_format"),
+        ({"text": "x", "metadata": {"event_type": "e", "event_payload": "p"}}, "invalid_metadata_format"),
+        ({"text": "x", "metadata": {"event_type": "e", "event_payload": {"p": "x" * 16_384}}}, "metadata_too_large"),
+        ({"text": "x", "reply_broadcast": True}, "invalid_arguments"),
+        ({"text": "x", "thread_ts": "1.000000"}, "cannot_reply_to_message"),
+    ],
+)
+async def test_slack_refuses_what_is_no_message(session, slack, slack_url, content, error):
+    _, answer = await call(session, slack_url, "chat.postMessage", channel="C1", **content)
+
+    assert (answer["ok"], answer["error"]) == (False, error)
+    assert slack.messages == []
+
+
+async def test_an_edit_has_less_room_than_a_post(web):
+    posted = await web.chat_postMessage(channel="C1", text="x" * 4001)
+
+    assert await refusal(web.chat_update(channel="C1", ts=posted["ts"], text="x" * 4001)) == "msg_too_long"
+
+
+async def test_an_edit_keeps_attachments_that_it_leaves_out_and_text_alone_takes_the_place_of_blocks(web, slack):
+    posted = await web.chat_postMessage(
+        channel="C1", text="x", blocks=[{"type": "divider"}], attachments=[{"color": "#f00"}]
+    )
+
+    await web.chat_update(channel="C1", ts=posted["ts"], text="y")
+
+    [message] = slack.messages
+    assert (message.text, message.blocks, message.attachments) == ("y", [], [{"color": "#f00"}])
+    assert (message.edits, message.versions) == (1, ["x", "y"])
+    await web.chat_update(channel="C1", ts=posted["ts"], text="y", attachments=[])
+    assert message.attachments == []
+
+
+async def test_replies_are_messages_of_their_own_below_the_one_that_they_answer(web, slack, clock):
+    posted = await web.chat_postMessage(channel="C1", text="parent")
+    await web.chat_postMessage(channel="C1", text="quiet", thread_ts=posted["ts"])
+    loud = await web.chat_postMessage(channel="C1", text="loud", thread_ts=posted["ts"], reply_broadcast=True)
+    await web.chat_update(channel="C1", ts=loud["ts"], text="louder")
+    clock.advance(seconds=1)
+
+    [message] = slack.messages
+    assert message.replies == ["quiet", "louder"]
+    assert [(it.thread_ts, it.is_broadcast, it.edits) for it in slack.replies_of(message)] == [
+        (message.ts, False, 0),
+        (message.ts, True, 1),
+    ]
+    to_a_reply = web.chat_postMessage(channel="C1", text="x", thread_ts=loud["ts"])
+    assert await refusal(to_a_reply) == "cannot_reply_to_message"
+
+
+async def test_replies_count_as_posts_of_the_channel(web):
+    posted = await web.chat_postMessage(channel="C1", text="x")
+    for _ in range(2):
+        await web.chat_postMessage(channel="C1", text="x", thread_ts=posted["ts"])
+
+    assert await refusal(web.chat_postMessage(channel="C1", text="x", thread_ts=posted["ts"])) == "ratelimited"
+
+
+async def test_a_ts_is_the_time_and_no_two_messages_have_the_same(web, slack, clock):
+    stamps = [(await web.chat_postMessage(channel=f"C{number}", text="x"))["ts"] for number in range(3)]
+    clock.advance(seconds=1)
+    later = (await web.chat_postMessage(channel="C1", text="x"))["ts"]
+
+    assert len(set(stamps)) == 3
+    assert [float(ts) for ts in (*stamps, later)] == sorted(float(ts) for ts in (*stamps, later))
+    assert float(later) == pytest.approx(clock.now_ms() / 1000, abs=0.001)
+
+
+async def test_metadata_is_kept_by_edits_that_do_not_speak_of_it(web, slack):
+    metadata = {"event_type": "incident", "event_payload": {"id": "i1"}}
+    posted = await web.chat_postMessage(channel="C1", text="x", metadata=metadata)
+    [message] = slack.messages
+
+    await web.chat_update(channel="C1", ts=posted["ts"], text="y")
+    assert message.metadata == metadata
+    await web.chat_update(channel="C1", ts=posted["ts"], text="y", metadata=metadata | {"event_payload": {"id": "i2"}})
+    assert message.metadata == {"event_type": "incident", "event_payload": {"id": "i2"}}
+    await web.chat_update(channel="C1", ts=posted["ts"], text="y", metadata={})
+    assert message.metadata is None
+
+
+async def test_what_was_deleted_and_what_others_said_cannot_be_edited(web, slack):
+    posted = await web.chat_postMessage(channel="C1", text="x")
+    foreign = slack.say("C1", "hello", user="U0BEN")
+
+    assert await refusal(web.chat_update(channel="C1", ts=foreign.ts, text="x")) == "cant_update_message"
+    slack.delete_message(posted["ts"])
+    assert await refusal(web.chat_update(channel="C1", ts=posted["ts"], text="x")) == "message_not_found"
+
+
+async def test_edits_are_limited_in_the_workspace(web, clock):
+    posted = await web.chat_postMessage(channel="C1", text="x")
+    for number in range(50):
+        await web.chat_update(channel="C1", ts=posted["ts"], text=str(number))
+
+    with pytest.raises(SlackApiError) as caught:
+        await web.chat_update(channel="C1", ts=posted["ts"], text="x")
+
+    response = caught.value.response
+    assert (response.status_code, response["error"], response.headers["Retry-After"]) == (429, "ratelimited", "2")
+    clock.advance(seconds=2)
+    await web.chat_update(channel="C1", ts=posted["ts"], text="x")
+
+
+async def said(web, slack, count):
+    """A channel in which somebody said 0, 1, 2…"""
+    return [slack.say("C1", str(number)) for number in range(count)]
+
+
+def texts(answer):
+    return [it["text"] for it in answer["messages"]]
+
+
+async def test_history_tells_the_newest_first_of_messages_and_of_replies_that_are_broadcast(web, slack):
+    parent, _ = await said(web, slack, 2)
+    await web.chat_postMessage(channel="C1", text="quiet", thread_ts=parent.ts)
+    await web.chat_postMessage(channel="C1", text="loud", thread_ts=parent.ts, reply_broadcast=True)
+    await web.chat_postMessage(channel="C2", text="elsewhere")
+
+    answer = await web.conversations_history(channel="C1")
+
+    assert texts(answer) == ["loud", "1", "0"]
+    assert answer["has_more"] is False
+    broadcast, _, described = answer["messages"]
+    assert (broadcast["subtype"], broadcast["thread_ts"], broadcast["bot_id"]) == (
+        "thread_broadcast",
+        parent.ts,
+        "B0DEMO",
+    )
+    assert (described["reply_count"], described["thread_ts"], described["user"]) == (2, parent.ts, "U0ANA")
+
+
+async def test_history_comes_in_pages_which_new_messages_do_not_shift(web, slack):
+    await said(web, slack, 5)
+
+    first = await web.conversations_history(channel="C1", limit=2)
+    slack.say("C1", "new")
+    second = await web.conversations_history(channel="C1", limit=2, cursor=first["response_metadata"]["next_cursor"])
+    third = await web.conversations_history(channel="C1", limit=2, cursor=second["response_metadata"]["next_cursor"])
+
+    assert [texts(it) for it in (first, second, third)] == [["4", "3"], ["2", "1"], ["0"]]
+    assert [it["has_more"] for it in (first, second, third)] == [True, True, False]
+
+
+async def test_history_has_a_window_whose_edges_are_out_unless_asked_for(web, slack):
+    messages = await said(web, slack, 4)
+    window = {"channel": "C1", "oldest": messages[0].ts, "latest": messages[3].ts}
+
+    assert texts(await web.conversations_history(**window)) == ["2", "1"]
+    assert texts(await web.conversations_history(**window, inclusive=True)) == ["3", "2", "1", "0"]
+
+
+async def test_history_tells_metadata_only_when_asked(web):
+    metadata = {"event_type": "incident", "event_payload": {"id": "i1"}}
+    await web.chat_postMessage(channel="C1", text="x", metadata=metadata)
+
+    without = await web.conversations_history(channel="C1")
+    with_all = await web.conversations_history(channel="C1", include_all_metadata=True)
+
+    assert "metadata" not in without["messages"][0]
+    assert with_all["messages"][0]["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"limit": 1000}, "invalid_limit"),
+        ({"limit": 0}, "invalid_limit"),
+        ({"limit": "many"}, "invalid_limit"),
+        ({"cursor": "bmV4dF90czox"}, "invalid_cursor"),
+        ({"cursor": "?"}, "invalid_cursor"),
+        ({"oldest": "yesterday"}, "invalid_ts_oldest"),
+        ({"latest": "Infinity"}, "invalid_ts_latest"),
+        ({"channel": "#alerts"}, "channel_not_found"),
+    ],
+)
+async def test_history_checks_what_it_is_asked(session, slack_url, arguments, error):
+    _, answer = await call(session, slack_url, "conversations.history", **({"channel": "C1"} | arguments))
+
+    assert answer.get("error") == error
+
+
+async def test_history_is_asked_by_query_by_form_and_by_json(session, slack, slack_url):
+    slack.say("C1", "hello")
+    url, headers = f"{slack_url}/api/conversations.history", {"Authorization": f"Bearer {TOKEN}"}
+    for how in (
+        {"method": "GET", "params": {"channel": "C1"}},
+        {"method": "POST", "data": {"channel": "C1"}},
+        {"method": "POST", "json": {"channel": "C1"}},
+    ):
+        async with session.request(url=url, headers=headers, **how) as response:
+            assert texts(await response.json()) == ["hello"]
+
+
+async def test_history_of_a_channel_is_for_members_also_where_the_bot_may_post(web, slack):
+    slack.not_joined.add("C1")
+
+    await web.chat_postMessage(channel="C1", text="x")
+
+    assert await refusal(web.conversations_history(channel="C1")) == "not_in_channel"
+    assert await refusal(web.conversations_replies(channel="C1", ts="1.000000")) == "not_in_channel"
+
+
+async def test_a_thread_is_told_from_its_parent_on_in_pages(web, slack):
+    parent = slack.say("C1", "parent")
+    for number in range(3):
+        slack.say("C1", str(number), thread=parent)
+
+    first = await web.conversations_replies(channel="C1", ts=parent.ts, limit=2)
+    second = await web.conversations_replies(
+        channel="C1", ts=parent.ts, cursor=first["response_metadata"]["next_cursor"]
+    )
+
+    assert (texts(first), texts(second)) == (["parent", "0"], ["1", "2"])
+    assert await refusal(web.conversations_replies(channel="C1", ts="1.000000")) == "thread_not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "scope"),
+    [
+        ("chat.postEphemeral", {"channel": "C1", "user": "U0ANA", "text": "x"}, "chat:write"),
+        ("conversations.history", {"channel": "C1"}, "channels:history"),
+        ("conversations.replies", {"channel": "C1", "ts": "1"}, "channels:history"),
+        ("users.info", {"user": "U0ANA"}, "users:read"),
+        ("usergroups.users.list", {"usergroup": "S0ONCALL"}, "usergroups:read"),
+    ],
+)
+async def test_methods_need_their_scope(session, method, arguments, scope):
+    simulator = SlackSimulator(scopes=[it for it in SCOPES if it != scope])
+    async with run_app(simulator.app()) as url:
+        _, refused = await call(session, url, method, **arguments)
+
+    assert (refused["error"], refused["needed"]) == ("missing_scope", scope)
+    assert scope not in refused["provided"].split(",")
+
+
+async def test_people_are_known_by_id_and_their_address_by_a_scope_of_its_own(web, session):
+    about = (await web.users_info(user="U0ANA"))["user"]
+    async with run_app(SlackSimulator(scopes=["users:read"]).app()) as url:
+        _, without = await call(session, url, "users.info", user="U0ANA")
+
+    assert (about["id"], about["name"], about["real_name"]) == ("U0ANA", "ana", "Ana Diaz")
+    assert about["profile"] == {"real_name": "Ana Diaz", "display_name": "ana", "email": "ana@example.com"}
+    assert "tz" in about
+    assert "email" not in without["user"]["profile"]
+    assert await refusal(web.users_info(user="U0NOBODY")) == "user_not_found"
+
+
+async def test_groups_have_members(web):
+    assert (await web.usergroups_users_list(usergroup="S0ONCALL"))["users"] == ["U0ANA"]
+    assert await refusal(web.usergroups_users_list(usergroup="S0OTHER")) == "no_such_subteam"
+
+
+async def test_what_only_one_person_sees_is_kept_and_not_found_again(web, slack):
+    parent = slack.say("C1", "parent")
+
+    told = await web.chat_postEphemeral(channel="C1", user="U0ANA", text="psst", thread_ts=parent.ts)
+
+    [only] = slack.ephemerals
+    assert (only.channel, only.user, only.text, only.thread_ts) == ("C1", "U0ANA", "psst", parent.ts)
+    assert texts(await web.conversations_replies(channel="C1", ts=parent.ts)) == ["parent"]
+    assert await refusal(web.chat_update(channel="C1", ts=told["message_ts"], text="x")) == "message_not_found"
+    stranger = web.chat_postEphemeral(channel="C1", user="U0NOBODY", text="x")
+    assert await refusal(stranger) == "user_not_in_channel"
+
+
+async def test_every_message_has_a_link_which_leads_to_it(web, slack, slack_url, session):
+    parent = slack.say("C1", "parent")
+    reply = slack.say("C1", "reply", thread=parent)
+
+    link = (await web.chat_getPermalink(channel="C1", message_ts=parent.ts))["permalink"]
+    of_reply = (await web.chat_getPermalink(channel="C1", message_ts=reply.ts))["permalink"]
+
+    assert link == f"{slack_url}/archives/C1/p{parent.ts.replace('.', '')}"
+    assert of_reply.endswith(f"p{reply.ts.replace('.', '')}?thread_ts={parent.ts}&cid=C1")
+    async with session.get(link) as response:
+        assert response.history[0].headers["Location"] == f"/#{parent.ts}"
+        assert "parent" in await response.text()
+    assert await refusal(web.chat_getPermalink(channel="C1", message_ts="1.000000")) == "message_not_found"
+
+
+async def test_a_token_of_the_app_is_not_one_of_the_bot(session, slack_url):
+    headers = {"Authorization": "Bearer xapp-1"}
+    async with session.post(f"{slack_url}/api/auth.test", headers=headers) as response:
+        assert (await response.json())["error"] == "not_allowed_token_type"
+
+
+@pytest.mark.parametrize("method", ["conversations.history", "users.info", "chat.postEphemeral", "chat.getPermalink"])
+async def test_every_method_suffers_faults(session, slack, slack_url, method):
+    slack.faults.order(Fault(kind="503", path=f"/api/{method}"))
+
+    response, _ = await call_raw(session, slack_url, method)
+
+    assert response.status == 503
+
+
+async def call_raw(session, slack_url, method):
+    async with session.post(f"{slack_url}/api/{method}", headers={"Authorization": f"Bearer {TOKEN}"}) as response:
+        return response, await response.text()
+
+
+async def test_the_state_of_the_workspace_is_told_to_other_processes_and_can_be_forgotten(
+    session, web, slack, slack_url
+):
+    posted = await web.chat_postMessage(channel="C1", text="parent")
+    await web.chat_postMessage(channel="C1", text="reply", thread_ts=posted["ts"])
+    await web.chat_postEphemeral(channel="C1", user="U0ANA", text="psst")
+
+    async with session.get(f"{slack_url}/control/state") as response:
+        state = await response.json()
+    async with session.post(f"{slack_url}/control/reset") as response:
+        assert response.status == 204
+
+    assert [(it["text"], it["replies"], it["button_url"]) for it in state["messages"]] == [("parent", ["reply"], None)]
+    assert [(it["text"], it["thread_ts"]) for it in state["replies"]] == [("reply", posted["ts"])]
+    assert [it["text"] for it in state["ephemerals"]] == ["psst"]
+    assert state["calls"] == ["chat.postMessage", "chat.postMessage", "chat.postEphemeral"]
+    assert (slack.messages, slack.ephemerals, slack.calls) == ([], [], [])
