@@ -1,12 +1,20 @@
 """The simulated Slack behaves like the original where it hurts, also to Slack's own client."""
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs
+
 import pytest
+from aiohttp import web as server
 from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import Clock, SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.integration.conftest import TOKEN
+from tests.support.clock import FakeClock
 from versus_py.simulators import Fault, SlackSimulator, run_app
-from versus_py.simulators.slack import SCOPES
+from versus_py.simulators.slack import SCOPES, NotShown
 
 
 @pytest.fixture
@@ -521,3 +529,271 @@ async def test_the_state_of_the_workspace_is_told_to_other_processes_and_can_be_
     assert [it["text"] for it in state["ephemerals"]] == ["psst"]
     assert state["calls"] == ["chat.postMessage", "chat.postMessage", "chat.postEphemeral"]
     assert (slack.messages, slack.ephemerals, slack.calls) == ([], [], [])
+
+
+class App:
+    """An app that takes interactions; it answers once *may_answer* is set."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.requests: list[tuple[bytes, dict[str, str]]] = []
+
+    async def take(self, request: server.Request) -> server.Response:
+        self.requests.append((await request.read(), dict(request.headers)))
+        await self.may_answer.wait()
+        return server.Response(status=self.status, text="taken")
+
+    @property
+    def payloads(self):
+        return [json.loads(parse_qs(body.decode())["payload"][0]) for body, _ in self.requests]
+
+
+@pytest.fixture
+async def app(slack) -> AsyncIterator[App]:
+    found = App()
+    application = server.Application()
+    application.router.add_post("/slack", found.take)
+    async with run_app(application) as url:
+        slack.interactions_url = f"{url}/slack"
+        yield found
+        found.may_answer.set()
+
+
+class SlackClock(Clock):
+    """The clock of the test, as Slack's client wants it."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now_ms() / 1000
+
+
+@pytest.fixture
+def verifier(clock) -> SignatureVerifier:
+    """What Slack's own client takes for a request of Slack's."""
+    return SignatureVerifier("slack-signing-secret", clock=SlackClock(clock))
+
+
+ACK = element("button", text=plain("Acknowledge")) | {"action_id": "ack", "value": "i1", "style": "primary"}
+LINK = element("button", text=plain("Open"), url="https://versus.example") | {"action_id": "open"}
+SNOOZE = element("static_select", options=[option("1 hour", "60"), option("1 day", "1440")]) | {"action_id": "snooze"}
+MORE = element("overflow", options=[option("Resolve", "resolve")]) | {"action_id": "more"}
+
+
+@pytest.fixture
+async def message(web, slack):
+    """A message with something to press."""
+    blocks = [{"block_id": "main"} | actions(ACK, LINK, SNOOZE), section(text=plain("x"), accessory=MORE)]
+    await web.chat_postMessage(channel="C1", text="x", blocks=blocks)
+    return slack.messages[0]
+
+
+async def test_a_press_is_what_slack_documents_and_signed_as_its_client_checks(
+    slack, slack_url, app, message, clock, verifier
+):
+    delivery = await slack.press(message, "ack", user="U0BEN")
+
+    [(body, headers)] = app.requests
+    [payload] = app.payloads
+    assert verifier.is_valid_request(body, headers)
+    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert (payload["type"], payload["team"]["id"], payload["api_app_id"]) == ("block_actions", "T0DEMO", "A0DEMO")
+    assert payload["user"] == {"id": "U0BEN", "username": "ben", "name": "ben", "team_id": "T0DEMO"}
+    assert payload["container"] == {
+        "type": "message",
+        "message_ts": message.ts,
+        "channel_id": "C1",
+        "is_ephemeral": False,
+    }
+    assert payload["channel"] == {"id": "C1", "name": "c1"}
+    assert (payload["message"]["ts"], payload["message"]["blocks"][0]["block_id"]) == (message.ts, "main")
+    assert payload["response_url"].startswith(f"{slack_url}/actions/")
+    [action] = payload["actions"]
+    assert float(action.pop("action_ts")) == pytest.approx(clock.now_ms() / 1000, abs=0.01)
+    assert action == {
+        "type": "button",
+        "action_id": "ack",
+        "block_id": "main",
+        "text": plain("Acknowledge"),
+        "value": "i1",
+        "style": "primary",
+    }
+    assert (delivery.status, delivery.body, delivery.in_time, delivery.trouble) == (200, "taken", True, "")
+    assert slack.deliveries == [delivery]
+
+
+@pytest.mark.parametrize(
+    ("action_id", "value", "block_id", "kind", "text"),
+    [("snooze", "1440", "main", "static_select", "1 day"), ("more", "resolve", "b1", "overflow", "Resolve")],
+)
+async def test_a_choice_in_a_menu_is_told(slack, app, message, action_id, value, block_id, kind, text):
+    await slack.press(message, action_id, option=value)
+
+    [action] = app.payloads[0]["actions"]
+    del action["action_ts"]
+    selected = {"text": plain(text), "value": value}
+    assert action == {"type": kind, "action_id": action_id, "block_id": block_id, "selected_option": selected}
+
+
+async def test_a_button_that_opens_a_link_tells_the_app_as_well(slack, app, message):
+    await slack.press(message, "open")
+
+    assert [it["action_id"] for it in app.payloads[0]["actions"]] == ["open"]
+
+
+async def test_every_press_is_one_of_its_own_also_in_the_same_second(slack, app, message):
+    await slack.press(message, "ack")
+    await slack.press(message, "ack")
+
+    first, second = app.payloads
+    for name in ("trigger_id", "response_url"):
+        assert first[name] != second[name]
+    assert first["actions"][0]["action_ts"] != second["actions"][0]["action_ts"]
+
+
+async def test_a_press_in_an_attachment_of_a_reply_says_where_it_is(web, slack, app, message):
+    attachment = {"color": "#f00", "blocks": [actions(ACK)]}
+    await web.chat_postMessage(channel="C1", text="y", thread_ts=message.ts, attachments=[{}, attachment])
+    [reply] = slack.replies_of(message)
+
+    await slack.press(reply, "ack")
+
+    container = app.payloads[0]["container"]
+    assert (container["type"], container["attachment_id"]) == ("message_attachment", 2)
+    assert (container["message_ts"], container["thread_ts"]) == (reply.ts, message.ts)
+
+
+async def test_the_same_action_in_two_blocks_is_told_apart_by_the_block(web, slack, app):
+    blocks = [{"block_id": name} | actions(ACK | {"value": name}) for name in ("first", "second")]
+    await web.chat_postMessage(channel="C1", text="x", blocks=blocks)
+
+    await slack.press(slack.messages[0], "ack", block_id="second")
+
+    assert app.payloads[0]["actions"][0]["value"] == "second"
+
+
+@pytest.mark.parametrize(("action_id", "value"), [("none", None), ("snooze", "99"), ("snooze", None), ("ack", "60")])
+async def test_what_is_not_shown_cannot_be_pressed(slack, app, message, action_id, value):
+    with pytest.raises(NotShown):
+        await slack.press(message, action_id, option=value)
+
+    assert app.requests == []
+
+
+async def test_a_prepared_press_can_be_replayed_and_tampered_with(slack, app, message, clock, verifier):
+    body, headers = slack.prepare_press(message, "ack")
+    _, old = slack.prepare_press(message, "ack", timestamp=clock.now_ms() // 1000 - 301)
+
+    for _ in range(2):
+        assert (await slack.deliver(body, headers)).status == 200
+    await slack.deliver(body.replace(b"i1", b"i2"), headers)
+    await slack.deliver(body, old)
+    resigned = headers | {"X-Slack-Signature": slack.sign(b"other", headers["X-Slack-Request-Timestamp"])}
+    await slack.deliver(b"other", resigned)
+
+    assert [verifier.is_valid_request(*request) for request in app.requests] == [True, True, False, False, True]
+
+
+async def test_an_app_that_does_not_answer_in_time_is_not_waited_for(slack, app, message):
+    app.may_answer.clear()
+    slack.answer_within_s = 0.1
+
+    delivery = await slack.press(message, "ack")
+
+    assert (delivery.status, delivery.in_time, delivery.trouble) == (None, False, "the app did not answer in 0.1 s")
+    assert 0.1 <= delivery.seconds < 3
+
+
+async def test_an_answer_other_than_200_is_trouble(slack, app, message):
+    app.status = 500
+
+    delivery = await slack.press(message, "ack")
+
+    assert (delivery.status, delivery.in_time, delivery.trouble) == (500, True, "the app answered 500")
+
+
+async def test_an_app_that_is_not_there_is_trouble(slack, message):
+    nowhere = await slack.press(message, "ack")
+    slack.interactions_url = "http://127.0.0.1:9/slack"
+    unreachable = await slack.press(message, "ack")
+
+    assert (nowhere.via, nowhere.in_time) == ("nobody", False)
+    assert "cannot be reached" in unreachable.trouble
+    assert slack.deliveries == [nowhere, unreachable]
+
+
+@pytest.fixture
+async def respond(slack, app, message, session):
+    """Posts to the response_url of a press of Ana's."""
+    await slack.press(message, "ack")
+
+    async def post(**arguments):
+        async with session.post(app.payloads[0]["response_url"], json=arguments) as response:
+            return response.status, await response.json()
+
+    return post
+
+
+async def test_an_answer_is_for_the_one_who_pressed_unless_it_is_for_the_channel(slack, respond):
+    await respond(text="psst")
+    await respond(text="hear, hear", response_type="in_channel")
+
+    [only] = slack.ephemerals
+    assert (only.channel, only.user, only.text) == ("C1", "U0ANA", "psst")
+    assert [it.text for it in slack.messages] == ["x", "hear, hear"]
+
+
+async def test_an_answer_can_take_the_place_of_the_message_or_remove_it(slack, respond, message):
+    assert await respond(text="done", replace_original=True) == (200, {"ok": True})
+    assert (message.text, message.blocks, message.edits) == ("done", [], 1)
+    await respond(delete_original=True)
+    assert slack.messages == []
+
+
+async def test_a_response_url_is_good_for_five_answers(slack, respond):
+    answers = [await respond(text=str(number)) for number in range(6)]
+
+    assert [status for status, _ in answers] == [200] * 5 + [404]
+    assert answers[-1][1] == {"ok": False, "error": "used_url"}
+    assert len(slack.ephemerals) == 5
+
+
+async def test_a_response_url_is_good_for_half_an_hour_and_only_for_messages(respond, clock):
+    assert await respond() == (400, {"ok": False, "error": "no_text"})
+    clock.advance(minutes=30)
+    assert (await respond(text="x"))[0] == 200
+    clock.advance(seconds=1)
+    assert await respond(text="x") == (404, {"ok": False, "error": "expired_url"})
+
+
+async def test_presses_are_ordered_over_http(session, slack, slack_url, app, message):
+    app_url, slack.interactions_url = slack.interactions_url, None
+    async with session.post(f"{slack_url}/control/interactions", json={"url": app_url}) as response:
+        assert response.status == 200
+    order = {"channel": "C1", "ts": message.ts, "action_id": "snooze", "user": "U0BEN", "option": "60"}
+    async with session.post(f"{slack_url}/control/press", json=order) as response:
+        result = await response.json()
+    async with session.get(f"{slack_url}/control/state") as response:
+        state = await response.json()
+
+    assert (result["status"], result["body"], result["in_time"], result["via"]) == (200, "taken", True, "http")
+    assert result["press"] == order
+    assert state["deliveries"] == [result]
+    assert app.payloads[0]["user"]["id"] == "U0BEN"
+
+
+@pytest.mark.parametrize(
+    ("path", "order", "status", "said"),
+    [
+        ("press", {"channel": "C1", "ts": "1.000000", "action_id": "ack"}, 404, "there is no message 1.000000 in C1"),
+        ("press", {"channel": "C1"}, 400, "action_id: Field required"),
+        ("interactions", {"to": "x"}, 400, "url: Field required"),
+    ],
+)
+async def test_orders_that_make_no_sense_are_refused(session, slack_url, path, order, status, said):
+    async with session.post(f"{slack_url}/control/{path}", json=order) as response:
+        assert response.status == status
+        assert said in await response.text()

@@ -1,8 +1,20 @@
 """A Slack workspace: the Web API with its limits and its ways to refuse, and the people who read it."""
 
+from versus_py.simulators.slack.delivery import Delivery, Press
+from versus_py.simulators.slack.interactions import NotShown
 from versus_py.simulators.slack.messages import Ephemeral, PostedMessage, User
 from versus_py.simulators.slack.methods import SCOPES
 from versus_py.simulators.slack.simulator import SlackSimulator
 from versus_py.simulators.slack.validation import read_content
 
-__all__ = ["SCOPES", "Ephemeral", "PostedMessage", "SlackSimulator", "User", "read_content"]
+__all__ = [
+    "SCOPES",
+    "Delivery",
+    "Ephemeral",
+    "NotShown",
+    "PostedMessage",
+    "Press",
+    "SlackSimulator",
+    "User",
+    "read_content",
+]

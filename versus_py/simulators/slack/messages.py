@@ -71,6 +71,11 @@ class PostedMessage:
         """Everything a reader sees, markup and all."""
         return "\n".join([self.text, *(text_of(block) for block in all_blocks(self.blocks, self.attachments))])
 
+    def edit(self, text: str, attachments: list[dict[str, Any]], blocks: list[Block]) -> None:
+        self.text, self.attachments, self.blocks = text, attachments, blocks
+        self.edits += 1
+        self.versions.append(text)
+
     def state(self) -> dict[str, Any]:
         """All of it for a test in another process; of its thread the texts."""
         kept = {it.name: getattr(self, it.name) for it in fields(self) if it.name != "thread"}

@@ -102,13 +102,9 @@ class Methods:
         if "metadata" in arguments:
             message.metadata = read_metadata(arguments)
         # What is left out stays as it was; but text alone takes the place of blocks.
-        if "attachments" in arguments:
-            message.attachments = content.attachments
-        if "blocks" in arguments or content.text:
-            message.blocks = content.blocks
-        message.text = content.text
-        message.edits += 1
-        message.versions.append(message.text)
+        attachments = content.attachments if "attachments" in arguments else message.attachments
+        blocks = content.blocks if "blocks" in arguments or content.text else message.blocks
+        message.edit(content.text, attachments, blocks)
         return {"channel": channel, "ts": message.ts, "text": message.text, "message": message.described()}
 
     def _post_ephemeral(self, arguments: Arguments) -> dict[str, Any]:
@@ -179,12 +175,12 @@ class Methods:
         return channel
 
     def _thread(self, channel: str, arguments: Arguments) -> PostedMessage | None:
-        """What is replied to, which is itself no reply; None when it is no reply."""
+        """What is replied to, which is no reply itself; None when nothing is."""
         ts = arguments.get("thread_ts")
         if not ts:
             return None
-        parent = self._workspace.find(channel, ts)
-        if parent is None or parent.thread_ts is not None:
+        parent = self._workspace.parent(channel, ts)
+        if parent is None:
             raise SlackError("cannot_reply_to_message")
         return parent
 

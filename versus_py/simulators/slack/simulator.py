@@ -1,8 +1,8 @@
-"""The workspace over HTTP: the Web API, and a page to look at."""
+"""The workspace over HTTP: the Web API, the interactions that it sends, and a page to look at."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -10,19 +10,24 @@ from aiohttp import web
 
 from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.slack.answers import RateLimited, SlackError, arguments_of
-from versus_py.simulators.slack.messages import PEOPLE, User
+from versus_py.simulators.slack.control import PressOrder, press_routes
+from versus_py.simulators.slack.delivery import UNDELIVERABLE, Delivery, Press
+from versus_py.simulators.slack.interactions import ANSWER_WITHIN_S, Interactions, NotShown, post
+from versus_py.simulators.slack.messages import PEOPLE, PostedMessage, User
 from versus_py.simulators.slack.methods import SCOPES, Methods
 from versus_py.simulators.slack.page import Page
 from versus_py.simulators.slack.rates import Allowances
 from versus_py.simulators.slack.workspace import Workspace
 
+SIGNING_SECRET = "slack-signing-secret"  # noqa: S105 - a simulator's
 GROUPS = MappingProxyType({"S0ONCALL": ("U0ANA",)})
 
 
 class SlackSimulator(Workspace):
     """The state of a workspace, and its API in front.
 
-    *token* None takes any bot token, which was given *scopes*.
+    *token* None takes any bot token, which was given *scopes*. Interactions are signed with *signing_secret* and posted
+    to *interactions_url*, which can be set later, too.
     """
 
     def __init__(
@@ -33,6 +38,8 @@ class SlackSimulator(Workspace):
         scopes: Iterable[str] = SCOPES,
         users: Iterable[User] = PEOPLE,
         groups: Mapping[str, Iterable[str]] = GROUPS,
+        signing_secret: str = SIGNING_SECRET,
+        interactions_url: str | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(channels=channels, users=users, groups=groups, now_s=now_s)
@@ -40,8 +47,12 @@ class SlackSimulator(Workspace):
         self._scopes = list(scopes)
         self._allowances = Allowances(now_s)
         self._base_url = "http://localhost"  # until the app has called
-        self._methods = Methods(self, self._allowances, scopes=self._scopes, base_url=lambda: self._base_url)
+        self._methods = Methods(self, self._allowances, scopes=self._scopes, base_url=self._reached_at)
+        self._interactions = Interactions(self, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at)
         self._page = Page(self)
+        self.interactions_url = interactions_url
+        self.answer_within_s = ANSWER_WITHIN_S
+        self.deliveries: list[Delivery] = []  # how the app took what was pressed, in order
         self.calls: list[str] = []  # every method that was called, in order
         self.faults = Faults(_refuse)
 
@@ -54,21 +65,90 @@ class SlackSimulator(Workspace):
                 app.router.add_get(f"/api/{name}", handler, allow_head=False)
         app.router.add_get("/", self._page.show)
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
+        app.router.add_post("/actions/{team}/{number}/{secret}", self.faults.suffered(self._interactions.take_response))
         app.add_routes(control_routes(self.faults, self.state, self.reset))
+        app.add_routes(press_routes(self._press_as_ordered, self._send_interactions_to))
         return app
+
+    async def press(
+        self,
+        message: PostedMessage,
+        action_id: str,
+        *,
+        user: str = "U0ANA",
+        option: str | None = None,
+        block_id: str | None = None,
+    ) -> Delivery:
+        """Somebody presses a button, or chooses *option* in a menu, and the app has 3 seconds to answer.
+
+        Raises NotShown when the message, as it is now, has no such thing.
+        """
+        press = Press(message.channel, message.ts, action_id, user, option)
+        payload = self._interactions.payload(message, press, block_id=block_id)
+        if self.interactions_url is not None:
+            body, headers = self._interactions.request(payload)
+            delivery = await post(self.interactions_url, body, headers, self.answer_within_s)
+        else:
+            delivery = UNDELIVERABLE
+        self.deliveries.append(replace(delivery, press=press))
+        return self.deliveries[-1]
+
+    def prepare_press(
+        self,
+        message: PostedMessage,
+        action_id: str,
+        *,
+        user: str = "U0ANA",
+        option: str | None = None,
+        block_id: str | None = None,
+        timestamp: int | None = None,
+    ) -> tuple[bytes, dict[str, str]]:
+        """The signed request of a press, to be tampered with, and sent by *deliver* any number of times."""
+        press = Press(message.channel, message.ts, action_id, user, option)
+        return self._interactions.request(self._interactions.payload(message, press, block_id=block_id), timestamp)
+
+    def sign(self, body: bytes, timestamp: int | str) -> str:
+        """The X-Slack-Signature of a body that is sent at *timestamp*."""
+        return self._interactions.sign(body, timestamp)
+
+    async def deliver(self, body: bytes, headers: dict[str, str]) -> Delivery:
+        """Send a request that was prepared to the interactions URL."""
+        delivery = UNDELIVERABLE
+        if self.interactions_url is not None:
+            delivery = await post(self.interactions_url, body, headers, self.answer_within_s)
+        self.deliveries.append(delivery)
+        return delivery
 
     def state(self) -> dict[str, Any]:
         return {
             "messages": [message.state() for message in self.messages],
             "replies": [reply.state() for reply in self.replies],
             "ephemerals": [asdict(it) for it in self.ephemerals],
+            "deliveries": [_told(it) for it in self.deliveries],
             "calls": self.calls,
         }
 
     def reset(self) -> None:
         self.clear()
         self.calls.clear()
+        self.deliveries.clear()
+        self._interactions.clear()
         self._allowances.clear()
+
+    async def _press_as_ordered(self, order: PressOrder) -> dict[str, object]:
+        message = self.find(order.channel, order.ts)
+        if message is None:
+            raise NotShown(f"there is no message {order.ts} in {order.channel}")
+        delivery = await self.press(
+            message, order.action_id, user=order.user, option=order.option, block_id=order.block_id
+        )
+        return _told(delivery)
+
+    def _send_interactions_to(self, url: str | None) -> None:
+        self.interactions_url = url
+
+    def _reached_at(self) -> str:
+        return self._base_url
 
     def _called(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
@@ -91,6 +171,10 @@ class SlackSimulator(Workspace):
             raise SlackError("not_allowed_token_type")
         if not token.startswith("xoxb-") or self._token not in {None, token}:
             raise SlackError("invalid_auth")
+
+
+def _told(delivery: Delivery) -> dict[str, object]:
+    return asdict(delivery) | {"in_time": delivery.in_time}
 
 
 def _bearer(request: web.Request) -> str:

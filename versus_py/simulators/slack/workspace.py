@@ -97,6 +97,10 @@ class Workspace:
         every = (*self.messages, *self.replies)
         return next((it for it in every if (it.channel, it.ts) == (channel, ts)), None)
 
+    def parent(self, channel: str, ts: Any) -> PostedMessage | None:
+        """A message that is no reply, and so can be replied to."""
+        return next((it for it in self.messages if (it.channel, it.ts) == (channel, ts)), None)
+
     def channel(self, name: str, *, is_id: bool = False) -> str:
         """The channel's id. A name is answered with an id, and is good for posting only."""
         if self._channels is None and not is_id and not name.startswith("C"):
