@@ -3,12 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import parse_qs
 
+import aiohttp
 import pytest
 from aiohttp import web as server
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import Clock, SignatureVerifier
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.integration.conftest import TOKEN
@@ -797,3 +801,209 @@ async def test_orders_that_make_no_sense_are_refused(session, slack_url, path, o
     async with session.post(f"{slack_url}/control/{path}", json=order) as response:
         assert response.status == status
         assert said in await response.text()
+
+
+APP_TOKEN = "xapp-1"
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def open_socket_url(session, slack_url, token=APP_TOKEN):
+    headers = {"Authorization": f"Bearer {token}"}
+    async with session.post(f"{slack_url}/api/apps.connections.open", headers=headers) as response:
+        return await response.json()
+
+
+@pytest.fixture
+async def sockets() -> AsyncIterator[AsyncExitStack]:
+    """What closes the sockets of a test."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def connect(session, slack_url, sockets):
+    """Opens a plain socket that has said hello."""
+
+    async def opened():
+        answer = await open_socket_url(session, slack_url)
+        socket = await sockets.enter_async_context(session.ws_connect(answer["url"]))
+        assert (await socket.receive_json())["type"] == "hello"
+        return socket
+
+    return opened
+
+
+@asynccontextmanager
+async def sdk_client(session, slack_url):
+    """Slack's own client, connected, which acknowledges all that it gets."""
+    client = SocketModeClient(
+        APP_TOKEN,
+        web_client=AsyncWebClient(base_url=f"{slack_url}/api/", session=session),
+        ping_interval=0.05,
+    )
+    taken = []
+
+    async def take(_, request):
+        taken.append(request)
+        await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+
+    client.socket_mode_request_listeners.append(take)
+    await client.connect()
+    try:
+        yield taken
+    finally:
+        await client.close()
+
+
+async def test_a_press_reaches_slacks_own_client_by_its_socket(session, slack, slack_url, message):
+    async with sdk_client(session, slack_url) as taken:
+        await until(lambda: slack.connections == 1)
+        delivery = await slack.press(message, "ack", user="U0BEN")
+        await until(lambda: taken)
+
+    [request] = taken
+    assert (request.type, request.accepts_response_payload) == ("interactive", True)
+    assert (request.payload["type"], request.payload["user"]["id"]) == ("block_actions", "U0BEN")
+    assert (delivery.via, delivery.status, delivery.in_time, delivery.trouble) == ("socket", 200, True, "")
+    assert slack.deliveries == [delivery]
+    assert [ack.envelope_id for ack in slack.socket.acks] == [request.envelope_id]
+    await until(lambda: slack.connections == 0)
+
+
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested", "link_disabled"])
+async def test_slacks_own_client_comes_back_after_a_disconnect(session, slack, slack_url, message, reason):
+    async with sdk_client(session, slack_url):
+        await until(lambda: slack.connections == 1)
+        await slack.socket.disconnect(reason)
+        await until(lambda: slack.calls.count("apps.connections.open") == 2 and slack.connections == 1)
+
+        assert (await slack.press(message, "ack")).in_time
+
+
+@pytest.mark.parametrize("how", ["closed", "cut"])
+async def test_slacks_own_client_comes_back_when_the_socket_ends(session, slack, slack_url, message, how):
+    async with sdk_client(session, slack_url):
+        await until(lambda: slack.connections == 1)
+        if how == "cut":
+            slack.socket.cut()
+        else:
+            await slack.socket.close()
+        await until(lambda: slack.calls.count("apps.connections.open") == 2 and slack.connections == 1)
+
+        assert (await slack.press(message, "ack")).in_time
+
+
+async def test_a_socket_says_hello_and_its_url_is_good_for_one(session, slack, slack_url, sockets):
+    url = (await open_socket_url(session, slack_url))["url"]
+
+    socket = await sockets.enter_async_context(session.ws_connect(url))
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await session.ws_connect(url)
+
+    hello = await socket.receive_json()
+    assert (hello["type"], hello["num_connections"], hello["connection_info"]) == ("hello", 1, {"app_id": "A0DEMO"})
+    assert hello["debug_info"]["approximate_connection_time"] > 0
+    assert caught.value.status == 401
+    assert slack.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "error"),
+    [(TOKEN, "not_allowed_token_type"), ("xapp-2", "invalid_auth"), ("other", "invalid_auth"), ("", "not_authed")],
+)
+async def test_only_the_token_of_the_app_opens_a_socket(session, token, error):
+    async with run_app(SlackSimulator(app_token=APP_TOKEN).app()) as url:
+        assert await open_socket_url(session, url, token) == {"ok": False, "error": error}
+        assert (await open_socket_url(session, url))["ok"]
+
+
+async def test_opening_sockets_suffers_faults_and_has_a_limit(session, slack, slack_url):
+    slack.faults.order(Fault(kind="429", retry_after=7))
+
+    assert await open_socket_url(session, slack_url) == {"ok": False, "error": "ratelimited"}
+    answers = [await open_socket_url(session, slack_url) for _ in range(51)]
+    assert [answer["ok"] for answer in answers] == [True] * 50 + [False]
+
+
+async def test_a_url_for_interactions_goes_before_the_sockets(slack, app, message, connect):
+    await connect()
+
+    assert (await slack.press(message, "ack")).via == "http"
+
+
+async def test_presses_go_to_each_socket_in_turn(slack, message, connect):
+    slack.answer_within_s = 0.01
+    first, second = await connect(), await connect()
+    for _ in range(4):
+        await slack.press(message, "ack")
+
+    for socket in (first, second):
+        assert [(await socket.receive_json())["type"] for _ in range(2)] == ["interactive"] * 2
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.01)
+
+
+async def test_an_envelope_that_is_not_acknowledged_is_noticed(slack, message, connect):
+    slack.answer_within_s = 0.05
+    socket = await connect()
+
+    delivery = await slack.press(message, "ack")
+
+    envelope = await socket.receive_json()
+    assert (delivery.via, delivery.in_time, delivery.trouble) == ("socket", False, "the app did not answer in 0.05 s")
+    assert slack.socket.unacknowledged == [envelope["envelope_id"]]
+    await socket.send_json({"envelope_id": envelope["envelope_id"]})
+    await until(lambda: slack.socket.acks)
+
+
+async def test_the_same_envelope_can_come_twice_and_an_answer_may_carry_a_payload(slack, connect):
+    socket = await connect()
+    deliveries = []
+    for _ in range(2):
+        sending = asyncio.ensure_future(slack.socket.send({"type": "x"}, within_s=3, envelope_id="e1"))
+        envelope = await socket.receive_json()
+        await socket.send_str("not JSON")
+        await socket.send_json({"payload": "for no envelope"})
+        await socket.send_json({"envelope_id": envelope["envelope_id"], "payload": {"text": "hi"}})
+        deliveries.append(await sending)
+
+    assert [(it.status, json.loads(it.body)) for it in deliveries] == [(200, {"text": "hi"})] * 2
+    assert [(ack.envelope_id, ack.payload, ack.connection) for ack in slack.socket.acks] == [
+        ("e1", {"text": "hi"}, 1)
+    ] * 2
+
+
+async def test_the_same_envelope_twice_at_once_is_two_to_acknowledge(slack, connect):
+    socket = await connect()
+    sending = asyncio.gather(*[slack.socket.send({}, within_s=0.1, envelope_id="e1") for _ in range(2)])
+    await socket.receive_json()
+    await socket.send_json({"envelope_id": (await socket.receive_json())["envelope_id"]})
+
+    assert [it.in_time for it in await sending] == [True, False]
+
+
+async def test_a_disconnect_names_its_reason_and_leaves_the_socket_open_until_it_is_closed(slack, connect):
+    socket = await connect()
+
+    await slack.socket.disconnect("link_disabled")
+    frame = await socket.receive_json()
+    assert (frame["type"], frame["reason"], slack.connections) == ("disconnect", "link_disabled", 1)
+    closing = asyncio.ensure_future(slack.socket.close())
+    assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+    await closing
+    await until(lambda: slack.connections == 0)
+
+
+async def test_a_socket_can_break_off_without_a_word(slack, connect):
+    socket = await connect()
+
+    slack.socket.cut()
+
+    assert (await socket.receive()).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+    assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+    await until(lambda: slack.connections == 0)

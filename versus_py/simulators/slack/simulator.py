@@ -14,12 +14,14 @@ from versus_py.simulators.slack.control import PressOrder, press_routes
 from versus_py.simulators.slack.delivery import UNDELIVERABLE, Delivery, Press
 from versus_py.simulators.slack.interactions import ANSWER_WITHIN_S, Interactions, NotShown, post
 from versus_py.simulators.slack.messages import PEOPLE, PostedMessage, User
-from versus_py.simulators.slack.methods import SCOPES, Methods
+from versus_py.simulators.slack.methods import SCOPES, TIER_3, Methods
 from versus_py.simulators.slack.page import Page
 from versus_py.simulators.slack.rates import Allowances
+from versus_py.simulators.slack.socket_mode import SocketMode
 from versus_py.simulators.slack.workspace import Workspace
 
 SIGNING_SECRET = "slack-signing-secret"  # noqa: S105 - a simulator's
+_OPEN = "apps.connections.open"
 GROUPS = MappingProxyType({"S0ONCALL": ("U0ANA",)})
 
 
@@ -27,7 +29,8 @@ class SlackSimulator(Workspace):
     """The state of a workspace, and its API in front.
 
     *token* None takes any bot token, which was given *scopes*. Interactions are signed with *signing_secret* and posted
-    to *interactions_url*, which can be set later, too.
+    to *interactions_url*, which can be set later, too; without it they go by a socket that is open, to an app whose
+    token is *app_token*, or any.
     """
 
     def __init__(
@@ -39,17 +42,20 @@ class SlackSimulator(Workspace):
         users: Iterable[User] = PEOPLE,
         groups: Mapping[str, Iterable[str]] = GROUPS,
         signing_secret: str = SIGNING_SECRET,
+        app_token: str | None = None,
         interactions_url: str | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(channels=channels, users=users, groups=groups, now_s=now_s)
         self._token = token
+        self._app_token = app_token
         self._scopes = list(scopes)
         self._allowances = Allowances(now_s)
         self._base_url = "http://localhost"  # until the app has called
         self._methods = Methods(self, self._allowances, scopes=self._scopes, base_url=self._reached_at)
         self._interactions = Interactions(self, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at)
         self._page = Page(self)
+        self.socket = SocketMode()
         self.interactions_url = interactions_url
         self.answer_within_s = ANSWER_WITHIN_S
         self.deliveries: list[Delivery] = []  # how the app took what was pressed, in order
@@ -65,10 +71,18 @@ class SlackSimulator(Workspace):
                 app.router.add_get(f"/api/{name}", handler, allow_head=False)
         app.router.add_get("/", self._page.show)
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
+        app.router.add_post(f"/api/{_OPEN}", self.faults.suffered(self._open_connection))
+        app.router.add_get("/link/", self.socket.connect)
+        app.on_shutdown.append(self._hang_up)
         app.router.add_post("/actions/{team}/{number}/{secret}", self.faults.suffered(self._interactions.take_response))
         app.add_routes(control_routes(self.faults, self.state, self.reset))
         app.add_routes(press_routes(self._press_as_ordered, self._send_interactions_to))
         return app
+
+    @property
+    def connections(self) -> int:
+        """How many sockets of the app are open."""
+        return self.socket.connections
 
     async def press(
         self,
@@ -89,7 +103,7 @@ class SlackSimulator(Workspace):
             body, headers = self._interactions.request(payload)
             delivery = await post(self.interactions_url, body, headers, self.answer_within_s)
         else:
-            delivery = UNDELIVERABLE
+            delivery = await self.socket.send(payload, within_s=self.answer_within_s)
         self.deliveries.append(replace(delivery, press=press))
         return self.deliveries[-1]
 
@@ -125,6 +139,7 @@ class SlackSimulator(Workspace):
             "replies": [reply.state() for reply in self.replies],
             "ephemerals": [asdict(it) for it in self.ephemerals],
             "deliveries": [_told(it) for it in self.deliveries],
+            "connections": self.connections,
             "calls": self.calls,
         }
 
@@ -150,6 +165,9 @@ class SlackSimulator(Workspace):
     def _reached_at(self) -> str:
         return self._base_url
 
+    async def _hang_up(self, _: web.Application) -> None:
+        await self.socket.close()
+
     def _called(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             self.calls.append(name)
@@ -158,18 +176,33 @@ class SlackSimulator(Workspace):
                 self._authenticate(request)
                 answer = self._methods.call(name, await arguments_of(request))
                 return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self._scopes)})
-            except RateLimited as exc:
-                return _ratelimited({"Retry-After": str(exc.seconds)})
-            except SlackError as exc:
-                return web.json_response({"ok": False, "error": str(exc)} | exc.more)
+            except (RateLimited, SlackError) as exc:
+                return _refusal(exc)
 
         return handle
+
+    async def _open_connection(self, request: web.Request) -> web.Response:
+        """apps.connections.open, the one method that takes the app's token."""
+        self.calls.append(_OPEN)
+        try:
+            self._authenticate_app(request)
+            self._allowances.spend(_OPEN, burst=TIER_3, per_s=TIER_3 / 60)
+            return web.json_response({"ok": True, "url": self.socket.new_url(request)})
+        except (RateLimited, SlackError) as exc:
+            return _refusal(exc)
 
     def _authenticate(self, request: web.Request) -> None:
         token = _bearer(request)
         if token.startswith("xapp-"):
             raise SlackError("not_allowed_token_type")
         if not token.startswith("xoxb-") or self._token not in {None, token}:
+            raise SlackError("invalid_auth")
+
+    def _authenticate_app(self, request: web.Request) -> None:
+        token = _bearer(request)
+        if token.startswith("xoxb-"):
+            raise SlackError("not_allowed_token_type")
+        if not token.startswith("xapp-") or self._app_token not in {None, token}:
             raise SlackError("invalid_auth")
 
 
@@ -182,6 +215,12 @@ def _bearer(request: web.Request) -> str:
     if scheme != "Bearer" or not token:
         raise SlackError("not_authed")
     return token
+
+
+def _refusal(exc: RateLimited | SlackError) -> web.Response:
+    if isinstance(exc, RateLimited):
+        return _ratelimited({"Retry-After": str(exc.seconds)})
+    return web.json_response({"ok": False, "error": str(exc)} | exc.more)
 
 
 def _refuse(fault: Fault) -> web.Response:
