@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import parse_qs
@@ -1007,3 +1008,113 @@ async def test_a_socket_can_break_off_without_a_word(slack, connect):
     assert (await socket.receive()).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
     assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
     await until(lambda: slack.connections == 0)
+
+
+@pytest.fixture
+def browse(session, slack_url):
+    """The page, as text."""
+
+    async def fetch(path="/"):
+        async with session.get(f"{slack_url}{path}") as response:
+            assert response.status == 200
+            return await response.text()
+
+    return fetch
+
+
+def form_of(page, action_id, option=None):
+    """The fields of the form that presses it."""
+    forms = [dict(re.findall(r'name="(\w+)" value="([^"]*)"', form)) for form in page.split("<form")[1:]]
+    [found] = [form for form in forms if (form["action_id"], form.get("option")) == (action_id, option)]
+    return found
+
+
+async def press_on_page(session, slack_url, form):
+    async with session.post(f"{slack_url}/press", data=form, allow_redirects=False) as response:
+        return response.status, response.headers.get("Location"), await response.text()
+
+
+async def test_the_page_shows_all_that_a_block_says(web, browse):
+    blocks = [
+        {"type": "header", "text": plain("Disk :fire:")},
+        section(text={"type": "mrkdwn", "text": "*bold*"}, fields=[plain("one"), plain("*two*")]),
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": "<@U0ANA>"}]},
+        {"type": "divider"},
+    ]
+    await web.chat_postMessage(channel="C1", text="headline", blocks=blocks)
+
+    page = await browse()
+
+    for shown in (
+        "headline",
+        "<h3>Disk 🔥</h3>",
+        "<b>bold</b>",
+        "<p>one</p>",
+        "<p>*two*</p>",
+        "@Ana Diaz</mark>",
+        "<hr>",
+    ):
+        assert shown in page
+
+
+async def test_the_page_presses_buttons_and_choices_as_the_person_who_looks(
+    session, slack, slack_url, app, message, browse
+):
+    page = await browse("/?as=U0BEN")
+
+    status, back, _ = await press_on_page(session, slack_url, form_of(page, "ack"))
+    await press_on_page(session, slack_url, form_of(page, "snooze", "60"))
+    await press_on_page(session, slack_url, form_of(page, "more", "resolve"))
+
+    assert (status, back) == (303, f"/?as=U0BEN#{message.ts}")
+    assert [it["actions"][0]["action_id"] for it in app.payloads] == ["ack", "snooze", "more"]
+    assert {it["user"]["id"] for it in app.payloads} == {"U0BEN"}
+    assert '<a class="button " href="https://versus.example"' in page
+    assert "⚠️" not in await browse()
+
+
+async def test_the_page_shows_at_the_message_that_the_app_failed_until_it_works_again(slack, app, message, browse):
+    app.status = 500
+    await slack.press(message, "ack")
+    assert "⚠️ the app answered 500" in await browse()
+
+    app.status = 200
+    await slack.press(message, "ack")
+    assert "⚠️" not in await browse()
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"), [({"ts": "1.000000"}, 404, "there is no message"), ({"ts": ""}, 400, "which message")]
+)
+async def test_the_page_says_when_what_is_pressed_is_not_there(
+    session, slack_url, message, browse, change, status, said
+):
+    form = form_of(await browse(), "ack") | change
+
+    answer = await press_on_page(session, slack_url, form)
+
+    assert answer[0] == status
+    assert said in answer[2]
+
+
+async def test_the_page_shows_threads_and_broadcast_replies_in_the_channel_as_well(web, slack, browse):
+    parent = slack.say("C1", "parent", user="U0CHI")
+    await web.chat_postMessage(channel="C1", text="quiet", thread_ts=parent.ts)
+    await web.chat_postMessage(channel="C1", text="loud", thread_ts=parent.ts, reply_broadcast=True)
+
+    page = await browse()
+
+    assert "Chi Tanaka" in page
+    assert (page.count("quiet"), page.count("loud"), page.count("replied to a thread")) == (1, 2, 1)
+    assert page.count(f'id="{slack.replies[1].ts}"') == 1
+
+
+async def test_the_page_shows_what_is_for_one_person_to_that_one(web, slack, browse):
+    parent = slack.say("C1", "parent")
+    await web.chat_postEphemeral(channel="C1", user="U0BEN", text="for the channel")
+    await web.chat_postEphemeral(channel="C1", user="U0BEN", text="for the thread", thread_ts=parent.ts)
+
+    of_ana, of_ben = await browse(), await browse("/?as=U0BEN")
+
+    assert "for the" not in of_ana
+    assert (of_ben.count("for the channel"), of_ben.count("for the thread")) == (1, 1)

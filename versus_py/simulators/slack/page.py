@@ -1,26 +1,83 @@
-"""The workspace as a person sees it."""
+"""The workspace as a person sees it, who can press what is shown."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+from pydantic import ValidationError
 
-from versus_py.simulators.mrkdwn import to_html
+from versus_py.simulators.mrkdwn import Reader, plain_to_html, to_html
+from versus_py.simulators.slack.blocks import Element, elements_of, options_of
+from versus_py.simulators.slack.control import PressOrder
+from versus_py.simulators.slack.delivery import Delivery
+from versus_py.simulators.slack.interactions import NotShown
 from versus_py.simulators.slack.workspace import Workspace
 
 _pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
-_pages.filters["mrkdwn"] = to_html
+_pages.globals |= {"elements_of": elements_of, "options_of": options_of}
 
 
 class Page:
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    """*press* does what a form orders; the last of *deliveries* is shown where it was made, if the app failed."""
 
-    async def show(self, _: web.Request) -> web.Response:
-        names = dict.fromkeys(message.channel for message in self._workspace.messages)
-        channels = {name: self._workspace.shown_in(name) for name in names}
-        page = _pages.get_template("slack.html").render(channels=channels)
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        press: Callable[[PressOrder], Awaitable[object]],
+        deliveries: Sequence[Delivery],
+        now_s: Callable[[], float],
+    ) -> None:
+        self._workspace = workspace
+        self._press = press
+        self._deliveries = deliveries
+        self._now_s = now_s
+
+    async def show(self, request: web.Request) -> web.Response:
+        people = self._workspace.users
+        viewer = request.query.get("as", "")
+        if viewer not in people:
+            viewer = next(iter(people), "U0ANA")
+        reader = Reader({user.id: user.real_name for user in people.values()}, self._now_s())
+        ephemerals = [it for it in self._workspace.ephemerals if it.user == viewer]
+        used = [it.channel for it in self._workspace.messages] + [it.channel for it in ephemerals]
+        page = _pages.get_template("slack.html").render(
+            channels={name: self._workspace.shown_in(name) for name in dict.fromkeys(used)},
+            ephemerals=ephemerals,
+            people=people.values(),
+            viewer=viewer,
+            names=reader.names,
+            trouble=self._trouble(),
+            mrkdwn=partial(to_html, reader=reader),
+            said=partial(_said, reader=reader),
+        )
         return web.Response(text=page, content_type="text/html")
+
+    async def take_press(self, request: web.Request) -> web.Response:
+        """A form that was sent; leads back to where it was."""
+        try:
+            order = PressOrder.model_validate({name: value for name, value in (await request.post()).items() if value})
+        except ValidationError:
+            raise web.HTTPBadRequest(text="what is pressed, by whom, and in which message?") from None
+        try:
+            await self._press(order)
+        except NotShown as exc:
+            raise web.HTTPNotFound(text=f"{exc}; it has changed meanwhile") from None
+        raise web.HTTPSeeOther(f"/?as={order.user}#{order.ts}")
 
     async def find(self, request: web.Request) -> web.Response:
         """Where a permalink leads."""
         digits = request.match_info["digits"]
         raise web.HTTPFound(f"/#{digits[:-6]}.{digits[-6:]}")
+
+    def _trouble(self) -> dict[str, str]:
+        """What went wrong with the last press, by the ts of its message."""
+        last = self._deliveries[-1] if self._deliveries else None
+        return {} if last is None or last.press is None or not last.trouble else {last.press.ts: last.trouble}
+
+
+def _said(text: Element, *, reader: Reader) -> Markup:
+    """A text object."""
+    return to_html(text["text"], reader) if text["type"] == "mrkdwn" else plain_to_html(text["text"])

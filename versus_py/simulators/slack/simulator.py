@@ -54,11 +54,11 @@ class SlackSimulator(Workspace):
         self._base_url = "http://localhost"  # until the app has called
         self._methods = Methods(self, self._allowances, scopes=self._scopes, base_url=self._reached_at)
         self._interactions = Interactions(self, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at)
-        self._page = Page(self)
         self.socket = SocketMode()
         self.interactions_url = interactions_url
         self.answer_within_s = ANSWER_WITHIN_S
         self.deliveries: list[Delivery] = []  # how the app took what was pressed, in order
+        self._page = Page(self, press=self._press_as_ordered, deliveries=self.deliveries, now_s=now_s)
         self.calls: list[str] = []  # every method that was called, in order
         self.faults = Faults(_refuse)
 
@@ -70,6 +70,7 @@ class SlackSimulator(Workspace):
             if method.reads:
                 app.router.add_get(f"/api/{name}", handler, allow_head=False)
         app.router.add_get("/", self._page.show)
+        app.router.add_post("/press", self._page.take_press)
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
         app.router.add_post(f"/api/{_OPEN}", self.faults.suffered(self._open_connection))
         app.router.add_get("/link/", self.socket.connect)
@@ -104,8 +105,9 @@ class SlackSimulator(Workspace):
             delivery = await post(self.interactions_url, body, headers, self.answer_within_s)
         else:
             delivery = await self.socket.send(payload, within_s=self.answer_within_s)
-        self.deliveries.append(replace(delivery, press=press))
-        return self.deliveries[-1]
+        delivery = replace(delivery, press=press)
+        self.deliveries.append(delivery)
+        return delivery
 
     def prepare_press(
         self,
