@@ -35,6 +35,7 @@ from versus_py.samples import SAMPLES
 from versus_py.service import serve as serve_until
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
+from versus_py.simulators.slack import SIGNING_SECRET
 from versus_py.web.overrides import read_overrides
 from versus_py.web.reading import Reader, read_body
 
@@ -244,12 +245,23 @@ def simulate(
     client_id: Annotated[str, typer.Option(help="ServiceNow's OAuth client.")] = CLIENT_ID,
     client_secret: Annotated[str, typer.Option(help="Its secret.")] = CLIENT_SECRET,
     api_key: Annotated[str | None, typer.Option(help="A key for ServiceNow's API.", show_default="none")] = None,
+    signing_secret: Annotated[
+        str | None, typer.Option(help="What Slack signs interactions with.", show_default=SIGNING_SECRET)
+    ] = None,
+    app_token: Annotated[str | None, typer.Option(help="The token of Slack's Socket Mode.", show_default="any")] = None,
+    interactions_url: Annotated[
+        str | None, typer.Option(help="Where Slack posts what people press.", show_default="none")
+    ] = None,
 ) -> None:
     """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
     simulator: SlackSimulator | ServiceNowSimulator
     if system is SimulatedSystem.SLACK:
-        simulator = SlackSimulator()
-        setting = "alert.slack: {{api_url: {url}/api, token: xoxb-any, channel_id: C0ANY}}"
+        simulator = SlackSimulator(
+            signing_secret=signing_secret or SIGNING_SECRET, app_token=app_token, interactions_url=interactions_url
+        )
+        asked = {"signing_secret": signing_secret, "app_token": app_token}
+        more = "".join(f", {name}: {value}" for name, value in asked.items() if value is not None)
+        setting = f"alert.slack: {{{{api_url: {{url}}/api, token: xoxb-any, channel_id: C0ANY{more}}}}}"
     else:
         simulator = ServiceNowSimulator(
             username=username, password=password, client_id=client_id, client_secret=client_secret, api_key=api_key

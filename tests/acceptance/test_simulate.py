@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.acceptance.conftest import VERSUS
+from tests.acceptance.conftest import VERSUS, request
 from tests.support.servers import run_program, wait_until
 from versus_py.config import ServiceNowConfig
 
@@ -29,3 +29,39 @@ def test_the_setting_that_is_printed_logs_in_as_the_simulator_was_told(tmp_path,
     config = ServiceNowConfig.model_validate(values)
     assert url == f"servicenow simulator: {str(config.instance_url).rstrip('/')}"
     assert values.get("auth", {}) == auth
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ([], {}),
+        (
+            ["--signing-secret", "s-1", "--app-token", "xapp-1"],
+            {"signing_secret": "s-1", "app_token": "xapp-1"},
+        ),
+    ],
+)
+def test_the_setting_for_slack_names_the_secrets_that_were_asked_for(tmp_path, options, more):
+    log = tmp_path / "log"
+    with run_program([*VERSUS, "simulate", "slack", *options], log=log):
+        wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
+
+    url, setting = log.read_text().splitlines()
+    [values] = yaml.safe_load(setting).values()
+    api_url = url.removeprefix("slack simulator: ") + "/api"
+    assert values == {"api_url": api_url, "token": "xoxb-any", "channel_id": "C0ANY"} | more
+
+
+def test_what_is_pressed_in_slack_is_posted_where_it_was_told(tmp_path):
+    log = tmp_path / "log"
+    with run_program([*VERSUS, "simulate", "slack", "--interactions-url", "http://127.0.0.1:9/"], log=log):
+        wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
+        url = log.read_text().split()[2]
+        button = {"type": "button", "action_id": "ack", "text": {"type": "plain_text", "text": "Acknowledge"}}
+        message = {"channel": "C1", "text": "x", "blocks": [{"type": "actions", "elements": [button]}]}
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer xoxb-any"}
+        posted = request(f"{url}/api/chat.postMessage", message, headers=headers)
+        pressed = request(f"{url}/control/press", {"channel": "C1", "ts": posted["ts"], "action_id": "ack"})
+
+    assert (pressed["via"], pressed["in_time"]) == ("http", False)
+    assert "cannot be reached" in pressed["trouble"]
