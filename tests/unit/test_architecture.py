@@ -22,7 +22,7 @@ ROOMS = [
     ("store",),
     ("config", "clock"),
     ("transitions",),
-    ("incident", "templating"),
+    ("incident", "templating", "matchers"),
     ("errors", "severity"),
 ]
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
@@ -58,7 +58,7 @@ def test_imports_point_downwards(path):
             assert LEVEL[other] > LEVEL[room], f"{relative} imports {module}"
 
 
-@pytest.mark.parametrize("name", ["incident", "transitions", "severity", "errors", "grouping", "sources"])
+@pytest.mark.parametrize("name", ["incident", "transitions", "severity", "errors", "grouping", "matchers", "sources"])
 def test_plain_data_and_decisions_import_no_io(name):
     paths = [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else sorted((PACKAGE / name).glob("*.py"))
     for path in paths:
