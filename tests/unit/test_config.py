@@ -315,6 +315,69 @@ def test_warnings_name_what_is_hardly_meant():
     assert any("insecure_skip_verify" in warning for warning in warnings)
 
 
+ROUTES = """
+alert:
+  slack:
+    enable: true
+    token: xoxb-1
+    channel_id: C1
+    routes:
+"""
+
+
+def test_a_route_is_read_with_its_matchers():
+    config = parse_config(
+        ROUTES
+        + """
+    - matchers: [team = db, 'severity=~"critical|error"']
+      channel_id: C0DB
+    - matchers: ['{team="web", env!="test"}']
+      wait_minutes: 0
+    """
+    )
+
+    db, web = config.alert.slack.routes
+    assert db.matches({"team": "db", "severity": "error"})
+    assert not db.matches({"team": "db"})
+    assert web.matches({"team": "web"})
+    assert not web.matches({"team": "web", "env": "test"})
+    assert list(config.alert.slack.warnings()) == []
+
+
+@pytest.mark.parametrize(
+    ("matchers", "said"),
+    [
+        ("['a=b', 'team~db']", "alert.slack.routes.0.matchers.1: is 'team~db'; 'team~db' is no matcher"),
+        ("['{a=b, c}']", "alert.slack.routes.0.matchers.0: is '{a=b, c}'; 'c' is no matcher"),
+        ("['']", "alert.slack.routes.0.matchers.0: is ''; must hold a matcher"),
+        ("['{}']", "alert.slack.routes.0.matchers.0: is '{}'; must hold a matcher"),
+        ("[]", "alert.slack.routes.0.matchers: is a list; must have at least one matcher in it"),
+        ("a=b", "alert.slack.routes.0.matchers: is 'a=b'; input should be a valid tuple"),
+    ],
+)
+def test_a_matcher_that_cannot_be_read_is_the_only_problem(matchers, said):
+    [problem] = problems(f"{ROUTES}    - {{channel_id: C0DB, matchers: {matchers}}}")
+
+    assert problem.startswith(said)
+
+
+def test_routes_that_are_hardly_meant_are_warned_about():
+    config = parse_config(
+        ROUTES
+        + """
+    - {matchers: [a=b], channel_id: C0DB}
+    - {matchers: [a=c], channel_id: '#db'}
+    - {matchers: [a=d]}
+    - {matchers: [a=e], wait_minutes: 0}
+    """
+    )
+
+    assert list(config.alert.slack.warnings()) == [
+        "alert.slack.routes.1.channel_id does not look like an id, such as C0123456789; a name may not work",
+        "alert.slack.routes.2 changes nothing: it has no channel_id, no mention and no wait_minutes",
+    ]
+
+
 def test_the_schema_accepts_the_shipped_configuration_and_refuses_a_typo(monkeypatch):
     schema = Config.json_schema()
     data = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

@@ -1,7 +1,8 @@
 """Where alerts are posted, and who may do what there: alert.slack."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret
+from versus_py.matchers import Matcher, parse_matchers
 
 
 def _time_of_day(value: Any) -> Any:
@@ -32,10 +34,30 @@ def _mention(value: str) -> str:
     return value.strip()
 
 
+def _matchers(value: str) -> str:
+    """A matcher that is empty, such as a variable that is not set, would match everything."""
+    if not parse_matchers(value):
+        raise ValueError('must hold a matcher, such as severity="critical"')
+    return value
+
+
+def _some(values: tuple[str, ...]) -> tuple[str, ...]:
+    """As min_length, which would also tell of a list whose items were all mistaken."""
+    if not values:
+        raise ValueError("must have at least one matcher in it")
+    return values
+
+
+def _is_channel_id(value: str) -> bool:
+    return re.fullmatch(r"[CGD][A-Z0-9]+", value) is not None
+
+
 TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Mention = Annotated[str, AfterValidator(_mention)]
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
 GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]+$")]
+
+_NO_ID = "does not look like an id, such as C0123456789; a name may not work"
 
 
 class MessageProperties(Part):
@@ -85,7 +107,11 @@ class SlackStorm(Part):
 class SlackRoute(Part):
     """Where incidents with certain labels go."""
 
-    matchers: tuple[str, ...] = Field(min_length=1)
+    matchers: Annotated[
+        tuple[Annotated[str, AfterValidator(_matchers)], ...],
+        AfterValidator(_some),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
     """Alertmanager's label matchers, such as severity="critical" or team=~"db|infra"; all of them have to match."""
     channel_id: str = ""
     """The channel; without one, the default channel."""
@@ -93,6 +119,21 @@ class SlackRoute(Part):
     """Who is mentioned, instead of what alert.slack.mention says."""
     wait_minutes: Minutes | None = None
     """How long people have to acknowledge, instead of oncall.wait_minutes."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether incidents with these *labels* go here."""
+        return all(matcher.matches(labels) for matcher in self._parsed)
+
+    @cached_property
+    def _parsed(self) -> tuple[Matcher, ...]:
+        return tuple(matcher for text in self.matchers for matcher in parse_matchers(text))
+
+    def warnings(self, path: str) -> Iterator[str]:
+        """What works, but is hardly what was meant, in the route at *path*."""
+        if self.channel_id and not _is_channel_id(self.channel_id):
+            yield f"{path}.channel_id {_NO_ID}"
+        if not self.channel_id and not self.mention and self.wait_minutes is None:
+            yield f"{path} changes nothing: it has no channel_id, no mention and no wait_minutes"
 
 
 class SlackConfig(Part):
@@ -137,8 +178,10 @@ class SlackConfig(Part):
             yield "alert.slack.token does not start with xoxb-, as bot tokens do"
         if self.app_token.get_secret_value() and not self.app_token.get_secret_value().startswith("xapp-"):
             yield "alert.slack.app_token does not start with xapp-, as app-level tokens do"
-        if not re.fullmatch(r"[CGD][A-Z0-9]+", self.channel_id):
-            yield "alert.slack.channel_id does not look like an id, such as C0123456789; a name may not work"
+        if not _is_channel_id(self.channel_id):
+            yield f"alert.slack.channel_id {_NO_ID}"
+        for index, route in enumerate(self.routes):
+            yield from route.warnings(f"alert.slack.routes.{index}")
         api = urlsplit(self.api_url)
         if api.scheme == "http" and api.hostname not in LOOPBACK:
             yield "alert.slack.api_url starts with http://: the token travels in the clear"
