@@ -27,7 +27,7 @@ from versus_py.config import Config, LogConfig, load_config
 from versus_py.demo import run_demo
 from versus_py.doctor import CheckStatus, diagnose
 from versus_py.errors import ConfigError, VersusError
-from versus_py.incident import Notification, Policy
+from versus_py.incident import Notification, PolicyFor
 from versus_py.lint import Finding, Severity, lint
 from versus_py.logs import configure_logging
 from versus_py.replay import Event, Posted, Read, Record, Replay, read_lines
@@ -456,12 +456,12 @@ def _reader(config: Config) -> Read:
     """How the server reads a body and its query string."""
     reader = Reader(config)
 
-    def read(body: bytes, query: str) -> tuple[list[Notification], Policy, list[str]]:
+    def read(body: bytes, query: str) -> tuple[list[Notification], PolicyFor, list[str]]:
         overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
         _, payloads, left_out = read_body(body)
         found = reader.read(payloads, overrides)
         notifications = [it for it in found.notifications if it is not None]
-        return notifications, overrides.policy, [*overrides.warnings, *left_out, *found.warnings]
+        return notifications, overrides.policy_for, [*overrides.warnings, *left_out, *found.warnings]
 
     return read
 

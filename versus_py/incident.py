@@ -1,6 +1,6 @@
 """What an incident is: its alerts, its policy, how far its targets are. Pure data: no I/O, no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -99,13 +99,17 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Where an incident is shown and how it escalates; fixed by the request that creates it."""
+    """Where an incident is shown and how it escalates; fixed by the notification that creates it."""
 
     channels: tuple[str, ...] = ()  # targets told at once
     oncall: str | None = None  # the target told when the wait is over; None: it never escalates
     wait_ms: int = 0
     destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance; else its default
     mention: str = ""  # who channels mention, where that does not go by severity
+
+
+PolicyFor = Callable[[Notification], Policy]
+"""The policy of the incident that a notification creates; of a request's notifications, each has its own."""
 
 
 @dataclass(frozen=True, slots=True)

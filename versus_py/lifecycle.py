@@ -12,7 +12,7 @@ import structlog
 from versus_py import transitions
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, Policy
+from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor
 from versus_py.store import Store
 from versus_py.transitions import Change
 
@@ -59,11 +59,11 @@ class Lifecycle:
         self._locks: WeakValueDictionary[IncidentId, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(
-        self, notifications: Sequence[Notification], policy: Policy, warnings: Sequence[str] = ()
+        self, notifications: Sequence[Notification], policy_for: PolicyFor, warnings: Sequence[str] = ()
     ) -> list[Accepted]:
         """Write down what *notifications* say, in their order; when this returns, it survives a crash.
 
-        *policy* and *warnings* are those of the request, and hold for the incidents that this creates. Many are
+        *policy_for* and *warnings* are those of the request, and hold for the incidents that this creates. Many are
         written by few round trips. When it raises, some may have been written: the same again is seen as a repeat.
         """
         by_key: dict[str, _Arrivals] = {}
@@ -79,7 +79,7 @@ class Lifecycle:
                 answers = {key: iter(arrivals.accepted) for key, arrivals in by_key.items()}
                 return [next(answers[key]) for key in keys]
             for start in range(0, len(pending), BATCH):
-                await self._accept_some(pending[start : start + BATCH], policy)
+                await self._accept_some(pending[start : start + BATCH], policy_for)
         raise StoreUnavailable(f"the incident of dedup key {pending[0].dedup_key!r} keeps changing")
 
     async def act(
@@ -139,19 +139,22 @@ class Lifecycle:
         incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.end_wait(it, reason, now_ms))
         return incident
 
-    async def _accept_some(self, pending: Sequence[_Arrivals], policy: Policy) -> None:
+    async def _accept_some(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
         """One step for each: an incident created, a known one changed, or nothing, when somebody else was faster."""
-        known = await self._created(pending, policy) | await self._found(pending)
+        known = await self._created(pending, policy_for) | await self._found(pending)
         async with AsyncExitStack() as locks:
             for incident_id in sorted(known):  # in one order everywhere, so that nobody waits in a circle
                 await locks.enter_async_context(self._lock(incident_id))
             await self._observed(known)
 
-    async def _created(self, pending: Sequence[_Arrivals], policy: Policy) -> dict[IncidentId, _Arrivals]:
+    async def _created(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> dict[IncidentId, _Arrivals]:
         """Create an incident for what fires; what exists already is returned."""
         firing = [arrivals for arrivals in pending if arrivals.pending[0].is_firing]
         now_ms = self._clock.now_ms()
-        changes = [transitions.trigger(it.pending[0], policy, dedup_key=it.dedup_key, now_ms=now_ms) for it in firing]
+        changes = [
+            transitions.trigger(it.pending[0], policy_for(it.pending[0]), dedup_key=it.dedup_key, now_ms=now_ms)
+            for it in firing
+        ]
         existing = await self._store.create(
             [(change, arrivals.stale_id) for change, arrivals in zip(changes, firing, strict=True)], now_ms=now_ms
         )

@@ -13,15 +13,15 @@ import orjson
 
 from versus_py import transitions
 from versus_py.errors import BadPayload
-from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, Policy, Status
+from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
 from versus_py.targets import display_name
 from versus_py.transitions import Change
 from versus_py.web.views import rfc3339
 
-Read = Callable[[bytes, str], tuple[list[Notification], Policy, list[str]]]
-"""What a body and its query string say, the policy of the request, and its warnings. Raises BadPayload."""
+Read = Callable[[bytes, str], tuple[list[Notification], PolicyFor, list[str]]]
+"""What a body and its query string say, the policy for each notification, and warnings. Raises BadPayload."""
 
 TITLE_WIDTH = 28
 
@@ -175,15 +175,15 @@ class Replay:
             yield self._applied(change, due_ms, "escalated", _record_of(incident, effect))
 
     def _post(self, posted: Posted) -> Iterator[Event]:
-        notifications, policy, warnings = self._read(posted.body, posted.query)
+        notifications, policy_for, warnings = self._read(posted.body, posted.query)
         self.summary.payloads += 1
         if not notifications:
             yield Event(posted.at_ms, "ignored", "", details=tuple(warnings))
         for notification in notifications:
             said = replace(notification, warnings=(*warnings, *notification.warnings))
-            yield self._accept(said, policy, posted.at_ms)
+            yield self._accept(said, policy_for, posted.at_ms)
 
-    def _accept(self, notification: Notification, policy: Policy, now_ms: int) -> Event:
+    def _accept(self, notification: Notification, policy_for: PolicyFor, now_ms: int) -> Event:
         """As `Lifecycle.accept` does it."""
         # Without an identity, an incident of its own: no source's dedup key has an empty line in it there.
         dedup_key = notification.dedup_key or f"{notification.source}\n\n{self.summary.incidents}"
@@ -191,7 +191,7 @@ class Replay:
         if known is None:
             if not notification.is_firing:
                 return Event(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
-            change = transitions.trigger(notification, policy, dedup_key=dedup_key, now_ms=now_ms)
+            change = transitions.trigger(notification, policy_for(notification), dedup_key=dedup_key, now_ms=now_ms)
             self._named[dedup_key] = change.incident.id
             known = self._incidents.get(change.incident.id)
             if known is None:

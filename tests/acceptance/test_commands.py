@@ -234,6 +234,18 @@ def test_replay_goes_by_the_configuration_that_is_given(tmp_path):
     assert "records created 0" in shown.stdout
 
 
+def test_replay_goes_by_the_routes_that_are_configured(tmp_path):
+    path = tmp_path / "config.yaml"
+    routes = "[{matchers: ['alertname=HostDown'], channel_id: C0HOSTS}]"
+    path.write_text(f"alert: {{slack: {{enable: true, token: xoxb-1, channel_id: C0ALERTS, routes: {routes}}}}}")
+
+    shown = versus("replay", RECORDING, "-c", str(path))
+
+    triggered = [line for line in shown.stdout.splitlines() if "  triggered  " in line]
+    assert {("Slack C0HOSTS" in line) == ("HostDown" in line) for line in triggered} == {True}
+    assert "Slack C0HOSTS" in shown.stdout
+
+
 def test_replay_merges_its_files_and_reports_the_lines_it_left_out(tmp_path):
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     first.write_text('{"at": "2026-05-04T10:22:00Z", "payload": {"title": "Later"}}\n{"at": \n')

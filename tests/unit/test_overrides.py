@@ -3,6 +3,7 @@
 import pytest
 from multidict import MultiDict
 
+from tests.support.factories import make_alert, make_notification
 from versus_py.config import Config
 from versus_py.web.overrides import read_overrides
 
@@ -115,6 +116,90 @@ def test_oncall_that_is_off_in_the_configuration_cannot_be_asked_for():
 
     assert found.policy.oncall is None
     assert "oncall.enable" in found.warnings[0]
+
+
+ROUTES = [
+    {"matchers": ['team="db"', 'severity="critical"'], "channel_id": "C0DB", "mention": "<@U1>", "wait_minutes": 10},
+    {"matchers": ['{team=~"db|web"}'], "channel_id": "C0WEB"},
+    {"matchers": ['owner=~".+"'], "wait_minutes": 0},
+    {"matchers": ['owner=""', 'site="b"'], "mention": "<!here>"},
+]
+
+
+def routed(*alerts, query=(), enable_slack=True, oncall=True):
+    """The policy for a notification with these alerts."""
+    found = config(enable=oncall).model_dump()
+    found["alert"]["slack"] |= {"routes": ROUTES, "enable": enable_slack}
+    overrides = read_overrides(MultiDict(query), Config.model_validate(found))
+    return overrides.policy_for(make_notification(*alerts))
+
+
+def shown(policy):
+    return policy.destinations.get("slack"), policy.mention, policy.wait_ms / 60_000
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param({"team": "db"}, ("C0DB", "<@U1>", 10), id="a route sets all of it"),
+        pytest.param({"team": "db", "severity": "info"}, ("C0WEB", "", 3), id="the next one, where one does not match"),
+        pytest.param({"team": "db", "owner": "ana"}, ("C0DB", "<@U1>", 10), id="the first of two that match"),
+        pytest.param({"owner": "ana"}, (None, "", 0), id="a wait of none"),
+        pytest.param({"site": "b"}, (None, "<!here>", 3), id="a mention only"),
+        pytest.param({"team": "dba"}, (None, "", 3), id="none"),
+    ],
+)
+def test_the_first_route_that_matches_counts(labels, expected):
+    assert shown(routed(make_alert(**labels))) == expected
+
+
+def test_without_routes_every_notification_has_the_policy_of_the_request():
+    found = read(("slack_channel_id", "C0OTHER"))
+
+    assert found.policy_for(make_notification()) == found.policy
+
+
+@pytest.mark.parametrize(
+    ("alerts", "channel"),
+    [
+        pytest.param([("A", True, "db"), ("B", True, "db")], "C0DB", id="they agree"),
+        pytest.param([("A", True, "db"), ("B", True, "web")], None, id="they disagree"),
+        pytest.param([("A", True, "db"), ("B", False, "web")], "C0DB", id="what is over does not count"),
+        pytest.param([("A", False, "db"), ("B", False, "db")], "C0DB", id="none fires, they agree"),
+        pytest.param([("A", False, "db"), ("B", False, "web")], None, id="none fires, they disagree"),
+    ],
+)
+def test_what_fires_has_to_agree_on_a_label(alerts, channel):
+    policy = routed(*(make_alert(name, firing=firing, team=team) for name, firing, team in alerts))
+
+    assert policy.destinations.get("slack") == channel
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"slack_channel_id": "C0OTHER"}, ("C0OTHER", "<@U1>", 10)),
+        ({"oncall_wait_minutes": "7"}, ("C0DB", "<@U1>", 7)),
+        ({"oncall_wait_minutes": "0"}, ("C0DB", "<@U1>", 0)),
+        ({"oncall_wait_minutes": "3"}, ("C0DB", "<@U1>", 3)),  # though it is the configuration's too
+        ({"oncall_wait_minutes": "soon", "slack_channel_id": ""}, ("C0DB", "<@U1>", 10)),  # mistaken: not given
+        ({"servicenow_other_instance": "infra"}, ("C0DB", "<@U1>", 10)),
+    ],
+)
+def test_what_the_request_asks_for_wins_over_the_route(query, expected):
+    policy = routed(make_alert(team="db"), query=query)
+
+    assert shown(policy) == expected
+    assert policy.destinations.get("servicenow") == query.get("servicenow_other_instance")
+
+
+def test_the_wait_of_a_route_does_not_switch_oncall_on():
+    assert routed(make_alert(team="db"), oncall=False).oncall is None
+    assert routed(make_alert(team="db"), query={"oncall_enable": "false"}).oncall is None
+
+
+def test_routes_of_a_slack_that_is_off_do_nothing():
+    assert shown(routed(make_alert(team="db"), enable_slack=False)) == (None, "", 3)
 
 
 def test_a_flood_of_parameters_is_cut_off():

@@ -34,7 +34,7 @@ def read(body, query):
         raise BadPayload(f"no body {body!r}")
     wait = 5 if query == "" else float(query) if query != "never" else None
     policy = Policy(POLICY.channels) if wait is None else replace(POLICY, wait_ms=round(wait * MINUTE_MS))
-    return BODIES[body], policy, ["odd query"] if query == "odd" else []
+    return BODIES[body], lambda _: policy, ["odd query"] if query == "odd" else []
 
 
 def posted(minute, body, query=""):
@@ -194,8 +194,8 @@ def test_the_summary_counts_what_happened():
 
 def test_messages_go_to_the_channel_of_the_request_or_the_default_one():
     def to_channel(body, query):
-        notifications, policy, warnings = read(body, "")
-        return notifications, replace(policy, destinations={"slack": query} if query else {}), warnings
+        policy = replace(POLICY, destinations={"slack": query} if query else {})
+        return BODIES[body], lambda _: policy, []
 
     story = Replay(to_channel, reopen_ms=0, channels={"slack": "C0ALERTS"})
     events = list(story.run([posted(0, b"firing", "C0OTHER"), posted(1, b"other")]))
@@ -203,9 +203,24 @@ def test_messages_go_to_the_channel_of_the_request_or_the_default_one():
     assert [event.details[1] for event in events[:2]] == ["Slack C0OTHER", "Slack C0ALERTS"]
 
 
+def test_each_notification_has_its_own_policy():
+    def by_title(body, query):
+        return (
+            [*BODIES[b"firing"], *BODIES[b"other"]],
+            lambda it: replace(POLICY, destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
+            [],
+        )
+
+    story = Replay(by_title, reopen_ms=0, channels={"slack": "C0ALERTS"})
+    first, second, *_ = story.run([posted(0, b"")])
+
+    assert [event.details[1] for event in (first, second)] == ["Slack C0DiskFull", "Slack C0HostDown"]
+    assert [event.escalates_at_ms for event in (first, second)] == [START_MS + 8 * MINUTE_MS] * 2
+
+
 def test_warnings_of_the_request_are_in_the_timeline():
     def warning(body, query):
-        return BODIES[body], POLICY, ["query parameter odd is not known"]
+        return BODIES[body], lambda _: POLICY, ["query parameter odd is not known"]
 
     story = Replay(warning, reopen_ms=0, channels={})
     first, *_ = story.run([posted(0, b"firing")])

@@ -45,6 +45,17 @@ def test_as_it_stands_records_have_two_fields():
     assert servicenow(CONFIG.read_text()).fields == {}
 
 
+def test_the_example_of_a_route_is_one():
+    block = re.search(r"^    # routes:(\n|.)*?(?=^    [^#])", CONFIG.read_text(), flags=re.MULTILINE)
+    assert block
+    text = CONFIG.read_text().replace(block[0], re.sub(r"^    # ", "    ", block[0], flags=re.MULTILINE))
+
+    slack = parse_config(text, ENVIRON, folder=CONFIG.parent).alert.slack
+
+    assert slack.routes[0].matches({"team": "db", "severity": "error"})
+    assert list(slack.warnings()) == []
+
+
 def test_the_block_describes_every_alert():
     fields = rendered(instance="db-7")
 

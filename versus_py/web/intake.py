@@ -62,7 +62,7 @@ class Intake:
         news = [it for it in notifications if it is not None]
         try:
             async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-                accepted = iter(await self._lifecycle.accept(news, overrides.policy, overrides.warnings))
+                accepted = iter(await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings))
         except TimeoutError:
             raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
         answers = []

@@ -1,18 +1,18 @@
-"""Query parameters that change the settings for the incident that a request creates.
+"""The policy of what a request brings: query parameters win over the route of its labels, that over the defaults.
 
-A mistake in them never loses the alert: the default stands, and a warning says so.
+A mistake in a query parameter never loses the alert: it counts as not given, and a warning says so.
 """
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from multidict import MultiMapping
 
-from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig
-from versus_py.incident import Policy
+from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, SlackRoute
+from versus_py.incident import Notification, Policy, common
 from versus_py.sources import SOURCES
 from versus_py.targets import servicenow, slack
 
@@ -35,26 +35,57 @@ _PARAMETERS_MAX = 20
 class Overrides:
     """What a request asked for, as far as it could be understood."""
 
-    policy: Policy
+    policy: Policy  # of what no route matches
+    has_wait: bool  # the policy's wait is the request's own
+    routes: tuple[SlackRoute, ...]
     per_alert: bool
     source: str | None  # whose payload it is; None: by its shape
     warnings: tuple[str, ...]
 
+    def policy_for(self, notification: Notification) -> Policy:
+        """The policy of the incident that *notification* creates, by the first route that matches."""
+        labels = _common_labels(notification) if self.routes else {}
+        route = next((it for it in self.routes if it.matches(labels)), None)
+        if route is None:
+            return self.policy
+        wait_ms = self.policy.wait_ms if self.has_wait or route.wait_minutes is None else _ms(route.wait_minutes)
+        channel = {slack.NAME: route.channel_id} if route.channel_id else {}
+        destinations = {**channel, **self.policy.destinations}  # which hold what the request asked for
+        return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mention=route.mention)
+
 
 def read_overrides(query: MultiMapping[str], config: Config) -> Overrides:
-    """The policy of a request with this query string."""
+    """What a request with this query string asks for."""
     values, warnings = _known(query)
+    wait_minutes = _wait_minutes(values, warnings)
     policy = Policy(
         channels=(slack.NAME,) if config.alert.slack.enable else (),
         oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
-        wait_ms=round(_wait_minutes(values, config.oncall, warnings) * 60_000),
+        wait_ms=_ms(config.oncall.wait_minutes if wait_minutes is None else wait_minutes),
         destinations=_destinations(values, config, warnings),
     )
     if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
         when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
         warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
     per_alert, source = _is_per_alert(values, config, warnings), _source(values, warnings)
-    return Overrides(policy, per_alert, source, tuple(warnings))
+    return Overrides(
+        policy,
+        wait_minutes is not None,
+        config.alert.slack.routes if config.alert.slack.enable else (),
+        per_alert,
+        source,
+        tuple(warnings),
+    )
+
+
+def _common_labels(notification: Notification) -> dict[str, str]:
+    """What all that fires has in common: what is over says nothing about where the rest belongs."""
+    firing = [alert.labels for alert in notification.alerts if alert.is_firing]
+    return common(firing or [alert.labels for alert in notification.alerts])
+
+
+def _ms(minutes: float) -> int:
+    return round(minutes * 60_000)
 
 
 def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
@@ -107,17 +138,18 @@ def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[s
     return wanted
 
 
-def _wait_minutes(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> float:
+def _wait_minutes(values: Mapping[str, str], warnings: list[str]) -> float | None:
+    """None when the request does not say, or not so that it can be understood."""
     value = values.get("oncall_wait_minutes")
     if value is None:
-        return oncall.wait_minutes
+        return None
     try:
         minutes = float(value)
     except ValueError:
         minutes = math.nan
     if not 0 <= minutes <= MAX_WAIT_MINUTES:
         _ignored(warnings, "oncall_wait_minutes", value, f"0 to {MAX_WAIT_MINUTES} (7 days)")
-        return oncall.wait_minutes
+        return None
     return minutes
 
 
