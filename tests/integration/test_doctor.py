@@ -307,6 +307,33 @@ async def test_a_channel_that_slack_does_not_know_fails():
         assert "invite the bot" in named(checks, name).advice
 
 
+def routes_to(*channels):
+    return [{"matchers": ["a=b"], "channel_id": channel} for channel in channels]
+
+
+async def test_each_channel_of_a_route_is_looked_at_once():
+    simulator = SlackSimulator(channels=[CHANNEL, "C0DB"])
+
+    checks = await examine_slack(simulator, routes=routes_to("C0DB", CHANNEL, "", "C0WEB", "C0DB"))
+
+    assert {check.name: check.status for check in checks[2:]} == {
+        "Slack channel": OK,
+        "Slack channel C0DB": OK,
+        "Slack channel C0WEB": FAILED,
+    }
+    assert named(checks, "Slack channel C0WEB").found == "C0WEB: Slack says channel_not_found"
+    assert simulator.calls.count("conversations.info") == 3
+
+
+async def test_of_very_many_channels_of_routes_the_first_are_looked_at():
+    simulator = SlackSimulator()
+
+    checks = await examine_slack(simulator, routes=routes_to(*(f"C0N{number}" for number in range(22))))
+
+    assert simulator.calls.count("conversations.info") == 1 + 20
+    assert checks[-1] == Check("Slack channels", SKIPPED, "2 more channels of routes were not looked at")
+
+
 @pytest.mark.parametrize(
     ("kind", "found"),
     [

@@ -1,6 +1,7 @@
-"""Slack: whether the token is good, what it may do, and whether the channel takes messages."""
+"""Slack: whether the token is good, what it may do, and whether the channels take messages."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,9 @@ NAME = "Slack"
 SCOPES = "Slack scopes"
 CHANNEL = "Slack channel"
 POST = "Slack test message"
+
+ROUTES_MAX = 20
+"""The most channels of routes that are looked at."""
 
 NEEDED = "chat:write"
 PUBLIC = "chat:write.public"
@@ -45,6 +49,8 @@ async def examine(config: SlackConfig, session: aiohttp.ClientSession, *, post_t
     scopes = _scopes(reply)
     yield _about_scopes(scopes)
     yield await _channel(api, config.channel_id, scopes)
+    async for check in _routes(api, config, scopes):
+        yield check
     if post_test:
         yield await _post(api, config.channel_id)
 
@@ -64,6 +70,16 @@ def _about_scopes(scopes: frozenset[str]) -> Check:
         return Check(SCOPES, CheckStatus.FAILED, f"{NEEDED} is missing; there are {found}", advice)
     missing = [f"{scope} {purpose}" for scope, purpose in OPTIONAL.items() if scope not in scopes]
     return Check(SCOPES, CheckStatus.OK, found, f"optional: {', '.join(missing)}" if missing else "")
+
+
+async def _routes(api: SlackApi, config: SlackConfig, scopes: frozenset[str]) -> AsyncIterator[Check]:
+    """The channels that only routes name, each of them once."""
+    named = dict.fromkeys(it.channel_id for it in config.routes if it.channel_id not in {"", config.channel_id})
+    for channel in list(named)[:ROUTES_MAX]:
+        yield replace(await _channel(api, channel, scopes), name=f"{CHANNEL} {channel}")
+    if len(named) > ROUTES_MAX:
+        found = f"{len(named) - ROUTES_MAX} more channels of routes were not looked at"
+        yield Check(f"{CHANNEL}s", CheckStatus.SKIPPED, found)
 
 
 async def _channel(api: SlackApi, channel: str, scopes: frozenset[str]) -> Check:
