@@ -1,17 +1,29 @@
-"""Signed links that acknowledge one incident, for a limited time."""
+"""Signed links, good for a limited time: to acknowledge one incident, and to list those of a storm."""
 
 import hashlib
 import hmac
 from enum import Enum
+from urllib.parse import quote
 
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Incident, IncidentId
+from versus_py.incident import Incident
 
 PATH = "/api/ack"
 
 DAY_MS = 24 * 3600 * 1000
 """A link is good for at least a day, and for a day after the wait."""
+
+
+STORM_PATH = "/api/storms"
+
+STORM_MS = 7 * DAY_MS
+"""A list of a storm is good for a week."""
+
+
+def storm_subject(channel: str, storm_id: str) -> str:
+    """What a link to a storm is about; no incident's id has spaces."""
+    return f"storm {channel} {storm_id}"
 
 
 class Verdict(Enum):
@@ -38,15 +50,25 @@ class AckLinks:
             f"{self._base_url}{PATH}/{incident.id}?exp={expires_s}&sig={self._signature(incident.id, str(expires_s))}"
         )
 
-    def check(self, incident_id: IncidentId, expires_s: str, signature: str) -> Verdict:
-        """Compares in constant time, and looks at the expiry only of links that we signed."""
-        expected = self._signature(incident_id, expires_s)
+    def storm_url(self, channel: str, storm_id: str) -> str:
+        """The link to the list of a storm's incidents."""
+        expires_s = -(-(self._clock.now_ms() + STORM_MS) // DAY_MS) * DAY_MS // 1000
+        subject = storm_subject(channel, storm_id)
+        path = f"{STORM_PATH}/{quote(channel)}/{quote(storm_id)}"
+        return f"{self._base_url}{path}?exp={expires_s}&sig={self._signature(subject, str(expires_s))}"
+
+    def check(self, subject: str, expires_s: str, signature: str) -> Verdict:
+        """Of a link about *subject*: an incident's id, or a storm's `storm_subject`.
+
+        Compares in constant time, and looks at the expiry only of links that we signed.
+        """
+        expected = self._signature(subject, expires_s)
         if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
             return Verdict.INVALID
         return Verdict.VALID if self._clock.now_ms() < int(expires_s) * 1000 else Verdict.EXPIRED
 
-    def _signature(self, incident_id: IncidentId, expires_s: str) -> str:
+    def _signature(self, subject: str, expires_s: str) -> str:
         if self.key is None:
             raise StoreUnavailable("the signing key is in Redis, which has not answered yet")
-        message = f"{incident_id}\n{expires_s}".encode(errors="replace")
+        message = f"{subject}\n{expires_s}".encode(errors="replace")
         return hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest()

@@ -19,7 +19,7 @@ from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
 from versus_py.sns import SnsDoor
-from versus_py.store import Store
+from versus_py.store import Store, Storms, Turns
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.embedded import EmbeddedServer
 from versus_py.targets import Target, servicenow, slack
@@ -107,7 +107,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             store,
             lifecycle,
             clock,
-            channels=_channels(config, clock, session, links),
+            channels=_channels(config, client, clock, session, links),
             oncall=_oncall(config, clock, session),
             last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
             if config.alertmanager.url
@@ -119,10 +119,21 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         yield _Parts(app, worker, store, clock, links, sns, client, embedded)
 
 
-def _channels(config: Config, clock: SharedClock, session: aiohttp.ClientSession, links: AckLinks) -> dict[str, Target]:
+def _channels(
+    config: Config, redis: Redis, clock: SharedClock, session: aiohttp.ClientSession, links: AckLinks
+) -> dict[str, Target]:
     if not config.alert.slack.enable:
         return {}
-    return {slack.NAME: slack.SlackTarget(config.alert.slack, clock=clock, session=session, ack_url=links.url)}
+    target = slack.make_target(
+        config.alert.slack,
+        slack.SlackApi(config.alert.slack, session),
+        clock=clock,
+        turns=Turns(redis),
+        storms=Storms(redis, retention_ms=round(config.retention_days * DAY_MS)),
+        ack_url=links.url,
+        storm_url=links.storm_url,
+    )
+    return {slack.NAME: target}
 
 
 def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession) -> dict[str, Target]:

@@ -227,8 +227,7 @@ class Worker:
         try:
             delivery = await self._call(claim, incident)
         except NotYet as exc:
-            achieved = exc.delivery and replace(exc.delivery, version=incident.version)
-            return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved)
+            return self._postponed(claim, incident, exc)
         except Permanent as exc:
             return await self._give_up(claim, incident, str(exc))
         except Transient as exc:
@@ -258,25 +257,36 @@ class Worker:
         async with asyncio.timeout(left_s):
             return await target.sync(incident, attempt=claim.attempt)
 
+    def _postponed(self, claim: Claim, incident: Incident, exc: NotYet) -> Completion:
+        if exc.delivery is None:
+            return Completion("postponed", incident.version, at_ms=exc.at_ms)
+        achieved = replace(exc.delivery, version=incident.version)
+        entries = self._first_shown(claim, incident, achieved)
+        return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved, entries=entries)
+
+    def _first_shown(self, claim: Claim, incident: Incident, after: Delivery) -> tuple[Entry, ...]:
+        """For the timeline, when the target has something that it did not have before."""
+        if not after.label or after.label == incident.delivery(claim.target).label:
+            return ()
+        event = "escalated" if claim.target == incident.policy.oncall else "posted"
+        entry = Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}")
+        log.info("incident.changed", incident=incident.id, what=event, detail=entry.detail)
+        return (entry,)
+
     def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
         before = incident.delivery(claim.target)
         after = replace(delivery, version=incident.version)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             now_ms = self._clock.now_ms()
             after = replace(after, synced_at_ms=now_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
-        entries: tuple[Entry, ...] = ()
-        if after.label and after.label != before.label:
-            event = "escalated" if claim.target == incident.policy.oncall else "posted"
-            entries = (Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}"),)
-            log.info("incident.changed", incident=incident.id, what=event, detail=entries[0].detail)
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
         return Completion(
             "done",
             incident.version,
-            at_ms=after.look_again_at_ms,
+            at_ms=_later(after.look_again_at_ms, self._clock.now_ms()),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
-            entries=entries,
+            entries=self._first_shown(claim, incident, after),
         )
 
     async def _retry(self, claim: Claim, incident: Incident, error: str, retry_after_s: float | None) -> Completion:
@@ -348,6 +358,11 @@ class Worker:
                 if not held:
                     log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
                 return
+
+
+def _later(at_ms: int | None, now_ms: int) -> int | None:
+    """None for what is over: a target that does not move on must not keep the worker busy."""
+    return at_ms if at_ms is not None and at_ms > now_ms else None
 
 
 def _waits_until_ms(incident: Incident, now_ms: int) -> int:

@@ -14,13 +14,14 @@ from fakeredis import FakeAsyncRedis
 
 from tests.support.clock import FakeClock
 from versus_py.ack_links import AckLinks
-from versus_py.config import Config
+from versus_py.config import Config, SlackConfig
 from versus_py.lifecycle import Lifecycle
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
-from versus_py.store import Store
+from versus_py.store import Store, Storms, Turns
+from versus_py.targets import slack as slack_target
 from versus_py.targets.servicenow import ServiceNowTarget
-from versus_py.targets.slack import SlackTarget
+from versus_py.targets.slack import SlackApi, SlackTarget
 from versus_py.web import create_app
 from versus_py.worker import Worker
 
@@ -180,6 +181,20 @@ class Engine:
         return found
 
 
+def make_slack_target(
+    config: SlackConfig, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
+) -> SlackTarget:
+    return slack_target.make_target(
+        config,
+        SlackApi(config, session),
+        clock=clock,
+        turns=Turns(store._redis),
+        storms=Storms(store._redis, retention_ms=7 * DAY_MS),
+        ack_url=links.url,
+        storm_url=links.storm_url,
+    )
+
+
 def make_worker(
     config: Config, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
 ) -> Worker:
@@ -187,7 +202,7 @@ def make_worker(
         store,
         Lifecycle(store, clock),
         clock,
-        channels={"slack": SlackTarget(config.alert.slack, clock=clock, session=session, ack_url=links.url)},
+        channels={"slack": make_slack_target(config.alert.slack, clock, store, session, links)},
         oncall={"servicenow": ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session)},
     )
 

@@ -536,9 +536,10 @@ async def test_two_workers_share_the_work_and_double_none(engine, session):
     other = make_worker(engine.config, engine.clock, engine.store, session, engine.links)
     for number in range(30):
         await engine.post(firing(engine, f"Alert{number}"))
-    for _ in range(40):
-        engine.clock.advance(seconds=10)
-        await asyncio.gather(engine.worker.run_due(), other.run_due())
+        if number % 15 == 14:  # no more at once than get a message each
+            for _ in range(40):
+                engine.clock.advance(seconds=10)
+                await asyncio.gather(engine.worker.run_due(), other.run_due())
 
     assert len(engine.servicenow.incidents) == 30
     assert len({record["correlation_id"] for record in engine.servicenow.incidents}) == 30
@@ -632,7 +633,7 @@ async def test_blocks_that_slack_refuses_are_replaced_by_plain_text(engine, logs
     await engine.post(firing(engine))
     await engine.settle()
 
-    assert logs.expect_error("slack.blocks_refused")["error"] == "invalid_blocks"
+    assert logs.expect_error("slack.blocks_refused")["error"] == "Slack says invalid_blocks"
     [message] = engine.slack.messages
     assert message.attachments == []
     assert "Acknowledge>" in message.text

@@ -2,20 +2,32 @@
 
 import aiohttp
 import pytest
+from fakeredis import FakeAsyncRedis
 
+from tests.integration.conftest import DAY_MS
 from tests.support.answers import canned_answers
 from tests.support.factories import make_incident
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.targets.slack import SlackTarget
+from versus_py.store import Storms, Turns
+from versus_py.targets.slack import SlackApi, make_target
 
 POST = "https://slack.com/api/chat.postMessage"
 
 
 @pytest.fixture
-def target(session, clock):
+async def target(session, clock):
     config = SlackConfig(enable=True, token="xoxb-secret", channel_id="C1")
-    return SlackTarget(config, clock=clock, session=session, ack_url=lambda _: "https://versus.example/ack")
+    async with FakeAsyncRedis(decode_responses=True) as redis:
+        yield make_target(
+            config,
+            SlackApi(config, session),
+            clock=clock,
+            turns=Turns(redis),
+            storms=Storms(redis, retention_ms=DAY_MS),
+            ack_url=lambda _: "https://versus.example/ack",
+            storm_url=lambda channel, storm: f"https://versus.example/{channel}/{storm}",
+        )
 
 
 @pytest.fixture

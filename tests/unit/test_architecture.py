@@ -85,7 +85,16 @@ def test_keys_are_spelled_in_one_module_only():
 def test_scripts_state_their_contract_and_read_no_clock():
     scripts = sorted((PACKAGE / "store" / "lua").glob("*.lua"))
 
-    assert [script.stem for script in scripts] == ["claim", "complete", "create", "hold_back", "save", "take_turn"]
+    assert [script.stem for script in scripts] == [
+        "change_storm",
+        "claim",
+        "complete",
+        "create",
+        "end_storm",
+        "hold_back",
+        "save",
+        "take_turn",
+    ]
     for script in scripts:
         text = script.read_text()
         assert text.startswith(f"-- {script.stem}: ")

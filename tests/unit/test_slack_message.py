@@ -9,19 +9,11 @@ from hypothesis import strategies as st
 
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident
-from versus_py.config import MessageProperties
+from versus_py.config import MessageProperties, SlackConfig
 from versus_py.incident import Actor, Delivery, Incident, Policy
 from versus_py.simulators.slack import read_content
-from versus_py.targets.slack.message import (
-    Mrkdwn,
-    build,
-    build_plain,
-    date,
-    escape,
-    link,
-    plain_body,
-    shorten,
-)
+from versus_py.targets.slack.message import build, build_plain, plain_body
+from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
 from versus_py.transitions import acknowledge, begin_escalation, resolve
 
 ACK_URL = "https://versus.example/api/ack/x?exp=1&sig=abc"
@@ -32,8 +24,8 @@ def message_of(incident: Incident, *, ack_url: str | None = ACK_URL, body: str |
     found = build(
         incident,
         plain_body(incident) if body is None else body,
+        SlackConfig(message_properties=MessageProperties(**properties)),
         ack_url=ack_url,
-        properties=MessageProperties(**properties),
     )
     read_content({"text": found.text, "attachments": list(found.attachments)}, text_max=4000)  # Slack would take it
     return found
@@ -79,7 +71,7 @@ def test_the_buttons_properties_are_honoured():
 def test_a_disabled_button_is_a_link_in_the_text():
     found = message_of(make_incident(), disable_button=True)
 
-    assert [block["type"] for block in found.attachments[0]["blocks"]] == ["section", "section", "context"]
+    assert [block["type"] for block in found.attachments[0]["blocks"]] == ["section", "section", "context", "context"]
     assert found.attachments[0]["blocks"][1]["text"]["text"] == f"<{ACK_URL.replace('&', '&amp;')}|Acknowledge Alert>"
 
 
@@ -103,7 +95,7 @@ def test_a_title_or_severity_of_any_length_leaves_a_headline_that_can_be_edited(
 def test_what_happened_to_the_message_itself_is_told_before_older_warnings():
     incident = replace(make_incident(), warnings=tuple(f"w{number}" for number in range(9)))
 
-    found = build(incident, "body", ack_url=None, properties=MessageProperties(), warnings=("the template failed",))
+    found = build(incident, "body", SlackConfig(), ack_url=None, warnings=("the template failed",))
 
     assert "the template failed" in json.dumps(found.attachments)
 
@@ -239,7 +231,7 @@ def test_equal_states_have_equal_digests_and_different_ones_have_not():
 
 
 def test_the_least_that_can_be_said_still_has_the_link():
-    found = build_plain(make_incident(), ack_url=ACK_URL)
+    found = build_plain(make_incident(), SlackConfig(), ack_url=ACK_URL)
 
     assert found.attachments == ()
     assert "Triggered" in found.text

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.support.factories import make_alert, make_incident
-from versus_py.targets.slack.message import date, escape, link
+from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile, TemplateText
 

@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
-from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.incident import Alert, AlertStatus, Incident, Notification, common
 from versus_py.severity import highest_severity
 from versus_py.sources import fields
 
@@ -76,6 +77,18 @@ def read_alert(item: Mapping[str, Any]) -> Alert:
         resource=fields.resource(labels),
         links=fields.links(annotations),
     )
+
+
+def silence_url(incident: Incident) -> str:
+    """Alertmanager's page to silence what fires; "" when the incident is not all Alertmanager's.
+
+    The page takes a filter in the notation of matchers: prometheus/alertmanager, ui/app, "silences/new".
+    """
+    labels = common([alert.labels for alert in incident.firing])
+    if incident.source != NAME or incident.has_other_senders or not incident.url or not labels:
+        return ""
+    matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
+    return f"{incident.url.rstrip('/')}/#/silences/new?filter={quote(f'{{{matchers}}}')}"
 
 
 def _made_up_fingerprint(labels: Mapping[str, str]) -> str:

@@ -13,6 +13,9 @@
 | `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
+| `{d}:storm`             | string     | id of the channel's storm that goes on                                  |
+| `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
+| `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 
@@ -42,6 +45,18 @@ def of_incident(incident_id: IncidentId, name: str) -> str:
 def at_destination(destination: str, name: str) -> str:
     """A key about a place that things are sent to, such as `slack:C0123456789`."""
     return f"{PREFIX}{{{destination}}}:{name}"
+
+
+def current_storm(channel: str) -> str:
+    return at_destination(channel, "storm")
+
+
+def storm(channel: str, storm_id: str) -> str:
+    return at_destination(channel, f"storm:{storm_id}")
+
+
+def storm_lock(channel: str, storm_id: str) -> str:
+    return at_destination(channel, f"storm:{storm_id}:lock")
 
 
 def incident(incident_id: IncidentId) -> str:

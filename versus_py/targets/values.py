@@ -6,7 +6,7 @@ from versus_py.incident import Actor, Alert, Incident, common
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:
-    """`incident`, `alerts`, `firing` of them, and the `labels` and `annotations` that all alerts agree on."""
+    """`incident`, `alerts`, `firing` of them, and the `links`, `labels` and `annotations` that alerts agree on."""
     alerts = [_alert_values(alert) for alert in incident.alerts]
     return {
         "incident": {
@@ -26,9 +26,15 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         },
         "alerts": alerts,
         "firing": [alert for alert in alerts if alert["status"] == "firing"],
+        "links": common_links(incident),
         "labels": common([alert.labels for alert in incident.alerts]),
         "annotations": common([alert.annotations for alert in incident.alerts]),
     }
+
+
+def common_links(incident: Incident) -> dict[str, str]:
+    """The pages that all that fires refers to, by what to call them: runbook, dashboard."""
+    return common([alert.links for alert in incident.firing or incident.alerts])
 
 
 def _name(actor: Actor | None) -> str:

@@ -1,27 +1,21 @@
-"""The incident's message: posted once, and edited from then on."""
+"""The incident's message: posted once, and edited from then on; and what its thread is told."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
-import aiohttp
 import structlog
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
+from versus_py.errors import Permanent
 from versus_py.incident import Delivery, Incident, Status
-from versus_py.targets.pace import Pace
-from versus_py.targets.slack.api import RateLimited, Refused, SlackApi
-from versus_py.targets.slack.message import (
-    Message,
-    build,
-    build_plain,
-    date,
-    escape,
-    link,
-    plain_body,
-    thread_text,
-)
+from versus_py.targets.slack.api import Refused
+from versus_py.targets.slack.history import History, metadata
+from versus_py.targets.slack.message import Message, build, build_plain, plain_body
+from versus_py.targets.slack.mrkdwn import date, escape, link
+from versus_py.targets.slack.storm import StormMessages
+from versus_py.targets.slack.thread import Reply, Told, reply_of
+from versus_py.targets.slack.wire import EDITS, POSTS, WORKSPACE, Rank, Wire
 from versus_py.targets.target import NotYet
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
@@ -30,9 +24,7 @@ log = structlog.get_logger()
 
 NAME = "slack"
 
-INTERVAL_MS = 1000
-"""Slack allows about one message a second in a channel: docs.slack.dev/apis/web-api/rate-limits."""
-
+# What Slack's method reference lists, by what helps.
 _PAYLOAD = frozenset(
     [
         "no_text",
@@ -51,112 +43,162 @@ _GONE = frozenset(["message_not_found"])
 
 
 class SlackTarget:
-    """The incident's message. *ack_url* makes the link that acknowledges an incident.
-
-    *session* is one whose timeout is TIMEOUT_S: slack-sdk leaves the timeout to the session.
-    """
+    """The incident's message. *ack_url* makes the link that acknowledges an incident."""
 
     def __init__(
         self,
         config: SlackConfig,
         *,
         clock: Clock,
-        session: aiohttp.ClientSession,
+        wire: Wire,
+        history: History,
+        storms: StormMessages,
         ack_url: Callable[[Incident], str],
     ) -> None:
         self._config = config
-        self._ack_url = ack_url
         self._clock = clock
-        self._pace = Pace(clock, interval_ms=INTERVAL_MS)
-        self._api = SlackApi(config, session)
+        self._wire = wire
+        self._history = history
+        self._storms = storms
+        self._ack_url = ack_url
         self._template: TemplateFile | None = None
         if config.template_path is not None:
             functions = {"link": link, "date": date}
             self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
 
-    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:  # noqa: ARG002 - Slack cannot be searched
-        """Post the message, or edit the one there is when it would look different, and say what is new in its thread.
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        """Post the message, or edit the one there is when it would look different; then tell the thread what is new.
 
-        A message that people deleted is posted again while the incident still needs somebody.
+        A message that people deleted is posted again while the incident still needs somebody. Past the threshold of
+        a storm, the incident is counted in the channel's digest instead.
         """
         before = incident.delivery(NAME)
-        if before.reference and (text := self._news(incident, before)):
-            told = await self._say_news(incident, before, text)
-            # The rest when it is its turn; what was said is not said again if that fails.
-            raise NotYet(self._clock.now_ms(), "the message is edited next", told)
-        return _told(await self._show(incident, before), incident)
+        if "storm" in before.reference:
+            counted = await self._storms.sync(incident, before)
+            if counted is not None:
+                return counted
+            before = Delivery()
+        is_unsure = attempt > 1
+        if "ts" not in before.reference:
+            shown = await self._post_first(incident, is_unsure=is_unsure)
+        else:
+            shown = await self._edit(incident, before)
+        if "ts" in shown.reference:
+            shown = await self._tell_thread(incident, shown, is_unsure=is_unsure)
+        return replace(shown, look_again_at_ms=_look_again_at_ms(incident, shown))
 
-    async def _show(self, incident: Incident, before: Delivery) -> Delivery:
-        message = self._message(incident)
-        if before.reference.get("digest") == message.digest:
-            return before
+    async def _post_first(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         default = self._config.channel_id
-        channel = before.reference.get("channel") or incident.policy.destinations.get(NAME) or default
-        self._pace.take(channel, incident.id)
+        channel = incident.policy.destinations.get(NAME) or default
         try:
-            if before.reference:
-                return await self._edit(incident, before, message)
-            return await self._post(incident, channel, message)
+            if not is_unsure and not await self._has_turn(channel, incident):
+                return await self._storms.join(channel, incident)
+            return await self._post(incident, channel, is_unsure=is_unsure)
         except Refused as exc:
-            if exc.code not in _CHANNEL or channel == default or before.reference:
+            if exc.code not in _CHANNEL or channel == default:
                 raise
-            log.warning("slack.channel_refused", incident=incident.id, channel=channel, error=str(exc))
-            self._pace.take(default, incident.id)
-            note = f"posted here because channel {channel} cannot be used: {exc}"
-            return await self._post(incident, default, self._message(incident, note), note)
+            return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
 
-    def _news(self, incident: Incident, before: Delivery) -> str:
-        """What the thread has not been told yet; earlier versions counted no news."""
-        return thread_text(incident.news_after(int(before.reference.get("told", 0))))
+    async def _has_turn(self, channel: str, incident: Incident) -> bool:
+        """False in a storm: too many wait for this channel before it. Raises NotYet when it has to wait too."""
+        most = self._config.storm.threshold
+        return await self._wire.take_among(channel, incident.id, POSTS, rank=Rank.INCIDENT, most=most)
 
-    async def _say_news(self, incident: Incident, before: Delivery, text: str) -> Delivery:
-        channel, ts = before.reference["channel"], before.reference["ts"]
-        self._pace.take(channel, incident.id)
+    async def _post_to_default(
+        self, incident: Incident, dead: str, exc: Refused, *, is_unsure: bool = False
+    ) -> Delivery:
+        log.warning("slack.channel_refused", incident=incident.id, channel=dead, error=str(exc))
+        note = f"posted here because channel {dead} cannot be used: {exc}"
+        default = self._config.channel_id
+        if not is_unsure:
+            await self._wire.take(default, incident.id, POSTS)
+        return await self._post(incident, default, note=note, is_unsure=is_unsure)
+
+    async def _post(self, incident: Incident, channel: str, *, note: str = "", is_unsure: bool = False) -> Delivery:
+        """A new message; when an earlier attempt may have posted it, that one, if it can be found."""
+        message = self._message(incident, note)
+        if is_unsure:
+            found = await self._history.find(channel, "incident", incident.id, since_ms=incident.created_at_ms)
+            if found is not None:
+                log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
+                said = Told.read(found.said).written()  # its looks are not known, so that it is edited
+                return await self._edit(incident, _delivery(channel, found.ts, note, **said))
+            await self._wire.take(channel, incident.id, POSTS)
+        told = Told.everything(incident).written()
+        about = metadata(incident=incident.id, **told)
         try:
-            await self._call("chat.postMessage", channel, Message(text, ()), thread_ts=ts)
-        except Refused as exc:
-            log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
-        return _told(before, incident)
-
-    async def _post(self, incident: Incident, channel: str, message: Message, note: str = "") -> Delivery:
-        reply = await self._send("chat.postMessage", incident, channel, message)
-        return _delivery(str(reply["channel"]), str(reply["ts"]), message, note)
-
-    async def _edit(self, incident: Incident, before: Delivery, message: Message) -> Delivery:
-        channel, ts = before.reference["channel"], before.reference["ts"]
-        try:
-            await self._send("chat.update", incident, channel, message, ts=ts)
-        except Refused as exc:
-            if exc.code not in _GONE:
-                raise
-            if incident.status is Status.TRIGGERED:
-                return await self._post(incident, channel, message, before.note)
-        return _delivery(channel, ts, message, before.note)
-
-    async def _send(
-        self, method: str, incident: Incident, channel: str, message: Message, **more: str
-    ) -> AsyncSlackResponse:
-        """Call *method*, once more with plain text when Slack refuses the blocks."""
-        try:
-            return await self._call(method, channel, message, **more)
+            reply = await self._wire.post(channel, message, metadata=about)
         except Refused as exc:
             if exc.code not in _PAYLOAD:
                 raise
-            log.error("slack.blocks_refused", incident=incident.id, error=exc.code)  # noqa: TRY400 - it says which
-            plain = build_plain(incident, ack_url=self._ack_link(incident))
-            return await self._call(method, channel, plain, **more)
+            reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
+        return _delivery(str(reply["channel"]), str(reply["ts"]), note, digest=message.digest, **told)
+
+    async def _edit(self, incident: Incident, before: Delivery) -> Delivery:
+        channel, ts = before.reference["channel"], before.reference["ts"]
+        message = self._message(incident, before.note)
+        if before.reference.get("digest") == message.digest:
+            return before
+        await self._wire.take(WORKSPACE, incident.id, EDITS)
+        try:
+            await self._wire.edit(channel, ts, message)
+        except Refused as exc:
+            return await self._after_refused_edit(incident, before, message, exc)
+        return _changed(before, digest=message.digest)
+
+    async def _after_refused_edit(
+        self, incident: Incident, before: Delivery, message: Message, exc: Refused
+    ) -> Delivery:
+        channel, ts = before.reference["channel"], before.reference["ts"]
+        is_open = incident.status is not Status.RESOLVED
+        if exc.code in _PAYLOAD:
+            await self._wire.edit(channel, ts, self._plain(incident, exc))
+        elif exc.code in _GONE and incident.status is Status.TRIGGERED:
+            await self._wire.take(channel, incident.id, POSTS)
+            return await self._post(incident, channel, note=before.note)
+        elif exc.code in _CHANNEL and channel != self._config.channel_id and is_open:
+            return await self._post_to_default(incident, channel, exc)
+        elif exc.code not in _GONE:
+            raise exc
+        return _changed(before, digest=message.digest)
+
+    async def _tell_thread(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
+        """What is new; nothing that a lost attempt has said already. Raises NotYet with what is shown."""
+        told = Told.read(shown.reference)
+        reply = reply_of(incident, told, self._config)
+        everything = Told.everything(incident)
+        if reply is None:
+            return _changed(shown, **everything.written())
+        channel, ts = shown.reference["channel"], shown.reference["ts"]
+        if is_unsure:
+            said = await self._history.last_reply(channel, ts)
+            reply = reply_of(incident, Told.read(said.said) if said else told, self._config)
+        if reply is not None:
+            try:
+                await self._wire.take(channel, f"{incident.id} thread", POSTS, rank=Rank.REPLY)
+            except NotYet as exc:
+                raise NotYet(exc.at_ms, str(exc), shown) from None
+            await self._say(incident, shown, reply, everything)
+        return _changed(shown, **everything.written())
+
+    async def _say(self, incident: Incident, shown: Delivery, reply: Reply, told: Told) -> None:
+        channel, ts = shown.reference["channel"], shown.reference["ts"]
+        broadcast = {"reply_broadcast": True} if reply.is_escalation and self._config.broadcast_on_escalate else {}
+        about = metadata(reply_about=incident.id, **told.written())
+        try:
+            await self._wire.post(channel, Message(reply.text), metadata=about, thread_ts=ts, **broadcast)
+        except Refused as exc:
+            log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
 
     def _message(self, incident: Incident, note: str = "") -> Message:
         ack_url = self._ack_link(incident)
         body, warning = self._body(incident, ack_url)
-        note = note or incident.delivery(NAME).note
-        return build(
-            incident,
-            body,
-            ack_url=ack_url,
-            properties=self._config.message_properties,
-            warnings=tuple(text for text in (note, warning) if text),
-        )
+        warnings = tuple(text for text in (note, warning) if text)
+        return build(incident, body, self._config, ack_url=ack_url, warnings=warnings)
+
+    def _plain(self, incident: Incident, exc: Permanent) -> Message:
+        log.error("slack.blocks_refused", incident=incident.id, error=str(exc))
+        return build_plain(incident, self._config, ack_url=self._ack_link(incident))
 
     def _body(self, incident: Incident, ack_url: str | None) -> tuple[str, str]:
         """The rendered template, or a plain body and a warning why."""
@@ -169,31 +211,23 @@ class SlackTarget:
             return plain_body(incident), f"the template failed: {exc}"
 
     def _ack_link(self, incident: Incident) -> str | None:
-        """The link to acknowledge, while that would change anything."""
+        """The link to acknowledge, while that would change anything; a link does not know who opens it."""
         has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
-        return self._ack_url(incident) if has_wait and incident.status is Status.TRIGGERED else None
-
-    async def _call(self, method: str, channel: str, message: Message, **more: str) -> AsyncSlackResponse:
-        try:
-            return await self._api.post(
-                method,
-                channel=channel,
-                text=message.text,
-                attachments=list(message.attachments),
-                unfurl_links=False,
-                unfurl_media=False,
-                **more,
-            )
-        except RateLimited as exc:
-            self._pace.block(channel, exc.retry_after_s)
-            raise
+        is_offered = has_wait and incident.status is Status.TRIGGERED and not self._config.is_restricted
+        return self._ack_url(incident) if is_offered else None
 
 
-def _delivery(channel: str, ts: str, message: Message, note: str) -> Delivery:
-    reference = {"channel": channel, "ts": ts, "digest": message.digest}
-    return Delivery(reference=reference, label=f"message {ts} in {channel}", note=note)
+def _delivery(channel: str, ts: str, note: str, **reference: str) -> Delivery:
+    known = {"channel": channel, "ts": ts, **reference}
+    return Delivery(reference=known, label=f"message {ts} in {channel}", note=note)
 
 
-def _told(delivery: Delivery, incident: Incident) -> Delivery:
-    """With the number of the last news, as having been said."""
-    return replace(delivery, reference={**delivery.reference, "told": str(incident.news_count)})
+def _changed(delivery: Delivery, **reference: str) -> Delivery:
+    return replace(delivery, reference={**delivery.reference, **reference})
+
+
+def _look_again_at_ms(incident: Incident, shown: Delivery) -> int | None:
+    """When the message would not be true any more by the passing of time alone."""
+    if incident.snooze is not None:
+        return incident.snooze.until_ms
+    return shown.look_again_at_ms if "storm" in shown.reference else None

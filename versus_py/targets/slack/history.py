@@ -1,0 +1,87 @@
+"""Finding what an attempt whose answer was lost may have posted, by the metadata that every message carries.
+
+Slack offers no key that would keep it from posting twice. With the scope that lets the bot read the channel's
+history (channels:history, groups:history for private ones), the message is looked for before it is posted again;
+without it, whether it was posted cannot be told.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.targets.slack.api import Refused, SlackApi
+
+log = structlog.get_logger()
+
+EVENT_TYPE = "versus"
+PAGE = 200
+PAGES_MAX = 5
+"""A search looks at so many messages at most; what is looked for is minutes old."""
+
+BEFORE_S = 60
+"""Slack's clock may be behind ours."""
+
+ASK_AGAIN_MS = 10 * 60_000
+"""How long to believe that the scope is missing: somebody may have added it."""
+
+
+def metadata(**said: str) -> dict[str, Any]:
+    """For chat.postMessage: what the message is about. It may be read by other apps of the workspace."""
+    return {"event_type": EVENT_TYPE, "event_payload": said}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message of ours: where it is, and what its metadata say."""
+
+    ts: str
+    said: Mapping[str, Any]
+
+
+class History:
+    """What we posted. Raises Transient; what may not be read is as if it were empty."""
+
+    def __init__(self, api: SlackApi, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._forbidden_until_ms = 0
+
+    async def find(self, channel: str, key: str, value: str, *, since_ms: int) -> Found | None:
+        """The message whose metadata has that value, not older than *since_ms*; None without one."""
+        oldest = f"{since_ms / 1000 - BEFORE_S:.6f}"
+        async for message, said in self._ours("conversations.history", channel=channel, oldest=oldest):
+            if said.get(key) == value:
+                return Found(str(message["ts"]), said)
+        return None
+
+    async def last_reply(self, channel: str, ts: str) -> Found | None:
+        """Our last post in a message's thread; None without one."""
+        last = None
+        async for message, said in self._ours("conversations.replies", channel=channel, ts=ts):
+            if message.get("ts") != ts:
+                last = Found(str(message["ts"]), said)  # the oldest come first
+        return last
+
+    async def _ours(self, method: str, **where: str) -> AsyncIterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        if self._clock.now_ms() < self._forbidden_until_ms:
+            return
+        cursor = ""
+        for _ in range(PAGES_MAX):
+            more = {"cursor": cursor} if cursor else {}
+            try:
+                page = await self._api.get(method, limit=str(PAGE), include_all_metadata="true", **where, **more)
+            except Refused as exc:
+                log.warning("slack.history_unreadable", method=method, channel=where["channel"], error=str(exc))
+                if exc.code == "missing_scope":
+                    self._forbidden_until_ms = self._clock.now_ms() + ASK_AGAIN_MS
+                return
+            for message in page.get("messages") or []:
+                written = message.get("metadata") or {}
+                if written.get("event_type") == EVENT_TYPE and message.get("bot_id"):
+                    yield message, written.get("event_payload") or {}
+            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return

@@ -1,0 +1,66 @@
+"""Slack's markup: texts that are shown as they are, links, dates, people."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from versus_py.incident import Actor
+
+LINK_MAX = 1500
+
+
+class Mrkdwn(str):
+    """Text that is Slack's markup already, and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(value: Any) -> str:
+    """Any value as text that Slack shows as it is: docs.slack.dev, "Formatting message text"."""
+    if isinstance(value, Mrkdwn):
+        return value
+    return str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def link(url: Any, label: Any = "") -> Mrkdwn:
+    """`<url|label>`; only the label when the URL is none of the web's."""
+    target = str(url).replace("|", "%7C").replace(">", "%3E").replace("<", "%3C").replace(" ", "%20")
+    if not target.startswith(("https://", "http://")) or len(target) > LINK_MAX:
+        return Mrkdwn(escape(label or url))
+    text = escape(label or url).replace("|", "¦").replace("\n", " ")
+    return Mrkdwn(f"<{target.replace('&', '&amp;')}|{text}>")
+
+
+def date(at_ms: int | None) -> Mrkdwn:
+    """A moment in the reader's own time zone, by Slack's date form; empty for None."""
+    return _date(at_ms, "{date_short_pretty} {time_secs}")
+
+
+def countdown(at_ms: int | None) -> Mrkdwn:
+    """The same, with how long it is until then, which Slack keeps up to date by itself."""
+    return _date(at_ms, "{date_short_pretty} {time_secs} ({ago})")
+
+
+def person(actor: Actor | None) -> str:
+    """Who it was: Slack shows the name of its own users."""
+    if actor is None:
+        return ""
+    return f"<@{actor.slack_id}>" if re.fullmatch(r"[UW][A-Z0-9]+", actor.slack_id) else f"*{escape(actor)}*"
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most *limit* characters of mrkdwn, with what is missing counted, and no entity or link cut in two."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 30]
+    for pattern in (r"<[^<>\n]*$", r"&[a-z]{0,3}$"):
+        kept = re.sub(pattern, "", kept)
+    return f"{kept.rstrip()}… {len(text) - len(kept)} more characters"
+
+
+def _date(at_ms: int | None, form: str) -> Mrkdwn:
+    """docs.slack.dev/messaging/formatting-message-text#date-formatting says what the form may hold."""
+    if at_ms is None:
+        return Mrkdwn("")
+    fallback = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Mrkdwn(f"<!date^{at_ms // 1000}^{form}|{fallback}>")

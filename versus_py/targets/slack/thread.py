@@ -1,0 +1,133 @@
+"""What the thread says: one line for each event that somebody would want to be pinged about, and none twice.
+
+Slack does not notify of edits, so these are posts of their own. What has been said is kept with the delivery, and
+in the metadata of each post, so that it can be found there after a lost answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from versus_py.config import SlackConfig
+from versus_py.incident import Actor, Ending, Entry, Incident
+from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
+from versus_py.targets.slack.mrkdwn import escape, link, person, shorten
+from versus_py.targets.target import display_name
+
+LINES_MAX = 5
+"""The most lines of one post; of more, the latest."""
+
+COMMENT_MAX = 1000
+
+_EMOJI = {
+    "joined": ":heavy_plus_sign:",
+    "reopened": ":repeat:",
+    "unacknowledged": ":leftwards_arrow_with_hook:",
+    "snooze over": ":bell:",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How much the thread has been told."""
+
+    news: int = 0  # the number of the last news
+    comments: int = 0  # the number of the on-call provider's last comment
+    escalation: str = ""  # the record that it escalated as, and when
+    failure: str = ""  # when the escalation was given up
+
+    @classmethod
+    def everything(cls, incident: Incident) -> "Told":
+        """All there is to tell; what a new message shows by itself."""
+        return cls(incident.news_count, incident.record.comment_count, _escalation(incident), _failure(incident))
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> "Told":
+        """From what `written` made; whatever is missing or odd has not been told."""
+
+        def number(key: str) -> int:
+            value = str(said.get(key, ""))
+            return int(value) if value.isdecimal() else 0
+
+        escalation, failure = (str(said.get(key, "")) for key in ("told_escalation", "told_failure"))
+        return cls(number("told_news"), number("told_comments"), escalation, failure)
+
+    def written(self) -> dict[str, str]:
+        return {f"told_{name}": str(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A post in the thread."""
+
+    text: str
+    is_escalation: bool
+
+
+def reply_of(incident: Incident, told: Told, config: SlackConfig) -> Reply | None:
+    """What the thread is to be told now; None when that is nothing."""
+    lines = [_news(entry) for entry in incident.news_after(told.news) if entry.event in _EMOJI]
+    is_escalation = _escalation(incident) not in {"", told.escalation}
+    is_failure = _failure(incident) not in {"", told.failure}
+    if is_escalation:
+        lines.append(_escalated(incident, config))
+    if is_failure:
+        lines.append(_failed(incident, config))
+    lines += _comments(incident, told)
+    if not lines:
+        return None
+    return Reply("\n".join(lines[-LINES_MAX:]), is_escalation or is_failure)
+
+
+def _escalation(incident: Incident) -> str:
+    """What tells one escalation from others; "" when there is none."""
+    if incident.ending is not Ending.ESCALATED:
+        return ""
+    return f"{incident.record.label} {incident.escalation_began_at_ms}"
+
+
+def _failure(incident: Incident) -> str:
+    return str(incident.record.failed_at_ms) if incident.ending is Ending.FAILED else ""
+
+
+def _news(entry: Entry) -> str:
+    match entry.event:
+        case "reopened":
+            said = f"Reopened: {escape(entry.detail)}"
+        case "unacknowledged":
+            said = f"Given back by {person(entry.by)}: the wait starts again"
+        case "snooze over":
+            said = "The snooze is over: the wait goes on"
+        case _:
+            said = escape(entry.detail)
+    return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
+
+
+def _escalated(incident: Incident, config: SlackConfig) -> str:
+    name, record = display_name(incident.policy.oncall or ""), incident.record
+    asked = _asked_by(incident)
+    who = f", as {person(asked)} asked" if asked else ""
+    line = f":rotating_light: Escalated to {name} as {link(record.url, record.label)}{who}"
+    return f"{line} {mention_of(incident, config)}".rstrip()
+
+
+def _asked_by(incident: Incident) -> Actor | None:
+    """Who began the present escalation; None for the end of the wait."""
+    asked = (entry for entry in incident.news if entry.event == "escalating")
+    return next((entry.by for entry in asked if entry.at_ms == incident.escalation_began_at_ms), None)
+
+
+def _failed(incident: Incident, config: SlackConfig) -> str:
+    name = display_name(incident.policy.oncall or "")
+    line = shorten(f":warning: Escalation to {name} failed: {escape(incident.record.error)}", HEADLINE_MAX)
+    return f"{line} {mention_of(incident, config)}".rstrip()
+
+
+def _comments(incident: Incident, told: Told) -> list[str]:
+    record = incident.record
+    missed = record.comment_count - told.comments
+    comments = record.comments[-missed:] if missed > 0 else ()
+    where = link(record.url, record.label)
+    return [
+        f":speech_balloon: *{escape(it.by)}* in {where}: {shorten(escape(it.text), COMMENT_MAX)}" for it in comments
+    ]

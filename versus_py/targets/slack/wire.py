@@ -1,0 +1,93 @@
+"""What goes out to Slack, at the pace it allows: posts by channel, edits by workspace, for all replicas together."""
+
+from enum import IntEnum
+from typing import Any
+
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from versus_py.clock import Clock
+from versus_py.store import Rate, Turns
+from versus_py.targets.slack.api import RateLimited, SlackApi
+from versus_py.targets.slack.message import Message
+from versus_py.targets.target import NotYet
+
+POSTS = Rate(interval_ms=1_000)
+"""About one message a second in a channel: docs.slack.dev/apis/web-api/rate-limits."""
+
+EDITS = Rate(interval_ms=1_200, burst=10)
+"""Tier 3, of chat.update, in a workspace: about 50 a minute, with occasional bursts."""
+
+WORKSPACE = "edits"
+
+
+class Rank(IntEnum):
+    """Who goes first in a channel."""
+
+    STORM = 0
+    INCIDENT = 1
+    REPLY = 2
+
+
+class Wire:
+    """Posts and edits. Raises NotYet while it is not their turn, and what SlackApi raises."""
+
+    def __init__(self, api: SlackApi, turns: Turns, clock: Clock) -> None:
+        self._api = api
+        self._turns = turns
+        self._clock = clock
+
+    async def take(self, place: str, who: str, rate: Rate, *, rank: Rank = Rank.INCIDENT) -> None:
+        """The turn of *who* in that place, which `post` and `edit` need. Raises NotYet when it has not come."""
+        await self.take_among(place, who, rate, rank=rank, most=None)
+
+    async def take_among(self, place: str, who: str, rate: Rate, *, rank: Rank, most: int | None) -> bool:
+        """The same; False, and no place, when so many or more wait before."""
+        now_ms = self._clock.now_ms()
+        turn = await self._turns.take(_destination(place), who, rate, now_ms=now_ms, rank=rank)
+        if turn.wait_until_ms is None:
+            return True
+        if most is not None and turn.ahead >= most:
+            await self._turns.leave(_destination(place), who)
+            return False
+        raise NotYet(turn.wait_until_ms, f"waiting for its turn at {place}")
+
+    async def post(
+        self, channel: str, message: Message, *, metadata: dict[str, Any] | None = None, **more: Any
+    ) -> AsyncSlackResponse:
+        """A new message, or a reply with `thread_ts`."""
+        try:
+            return await self._api.post(
+                "chat.postMessage", channel=channel, **_content(message), **_given(metadata=metadata), **more
+            )
+        except RateLimited as exc:
+            await self._hold_back(channel, POSTS, exc.retry_after_s)
+            raise
+
+    async def edit(self, channel: str, ts: str, message: Message) -> None:
+        """The message at *ts* is *message* from now on; its metadata stays."""
+        try:
+            await self._api.post("chat.update", channel=channel, ts=ts, **_content(message))
+        except RateLimited as exc:
+            await self._hold_back(WORKSPACE, EDITS, exc.retry_after_s)
+            raise
+
+    async def _hold_back(self, place: str, rate: Rate, seconds: float) -> None:
+        until_ms = self._clock.now_ms() + round(seconds * 1000)
+        await self._turns.hold_back(_destination(place), rate, until_ms=until_ms)
+
+
+def _destination(place: str) -> str:
+    return f"slack:{place}"
+
+
+def _content(message: Message) -> dict[str, Any]:
+    return {
+        "text": message.text,
+        "attachments": list(message.attachments),
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
