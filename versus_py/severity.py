@@ -19,7 +19,12 @@ _RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
 def highest_severity(severities: Iterable[str]) -> str:
     """The gravest of them, as it was written; names that nobody knows come after all that are known."""
     named = [severity[:SEVERITY_MAX] for severity in severities if severity]
-    return min(named, key=lambda name: _RANK.get(name.lower(), len(_SEVERITIES)), default=UNKNOWN_SEVERITY)
+    return min(named, key=severity_rank, default=UNKNOWN_SEVERITY)
+
+
+def severity_rank(name: str) -> int:
+    """For sorting: the gravest come first."""
+    return _RANK.get(name.lower(), len(_SEVERITIES))
 
 
 def is_severity(name: str) -> bool:

@@ -1,6 +1,5 @@
 """The page behind the link that acknowledges: a GET looks, a POST acknowledges."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +11,7 @@ from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store
 from versus_py.targets import display_name
 from versus_py.web.answers import json_answer
-from versus_py.web.views import rfc3339
+from versus_py.web.views import rfc3339, utc
 
 BY_LINK = Actor("the ACK link")
 
@@ -75,13 +74,13 @@ def _unknown(request: web.Request) -> web.Response:
 def _standing(incident: Incident) -> tuple[str, str]:
     """Headline and sentence for an incident that cannot be acknowledged any more."""
     if incident.status is Status.RESOLVED:
-        return "Already resolved", f"By {incident.resolved_by}, {_time(incident.resolved_at_ms)}. {_record(incident)}"
+        return "Already resolved", f"By {incident.resolved_by}, {utc(incident.resolved_at_ms)}. {_record(incident)}"
     return "Already acknowledged", _acknowledged(incident)
 
 
 def _acknowledged(incident: Incident) -> str:
     """By whom, when, and what it means."""
-    return f"By {incident.acknowledged_by}, {_time(incident.acknowledged_at_ms)}. {_consequence(incident)}"
+    return f"By {incident.acknowledged_by}, {utc(incident.acknowledged_at_ms)}. {_consequence(incident)}"
 
 
 def _consequence(incident: Incident) -> str:
@@ -99,10 +98,6 @@ def _consequence(incident: Incident) -> str:
 def _record(incident: Incident) -> str:
     label = incident.record.label
     return f"It had been escalated as {label}." if label else ""
-
-
-def _time(at_ms: int | None) -> str:
-    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _answer(

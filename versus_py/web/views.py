@@ -15,6 +15,11 @@ def rfc3339(at_ms: int | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def utc(at_ms: int | None) -> str:
+    """A moment for people, to the second; empty for None."""
+    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def escalates_at(incident: Incident) -> str | None:
     """When it escalates if nobody acknowledges; None when it will not, has begun to, or nobody knows."""
     return rfc3339(incident.escalates_at_ms) if incident.is_waiting and incident.suppression is None else None

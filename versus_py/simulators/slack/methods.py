@@ -94,7 +94,9 @@ class Methods:
         return {"channel": channel, "ts": message.ts, "message": message.described()}
 
     def _update(self, arguments: Arguments) -> dict[str, Any]:
-        channel = self._workspace.open_channel(str(arguments.get("channel", "")), is_id=True)
+        channel = self._workspace.channel(str(arguments.get("channel", "")), is_id=True)
+        if channel in self._workspace.archived:
+            raise SlackError("is_inactive")
         message = self._found(channel, arguments.get("ts"))
         if not message.is_own:
             raise SlackError("cant_update_message")

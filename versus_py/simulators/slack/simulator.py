@@ -49,10 +49,10 @@ class SlackSimulator(Workspace):
         super().__init__(channels=channels, users=users, groups=groups, now_s=now_s)
         self._token = token
         self._app_token = app_token
-        self._scopes = list(scopes)
+        self.scopes = list(scopes)
         self._allowances = Allowances(now_s)
         self._base_url = "http://localhost"  # until the app has called
-        self._methods = Methods(self, self._allowances, scopes=self._scopes, base_url=self._reached_at)
+        self._methods = Methods(self, self._allowances, scopes=self.scopes, base_url=self._reached_at)
         self._interactions = Interactions(self, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at)
         self.socket = SocketMode()
         self.interactions_url = interactions_url
@@ -177,7 +177,7 @@ class SlackSimulator(Workspace):
             try:
                 self._authenticate(request)
                 answer = self._methods.call(name, await arguments_of(request))
-                return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self._scopes)})
+                return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self.scopes)})
             except (RateLimited, SlackError) as exc:
                 return _refusal(exc)
 

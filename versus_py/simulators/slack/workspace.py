@@ -110,9 +110,9 @@ class Workspace:
             raise SlackError("channel_not_found")
         return name
 
-    def open_channel(self, name: str, *, is_id: bool = False) -> str:
+    def open_channel(self, name: str) -> str:
         """The same, of one that still takes messages."""
-        channel = self.channel(name, is_id=is_id)
+        channel = self.channel(name)
         if channel in self.archived:
             raise SlackError("is_archived")
         return channel

@@ -37,6 +37,7 @@ ADVICE = {
     "channel_not_found": "check the channel's id, and invite the bot if the channel is private",
     "not_in_channel": "invite the bot to the channel, or give it the scope chat:write.public",
     "is_archived": "the channel is archived: unarchive it or name another",
+    "is_inactive": "the channel is archived or deleted: unarchive it or name another",
     "invalid_auth": "alert.slack.token is not valid",
     "not_authed": "alert.slack.token is empty",
     "account_inactive": "the bot of alert.slack.token was removed from the workspace",

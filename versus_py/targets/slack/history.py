@@ -48,6 +48,7 @@ class History:
         self._api = api
         self._clock = clock
         self._forbidden_until_ms = 0
+        self._bot_id = ""
 
     async def find(self, channel: str, key: str, value: str, *, since_ms: int) -> Found | None:
         """The message whose metadata has that value, not older than *since_ms*; None without one."""
@@ -78,10 +79,17 @@ class History:
                 if exc.code == "missing_scope":
                     self._forbidden_until_ms = self._clock.now_ms() + ASK_AGAIN_MS
                 return
+            own = await self._own_id()
             for message in page.get("messages") or []:
                 written = message.get("metadata") or {}
-                if written.get("event_type") == EVENT_TYPE and message.get("bot_id"):
+                if written.get("event_type") == EVENT_TYPE and message.get("bot_id") == own:
                     yield message, written.get("event_payload") or {}
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
                 return
+
+    async def _own_id(self) -> str:
+        """The bot's: another app may write what metadata it likes."""
+        if not self._bot_id:
+            self._bot_id = str((await self._api.post("auth.test")).get("bot_id", ""))
+        return self._bot_id

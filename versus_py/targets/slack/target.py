@@ -38,7 +38,7 @@ _PAYLOAD = frozenset(
         "markdown_text_conflict",
     ]
 )
-_CHANNEL = frozenset(["channel_not_found", "not_in_channel", "is_archived"])
+_CHANNEL = frozenset(["channel_not_found", "not_in_channel", "is_archived", "is_inactive"])
 _GONE = frozenset(["message_not_found"])
 
 
@@ -95,7 +95,7 @@ class SlackTarget:
                 return await self._storms.join(channel, incident)
             return await self._post(incident, channel, is_unsure=is_unsure)
         except Refused as exc:
-            if exc.code not in _CHANNEL or channel == default:
+            if not _is_dead(channel, exc, self._config):
                 raise
             return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
 
@@ -156,7 +156,7 @@ class SlackTarget:
         elif exc.code in _GONE and incident.status is Status.TRIGGERED:
             await self._wire.take(channel, incident.id, POSTS)
             return await self._post(incident, channel, note=before.note)
-        elif exc.code in _CHANNEL and channel != self._config.channel_id and is_open:
+        elif _is_dead(channel, exc, self._config) and is_open:
             return await self._post_to_default(incident, channel, exc)
         elif exc.code not in _GONE:
             raise exc
@@ -178,17 +178,18 @@ class SlackTarget:
                 await self._wire.take(channel, f"{incident.id} thread", POSTS, rank=Rank.REPLY)
             except NotYet as exc:
                 raise NotYet(exc.at_ms, str(exc), shown) from None
-            await self._say(incident, shown, reply, everything)
+            try:
+                await self._say(channel, ts, incident, reply, everything)
+            except Refused as exc:
+                if _is_dead(channel, exc, self._config) and incident.status is not Status.RESOLVED:
+                    return await self._post_to_default(incident, channel, exc)
+                log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
         return _changed(shown, **everything.written())
 
-    async def _say(self, incident: Incident, shown: Delivery, reply: Reply, told: Told) -> None:
-        channel, ts = shown.reference["channel"], shown.reference["ts"]
+    async def _say(self, channel: str, ts: str, incident: Incident, reply: Reply, told: Told) -> None:
         broadcast = {"reply_broadcast": True} if reply.is_escalation and self._config.broadcast_on_escalate else {}
         about = metadata(reply_about=incident.id, **told.written())
-        try:
-            await self._wire.post(channel, Message(reply.text), metadata=about, thread_ts=ts, **broadcast)
-        except Refused as exc:
-            log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
+        await self._wire.post(channel, Message(reply.text), metadata=about, thread_ts=ts, **broadcast)
 
     def _message(self, incident: Incident, note: str = "") -> Message:
         ack_url = self._ack_link(incident)
@@ -215,6 +216,11 @@ class SlackTarget:
         has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
         is_offered = has_wait and incident.status is Status.TRIGGERED and not self._config.is_restricted
         return self._ack_url(incident) if is_offered else None
+
+
+def _is_dead(channel: str, exc: Refused, config: SlackConfig) -> bool:
+    """Whether that is why, and there is another channel."""
+    return exc.code in _CHANNEL and channel != config.channel_id
 
 
 def _delivery(channel: str, ts: str, note: str, **reference: str) -> Delivery:
