@@ -15,7 +15,7 @@ ROOMS = [
     ("service",),
     ("web",),
     ("simulators", "client", "samples", "logs"),
-    ("worker",),
+    ("worker", "interactions"),
     ("lifecycle",),
     ("targets", "last_look", "sns"),
     ("sources", "grouping", "ack_links"),

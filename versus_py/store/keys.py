@@ -18,6 +18,7 @@
 | `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
+| `slack_user:<id>`       | string     | who that is (JSON); expires                                             |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
 `{d}` is a destination, such as a Slack channel.
@@ -69,6 +70,10 @@ def timeline(incident_id: IncidentId) -> str:
 
 def dedup(dedup_key: str) -> str:
     return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode()).hexdigest()}")
+
+
+def slack_user(user_id: str) -> str:
+    return f"{PREFIX}slack_user:{user_id}"
 
 
 def member(incident_id: IncidentId, target: str) -> str:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
@@ -65,14 +66,14 @@ class RateLimited(Transient):
 
 
 class SlackApi:
-    """The methods that the bot may call.
+    """The methods that the bot may call, or whoever else has *token*.
 
     *session* is one with a timeout: slack-sdk leaves it to the session.
     """
 
-    def __init__(self, config: SlackConfig, session: aiohttp.ClientSession) -> None:
+    def __init__(self, config: SlackConfig, session: aiohttp.ClientSession, *, token: SecretStr | None = None) -> None:
         self._client = AsyncWebClient(
-            token=config.token.get_secret_value(),
+            token=(token or config.token).get_secret_value(),
             base_url=f"{config.api_url}/",
             session=session,
             retry_handlers=[],

@@ -1,0 +1,161 @@
+"""What a block_actions payload says that somebody pressed."""
+
+import copy
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.support.payloads import damaged, json_values
+from versus_py.errors import BadPayload
+from versus_py.interactions.press import read_presses
+from versus_py.targets.slack.actions import LINK_ACTION, Action
+
+INCIDENT = "0123456789abcdef0123-2"
+PAYLOAD: dict[str, Any] = {
+    "type": "block_actions",
+    "team": {"id": "T1", "domain": "acme"},
+    "user": {"id": "U1", "username": "ana", "name": "ana", "team_id": "T1"},
+    "api_app_id": "A1",
+    "container": {"type": "message", "message_ts": "1700000000.000100", "channel_id": "C1", "is_ephemeral": False},
+    "trigger_id": "13345224609.738474920.8088930838d88f",
+    "channel": {"id": "C1", "name": "alerts"},
+    "message": {"ts": "1700000000.000100", "text": "…", "blocks": []},
+    "response_url": "https://hooks.slack.com/actions/T1/1/abc",
+    "actions": [
+        {
+            "type": "button",
+            "action_id": "acknowledge",
+            "block_id": "versus",
+            "value": INCIDENT,
+            "text": {"type": "plain_text", "text": "ACK"},
+            "action_ts": "1700000042.123456",
+        }
+    ],
+}
+
+
+def payload(**action):
+    """A press of a button, with something else about it."""
+    changed = copy.deepcopy(PAYLOAD)
+    changed["actions"][0] |= action
+    return changed
+
+
+def snooze(choice):
+    option = {"text": {"type": "plain_text", "text": "…"}, "value": f"{INCIDENT} {choice}"}
+    return payload(action_id="snooze", type="static_select", selected_option=option)
+
+
+def test_a_press_of_a_button_says_who_pressed_what_and_where():
+    [press] = read_presses(PAYLOAD)
+
+    assert (press.action, press.incident_id, press.choice) == (Action.ACKNOWLEDGE, INCIDENT, "")
+    assert (press.user_id, press.user_name) == ("U1", "ana")
+    assert (press.channel, press.message_ts) == ("C1", "1700000000.000100")
+
+
+@pytest.mark.parametrize("choice", ["15", "10080", "09:00", "23:59"])
+def test_a_choice_in_a_menu_is_a_press_with_a_choice(choice):
+    [press] = read_presses(snooze(choice))
+
+    assert (press.action, press.incident_id, press.choice) == (Action.SNOOZE, INCIDENT, choice)
+
+
+@pytest.mark.parametrize("choice", ["", "0", "-5", "10081", "99999999", "24:00", "9:00", "1e3", "soon", "٣"])
+def test_a_choice_that_was_never_offered_is_refused(choice):
+    with pytest.raises(BadPayload):
+        read_presses(snooze(choice))
+
+
+@pytest.mark.parametrize("action_id", [LINK_ACTION, "somebody-elses", "", None, 7, ["acknowledge"]])
+def test_what_is_only_a_link_or_not_ours_asks_for_nothing(action_id):
+    assert read_presses(payload(action_id=action_id)) == ()
+
+
+@pytest.mark.parametrize("kind", ["view_submission", "block_suggestion", "shortcut", "message_action"])
+def test_interactions_of_other_kinds_ask_for_nothing(kind):
+    assert read_presses({"type": kind}) == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": None},
+        {"type": 3},
+        {"actions": None},
+        {"actions": "acknowledge"},
+        {"actions": ["acknowledge"]},
+        {"actions": [{"action_id": "x"}] * 26},
+        {"user": None},
+        {"user": {}},
+        {"user": {"id": "u1 or others"}},
+        {"user": {"id": "U1\n"}},
+        {"container": {}},
+        {"container": {"channel_id": "#alerts", "message_ts": "1.1"}},
+        {"container": {"channel_id": "C1", "message_ts": 1.5}},
+    ],
+    ids=str,
+)
+def test_what_slack_never_sends_is_refused(change):
+    with pytest.raises(BadPayload):
+        read_presses(PAYLOAD | change)
+
+
+@pytest.mark.parametrize(
+    "action", [{"value": None}, {"value": ""}, {"value": "x" * 300}, {"action_ts": "now"}], ids=str
+)
+def test_an_action_of_ours_that_is_damaged_is_refused(action):
+    with pytest.raises(BadPayload):
+        read_presses(payload(**action))
+
+
+@given(json_values)
+def test_any_json_is_read_or_refused(value):
+    with suppress(BadPayload):
+        assert isinstance(read_presses(value), tuple)
+
+
+@given(damaged(PAYLOAD))
+def test_a_damaged_payload_is_read_or_refused(value):
+    try:
+        presses = read_presses(value)
+    except BadPayload:
+        return
+    for press in presses:
+        assert press.user_name
+        assert press.incident_id
+        assert press.request_id
+
+
+def test_the_same_press_has_the_same_id_and_another_one_another():
+    [press] = read_presses(PAYLOAD)
+    others = [
+        payload(action_ts="1700000043.000000"),
+        payload(action_id="resolve"),
+        payload(value="other-1"),
+        PAYLOAD | {"user": {"id": "U2"}},
+        PAYLOAD | {"container": {"channel_id": "C1", "message_ts": "1700000001.000100"}},
+        PAYLOAD | {"container": {"channel_id": "C2", "message_ts": "1700000000.000100"}},
+    ]
+
+    assert read_presses(copy.deepcopy(PAYLOAD) | {"trigger_id": "another"})[0].request_id == press.request_id
+    assert len({read_presses(it)[0].request_id for it in others} | {press.request_id}) == len(others) + 1
+
+
+@pytest.mark.parametrize(
+    ("user", "name"),
+    [
+        ({"id": "U1", "name": " Ana\n\tDiaz\u202e "}, "Ana Diaz"),
+        ({"id": "U1", "name": "x" * 5000}, "x" * 100),
+        ({"id": "U1", "username": "ana"}, "ana"),
+        ({"id": "U1", "name": 7, "username": " "}, "U1"),
+        ({"id": "U1", "name": "\ud800"}, "U1"),
+    ],
+    ids=["control characters", "long", "only a handle", "none", "half a character"],
+)
+def test_names_are_one_line_of_bounded_printable_text(user, name):
+    [press] = read_presses(PAYLOAD | {"user": user})
+
+    assert press.user_name == name

@@ -1,0 +1,118 @@
+"""What Slack says that somebody pressed: docs.slack.dev/reference/interaction-payloads/block_actions-payload."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from versus_py.config import MAX_WAIT_MINUTES
+from versus_py.errors import BadPayload
+from versus_py.incident import Actor, IncidentId
+from versus_py.interactions.people import short_name
+from versus_py.targets.slack.actions import Action, read_value
+
+ACTIONS_MAX = 25
+"""A block of actions has no more elements; a payload mostly tells of one."""
+
+_OURS = tuple(Action)  # no set: what is looked for in it may be anything
+_ID = re.compile(r"[A-Z0-9]{1,40}")
+_TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
+_VALUE = re.compile(r"[!-~][ -~]{0,254}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_MINUTES = re.compile(r"[1-9][0-9]{0,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press of a button, or one choice in a menu."""
+
+    action: Action
+    incident_id: IncidentId
+    choice: str  # of a snooze: so many minutes, or a time of day; "" for other actions
+    user_id: str
+    user_name: str  # what the payload calls them: the handle
+    channel: str
+    message_ts: str
+    request_id: str  # the same for the same press only, however often it is sent
+
+    @property
+    def actor(self) -> Actor:
+        """Who it was, as far as the press itself tells."""
+        return Actor(self.user_name, slack_id=self.user_id)
+
+
+def read_presses(payload: Any) -> tuple[Press, ...]:
+    """The presses that ask for something; none in interactions of other kinds, or of a button that is only a link.
+
+    Raises BadPayload when it is no interaction of Slack's at all.
+    """
+    kind = _mapping(payload, "the payload").get("type")
+    if not isinstance(kind, str):
+        raise BadPayload("the payload has no type")
+    return tuple(_presses(payload)) if kind == "block_actions" else ()
+
+
+def _presses(payload: Mapping[str, Any]) -> Iterator[Press]:
+    actions = payload.get("actions")
+    if not isinstance(actions, list) or len(actions) > ACTIONS_MAX:
+        raise BadPayload("actions is not a list of actions")
+    for it in actions:
+        action = _mapping(it, "an action")
+        if action.get("action_id") in _OURS:
+            yield _press(payload, action)
+
+
+def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
+    user = _mapping(payload.get("user"), "user")
+    user_id = _matching(_ID, user.get("id"), "user.id")
+    container = _mapping(payload.get("container"), "container")
+    channel = _matching(_ID, container.get("channel_id"), "container.channel_id")
+    message_ts = _matching(_TS, container.get("message_ts"), "container.message_ts")
+    action_ts = _matching(_TS, action.get("action_ts"), "action_ts")
+    kind = Action(action["action_id"])
+    value = _matching(_VALUE, _value(action), "the action's value")
+    incident_id, choice = read_value(value)
+    if kind is Action.SNOOZE:
+        _check_choice(choice)
+    return Press(
+        action=kind,
+        incident_id=incident_id,
+        choice=choice,
+        user_id=user_id,
+        user_name=short_name(user.get("name"), user.get("username")) or user_id,
+        channel=channel,
+        message_ts=message_ts,
+        request_id=_request_id(user_id, channel, message_ts, kind, value, action_ts),
+    )
+
+
+def _value(action: Mapping[str, Any]) -> Any:
+    """That of a button, or of what was chosen in a menu."""
+    if "selected_option" in action:
+        return _mapping(action["selected_option"], "selected_option").get("value")
+    return action.get("value")
+
+
+def _check_choice(choice: str) -> None:
+    if _TIME.fullmatch(choice) or (_MINUTES.fullmatch(choice) and int(choice) <= MAX_WAIT_MINUTES):
+        return
+    raise BadPayload("the choice is neither a number of minutes nor a time of day")
+
+
+def _request_id(*parts: str) -> str:
+    return sha256(orjson.dumps(parts)).hexdigest()[:32]
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise BadPayload(f"{name} is not an object")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], value: Any, name: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise BadPayload(f"{name} is missing or not what Slack sends")
+    return value
