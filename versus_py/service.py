@@ -16,14 +16,16 @@ from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock
 from versus_py.config import Config
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
+from versus_py.interactions import Desk, SocketMode
 from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms, Turns
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.embedded import EmbeddedServer
+from versus_py.store.people import KnownPeople
 from versus_py.targets import Target, servicenow, slack
-from versus_py.web import create_app
+from versus_py.web import SlackDoor, create_app
 from versus_py.worker import Limits, Worker
 
 log = structlog.get_logger()
@@ -47,6 +49,8 @@ class _Parts:
     clock: SharedClock
     links: AckLinks
     sns: SnsDoor
+    desk: Desk | None  # takes what people press in Slack; None where nobody can
+    socket: SocketMode | None
     redis: Redis
     embedded: EmbeddedServer | None
 
@@ -66,7 +70,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         background = [loops.create_task(_follow_clock(parts, stop)), loops.create_task(parts.sns.run(stop))]
         if parts.embedded is not None:
             background.append(loops.create_task(parts.embedded.watch()))
-        working = loops.create_task(_work(parts))
+        working = [loops.create_task(_work(parts)), *_take_presses(parts, stop, loops)]
         try:
             if with_api:
                 await _listen(runner, config)
@@ -78,7 +82,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
             stop.set()
             parts.worker.stop()
             await runner.cleanup()
-            await asyncio.wait([working])
+            await asyncio.wait(working)
             for task in background:
                 task.cancel()
         log.info("service.stopped")
@@ -115,8 +119,12 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             limits=Limits(retry_for_ms=round(config.oncall.retry_for_hours * 3_600_000)),
         )
         sns = SnsDoor(config.sources.cloudwatch, session)
-        app = create_app(config, store=store, lifecycle=lifecycle, links=links, sns=sns)
-        yield _Parts(app, worker, store, clock, links, sns, client, embedded)
+        desk = _desk(config, lifecycle, client, session)
+        app = create_app(
+            config, store=store, lifecycle=lifecycle, links=links, sns=sns, slack=_slack_door(config, desk, clock)
+        )
+        socket = _socket_mode(config, desk, session)
+        yield _Parts(app, worker, store, clock, links, sns, desk, socket, client, embedded)
 
 
 def _channels(
@@ -141,6 +149,31 @@ def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession) 
         return {}
     target = servicenow.ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session, service=config.name)
     return {servicenow.NAME: target}
+
+
+def _desk(config: Config, lifecycle: Lifecycle, redis: Redis, session: aiohttp.ClientSession) -> Desk | None:
+    slack_config = config.alert.slack
+    if not slack_config.enable or not slack_config.is_interactive:
+        return None
+    api = slack.SlackApi(slack_config, session)
+    return Desk(slack_config, lifecycle=lifecycle, people=KnownPeople(redis), api=api)
+
+
+def _slack_door(config: Config, desk: Desk | None, clock: SharedClock) -> SlackDoor | None:
+    secret = config.alert.slack.signing_secret.get_secret_value()
+    return SlackDoor(secret, desk, clock) if desk is not None and secret else None
+
+
+def _socket_mode(config: Config, desk: Desk | None, session: aiohttp.ClientSession) -> SocketMode | None:
+    if desk is None or not config.alert.slack.app_token.get_secret_value():
+        return None
+    return SocketMode(config.alert.slack, desk, session)
+
+
+def _take_presses(parts: _Parts, stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    """The loops that end by themselves, soon after *stop*."""
+    found = [parts.desk, parts.socket]
+    return [loops.create_task(it.run(stop)) for it in found if it is not None]
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

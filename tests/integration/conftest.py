@@ -1,5 +1,6 @@
 """The engine against simulators, with a clock to move, and every unexpected error in the log a failure."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import dataclass
@@ -10,19 +11,24 @@ import orjson
 import pytest
 import structlog
 from aiohttp.test_utils import TestClient, TestServer
-from fakeredis import FakeAsyncRedis
+from fakeredis import FakeAsyncRedis, FakeServer
 
 from tests.support.clock import FakeClock
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config, SlackConfig
+from versus_py.interactions import Desk
+from versus_py.interactions.allowed import Allowed
+from versus_py.interactions.follow_ups import FollowUps
 from versus_py.lifecycle import Lifecycle
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms, Turns
+from versus_py.store.people import KnownPeople
 from versus_py.targets import slack as slack_target
 from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.targets.slack import SlackApi, SlackTarget
-from versus_py.web import create_app
+from versus_py.web import SlackDoor, create_app
+from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.worker import Worker
 
 DAY_MS = 24 * 3600 * 1000
@@ -109,6 +115,12 @@ def settings() -> dict[str, Any]:
 
 
 @pytest.fixture
+def slack_settings() -> dict[str, Any]:
+    """The same below alert.slack."""
+    return {}
+
+
+@pytest.fixture
 def servicenow_settings() -> dict[str, Any]:
     """The same below oncall.servicenow."""
     return {}
@@ -120,12 +132,14 @@ def config(
     servicenow_url: str,
     servicenow_infra_url: str,
     settings: dict[str, Any],
+    slack_settings: dict[str, Any],
     servicenow_settings: dict[str, Any],
 ) -> Config:
+    slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api", **slack_settings}
     return Config.model_validate(
         {
             "public_host": "https://versus.example",
-            "alert": {"slack": {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api"}},
+            "alert": {"slack": slack},
             "oncall": {
                 "enable": True,
                 "wait_minutes": 5,
@@ -155,6 +169,10 @@ class Engine:
     http: TestClient[Any, Any]
     slack: SlackSimulator
     servicenow: ServiceNowSimulator
+    desk: Desk
+    follow_ups: FollowUps
+    people: KnownPeople
+    redis_server: FakeServer
 
     async def post(self, payload: Any, **query: str) -> dict[str, Any]:
         """Post a payload that is accepted; the answer."""
@@ -209,13 +227,45 @@ def make_worker(
 
 @pytest.fixture
 async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Engine]:
-    async with FakeAsyncRedis(decode_responses=True) as redis:
+    server = FakeServer()
+    async with FakeAsyncRedis(server=server, decode_responses=True) as redis:
         store = Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000)
         lifecycle = Lifecycle(store, clock)
         links = AckLinks(config.link_base, clock, "signing-key")
         worker = make_worker(config, clock, store, session, links)
-        app = create_app(
-            config, store=store, lifecycle=lifecycle, links=links, sns=SnsDoor(config.sources.cloudwatch, session)
+        people, follow_ups = KnownPeople(redis), FollowUps(retry_s=0.01)
+        api = SlackApi(config.alert.slack, session)
+        allowed = Allowed(config.alert.slack, api, retry_s=0.01)
+        desk = Desk(
+            config.alert.slack, lifecycle=lifecycle, people=people, api=api, allowed=allowed, follow_ups=follow_ups
         )
+        secret = config.alert.slack.signing_secret.get_secret_value()
+        app = create_app(
+            config,
+            store=store,
+            lifecycle=lifecycle,
+            links=links,
+            sns=SnsDoor(config.sources.cloudwatch, session),
+            slack=SlackDoor(secret, desk, clock) if secret else None,
+        )
+        stop = asyncio.Event()
+        following_up = asyncio.create_task(desk.run(stop))
         async with TestClient(TestServer(app)) as http:
-            yield Engine(config, clock, store, lifecycle, links, worker, http, slack, servicenow)
+            slack.interactions_url = str(http.make_url(SLACK_PATH)) if secret else None
+            yield Engine(
+                config,
+                clock,
+                store,
+                lifecycle,
+                links,
+                worker,
+                http,
+                slack,
+                servicenow,
+                desk,
+                follow_ups,
+                people,
+                server,
+            )
+        stop.set()
+        await following_up

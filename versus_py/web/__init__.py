@@ -1,5 +1,6 @@
 """HTTP: what requests mean. The rules of incidents are elsewhere."""
 
 from versus_py.web.app import create_app
+from versus_py.web.slack import SlackDoor
 
-__all__ = ["create_app"]
+__all__ = ["SlackDoor", "create_app"]

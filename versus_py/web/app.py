@@ -15,13 +15,23 @@ from versus_py.web.answers import add_security_headers, errors_as_json, json_ans
 from versus_py.web.api import Api
 from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
+from versus_py.web.slack import PATH as SLACK_PATH
+from versus_py.web.slack import SlackDoor, switched_off
 from versus_py.web.trust import Trust
 
 _STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
 
 
-def create_app(config: Config, *, store: Store, lifecycle: Lifecycle, links: AckLinks, sns: SnsDoor) -> web.Application:
-    """The application, ready to be served."""
+def create_app(
+    config: Config,
+    *,
+    store: Store,
+    lifecycle: Lifecycle,
+    links: AckLinks,
+    sns: SnsDoor,
+    slack: SlackDoor | None = None,
+) -> web.Application:
+    """The application, ready to be served; without *slack*, presses do not come in by HTTP."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=config.max_body_bytes)
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns))
@@ -37,6 +47,7 @@ def create_app(config: Config, *, store: Store, lifecycle: Lifecycle, links: Ack
             web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
+            web.post(SLACK_PATH, slack.post if slack is not None else switched_off),
             web.get("/static/{name}", _static),
             web.get("/healthz", _healthz),
         ]

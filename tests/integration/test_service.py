@@ -1,0 +1,115 @@
+"""The composition root: what people press in Slack reaches the incidents of a service that runs, both ways."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.integration.conftest import CHANNEL, TOKEN
+from tests.support.servers import free_port
+from versus_py.config import Config
+from versus_py.service import serve
+from versus_py.simulators import SlackSimulator
+from versus_py.simulators.slack.simulator import SIGNING_SECRET
+from versus_py.simulators.slack.validation import Content
+
+APP_TOKEN = "xapp-1-A0DEMO-app-secret"
+
+
+@pytest.fixture
+def slack():
+    return SlackSimulator(token=TOKEN, app_token=APP_TOKEN)
+
+
+@pytest.fixture
+def config(slack_url, tmp_path):
+    """Builds one with more below alert.slack, and elsewhere."""
+
+    def build(more, **settings):
+        slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api", **more}
+        everything = {"host": "127.0.0.1", "port": free_port(), "data_dir": tmp_path, "alert": {"slack": slack}}
+        return Config.model_validate(everything | settings)
+
+    return build
+
+
+@asynccontextmanager
+async def running(config, **how):
+    """A service, until the block is left; it then has to end soon."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(config, stop, **how))
+    try:
+        yield f"http://127.0.0.1:{config.port}"
+    finally:
+        stop.set()
+        async with asyncio.timeout(10):
+            await task
+
+
+async def happens(condition):
+    """Wait until it is so."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def post(session, url):
+    """The id of a new incident, of a service that may still have to start."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with session.post(f"{url}/api/incidents", json={"title": "Disk full", "id": "d1"}) as response:
+                    if response.status == 201:
+                        return (await response.json())["incidents"][0]["id"]
+            except OSError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def status(session, url, incident_id):
+    async with session.get(f"{url}/api/incidents/{incident_id}") as response:
+        return (await response.json())["status"]
+
+
+def shown(slack, incident_id):
+    button = {"type": "button", "action_id": "acknowledge", "value": incident_id}
+    button |= {"text": {"type": "plain_text", "text": "ACK"}}
+    return slack.add_message(CHANNEL, Content("…", [], [{"type": "actions", "block_id": "b", "elements": [button]}]))
+
+
+async def test_presses_come_in_by_http(slack, config, session):
+    async with running(config({"signing_secret": SIGNING_SECRET})) as url:
+        incident_id = await post(session, url)
+        slack.interactions_url = f"{url}/api/slack/interactions"
+
+        delivery = await slack.press(shown(slack, incident_id), "acknowledge")
+
+        assert delivery.status == 200
+        assert await status(session, url, incident_id) == "acknowledged"
+
+
+async def test_presses_come_in_by_socket_mode(slack, config, session):
+    async with running(config({"app_token": APP_TOKEN})) as url:
+        incident_id = await post(session, url)
+        await happens(lambda: slack.connections == 1)
+
+        delivery = await slack.press(shown(slack, incident_id), "acknowledge")
+
+        assert (delivery.via, delivery.status) == ("socket", 200)
+        assert await status(session, url, incident_id) == "acknowledged"
+    await happens(lambda: slack.connections == 0)
+
+
+async def test_a_worker_holds_a_connection_too(slack, config, session, redis_socket):
+    settings = config({"app_token": APP_TOKEN}, redis={"url": f"unix://{redis_socket}"})
+    async with running(settings, with_api=False):
+        await happens(lambda: slack.connections == 1)
+
+
+async def test_without_a_way_to_press_there_is_no_connection(slack, config, session):
+    async with running(config({})) as url:
+        await post(session, url)
+
+        assert "apps.connections.open" not in slack.calls
+        async with session.post(f"{url}/api/slack/interactions", data=b"") as response:
+            assert response.status == 404

@@ -1,0 +1,109 @@
+"""POST /api/slack/interactions: what people press in Slack, signed by Slack."""
+
+import asyncio
+import re
+import zlib
+from typing import NoReturn
+from urllib.parse import parse_qs
+
+import aiohttp.http_exceptions
+import orjson
+import structlog
+from aiohttp import web
+from slack_sdk.signature import Clock as SdkClock
+from slack_sdk.signature import SignatureVerifier
+
+from versus_py.clock import Clock
+from versus_py.errors import BadPayload, ConfigError
+from versus_py.interactions import Desk, read_presses
+
+log = structlog.get_logger()
+
+PATH = "/api/slack/interactions"
+
+BODY_TIMEOUT_S = 2.0
+"""Slack waits 3 seconds for its answer; who has not sent the request by then is not Slack."""
+
+_FIELDS_MAX = 20
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+class SlackDoor:
+    """Lets requests in that were signed with the app's signing secret within the last 5 minutes, by *clock*."""
+
+    def __init__(self, signing_secret: str, desk: Desk, clock: Clock) -> None:
+        if not signing_secret.strip():
+            raise ConfigError(["alert.slack.signing_secret: is blank"])
+        self._verifier = SignatureVerifier(signing_secret, clock=_SdkClock(clock))
+        self._desk = desk
+
+    async def post(self, request: web.Request) -> web.Response:
+        """200 once what was pressed has happened; 503 when it has not, and the person is told by Slack."""
+        body = await _body(request)
+        if not self._is_signed(request, body):
+            if _is_ssl_check(body):
+                return web.Response()
+            log.warning("slack.request_refused", remote=request.remote)
+            raise web.HTTPUnauthorized(text="this is not a request that Slack has signed for this app just now")
+        try:
+            await self._desk.take(read_presses(_payload(body)))
+        except BadPayload as exc:
+            log.warning("slack.request_unreadable", error=str(exc))
+            raise web.HTTPBadRequest(text=str(exc)) from None
+        return web.Response()
+
+    def _is_signed(self, request: web.Request, body: bytes) -> bool:
+        timestamps = request.headers.getall("X-Slack-Request-Timestamp", [])
+        signatures = request.headers.getall("X-Slack-Signature", [])
+        if len(timestamps) != 1 or len(signatures) != 1 or not _TIMESTAMP.fullmatch(timestamps[0]):
+            return False
+        try:
+            return self._verifier.is_valid(body, timestamps[0], signatures[0])
+        except (TypeError, ValueError):  # a signature that is not ASCII, a body that is not UTF-8
+            return False
+
+
+async def switched_off(_: web.Request) -> NoReturn:
+    """Without a signing secret, nothing can be believed."""
+    raise web.HTTPNotFound(
+        text="Slack's requests are not taken here: alert.slack is not enabled, or its signing_secret is not set"
+    )
+
+
+class _SdkClock(SdkClock):
+    """Our clock as slack-sdk asks for the time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now_ms() / 1000
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+    except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError, zlib.error):
+        raise web.HTTPBadRequest(text="the body cannot be read") from None
+
+
+def _is_ssl_check(body: bytes) -> bool:
+    """Slack looks at certificates now and then; such a request asks for nothing."""
+    return b"ssl_check=1" in body[:1000].split(b"&") and b"payload=" not in body
+
+
+def _payload(body: bytes) -> object:
+    """The one field `payload` of the form, read. Raises BadPayload."""
+    try:
+        found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX).get("payload", [])
+    except ValueError:
+        raise BadPayload("the body is not a form") from None
+    if len(found) != 1:
+        raise BadPayload(f"the form has {len(found) or 'no'} fields named payload, instead of one")
+    try:
+        return orjson.loads(found[0])
+    except orjson.JSONDecodeError:
+        raise BadPayload("the payload is not JSON") from None
