@@ -388,6 +388,48 @@ async def test_a_slack_that_fails_half_way_keeps_what_was_found():
     assert statuses(checks) == {"Slack": OK, "Slack scopes": WARNING, "Slack channel": FAILED}
 
 
+async def test_an_app_token_that_opens_connections_is_in_order_and_opens_none():
+    simulator = SlackSimulator(app_token="xapp-secret")
+
+    checks = await examine_slack(simulator, app_token="xapp-secret", signing_secret="s3cret")
+
+    assert named(checks, "Slack Socket Mode") == Check("Slack Socket Mode", OK, "the app-level token opens connections")
+    assert "Slack buttons" not in statuses(checks)
+    assert simulator.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("app_token", "said"), [("xapp-other", "is not valid"), ("xoxb-secret", "has to be the app-level token")]
+)
+async def test_a_wrong_app_token_fails_and_says_what_to_do(app_token, said):
+    checks = await examine_slack(SlackSimulator(app_token="xapp-secret"), app_token=app_token)
+
+    found = named(checks, "Slack Socket Mode")
+    assert found.status is FAILED
+    assert said in found.advice
+    assert app_token not in str(checks)
+
+
+async def test_with_a_signing_secret_alone_only_a_press_can_tell():
+    checks = await examine_slack(SlackSimulator(), signing_secret="s3cret")
+
+    assert "press a button" in named(checks, "Slack buttons").advice
+    assert "/api/slack/interactions" in named(checks, "Slack buttons").advice
+
+
+async def test_without_buttons_nothing_is_said_of_them():
+    assert not {"Slack buttons", "Slack Socket Mode"} & set(statuses(await examine_slack(SlackSimulator())))
+
+
+async def test_groups_that_may_act_need_a_scope():
+    scopes = ["chat:write", "channels:read"]
+
+    checks = await examine_slack(SlackSimulator(scopes=scopes), allowed_groups=["S0ONCALL"])
+
+    assert named(checks, "Slack scopes").status is FAILED
+    assert "usergroups:read" in named(checks, "Slack scopes").advice
+
+
 # public_host and Alertmanager
 
 

@@ -10,12 +10,16 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from versus_py.config import SlackConfig
 from versus_py.doctor.check import Check, CheckStatus
 from versus_py.errors import Transient
+from versus_py.interactions.socket_mode import app_token_advice, open_connection
 from versus_py.targets.slack.api import ADVICE, Refused, SlackApi
+from versus_py.web.slack import PATH
 
 NAME = "Slack"
 SCOPES = "Slack scopes"
 CHANNEL = "Slack channel"
 POST = "Slack test message"
+SOCKET = "Slack Socket Mode"
+BUTTONS = "Slack buttons"
 
 ROUTES_MAX = 20
 """The most channels of routes that are looked at."""
@@ -26,7 +30,12 @@ OPTIONAL = {
     PUBLIC: "to post to public channels it was not invited to",
     "channels:read": "to check public channels here",
     "groups:read": "to check private channels here",
+    "channels:history": "to find a message again in a public channel when Slack's answer got lost",
+    "groups:history": "the same in a private channel",
+    "users:read": "to show people by their names",
+    "users:read.email": "to know them in ServiceNow",
 }
+GROUPS = "usergroups:read"
 TEST_TEXT = "This is a test message of `versus doctor`: versus_py can post here. Nothing has happened."
 
 
@@ -47,12 +56,17 @@ async def examine(config: SlackConfig, session: aiohttp.ClientSession, *, post_t
         return
     yield Check(NAME, CheckStatus.OK, f"{reply.get('user', '?')} in {reply.get('team', '?')}")
     scopes = _scopes(reply)
-    yield _about_scopes(scopes)
+    yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
     yield await _channel(api, config.channel_id, scopes)
     async for check in _routes(api, config, scopes):
         yield check
     if post_test:
         yield await _post(api, config.channel_id)
+    if config.app_token.get_secret_value():
+        yield await _socket(config, session)
+    elif config.is_interactive:
+        advice = f"press a button of a message to try it; the app's Request URL has to end in {PATH}"
+        yield Check(BUTTONS, CheckStatus.OK, "whether Slack's requests arrive cannot be told from here", advice)
 
 
 def _scopes(reply: AsyncSlackResponse) -> frozenset[str]:
@@ -61,13 +75,16 @@ def _scopes(reply: AsyncSlackResponse) -> frozenset[str]:
     return frozenset(scope.strip() for scope in str(headers.get("x-oauth-scopes", "")).split(",") if scope.strip())
 
 
-def _about_scopes(scopes: frozenset[str]) -> Check:
+def _about_scopes(scopes: frozenset[str], *, needs_groups: bool) -> Check:
     if not scopes:
         return Check(SCOPES, CheckStatus.WARNING, "Slack does not tell them", f"make sure that the app has {NEEDED}")
     found = ", ".join(sorted(scopes))
     if NEEDED not in scopes:
         advice = f"give the app the scope {NEEDED} (OAuth & Permissions) and install it again"
         return Check(SCOPES, CheckStatus.FAILED, f"{NEEDED} is missing; there are {found}", advice)
+    if needs_groups and GROUPS not in scopes:
+        advice = f"give the app the scope {GROUPS} and install it again: nobody is known to be in allowed_groups"
+        return Check(SCOPES, CheckStatus.FAILED, f"{GROUPS} is missing; there are {found}", advice)
     missing = [f"{scope} {purpose}" for scope, purpose in OPTIONAL.items() if scope not in scopes]
     return Check(SCOPES, CheckStatus.OK, found, f"optional: {', '.join(missing)}" if missing else "")
 
@@ -115,3 +132,14 @@ async def _post(api: SlackApi, channel: str) -> Check:
     except Refused as exc:
         return Check(POST, CheckStatus.FAILED, f"{channel}: Slack says {exc.code}", exc.advice)
     return Check(POST, CheckStatus.OK, f"posted to {channel}")
+
+
+async def _socket(config: SlackConfig, session: aiohttp.ClientSession) -> Check:
+    """Asks for a connection, and does not use it."""
+    try:
+        await open_connection(config, session)
+    except Transient as exc:
+        return Check(SOCKET, CheckStatus.FAILED, str(exc), "try again; if it stays so, look at status.slack.com")
+    except Refused as exc:
+        return Check(SOCKET, CheckStatus.FAILED, f"Slack says {exc.code}", app_token_advice(exc))
+    return Check(SOCKET, CheckStatus.OK, "the app-level token opens connections")
