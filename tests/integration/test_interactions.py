@@ -2,23 +2,28 @@
 
 import asyncio
 import io
+import time
 from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
 
 from tests.integration.conftest import CHANNEL, TOKEN
+from tests.support.factories import POLICY, make_notification
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Status
+from versus_py.interactions import Desk, Press
 from versus_py.interactions.allowed import Allowed, Permission
 from versus_py.interactions.follow_ups import WAITING_MAX, FollowUps
 from versus_py.interactions.press import read_presses
+from versus_py.lifecycle import Lifecycle
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import Press as SlackPress
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import keys
+from versus_py.store.people import KnownPeople
 from versus_py.targets.slack import SlackApi
 from versus_py.targets.slack.actions import LINK_ACTION, Action
 from versus_py.web import slack as door
@@ -466,6 +471,28 @@ async def test_a_redis_that_is_too_slow_counts_as_gone(engine, incident, monkeyp
 
     assert delivery.status == 503
     assert (await engine.store.get(incident[0])).status is Status.TRIGGERED
+
+
+async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis, store, clock, session, groups_config):
+    lifecycle = Lifecycle(store, clock)
+    [accepted] = await lifecycle.accept([make_notification()], POLICY)
+    assert accepted.incident is not None
+    incident_id = accepted.incident.id
+    known = KnownPeople(redis)
+    config = groups_config.model_copy(update={"allowed_groups": (), "allowed_users": ()})
+    desk = Desk(config, lifecycle=lifecycle, people=known, api=SlackApi(config, session), take_within_s=0.2)
+    asked = Press(Action.ACKNOWLEDGE, incident_id, "", "U0ANA", "ana", CHANNEL, "1.1", "request-1")
+    await redis.client_pause(1500)
+
+    started_s = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="within"):
+        await desk.take([asked])
+    waited_s = time.monotonic() - started_s
+    await redis.client_unpause()
+    await desk.take([asked])
+
+    assert waited_s < 1
+    assert (await store.get(incident_id)).acknowledged_by == Actor("ana", slack_id="U0ANA")
 
 
 # Who is not believed
