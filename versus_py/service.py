@@ -100,9 +100,11 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             )
         )
         clock = SharedClock()
+        retention_ms = round(config.retention_days * DAY_MS)
+        storms = Storms(client, retention_ms=retention_ms)
         store = Store(
             client,
-            retention_ms=round(config.retention_days * DAY_MS),
+            retention_ms=retention_ms,
             reopen_ms=round(config.oncall.reopen_minutes * 60_000),
         )
         lifecycle = Lifecycle(store, clock)
@@ -111,7 +113,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             store,
             lifecycle,
             clock,
-            channels=_channels(config, client, clock, session, links),
+            channels=_channels(config, clock, session, links, turns=Turns(client), storms=storms),
             oncall=_oncall(config, clock, session),
             last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
             if config.alertmanager.url
@@ -121,14 +123,26 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         sns = SnsDoor(config.sources.cloudwatch, session)
         desk = _desk(config, lifecycle, client, session)
         app = create_app(
-            config, store=store, lifecycle=lifecycle, links=links, sns=sns, slack=_slack_door(config, desk, clock)
+            config,
+            store=store,
+            lifecycle=lifecycle,
+            storms=storms,
+            links=links,
+            sns=sns,
+            slack=_slack_door(config, desk, clock),
         )
         socket = _socket_mode(config, desk, session)
         yield _Parts(app, worker, store, clock, links, sns, desk, socket, client, embedded)
 
 
 def _channels(
-    config: Config, redis: Redis, clock: SharedClock, session: aiohttp.ClientSession, links: AckLinks
+    config: Config,
+    clock: SharedClock,
+    session: aiohttp.ClientSession,
+    links: AckLinks,
+    *,
+    turns: Turns,
+    storms: Storms,
 ) -> dict[str, Target]:
     if not config.alert.slack.enable:
         return {}
@@ -136,8 +150,8 @@ def _channels(
         config.alert.slack,
         slack.SlackApi(config.alert.slack, session),
         clock=clock,
-        turns=Turns(redis),
-        storms=Storms(redis, retention_ms=round(config.retention_days * DAY_MS)),
+        turns=turns,
+        storms=storms,
         ack_url=links.url,
         storm_url=links.storm_url,
     )

@@ -199,6 +199,10 @@ class Engine:
         return found
 
 
+def make_storms(store: Store) -> Storms:
+    return Storms(store._redis, retention_ms=7 * DAY_MS)
+
+
 def make_slack_target(
     config: SlackConfig, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
 ) -> SlackTarget:
@@ -207,7 +211,7 @@ def make_slack_target(
         SlackApi(config, session),
         clock=clock,
         turns=Turns(store._redis),
-        storms=Storms(store._redis, retention_ms=7 * DAY_MS),
+        storms=make_storms(store),
         ack_url=links.url,
         storm_url=links.storm_url,
     )
@@ -244,6 +248,7 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
             config,
             store=store,
             lifecycle=lifecycle,
+            storms=make_storms(store),
             links=links,
             sns=SnsDoor(config.sources.cloudwatch, session),
             slack=SlackDoor(secret, desk, clock) if secret else None,

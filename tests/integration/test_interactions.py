@@ -347,7 +347,7 @@ async def test_who_left_the_group_may_not_any_more_once_it_is_loaded_again(slack
 
 
 async def test_a_missing_scope_is_an_error_that_says_what_to_do(slack, groups_config, session, logs):
-    slack._scopes.remove("usergroups:read")
+    slack.scopes.remove("usergroups:read")
     allowed = Allowed(groups_config, SlackApi(groups_config, session))
 
     await allowed.load()
@@ -404,7 +404,7 @@ async def test_who_is_known_already_is_known_at_once(engine, incident):
 
 async def test_without_the_scope_the_handle_has_to_do_and_is_not_asked_for_again(engine, incident, logs):
     incident_id, shown = incident
-    engine.slack._scopes.remove("users:read")
+    engine.slack.scopes.remove("users:read")
 
     await press(engine, shown, "acknowledge")
     await press(engine, shown, "unacknowledge")
@@ -416,7 +416,7 @@ async def test_without_the_scope_the_handle_has_to_do_and_is_not_asked_for_again
 
 
 async def test_without_the_scope_for_addresses_there_is_a_name(engine, incident):
-    engine.slack._scopes.remove("users:read.email")
+    engine.slack.scopes.remove("users:read.email")
 
     await press(engine, incident[1], "acknowledge")
 
@@ -475,7 +475,7 @@ async def test_a_redis_that_is_too_slow_counts_as_gone(engine, incident, monkeyp
 
 async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis, store, clock, session, groups_config):
     lifecycle = Lifecycle(store, clock)
-    [accepted] = await lifecycle.accept([make_notification()], POLICY)
+    [accepted] = await lifecycle.accept([make_notification()], lambda _: POLICY)
     assert accepted.incident is not None
     incident_id = accepted.incident.id
     known = KnownPeople(redis)

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, make_worker
+from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, make_storms, make_worker
 from tests.support.clock import FakeClock
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config
@@ -86,6 +86,7 @@ class EngineMachine(RuleBasedStateMachine):
             config,
             store=self.store,
             lifecycle=Lifecycle(self.store, self.clock),
+            storms=make_storms(self.store),
             links=links,
             sns=SnsDoor(config.sources.cloudwatch, session),
         )

@@ -1,9 +1,13 @@
 """More incidents than a channel takes: one message stands for those beyond, and each keeps its own wait."""
 
+import re
+from urllib.parse import parse_qsl, urlsplit
+
 import pytest
 
 from tests.integration.conftest import CHANNEL, Engine
 from tests.integration.test_engine import firing
+from versus_py.incident import Status
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
 from versus_py.targets.slack.storm import QUIET_MS
@@ -150,3 +154,56 @@ async def test_a_storm_in_one_channel_is_none_in_another(engine):
     await engine.settle()
 
     assert any(message.channel == "C0OTHER" and "Elsewhere" in message.text for message in engine.slack.messages)
+
+
+async def open_list(engine: Engine, **changed: str):
+    """The page behind the digest's link, or behind a link with other values in it."""
+    found = re.search(r"<(https://versus.example/api/storms/[^|]+)\|", digest(engine).text)
+    assert found
+    url = urlsplit(found[1].replace("&amp;", "&"))
+    return await engine.http.get(url.path, params=dict(parse_qsl(url.query)) | changed)
+
+
+async def test_the_link_lists_the_incidents_with_a_way_to_acknowledge_each(engine):
+    ids = await break_out(engine)
+    await engine.settle()
+    [one, other, *_] = await counted(engine, ids)
+    await engine.http.post(f"/api/incidents/{other}/acknowledge", params={"by": "<b>ana</b>"})
+
+    page = await open_list(engine)
+
+    text = await page.text()
+    assert page.status == 200
+    assert all(incident_id in text for incident_id in await counted(engine, ids))
+    assert f"/api/ack/{one}?" in text
+    assert f"/api/ack/{other}?" not in text
+    assert "&lt;b&gt;ana&lt;/b&gt;" in text
+    assert (await engine.store.get(one)).status is Status.TRIGGERED
+
+
+@pytest.mark.parametrize("changed", [{"sig": "0" * 64}, {"exp": "99999999999"}, {"sig": "", "exp": ""}])
+async def test_a_link_that_was_not_signed_for_this_storm_lists_nothing(engine, changed):
+    await break_out(engine)
+    await engine.settle()
+
+    page = await open_list(engine, **changed)
+
+    assert page.status == 401
+    assert "Alert" not in await page.text()
+
+
+async def test_a_link_to_a_list_expires(engine):
+    await break_out(engine)
+    await engine.settle()
+    engine.clock.advance(hours=24 * 9)
+
+    assert (await open_list(engine)).status == 403
+
+
+async def test_a_link_to_acknowledge_opens_no_list(engine):
+    ids = await break_out(engine, 1)
+    query = urlsplit(engine.links.url(await engine.store.get(ids[0]))).query
+
+    page = await engine.http.get(f"/api/storms/{CHANNEL}/{ids[0]}?{query}")
+
+    assert page.status == 401

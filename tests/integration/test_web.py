@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fakeredis import FakeAsyncRedis, FakeServer
 
+from tests.integration.conftest import make_storms
 from versus_py.ack_links import AckLinks
 from versus_py.config import CloudWatchConfig, Config
 from versus_py.lifecycle import Lifecycle
@@ -173,7 +174,12 @@ async def broken(session):
         lifecycle = Lifecycle(store, _Now())
         links = AckLinks("http://x", _Now(), "key")
         app = create_app(
-            Config(), store=store, lifecycle=lifecycle, links=links, sns=SnsDoor(CloudWatchConfig(), session)
+            Config(),
+            store=store,
+            lifecycle=lifecycle,
+            storms=make_storms(store),
+            links=links,
+            sns=SnsDoor(CloudWatchConfig(), session),
         )
         async with TestClient(TestServer(app)) as http:
             yield http, server, links
@@ -469,7 +475,14 @@ async def test_a_caller_from_elsewhere_is_refused_without_a_secret(engine, monke
 async def test_with_a_secret_everybody_who_has_it_may(engine, session):
     config = engine.config.model_copy(update={"gateway_secret": Config(gateway_secret="s3cret").gateway_secret})
     sns = SnsDoor(config.sources.cloudwatch, session)
-    app = create_app(config, store=engine.store, lifecycle=engine.lifecycle, links=engine.links, sns=sns)
+    app = create_app(
+        config,
+        store=engine.store,
+        lifecycle=engine.lifecycle,
+        storms=make_storms(engine.store),
+        links=engine.links,
+        sns=sns,
+    )
     async with TestClient(TestServer(app)) as http:
         without = await http.get("/api/incidents")
         refusal = await without.json()

@@ -10,7 +10,7 @@ from versus_py.config import SlackConfig
 from versus_py.incident import Actor, Delivery, Policy
 from versus_py.interactions.answers import how_it_stands, only_some_may, switched_off
 from versus_py.targets.slack.actions import Action
-from versus_py.targets.slack.message import date
+from versus_py.targets.slack.mrkdwn import date
 from versus_py.transitions import acknowledge, escalate, resolve
 
 ANA = Actor("Ana <Diaz>", "ana@example.com", "U0ANA")

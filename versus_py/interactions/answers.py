@@ -4,7 +4,7 @@ from versus_py.config import SlackConfig
 from versus_py.incident import Actor, Incident, Status
 from versus_py.targets import display_name
 from versus_py.targets.slack.actions import Action
-from versus_py.targets.slack.message import Mrkdwn, date, escape, link, shorten
+from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
 
 TITLE_MAX = 200
 NAMED_MAX = 10

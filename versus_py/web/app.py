@@ -5,11 +5,11 @@ from importlib import resources
 from aiohttp import web
 
 from versus_py.ack_links import PATH as ACK_PATH
-from versus_py.ack_links import AckLinks
+from versus_py.ack_links import STORM_PATH, AckLinks
 from versus_py.config import Config
 from versus_py.lifecycle import Lifecycle
 from versus_py.sns import SnsDoor
-from versus_py.store import Store
+from versus_py.store import Store, Storms
 from versus_py.web.ack import AckPage
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
 from versus_py.web.api import Api
@@ -17,6 +17,7 @@ from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.web.slack import SlackDoor, switched_off
+from versus_py.web.storms import StormPage
 from versus_py.web.trust import Trust
 
 _STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
@@ -27,6 +28,7 @@ def create_app(
     *,
     store: Store,
     lifecycle: Lifecycle,
+    storms: Storms,
     links: AckLinks,
     sns: SnsDoor,
     slack: SlackDoor | None = None,
@@ -37,6 +39,7 @@ def create_app(
     intake = Intake(config, lifecycle, Trust(config.sources, sns))
     api = Api(store, lifecycle)
     ack = AckPage(links, store, lifecycle)
+    storm = StormPage(links, store, storms, is_restricted=config.alert.slack.is_restricted)
     guarded = Guard(config.gateway_secret)
     app.add_routes(
         [
@@ -47,6 +50,7 @@ def create_app(
             web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
+            web.get(f"{STORM_PATH}/{{channel}}/{{id}}", storm.get, allow_head=False),
             web.post(SLACK_PATH, slack.post if slack is not None else switched_off),
             web.get("/static/{name}", _static),
             web.get("/healthz", _healthz),
