@@ -17,25 +17,36 @@ from versus_py.incident import (
     Incident,
     Outcome,
     Policy,
+    Snooze,
     Status,
     incident_id,
     partition_of,
 )
 from versus_py.transitions import (
+    IDENTIFY_MS,
     MAX_ALERTS,
+    MAX_HANDLED,
     SHOW_ESCALATING_AFTER_MS,
     Change,
     acknowledge,
     begin_escalation,
+    end_snooze,
     end_wait,
+    escalate,
+    identify,
     observe,
+    once,
     resolve,
+    snooze,
     trigger,
+    unacknowledge,
 )
 
 MINUTE_MS = 60_000
 NOW = START_MS
 DUE = NOW + 5 * MINUTE_MS
+ANA = Actor("ana", slack_id="U0ANA")
+BEN = Actor("ben")
 
 
 def changed(change: Change | None) -> Change:
@@ -44,7 +55,7 @@ def changed(change: Change | None) -> Change:
 
 
 def acknowledged(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
-    return changed(acknowledge(incident, Actor("ana"), now_ms)).incident
+    return changed(acknowledge(incident, ANA, now_ms)).incident
 
 
 def resolved(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
@@ -440,3 +451,187 @@ def test_whatever_happens_the_timers_fit_the_status(happenings):
         assert (incident.acknowledged_at_ms is not None) or incident.status is not Status.ACKNOWLEDGED
         assert (incident.resolved_at_ms is not None) == (incident.status is Status.RESOLVED)
         assert not incident.is_escalating or incident.may_have_record
+
+
+def test_giving_it_back_starts_the_wait_again():
+    given_back_ms = NOW + 2 * MINUTE_MS
+    change = changed(unacknowledge(acknowledged(make_incident()), BEN, given_back_ms))
+
+    incident = change.incident
+    assert incident.status is Status.TRIGGERED
+    assert incident.acknowledged_by is None
+    assert incident.is_waiting
+    assert incident.escalates_at_ms == given_back_ms + 5 * MINUTE_MS
+    assert change.timers == {"slack": given_back_ms, "servicenow": incident.escalates_at_ms}
+    assert [(entry.event, entry.by) for entry in change.entries] == [("unacknowledged", BEN)]
+
+
+def test_giving_it_back_after_the_escalation_leads_to_another_one():
+    incident = acknowledged(escalating(make_incident()), DUE + 1000)
+
+    given_back = changed(unacknowledge(incident, BEN, DUE + 2000)).incident
+
+    assert not given_back.is_escalating
+    assert given_back.may_have_record
+    assert begin_escalation(given_back, DUE + 2000 + 5 * MINUTE_MS) is not None
+
+
+@pytest.mark.parametrize("status", ["triggered", "resolved"])
+def test_only_what_is_acknowledged_can_be_given_back(status):
+    incident = make_incident() if status == "triggered" else resolved(make_incident())
+
+    assert unacknowledge(incident, BEN, NOW + 2000) is None
+
+
+def test_a_person_escalates_at_once():
+    change = changed(escalate(make_incident(), ANA, NOW + 1000))
+
+    assert change.incident.is_escalating
+    assert change.incident.may_have_record
+    assert change.timers == {"slack": NOW + 1000, "servicenow": NOW + 1000}
+    assert begin_escalation(change.incident, NOW + 1000) is None  # it has begun
+
+
+def test_a_person_may_escalate_what_somebody_acknowledged():
+    incident = changed(escalate(acknowledged(make_incident()), BEN, NOW + 2000)).incident
+
+    assert incident.status is Status.TRIGGERED
+    assert incident.is_escalating
+    assert incident.acknowledged_by is None
+
+
+def test_what_escalates_already_is_not_escalated_twice():
+    assert escalate(escalating(make_incident()), ANA, DUE + 1) is None
+    assert escalate(changed(escalate(make_incident(), ANA, NOW + 1)).incident, BEN, NOW + 2) is None
+
+
+def test_an_escalation_that_was_given_up_can_be_tried_again():
+    failed = replace(escalating(make_incident()), deliveries={"servicenow": Delivery(failed_at_ms=DUE + 1, error="no")})
+
+    change = changed(escalate(failed, ANA, DUE + 2))
+
+    assert change.timers["servicenow"] == DUE + 2
+
+
+@pytest.mark.parametrize("how", ["resolved", "never escalates"])
+def test_what_is_over_or_has_nowhere_to_go_cannot_be_escalated(how):
+    nowhere = replace(POLICY, oncall=None)
+    incident = resolved(make_incident()) if how == "resolved" else make_incident(policy=nowhere)
+
+    assert escalate(incident, ANA, NOW + 2000) is None
+
+
+def test_after_a_snooze_the_rest_of_the_wait_goes_on():
+    until_ms = NOW + 60 * MINUTE_MS
+    change = changed(snooze(make_incident(), until_ms, ANA, NOW + 2 * MINUTE_MS))
+
+    assert change.incident.escalates_at_ms == until_ms + 3 * MINUTE_MS
+    assert change.timers == {"slack": NOW + 2 * MINUTE_MS, "servicenow": until_ms + 3 * MINUTE_MS}
+    assert change.entries[0].by == ANA
+    assert begin_escalation(change.incident, until_ms) is None
+
+
+def test_another_snooze_takes_the_place_of_the_first():
+    first_ms, second_ms = NOW + 60 * MINUTE_MS, NOW + 15 * MINUTE_MS
+    snoozed = changed(snooze(make_incident(), first_ms, ANA, NOW + MINUTE_MS)).incident
+
+    again = changed(snooze(snoozed, second_ms, BEN, NOW + 2 * MINUTE_MS)).incident
+
+    assert again.snooze == Snooze(second_ms, BEN)
+    assert again.escalates_at_ms == second_ms + 4 * MINUTE_MS
+
+
+def test_a_snooze_of_what_is_overdue_leaves_no_wait():
+    until_ms = DUE + 60 * MINUTE_MS
+
+    assert changed(snooze(make_incident(), until_ms, ANA, DUE + MINUTE_MS)).incident.escalates_at_ms == until_ms
+
+
+@pytest.mark.parametrize(
+    "incident",
+    [
+        pytest.param(lambda: acknowledged(make_incident()), id="acknowledged"),
+        pytest.param(lambda: resolved(make_incident()), id="resolved"),
+        pytest.param(lambda: escalating(make_incident()), id="escalating"),
+        pytest.param(lambda: make_incident(policy=replace(POLICY, oncall=None)), id="never escalates"),
+    ],
+)
+def test_only_what_waits_can_be_snoozed(incident):
+    assert snooze(incident(), DUE + 60 * MINUTE_MS, ANA, DUE + 1) is None
+
+
+def test_a_snooze_into_the_past_is_none():
+    assert snooze(make_incident(), NOW, ANA, NOW) is None
+
+
+def test_a_snooze_ends_when_its_time_is_over_and_that_is_news():
+    until_ms = NOW + 15 * MINUTE_MS
+    snoozed = changed(snooze(make_incident(), until_ms, ANA, NOW)).incident
+
+    assert end_snooze(snoozed, until_ms - 1) is None
+    change = changed(end_snooze(snoozed, until_ms))
+
+    assert change.incident.snooze is None
+    assert change.incident.escalates_at_ms == snoozed.escalates_at_ms
+    assert change.timers == {"slack": until_ms}
+    assert change.incident.news[-1].event == "snooze over"
+    assert end_snooze(change.incident, until_ms + 1) is None
+
+
+@pytest.mark.parametrize("what", ["acknowledge", "resolve", "escalate"])
+def test_whatever_a_person_does_ends_the_snooze(what):
+    snoozed = changed(snooze(make_incident(), NOW + 60 * MINUTE_MS, ANA, NOW)).incident
+    act = {"acknowledge": acknowledge, "resolve": resolve, "escalate": escalate}[what]
+
+    assert changed(act(snoozed, BEN, NOW + 1)).incident.snooze is None
+
+
+def test_a_snoozed_incident_that_resolves_and_fires_again_is_not_snoozed():
+    snoozed = changed(snooze(make_incident(), NOW + 60 * MINUTE_MS, ANA, NOW)).incident
+    over = changed(observe(snoozed, make_notification(make_alert(firing=False)), NOW + 1)).incident
+
+    again = changed(observe(over, make_notification(make_alert(starts_at_ms=NOW + 2)), NOW + 3)).incident
+
+    assert again.snooze is None
+    assert again.escalates_at_ms == NOW + 3 + 5 * MINUTE_MS
+
+
+def test_who_is_known_by_an_id_gets_a_name_wherever_the_incident_tells_of_them():
+    known = Actor("Ana Diaz", "ana@example.com", "U0ANA")
+    incident = acknowledged(escalating(make_incident()), DUE + 1)
+
+    change = changed(identify(incident, known, DUE + 2))
+
+    assert change.incident.acknowledged_by == known
+    assert change.incident.news[-1].by == known
+    assert change.incident.news_count == incident.news_count
+    assert change.timers == {"slack": DUE + 2, "servicenow": DUE + 2}
+    assert "U0ANA is Ana Diaz (ana@example.com)" in change.entries[0].detail
+    assert identify(change.incident, known, DUE + 3) is None
+
+
+@pytest.mark.parametrize("actor", [Actor("Ben", "ben@example.com", "U0BEN"), Actor("somebody", "x@example.com")])
+def test_a_name_is_given_to_nobody_else(actor):
+    assert identify(acknowledged(make_incident()), actor, NOW + 2000) is None
+
+
+def test_the_provider_hears_a_moment_later_of_who_is_known_by_an_id_only():
+    by_id = changed(acknowledge(escalating(make_incident()), ANA, DUE + 1))
+    by_name = changed(acknowledge(escalating(make_incident()), BEN, DUE + 1))
+
+    assert by_id.timers["servicenow"] == DUE + 1 + IDENTIFY_MS
+    assert by_name.timers["servicenow"] == DUE + 1
+
+
+def test_an_incident_remembers_the_latest_requests_that_it_has_applied():
+    incident = make_incident()
+    for number in range(MAX_HANDLED + 5):
+        step = acknowledge if incident.status is Status.TRIGGERED else unacknowledge
+        incident = changed(once(step(incident, BEN, NOW + number), f"r{number}")).incident
+
+    assert incident.handled == tuple(f"r{number}" for number in range(5, MAX_HANDLED + 5))
+
+
+def test_what_changes_nothing_is_not_remembered():
+    assert once(None, "r1") is None
+    assert changed(once(acknowledge(make_incident(), BEN, NOW), "")).incident.handled == ()
