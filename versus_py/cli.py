@@ -349,6 +349,39 @@ def ack(
 
 
 @incidents_app.command()
+def unack(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Give an acknowledged incident back: its wait starts again."""
+    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "unacknowledge", by or getuser()))
+    _say_standing(it)
+
+
+@incidents_app.command()
+def escalate(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Escalate an incident at once."""
+    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "escalate", by or getuser()))
+    _say_standing(it)
+
+
+@incidents_app.command()
+def snooze(
+    incident_id: IdArgument,
+    minutes: Annotated[float, typer.Argument(help="For how long.")],
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Leave an incident alone for a while; the rest of its wait goes on afterwards."""
+    it = _ask(
+        url, gateway_secret, lambda client: client.act(incident_id, "snooze", by or getuser(), minutes=f"{minutes:g}")
+    )
+    _say_standing(it)
+
+
+@incidents_app.command()
 def resolve(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
@@ -550,6 +583,10 @@ def _say_standing(it: Any) -> None:
     for what in ("acknowledged", "resolved"):
         if it[f"{what}_at"]:
             said += f"; {what} by {it[f'{what}_by']} at {_time(it[f'{what}_at'])}"
+    if it["snoozed_until"]:
+        said += f"; snoozed by {it['snoozed_by']} until {_time(it['snoozed_until'])}"
+    if it["escalates_at"]:
+        said += f"; escalates {_time(it['escalates_at'])}"
     if it["record"]:
         said += f"; escalated as {it['record']}"
     out.print(said, markup=False, highlight=False, soft_wrap=True)

@@ -34,9 +34,10 @@ class Client:
     async def incident(self, incident_id: str) -> Any:
         return await self._request("GET", f"/api/incidents/{quote(incident_id, safe='')}")
 
-    async def act(self, incident_id: str, action: str, by: str) -> Any:
-        """Acknowledge or resolve, in the name of *by*."""
-        return await self._request("POST", f"/api/incidents/{quote(incident_id, safe='')}/{action}", params={"by": by})
+    async def act(self, incident_id: str, action: str, by: str, **more: str) -> Any:
+        """Acknowledge, resolve and the like, in the name of *by*."""
+        path = f"/api/incidents/{quote(incident_id, safe='')}/{action}"
+        return await self._request("POST", path, params={"by": by, **more})
 
     async def _request(self, method: str, path: str, **options: Any) -> Any:
         try:

@@ -499,3 +499,32 @@ async def test_what_does_not_exist_is_json_too(engine, method, path, status):
 
     assert response.status == status
     assert "error" in await response.json()
+
+
+async def test_what_a_person_may_do_with_an_incident(engine):
+    [created] = (await engine.post({"title": "Disk", "dedup_key": "d"}))["incidents"]
+
+    async def act(action: str, **said: object) -> tuple[int, str, bool]:
+        response = await engine.http.post(f"/api/incidents/{created['id']}/{action}", json={"by": "ana"} | said)
+        body = await response.json()
+        return response.status, body["status"], body["snoozed_until"] is not None
+
+    assert await act("unacknowledge") == (200, "triggered", False)
+    assert await act("snooze", minutes=15) == (201, "triggered", True)
+    assert await act("acknowledge") == (201, "acknowledged", False)
+    assert await act("snooze", minutes=15) == (200, "acknowledged", False)
+    assert await act("unacknowledge") == (201, "triggered", False)
+    assert await act("escalate") == (201, "triggered", False)
+    assert await act("escalate") == (200, "triggered", False)
+    assert await act("resolve") == (201, "resolved", False)
+    assert await act("escalate") == (200, "resolved", False)
+
+
+@pytest.mark.parametrize("minutes", [None, 0, -1, "soon", 1e9, [5], "nan"])
+async def test_a_snooze_says_for_how_long(engine, minutes):
+    [created] = (await engine.post({"title": "Disk"}))["incidents"]
+
+    response = await engine.http.post(f"/api/incidents/{created['id']}/snooze", json={"by": "ana", "minutes": minutes})
+
+    assert response.status == 400
+    assert "minutes" in (await response.json())["error"]

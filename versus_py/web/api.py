@@ -1,10 +1,16 @@
 """Reading incidents, and acting on them."""
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 from aiohttp import web
 
+from versus_py import transitions
+from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.incident import Actor, Incident, IncidentId, Status
-from versus_py.lifecycle import Lifecycle
+from versus_py.lifecycle import Decision, Lifecycle
 from versus_py.store import Store
 from versus_py.web.answers import json_answer
 from versus_py.web.views import detail, summary
@@ -38,13 +44,35 @@ class Api:
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         """201 the first time, 200 after."""
-        incident, is_first = await self._lifecycle.acknowledge(_id(request), await _by(request))
+        incident, is_first = await self._lifecycle.acknowledge(_id(request), _by(await _said(request)))
         return await self._detail(_known(incident, request), 201 if is_first else 200)
 
     async def resolve(self, request: web.Request) -> web.Response:
         """201 the first time, 200 after."""
-        incident, is_first = await self._lifecycle.resolve(_id(request), await _by(request))
+        incident, is_first = await self._lifecycle.resolve(_id(request), _by(await _said(request)))
         return await self._detail(_known(incident, request), 201 if is_first else 200)
+
+    async def unacknowledge(self, request: web.Request) -> web.Response:
+        """201 when it was acknowledged, else 200 and how it stands."""
+        by = _by(await _said(request))
+        return await self._act(request, lambda it, now_ms: transitions.unacknowledge(it, by, now_ms))
+
+    async def escalate(self, request: web.Request) -> web.Response:
+        """201 when this began the escalation, else 200 and how it stands."""
+        by = _by(await _said(request))
+        return await self._act(request, lambda it, now_ms: transitions.escalate(it, by, now_ms))
+
+    async def snooze(self, request: web.Request) -> web.Response:
+        """For so many `minutes`: 201, or 200 and how it stands when nothing waits."""
+        said = await _said(request)
+        by, minutes = _by(said), _minutes(said)
+        return await self._act(
+            request, lambda it, now_ms: transitions.snooze(it, now_ms + round(minutes * 60_000), by, now_ms)
+        )
+
+    async def _act(self, request: web.Request, decide: Decision) -> web.Response:
+        incident, is_changed = await self._lifecycle.act(_id(request), decide)
+        return await self._detail(_known(incident, request), 201 if is_changed else 200)
 
     async def _detail(self, incident: Incident, status: int = 200) -> web.Response:
         return json_answer(detail(incident, await self._store.timeline(incident.id)), status)
@@ -76,15 +104,30 @@ def _limit(value: str | None) -> int:
     return limit
 
 
-async def _by(request: web.Request) -> Actor:
+async def _said(request: web.Request) -> Mapping[str, Any]:
+    """The query parameters; without a `by` among them, the JSON object in the body."""
+    if "by" in request.query or not request.can_read_body:
+        return request.query
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
+    return body if isinstance(body, dict) else {}
+
+
+def _minutes(said: Mapping[str, Any]) -> float:
+    try:
+        minutes = float(said.get("minutes", ""))
+    except (TypeError, ValueError):
+        minutes = math.nan
+    if not 0 < minutes <= MAX_WAIT_MINUTES:
+        raise web.HTTPBadRequest(text=f'say for how long: {{"minutes": 15}}, more than 0 and up to {MAX_WAIT_MINUTES}')
+    return minutes
+
+
+def _by(said: Mapping[str, Any]) -> Actor:
     """Who acts: `{"by": "ana"}` in the body, or `?by=ana`."""
-    name = request.query.get("by")
-    if name is None and request.can_read_body:
-        try:
-            body = orjson.loads(await request.read())
-        except orjson.JSONDecodeError:
-            raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
-        name = body.get("by") if isinstance(body, dict) else None
+    name = said.get("by")
     if not isinstance(name, str) or not name.strip() or len(name) > NAME_MAX:
         raise web.HTTPBadRequest(text=f'say who you are: {{"by": "your name"}}, 1 to {NAME_MAX} characters')
     return Actor(name.strip())
