@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from selenium import webdriver
 
 from tests.support.servers import find_program, free_port, run_program, run_redis, wait_until
 
@@ -56,6 +57,11 @@ class Simulator:
 
     def fault(self, **fault: Any) -> None:
         request(f"{self.url}/control/faults", fault)
+
+    def press(self, message: dict[str, Any], action: str, user: str = "U0ANA", option: str | None = None) -> Any:
+        """A person presses a button; how the app took it."""
+        where = {"channel": message["channel"], "ts": message["ts"], "action_id": action, "user": user}
+        return request(f"{self.url}/control/press", where | ({"option": option} if option else {}))
 
     def repair(self) -> None:
         request(f"{self.url}/control/faults", method="DELETE")
@@ -105,6 +111,11 @@ class World:
         wait_until(lambda: process.poll() is not None or answers(f"{url}/healthz"), what=f"{url} to answer")
         assert process.poll() is None, (self.folder / f"serve-{port}.log").read_text()
         return url, process
+
+    def alert(self, **slack: Any) -> dict[str, Any]:
+        """The part of the configuration with that name, with more below `slack`."""
+        part: dict[str, Any] = self.settings["alert"]
+        return part | {"slack": part["slack"] | slack}
 
     def logged(self) -> str:
         return "\n".join(log.read_text(errors="replace") for log in self.logs if log.exists())
@@ -198,3 +209,26 @@ def prometheus(world: World):
         return rules, process
 
     return start
+
+
+@pytest.fixture
+def browser(tmp_path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = find_program("chromium", "chromium")
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1100,800",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(find_program("chromedriver", "chromium-driver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()

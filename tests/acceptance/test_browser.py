@@ -1,40 +1,14 @@
 """A person with a browser: presses the button in Slack, and sees what came of it."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.acceptance.conftest import request
-from tests.support.servers import find_program, wait_until
+from tests.support.servers import wait_until
 from versus_py.samples import alertmanager
-
-
-@pytest.fixture
-def browser(tmp_path) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = find_program("chromium", "chromium")
-    for argument in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--window-size=1100,800",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(argument)
-    service = webdriver.ChromeService(find_program("chromedriver", "chromium-driver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
 
 
 def test_one_click_acknowledges_and_the_page_says_what_that_means(world, browser):

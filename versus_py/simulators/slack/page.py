@@ -65,7 +65,7 @@ class Page:
             await self._press(order)
         except NotShown as exc:
             raise web.HTTPNotFound(text=f"{exc}; it has changed meanwhile") from None
-        raise web.HTTPSeeOther(f"/?as={order.user}#{order.ts}")
+        raise web.HTTPSeeOther(f"/?as={order.user}")  # no fragment: a page with one does not refresh itself
 
     async def find(self, request: web.Request) -> web.Response:
         """Where a permalink leads."""
