@@ -85,7 +85,7 @@ def test_every_button_does_what_it_says(world, browser):
     click(browser, "Acknowledge Alert")
     wait_for(browser, "acknowledged by @Ben Okafor")
     click(browser, "Un-acknowledge")
-    wait_for(browser, "Given back by @Ben Okafor")
+    wait_for(browser, "Given back by Ben Okafor")
     click(browser, "Escalate now")
     wait_for(browser, "Escalated to ServiceNow as INC")
     browser.save_screenshot(str(world.folder / "escalated.png"))

@@ -49,7 +49,8 @@ class Expected:
     due_ms: int
     status: str = "triggered"
     resolved_ms: int = 0
-    was_overdue: bool = False  # some wait ended with nobody having dealt with it
+    snoozed_until_ms: int = 0
+    was_overdue: bool = False  # some wait ended with nobody having dealt with it, or somebody wanted it to
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -120,6 +121,8 @@ class EngineMachine(RuleBasedStateMachine):
                 lines = "\n".join(self.servicenow.notes.get(record["sys_id"], [])).splitlines()
                 assert len(set(lines)) == len(lines), "a fact was noted twice"
             [message] = [it for it in self.slack.messages if expected.id in it.shown]
+            told = [str(reply.metadata) for reply in message.thread]
+            assert len(set(told)) == len(told), "the thread was told something twice"
             assert (
                 f"*{'Escalated' if expected.status == 'triggered' else expected.status.capitalize()}*" in message.text
             )
@@ -156,7 +159,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.current[name] = self.all[known.id] = known
         elif known.status == "resolved":
             assert (answer["outcome"], answer["id"]) == ("reopened", known.id)
-            known.status, known.due_ms = "triggered", now_ms + WAIT_MS
+            known.status, known.due_ms, known.snoozed_until_ms = "triggered", now_ms + WAIT_MS, 0
         else:
             assert (answer["outcome"], answer["id"]) == ("updated", known.id)
         assert answer["status"] == known.status
@@ -174,14 +177,44 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def acknowledge(self, name: str) -> None:
         known = self.current[name]
-        status = self.runner.run(self._acknowledge(known.id))
+        status = self.runner.run(self._act(known.id, "acknowledge"))
         assert status == (201 if known.status == "triggered" else 200)
         if known.status == "triggered":
             self._note_overdue()
             known.status = "acknowledged"
 
-    async def _acknowledge(self, incident_id: str) -> int:
-        return (await self.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")).status
+    @rule(name=st.sampled_from(NAMES))
+    def give_back(self, name: str) -> None:
+        known = self.current[name]
+        status = self.runner.run(self._act(known.id, "unacknowledge"))
+        assert status == (201 if known.status == "acknowledged" else 200)
+        if known.status == "acknowledged":
+            known.status, known.due_ms, known.snoozed_until_ms = "triggered", self.clock.now_ms() + WAIT_MS, 0
+
+    @rule(name=st.sampled_from(NAMES))
+    def escalate(self, name: str) -> None:
+        known = self.current[name]
+        self._note_overdue()
+        status = self.runner.run(self._act(known.id, "escalate"))
+        assert status == 200 or known.status != "resolved"
+        assert status == 201 or known.status != "acknowledged"
+        if status == 201:
+            known.status, known.due_ms, known.was_overdue = "triggered", self.clock.now_ms(), True
+
+    @rule(name=st.sampled_from(NAMES), minutes=st.sampled_from([1, 15]))
+    def snooze(self, name: str, minutes: int) -> None:
+        known, now_ms = self.current[name], self.clock.now_ms()
+        self._note_overdue()
+        status = self.runner.run(self._act(known.id, f"snooze?minutes={minutes}"))
+        assert status == 200 or known.status == "triggered"
+        if status == 201:
+            left_ms = max(0, known.due_ms - max(now_ms, known.snoozed_until_ms))
+            known.snoozed_until_ms = now_ms + minutes * 60_000
+            known.due_ms = known.snoozed_until_ms + left_ms
+
+    async def _act(self, incident_id: str, action: str) -> int:
+        by = "&by=ana" if "?" in action else "?by=ana"
+        return (await self.http.post(f"/api/incidents/{incident_id}/{action}{by}")).status
 
     @rule(ms=st.sampled_from([0, 1000, 60_000, 4 * 60_000, WAIT_MS, 11 * 60_000]), does_work=st.booleans())
     def pass_time(self, ms: int, does_work: bool) -> None:
@@ -198,7 +231,7 @@ class EngineMachine(RuleBasedStateMachine):
     def break_servicenow(self, kind, method) -> None:
         self.servicenow.faults.order(Fault(kind=kind, method=method))
 
-    @rule(kind=st.sampled_from(["down", "500", "429"]))
+    @rule(kind=st.sampled_from(["down", "500", "429", "lost_reply", "truncated"]))
     def break_slack(self, kind) -> None:
         self.slack.faults.order(Fault(kind=kind))
 

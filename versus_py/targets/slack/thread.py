@@ -11,7 +11,7 @@ from typing import Any
 from versus_py.config import SlackConfig
 from versus_py.incident import Actor, Ending, Entry, Incident
 from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
-from versus_py.targets.slack.mrkdwn import escape, link, person, shorten
+from versus_py.targets.slack.mrkdwn import escape, link, shorten
 from versus_py.targets.target import display_name
 
 LINES_MAX = 5
@@ -95,7 +95,7 @@ def _news(entry: Entry) -> str:
         case "reopened":
             said = f"Reopened: {escape(entry.detail)}"
         case "unacknowledged":
-            said = f"Given back by {person(entry.by)}: the wait starts again"
+            said = f"Given back by {_name(entry.by)}: the wait starts again"
         case "snooze over":
             said = "The snooze is over: the wait goes on"
         case _:
@@ -106,9 +106,14 @@ def _news(entry: Entry) -> str:
 def _escalated(incident: Incident, config: SlackConfig) -> str:
     name, record = display_name(incident.policy.oncall or ""), incident.record
     asked = _asked_by(incident)
-    who = f", as {person(asked)} asked" if asked else ""
+    who = f", as {_name(asked)} asked" if asked else ""
     line = f":rotating_light: Escalated to {name} as {link(record.url, record.label)}{who}"
     return f"{line} {mention_of(incident, config)}".rstrip()
+
+
+def _name(actor: Actor | None) -> str:
+    """Without a mention: a line would ping who has just done it."""
+    return f"*{escape(actor.name)}*" if actor else "somebody"
 
 
 def _asked_by(incident: Incident) -> Actor | None:
