@@ -327,6 +327,53 @@ async def test_journal_rows_of_one_second_keep_their_order(api, servicenow):
         assert [it["value"] for it in rows] == ["0", "1", "2", "3", "4"]
 
 
+async def test_a_person_comments_by_the_control_route_and_the_page_shows_it(api):
+    record = await api.create()
+    url = f"{api.url}/control/comments"
+
+    async with api.session.post(url, json={"record": record["number"], "text": "On it", "by": "ana"}) as response:
+        assert response.status == 201
+
+    query = f"element_id={record['sys_id']}^element=comments"
+    [row] = await api.get("sys_journal_field", sysparm_query=query)
+    assert (row["value"], row["sys_created_by"]) == ("On it", "ana")
+    changed = await api.get(f"incident/{record['sys_id']}")
+    assert (changed["sys_mod_count"], changed["sys_updated_by"]) == ("1", "ana")
+    page = await page_of(api, f"incident.do?sys_id={record['sys_id']}")
+    assert page.index("· Ana Diaz</span>") < page.index("On it")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"record": "INC404", "text": "x"}, 404),
+        ({"record": "REC", "text": "x"}, 404),
+        ({"record": "INC404"}, 400),
+        ({"record": "INC404", "text": ""}, 400),
+    ],
+)
+async def test_a_comment_needs_a_record_that_has_comments_and_a_text(api, body, status):
+    plain = await api.create("u_versus_alert")
+    body = body | ({"record": plain["number"]} if body["record"] == "REC" else {})
+
+    async with api.session.post(f"{api.url}/control/comments", json=body) as response:
+        assert response.status == status
+        assert "error" in await response.json()
+
+
+async def test_columns_are_refused_or_ignored_as_administrators_set_it(api, servicenow):
+    record = await api.create(description="old")
+    path = f"incident/{record['sys_id']}"
+    servicenow.refused_columns, servicenow.ignored_columns = {"impact"}, {"description"}
+
+    refused, _ = await api.ask("PATCH", path, {"impact": "1", "category": "software"})
+    await api.change(record, description="new", category="network")
+
+    assert refused.status == 403
+    again = await api.get(path)
+    assert (again["impact"], again["description"], again["category"]) == ("3", "old", "network")
+
+
 async def test_a_journal_that_the_user_may_not_read_looks_empty(api, servicenow):
     servicenow.journal_is_readable = False
     record = await api.create(work_notes="first")

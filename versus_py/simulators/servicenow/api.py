@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from versus_py.simulators import encoded_query
 from versus_py.simulators.faults import Fault, Faults, control_routes
@@ -21,6 +22,16 @@ from versus_py.simulators.servicenow.writing import Writer
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
+
+
+class _Comment(BaseModel):
+    """What a person writes in a record's comments; *record* is its sys_id or its number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    record: str
+    text: str = Field(min_length=1)
+    by: str = "ana"
 
 
 class ServiceNowSimulator(Switches):
@@ -87,6 +98,18 @@ class ServiceNowSimulator(Switches):
         """A configuration item; the sys_id."""
         return self._database.add("cmdb_ci", name=name)
 
+    def comment(self, record: str, text: str, *, by: str = "ana") -> None:
+        """A person, by user_name, writes in the comments of a record, by sys_id or number.
+
+        Raises KeyError when there is no such record, or it has no comments.
+        """
+        found = self._database.find_record(record)
+        if found is None or "comments" not in found[1]:
+            raise KeyError(record)
+        table, row = found
+        self._database.add_note(table, row["sys_id"], "comments", text, by=by)
+        self._database.touch(row, by=by)
+
     def revoke_tokens(self) -> None:
         """End all access tokens before their time; refresh tokens are good for new ones."""
         self._login.revoke_tokens()
@@ -102,6 +125,7 @@ class ServiceNowSimulator(Switches):
         app.router.add_get("/", self._page)
         app.router.add_get("/{table}.do", self._record_page)
         app.add_routes(control_routes(self.faults, self.state, self.reset))
+        app.router.add_post("/control/comments", self._post_comment)
         return app
 
     def state(self) -> dict[str, Any]:
@@ -212,6 +236,16 @@ class ServiceNowSimulator(Switches):
         if not schema.is_lookup(table) and not self.readable:
             return True
         return self.hides(row)
+
+    async def _post_comment(self, request: web.Request) -> web.Response:
+        try:
+            wanted = _Comment.model_validate_json(await request.read())
+            self.comment(wanted.record, wanted.text, by=wanted.by)
+        except ValidationError:
+            return answer({"error": "must be {record, text, by}; by is a user_name"}, HTTPStatus.BAD_REQUEST)
+        except KeyError:
+            return answer({"error": f"no record {wanted.record!r} with comments"}, HTTPStatus.NOT_FOUND)
+        return answer(wanted.model_dump(), HTTPStatus.CREATED)
 
     async def _page(self, _: web.Request) -> web.Response:
         states = schema.CHOICES["incident", "state"]

@@ -62,8 +62,10 @@ class Database:
         self.rows(table).append(row)
         return row["sys_id"]
 
-    def add_note(self, table: str, sys_id: str, journal: str, text: str) -> None:
-        self.add("sys_journal_field", name=table, element_id=sys_id, element=journal, value=text)
+    def add_note(self, table: str, sys_id: str, journal: str, text: str, *, by: str | None = None) -> None:
+        """Append to a record's journal; *by* is a user_name, the integration's user by default."""
+        values = {"name": table, "element_id": sys_id, "element": journal, "value": text}
+        self.add("sys_journal_field", **values, sys_created_by=by or self._username)
 
     def new_row(self, table: str) -> Row:
         """A row that is not in the table yet."""
@@ -77,10 +79,10 @@ class Database:
             row["opened_at"] = now
         return row
 
-    def touch(self, row: Row) -> None:
-        """The row was changed once more, by the integration's user."""
+    def touch(self, row: Row, *, by: str | None = None) -> None:
+        """The row was changed once more; *by* is a user_name, the integration's user by default."""
         row["sys_mod_count"] = str(int(row["sys_mod_count"]) + 1)
-        row["sys_updated_on"], row["sys_updated_by"] = self.now(), self._username
+        row["sys_updated_on"], row["sys_updated_by"] = self.now(), by or self._username
 
     def rows(self, table: str) -> list[Row]:
         """A table's rows, oldest first; a custom table comes to be when it is asked for."""
@@ -88,6 +90,11 @@ class Database:
 
     def find(self, table: str, sys_id: str) -> Row | None:
         return next((row for row in self.tables.get(table, []) if row["sys_id"] == sys_id), None)
+
+    def find_record(self, name: str) -> tuple[str, Row] | None:
+        """The table and the row of a record, by its sys_id or its number."""
+        rows = ((table, row) for table, found in self.records().items() for row in found)
+        return next((it for it in rows if name in {it[1]["sys_id"], it[1]["number"]}), None)
 
     def notes(self) -> dict[str, list[str]]:
         """The work notes by the record's sys_id, oldest first."""

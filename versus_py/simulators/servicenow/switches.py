@@ -17,6 +17,8 @@ class Switches:
     - abort_rule: the name of a business rule that aborts every write
     - closed_tables: the tables that the user has no access to at all
     - read_only_user: whether the user's writes are refused
+    - refused_columns: what data policies refuse an update for, whatever else is in it
+    - ignored_columns: what access control takes out of an update, without a word
     - readable: whether the user may read records; they are hidden otherwise, and can be created all the same
     - hides: which rows, of any table, the user may not read
     - journal_is_readable: whether the user may read sys_journal_field; all its rows are hidden otherwise
@@ -31,6 +33,8 @@ class Switches:
     abort_rule: str | None = None
     closed_tables: set[str] = field(default_factory=set)
     read_only_user: bool = False
+    refused_columns: set[str] = field(default_factory=set)
+    ignored_columns: set[str] = field(default_factory=set)
     readable: bool = True
     hides: Callable[[Mapping[str, str]], bool] = _nothing
     journal_is_readable: bool = True

@@ -41,7 +41,10 @@ class Writer:
         is_closed = row.get("state") in {CLOSED, CANCELED}
         if schema.is_lookup(table) or self._switches.read_only_user or is_closed:
             raise acl_exception("Update")
-        wanted = self._accepted(table, fields, takes_names=takes_names)
+        if refused := sorted(self._switches.refused_columns & fields.keys()):
+            raise Refused(HTTPStatus.FORBIDDEN, OPERATION_FAILED, f"Data Policy Exception: read-only: {refused[0]}")
+        allowed = {name: text for name, text in fields.items() if name not in self._switches.ignored_columns}
+        wanted = self._accepted(table, allowed, takes_names=takes_names)
         if wanted.get("assignment_group", row.get("assignment_group")) != row.get("assignment_group"):
             wanted.setdefault("assigned_to", "")
         self._write(table, row, wanted)
