@@ -23,15 +23,12 @@ from versus_py.targets.servicenow.fields import (
     values_for,
 )
 from versus_py.targets.servicenow.login import make_login
-from versus_py.targets.servicenow.record import IDENTITY, Record, is_closed, next_state, notes
+from versus_py.targets.servicenow.record import IDENTITY, Line, Record, is_closed, line, next_state, notes
 from versus_py.targets.servicenow.table_api import NotFound, Row, TableApi
 
 log = structlog.get_logger()
 
 CANDIDATES_MAX = 20
-
-LINE_MIN = 100
-"""How many characters tell a line of a work note from others: its time, and how it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +147,17 @@ class Instance:
         lines = self._lines(record, told)
         if lines:  # whoever wrote it, and though Redis may have forgotten
             journal = await self._journal(record)
-            lines = [line for line in lines if line[:LINE_MIN] not in journal]
+            lines = [it for it in lines if it.begins not in journal]
         if not lines:
             return {}
         limit = LENGTHS["work_notes"] // len(lines) - 1
-        return {"work_notes": "\n".join(shortened(line, limit) for line in lines)}
+        return {"work_notes": "\n".join(shortened(it.text, limit) for it in lines)}
 
-    def _lines(self, record: Record, told: Told) -> list[str]:
+    def _lines(self, record: Record, told: Told) -> list[Line]:
         """The work notes, on tables that have them."""
         if self._is_plain(record):
             return []
-        follows = [f"Follows {told.follows}, which is closed."] if told.follows else []
+        follows = [line(f"Follows {told.follows}, which is closed.")] if told.follows else []
         return follows + notes(told.news, self.config)
 
     def _is_plain(self, record: Record) -> bool:

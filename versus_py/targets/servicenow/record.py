@@ -12,6 +12,9 @@ from versus_py.targets.servicenow.table_api import value_of
 IDENTITY = ("sys_id", "number", "state", "correlation_id", "sys_created_on")
 """The columns that are always asked for."""
 
+LINE_MIN = 100
+"""How many characters tell a line of a work note from others: its time, and how it begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -55,9 +58,22 @@ def next_state(record: Record, incident: Incident, instance: ServiceNowInstance,
     return states.acknowledged if is_reopened and record.state == states.resolved else None
 
 
-def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[str]:
-    """A line for each of *news* that belongs into the record; the same news make the same line."""
-    unwanted = set()
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a work note."""
+
+    text: str
+    begins: str  # so does what an earlier attempt wrote, whatever the people in it were called then
+
+
+def line(text: str) -> Line:
+    """A line that an earlier attempt wrote in the same words."""
+    return Line(text, text[:LINE_MIN])
+
+
+def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
+    """A line for each of *news* that belongs into the record."""
+    unwanted = {"snooze over"}
     if instance.on_update == "nothing":
         unwanted |= {"joined", "left"}
     if instance.on_resolve == "nothing":
@@ -78,12 +94,16 @@ def utc(at_ms: int | None) -> str:
     return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _note(entry: Entry) -> str:
+def _note(entry: Entry) -> Line:
+    at = f"{utc(entry.at_ms)} UTC: "
     match entry.event:
         case "reopened":
-            said = f"reopened: {entry.detail}"
+            return line(f"{at}reopened: {entry.detail}")
         case "joined" | "left":
-            said = entry.detail
+            return line(at + entry.detail)
+        case "escalating":
+            begins = f"{at}escalated by "
+            return Line(f"{begins}{entry.by} before the wait was over", begins)
         case _:
-            said = f"{entry.event} by {entry.by}"
-    return f"{utc(entry.at_ms)} UTC: {said}"
+            begins = f"{at}{entry.event} by "
+            return Line(f"{begins}{entry.by}", begins)

@@ -13,7 +13,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent
-from versus_py.incident import Delivery, Incident, Status
+from versus_py.incident import Delivery, Entry, Incident, Status
 from versus_py.targets.pace import Pace
 from versus_py.targets.servicenow.connection import RateLimited
 from versus_py.targets.servicenow.instance import Instance, Told
@@ -78,7 +78,7 @@ class ServiceNowTarget:
     ) -> Delivery:
         record, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
         wrote = before.reference.get("wrote", "")
-        told = _told(incident, before)
+        untold = incident.news_after(_told(incident, before))
         if record is None and not before.reference and not _wants_record(incident):
             return before
         if record is None and before.reference and not (_wants_record(incident) and follows):
@@ -87,13 +87,13 @@ class ServiceNowTarget:
         if record is None:
             record, written = await instance.create(incident, previous_record=follows, is_first=not is_unsure)
             wrote, note = written.wrote, _said(note, *written.warnings)
-            told = incident.news_count
+            untold = _told_to_a_new_one(incident)
         elif record.sys_id != before.reference.get("sys_id"):  # made by an attempt that nobody recorded
             wrote = instance.digests(record)
         warnings: tuple[str, ...] = ()
         if not _is_over(instance, record, incident, before):
             news = Told(
-                incident.news_after(told),
+                untold,
                 is_retry=is_unsure,
                 is_reopened=_wants_record(incident) and _is_of_an_earlier_wait(incident, before),
                 follows=follows,
@@ -184,6 +184,16 @@ def _told(incident: Incident, before: Delivery) -> int:
         return int(before.reference.get("told", 0))  # earlier versions counted no news
     began_ms = incident.escalation_began_at_ms or 0
     return incident.news_count - sum(entry.at_ms >= began_ms for entry in incident.news)
+
+
+def _told_to_a_new_one(incident: Incident) -> tuple[Entry, ...]:
+    """What a new record does not say by itself: that somebody did not wait."""
+    wait_ends_ms = incident.waiting_since_ms + incident.policy.wait_ms
+    return tuple(
+        entry
+        for entry in incident.news
+        if entry.event == "escalating" and entry.at_ms == incident.escalation_began_at_ms and entry.at_ms < wait_ends_ms
+    )
 
 
 def _said(*texts: str) -> str:
