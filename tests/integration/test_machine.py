@@ -126,6 +126,8 @@ class EngineMachine(RuleBasedStateMachine):
             assert (
                 f"*{'Escalated' if expected.status == 'triggered' else expected.status.capitalize()}*" in message.text
             )
+        await self._pass(DAY_MS)  # then nobody looks at records any more
+        await self.worker.run_due()
         _, next_ms = await self.store.claim(now_ms=self.clock.now_ms(), lease_ms=1, limit=1)
         assert next_ms is None
 

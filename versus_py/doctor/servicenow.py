@@ -124,7 +124,7 @@ async def _about_journal(name: str, api: TableApi) -> Check:
     try:
         await api.search("sys_journal_field", "element=work_notes", ("element_id",), limit=1)
     except (Transient, Permanent) as exc:
-        advice = "let the user read sys_journal_field; otherwise a note may be written twice after a failure"
+        advice = "let the user read sys_journal_field; else comments go unheard, and a note may come twice"
         return Check(name, CheckStatus.WARNING, f"cannot be read again: {exc}", advice)
     return Check(name, CheckStatus.OK, "can be read again")
 
@@ -149,9 +149,10 @@ async def _about_references(name: str, config: ServiceNowInstance, api: TableApi
 async def _about_a_record(name: str, config: ServiceNowInstance, instance: Instance, clock: Clock) -> Check:
     """Create a record as an escalation would, and cancel it."""
     try:
-        record, written = await instance.create(_test_incident(clock.now_ms()), previous_record="", is_first=True)
+        written = await instance.create(_test_incident(clock.now_ms()), previous_record="", is_first=True)
     except (Transient, Permanent) as exc:
         return Check(name, CheckStatus.FAILED, f"was not created: {exc}", "correct this: escalations fail the same way")
+    record = written.record
     shown, where = f"{record.number} was created", instance.page(record)
     if config.lifecycle == "plain":
         return Check(name, CheckStatus.WARNING, shown, f"delete it by hand: {where}")

@@ -100,14 +100,21 @@ class References:
             name = fields.get(column)
             if name is None or _SYS_ID.fullmatch(name):
                 continue
-            async with self._lock:
-                sys_id, problem = await self._looked_up(where, name)
+            sys_id, problem = await self.find(where, name)
             if sys_id is None:
                 warnings.append(f"{column} {name!r}: {problem}; the field was left out")
                 del fields[column]
             else:
                 fields[column] = sys_id
         return Rendered(fields, tuple(warnings))
+
+    async def find(self, where: str, name: str) -> tuple[str | None, str]:
+        """The sys_id of the one row whose column is *name*, *where* being `table.column`; else None and why.
+
+        Raises Transient while the instance cannot be asked.
+        """
+        async with self._lock:
+            return await self._looked_up(where, name)
 
     async def _looked_up(self, where: str, name: str) -> tuple[str | None, str]:
         now_ms = self._clock.now_ms()

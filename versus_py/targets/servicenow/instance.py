@@ -12,6 +12,9 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
 from versus_py.incident import Entry, Incident, Status
+from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
+from versus_py.targets.servicenow.assignment import Assigner, Assignment
+from versus_py.targets.servicenow.comments import Comments
 from versus_py.targets.servicenow.connection import Connection
 from versus_py.targets.servicenow.fields import (
     LENGTHS,
@@ -23,7 +26,7 @@ from versus_py.targets.servicenow.fields import (
     values_for,
 )
 from versus_py.targets.servicenow.login import make_login
-from versus_py.targets.servicenow.record import IDENTITY, Line, Record, is_closed, line, next_state, notes
+from versus_py.targets.servicenow.record import IDENTITY, Line, Record, is_closed, is_open, line, next_state, notes
 from versus_py.targets.servicenow.table_api import NotFound, Row, TableApi
 
 log = structlog.get_logger()
@@ -46,8 +49,10 @@ class Told:
 class Written:
     """What came of writing: digests of the columns that we wrote, and what was left out and why."""
 
+    record: Record  # as it is then
     wrote: str
     warnings: tuple[str, ...] = ()
+    assigned: str = ""  # the sys_id of the user that a template assigned it to
 
 
 class Instance:
@@ -60,6 +65,7 @@ class Instance:
         self._service = service
         connection = Connection(config, session)
         self.api = TableApi(connection, make_login(config, connection, clock))
+        self.comments = Comments(self.api, config, clock)
         self._references = References(self.api, config.references, clock)
         self._fields = FieldTemplates(config.fields, "fields")
         self._update_fields = FieldTemplates(config.update_fields, "update_fields")
@@ -67,7 +73,9 @@ class Instance:
         self._resolve_fields = FieldTemplates(resolve_fields, "resolve_fields")
         self._resolve_defaults = FieldTemplates(RESOLVE_DEFAULTS, "resolve_fields")
         watched = self._update_fields.names if config.on_update == "fields" else ()
-        self._columns = tuple(dict.fromkeys((*IDENTITY, *watched)))
+        self._assigner = Assigner(self.api, config.table, self._references) if config.assign_on_ack else None
+        assigned_to = () if self._assigner is None else (ASSIGNED_TO,)
+        self._columns = tuple(dict.fromkeys((*IDENTITY, *watched, *assigned_to)))
 
     @property
     def url(self) -> str:
@@ -103,7 +111,7 @@ class Instance:
         rest = None if is_open or not found else found[0]
         return next((record for record in found if not is_closed(record, states)), rest)
 
-    async def create(self, incident: Incident, *, previous_record: str, is_first: bool) -> tuple[Record, Written]:
+    async def create(self, incident: Incident, *, previous_record: str, is_first: bool) -> Written:
         """A new record. A field that cannot be made is left out; that there is a record matters more.
 
         *is_first*: names that cannot be looked up for the moment are worth another attempt of the whole.
@@ -122,7 +130,8 @@ class Instance:
         if record is None:
             raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
         log.info("servicenow.created", incident=incident.id, record=record.number)
-        return record, Written(self.digests(record), self._warned(incident, rendered.warnings))
+        warnings = self._warned(incident, rendered.warnings)
+        return Written(record, self.digests(record), warnings, rendered.fields.get(ASSIGNED_TO, ""))
 
     async def bring_up_to_date(self, record: Record, incident: Incident, told: Told) -> Written:
         """Move the record to where the incident is, and say what is new, in one request; none when that is nothing."""
@@ -131,7 +140,7 @@ class Instance:
         note = await self._note(record, told)
         fields = rendered.fields | note
         if not fields:
-            return Written(told.wrote, self._warned(incident, rendered.warnings))
+            return Written(record, told.wrote, self._warned(incident, rendered.warnings))
         try:
             row = await self.api.update(self.config.table, record.sys_id, fields)
         except Permanent:
@@ -139,8 +148,23 @@ class Instance:
                 await self.api.update(self.config.table, record.sys_id, note)
             raise
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
-        wrote = self._rewritten(told.wrote, self._parsed(row) or record, fields)
-        return Written(wrote, self._warned(incident, rendered.warnings))
+        after = self._parsed(row) or record
+        wrote = self._rewritten(told.wrote, after, fields)
+        return Written(after, wrote, self._warned(incident, rendered.warnings), fields.get(ASSIGNED_TO, ""))
+
+    def has_to_assign(self, incident: Incident, known: Assignment) -> bool:
+        """Whether somebody acknowledged whom the record may have to be assigned to."""
+        return self._assigner is not None and self._assigner.has_to(incident, known)
+
+    async def assign(
+        self, before: Record, written: Written, incident: Incident, known: Assignment, *, is_retry: bool
+    ) -> tuple[Assignment, tuple[str, ...]]:
+        """Assign an open record to who acknowledged, after what was *written*; see `Assigner.assign`."""
+        known = replace(known, user=written.assigned or known.user)
+        if self._assigner is None or not is_open(written.record, self.config.states):
+            return known, ()
+        known, warnings = await self._assigner.assign(before, written.record, incident, known, is_retry=is_retry)
+        return known, self._warned(incident, warnings)
 
     async def _note(self, record: Record, told: Told) -> dict[str, str]:
         """The work note to append, as a field; none of it is there already, and nothing is cut off at its end."""

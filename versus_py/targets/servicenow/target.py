@@ -4,27 +4,46 @@ The Table API does not know duplicates (two POSTs with one correlation_id make t
 looked for before it is created, and again after every attempt whose outcome is unknown.
 """
 
+import asyncio
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import aiohttp
 import structlog
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
-from versus_py.errors import Permanent
-from versus_py.incident import Delivery, Entry, Incident, Status
+from versus_py.errors import Permanent, Transient
+from versus_py.incident import Comment, Delivery, Entry, Incident, Status
 from versus_py.targets.pace import Pace
+from versus_py.targets.servicenow.assignment import Assignment
+from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
 from versus_py.targets.servicenow.instance import Instance, Told
 from versus_py.targets.servicenow.record import Record, contradiction, is_closed
 from versus_py.targets.servicenow.table_api import Forbidden
+from versus_py.targets.target import NotYet
 
 log = structlog.get_logger()
 
 NAME = "servicenow"
 
+LOOK_TIMEOUT_S = 30.0
+"""How long a look may take; it ends well before the worker's lease, which would count it as a failed attempt."""
+
 _SAFE_IN_QUERY = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The record before it is brought up to date, and what is known of it."""
+
+    record: Record
+    untold: tuple[Entry, ...]  # the news that it does not tell
+    wrote: str  # see `Written.wrote`
+    note: str  # what people should know of it for as long as it lasts
+    assignment: Assignment
+    heard: Heard
 
 
 class ServiceNowTarget:
@@ -40,6 +59,7 @@ class ServiceNowTarget:
             name: Instance(instance, service=service, clock=clock, session=session)
             for name, instance in config.instances().items()
         }
+        self._clock = clock
         self._pace = Pace(clock, interval_ms=0)
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
@@ -55,10 +75,12 @@ class ServiceNowTarget:
             return before
         instance, note = self._instance(incident, before)
         self._pace.take(instance.url, incident.id)
+        if not is_unsure and _is_only_a_look(instance, incident, before):
+            return await self._looked(instance, incident, before)
         try:
             return await self._synced(instance, incident, before, note, is_unsure=is_unsure)
         except RateLimited as exc:
-            self._pace.block(instance.url, exc.retry_after_s or 1)
+            self._leave_alone(instance, exc)
             raise
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
@@ -73,34 +95,73 @@ class ServiceNowTarget:
             return self._instances[name], ""
         return self._instances[None], f"instance {name!r} is not configured any more: the default one was used"
 
+    async def _looked(self, instance: Instance, incident: Incident, before: Delivery) -> Delivery:
+        """What people did to the record, of which nothing is new to it. A look that fails is nobody's trouble."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                return await self._look(instance, incident, before)
+        except (Transient, Permanent, TimeoutError) as exc:
+            error = str(exc) or "no answer in time"
+            log.warning("servicenow.look_failed", incident=incident.id, record=before.label, error=error)
+            self._leave_alone(instance, exc)
+            again_ms = instance.comments.next_look_ms(incident)
+            if again_ms is None:
+                return replace(before, look_again_at_ms=None)
+            raise NotYet(again_ms, error) from exc
+
+    async def _look(self, instance: Instance, incident: Incident, before: Delivery) -> Delivery:
+        record = await instance.read(before.reference["sys_id"])
+        if record is None:
+            log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
+            return _gone(before)
+        heard = Heard.of(before.reference) or Heard(_second(self._clock.now_ms()))
+        new: tuple[Comment, ...] = ()
+        try:
+            new, heard = await instance.comments.after(heard, record)
+        except Transient as exc:
+            log.warning("servicenow.comments_not_read", incident=incident.id, record=record.number, error=str(exc))
+            self._leave_alone(instance, exc)
+        said = contradiction(record, incident, instance.config.states)
+        return replace(
+            before,
+            reference={**before.reference, **heard.reference},
+            note=before.note if said in before.note else _said(before.note, said),
+            look_again_at_ms=instance.comments.next_look_ms(incident, record),
+            comments=(*before.comments, *new)[-KEPT_MAX:],
+            comment_count=before.comment_count + len(new),
+        )
+
+    def _leave_alone(self, instance: Instance, exc: Exception) -> None:
+        """For as long as the instance asks, if that is what *exc* says."""
+        if isinstance(exc, RateLimited):
+            self._pace.block(instance.url, exc.retry_after_s or 1)
+
     async def _synced(
         self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
     ) -> Delivery:
-        record, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
-        wrote = before.reference.get("wrote", "")
-        untold = incident.news_after(_told(incident, before))
-        if record is None and not before.reference and not _wants_record(incident):
+        found, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
+        if found is None and not before.reference and not _wants_record(incident):
             return before
-        if record is None and before.reference and not (_wants_record(incident) and follows):
+        if found is None and before.reference and not (_wants_record(incident) and follows):
             # Never a second one in the same wait: it is deleted, which people may, or hidden from the user.
-            return replace(before, note=_said(note, f"{before.label} is gone, or the user may not read it any more"))
-        if record is None:
-            record, written = await instance.create(incident, previous_record=follows, is_first=not is_unsure)
-            wrote, note = written.wrote, _said(note, *written.warnings)
-            untold = _told_to_a_new_one(incident)
-        elif record.sys_id != before.reference.get("sys_id"):  # made by an attempt that nobody recorded
-            wrote = instance.digests(record)
+            return _gone(before)
+        if found is None:
+            known = await self._created(instance, incident, note, follows, is_first=not is_unsure)
+        else:
+            known = self._known(instance, incident, before, found, note)
+        record, wrote, assignment = known.record, known.wrote, known.assignment
         warnings: tuple[str, ...] = ()
         if not _is_over(instance, record, incident, before):
             news = Told(
-                untold,
+                known.untold,
                 is_retry=is_unsure,
                 is_reopened=_wants_record(incident) and _is_of_an_earlier_wait(incident, before),
                 follows=follows,
                 wrote=wrote,
             )
             written = await instance.bring_up_to_date(record, incident, news)
-            wrote, warnings = written.wrote, written.warnings
+            assignment, not_assigned = await instance.assign(record, written, incident, assignment, is_retry=is_unsure)
+            wrote, warnings = written.wrote, (*written.warnings, *not_assigned)
         reference = {
             "sys_id": record.sys_id,
             "instance": instance.url,
@@ -108,14 +169,45 @@ class ServiceNowTarget:
             "wait": _wait(incident) if _wants_record(incident) else before.reference.get("wait", ""),
             "told": str(incident.news_count),
             "wrote": wrote,
-            "note": note,
+            "note": known.note,
+            **assignment.reference,
+            **(known.heard.reference if instance.comments.is_on else {}),
         }
         return Delivery(
             reference={name: value for name, value in reference.items() if value},
             label=record.number,
             url=instance.page(record),
-            note=_said(note, contradiction(record, incident, instance.config.states), *warnings),
+            note=_said(known.note, contradiction(record, incident, instance.config.states), *warnings),
+            look_again_at_ms=_next_look_ms(instance, incident, record, before),
+            comments=before.comments,
+            comment_count=before.comment_count,
         )
+
+    async def _created(
+        self, instance: Instance, incident: Incident, note: str, follows: str, *, is_first: bool
+    ) -> _Known:
+        """A new record, all of whose comments are news."""
+        written = await instance.create(incident, previous_record=follows, is_first=is_first)
+        return _Known(
+            written.record,
+            untold=_told_to_a_new_one(incident),
+            wrote=written.wrote,
+            note=_said(note, *written.warnings),
+            assignment=Assignment(user=written.assigned),
+            heard=Heard(0),
+        )
+
+    def _known(self, instance: Instance, incident: Incident, before: Delivery, record: Record, note: str) -> _Known:
+        """A record that was there: the one that is known, or one made by an attempt that nobody recorded."""
+        untold = incident.news_after(_told(incident, before))
+        now_ms = self._clock.now_ms()
+        if record.sys_id == before.reference.get("sys_id"):
+            heard = Heard.of(before.reference) or Heard(_second(now_ms))  # nobody has asked for comments before
+            wrote, assignment = before.reference.get("wrote", ""), Assignment.of(before.reference)
+        else:  # that attempt was most likely of this escalation, and nobody has heard what was said since
+            heard = Heard(_second(incident.escalation_began_at_ms or now_ms))
+            wrote, assignment = instance.digests(record), Assignment()
+        return _Known(record, untold=untold, wrote=wrote, note=note, assignment=assignment, heard=heard)
 
     async def _find(
         self, instance: Instance, incident: Incident, before: Delivery, *, is_unsure: bool
@@ -150,6 +242,35 @@ class ServiceNowTarget:
 
 def _wants_record(incident: Incident) -> bool:
     return incident.status is Status.TRIGGERED and incident.is_escalating
+
+
+def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery) -> bool:
+    """Whether the record knows all that is new: the sync is there to see what people did to it, and writes nothing."""
+    return (
+        before.look_again_at_ms is not None
+        and instance.comments.is_on
+        and _told(incident, before) == incident.news_count
+        and not (_wants_record(incident) and _is_of_an_earlier_wait(incident, before))
+        and not instance.has_to_assign(incident, Assignment.of(before.reference))
+    )
+
+
+def _next_look_ms(instance: Instance, incident: Incident, record: Record, before: Delivery) -> int | None:
+    """When to look at the record: however often it is written to meanwhile, no later than was planned."""
+    next_ms = instance.comments.next_look_ms(incident, record)
+    planned_ms = before.look_again_at_ms
+    return next_ms if next_ms is None or planned_ms is None else min(planned_ms, next_ms)
+
+
+def _gone(before: Delivery) -> Delivery:
+    """Nothing more is done with a record that is deleted, which people may, or hidden from the user."""
+    said = f"{before.label} is gone, or the user may not read it any more"
+    return replace(before, note=_said(before.reference.get("note", ""), said), look_again_at_ms=None)
+
+
+def _second(at_ms: int) -> int:
+    """The second that holds it: ServiceNow's times are no finer."""
+    return at_ms // 1000 * 1000
 
 
 def _is_in(instance: Instance, delivery: Delivery) -> bool:
