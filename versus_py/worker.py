@@ -37,6 +37,9 @@ LOOK_AGAIN_MS = 5 * 60_000
 LOOK_AGAIN_MIN_MS = 10_000
 """And the shortest, should Alertmanager's clock be behind ours."""
 
+LOOK_AGAIN_SOON_MS = 1_000
+"""The shortest time until a target that wants to look again is called."""
+
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 300.0
 IDLE_MAX_S = 5.0
@@ -283,7 +286,7 @@ class Worker:
         return Completion(
             "done",
             incident.version,
-            at_ms=_later(after.look_again_at_ms, self._clock.now_ms()),
+            at_ms=_again_at_ms(after.look_again_at_ms, self._clock.now_ms()),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
             entries=self._first_shown(claim, incident, after),
@@ -360,9 +363,9 @@ class Worker:
                 return
 
 
-def _later(at_ms: int | None, now_ms: int) -> int | None:
-    """None for what is over: a target that does not move on must not keep the worker busy."""
-    return at_ms if at_ms is not None and at_ms > now_ms else None
+def _again_at_ms(look_again_at_ms: int | None, now_ms: int) -> int | None:
+    """Not at once: a target that does not move on must not keep the worker busy."""
+    return None if look_again_at_ms is None else max(look_again_at_ms, now_ms + LOOK_AGAIN_SOON_MS)
 
 
 def _waits_until_ms(incident: Incident, now_ms: int) -> int:

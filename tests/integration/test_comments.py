@@ -371,8 +371,9 @@ async def test_what_is_to_be_written_does_not_wait_for_comments(engine, logs):
 
     await engine.post(group("DiskFull", "HostDown"))
     await engine.worker.run_due()
-
     assert len(engine.servicenow.notes) == 1
+    await engine.settle()
+
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["servicenow.comments_not_read"]
     found = await delivery(engine)
     assert (found.attempts, found.error) == (0, "")

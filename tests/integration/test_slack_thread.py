@@ -247,3 +247,53 @@ async def test_many_changes_are_one_edit(engine):
 
     assert message(engine).edits == before + 1
     assert "seen 21 times" in message(engine).shown
+
+
+async def test_what_people_comment_in_servicenow_is_said_in_the_thread_once_and_pings_nobody(engine):
+    await trigger(engine)
+    await engine.after(minutes=5)
+    number = engine.servicenow.incidents[-1]["number"]
+    engine.servicenow.comment(number, "On my way <!channel>", by="ana")
+
+    for _ in range(15):
+        await engine.after(minutes=1)
+
+    said = [reply for reply in message(engine).replies if "On my way" in reply]
+    assert len(said) == 1
+    assert said[0].startswith(":speech_balloon: *ana* in <http")
+    assert f"|{number}>: On my way &lt;!channel&gt;" in said[0]
+
+
+async def test_a_snoozed_incident_says_until_when_and_that_it_is_over(engine):
+    incident_id = await trigger(engine)
+    response = await engine.http.post(f"/api/incidents/{incident_id}/snooze", params={"by": "ana", "minutes": 15})
+    assert response.status == 201
+    await engine.settle()
+
+    assert ":zzz: *Snoozed*" in message(engine).text
+    assert "snoozed by *ana* until <!date^" in message(engine).shown
+    await engine.after(minutes=10)
+    assert engine.servicenow.incidents == []
+    assert message(engine).replies == []
+
+    await engine.after(minutes=6)
+    assert "*Triggered*" in message(engine).text
+    assert message(engine).replies == [":bell: The snooze is over: the wait goes on"]
+    await engine.after(minutes=5)
+    assert "*Escalated*" in message(engine).text
+    assert len(engine.servicenow.incidents) == 1
+
+
+async def test_what_is_given_back_escalates_again_into_the_record_that_there_is(engine):
+    incident_id = await trigger(engine)
+    await engine.after(minutes=5)
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    await act(engine, incident_id, "unacknowledge")
+    await engine.after(minutes=6)
+
+    assert len(engine.servicenow.incidents) == 1
+    assert "*Escalated*" in message(engine).text
+    escalations = [reply for reply in message(engine).replies if "Escalated to ServiceNow" in reply]
+    assert len(escalations) == 2
+    assert ":leftwards_arrow_with_hook: Given back by *ana*: the wait starts again" in message(engine).replies
