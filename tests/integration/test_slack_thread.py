@@ -297,3 +297,11 @@ async def test_what_is_given_back_escalates_again_into_the_record_that_there_is(
     escalations = [reply for reply in message(engine).replies if "Escalated to ServiceNow" in reply]
     assert len(escalations) == 2
     assert ":leftwards_arrow_with_hook: Given back by *ana*: the wait starts again" in message(engine).replies
+
+
+@pytest.mark.parametrize("slack_settings", [{"signing_secret": "s", "allowed_users": ["U0ANA"]}])
+async def test_where_only_some_may_act_no_link_lets_anybody_act(engine):
+    await trigger(engine)
+
+    assert "/api/ack/" not in message(engine).shown
+    assert "Acknowledge Alert" in str(message(engine).attachments)

@@ -14,7 +14,7 @@ from versus_py.incident import Actor, Delivery, Incident, Policy
 from versus_py.simulators.slack import read_content
 from versus_py.targets.slack.message import build, build_plain, plain_body
 from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
-from versus_py.transitions import acknowledge, begin_escalation, resolve
+from versus_py.transitions import acknowledge, begin_escalation, resolve, snooze
 
 ACK_URL = "https://versus.example/api/ack/x?exp=1&sig=abc"
 DUE = START_MS + 5 * 60_000
@@ -251,3 +251,66 @@ def test_whatever_an_alert_says_slack_takes_the_message(title, label, value, sum
 
     message_of(incident, disable_button=True)
     message_of(incident, body=(value + summary) * 20)
+
+
+def interactive(incident: Incident, **settings) -> str:
+    found = build(incident, "body", SlackConfig(signing_secret="secret", **settings), ack_url=ACK_URL)
+    read_content({"text": found.text, "attachments": list(found.attachments)}, text_max=4000)
+    return found.text + json.dumps(found.attachments, ensure_ascii=False)
+
+
+def test_with_buttons_that_tell_who_presses_them_the_link_stands_beside_the_facts():
+    text = interactive(make_incident())
+
+    assert f"<{ACK_URL.replace('&', '&amp;')}|Acknowledge by link>" in text
+    assert '"action_id": "acknowledge"' in text
+
+
+def test_people_are_shown_by_slack_where_they_are_its_users():
+    change = acknowledge(make_incident(), Actor("Ana", "ana@example.com", "U0ANA"), START_MS)
+    assert change
+
+    assert f"acknowledged by <@U0ANA> <!date^{START_MS // 1000}^" in interactive(change.incident)
+
+
+def test_an_id_that_is_none_is_no_mention():
+    change = acknowledge(make_incident(), Actor("Ana", slack_id="!channel"), START_MS)
+    assert change
+
+    assert "acknowledged by *Ana*" in interactive(change.incident)
+
+
+def test_a_snoozed_incident_says_who_until_when_and_what_comes_then():
+    change = snooze(make_incident(), DUE, Actor("ana"), START_MS)
+    assert change
+    text = interactive(change.incident)
+
+    assert text.startswith(":zzz: *Snoozed*")
+    assert f"snoozed by *ana* until <!date^{DUE // 1000}^" in text
+    assert f"escalates to ServiceNow <!date^{(DUE + 5 * 60_000) // 1000}^" in text
+    assert "({ago})" in text
+
+
+def test_mentions_are_those_of_the_route_and_else_of_the_severity():
+    config = SlackConfig(mention={"critical": "<!here>"})
+    of_a_route = make_incident(policy=replace(POLICY, mention="<@U0ANA>"))
+
+    assert build(make_incident(), "", config, ack_url=None).text.endswith(" <!here>")
+    assert build(of_a_route, "", config, ack_url=None).text.endswith(" <@U0ANA>")
+    assert build(replace(make_incident(), severity="warning"), "", config, ack_url=None).text.endswith("DiskFull")
+
+
+def test_what_fires_and_what_does_not_are_counted():
+    incident = make_incident(make_alert("DiskFull"), make_alert("HostDown", firing=False))
+
+    assert "1 of 2 alerts firing" in interactive(incident)
+
+
+def test_pages_that_all_alerts_share_are_linked_once():
+    links = {"Runbook": "https://runbooks.example/disk"}
+    alerts = [replace(make_alert(name), links=links) for name in ("DiskFull", "HostDown")]
+    incident = make_incident(*alerts)
+
+    text = everything(incident)
+
+    assert text.count("<https://runbooks.example/disk|Runbook>") == 1

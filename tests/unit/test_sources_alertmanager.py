@@ -1,14 +1,18 @@
 """Alertmanager's webhook, as its documentation and its source describe it."""
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 
+from tests.support.factories import make_alert, make_incident
 from tests.support.payloads import assert_is_sound, damaged, sample
 from versus_py import sources
-from versus_py.incident import AlertStatus
+from versus_py.incident import Alert, AlertStatus, Incident
+from versus_py.sources.alertmanager import silence_url
 
 
 @pytest.fixture
@@ -183,3 +187,33 @@ def test_a_runbook_and_a_dashboard_are_links_as_far_as_they_are_pages_of_the_web
 @given(damaged(sample("alertmanager_firing")))
 def test_whatever_is_in_a_group_it_is_read(payload):
     assert_is_sound(sources.parse(payload))
+
+
+def incident_of(*alerts: Alert) -> Incident:
+    return replace(make_incident(*alerts), url="http://am.example:9093/prefix/")
+
+
+def test_the_silence_page_is_filled_in_with_what_all_that_fires_has_in_common():
+    disk, host = make_alert("DiskFull", team='"storage" & more'), make_alert("HostDown", team='"storage" & more')
+
+    url = urlsplit(silence_url(incident_of(disk, host)))
+
+    assert f"{url.scheme}://{url.netloc}{url.path}" == "http://am.example:9093/prefix/"
+    page, _, query = url.fragment.partition("?")
+    assert page == "/silences/new"
+    assert parse_qs(query, strict_parsing=True) == {
+        "filter": ['{severity="critical",team="\\"storage\\" & more"}'],
+    }
+
+
+@pytest.mark.parametrize(
+    "incident",
+    [
+        pytest.param(replace(incident_of(), source="grafana"), id="another source"),
+        pytest.param(replace(incident_of(), has_other_senders=True), id="of several senders"),
+        pytest.param(replace(incident_of(), url=""), id="nobody knows where"),
+        pytest.param(incident_of(make_alert(firing=False)), id="nothing fires"),
+    ],
+)
+def test_there_is_no_silence_page_for_what_is_not_all_alertmanagers(incident):
+    assert silence_url(incident) == ""
