@@ -178,7 +178,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def acknowledge(self, name: str) -> None:
-        known = self.current[name]
+        known = self._known_a_second_later(name)
         status = self.runner.run(self._act(known.id, "acknowledge"))
         assert status == (201 if known.status == "triggered" else 200)
         if known.status == "triggered":
@@ -187,7 +187,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def give_back(self, name: str) -> None:
-        known = self.current[name]
+        known = self._known_a_second_later(name)
         status = self.runner.run(self._act(known.id, "unacknowledge"))
         assert status == (201 if known.status == "acknowledged" else 200)
         if known.status == "acknowledged":
@@ -195,7 +195,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def escalate(self, name: str) -> None:
-        known = self.current[name]
+        known = self._known_a_second_later(name)
         self._note_overdue()
         status = self.runner.run(self._act(known.id, "escalate"))
         assert status == 200 or known.status != "resolved"
@@ -205,7 +205,8 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), minutes=st.sampled_from([1, 15]))
     def snooze(self, name: str, minutes: int) -> None:
-        known, now_ms = self.current[name], self.clock.now_ms()
+        known = self._known_a_second_later(name)
+        now_ms = self.clock.now_ms()
         self._note_overdue()
         status = self.runner.run(self._act(known.id, f"snooze?minutes={minutes}"))
         assert status == 200 or known.status == "triggered"
@@ -213,6 +214,11 @@ class EngineMachine(RuleBasedStateMachine):
             left_ms = max(0, known.due_ms - max(now_ms, known.snoozed_until_ms))
             known.snoozed_until_ms = now_ms + minutes * 60_000
             known.due_ms = known.snoozed_until_ms + left_ms
+
+    def _known_a_second_later(self, name: str) -> Expected:
+        """Nobody does the same thing twice in a second: notes tell the time to the second."""
+        self.clock.advance(seconds=1)
+        return self.current[name]
 
     async def _act(self, incident_id: str, action: str) -> int:
         by = "&by=ana" if "?" in action else "?by=ana"
