@@ -101,6 +101,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         )
         clock = SharedClock()
         retention_ms = round(config.retention_days * DAY_MS)
+        turns = Turns(client)
         storms = Storms(client, retention_ms=retention_ms)
         store = Store(
             client,
@@ -113,8 +114,8 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             store,
             lifecycle,
             clock,
-            channels=_channels(config, clock, session, links, turns=Turns(client), storms=storms),
-            oncall=_oncall(config, clock, session),
+            channels=_channels(config, clock, session, links, turns=turns, storms=storms),
+            oncall=_oncall(config, clock, session, turns),
             last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
             if config.alertmanager.url
             else None,
@@ -158,10 +159,12 @@ def _channels(
     return {slack.NAME: target}
 
 
-def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession) -> dict[str, Target]:
+def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession, turns: Turns) -> dict[str, Target]:
     if not config.oncall.is_prepared:
         return {}
-    target = servicenow.ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session, service=config.name)
+    target = servicenow.ServiceNowTarget(
+        config.oncall.servicenow, clock=clock, session=session, turns=turns, service=config.name
+    )
     return {servicenow.NAME: target}
 
 

@@ -199,6 +199,11 @@ class Engine:
         return found
 
 
+def make_turns() -> Turns:
+    """Of a Redis of their own."""
+    return Turns(FakeAsyncRedis(decode_responses=True))
+
+
 def make_storms(store: Store) -> Storms:
     return Storms(store._redis, retention_ms=7 * DAY_MS)
 
@@ -225,7 +230,11 @@ def make_worker(
         Lifecycle(store, clock),
         clock,
         channels={"slack": make_slack_target(config.alert.slack, clock, store, session, links)},
-        oncall={"servicenow": ServiceNowTarget(config.oncall.servicenow, clock=clock, session=session)},
+        oncall={
+            "servicenow": ServiceNowTarget(
+                config.oncall.servicenow, clock=clock, session=session, turns=Turns(store._redis)
+            )
+        },
     )
 
 

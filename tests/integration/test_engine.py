@@ -701,3 +701,23 @@ async def test_the_policy_that_is_stored_is_the_one_that_counts(engine):
     stored = await engine.store.get(created["id"])
     assert stored
     assert replace(stored.policy, destinations={}).wait_ms == 30 * 60_000
+
+
+async def test_an_instance_that_asks_one_replica_to_wait_is_left_alone_by_all(engine, session):
+    other = make_worker(engine.config, engine.clock, engine.store, session, engine.links)
+    for name in ("DiskFull", "HostDown", "QueueStuck"):
+        await engine.post(firing(engine, name))
+    await engine.settle()
+    engine.servicenow.faults.order(Fault(kind="429", retry_after=120))
+    engine.clock.advance(minutes=5)
+
+    [claim], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=1)
+    await engine.worker._work(claim)
+    asked = len(engine.servicenow.calls)
+    engine.clock.advance(minutes=1)
+    await other.run_due()
+    assert len(engine.servicenow.calls) == asked
+
+    engine.clock.advance(minutes=2)
+    await other.run_due()
+    assert len(engine.servicenow.incidents) == 3

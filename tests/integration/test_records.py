@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.integration.conftest import Engine, make_worker
+from tests.integration.conftest import Engine, make_turns, make_worker
 from versus_py.config import ServiceNowConfig
 from versus_py.simulators import Fault
 from versus_py.store import keys
@@ -636,7 +636,9 @@ async def test_another_instance_gets_credentials_of_its_own_and_not_the_defaults
     url = config.oncall.servicenow.other_instance_urls["infra"].instance_url
     own = {"instance_url": url, "auth": auth}
     settings = config.oncall.servicenow.model_dump() | {"other_instance_urls": {"infra": own}}
-    target = ServiceNowTarget(ServiceNowConfig.model_validate(settings), clock=clock, session=session)
+    target = ServiceNowTarget(
+        ServiceNowConfig.model_validate(settings), clock=clock, session=session, turns=make_turns()
+    )
     engine.worker._targets["servicenow"] = target
     seen: list[str] = []
     check = servicenow_infra._login.check
@@ -658,7 +660,7 @@ async def test_another_instance_gets_credentials_of_its_own_and_not_the_defaults
 async def test_a_record_in_an_instance_that_is_not_configured_any_more_is_told(engine, config, session, clock, logs):
     await escalated(engine)
     gone = config.oncall.servicenow.model_copy(update={"instance_url": "https://new.example"})
-    engine.worker._targets["servicenow"] = ServiceNowTarget(gone, clock=clock, session=session)
+    engine.worker._targets["servicenow"] = ServiceNowTarget(gone, clock=clock, session=session, turns=make_turns())
 
     await engine.post(group(resolved=("DiskFull",)))
     await engine.settle()

@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.integration.conftest import make_turns
 from tests.support.answers import canned_answers
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
@@ -22,7 +23,7 @@ URL_OF_TABLE = "https://sn.example/api/now/table/incident"
 @pytest.fixture
 def target(session, clock):
     config = ServiceNowConfig(instance_url="https://sn.example", username="u", password="hunter2-secret")
-    return ServiceNowTarget(config, clock=clock, session=session)
+    return ServiceNowTarget(config, clock=clock, session=session, turns=make_turns())
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ async def test_a_custom_table_without_states_works(session, clock):
             password="secret",
             table="u_versus_alert",
         )
-        target = ServiceNowTarget(config, clock=clock, session=session)
+        target = ServiceNowTarget(config, clock=clock, session=session, turns=make_turns())
         delivery = await target.sync(escalating(), attempt=1)
         change = acknowledge(replace(escalating(), deliveries={"servicenow": delivery}), Actor("ana"), START_MS)
         assert change

@@ -15,7 +15,7 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, Transient
 from versus_py.incident import Comment, Delivery, Entry, Incident, Status
-from versus_py.targets.pace import Pace
+from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
@@ -27,6 +27,9 @@ from versus_py.targets.target import NotYet
 log = structlog.get_logger()
 
 NAME = "servicenow"
+
+AT_ONCE = Rate(interval_ms=0)
+"""An instance is asked as often as there is something to do, until it asks to be left alone."""
 
 LOOK_TIMEOUT_S = 30.0
 """How long a look may take; it ends well before the worker's lease, which would count it as a failed attempt."""
@@ -53,14 +56,20 @@ class ServiceNowTarget:
     """
 
     def __init__(
-        self, config: ServiceNowConfig, *, clock: Clock, session: aiohttp.ClientSession, service: str = "versus"
+        self,
+        config: ServiceNowConfig,
+        *,
+        clock: Clock,
+        session: aiohttp.ClientSession,
+        turns: Turns,
+        service: str = "versus",
     ) -> None:
         self._instances = {
             name: Instance(instance, service=service, clock=clock, session=session)
             for name, instance in config.instances().items()
         }
         self._clock = clock
-        self._pace = Pace(clock, interval_ms=0)
+        self._turns = turns
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Create the record if the incident escalates and has none; bring one that exists up to date.
@@ -74,13 +83,13 @@ class ServiceNowTarget:
         if not (before.reference or _wants_record(incident) or is_unsure):
             return before
         instance, note = self._instance(incident, before)
-        self._pace.take(instance.url, incident.id)
+        await self._take_turn(instance, incident)
         if not is_unsure and _is_only_a_look(instance, incident, before):
             return await self._looked(instance, incident, before)
         try:
             return await self._synced(instance, incident, before, note, is_unsure=is_unsure)
         except RateLimited as exc:
-            self._leave_alone(instance, exc)
+            await self._leave_alone(instance, exc)
             raise
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
@@ -103,7 +112,7 @@ class ServiceNowTarget:
         except (Transient, Permanent, TimeoutError) as exc:
             error = str(exc) or "no answer in time"
             log.warning("servicenow.look_failed", incident=incident.id, record=before.label, error=error)
-            self._leave_alone(instance, exc)
+            await self._leave_alone(instance, exc)
             again_ms = instance.comments.next_look_ms(incident)
             if again_ms is None:
                 return replace(before, look_again_at_ms=None)
@@ -120,7 +129,7 @@ class ServiceNowTarget:
             new, heard = await instance.comments.after(heard, record)
         except Transient as exc:
             log.warning("servicenow.comments_not_read", incident=incident.id, record=record.number, error=str(exc))
-            self._leave_alone(instance, exc)
+            await self._leave_alone(instance, exc)
         said = contradiction(record, incident, instance.config.states)
         return replace(
             before,
@@ -131,10 +140,18 @@ class ServiceNowTarget:
             comment_count=before.comment_count + len(new),
         )
 
-    def _leave_alone(self, instance: Instance, exc: Exception) -> None:
+    async def _take_turn(self, instance: Instance, incident: Incident) -> None:
+        """At once, unless the instance has asked this or another replica to be left alone."""
+        now_ms = self._clock.now_ms()
+        turn = await self._turns.take(_destination(instance), incident.id, AT_ONCE, now_ms=now_ms)
+        if turn.wait_until_ms is not None:
+            raise NotYet(turn.wait_until_ms, f"{instance.url} has asked to be left alone")
+
+    async def _leave_alone(self, instance: Instance, exc: Exception) -> None:
         """For as long as the instance asks, if that is what *exc* says."""
         if isinstance(exc, RateLimited):
-            self._pace.block(instance.url, exc.retry_after_s or 1)
+            until_ms = self._clock.now_ms() + round((exc.retry_after_s or 1) * 1000)
+            await self._turns.hold_back(_destination(instance), AT_ONCE, until_ms=until_ms)
 
     async def _synced(
         self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
@@ -238,6 +255,10 @@ class ServiceNowTarget:
             # A role that may create and not read is enough, as long as there is nothing to be found.
             log.warning("servicenow.search_forbidden", incident=incident.id, table=instance.config.table)
             return None
+
+
+def _destination(instance: Instance) -> str:
+    return f"servicenow:{instance.url}"
 
 
 def _wants_record(incident: Incident) -> bool:
