@@ -1,11 +1,9 @@
 """POST /api/incidents: payloads come in, and are answered once they are written down."""
 
 import asyncio
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import aiohttp.http_exceptions
 import structlog
 from aiohttp import web
 
@@ -14,6 +12,7 @@ from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incident import Notification
 from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.web.answers import json_answer
+from versus_py.web.bodies import read_whole
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
 from versus_py.web.trust import Trust
@@ -80,12 +79,7 @@ class Intake:
 
     async def _body(self, request: web.Request) -> bytes:
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await request.read()
-        except TimeoutError:
-            raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
-        except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError, zlib.error):
-            raise web.HTTPBadRequest(text="the body cannot be read; check its Content-Encoding and length") from None
+            return await read_whole(request, within_s=BODY_TIMEOUT_S)
         except web.HTTPRequestEntityTooLarge:
             limit = self._config.max_body_bytes
             raise _too_large(

@@ -1,12 +1,9 @@
 """POST /api/slack/interactions: what people press in Slack, signed by Slack."""
 
-import asyncio
 import re
-import zlib
 from typing import NoReturn
 from urllib.parse import parse_qs
 
-import aiohttp.http_exceptions
 import orjson
 import structlog
 from aiohttp import web
@@ -16,6 +13,7 @@ from slack_sdk.signature import SignatureVerifier
 from versus_py.clock import Clock
 from versus_py.errors import BadPayload, ConfigError
 from versus_py.interactions import Desk, read_presses
+from versus_py.web.bodies import read_whole
 
 log = structlog.get_logger()
 
@@ -39,7 +37,7 @@ class SlackDoor:
 
     async def post(self, request: web.Request) -> web.Response:
         """200 once what was pressed has happened; 503 when it has not, and the person is told by Slack."""
-        body = await _body(request)
+        body = await read_whole(request, within_s=BODY_TIMEOUT_S)
         if not self._is_signed(request, body):
             if _is_ssl_check(body):
                 return web.Response()
@@ -78,16 +76,6 @@ class _SdkClock(SdkClock):
 
     def now(self) -> float:
         return self._clock.now_ms() / 1000
-
-
-async def _body(request: web.Request) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
-    except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError, zlib.error):
-        raise web.HTTPBadRequest(text="the body cannot be read") from None
 
 
 def _is_ssl_check(body: bytes) -> bool:
