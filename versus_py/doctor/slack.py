@@ -12,6 +12,7 @@ from versus_py.doctor.check import Check, CheckStatus
 from versus_py.errors import Transient
 from versus_py.interactions.socket_mode import app_token_advice, open_connection
 from versus_py.targets.slack.api import ADVICE, Refused, SlackApi
+from versus_py.targets.slack.scopes import CHANNELS, GROUPS, OPTIONAL, PUBLIC, PURPOSES, WRITE
 from versus_py.web.slack import PATH
 
 NAME = "Slack"
@@ -24,18 +25,6 @@ BUTTONS = "Slack buttons"
 ROUTES_MAX = 20
 """The most channels of routes that are looked at."""
 
-NEEDED = "chat:write"
-PUBLIC = "chat:write.public"
-OPTIONAL = {
-    PUBLIC: "to post to public channels it was not invited to",
-    "channels:read": "to check public channels here",
-    "groups:read": "to check private channels here",
-    "channels:history": "to find a message again in a public channel when Slack's answer got lost",
-    "groups:history": "the same in a private channel",
-    "users:read": "to show people by their names",
-    "users:read.email": "to know them in ServiceNow",
-}
-GROUPS = "usergroups:read"
 TEST_TEXT = "This is a test message of `versus doctor`: versus_py can post here. Nothing has happened."
 
 
@@ -77,15 +66,15 @@ def _scopes(reply: AsyncSlackResponse) -> frozenset[str]:
 
 def _about_scopes(scopes: frozenset[str], *, needs_groups: bool) -> Check:
     if not scopes:
-        return Check(SCOPES, CheckStatus.WARNING, "Slack does not tell them", f"make sure that the app has {NEEDED}")
+        return Check(SCOPES, CheckStatus.WARNING, "Slack does not tell them", f"make sure that the app has {WRITE}")
     found = ", ".join(sorted(scopes))
-    if NEEDED not in scopes:
-        advice = f"give the app the scope {NEEDED} (OAuth & Permissions) and install it again"
-        return Check(SCOPES, CheckStatus.FAILED, f"{NEEDED} is missing; there are {found}", advice)
+    if WRITE not in scopes:
+        advice = f"give the app the scope {WRITE} (OAuth & Permissions) and install it again"
+        return Check(SCOPES, CheckStatus.FAILED, f"{WRITE} is missing; there are {found}", advice)
     if needs_groups and GROUPS not in scopes:
         advice = f"give the app the scope {GROUPS} and install it again: nobody is known to be in allowed_groups"
         return Check(SCOPES, CheckStatus.FAILED, f"{GROUPS} is missing; there are {found}", advice)
-    missing = [f"{scope} {purpose}" for scope, purpose in OPTIONAL.items() if scope not in scopes]
+    missing = [f"{scope} {PURPOSES[scope]}" for scope in OPTIONAL if scope not in scopes]
     return Check(SCOPES, CheckStatus.OK, found, f"optional: {', '.join(missing)}" if missing else "")
 
 
@@ -106,7 +95,7 @@ async def _channel(api: SlackApi, channel: str, scopes: frozenset[str]) -> Check
         return Check(CHANNEL, CheckStatus.FAILED, str(exc), "try again; if it stays so, look at status.slack.com")
     except Refused as exc:
         if exc.code == "missing_scope":
-            needed = exc.needed or "channels:read"
+            needed = exc.needed or CHANNELS
             advice = f"run this with --post to try it, or give the app the scope {needed}"
             return Check(CHANNEL, CheckStatus.WARNING, f"{channel}: cannot be told without {needed}", advice)
         return Check(CHANNEL, CheckStatus.FAILED, f"{channel}: Slack says {exc.code}", exc.advice)

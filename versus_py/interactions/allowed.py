@@ -8,6 +8,7 @@ import structlog
 from versus_py.config import SlackConfig
 from versus_py.errors import Transient
 from versus_py.targets.slack.api import Refused, SlackApi
+from versus_py.targets.slack.scopes import GROUPS
 
 log = structlog.get_logger()
 
@@ -96,7 +97,7 @@ class Allowed:
 
 def _advice(exc: Refused) -> str:
     if exc.code == "missing_scope":
-        return f"give the app the scope {exc.needed or 'usergroups:read'} and install it again"
+        return f"give the app the scope {exc.needed or GROUPS} and install it again"
     if exc.code == "no_such_subteam":
         return "alert.slack.allowed_groups names a user group that does not exist; its id starts with S"
     return exc.advice or "check alert.slack.allowed_groups and alert.slack.token"

@@ -9,6 +9,7 @@ import structlog
 from versus_py.incident import Actor
 from versus_py.store.people import KnownPeople
 from versus_py.targets.slack.api import Refused, SlackApi
+from versus_py.targets.slack.scopes import USERS
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ class Directory:
     def _tell_missing_scope(self, exc: Refused) -> None:
         if not self._is_scope_missing:
             self._is_scope_missing = True
-            scope = exc.needed or "users:read"
+            scope = exc.needed or USERS
             log.info("slack.names_unknown", advice=f"with the scope {scope}, people are shown by their full names")
 
 

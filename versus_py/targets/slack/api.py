@@ -14,6 +14,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
+from versus_py.targets.slack.scopes import WRITE
 
 TIMEOUT_S = 15.0
 QUOTA_RETRY_S = 600.0
@@ -52,7 +53,7 @@ class Refused(Permanent):
     """Slack said no: *code* is its word for why, and *needed* the scope that is missing, if that is why."""
 
     def __init__(self, code: str, needed: str = "") -> None:
-        scope = f"give the app the scope {needed or 'chat:write'} and install it again"
+        scope = f"give the app the scope {needed or WRITE} and install it again"
         self.advice = scope if code == "missing_scope" else ADVICE.get(code, "")
         super().__init__(f"Slack says {code}" + (f": {self.advice}" if self.advice else ""))
         self.code = code
