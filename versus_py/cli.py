@@ -36,6 +36,8 @@ from versus_py.service import serve as serve_until
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
 from versus_py.simulators.slack import SIGNING_SECRET
+from versus_py.slack_manifest import NAME as APP_NAME
+from versus_py.slack_manifest import slack_manifest as make_slack_manifest
 from versus_py.web.overrides import read_overrides
 from versus_py.web.reading import Reader, read_body
 
@@ -152,6 +154,30 @@ def doctor(
 def config_schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
     print(json.dumps(Config.json_schema(), indent=2))
+
+
+@app.command("slack-manifest")
+def slack_manifest(
+    socket_mode: Annotated[
+        bool, typer.Option("--socket-mode", help="For buttons by Socket Mode: Slack needs no way to this server.")
+    ] = False,
+    public_host: Annotated[
+        str | None, typer.Option(help="The address that Slack reaches.", show_default="the configuration's")
+    ] = None,
+    config: OptionalConfigOption = None,
+    name: Annotated[str, typer.Option(help="What the app is called in Slack.")] = APP_NAME,
+) -> None:
+    """Print the manifest of the Slack app: paste it at api.slack.com/apps, Create New App, From a manifest.
+
+    With a configuration, it asks for the scopes that this one makes use of; without, for those that any may.
+    """
+    loaded = None if config is None else _load(config)
+    try:
+        manifest = make_slack_manifest(loaded, name=name, public_host=public_host, socket_mode=socket_mode)
+    except ConfigError as exc:
+        _say(exc)
+        raise typer.Exit(1) from None
+    print(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120), end="")
 
 
 @app.command("lint-alertmanager")

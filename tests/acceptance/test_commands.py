@@ -59,8 +59,8 @@ def test_the_version():
     assert versus("--version").stdout == f"versus {__version__}\n"
 
 
-COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "lint-alertmanager"]
-COMMANDS += ["send", "replay", "simulate", "incidents"]
+COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "slack-manifest"]
+COMMANDS += ["lint-alertmanager", "send", "replay", "simulate", "incidents"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "resolve"]
 
 
@@ -118,6 +118,20 @@ def test_config_schema_is_a_schema_of_the_shipped_configuration():
 
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["oncall"]
+
+
+def test_slack_manifest_prints_yaml_for_slack_or_says_what_it_lacks():
+    printed = versus("slack-manifest", "--public-host", "https://versus.example.com", "--name", "Night watch")
+    by_socket = versus("slack-manifest", "--socket-mode")
+    neither = versus("slack-manifest")
+
+    manifest = yaml.safe_load(printed.stdout)
+    assert manifest["display_information"]["name"] == "Night watch"
+    url = "https://versus.example.com/api/slack/interactions"
+    assert manifest["settings"]["interactivity"] == {"is_enabled": True, "request_url": url}
+    assert yaml.safe_load(by_socket.stdout)["settings"]["socket_mode_enabled"] is True
+    assert (neither.returncode, neither.stdout) == (1, "")
+    assert neither.stderr.startswith("error: public_host is not known")
 
 
 def test_lint_alertmanager_is_content_with_the_shipped_file_and_not_with_one_that_tells_no_resolves():

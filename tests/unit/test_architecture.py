@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "versus_py"
 ROOMS = [
     ("__main__",),
     ("cli",),
-    ("demo", "doctor", "lint", "replay"),
+    ("demo", "doctor", "lint", "replay", "slack_manifest"),
     ("service",),
     ("web",),
     ("simulators", "client", "samples", "logs"),
