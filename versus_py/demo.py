@@ -30,11 +30,14 @@ from versus_py.incident import Ending
 from versus_py.samples import alertmanager
 from versus_py.service import serve
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
-from versus_py.simulators.slack import PostedMessage
+from versus_py.simulators.slack import PEOPLE, SIGNING_SECRET, PostedMessage
+from versus_py.targets.slack.actions import Action
+from versus_py.web.slack import PATH as INTERACTIONS_PATH
 
 WAIT_S = 8
 CHANNEL = "C0ALERTS"
 PASSWORD = "demo-password"  # noqa: S105 - of a simulator that lives as long as this process
+ANA = PEOPLE[0]
 STEP_TIMEOUT_S = 20.0
 STORY_TIMEOUT_S = 50.0
 
@@ -47,10 +50,11 @@ class Scene:
     plot: str
     ending: Ending
     records: int
+    acknowledged_by: str | None = None
 
 
 SCENES = (
-    Scene("DiskFull", "somebody clicks Acknowledge", Ending.ACKNOWLEDGED, 0),
+    Scene("DiskFull", "Ana acknowledges", Ending.ACKNOWLEDGED, 0, ANA.real_name),
     Scene("HostDown", "nobody acknowledges", Ending.ESCALATED, 1),
     Scene("HighLatency", "resolves in time", Ending.RESOLVED, 0),
     Scene("QueueStuck", "is sent three times", Ending.ESCALATED, 1),
@@ -118,6 +122,7 @@ async def _stage() -> AsyncIterator[Stage]:
                         "token": "xoxb-demo",
                         "channel_id": CHANNEL,
                         "api_url": f"{slack_url}/api",
+                        "signing_secret": SIGNING_SECRET,
                     }
                 },
                 "oncall": {
@@ -130,6 +135,7 @@ async def _stage() -> AsyncIterator[Stage]:
                 },
             }
         )
+        workspace.interactions_url = f"{config.link_base}{INTERACTIONS_PATH}"
         stop = asyncio.Event()
         loops = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(stop.set)
@@ -149,7 +155,7 @@ async def _tell(stage: Stage, console: Console) -> dict[str, dict[str, Any]]:
             watching = tasks.create_task(_watch(stage, live))
             await _send(stage, repeated)
             await _until(partial(_is_posted, stage, acknowledged), "the first message in Slack")
-            await _press_acknowledge(stage.messages(acknowledged)[0])
+            await _press_acknowledge(stage, stage.messages(acknowledged)[0])
             await _until(partial(_is_posted, stage, resolving), "the third message in Slack")
             await _send(stage, resolving, is_resolved=True)
             await _send(stage, repeated)
@@ -172,14 +178,10 @@ async def _send(stage: Stage, scene: Scene, *, is_resolved: bool = False) -> Non
     await stage.client.send(orjson.dumps(payload), {"oncall_wait_minutes": str(WAIT_S / 60)})
 
 
-async def _press_acknowledge(message: PostedMessage) -> None:
-    """What a browser does with the button's link: fetch the page, and post its form."""
-    headers = {"Accept": "text/html"}
-    async with aiohttp.ClientSession(headers=headers) as browser:
-        url = message.button_url or ""
-        async with browser.get(url) as page, browser.post(url) as result:
-            if page.status >= 400 or result.status >= 400:  # noqa: PLR2004 - HTTP's
-                raise VersusError(f"the acknowledge button's link answered {page.status} and {result.status}")
+async def _press_acknowledge(stage: Stage, message: PostedMessage) -> None:
+    delivery = await stage.workspace.press(message, Action.ACKNOWLEDGE, user=ANA.id)
+    if delivery.trouble:
+        raise VersusError(f"Ana pressed Acknowledge, and {delivery.trouble}")
 
 
 async def _incidents(stage: Stage) -> dict[str, dict[str, Any]]:
@@ -222,10 +224,11 @@ def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, 
         table.add_column(column)
     verdicts = []
     for scene in SCENES:
-        incident = incidents.get(scene.alert, {"id": None, "outcome": None, "record": None, "status": None})
+        incident = incidents.get(scene.alert, _UNKNOWN)
         messages, records = stage.messages(scene), stage.records(incident)
         is_right = (
             incident["outcome"] == scene.ending
+            and incident["acknowledged_by"] == scene.acknowledged_by
             and len(messages) == 1
             and len(records) == scene.records
             and _is_shown(stage, scene, incident)
@@ -234,12 +237,20 @@ def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, 
         table.add_row(
             scene.alert,
             scene.plot,
-            str(incident["outcome"]),
+            _outcome(incident),
             _posted(messages),
             ", ".join(record["number"] for record in records) or "never called",
             "[green]✓[/green]" if is_right else "[red]✗[/red]",
         )
     return table, all(verdicts)
+
+
+_UNKNOWN = {"id": None, "outcome": None, "record": None, "status": None, "acknowledged_by": None}
+
+
+def _outcome(incident: dict[str, Any]) -> str:
+    by = f" by {incident['acknowledged_by']}" if incident["acknowledged_by"] else ""
+    return f"{incident['outcome']}{by}"
 
 
 def _posted(messages: list[PostedMessage]) -> str:

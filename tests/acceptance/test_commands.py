@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.acceptance.conftest import PASSWORD, ROOT, TOKEN, VERSUS, request
-from tests.support.servers import find_program
+from tests.acceptance.conftest import PASSWORD, ROOT, TOKEN, VERSUS, Simulator, request
+from tests.support.servers import find_program, run_program, wait_until
 from versus_py import __version__
 
 
@@ -36,8 +36,23 @@ def test_the_demo_tells_its_story_and_ends_well():
         assert said in shown.stdout
     assert shown.stdout.count("✓") == 4
     assert shown.stdout.count("never called") == 2
+    assert "acknowledged by Ana Diaz" in shown.stdout
     assert "Everything ended as it should." in shown.stdout
     assert shown.stderr == ""
+
+
+def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
+    log = tmp_path / "log"
+    as_in_a_terminal = {"COLUMNS": "200", "TERM": "dumb", "FORCE_COLOR": "1"}
+    with run_program([*VERSUS, "demo"], log=log, env=os.environ | as_in_a_terminal):
+        wait_until(lambda: "Ctrl-C ends it." in log.read_text(), timeout_s=60, what="the end of the story")
+        slack = Simulator(re.findall(r"http://[0-9.:]+", log.read_text())[1])
+        [message] = slack.messages("HostDown")
+        press = {"channel": message["channel"], "ts": message["ts"], "action_id": "resolve", "user": "U0BEN"}
+
+        request(f"{slack.url}/control/press", press)
+
+        wait_until(lambda: slack.shows("HostDown", "Resolved"), what="the message that says so")
 
 
 def test_the_demo_fails_when_an_outcome_is_wrong():
