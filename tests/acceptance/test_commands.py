@@ -394,6 +394,8 @@ def test_the_stacks_environment_makes_a_usable_configuration(tmp_path):
     assert shown.returncode == 0, shown.stderr
     effective = yaml.safe_load(shown.stdout)
     assert effective["alert"]["slack"]["api_url"] == "http://slack-simulator:8080/api"
+    assert effective["alert"]["slack"]["app_token"]  # so that the simulator's buttons work, by Socket Mode
+    assert effective["alert"]["slack"]["signing_secret"] == ""  # one that anybody can read would let anybody in
     assert (
         effective["oncall"]["servicenow"]["other_instance_urls"]["infra"]["instance_url"]
         == "http://servicenow-infra-simulator:8080"

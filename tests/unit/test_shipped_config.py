@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.factories import make_alert, make_incident
 from versus_py.config import parse_config
@@ -45,15 +46,49 @@ def test_as_it_stands_records_have_two_fields():
     assert servicenow(CONFIG.read_text()).fields == {}
 
 
-def test_the_example_of_a_route_is_one():
-    block = re.search(r"^    # routes:(\n|.)*?(?=^    [^#])", CONFIG.read_text(), flags=re.MULTILINE)
+def slack(text: str, **environ: str):
+    return parse_config(text, ENVIRON | environ, folder=CONFIG.parent).alert.slack
+
+
+def test_as_it_stands_everybody_may_act_and_nobody_is_mentioned():
+    found = slack(CONFIG.read_text())
+
+    assert (found.is_restricted, found.mention, found.routes) == (False, {}, ())
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_interactive"),
+    [({}, False), ({"SLACK_APP_TOKEN": "xapp-1"}, True), ({"SLACK_SIGNING_SECRET": "s3cret"}, True)],
+    ids=["neither", "Socket Mode", "requests"],
+)
+def test_buttons_tell_who_pressed_them_as_soon_as_the_environment_says_how(environ, is_interactive):
+    found = slack(CONFIG.read_text(), **environ)
+
+    assert found.is_interactive is is_interactive
+    assert list(found.warnings()) == []
+
+
+def test_docker_compose_hands_everything_about_slack_on():
+    compose = yaml.safe_load((CONFIG.parent.parent / "docker-compose.yml").read_text())
+
+    names = set(re.findall(r"\$\{(SLACK_\w+)", CONFIG.read_text()))
+
+    assert {"SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"} < names
+    assert names <= compose["services"]["versus"]["environment"].keys()
+
+
+def test_the_examples_for_slack_are_settings_that_work():
+    block = re.search(r"^    # allowed_users:(\n|.)*?(?=^    [^#])", CONFIG.read_text(), flags=re.MULTILINE)
     assert block
     text = CONFIG.read_text().replace(block[0], re.sub(r"^    # ", "    ", block[0], flags=re.MULTILINE))
 
-    slack = parse_config(text, ENVIRON, folder=CONFIG.parent).alert.slack
+    found = slack(text, SLACK_APP_TOKEN="xapp-1")
 
-    assert slack.routes[0].matches({"team": "db", "severity": "error"})
-    assert list(slack.warnings()) == []
+    assert found.routes[0].matches({"team": "db", "severity": "error"})
+    assert (found.allowed_users, found.allowed_groups) == (("U0123456789",), ("S0123456789",))
+    assert found.mention == {"critical": "<!subteam^S0123456789>"}
+    assert (found.snooze.minutes, found.snooze.timezone) == ((15, 60), "Europe/Berlin")
+    assert list(found.warnings()) == []
 
 
 def test_the_block_describes_every_alert():
