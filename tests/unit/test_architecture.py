@@ -1,6 +1,7 @@
 """The rooms: imports point downwards only, and what one room owns is nowhere else."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_imports_point_downwards(path):
         other = room_of(module)
         if other not in {None, room, "__version__"}:
             assert LEVEL[other] > LEVEL[room], f"{relative} imports {module}"
+
+
+def test_the_design_page_lists_the_rooms_from_the_top_down():
+    page = (PACKAGE.parent / "docs" / "design.md").read_text().partition("## Rooms")[2]
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", page, re.MULTILINE)
+
+    assert [tuple(re.findall(r"\w+", row)) for row in rows] == [room for room in ROOMS if room != ("__main__",)]
 
 
 @pytest.mark.parametrize("name", ["incident", "transitions", "severity", "errors", "grouping", "matchers", "sources"])
