@@ -342,9 +342,11 @@ class Worker:
 
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
         """The channels, when what became of the on-call provider is news."""
-        if claim.target != incident.policy.oncall or _visible(before) == _visible(after):
+        if claim.target != incident.policy.oncall:
             return ()
-        return incident.policy.channels
+        told = replace(incident, deliveries={**incident.deliveries, claim.target: after})
+        is_news = _visible(before) != _visible(after) or told.ending is not incident.ending
+        return incident.policy.channels if is_news else ()
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
         """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""

@@ -305,3 +305,20 @@ async def test_where_only_some_may_act_no_link_lets_anybody_act(engine):
 
     assert "/api/ack/" not in message(engine).shown
     assert "Acknowledge Alert" in str(message(engine).attachments)
+
+
+async def test_a_second_escalation_into_the_same_record_is_shown_whoever_is_first(engine):
+    incident_id = await trigger(engine)
+    await act(engine, incident_id, "escalate")
+    await engine.settle()
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    await act(engine, incident_id, "escalate")
+
+    claims, _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=10)
+    for claim in sorted(claims, key=lambda it: it.target == "servicenow"):
+        await engine.worker._work(claim)  # Slack first: it shows that it has begun
+    await engine.after(minutes=5)
+
+    assert "*Escalated*" in message(engine).text
+    assert len([reply for reply in message(engine).replies if "Escalated to ServiceNow" in reply]) == 2
