@@ -322,3 +322,31 @@ async def test_a_second_escalation_into_the_same_record_is_shown_whoever_is_firs
 
     assert "*Escalated*" in message(engine).text
     assert len([reply for reply in message(engine).replies if "Escalated to ServiceNow" in reply]) == 2
+
+
+async def test_a_message_that_is_posted_again_is_found_when_that_answer_is_lost(engine):
+    incident_id = await trigger(engine)
+    engine.slack.delete_message(message(engine).ts)
+    engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
+
+    await engine.post(group("DiskFull", "HostDown"))
+    await engine.after(minutes=1)
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+
+    assert "*Acknowledged*" in message(engine).text
+
+
+async def test_a_message_that_moves_to_the_default_channel_is_found_when_that_answer_is_lost(engine, slack):
+    incident_id = await trigger(engine, slack_channel_id="C0TEAM")
+    slack.archived.add("C0TEAM")
+    engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
+
+    await act(engine, incident_id, "acknowledge")
+    await engine.after(minutes=1)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    [old, new] = engine.slack.messages
+    assert (old.channel, new.channel) == ("C0TEAM", CHANNEL)
+    assert "*Resolved*" in new.text

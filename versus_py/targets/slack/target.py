@@ -82,18 +82,20 @@ class SlackTarget:
         if "ts" not in before.reference:
             shown = await self._post_first(incident, is_unsure=is_unsure)
         else:
-            shown = await self._edit(incident, before)
+            shown = await self._edit(incident, before, is_unsure=is_unsure)
         if "ts" in shown.reference:
             shown = await self._tell_thread(incident, shown, is_unsure=is_unsure)
         return replace(shown, look_again_at_ms=_look_again_at_ms(incident, shown))
 
     async def _post_first(self, incident: Incident, *, is_unsure: bool) -> Delivery:
-        default = self._config.channel_id
-        channel = incident.policy.destinations.get(NAME) or default
+        channel = incident.policy.destinations.get(NAME) or self._config.channel_id
         try:
-            if not is_unsure and not await self._has_turn(channel, incident):
+            found = await self._find(incident, channel) if is_unsure else None
+            if found is not None:
+                return await self._edit(incident, found)
+            if not await self._has_turn(channel, incident):
                 return await self._storms.join(channel, incident)
-            return await self._post(incident, channel, is_unsure=is_unsure)
+            return await self._post(incident, channel)
         except Refused as exc:
             if not _is_dead(channel, exc, self._config):
                 raise
@@ -104,26 +106,29 @@ class SlackTarget:
         most = self._config.storm.threshold
         return await self._wire.take_among(channel, incident.id, POSTS, rank=Rank.INCIDENT, most=most)
 
-    async def _post_to_default(
-        self, incident: Incident, dead: str, exc: Refused, *, is_unsure: bool = False
-    ) -> Delivery:
+    async def _post_to_default(self, incident: Incident, dead: str, exc: Refused, *, is_unsure: bool) -> Delivery:
         log.warning("slack.channel_refused", incident=incident.id, channel=dead, error=str(exc))
         note = f"posted here because channel {dead} cannot be used: {exc}"
-        default = self._config.channel_id
-        if not is_unsure:
-            await self._wire.take(default, incident.id, POSTS)
-        return await self._post(incident, default, note=note, is_unsure=is_unsure)
+        return await self._post_again(incident, self._config.channel_id, note, is_unsure=is_unsure)
 
-    async def _post(self, incident: Incident, channel: str, *, note: str = "", is_unsure: bool = False) -> Delivery:
-        """A new message; when an earlier attempt may have posted it, that one, if it can be found."""
+    async def _post_again(self, incident: Incident, channel: str, note: str, *, is_unsure: bool) -> Delivery:
+        """In place of a message that is lost, or that cannot be where it should."""
+        found = await self._find(incident, channel, note) if is_unsure else None
+        if found is not None:
+            return await self._edit(incident, found)
+        await self._wire.take(channel, incident.id, POSTS)
+        return await self._post(incident, channel, note)
+
+    async def _find(self, incident: Incident, channel: str, note: str = "") -> Delivery | None:
+        """What an earlier attempt has posted. Its looks are not known, so that it will be edited."""
+        found = await self._history.find(channel, "incident", incident.id, since_ms=incident.created_at_ms)
+        if found is None:
+            return None
+        log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
+        return _delivery(channel, found.ts, note, **Told.read(found.said).written())
+
+    async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
         message = self._message(incident, note)
-        if is_unsure:
-            found = await self._history.find(channel, "incident", incident.id, since_ms=incident.created_at_ms)
-            if found is not None:
-                log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
-                said = Told.read(found.said).written()  # its looks are not known, so that it is edited
-                return await self._edit(incident, _delivery(channel, found.ts, note, **said))
-            await self._wire.take(channel, incident.id, POSTS)
         told = Told.everything(incident).written()
         about = metadata(incident=incident.id, **told)
         try:
@@ -134,7 +139,7 @@ class SlackTarget:
             reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
         return _delivery(str(reply["channel"]), str(reply["ts"]), note, digest=message.digest, **told)
 
-    async def _edit(self, incident: Incident, before: Delivery) -> Delivery:
+    async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
         message = self._message(incident, before.note)
         if before.reference.get("digest") == message.digest:
@@ -143,21 +148,20 @@ class SlackTarget:
         try:
             await self._wire.edit(channel, ts, message)
         except Refused as exc:
-            return await self._after_refused_edit(incident, before, message, exc)
+            return await self._after_refused_edit(incident, before, message, exc, is_unsure=is_unsure)
         return _changed(before, digest=message.digest)
 
     async def _after_refused_edit(
-        self, incident: Incident, before: Delivery, message: Message, exc: Refused
+        self, incident: Incident, before: Delivery, message: Message, exc: Refused, *, is_unsure: bool
     ) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
         is_open = incident.status is not Status.RESOLVED
         if exc.code in _PAYLOAD:
             await self._wire.edit(channel, ts, self._plain(incident, exc))
         elif exc.code in _GONE and incident.status is Status.TRIGGERED:
-            await self._wire.take(channel, incident.id, POSTS)
-            return await self._post(incident, channel, note=before.note)
+            return await self._post_again(incident, channel, before.note, is_unsure=is_unsure)
         elif _is_dead(channel, exc, self._config) and is_open:
-            return await self._post_to_default(incident, channel, exc)
+            return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
         elif exc.code not in _GONE:
             raise exc
         return _changed(before, digest=message.digest)
@@ -182,7 +186,7 @@ class SlackTarget:
                 await self._say(channel, ts, incident, reply, everything)
             except Refused as exc:
                 if _is_dead(channel, exc, self._config) and incident.status is not Status.RESOLVED:
-                    return await self._post_to_default(incident, channel, exc)
+                    return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
                 log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
         return _changed(shown, **everything.written())
 
