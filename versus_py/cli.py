@@ -370,8 +370,7 @@ def ack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
     """Acknowledge an incident. The first acknowledgment stands."""
-    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "acknowledge", by or getuser()))
-    _say_standing(it)
+    _act(url, gateway_secret, incident_id, "acknowledge", by)
 
 
 @incidents_app.command()
@@ -379,8 +378,7 @@ def unack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
     """Give an acknowledged incident back: its wait starts again."""
-    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "unacknowledge", by or getuser()))
-    _say_standing(it)
+    _act(url, gateway_secret, incident_id, "unacknowledge", by)
 
 
 @incidents_app.command()
@@ -388,8 +386,7 @@ def escalate(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
     """Escalate an incident at once."""
-    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "escalate", by or getuser()))
-    _say_standing(it)
+    _act(url, gateway_secret, incident_id, "escalate", by)
 
 
 @incidents_app.command()
@@ -401,10 +398,7 @@ def snooze(
     by: ByOption = "",
 ) -> None:
     """Leave an incident alone for a while; the rest of its wait goes on afterwards."""
-    it = _ask(
-        url, gateway_secret, lambda client: client.act(incident_id, "snooze", by or getuser(), minutes=f"{minutes:g}")
-    )
-    _say_standing(it)
+    _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{minutes:g}")
 
 
 @incidents_app.command()
@@ -412,7 +406,11 @@ def resolve(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
     """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
-    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, "resolve", by or getuser()))
+    _act(url, gateway_secret, incident_id, "resolve", by)
+
+
+def _act(url: str, gateway_secret: str, incident_id: str, action: str, by: str, **more: str) -> None:
+    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
     _say_standing(it)
 
 

@@ -76,7 +76,7 @@ def test_the_version():
 
 COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "slack-manifest"]
 COMMANDS += ["lint-alertmanager", "send", "replay", "simulate", "incidents"]
-INCIDENT_COMMANDS = ["list", "show", "ack", "resolve"]
+INCIDENT_COMMANDS = ["list", "show", "ack", "unack", "resolve", "escalate", "snooze"]
 
 
 @pytest.mark.parametrize("command", [[], *([it] for it in COMMANDS), *(["incidents", it] for it in INCIDENT_COMMANDS)])
@@ -419,3 +419,20 @@ def test_a_simulator_says_how_to_use_it(world):
 
     assert f"servicenow simulator: {world.servicenow.url}" in text
     assert f"instance_url: {world.servicenow.url}, username: versus.integration, password: {PASSWORD}" in text
+
+
+def test_snoozing_giving_back_and_escalating_from_the_command_line(world):
+    server, _ = world.serve()
+    created = json.loads(versus("send", "-q", "oncall_wait_minutes=5", VERSUS_URL=server).stdout)
+    incident = ["incidents", created["incidents"][0]["id"]]
+
+    def act(command: str, *more: str) -> str:
+        return versus(incident[0], command, incident[1], *more, "--by", "ana", VERSUS_URL=server).stdout
+
+    assert "snoozed by ana until" in act("snooze", "15")
+    assert "is acknowledged; acknowledged by ana" in act("ack")
+    given_back = act("unack")
+    assert "is triggered; escalates" in given_back
+    assert "is triggered" in act("escalate")
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    assert "escalated as INC" in act("resolve")
