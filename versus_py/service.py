@@ -16,6 +16,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock
 from versus_py.config import Config
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
+from versus_py.incident import IncidentId
 from versus_py.interactions import Desk, SocketMode
 from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
@@ -51,6 +52,7 @@ class _Parts:
     sns: SnsDoor
     desk: Desk | None  # takes what people press in Slack; None where nobody can
     socket: SocketMode | None
+    digests: slack.StormMessages | None
     redis: Redis
     embedded: EmbeddedServer | None
 
@@ -70,7 +72,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         background = [loops.create_task(_follow_clock(parts, stop)), loops.create_task(parts.sns.run(stop))]
         if parts.embedded is not None:
             background.append(loops.create_task(parts.embedded.watch()))
-        working = [loops.create_task(_work(parts)), *_take_presses(parts, stop, loops)]
+        working = [loops.create_task(_work(parts)), *_serve_slack(parts, stop, loops)]
         try:
             if with_api:
                 await _listen(runner, config)
@@ -110,11 +112,12 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         )
         lifecycle = Lifecycle(store, clock)
         links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None)
+        messages = _slack(config, store, clock, session, links, turns=turns, storms=storms)
         worker = Worker(
             store,
             lifecycle,
             clock,
-            channels=_channels(config, clock, session, links, turns=turns, storms=storms),
+            channels={} if messages is None else {slack.NAME: messages.target},
             oncall=_oncall(config, clock, session, turns),
             last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
             if config.alertmanager.url
@@ -133,21 +136,27 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             slack=_slack_door(config, desk, clock),
         )
         socket = _socket_mode(config, desk, session)
-        yield _Parts(app, worker, store, clock, links, sns, desk, socket, client, embedded)
+        digests = None if messages is None else messages.storms
+        yield _Parts(app, worker, store, clock, links, sns, desk, socket, digests, client, embedded)
 
 
-def _channels(
+def _slack(
     config: Config,
+    store: Store,
     clock: SharedClock,
     session: aiohttp.ClientSession,
     links: AckLinks,
     *,
     turns: Turns,
     storms: Storms,
-) -> dict[str, Target]:
+) -> slack.Slack | None:
     if not config.alert.slack.enable:
-        return {}
-    target = slack.make_target(
+        return None
+
+    async def wake(incident_id: IncidentId) -> None:
+        await store.arm(incident_id, slack.NAME, now_ms=clock.now_ms())
+
+    return slack.make_slack(
         config.alert.slack,
         slack.SlackApi(config.alert.slack, session),
         clock=clock,
@@ -155,8 +164,8 @@ def _channels(
         storms=storms,
         ack_url=links.url,
         storm_url=links.storm_url,
+        wake=wake,
     )
-    return {slack.NAME: target}
 
 
 def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession, turns: Turns) -> dict[str, Target]:
@@ -187,9 +196,9 @@ def _socket_mode(config: Config, desk: Desk | None, session: aiohttp.ClientSessi
     return SocketMode(config.alert.slack, desk, session)
 
 
-def _take_presses(parts: _Parts, stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+def _serve_slack(parts: _Parts, stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     """The loops that end by themselves, soon after *stop*."""
-    found = [parts.desk, parts.socket]
+    found = [parts.desk, parts.socket, parts.digests]
     return [loops.create_task(it.run(stop)) for it in found if it is not None]
 
 

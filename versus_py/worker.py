@@ -336,7 +336,7 @@ class Worker:
     def _nobody_was_told(self, incident: Incident, *, but: str) -> bool:
         """Whether the incident is on no channel, and the others than *but* have been given up."""
         deliveries = {name: incident.delivery(name) for name in incident.policy.channels}
-        return not any(it.reference for it in deliveries.values()) and all(
+        return not any(it.label for it in deliveries.values()) and all(
             it.failed_at_ms is not None for name, it in deliveries.items() if name != but
         )
 

@@ -24,9 +24,8 @@ from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms, Turns
 from versus_py.store.people import KnownPeople
-from versus_py.targets import slack as slack_target
 from versus_py.targets.servicenow import ServiceNowTarget
-from versus_py.targets.slack import SlackApi, SlackTarget
+from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
 from versus_py.web import SlackDoor, create_app
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.worker import Worker
@@ -166,6 +165,7 @@ class Engine:
     lifecycle: Lifecycle
     links: AckLinks
     worker: Worker
+    digests: StormMessages
     http: TestClient[Any, Any]
     slack: SlackSimulator
     servicenow: ServiceNowSimulator
@@ -182,9 +182,10 @@ class Engine:
         return body
 
     async def settle(self) -> None:
-        """Sync what is due, and what only waits for its turn in the channel."""
+        """Sync what is due, and what only waits for its turn in the channel; keep the digests of storms."""
         for _ in range(12):
             await self.worker.run_due()
+            await self.digests.keep_all()
             self.clock.advance(seconds=1)
         await self.worker.run_due()
 
@@ -208,10 +209,10 @@ def make_storms(store: Store) -> Storms:
     return Storms(store._redis, retention_ms=7 * DAY_MS)
 
 
-def make_slack_target(
+def make_slack_parts(
     config: SlackConfig, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
-) -> SlackTarget:
-    return slack_target.make_target(
+) -> Slack:
+    return make_slack(
         config,
         SlackApi(config, session),
         clock=clock,
@@ -219,6 +220,7 @@ def make_slack_target(
         storms=make_storms(store),
         ack_url=links.url,
         storm_url=links.storm_url,
+        wake=lambda incident_id: store.arm(incident_id, "slack", now_ms=clock.now_ms()),
     )
 
 
@@ -229,7 +231,7 @@ def make_worker(
         store,
         Lifecycle(store, clock),
         clock,
-        channels={"slack": make_slack_target(config.alert.slack, clock, store, session, links)},
+        channels={"slack": make_slack_parts(config.alert.slack, clock, store, session, links).target},
         oncall={
             "servicenow": ServiceNowTarget(
                 config.oncall.servicenow, clock=clock, session=session, turns=Turns(store._redis)
@@ -273,6 +275,7 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
                 lifecycle,
                 links,
                 worker,
+                make_slack_parts(config.alert.slack, clock, store, session, links).storms,
                 http,
                 slack,
                 servicenow,

@@ -9,8 +9,8 @@ from tests.support.answers import canned_answers
 from tests.support.factories import make_incident
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.store import Storms, Turns
-from versus_py.targets.slack import SlackApi, make_target
+from versus_py.store import Store, Storms, Turns
+from versus_py.targets.slack import SlackApi, make_slack
 
 POST = "https://slack.com/api/chat.postMessage"
 
@@ -19,7 +19,8 @@ POST = "https://slack.com/api/chat.postMessage"
 async def target(session, clock):
     config = SlackConfig(enable=True, token="xoxb-secret", channel_id="C1")
     async with FakeAsyncRedis(decode_responses=True) as redis:
-        yield make_target(
+        store = Store(redis, retention_ms=DAY_MS, reopen_ms=0)
+        yield make_slack(
             config,
             SlackApi(config, session),
             clock=clock,
@@ -27,7 +28,8 @@ async def target(session, clock):
             storms=Storms(redis, retention_ms=DAY_MS),
             ack_url=lambda _: "https://versus.example/ack",
             storm_url=lambda channel, storm: f"https://versus.example/{channel}/{storm}",
-        )
+            wake=lambda incident_id: store.arm(incident_id, "slack", now_ms=clock.now_ms()),
+        ).target
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """More incidents than a channel takes: one message stands for those beyond, and each keeps its own wait."""
 
 import re
+from collections import Counter
+from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -11,6 +13,7 @@ from versus_py.incident import Status
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
 from versus_py.targets.slack.storm import QUIET_MS
+from versus_py.targets.target import NotYet
 
 COUNT = 60
 THRESHOLD = 20
@@ -207,3 +210,154 @@ async def test_a_link_to_acknowledge_opens_no_list(engine):
     page = await engine.http.get(f"/api/storms/{CHANNEL}/{ids[0]}?{query}")
 
     assert page.status == 401
+
+
+def channels(engine: Engine) -> dict[str, int]:
+    """How many messages each channel has."""
+    return dict(Counter(message.channel for message in engine.slack.messages))
+
+
+async def told(engine: Engine, ids: list[str]) -> list[str]:
+    """Those that have a message of their own, or are counted in one that there is."""
+    has_digest = any("storm" in message.text for message in engine.slack.messages)
+    texts = "\n".join(message.shown for message in engine.slack.messages)
+    in_digest = set(await counted(engine, ids)) if has_digest else set()
+    return [incident_id for incident_id in ids if incident_id in texts or incident_id in in_digest]
+
+
+async def test_a_storm_in_a_dead_channel_goes_to_the_default_one(engine, slack):
+    slack.archived.add("C0TEAM")
+    payloads = [firing(engine, f"Alert{number:02}") for number in range(COUNT)]
+    ids = [(await engine.post(it, slack_channel_id="C0TEAM"))["incidents"][0]["id"] for it in payloads]
+
+    for _ in range(8):
+        await engine.settle()
+
+    assert set(channels(engine)) == {CHANNEL}
+    assert await told(engine, ids) == ids
+    assert digest(engine).channel == CHANNEL
+
+
+async def test_a_channel_that_dies_during_a_storm_leaves_nobody_untold(engine, slack):
+    payloads = [firing(engine, f"Alert{number:02}") for number in range(COUNT)]
+    ids = [(await engine.post(it, slack_channel_id="C0TEAM"))["incidents"][0]["id"] for it in payloads]
+    await engine.settle()
+    members = await counted(engine, ids)
+    slack.archived.add("C0TEAM")
+
+    await engine.http.post(f"/api/incidents/{members[0]}/acknowledge", params={"by": "ana"})
+    for _ in range(8):
+        await engine.settle()
+
+    alive = "\n".join(message.shown for message in engine.slack.messages if message.channel == CHANNEL)
+    in_digest = await counted(engine, members)
+    assert all(incident_id in alive or incident_id in in_digest for incident_id in members[1:])
+
+
+async def test_where_no_channel_can_be_told_everybody_escalates_at_once(engine, slack, logs):
+    slack.archived.add(CHANNEL)
+    ids = await break_out(engine, 40)
+
+    for _ in range(5):
+        await engine.settle()
+
+    assert {record["correlation_id"] for record in engine.servicenow.incidents} == set(ids)
+    logs.expect_error("sync.failed")
+
+
+async def test_a_worker_that_dies_while_it_joins_leaves_one_place_for_the_incident(engine):
+    ids = await break_out(engine, THRESHOLD + 10)
+    claims, _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=100)
+    for claim in claims:
+        incident = await engine.store.get(claim.incident_id)
+        with suppress(NotYet):
+            await engine.worker._targets["slack"].sync(incident, attempt=1)  # and it is never written down
+
+    for _ in range(14):
+        await engine.settle()
+
+    in_digest = await counted(engine, ids)
+    own = [it for it in ids if any(it in message.shown for message in engine.slack.messages)]
+    assert sorted([*in_digest, *own]) == sorted(ids)
+    assert f"{len(in_digest)} incidents" in digest(engine).text
+
+
+async def test_a_digest_that_is_deleted_after_the_storm_leaves_open_incidents_with_their_own_messages(engine):
+    ids = await break_out(engine, THRESHOLD + 10)
+    await until_quiet(engine)
+    [kept, over, *_] = await counted(engine, ids)
+    engine.slack.delete_message(digest(engine).ts)
+
+    await engine.http.post(f"/api/incidents/{over}/resolve", params={"by": "ana"})
+    for _ in range(4):
+        await engine.settle()
+
+    shown = "\n".join(message.shown for message in engine.slack.messages)
+    assert kept in shown
+    assert over not in shown
+
+
+async def test_who_has_a_message_of_their_own_is_counted_no_more(engine):
+    ids = await break_out(engine)
+    await until_quiet(engine)
+    members = await counted(engine, ids)
+    for action in ("acknowledge", "unacknowledge", "resolve"):
+        await engine.http.post(f"/api/incidents/{members[0]}/{action}", params={"by": "ana"})
+        await engine.settle()
+
+    assert f"· {len(members) - 1} incidents" in digest(engine).text
+    assert "acknowledged" not in digest(engine).text
+
+
+async def test_a_snooze_of_a_counted_incident_ends_in_time(engine):
+    ids = await break_out(engine)
+    await engine.settle()
+    one = (await counted(engine, ids))[0]
+    await engine.http.post(f"/api/incidents/{one}/snooze", params={"by": "ana", "minutes": 1})
+    await engine.settle()
+    assert "1 snoozed" in digest(engine).text
+
+    await engine.after(minutes=1)
+
+    assert "snoozed" not in digest(engine).text
+
+
+async def test_escalations_of_a_storm_ping_in_its_thread(engine):
+    await break_out(engine)
+    await engine.settle()
+
+    await engine.after(minutes=5)
+    for _ in range(6):
+        await engine.settle()
+
+    found = re.search(r"(\d+) incidents", digest(engine).text)
+    assert found
+    members = found[1]
+    assert any(f"{members} escalated" in reply for reply in digest(engine).replies)
+    assert len(set(digest(engine).replies)) == len(digest(engine).replies)
+
+
+async def test_a_storm_of_many_costs_each_of_them_one_sync_or_two(engine, monkeypatch):
+    syncs: Counter[str] = Counter()
+    sync = engine.worker._targets["slack"].sync
+
+    async def counting(incident, *, attempt):
+        syncs[incident.id] += 1
+        return await sync(incident, attempt=attempt)
+
+    monkeypatch.setattr(engine.worker._targets["slack"], "sync", counting)
+    ids = await break_out(engine, 200)
+    for _ in range(3):
+        await engine.settle()
+
+    assert max(syncs[it] for it in await counted(engine, ids)) <= 4
+
+
+async def test_everything_that_a_storm_keeps_ends(engine):
+    await break_out(engine, THRESHOLD + 5)
+    await until_quiet(engine)
+
+    names = [name async for name in engine.store._redis.scan_iter("versus:*storm:*")]
+    assert names
+    assert all([await engine.store._redis.pttl(name) > 0 for name in names])
+    assert await engine.store._redis.smembers("versus:storms") == set()

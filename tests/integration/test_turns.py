@@ -20,9 +20,9 @@ def turns(redis) -> Turns:
     return Turns(redis)
 
 
-async def when(turns: Turns, clock: FakeClock, who: str, *, rate: Rate = SECOND, rank: int = 0) -> int | None:
+async def when(turns: Turns, clock: FakeClock, who: str, *, rate: Rate = SECOND, behind_ms: int = 0) -> int | None:
     """How long *who* has to wait, ms; None when it is their turn."""
-    turn = await turns.take("slack:C1", who, rate, now_ms=clock.now_ms(), rank=rank)
+    turn = await turns.take("slack:C1", who, rate, now_ms=clock.now_ms(), behind_ms=behind_ms)
     return None if turn.wait_until_ms is None else turn.wait_until_ms - clock.now_ms()
 
 
@@ -67,15 +67,29 @@ async def test_a_quiet_time_saves_up_no_more_than_the_burst(turns, clock):
     assert await served(turns, clock, ["b", "c", "d"], rate=rate) == [(0, "b"), (0, "c"), (1000, "d")]
 
 
-async def test_a_lower_rank_is_served_first_though_it_came_last(turns, clock):
-    assert await when(turns, clock, "served", rank=1) is None
-    assert await when(turns, clock, "line", rank=1) == 1000
+async def test_what_is_less_urgent_is_served_later_though_it_came_first(turns, clock):
+    assert await when(turns, clock, "served") is None
+    assert await when(turns, clock, "line", behind_ms=30_000) == 1000
     clock.advance(ms=10)
-    assert await when(turns, clock, "incident", rank=0) == 990
+    assert await when(turns, clock, "incident") == 990
 
     clock.advance(ms=990)
-    assert await when(turns, clock, "line", rank=1) == 1000
-    assert await when(turns, clock, "incident", rank=0) is None
+    assert await when(turns, clock, "line", behind_ms=30_000) == 1000
+    assert await when(turns, clock, "incident") is None
+
+
+async def test_what_is_less_urgent_does_not_wait_for_ever(turns, clock):
+    await when(turns, clock, "served")
+    due = {"line": clock.now_ms()}
+    for number in range(40):
+        clock.advance(ms=500)
+        due[f"incident{number:02}"] = clock.now_ms()
+        for who in sorted(due, key=lambda it: due[it]):
+            if due[who] <= clock.now_ms():
+                wait_ms = await when(turns, clock, who, behind_ms=5_000 if who == "line" else 0)
+                due[who] = clock.now_ms() + wait_ms if wait_ms is not None else 10**15
+
+    assert due["line"] == 10**15
 
 
 async def test_asking_again_neither_costs_nor_gains_a_place(turns, clock):

@@ -94,6 +94,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
     scripts = sorted((PACKAGE / "store" / "lua").glob("*.lua"))
 
     assert [script.stem for script in scripts] == [
+        "arm",
         "change_storm",
         "claim",
         "complete",

@@ -14,8 +14,10 @@
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
 | `{d}:storm`             | string     | id of the channel's storm that goes on                                  |
+| `{d}:counted`           | hash       | incident id -> the storm that it is counted in                          |
 | `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
 | `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
+| `storms`                | set        | `<channel> <id>` of every storm whose message is to be kept up to date  |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 | `slack_user:<id>`       | string     | who that is (JSON); expires                                             |
@@ -31,6 +33,7 @@ from versus_py.incident import IncidentId, partition_of
 PREFIX = "versus:"
 EVENTS = f"{PREFIX}events"
 SECRET = f"{PREFIX}secret"
+STORMS = f"{PREFIX}storms"
 DELIVERY_FIELD = "delivery:"
 
 
@@ -54,6 +57,10 @@ def current_storm(channel: str) -> str:
 
 def storm(channel: str, storm_id: str) -> str:
     return at_destination(channel, f"storm:{storm_id}")
+
+
+def counted(channel: str) -> str:
+    return at_destination(channel, "counted")
 
 
 def storm_lock(channel: str, storm_id: str) -> str:

@@ -93,6 +93,7 @@ class Store:
         self._save = load_script(redis, "save")
         self._claim = load_script(redis, "claim")
         self._complete = load_script(redis, "complete")
+        self._arm = load_script(redis, "arm")
         self._first_partition = 0
         self._trimmed_to: dict[str, int] = {}
 
@@ -202,6 +203,16 @@ class Store:
         if held:
             await self._announce(incident_id)
         return bool(held)
+
+    async def arm(self, incident_id: IncidentId, target: str, *, now_ms: int) -> None:
+        """Have *target* sync an incident although it did not change; nothing when it is gone."""
+        names = ("timers", "running", "attempts")
+        await self._run(
+            self._arm,
+            [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
+            [keys.member(incident_id, target), now_ms],
+        )
+        await self._announce(incident_id)
 
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""

@@ -1,20 +1,24 @@
 """Storms: incidents that share one message, as more came than their channel takes. Any replica goes on with them."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from secrets import token_hex
+from typing import Any
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import LockError
 
 from versus_py.incident import IncidentId
 from versus_py.store import keys
 from versus_py.store.calls import answered, load_script
 
-LOCK_MS = 60_000
+LOCK_S = 60.0
 """How long who writes a storm's message may take until somebody else may: as long as a lease."""
 
 _MEMBER = "member:"
+_FIELDS = ("id", "began_ms", "joined_ms", "ended_ms", "tried", "ts", "changes", "shown", "refused", "news", "told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,14 @@ class Member:
     severity: str
     name: str
     standing: str  # what to count it under: triggered, acknowledged, escalated, …
+    mention: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
     """A storm as it is now. *changes* is how often it changed, *shown* up to which of those its message shows."""
 
+    channel: str
     id: str
     began_ms: int
     joined_ms: int  # when the last one joined
@@ -38,7 +44,15 @@ class Storm:
     ts: str  # of its message; "" before it is posted
     changes: int
     shown: int
-    members: Mapping[IncidentId, Member]
+    refused: str  # why it has no message, and its incidents need their own
+    news: str  # what its thread is to be told
+    told: str  # what it was told last
+    members: Mapping[IncidentId, Member] = field(default_factory=dict)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether its message or its thread does not say all there is."""
+        return self.shown < self.changes or self.news != self.told
 
 
 class Storms:
@@ -50,75 +64,97 @@ class Storms:
         self._change = load_script(redis, "change_storm")
         self._end = load_script(redis, "end_storm")
 
-    async def join(self, channel: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> tuple[str, int]:
-        """Into the channel's storm, or into a new one: its id, and the number of its latest change."""
+    async def join(self, channel: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> str:
+        """Into the channel's storm, or into a new one: its id."""
         while True:
-            current = await answered(self._redis.get(keys.current_storm(channel)))
-            storm_id = current or f"{now_ms}-{incident_id}"
-            if change := await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=True):
-                return storm_id, change
+            storm_id = await self._current(channel) or token_hex(8)
+            if await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=True):
+                return storm_id
+
+    async def joined(self, channel: str, incident_id: IncidentId) -> str | None:
+        """The id of the storm that the incident is counted in; None when it is in none."""
+        found: str | None = await answered(self._redis.hget(keys.counted(channel), incident_id))
+        return found
 
     async def change(
         self, channel: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int
-    ) -> int | None:
-        """How an incident of the storm stands now: the number of the latest change; None when that is forgotten."""
-        return await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=False) or None
+    ) -> bool:
+        """How an incident of the storm stands now; False when it is not in it any more, or that is forgotten."""
+        return bool(await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=False))
+
+    async def leave(self, channel: str, storm_id: str, incident_id: IncidentId) -> None:
+        """The incident is counted no more: it has a message of its own."""
+        name = keys.storm(channel, storm_id)
+        await answered(self._redis.hdel(keys.counted(channel), incident_id))
+        if await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
+            await answered(self._redis.hincrby(name, "changes", 1))
+            await self._note_to_be_kept(channel, storm_id)
+
+    async def kept(self) -> list[tuple[str, str]]:
+        """Channel and id of every storm whose message is to be kept up to date."""
+        found = await answered(self._redis.smembers(keys.STORMS))
+        return [(channel, storm_id) for channel, _, storm_id in (str(it).partition(" ") for it in sorted(found))]
+
+    async def dismiss(self, channel: str, storm_id: str) -> None:
+        """Nothing is to be done for it until it changes again."""
+        await answered(self._redis.srem(keys.STORMS, f"{channel} {storm_id}"))
+        storm = await self.summary(channel, storm_id)
+        if storm is not None and storm.is_behind and not storm.refused:  # since just now
+            await self._note_to_be_kept(channel, storm_id)
+
+    async def summary(self, channel: str, storm_id: str) -> Storm | None:
+        """The storm without its members; None when it is unknown or forgotten."""
+        values = await answered(self._redis.hmget(keys.storm(channel, storm_id), list(_FIELDS)))
+        return _storm(channel, dict(zip(_FIELDS, values, strict=True)))
 
     async def get(self, channel: str, storm_id: str) -> Storm | None:
         """None when it is unknown or forgotten."""
-        fields: dict[str, str] = await answered(self._redis.hgetall(keys.storm(channel, storm_id)))
-        if "id" not in fields:
-            return None
-        return Storm(
-            id=fields["id"],
-            began_ms=int(fields["began_ms"]),
-            joined_ms=int(fields["joined_ms"]),
-            ended_ms=int(fields["ended_ms"]) if "ended_ms" in fields else None,
-            was_tried="tried" in fields,
-            ts=fields.get("ts", ""),
-            changes=int(fields.get("changes", 0)),
-            shown=int(fields.get("shown", 0)),
-            members={
-                IncidentId(name.removeprefix(_MEMBER)): Member(**orjson.loads(value))
-                for name, value in fields.items()
-                if name.startswith(_MEMBER)
-            },
-        )
+        return _storm(channel, await answered(self._redis.hgetall(keys.storm(channel, storm_id))))
 
     @asynccontextmanager
     async def lock(self, channel: str, storm_id: str) -> AsyncIterator[bool]:
-        """Whether this one alone writes the storm's message while the block lasts, at most LOCK_MS."""
-        name = keys.storm_lock(channel, storm_id)
-        is_ours = bool(await answered(self._redis.set(name, "1", nx=True, px=LOCK_MS)))
+        """Whether this one alone writes the storm's message while the block lasts, at most LOCK_S."""
+        lock = self._redis.lock(keys.storm_lock(channel, storm_id), timeout=LOCK_S, blocking=False)
+        is_ours = bool(await answered(lock.acquire()))
         try:
             yield is_ours
         finally:
             if is_ours:
-                await answered(self._redis.delete(name))
+                with suppress(LockError):  # it took longer, and is somebody else's now
+                    await answered(lock.release())
 
-    async def tried(self, channel: str, storm_id: str) -> None:
-        """The message is about to be posted."""
-        await answered(self._redis.hset(keys.storm(channel, storm_id), "tried", "1"))
+    async def note(self, channel: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
+        """What came of its message: `tried` before it is posted; `ts`, `shown`, `news` and `told` afterwards."""
+        name = keys.storm(channel, storm_id)
+        pipeline = self._redis.pipeline(transaction=True)
+        fields: dict[Any, Any] = dict(values)
+        pipeline.hset(name, mapping=fields)
+        pipeline.pexpireat(name, now_ms + self._retention_ms)
+        await answered(pipeline.execute())
 
-    async def shown(self, channel: str, storm_id: str, *, ts: str, change: int) -> None:
-        """The message shows everything up to that change."""
-        await answered(self._redis.hset(keys.storm(channel, storm_id), mapping={"ts": ts, "shown": change}))
+    async def end(self, storm: Storm, *, now_ms: int, refused: str = "") -> bool:
+        """Whether this ended it: nobody has joined since it was read. With *refused*, it has no message in any case."""
+        names = [keys.current_storm(storm.channel), keys.storm(storm.channel, storm.id)]
+        args = [storm.id, "" if refused else storm.joined_ms, now_ms, refused]
+        return bool(await answered(self._end(keys=names, args=args)))
 
-    async def end(self, channel: str, storm: Storm, *, now_ms: int) -> bool:
-        """Whether this ended it: nobody has joined since it was read, and nobody else was faster."""
-        names = [keys.current_storm(channel), keys.storm(channel, storm.id)]
-        return bool(await answered(self._end(keys=names, args=[storm.id, storm.joined_ms, now_ms])))
+    async def _current(self, channel: str) -> str | None:
+        found: str | None = await answered(self._redis.get(keys.current_storm(channel)))
+        return found
+
+    async def _note_to_be_kept(self, channel: str, storm_id: str) -> None:
+        await answered(self._redis.sadd(keys.STORMS, f"{channel} {storm_id}"))
 
     async def _changed(
         self, channel: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int, joins: bool
     ) -> int:
-        return int(
+        change = int(
             await answered(
                 self._change(
-                    keys=[keys.current_storm(channel), keys.storm(channel, storm_id)],
+                    keys=[keys.current_storm(channel), keys.storm(channel, storm_id), keys.counted(channel)],
                     args=[
                         storm_id,
-                        f"{_MEMBER}{incident_id}",
+                        incident_id,
                         orjson.dumps(asdict(member)),
                         now_ms,
                         now_ms + self._retention_ms,
@@ -127,3 +163,30 @@ class Storms:
                 )
             )
         )
+        if change:
+            await self._note_to_be_kept(channel, storm_id)
+        return change
+
+
+def _storm(channel: str, fields: Mapping[str, Any]) -> Storm | None:
+    if not fields.get("id"):
+        return None
+    return Storm(
+        channel=channel,
+        id=fields["id"],
+        began_ms=int(fields["began_ms"]),
+        joined_ms=int(fields["joined_ms"]),
+        ended_ms=int(fields["ended_ms"]) if fields.get("ended_ms") else None,
+        was_tried=bool(fields.get("tried")),
+        ts=fields.get("ts") or "",
+        changes=int(fields.get("changes") or 0),
+        shown=int(fields.get("shown") or 0),
+        refused=fields.get("refused") or "",
+        news=fields.get("news") or "",
+        told=fields.get("told") or "",
+        members={
+            IncidentId(name.removeprefix(_MEMBER)): Member(**orjson.loads(value))
+            for name, value in fields.items()
+            if name.startswith(_MEMBER)
+        },
+    )

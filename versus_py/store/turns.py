@@ -38,8 +38,8 @@ class Turns:
         self._take = load_script(redis, "take_turn")
         self._hold_back = load_script(redis, "hold_back")
 
-    async def take(self, destination: str, who: str, rate: Rate, *, now_ms: int, rank: int = 0) -> Turn:
-        """Take the turn of *who*, or a place: of a lower *rank* first, and then by the millisecond of coming.
+    async def take(self, destination: str, who: str, rate: Rate, *, now_ms: int, behind_ms: int = 0) -> Turn:
+        """Take the turn of *who*, or a place: first come first served, but as if they came *behind_ms* later.
 
         The place is kept for who comes back when told; a turn that is taken is not given back.
         """
@@ -47,7 +47,7 @@ class Turns:
         at_ms, ahead = await answered(
             self._take(
                 keys=[keys.at_destination(destination, name) for name in names],
-                args=[who, _order(rank, now_ms), now_ms, rate.interval_ms, rate.burst, GRACE_MS, KEEP_MS],
+                args=[who, now_ms + behind_ms, now_ms, rate.interval_ms, rate.burst, GRACE_MS, KEEP_MS],
             )
         )
         return Turn(None if int(at_ms) <= now_ms else int(at_ms), int(ahead))
@@ -61,8 +61,3 @@ class Turns:
         """Let nobody have a turn before that time; the places stay as they are."""
         free_at_ms = until_ms + (rate.burst - 1) * rate.interval_ms
         await answered(self._hold_back(keys=[keys.at_destination(destination, "free_at")], args=[free_at_ms, KEEP_MS]))
-
-
-def _order(rank: int, now_ms: int) -> int:
-    """Ranks apart by more than the time; a sorted set's scores are whole numbers up to 2**53."""
-    return rank * 10**15 // 2 + now_ms

@@ -1,11 +1,13 @@
 -- change_storm: count an incident in a storm, as a new one or as it stands now.
 -- KEYS[1] current   string, the id of the channel's storm; none while there is no storm
 -- KEYS[2] storm     hash: id, began_ms, joined_ms, ended_ms, tried, ts, changes, shown, and member:<incident id>
--- ARGV[1] storm_id  ARGV[2] field  ARGV[3] member as JSON  ARGV[4] now_ms  ARGV[5] expire_at_ms
+-- KEYS[3] counted   hash, incident id -> the storm that it is counted in
+-- ARGV[1] storm_id  ARGV[2] incident_id  ARGV[3] member as JSON  ARGV[4] now_ms  ARGV[5] expire_at_ms
 -- ARGV[6] joins     "1" when it may be new; "0" when only what is there already may change
 -- returns the number of the latest change; 0 when it is not in this storm: another one goes on, or it is forgotten.
-local current, storm = KEYS[1], KEYS[2]
-local storm_id, field, member, now_ms, expire_at_ms, joins = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local current, storm, counted = KEYS[1], KEYS[2], KEYS[3]
+local storm_id, incident_id, member, now_ms, expire_at_ms, joins = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local field = 'member:' .. incident_id
 
 local before = redis.call('HGET', storm, field)
 if not before then
@@ -17,6 +19,7 @@ if not before then
   redis.call('HSETNX', storm, 'id', storm_id)
   redis.call('HSETNX', storm, 'began_ms', now_ms)
   redis.call('HSET', storm, 'joined_ms', now_ms)
+  redis.call('HSET', counted, incident_id, storm_id)
 end
 
 if before ~= member then
@@ -24,4 +27,5 @@ if before ~= member then
   redis.call('HINCRBY', storm, 'changes', 1)
 end
 redis.call('PEXPIREAT', storm, expire_at_ms)
+redis.call('PEXPIREAT', counted, expire_at_ms)
 return tonumber(redis.call('HGET', storm, 'changes'))

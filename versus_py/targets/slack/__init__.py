@@ -1,10 +1,11 @@
 """Slack: one message for each incident, and its thread."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.incident import Incident
+from versus_py.incident import Incident, IncidentId
 from versus_py.store import Storms, Turns
 from versus_py.targets.slack.api import TIMEOUT_S, Refused, SlackApi
 from versus_py.targets.slack.history import History
@@ -12,10 +13,18 @@ from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.target import NAME, SlackTarget
 from versus_py.targets.slack.wire import Wire
 
-__all__ = ["NAME", "TIMEOUT_S", "Refused", "SlackApi", "SlackTarget", "make_target"]
+__all__ = ["NAME", "TIMEOUT_S", "Refused", "Slack", "SlackApi", "SlackTarget", "StormMessages", "make_slack"]
 
 
-def make_target(
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """The target, and the loop that keeps the digests of storms."""
+
+    target: SlackTarget
+    storms: StormMessages
+
+
+def make_slack(
     config: SlackConfig,
     api: SlackApi,
     *,
@@ -24,8 +33,15 @@ def make_target(
     storms: Storms,
     ack_url: Callable[[Incident], str],
     storm_url: Callable[[str, str], str],
-) -> SlackTarget:
-    """The target with its parts. *ack_url* and *storm_url* (channel, id of the storm) make the links for people."""
+    wake: Callable[[IncidentId], Awaitable[None]],
+) -> Slack:
+    """Slack with its parts. *ack_url* and *storm_url* (channel, id of the storm) make the links for people.
+
+    *wake* has the target sync an incident once more.
+    """
     wire, history = Wire(api, turns, clock), History(api, clock)
-    digests = StormMessages(config, storms=storms, wire=wire, history=history, clock=clock, list_url=storm_url)
-    return SlackTarget(config, clock=clock, wire=wire, history=history, storms=digests, ack_url=ack_url)
+    digests = StormMessages(
+        config, storms=storms, wire=wire, history=history, clock=clock, list_url=storm_url, wake=wake
+    )
+    target = SlackTarget(config, clock=clock, wire=wire, history=history, storms=digests, ack_url=ack_url)
+    return Slack(target, digests)

@@ -13,7 +13,7 @@ from versus_py.config import SlackConfig
 from versus_py.incident import Alert, Ending, Incident, Status
 from versus_py.sources import alertmanager
 from versus_py.targets.slack.actions import action_block
-from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, person, shorten
+from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
 from versus_py.targets.target import display_name
 from versus_py.targets.values import common_links
 
@@ -151,12 +151,12 @@ def _next_step(incident: Incident) -> str:
     """Where the incident stands, and what happens next."""
     parts = []
     if incident.acknowledged_at_ms is not None:
-        parts.append(f"acknowledged by {person(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}")
+        parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}")
     if incident.snooze is not None:
-        parts.append(f"snoozed by {person(incident.snooze.by)} until {date(incident.snooze.until_ms)}")
+        parts.append(f"snoozed by {name_of(incident.snooze.by)} until {date(incident.snooze.until_ms)}")
     parts.append(_escalation(incident))
     if incident.resolved_at_ms is not None:
-        parts.append(f"resolved by {person(incident.resolved_by)} {date(incident.resolved_at_ms)}")
+        parts.append(f"resolved by {name_of(incident.resolved_by)} {date(incident.resolved_at_ms)}")
     return " · ".join(part for part in parts if part)
 
 

@@ -41,11 +41,9 @@ def countdown(at_ms: int | None) -> Mrkdwn:
     return _date(at_ms, "{date_short_pretty} {time_secs} ({ago})")
 
 
-def person(actor: Actor | None) -> str:
-    """Who it was: Slack shows the name of its own users."""
-    if actor is None:
-        return ""
-    return f"<@{actor.slack_id}>" if re.fullmatch(r"[UW][A-Z0-9]+", actor.slack_id) else f"*{escape(actor)}*"
+def name_of(actor: Actor | None) -> str:
+    """Who it was; no mention, which would ping who has just done it."""
+    return f"*{escape(actor.name)}*" if actor else "somebody"
 
 
 def shorten(text: str, limit: int) -> str:

@@ -1,24 +1,26 @@
 """One message for many: when more new incidents come than a channel takes, those beyond are counted in a digest.
 
-Each of them keeps its own wait and escalation. Whichever of them is synced brings the digest up to date for all.
+Each of them keeps its own wait and escalation. Their syncs only count them; the digest is kept up to date by `run`,
+on whichever replica is first.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.incident import Delivery, Incident, Status, common
-from versus_py.severity import highest_severity
+from versus_py.errors import StoreUnavailable, Transient
+from versus_py.incident import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Rate, Storm, Storms
 from versus_py.targets.slack.api import Refused
 from versus_py.targets.slack.history import History, metadata
-from versus_py.targets.slack.message import Message
-from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
-from versus_py.targets.slack.wire import POSTS, Rank, Wire
+from versus_py.targets.slack.message import Message, mention_of
+from versus_py.targets.slack.mrkdwn import date, escape, link, shorten
+from versus_py.targets.slack.wire import EDITS, POSTS, WORKSPACE, Urgency, Wire
 from versus_py.targets.target import NotYet
 
 log = structlog.get_logger()
@@ -26,14 +28,23 @@ log = structlog.get_logger()
 QUIET_MS = 60_000
 """A storm is over when nobody has joined it for so long."""
 
+LOOK_EVERY_S = 1.0
 EDIT_EVERY = Rate(interval_ms=5_000)
+TELL_EVERY = Rate(interval_ms=60_000)
 NAMES_SHOWN = 10
+MENTIONS_SHOWN = 5
 NAME_MAX = 100
 COUNTED_MAX = 800
 
+_GONE = "message_not_found"
+_WORTH_A_PING = ("escalated", "failed")
+
 
 class StormMessages:
-    """The digests. *list_url* makes the link to the page that lists a storm's incidents."""
+    """The digests. *list_url* makes the link to the page that lists a storm's incidents.
+
+    *wake* has an incident synced once more: it needs a message of its own after all.
+    """
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class StormMessages:
         history: History,
         clock: Clock,
         list_url: Callable[[str, str], str],
+        wake: Callable[[IncidentId], Awaitable[None]],
     ) -> None:
         self._config = config
         self._storms = storms
@@ -51,127 +63,189 @@ class StormMessages:
         self._history = history
         self._clock = clock
         self._list_url = list_url
+        self._wake = wake
 
     async def join(self, channel: str, incident: Incident) -> Delivery:
         """Count a new incident in the channel's digest."""
-        storm_id, change = await self._storms.join(channel, incident.id, _member(incident), now_ms=self._clock.now_ms())
+        storm_id = await self._storms.join(channel, incident.id, self._member(incident), now_ms=self._clock.now_ms())
         log.info("slack.storm_joined", incident=incident.id, channel=channel, storm=storm_id)
-        joined = Delivery(reference={"channel": channel, "storm": storm_id}, label=f"the alert storm in {channel}")
-        return await self._shown(joined, change)
+        return _counted_in(channel, storm_id)
+
+    async def joined(self, channel: str, incident: Incident) -> Delivery | None:
+        """That it is counted in the channel's digest already; None when it is not."""
+        storm_id = await self._storms.joined(channel, incident.id)
+        return None if storm_id is None else _counted_in(channel, storm_id)
 
     async def sync(self, incident: Incident, before: Delivery) -> Delivery | None:
-        """Count it as it stands now; None when it should have a message of its own: it was reopened after the storm."""
-        channel, storm_id = before.reference["channel"], before.reference["storm"]
-        storm = await self._storms.get(channel, storm_id)
-        is_open = incident.status is Status.TRIGGERED
-        if storm is None or (storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms):
-            return None if is_open else before
-        change = await self._storms.change(
-            channel, storm_id, incident.id, _member(incident), now_ms=self._clock.now_ms()
-        )
-        return await self._shown(before, change or 0)
+        """Count it as it stands now; None when it should have a message of its own.
 
-    async def _shown(self, delivery: Delivery, change: int) -> Delivery:
-        """Once the digest shows *change*. Raises NotYet, with what was achieved, while somebody else writes it."""
-        channel, storm_id = delivery.reference["channel"], delivery.reference["storm"]
+        That is when the digest is lost, and when it was reopened after the storm. Raises Refused when somebody has to
+        hear of it, and Slack will not take the digest.
+        """
+        channel, storm_id = before.reference["channel"], before.reference["storm"]
+        storm = await self._storms.summary(channel, storm_id)
+        needs_somebody = incident.status is Status.TRIGGERED
+        if storm is None or storm.refused:
+            if not needs_somebody:
+                return before
+            await self._storms.leave(channel, storm_id, incident.id)
+            if storm is not None and storm.refused != _GONE:
+                raise Refused(storm.refused)
+            return None
+        if needs_somebody and storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms:
+            await self._storms.leave(channel, storm_id, incident.id)
+            return None
+        member = self._member(incident)
+        is_counted = await self._storms.change(channel, storm_id, incident.id, member, now_ms=self._clock.now_ms())
+        return before if is_counted or not needs_somebody else None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep every digest up to date until *stop*."""
+        while not stop.is_set():
+            await self.keep_all()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await stop.wait()
+
+    async def keep_all(self) -> None:
+        """One look at every storm; what fails is looked at again the next time."""
+        try:
+            for channel, storm_id in await self._storms.kept():
+                try:
+                    await self._keep(channel, storm_id)
+                except Transient as exc:
+                    log.warning("slack.storm_not_written", channel=channel, storm=storm_id, error=str(exc))
+        except StoreUnavailable as exc:
+            log.warning("slack.storms_unavailable", error=str(exc))
+        except Exception:
+            log.exception("slack.storms_crashed")
+
+    async def _keep(self, channel: str, storm_id: str) -> None:
+        storm = await self._storms.summary(channel, storm_id)
         now_ms = self._clock.now_ms()
+        if storm is not None and storm.ended_ms is None and now_ms - storm.joined_ms >= QUIET_MS:
+            await self._storms.end(storm, now_ms=now_ms)
+            storm = await self._storms.summary(channel, storm_id)
+        if storm is None or storm.refused or (storm.ended_ms is not None and not storm.is_behind):
+            await self._storms.dismiss(channel, storm_id)
+        elif storm.is_behind:
+            async with self._storms.lock(channel, storm_id) as is_ours:
+                if is_ours:
+                    await self._write(channel, storm_id)
+
+    async def _write(self, channel: str, storm_id: str) -> None:
+        """The digest as it is now, if it is its turn; then what its thread is to be told."""
         storm = await self._storms.get(channel, storm_id)
         if storm is None:
-            return delivery
-        if storm.ended_ms is None and now_ms - storm.joined_ms >= QUIET_MS:
-            await self._storms.end(channel, storm, now_ms=now_ms)
-            storm = await self._storms.get(channel, storm_id) or storm
-            change = storm.changes
-        if storm.shown >= change:
-            is_watching = delivery.look_again_at_ms is not None
-            return _watching(delivery, storm) if is_watching else delivery
+            return
         try:
-            return await self._write(delivery, channel, storm)
-        except NotYet as exc:
-            raise NotYet(exc.at_ms, str(exc), delivery) from None
-
-    async def _write(self, delivery: Delivery, channel: str, storm: Storm) -> Delivery:
-        """The digest as it is now. Who writes it last also looks whether the storm is over."""
-        async with self._storms.lock(channel, storm.id) as is_ours:
-            if not is_ours:
-                raise NotYet(self._clock.now_ms() + 1_000, "somebody else writes the storm's message")
-            if storm.ts:
-                await self._wire.take(f"{channel}:storm", storm.id, EDIT_EVERY)
-            else:
-                await self._wire.take(channel, storm.id, POSTS, rank=Rank.STORM)
-            storm = await self._storms.get(channel, storm.id) or storm
-            ts = await self._put(channel, storm)
-            await self._storms.shown(channel, storm.id, ts=ts, change=storm.changes)
-        return _watching(delivery, storm)
-
-    async def _put(self, channel: str, storm: Storm) -> str:
-        """Post the digest, or edit the one there is; its `ts`. One that people deleted is posted again next time."""
-        ts = storm.ts or await self._found(channel, storm)
-        message = self._message(channel, storm)
-        if not ts:
-            await self._storms.tried(channel, storm.id)
-            reply = await self._wire.post(channel, message, metadata=metadata(storm=storm.id))
-            return str(reply["ts"])
-        try:
-            await self._wire.edit(channel, ts, message)
+            with suppress(NotYet):
+                ts, news = storm.ts, _news(storm)
+                if storm.shown < storm.changes:
+                    ts = await self._put(storm)
+                    now_ms = self._clock.now_ms()
+                    await self._storms.note(channel, storm_id, now_ms=now_ms, ts=ts, shown=storm.changes, news=news)
+                if news != storm.told:
+                    await self._tell(storm, ts, news)
         except Refused as exc:
-            if exc.code != "message_not_found" or storm.ended_ms is not None:
-                raise
-            await self._storms.shown(channel, storm.id, ts="", change=storm.shown)
-            raise NotYet(self._clock.now_ms(), "the storm's message is gone") from exc
-        return ts
+            await self._refused(storm, exc)
 
-    async def _found(self, channel: str, storm: Storm) -> str:
+    async def _put(self, storm: Storm) -> str:
+        """Post the digest, or edit the one there is; its `ts`."""
+        if storm.ts:
+            await self._wire.take(f"{storm.channel}:storm", storm.id, EDIT_EVERY)
+            await self._wire.take(WORKSPACE, storm.id, EDITS)
+        else:
+            await self._wire.take(storm.channel, storm.id, POSTS, urgency=Urgency.STORM)
+        ts = storm.ts or await self._found(storm)
+        message = build_digest(storm, list_url=self._list_url(storm.channel, storm.id))
+        if ts:
+            await self._wire.edit(storm.channel, ts, message)
+            return ts
+        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), tried="1")
+        reply = await self._wire.post(storm.channel, message, metadata=metadata(storm=storm.id))
+        return str(reply["ts"])
+
+    async def _found(self, storm: Storm) -> str:
+        """The digest that an attempt whose answer was lost has posted; "" when there is none to be found."""
         if not storm.was_tried:
             return ""
-        found = await self._history.find(channel, "storm", storm.id, since_ms=storm.began_ms)
+        found = await self._history.find(storm.channel, "storm", storm.id, since_ms=storm.began_ms)
         return found.ts if found else ""
 
-    def _message(self, channel: str, storm: Storm) -> Message:
-        severity = highest_severity(member.severity for member in storm.members.values())
-        mention = self._config.mention.get(severity, "")
-        return build_digest(storm, list_url=self._list_url(channel, storm.id), mention=mention)
+    async def _tell(self, storm: Storm, ts: str, news: str) -> None:
+        """Edits ping nobody, so that escalations are said in the thread, now and then."""
+        await self._wire.take(f"{storm.channel}:storm news", storm.id, TELL_EVERY)
+        await self._wire.take(storm.channel, f"{storm.id} thread", POSTS)
+        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), told=news)
+        if news:
+            text = f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip()
+            await self._wire.post(storm.channel, Message(text), thread_ts=ts)
+
+    async def _refused(self, storm: Storm, exc: Refused) -> None:
+        """It cannot be: a deleted digest is posted again while the storm goes on, else everybody is on their own."""
+        now_ms = self._clock.now_ms()
+        if exc.code == _GONE and storm.ended_ms is None:
+            await self._storms.note(storm.channel, storm.id, now_ms=now_ms, ts="")
+            return
+        log.warning("slack.storm_refused", channel=storm.channel, storm=storm.id, error=str(exc))
+        await self._storms.end(storm, now_ms=now_ms, refused=exc.code)
+        for incident_id in storm.members:
+            await self._wake(incident_id)
+
+    def _member(self, incident: Incident) -> Member:
+        standing = str(incident.status)
+        if incident.status is Status.TRIGGERED and incident.ending is not None:
+            standing = str(incident.ending)
+        elif incident.snooze is not None:
+            standing = "snoozed"
+        labels = common([alert.labels for alert in incident.alerts])
+        name = labels.get("alertname") or incident.title
+        return Member(incident.severity, name[:NAME_MAX], standing, mention_of(incident, self._config))
 
 
-def build_digest(storm: Storm, *, list_url: str, mention: str) -> Message:
+def build_digest(storm: Storm, *, list_url: str) -> Message:
     """The digest of *storm* as it is now."""
     members = storm.members.values()
     count = len(storm.members)
     incidents = f"{count} incident{'' if count == 1 else 's'}"
     if storm.ended_ms is None:
-        headline = f":ocean: *Alert storm* · {incidents} since {date(storm.began_ms)} {mention}".rstrip()
+        headline = f":ocean: *Alert storm* · {incidents} since {date(storm.began_ms)} {_mentions(storm)}".rstrip()
         rule = "More came than this channel takes, so they share this message. Each keeps its own wait and escalation."
     else:
         headline = f":ocean: *The alert storm is over* · {incidents} since {date(storm.began_ms)}"
         rule = f"It ended {date(storm.ended_ms)}; what comes now is posted by itself again."
     lines = [
         headline,
-        _counted("", Counter(member.standing for member in members)),
-        _counted("By severity: ", Counter(member.severity or "none" for member in members)),
-        _counted("By alert: ", Counter(member.name for member in members)),
+        _counts("", Counter(member.standing for member in members)),
+        _counts("By severity: ", Counter(member.severity or "none" for member in members)),
+        _counts("By alert: ", Counter(member.name for member in members)),
         link(list_url, "List of the incidents"),
         rule,
     ]
     return Message("\n".join(lines))
 
 
-def _counted(title: str, counts: Counter[str]) -> Mrkdwn:
+def _news(storm: Storm) -> str:
+    """What people should be pinged about."""
+    counts = Counter(member.standing for member in storm.members.values())
+    return ", ".join(f"{counts[standing]} {standing}" for standing in _WORTH_A_PING if counts[standing])
+
+
+def _counts(title: str, counts: Counter[str]) -> str:
     shown = [f"{number} {escape(shorten(name, NAME_MAX))}" for name, number in counts.most_common(NAMES_SHOWN)]
     if len(counts) > NAMES_SHOWN:
         shown.append(f"{len(counts) - NAMES_SHOWN} more names")
-    return Mrkdwn(shorten(f"{title}{' · '.join(shown)}", COUNTED_MAX))
+    return shorten(f"{title}{' · '.join(shown)}", COUNTED_MAX)
 
 
-def _member(incident: Incident) -> Member:
-    standing = str(incident.status)
-    if incident.status is Status.TRIGGERED and incident.ending is not None:
-        standing = str(incident.ending)
-    elif incident.snooze is not None:
-        standing = "snoozed"
-    labels = common([alert.labels for alert in incident.alerts])
-    return Member(incident.severity, (labels.get("alertname") or incident.title)[:NAME_MAX], standing)
+def _mentions(storm: Storm) -> str:
+    """Of those who would be mentioned in messages of their own, each once."""
+    mentions = Counter(member.mention for member in storm.members.values() if member.mention)
+    return " ".join(mention for mention, _ in mentions.most_common(MENTIONS_SHOWN))
 
 
-def _watching(delivery: Delivery, storm: Storm) -> Delivery:
-    """To be looked at again when the storm may be over; once it is, no more."""
-    return replace(delivery, look_again_at_ms=None if storm.ended_ms is not None else storm.joined_ms + QUIET_MS)
+def _counted_in(channel: str, storm_id: str) -> Delivery:
+    return Delivery(
+        reference={"channel": channel, "storm": storm_id}, note=f"counted in the message of an alert storm in {channel}"
+    )

@@ -15,7 +15,7 @@ from versus_py.targets.slack.message import Message, build, build_plain, plain_b
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
-from versus_py.targets.slack.wire import EDITS, POSTS, WORKSPACE, Rank, Wire
+from versus_py.targets.slack.wire import EDITS, POSTS, WORKSPACE, Urgency, Wire
 from versus_py.targets.target import NotYet
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
@@ -38,8 +38,24 @@ _PAYLOAD = frozenset(
         "markdown_text_conflict",
     ]
 )
-_CHANNEL = frozenset(["channel_not_found", "not_in_channel", "is_archived", "is_inactive"])
+_CHANNEL = frozenset(
+    [
+        "channel_not_found",
+        "not_in_channel",
+        "is_archived",
+        "is_inactive",
+        "no_permission",
+        "access_denied",
+        "messages_tab_disabled",
+    ]
+)
+_RESTRICTED = "restricted_action"
 _GONE = frozenset(["message_not_found"])
+_LOCKED = "restricted_action_thread_locked"
+_THREAD = _PAYLOAD | {"cannot_reply_to_message", "message_not_found", "thread_not_found", _LOCKED}
+
+DEAD_MS = 10 * 60_000
+"""How long to believe that a channel takes no messages: somebody may repair it."""
 
 
 class SlackTarget:
@@ -61,6 +77,7 @@ class SlackTarget:
         self._history = history
         self._storms = storms
         self._ack_url = ack_url
+        self._dead: dict[str, tuple[int, Refused]] = {}  # channel -> until when nothing is sent there, and why
         self._template: TemplateFile | None = None
         if config.template_path is not None:
             functions = {"link": link, "date": date}
@@ -74,9 +91,9 @@ class SlackTarget:
         """
         before = incident.delivery(NAME)
         if "storm" in before.reference:
-            counted = await self._storms.sync(incident, before)
+            counted = await self._count(incident, before)
             if counted is not None:
-                return counted
+                return replace(counted, look_again_at_ms=_look_again_at_ms(incident))
             before = Delivery()
         is_unsure = attempt > 1
         if "ts" not in before.reference:
@@ -85,39 +102,59 @@ class SlackTarget:
             shown = await self._edit(incident, before, is_unsure=is_unsure)
         if "ts" in shown.reference:
             shown = await self._tell_thread(incident, shown, is_unsure=is_unsure)
-        return replace(shown, look_again_at_ms=_look_again_at_ms(incident, shown))
+        return replace(shown, look_again_at_ms=_look_again_at_ms(incident))
+
+    async def _count(self, incident: Incident, before: Delivery) -> Delivery | None:
+        """In the digest; None when it needs a message of its own, which a channel that is dead does not get."""
+        try:
+            return await self._storms.sync(incident, before)
+        except Refused as exc:
+            if not self._is_dead(before.reference["channel"], exc):
+                raise
+            return None
 
     async def _post_first(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         channel = incident.policy.destinations.get(NAME) or self._config.channel_id
         try:
-            found = await self._find(incident, channel) if is_unsure else None
-            if found is not None:
-                return await self._edit(incident, found)
-            if not await self._has_turn(channel, incident):
-                return await self._storms.join(channel, incident)
-            return await self._post(incident, channel)
+            self._raise_if_dead(channel)
+            return await self._post_or_join(incident, channel, "", is_unsure=is_unsure)
         except Refused as exc:
-            if not _is_dead(channel, exc, self._config):
+            if not self._is_dead(channel, exc):
                 raise
             return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
 
-    async def _has_turn(self, channel: str, incident: Incident) -> bool:
-        """False in a storm: too many wait for this channel before it. Raises NotYet when it has to wait too."""
+    async def _post_or_join(self, incident: Incident, channel: str, note: str, *, is_unsure: bool) -> Delivery:
+        """A new message; what an earlier attempt has posted or joined, if it is found; in a storm, only a count."""
+        if is_unsure:
+            joined = await self._storms.joined(channel, incident)
+            if joined is not None:
+                return joined
+            found = await self._find(incident, channel, note)
+            if found is not None:
+                return await self._edit(incident, found)
         most = self._config.storm.threshold
-        return await self._wire.take_among(channel, incident.id, POSTS, rank=Rank.INCIDENT, most=most)
+        if not await self._wire.take_among(channel, incident.id, POSTS, urgency=Urgency.INCIDENT, most=most):
+            return await self._storms.join(channel, incident)
+        return await self._post(incident, channel, note)
 
     async def _post_to_default(self, incident: Incident, dead: str, exc: Refused, *, is_unsure: bool) -> Delivery:
         log.warning("slack.channel_refused", incident=incident.id, channel=dead, error=str(exc))
         note = f"posted here because channel {dead} cannot be used: {exc}"
-        return await self._post_again(incident, self._config.channel_id, note, is_unsure=is_unsure)
+        return await self._post_or_join(incident, self._config.channel_id, note, is_unsure=is_unsure)
 
-    async def _post_again(self, incident: Incident, channel: str, note: str, *, is_unsure: bool) -> Delivery:
-        """In place of a message that is lost, or that cannot be where it should."""
-        found = await self._find(incident, channel, note) if is_unsure else None
-        if found is not None:
-            return await self._edit(incident, found)
-        await self._wire.take(channel, incident.id, POSTS)
-        return await self._post(incident, channel, note)
+    def _is_dead(self, channel: str, exc: Refused) -> bool:
+        """Whether *exc* is about the channel, and there is another one. Then nothing is sent there for a while."""
+        is_about_it = exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != _LOCKED)
+        if not is_about_it or channel == self._config.channel_id:
+            return False
+        self._dead[channel] = (self._clock.now_ms() + DEAD_MS, exc)
+        return True
+
+    def _raise_if_dead(self, channel: str) -> None:
+        until_ms, exc = self._dead.get(channel, (0, None))
+        if exc is not None and self._clock.now_ms() < until_ms:
+            raise Refused(exc.code, exc.needed)
+        self._dead.pop(channel, None)
 
     async def _find(self, incident: Incident, channel: str, note: str = "") -> Delivery | None:
         """What an earlier attempt has posted. Its looks are not known, so that it will be edited."""
@@ -137,19 +174,22 @@ class SlackTarget:
             if exc.code not in _PAYLOAD:
                 raise
             reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
-        return _delivery(str(reply["channel"]), str(reply["ts"]), note, digest=message.digest, **told)
+        shown = {"digest": message.digest, "standing": _standing(incident), **told}
+        return _delivery(str(reply["channel"]), str(reply["ts"]), note, **shown)
 
     async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
         message = self._message(incident, before.note)
         if before.reference.get("digest") == message.digest:
             return before
-        await self._wire.take(WORKSPACE, incident.id, EDITS)
+        standing = _standing(incident)
+        is_news = before.reference.get("standing") != standing
+        await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=Urgency.INCIDENT if is_news else Urgency.REPLY)
         try:
             await self._wire.edit(channel, ts, message)
         except Refused as exc:
             return await self._after_refused_edit(incident, before, message, exc, is_unsure=is_unsure)
-        return _changed(before, digest=message.digest)
+        return _changed(before, digest=message.digest, standing=standing)
 
     async def _after_refused_edit(
         self, incident: Incident, before: Delivery, message: Message, exc: Refused, *, is_unsure: bool
@@ -159,8 +199,8 @@ class SlackTarget:
         if exc.code in _PAYLOAD:
             await self._wire.edit(channel, ts, self._plain(incident, exc))
         elif exc.code in _GONE and incident.status is Status.TRIGGERED:
-            return await self._post_again(incident, channel, before.note, is_unsure=is_unsure)
-        elif _is_dead(channel, exc, self._config) and is_open:
+            return await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
+        elif is_open and self._is_dead(channel, exc):
             return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
         elif exc.code not in _GONE:
             raise exc
@@ -179,19 +219,22 @@ class SlackTarget:
             reply = reply_of(incident, Told.read(said.said) if said else told, self._config)
         if reply is not None:
             try:
-                await self._wire.take(channel, f"{incident.id} thread", POSTS, rank=Rank.REPLY)
+                urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
+                await self._wire.take(channel, f"{incident.id} thread", POSTS, urgency=urgency)
             except NotYet as exc:
                 raise NotYet(exc.at_ms, str(exc), shown) from None
             try:
                 await self._say(channel, ts, incident, reply, everything)
             except Refused as exc:
-                if _is_dead(channel, exc, self._config) and incident.status is not Status.RESOLVED:
+                if incident.status is not Status.RESOLVED and self._is_dead(channel, exc):
                     return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
+                if exc.code not in _THREAD:
+                    raise
                 log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
         return _changed(shown, **everything.written())
 
     async def _say(self, channel: str, ts: str, incident: Incident, reply: Reply, told: Told) -> None:
-        broadcast = {"reply_broadcast": True} if reply.is_escalation and self._config.broadcast_on_escalate else {}
+        broadcast = {"reply_broadcast": True} if reply.is_urgent and self._config.broadcast_on_escalate else {}
         about = metadata(reply_about=incident.id, **told.written())
         await self._wire.post(channel, Message(reply.text), metadata=about, thread_ts=ts, **broadcast)
 
@@ -218,13 +261,14 @@ class SlackTarget:
     def _ack_link(self, incident: Incident) -> str | None:
         """The link to acknowledge, while that would change anything; a link does not know who opens it."""
         has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
-        is_offered = has_wait and incident.status is Status.TRIGGERED and not self._config.is_restricted
+        may_act = self._config.actions.acknowledge and not self._config.is_restricted
+        is_offered = has_wait and incident.status is Status.TRIGGERED and may_act
         return self._ack_url(incident) if is_offered else None
 
 
-def _is_dead(channel: str, exc: Refused, config: SlackConfig) -> bool:
-    """Whether that is why, and there is another channel."""
-    return exc.code in _CHANNEL and channel != config.channel_id
+def _standing(incident: Incident) -> str:
+    """What people look for in the message: a change of it is shown before mere counts."""
+    return f"{incident.status} {incident.ending} {incident.snooze is not None}"
 
 
 def _delivery(channel: str, ts: str, note: str, **reference: str) -> Delivery:
@@ -236,8 +280,6 @@ def _changed(delivery: Delivery, **reference: str) -> Delivery:
     return replace(delivery, reference={**delivery.reference, **reference})
 
 
-def _look_again_at_ms(incident: Incident, shown: Delivery) -> int | None:
+def _look_again_at_ms(incident: Incident) -> int | None:
     """When the message would not be true any more by the passing of time alone."""
-    if incident.snooze is not None:
-        return incident.snooze.until_ms
-    return shown.look_again_at_ms if "storm" in shown.reference else None
+    return incident.snooze.until_ms if incident.snooze is not None else None

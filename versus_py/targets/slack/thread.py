@@ -11,11 +11,11 @@ from typing import Any
 from versus_py.config import SlackConfig
 from versus_py.incident import Actor, Ending, Entry, Incident
 from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
-from versus_py.targets.slack.mrkdwn import escape, link, shorten
+from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import display_name
 
 LINES_MAX = 5
-"""The most lines of one post; of more, the latest."""
+"""The most lines of one post beside those about an escalation; of more, the latest."""
 
 COMMENT_MAX = 1000
 
@@ -34,7 +34,7 @@ class Told:
     news: int = 0  # the number of the last news
     comments: int = 0  # the number of the on-call provider's last comment
     escalation: str = ""  # the record that it escalated as, and when
-    failure: str = ""  # when the escalation was given up
+    failure: str = ""  # the escalation that was given up
 
     @classmethod
     def everything(cls, incident: Incident) -> "Told":
@@ -61,22 +61,23 @@ class Reply:
     """A post in the thread."""
 
     text: str
-    is_escalation: bool
+    is_urgent: bool  # it tells of an escalation
 
 
 def reply_of(incident: Incident, told: Told, config: SlackConfig) -> Reply | None:
     """What the thread is to be told now; None when that is nothing."""
+    urgent = []
+    if _escalation(incident) not in {"", told.escalation}:
+        urgent.append(_escalated(incident, config))
+    if _failure(incident) not in {"", told.failure}:
+        urgent.append(_failed(incident, config))
     lines = [_news(entry) for entry in incident.news_after(told.news) if entry.event in _EMOJI]
-    is_escalation = _escalation(incident) not in {"", told.escalation}
-    is_failure = _failure(incident) not in {"", told.failure}
-    if is_escalation:
-        lines.append(_escalated(incident, config))
-    if is_failure:
-        lines.append(_failed(incident, config))
     lines += _comments(incident, told)
-    if not lines:
+    if not urgent and not lines:
         return None
-    return Reply("\n".join(lines[-LINES_MAX:]), is_escalation or is_failure)
+    left_out = len(lines) - LINES_MAX
+    earlier = [f"… {left_out} more"] if left_out > 0 else []
+    return Reply("\n".join([*urgent, *earlier, *lines[-LINES_MAX:]]), is_urgent=bool(urgent))
 
 
 def _escalation(incident: Incident) -> str:
@@ -87,7 +88,8 @@ def _escalation(incident: Incident) -> str:
 
 
 def _failure(incident: Incident) -> str:
-    return str(incident.record.failed_at_ms) if incident.ending is Ending.FAILED else ""
+    """What tells one failed escalation from others: repeats of the alert try it again, and fail again."""
+    return str(incident.escalation_began_at_ms) if incident.ending is Ending.FAILED else ""
 
 
 def _news(entry: Entry) -> str:
@@ -95,7 +97,7 @@ def _news(entry: Entry) -> str:
         case "reopened":
             said = f"Reopened: {escape(entry.detail)}"
         case "unacknowledged":
-            said = f"Given back by {_name(entry.by)}: the wait starts again"
+            said = f"Given back by {name_of(entry.by)}: the wait starts again"
         case "snooze over":
             said = "The snooze is over: the wait goes on"
         case _:
@@ -106,14 +108,9 @@ def _news(entry: Entry) -> str:
 def _escalated(incident: Incident, config: SlackConfig) -> str:
     name, record = display_name(incident.policy.oncall or ""), incident.record
     asked = _asked_by(incident)
-    who = f", as {_name(asked)} asked" if asked else ""
+    who = f", as {name_of(asked)} asked" if asked else ""
     line = f":rotating_light: Escalated to {name} as {link(record.url, record.label)}{who}"
     return f"{line} {mention_of(incident, config)}".rstrip()
-
-
-def _name(actor: Actor | None) -> str:
-    """Without a mention: a line would ping who has just done it."""
-    return f"*{escape(actor.name)}*" if actor else "somebody"
 
 
 def _asked_by(incident: Incident) -> Actor | None:

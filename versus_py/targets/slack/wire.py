@@ -20,12 +20,12 @@ EDITS = Rate(interval_ms=1_200, burst=10)
 WORKSPACE = "edits"
 
 
-class Rank(IntEnum):
-    """Who goes first in a channel."""
+class Urgency(IntEnum):
+    """Who goes first: as if they had come so many ms later, so that nobody waits for ever."""
 
-    STORM = 0
-    INCIDENT = 1
-    REPLY = 2
+    STORM = -600_000
+    INCIDENT = 0
+    REPLY = 30_000
 
 
 class Wire:
@@ -36,14 +36,14 @@ class Wire:
         self._turns = turns
         self._clock = clock
 
-    async def take(self, place: str, who: str, rate: Rate, *, rank: Rank = Rank.INCIDENT) -> None:
+    async def take(self, place: str, who: str, rate: Rate, *, urgency: Urgency = Urgency.INCIDENT) -> None:
         """The turn of *who* in that place, which `post` and `edit` need. Raises NotYet when it has not come."""
-        await self.take_among(place, who, rate, rank=rank, most=None)
+        await self.take_among(place, who, rate, urgency=urgency, most=None)
 
-    async def take_among(self, place: str, who: str, rate: Rate, *, rank: Rank, most: int | None) -> bool:
+    async def take_among(self, place: str, who: str, rate: Rate, *, urgency: Urgency, most: int | None) -> bool:
         """The same; False, and no place, when so many or more wait before."""
         now_ms = self._clock.now_ms()
-        turn = await self._turns.take(_destination(place), who, rate, now_ms=now_ms, rank=rank)
+        turn = await self._turns.take(_destination(place), who, rate, now_ms=now_ms, behind_ms=urgency)
         if turn.wait_until_ms is None:
             return True
         if most is not None and turn.ahead >= most:
