@@ -330,6 +330,39 @@ async def test_an_expired_link_is_refused_and_says_what_to_do(engine):
     assert "expired" in await response.text()
 
 
+@pytest.mark.parametrize(
+    "slack_settings",
+    [
+        pytest.param({"signing_secret": "s", "allowed_users": ["U0ANA"]}, id="users"),
+        pytest.param({"signing_secret": "s", "allowed_groups": ["S0ONCALL"]}, id="groups"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_where_only_some_may_act_a_link_from_before_acknowledges_no_more(engine, method):
+    path = await ack_path(engine)
+
+    response = await engine.http.request(method, path)
+    page = await engine.http.request(method, path, headers=HTML)
+
+    assert (response.status, page.status) == (403, 403)
+    assert "buttons in Slack" in (await response.json())["error"]
+    assert "buttons in Slack" in await page.text()
+    assert "form" not in await page.text()
+    assert (await engine.store.page()).incidents[0].status == "triggered"
+
+
+@pytest.mark.parametrize("slack_settings", [{"signing_secret": "s", "allowed_users": ["U0ANA"]}])
+async def test_where_only_some_may_act_a_link_that_is_not_ours_is_refused_as_ever(engine):
+    path, _, _ = (await ack_path(engine)).partition("?")
+
+    assert (await engine.http.post(path)).status == 401
+
+
+@pytest.mark.parametrize("slack_settings", [{"signing_secret": "s", "actions": {"acknowledge": False}}])
+async def test_a_link_acknowledges_also_where_slack_has_no_button_for_it(engine):
+    assert (await engine.http.post(await ack_path(engine))).status == 201
+
+
 async def test_a_link_to_an_incident_that_is_forgotten_is_404(engine, clock):
     path = await ack_path(engine)
     incident = (await engine.store.page()).incidents[0]

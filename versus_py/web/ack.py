@@ -21,10 +21,11 @@ _pages = Environment(loader=PackageLoader("versus_py.web", "pages"), autoescape=
 class AckPage:
     """The handlers of /api/ack/<id>."""
 
-    def __init__(self, links: AckLinks, store: Store, lifecycle: Lifecycle) -> None:
+    def __init__(self, links: AckLinks, store: Store, lifecycle: Lifecycle, *, is_restricted: bool) -> None:
         self._links = links
         self._store = store
         self._lifecycle = lifecycle
+        self._is_restricted = is_restricted  # who opens a link is not known, so nobody may by one, however old it is
 
     async def get(self, request: web.Request) -> web.Response:
         """Changes nothing: previews and scanners fetch links. The page it answers posts when a person opens it."""
@@ -53,6 +54,10 @@ class AckPage:
     def _refusal(self, request: web.Request) -> web.Response | None:
         expires_s, signature = request.query.get("exp", ""), request.query.get("sig", "")
         match self._links.check(_id(request), expires_s, signature):
+            case Verdict.VALID if self._is_restricted:
+                text = "Only some people may do that here, and a link does not tell who opens it. "
+                how = "Use the buttons in Slack, the API, or: versus incidents ack"
+                return _answer(request, 403, None, "Links do not acknowledge here", text + how)
             case Verdict.VALID:
                 return None
             case Verdict.EXPIRED:

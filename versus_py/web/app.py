@@ -38,8 +38,10 @@ def create_app(
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns))
     api = Api(store, lifecycle)
-    ack = AckPage(links, store, lifecycle)
-    storm = StormPage(links, store, storms, is_restricted=config.alert.slack.is_restricted)
+    slack_config = config.alert.slack
+    ack = AckPage(links, store, lifecycle, is_restricted=slack_config.is_restricted)
+    has_ack_links = slack_config.actions.acknowledge and not slack_config.is_restricted
+    storm = StormPage(links, store, storms, has_ack_links=has_ack_links)
     guarded = Guard(config.gateway_secret)
     app.add_routes(
         [

@@ -19,11 +19,11 @@ _pages.filters["utc"] = utc
 class StormPage:
     """The handler of /api/storms/<channel>/<id>. Changes nothing: each incident's link leads to its own page."""
 
-    def __init__(self, links: AckLinks, store: Store, storms: Storms, *, is_restricted: bool) -> None:
+    def __init__(self, links: AckLinks, store: Store, storms: Storms, *, has_ack_links: bool) -> None:
         self._links = links
         self._store = store
         self._storms = storms
-        self._is_restricted = is_restricted  # who opens a link is not known, so nobody gets one
+        self._has_ack_links = has_ack_links
 
     async def get(self, request: web.Request) -> web.Response:
         """The incidents that still need somebody first, the worst of them at the top."""
@@ -46,7 +46,7 @@ class StormPage:
         return web.Response(text=text, content_type="text/html")
 
     def _ack_url(self, incident: Incident) -> str | None:
-        is_offered = incident.status is Status.TRIGGERED and not self._is_restricted
+        is_offered = incident.status is Status.TRIGGERED and self._has_ack_links
         return self._links.url(incident) if is_offered else None
 
 
