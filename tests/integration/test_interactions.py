@@ -3,12 +3,14 @@
 import asyncio
 import io
 import time
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 import orjson
 import pytest
+from aiohttp import ClientSession
+from fakeredis import FakeAsyncRedis
 
-from tests.integration.conftest import CHANNEL, TOKEN
+from tests.integration.conftest import CHANNEL, DAY_MS, TOKEN
 from tests.support.factories import POLICY, make_notification
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable
@@ -22,7 +24,7 @@ from versus_py.simulators import Fault
 from versus_py.simulators.slack import Press as SlackPress
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
-from versus_py.store import keys
+from versus_py.store import Store, keys
 from versus_py.store.people import KnownPeople
 from versus_py.targets.slack import SlackApi
 from versus_py.targets.slack.actions import LINK_ACTION, Action
@@ -210,18 +212,96 @@ async def test_the_same_request_once_more_does_nothing_and_says_nothing(engine, 
     assert told(engine) == []
 
 
+async def take_elsewhere(engine, body, config=None):
+    """Another replica takes that request, and says what it has to say."""
+    async with FakeAsyncRedis(server=engine.redis_server, decode_responses=True) as redis, ClientSession() as session:
+        config = config or engine.config.alert.slack
+        store = Store(redis, retention_ms=DAY_MS, reopen_ms=0)
+        desk = Desk(
+            config,
+            lifecycle=Lifecycle(store, engine.clock),
+            people=KnownPeople(redis),
+            api=SlackApi(config, session),
+        )
+        await desk.take(read_presses(orjson.loads(parse_qs(body.decode())["payload"][0])))
+        stop = asyncio.Event()
+        stop.set()
+        await desk.run(stop)
+
+
 async def test_the_same_request_at_another_replica_does_nothing_and_says_nothing(engine, incident):
     incident_id, shown = incident
     body, headers = engine.slack.prepare_press(shown, "acknowledge")
     await engine.slack.deliver(body, headers)
     await press(engine, shown, "unacknowledge", user="U0BEN")
-    engine.desk._taken.clear()  # as one that has not seen it
 
-    await engine.slack.deliver(body, headers)
-    await engine.follow_ups.settled()
+    await take_elsewhere(engine, body)
 
     assert (await engine.store.get(incident_id)).status is Status.TRIGGERED
     assert told(engine) == []
+
+
+async def test_a_press_that_changed_nothing_does_not_do_so_at_another_replica_either(engine, incident):
+    incident_id, shown = incident
+    await press(engine, shown, "acknowledge")
+    body, headers = engine.slack.prepare_press(shown, "acknowledge", user="U0BEN")
+    await engine.slack.deliver(body, headers)
+    await press(engine, shown, "unacknowledge")
+    engine.slack.ephemerals.clear()
+
+    await take_elsewhere(engine, body)
+
+    assert (await engine.store.get(incident_id)).status is Status.TRIGGERED
+    assert told(engine) == []
+
+
+async def test_a_request_is_not_forgotten_for_many_others(engine, incident):
+    incident_id, shown = incident
+    body, headers = engine.slack.prepare_press(shown, "acknowledge")
+    await engine.slack.deliver(body, headers)
+    for number in range(25):
+        await press(engine, shown, "acknowledge" if number % 2 else "unacknowledge")
+
+    await take_elsewhere(engine, body)
+
+    assert (await engine.store.get(incident_id)).status is Status.TRIGGERED
+    assert told(engine) == []
+
+
+@pytest.mark.parametrize("slack_settings", [{"signing_secret": SIGNING_SECRET, "allowed_users": ["U0BEN"]}])
+async def test_a_press_that_was_refused_stays_so_when_it_is_sent_again_to_one_who_would_take_it(engine, incident):
+    incident_id, shown = incident
+    body, headers = engine.slack.prepare_press(shown, "acknowledge")
+    await engine.slack.deliver(body, headers)
+
+    await take_elsewhere(engine, body, engine.config.alert.slack.model_copy(update={"allowed_users": ()}))
+
+    assert (await engine.store.get(incident_id)).status is Status.TRIGGERED
+
+
+async def test_a_press_that_failed_half_way_is_taken_when_it_is_sent_again(engine, incident, monkeypatch):
+    incident_id, shown = incident
+    body, headers = engine.slack.prepare_press(shown, "acknowledge")
+
+    async def fail(_):
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.people, "get", fail)
+        failed = await engine.slack.deliver(body, headers)
+    again = await engine.slack.deliver(body, headers)
+    await engine.follow_ups.settled()
+
+    assert (failed.status, again.status) == (503, 200)
+    assert (await engine.store.get(incident_id)).acknowledged_by == ANA
+
+
+async def test_presses_are_remembered_for_as_long_as_their_signatures_can_hold(engine, incident):
+    await press(engine, incident[1], "acknowledge")
+
+    [key] = await engine.store._redis.keys(keys.taken_request("*"))
+
+    assert 9 * 60_000 < await engine.store._redis.pttl(key) <= 10 * 60_000
 
 
 async def test_a_press_that_changed_nothing_does_not_do_so_later_when_it_is_sent_again(engine, incident):

@@ -1,7 +1,6 @@
 """Where presses are taken: permission, the change, and what is said afterwards."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import structlog
@@ -26,9 +25,6 @@ log = structlog.get_logger()
 TAKE_WITHIN_S = 2.5
 """Slack waits 3 seconds for its answer: docs.slack.dev/interactivity/handling-user-interaction."""
 
-TAKEN_MAX = 1000
-"""The most presses that are remembered to have been taken here; what changed something is remembered in Redis."""
-
 
 class Desk:
     """Takes presses. While Slack waits, only Redis is called; `run` does the rest."""
@@ -52,7 +48,6 @@ class Desk:
         self._directory = Directory(people, api)
         self._follow_ups = follow_ups or FollowUps()
         self._take_within_s = take_within_s
-        self._taken: OrderedDict[str, None] = OrderedDict()
 
     async def take(self, presses: Sequence[Press]) -> None:
         """When this returns, what they ask for has happened, or the person will hear why not.
@@ -75,7 +70,7 @@ class Desk:
             loading.cancel()
 
     async def _take(self, press: Press) -> None:
-        if press.request_id in self._taken:
+        if await self._lifecycle.was_taken(press.request_id):
             return
         refusal = self._refusal(press)
         if refusal:
@@ -83,9 +78,7 @@ class Desk:
             self._say(press, refusal)
         else:
             await self._act(press)
-        self._taken[press.request_id] = None
-        while len(self._taken) > TAKEN_MAX:
-            self._taken.popitem(last=False)
+        await self._lifecycle.note_taken(press.request_id)  # last, so that what failed can be sent again
 
     def _refusal(self, press: Press) -> str:
         """What to tell somebody who may not do that; "" when they may."""

@@ -21,6 +21,7 @@
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 | `slack_user:<id>`       | string     | who that is (JSON); expires                                             |
+| `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
 `{d}` is a destination, such as a Slack channel.
@@ -81,6 +82,10 @@ def dedup(dedup_key: str) -> str:
 
 def slack_user(user_id: str) -> str:
     return f"{PREFIX}slack_user:{user_id}"
+
+
+def taken_request(request_id: str) -> str:
+    return f"{PREFIX}taken_request:{request_id}"
 
 
 def member(incident_id: IncidentId, target: str) -> str:
