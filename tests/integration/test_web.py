@@ -553,7 +553,7 @@ async def test_what_a_person_may_do_with_an_incident(engine):
     assert await act("escalate") == (200, "resolved", False)
 
 
-@pytest.mark.parametrize("minutes", [None, 0, -1, "soon", 1e9, [5], "nan"])
+@pytest.mark.parametrize("minutes", [None, 0, -1, "soon", 1e9, [5], "nan", True])
 async def test_a_snooze_says_for_how_long(engine, minutes):
     [created] = (await engine.post({"title": "Disk"}))["incidents"]
 
@@ -561,3 +561,31 @@ async def test_a_snooze_says_for_how_long(engine, minutes):
 
     assert response.status == 400
     assert "minutes" in (await response.json())["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        pytest.param({}, {"by": "ana", "minutes": 15}, id="body"),
+        pytest.param({"by": "ana", "minutes": "15"}, None, id="query"),
+        pytest.param({"by": "ana"}, {"minutes": 15}, id="name in the query"),
+        pytest.param({"minutes": "15"}, {"by": "ana"}, id="minutes in the query"),
+        pytest.param({"by": "ana", "minutes": "15"}, {"by": "ben", "minutes": 30}, id="the query wins"),
+    ],
+)
+async def test_what_a_person_says_may_be_in_the_query_and_in_the_body(engine, clock, query, said):
+    [created] = (await engine.post(ALERT))["incidents"]
+
+    response = await engine.http.post(f"/api/incidents/{created['id']}/snooze", params=query, json=said)
+
+    assert response.status == 201
+    snooze = (await engine.store.get(created["id"])).snooze
+    assert (snooze.by.name, snooze.until_ms) == ("ana", clock.now_ms() + 15 * 60_000)
+
+
+async def test_with_a_name_in_the_query_any_body_will_do(engine):
+    [created] = (await engine.post(ALERT))["incidents"]
+
+    response = await engine.http.post(f"/api/incidents/{created['id']}/acknowledge?by=ana", data=b"from=pager")
+
+    assert response.status == 201

@@ -105,19 +105,20 @@ def _limit(value: str | None) -> int:
 
 
 async def _said(request: web.Request) -> Mapping[str, Any]:
-    """The query parameters; without a `by` among them, the JSON object in the body."""
-    if "by" in request.query or not request.can_read_body:
-        return request.query
+    """The JSON object in the body, and the query parameters, which win."""
     try:
-        body = orjson.loads(await request.read())
+        body = orjson.loads(await request.read() or b"{}")
     except orjson.JSONDecodeError:
-        raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
-    return body if isinstance(body, dict) else {}
+        if "by" not in request.query:
+            raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
+        body = None
+    return (body if isinstance(body, dict) else {}) | dict(request.query)
 
 
 def _minutes(said: Mapping[str, Any]) -> float:
+    value = said.get("minutes", "")
     try:
-        minutes = float(said.get("minutes", ""))
+        minutes = math.nan if isinstance(value, bool) else float(value)  # Python takes True for 1
     except (TypeError, ValueError):
         minutes = math.nan
     if not 0 < minutes <= MAX_WAIT_MINUTES:
