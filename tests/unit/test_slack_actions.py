@@ -120,6 +120,20 @@ def test_values_are_read_back(value, expected):
         ("09:00", "Europe/Berlin", "2026-10-24T20:00:00+00:00", "2026-10-25T08:00:00+00:00"),
         # A time that this night does not have.
         ("02:30", "Europe/Berlin", "2026-03-28T20:00:00+00:00", "2026-03-29T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T00:10:00+00:00", "2026-03-29T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T01:40:00+00:00", "2026-03-30T00:30:00+00:00"),
+        # A time that this night has twice: before it, between the two, at the second, and after it.
+        ("02:30", "Europe/Berlin", "2026-10-25T00:20:00+00:00", "2026-10-25T00:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-10-25T00:40:00+00:00", "2026-10-25T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-10-25T01:20:00+00:00", "2026-10-25T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-10-25T01:30:00+00:00", "2026-10-26T01:30:00+00:00"),
+        ("02:50", "Europe/Berlin", "2026-10-25T00:55:00+00:00", "2026-10-25T01:50:00+00:00"),
+        ("02:50", "Europe/Berlin", "2026-10-25T01:55:00+00:00", "2026-10-26T01:50:00+00:00"),
+        # Midnight, which came twice where the clock was set back just after it.
+        ("00:00", "America/St_Johns", "2010-11-07T02:45:00+00:00", "2010-11-07T03:30:00+00:00"),
+        # Another time, in the hour that comes a second time.
+        ("03:00", "Europe/Berlin", "2026-10-25T01:40:00+00:00", "2026-10-25T02:00:00+00:00"),
+        ("01:30", "Europe/Berlin", "2026-10-25T01:40:00+00:00", "2026-10-26T00:30:00+00:00"),
     ],
 )
 def test_a_snooze_ends_when_it_says(choice, timezone, now, until):

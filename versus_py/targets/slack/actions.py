@@ -71,10 +71,11 @@ def snoozed_until_ms(choice: str, snooze: SlackSnooze, now_ms: int) -> int:
         return now_ms + int(choice) * 60_000
     here = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(snooze.timezone))
     hour, minute = map(int, choice.split(":"))
-    until = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    if until <= here:
-        until += timedelta(days=1)  # of the clock on the wall, also when it is set forward or back that night
-    return round(until.timestamp() * 1000)
+    today = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    tomorrow = today + timedelta(days=1)  # of the clock on the wall, also when it is set forward or back that night
+    # Compared as instants: when the clock is set back, the same time comes twice that day.
+    instants = (day.replace(fold=fold).timestamp() for day in (today, tomorrow) for fold in (0, 1))
+    return next(at_ms for at_ms in (round(instant * 1000) for instant in instants) if at_ms > now_ms)
 
 
 def _may_escalate(incident: Incident) -> bool:
