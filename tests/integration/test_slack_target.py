@@ -11,6 +11,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
 from versus_py.store import Store, Storms, Turns
 from versus_py.targets.slack import SlackApi, make_slack
+from versus_py.targets.slack.api import LATE_POST_S
 
 POST = "https://slack.com/api/chat.postMessage"
 
@@ -112,6 +113,28 @@ async def test_what_is_no_answer_is_transient(target, slack_answers, answer):
 
     with pytest.raises(Transient):
         await target.sync(make_incident(), attempt=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "wait_s"), [("chat.postMessage", LATE_POST_S), ("chat.update", None), ("chat.postEphemeral", None)]
+)
+async def test_a_post_without_an_answer_is_given_time_to_appear_before_it_is_looked_for(
+    session, slack_answers, method, wait_s
+):
+    slack_answers.post(f"https://slack.com/api/{method}", exception=TimeoutError())
+
+    with pytest.raises(Transient) as caught:
+        await SlackApi(SlackConfig(token="xoxb-secret"), session).post(method)
+    assert caught.value.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize("error", [aiohttp.ServerDisconnectedError(), ConnectionResetError()], ids=str)
+async def test_a_post_that_was_cut_off_is_tried_again_as_soon_as_ever(target, slack_answers, error):
+    slack_answers.post(POST, exception=error)
+
+    with pytest.raises(Transient) as caught:
+        await target.sync(make_incident(), attempt=1)
+    assert caught.value.retry_after_s is None
 
 
 async def test_nothing_is_sent_twice_by_the_library_itself(target, slack_answers):

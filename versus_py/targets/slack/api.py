@@ -19,6 +19,10 @@ from versus_py.targets.slack.scopes import WRITE
 TIMEOUT_S = 15.0
 QUOTA_RETRY_S = 600.0
 
+LATE_POST_S = 30.0
+"""How long to wait after a post that got no answer in time: Slack may still be at it, and what is looked for in the
+channel before it is there is posted twice. An edit that is made twice does not show."""
+
 # What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
 _RATE_LIMITED = frozenset(["ratelimited", "rate_limited"])
 _TRANSIENT = frozenset(
@@ -94,7 +98,8 @@ class SlackApi:
         except SlackApiError as exc:
             raise _translated(exc) from None
         except TimeoutError as exc:
-            raise Transient("Slack did not answer in time") from exc
+            wait_s = LATE_POST_S if method == "chat.postMessage" else None
+            raise Transient("Slack did not answer in time", retry_after_s=wait_s) from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise Transient(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
         except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
