@@ -274,14 +274,14 @@ class _Link:
             await asyncio.wait(self._taking, timeout=self._pauses.drain_s)
         client = self._client
         # What its own close does not get to when the other side does not close, and what it does not wait for.
-        tasks = {client.message_processor, client.current_session_monitor, client.message_receiver} - {None}
+        sdk_tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
         with suppress(TimeoutError, aiohttp.ClientError, OSError):
             async with asyncio.timeout(self._pauses.close_s):
                 await client.close()  # type: ignore[no-untyped-call]  # slack-sdk
-        for task in tasks | self._taking:
-            if task is not None:
-                task.cancel()
-        await asyncio.wait([task for task in tasks | self._taking if task is not None], timeout=self._pauses.close_s)
+        left = [*filter(None, sdk_tasks), *self._taking]
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=self._pauses.close_s)
         await client.aiohttp_client_session.close()
 
     async def _take(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
