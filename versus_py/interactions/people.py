@@ -16,13 +16,19 @@ log = structlog.get_logger()
 NAME_MAX = 100
 EMAIL_MAX = 254
 
+KEEP_MS = 24 * 3600 * 1000
+"""People change their names now and then."""
+
+KEEP_HANDLE_MS = 3600 * 1000
+"""Of whom Slack would tell more with a scope that is missing: when it is added, names should show soon."""
+
 # Those of whom Slack will tell nothing more tomorrow either.
 _NOT_TOLD = frozenset(["user_not_found", "user_not_visible", "users_not_found"])
 _EMAIL = re.compile(r"[^\s@<>|]+@[^\s@<>|]+")
 
 
 class Directory:
-    """Slack's people, asked for once a day each."""
+    """Slack's people, asked for once a day each, and once an hour while the scope to ask is missing."""
 
     def __init__(self, known: KnownPeople, api: SlackApi) -> None:
         self._known = known
@@ -34,21 +40,23 @@ class Directory:
         known = await self._known.get(so_far.slack_id)
         if known is not None:
             return known
-        person = await self._ask(so_far)
-        await self._known.keep(person)
+        person, keep_ms = await self._ask(so_far)
+        await self._known.keep(person, for_ms=keep_ms)
         return person
 
-    async def _ask(self, so_far: Actor) -> Actor:
+    async def _ask(self, so_far: Actor) -> tuple[Actor, int]:
+        """Who that is, and for how long to believe it."""
         try:
             reply = await self._api.get("users.info", user=so_far.slack_id)
         except Refused as exc:
             if exc.code == "missing_scope":
                 self._tell_missing_scope(exc)
-            elif exc.code not in _NOT_TOLD:
+                return so_far, KEEP_HANDLE_MS
+            if exc.code not in _NOT_TOLD:
                 raise
-            return so_far
+            return so_far, KEEP_MS
         self._is_scope_missing = False
-        return read_person(reply.get("user"), so_far)
+        return read_person(reply.get("user"), so_far), KEEP_MS
 
     def _tell_missing_scope(self, exc: Refused) -> None:
         if not self._is_scope_missing:

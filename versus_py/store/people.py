@@ -1,4 +1,4 @@
-"""Who people of Slack are, as far as somebody has asked: shared by all replicas, and forgotten after a day."""
+"""Who people of Slack are, as far as somebody has asked: shared by all replicas, and forgotten after a while."""
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
@@ -6,9 +6,6 @@ from redis.asyncio import Redis
 from versus_py.incident import Actor
 from versus_py.store import keys
 from versus_py.store.calls import answered
-
-KEEP_MS = 24 * 3600 * 1000
-"""People change their names now and then."""
 
 _ACTOR = TypeAdapter(Actor)
 
@@ -20,10 +17,10 @@ class KnownPeople:
         self._redis = redis
 
     async def get(self, slack_id: str) -> Actor | None:
-        """None when nobody has asked yet, or it is a day ago."""
+        """None when nobody has asked yet, or it is too long ago."""
         found = await answered(self._redis.get(keys.slack_user(slack_id)))
         return None if found is None else _ACTOR.validate_json(found)
 
-    async def keep(self, person: Actor) -> None:
+    async def keep(self, person: Actor, *, for_ms: int) -> None:
         """*person* has a Slack id."""
-        await answered(self._redis.set(keys.slack_user(person.slack_id), _ACTOR.dump_json(person), px=KEEP_MS))
+        await answered(self._redis.set(keys.slack_user(person.slack_id), _ACTOR.dump_json(person), px=for_ms))
