@@ -649,6 +649,20 @@ async def test_a_signature_by_another_secret_is_401(engine, incident):
     assert (await engine.http.post(PATH, data=body, headers=headers)).status == 401
 
 
+async def test_refused_requests_are_counted_and_told_once_a_minute(engine, clock, logs):
+    async def refuse(times):
+        for _ in range(times):
+            assert (await engine.http.post(PATH, data=b"payload={}")).status == 401
+
+    await refuse(3)
+    clock.advance(seconds=59)
+    await refuse(2)
+    clock.advance(seconds=1)
+    await refuse(1)
+
+    assert [line["requests"] for line in logs if line["event"] == "slack.request_refused"] == [1, 5]
+
+
 async def test_two_signatures_are_none(engine, incident):
     body, headers = engine.slack.prepare_press(incident[1], "acknowledge")
     twice = [*headers.items(), ("X-Slack-Signature", headers["X-Slack-Signature"])]

@@ -22,6 +22,9 @@ PATH = "/api/slack/interactions"
 BODY_TIMEOUT_S = 2.0
 """Slack waits 3 seconds for its answer; who has not sent the request by then is not Slack."""
 
+REFUSALS_EVERY_MS = 60_000
+"""Whoever reaches the port can have requests refused; the log is not to fill up with them."""
+
 _FIELDS_MAX = 20
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
@@ -34,6 +37,7 @@ class SlackDoor:
             raise ConfigError(["alert.slack.signing_secret: is blank"])
         self._verifier = SignatureVerifier(signing_secret, clock=_SdkClock(clock))
         self._desk = desk
+        self._refusals = _Refusals(clock)
 
     async def post(self, request: web.Request) -> web.Response:
         """200 once what was pressed has happened; 503 when it has not, and the person is told by Slack."""
@@ -41,7 +45,7 @@ class SlackDoor:
         if not self._is_signed(request, body):
             if _is_ssl_check(body):
                 return web.Response()
-            log.warning("slack.request_refused", remote=request.remote)
+            self._refusals.note(request.remote)
             raise web.HTTPUnauthorized(text="this is not a request that Slack has signed for this app just now")
         try:
             await self._desk.take(read_presses(_payload(body)))
@@ -66,6 +70,23 @@ async def switched_off(_: web.Request) -> NoReturn:
     raise web.HTTPNotFound(
         text="Slack's requests are not taken here: alert.slack is not enabled, or its signing_secret is not set"
     )
+
+
+class _Refusals:
+    """Says that requests were refused: the first at once, then how many there were, at most once a minute."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._untold = 0
+        self._next_ms = 0
+
+    def note(self, remote: str | None) -> None:
+        """One more, the latest from *remote*."""
+        self._untold += 1
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._next_ms:
+            log.warning("slack.request_refused", remote=remote, requests=self._untold)
+            self._untold, self._next_ms = 0, now_ms + REFUSALS_EVERY_MS
 
 
 class _SdkClock(SdkClock):
