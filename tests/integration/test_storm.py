@@ -363,3 +363,30 @@ async def test_everything_that_a_storm_keeps_ends(engine):
     assert names
     assert all([await engine.store._redis.pttl(name) > 0 for name in names])
     assert await engine.store._redis.smembers("versus:storms") == set()
+
+
+async def test_the_gravest_get_messages_of_their_own_first(engine):
+    for number in range(60):
+        payload = firing(engine, f"Alert{number:02}")
+        severity = "critical" if number >= 50 else "warning"
+        for labels in (payload["commonLabels"], *(alert["labels"] for alert in payload["alerts"])):
+            labels["severity"] = severity
+        await engine.post(payload)
+        engine.clock.advance(ms=10)
+
+    for _ in range(4):
+        await engine.settle()
+
+    own = [message.text for message in engine.slack.messages if "storm" not in message.text]
+    assert len([text for text in own if "critical" in text]) == 10
+
+
+async def test_the_list_has_the_colour_of_those_that_need_somebody_most(engine):
+    ids = await break_out(engine, THRESHOLD + 10)
+    await until_quiet(engine)
+    members = await counted(engine, ids)
+    assert '<main class="list triggered">' in await (await open_list(engine)).text()
+
+    for incident_id in members:
+        await engine.http.post(f"/api/incidents/{incident_id}/resolve", params={"by": "ana"})
+    assert '<main class="list resolved">' in await (await open_list(engine)).text()

@@ -1,5 +1,7 @@
 """The page behind the link of a storm's message: its incidents, and a way to acknowledge each."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -42,12 +44,24 @@ class StormPage:
         members = sorted(storm.members, key=lambda it: _urgency(storm.members[it].standing, storm.members[it].severity))
         found = [it for it in await self._store.get_all(members[:SHOWN_MAX]) if it is not None]
         rows = [(incident, self._ack_url(incident)) for incident in found]
-        text = _pages.get_template("storm.html").render(storm=storm, rows=rows, left_out=len(members) - len(rows))
+        text = _pages.get_template("storm.html").render(
+            storm=storm,
+            status=_worst(found),
+            rows=rows,
+            left_out=len(members) - len(rows),
+            has_ack_links=self._has_ack_links,
+        )
         return web.Response(text=text, content_type="text/html")
 
     def _ack_url(self, incident: Incident) -> str | None:
         is_offered = incident.status is Status.TRIGGERED and self._has_ack_links
         return self._links.url(incident) if is_offered else None
+
+
+def _worst(incidents: Sequence[Incident]) -> Status:
+    """Where those stand that need somebody most: the page has their colour."""
+    found = {incident.status for incident in incidents}
+    return next((status for status in Status if status in found), Status.RESOLVED)
 
 
 def _urgency(standing: str, severity: str) -> tuple[bool, int]:

@@ -214,7 +214,7 @@ def build_digest(storm: Storm, *, list_url: str) -> Message:
         rule = "More came than this channel takes, so they share this message. Each keeps its own wait and escalation."
     else:
         headline = f":ocean: *The alert storm is over* · {incidents} since {date(storm.began_ms)}"
-        rule = f"It ended {date(storm.ended_ms)}; what comes now is posted by itself again."
+        rule = f"Nothing has joined since {date(storm.joined_ms)}; what comes now is posted by itself again."
     lines = [
         headline,
         _counts("", Counter(member.standing for member in members)),

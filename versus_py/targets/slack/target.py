@@ -9,6 +9,7 @@ from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent
 from versus_py.incident import Delivery, Incident, Status
+from versus_py.severity import severity_rank
 from versus_py.targets.slack.api import Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body
@@ -132,8 +133,8 @@ class SlackTarget:
             found = await self._find(incident, channel, note)
             if found is not None:
                 return await self._edit(incident, found)
-        most = self._config.storm.threshold
-        if not await self._wire.take_among(channel, incident.id, POSTS, urgency=Urgency.INCIDENT, most=most):
+        urgency, most = _urgency(incident), self._config.storm.threshold
+        if not await self._wire.take_among(channel, incident.id, POSTS, urgency=urgency, most=most):
             return await self._storms.join(channel, incident)
         return await self._post(incident, channel, note)
 
@@ -264,6 +265,11 @@ class SlackTarget:
         may_act = self._config.actions.acknowledge and not self._config.is_restricted
         is_offered = has_wait and incident.status is Status.TRIGGERED and may_act
         return self._ack_url(incident) if is_offered else None
+
+
+def _urgency(incident: Incident) -> int:
+    """The gravest go first, by so little that the others do not wait long for them."""
+    return Urgency.INCIDENT + Urgency.GRADE * severity_rank(incident.severity)
 
 
 def _standing(incident: Incident) -> str:

@@ -24,7 +24,8 @@ class Urgency(IntEnum):
     """Who goes first: as if they had come so many ms later, so that nobody waits for ever."""
 
     STORM = -600_000
-    INCIDENT = 0
+    INCIDENT = 0  # of the gravest severity; less grave ones are GRADE later each
+    GRADE = 2_000
     REPLY = 30_000
 
 
@@ -36,11 +37,11 @@ class Wire:
         self._turns = turns
         self._clock = clock
 
-    async def take(self, place: str, who: str, rate: Rate, *, urgency: Urgency = Urgency.INCIDENT) -> None:
+    async def take(self, place: str, who: str, rate: Rate, *, urgency: int = Urgency.INCIDENT) -> None:
         """The turn of *who* in that place, which `post` and `edit` need. Raises NotYet when it has not come."""
         await self.take_among(place, who, rate, urgency=urgency, most=None)
 
-    async def take_among(self, place: str, who: str, rate: Rate, *, urgency: Urgency, most: int | None) -> bool:
+    async def take_among(self, place: str, who: str, rate: Rate, *, urgency: int, most: int | None) -> bool:
         """The same; False, and no place, when so many or more wait before."""
         now_ms = self._clock.now_ms()
         turn = await self._turns.take(_destination(place), who, rate, now_ms=now_ms, behind_ms=urgency)
