@@ -87,8 +87,7 @@ class Lifecycle:
     ) -> tuple[Incident | None, bool]:
         """What a person does: the incident as it is now, and whether this changed it; None when it is unknown.
 
-        A request with an id has its effect once, also when it is sent again at the same time; `was_taken` knows
-        those that changed nothing too, and for longer.
+        A request with an id has its effect once, also when it is sent again at the same time.
         """
 
         def decided(incident: Incident, now_ms: int) -> Change | None:
@@ -98,14 +97,6 @@ class Lifecycle:
 
         incident, change = await self._apply(incident_id, decided)
         return incident, change is not None
-
-    async def was_taken(self, request_id: str) -> bool:
-        """Whether `note_taken` was called for it within the last minutes, by any replica."""
-        return await self._store.taken_requests.has(request_id)
-
-    async def note_taken(self, request_id: str) -> None:
-        """What it asks for has been done, or refused: sent again, it is to do nothing."""
-        await self._store.taken_requests.add(request_id)
 
     async def acknowledge(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""

@@ -25,6 +25,7 @@ from versus_py.store import Store, Storms, Turns
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.people import KnownPeople
+from versus_py.store.requests import TakenRequests
 from versus_py.targets import Target, servicenow, slack
 from versus_py.web import SlackDoor, create_app
 from versus_py.worker import Limits, Worker
@@ -182,7 +183,7 @@ def _desk(config: Config, lifecycle: Lifecycle, redis: Redis, session: aiohttp.C
     if not slack_config.enable or not slack_config.is_interactive:
         return None
     api = slack.SlackApi(slack_config, session)
-    return Desk(slack_config, lifecycle=lifecycle, people=KnownPeople(redis), api=api)
+    return Desk(slack_config, lifecycle=lifecycle, people=KnownPeople(redis), requests=TakenRequests(redis), api=api)
 
 
 def _slack_door(config: Config, desk: Desk | None, clock: SharedClock) -> SlackDoor | None:

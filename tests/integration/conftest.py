@@ -24,6 +24,7 @@ from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms, Turns
 from versus_py.store.people import KnownPeople
+from versus_py.store.requests import TakenRequests
 from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
 from versus_py.web import SlackDoor, create_app
@@ -252,7 +253,13 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
         api = SlackApi(config.alert.slack, session)
         allowed = Allowed(config.alert.slack, api, retry_s=0.01)
         desk = Desk(
-            config.alert.slack, lifecycle=lifecycle, people=people, api=api, allowed=allowed, follow_ups=follow_ups
+            config.alert.slack,
+            lifecycle=lifecycle,
+            people=people,
+            requests=TakenRequests(redis),
+            api=api,
+            allowed=allowed,
+            follow_ups=follow_ups,
         )
         secret = config.alert.slack.signing_secret.get_secret_value()
         app = create_app(

@@ -26,6 +26,7 @@ from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import Store, keys
 from versus_py.store.people import KnownPeople
+from versus_py.store.requests import TakenRequests
 from versus_py.targets.slack import SlackApi
 from versus_py.targets.slack.actions import LINK_ACTION, Action
 from versus_py.web import slack as door
@@ -221,6 +222,7 @@ async def take_elsewhere(engine, body, config=None):
             config,
             lifecycle=Lifecycle(store, engine.clock),
             people=KnownPeople(redis),
+            requests=TakenRequests(redis),
             api=SlackApi(config, session),
         )
         await desk.take(read_presses(orjson.loads(parse_qs(body.decode())["payload"][0])))
@@ -569,7 +571,14 @@ async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis
     incident_id = accepted.incident.id
     known = KnownPeople(redis)
     config = groups_config.model_copy(update={"allowed_groups": (), "allowed_users": ()})
-    desk = Desk(config, lifecycle=lifecycle, people=known, api=SlackApi(config, session), take_within_s=0.2)
+    desk = Desk(
+        config,
+        lifecycle=lifecycle,
+        people=known,
+        requests=TakenRequests(redis),
+        api=SlackApi(config, session),
+        take_within_s=0.2,
+    )
     asked = Press(Action.ACKNOWLEDGE, incident_id, "", "U0ANA", "ana", CHANNEL, "1.1", "request-1")
     await redis.client_pause(1500)
 

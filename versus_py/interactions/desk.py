@@ -16,6 +16,7 @@ from versus_py.interactions.people import Directory
 from versus_py.interactions.press import Press
 from versus_py.lifecycle import Decision, Lifecycle
 from versus_py.store.people import KnownPeople
+from versus_py.store.requests import TakenRequests
 from versus_py.targets.slack.actions import Action, snoozed_until_ms
 from versus_py.targets.slack.api import SlackApi
 from versus_py.transitions import Change
@@ -35,6 +36,7 @@ class Desk:
         *,
         lifecycle: Lifecycle,
         people: KnownPeople,
+        requests: TakenRequests,
         api: SlackApi,
         allowed: Allowed | None = None,
         follow_ups: FollowUps | None = None,
@@ -43,6 +45,7 @@ class Desk:
         self._config = config
         self._lifecycle = lifecycle
         self._people = people
+        self._requests = requests
         self._api = api
         self._allowed = allowed or Allowed(config, api)
         self._directory = Directory(people, api)
@@ -70,7 +73,7 @@ class Desk:
             loading.cancel()
 
     async def _take(self, press: Press) -> None:
-        if await self._lifecycle.was_taken(press.request_id):
+        if await self._requests.has(press.request_id):
             return
         refusal = self._refusal(press)
         if refusal:
@@ -78,7 +81,7 @@ class Desk:
             self._say(press, refusal)
         else:
             await self._act(press)
-        await self._lifecycle.note_taken(press.request_id)  # last, so that what failed can be sent again
+        await self._requests.add(press.request_id)  # last, so that what failed can be sent again
 
     def _refusal(self, press: Press) -> str:
         """What to tell somebody who may not do that; "" when they may."""

@@ -16,7 +16,6 @@ from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.store import keys
 from versus_py.store.calls import answered, load_script, unavailable
-from versus_py.store.requests import TakenRequests
 from versus_py.transitions import Change
 
 TIMELINE_MAX = 500
@@ -87,7 +86,6 @@ class Store:
     """
 
     def __init__(self, redis: Redis, *, retention_ms: int, reopen_ms: int) -> None:
-        self.taken_requests = TakenRequests(redis)
         self._redis = redis
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
