@@ -212,6 +212,34 @@ def test_all_problems_are_told_at_once():
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "alert: {slack: {routes: [{matchers: [a=b]}, {matchers: [a=b], chanel_id: C1}]}}",
+            "alert.slack.routes.1.chanel_id: is not a known key; did you mean 'channel_id'?",
+        ),
+        (
+            "alert: {slack: {routes: [{matchers: [a=b], whither: C1}]}}",
+            (
+                "alert.slack.routes.0.whither: is not a known key; "
+                "known here are channel_id, matchers, mention, wait_minutes"
+            ),
+        ),
+        (
+            "oncall: {servicenow: {other_instance_urls: {db: {usrname: u}}}}",
+            "oncall.servicenow.other_instance_urls.db.usrname: is not a known key; did you mean 'username'?",
+        ),
+        (
+            "oncall: {servicenow: {other_instance_urls: {db: {auth: {tipe: basic}}}}}",
+            "oncall.servicenow.other_instance_urls.db.auth.tipe: is not a known key; did you mean 'type'?",
+        ),
+    ],
+)
+def test_a_key_that_is_not_known_in_a_list_or_a_mapping_is_told_with_those_that_are(text, said):
+    assert problems(text) == [said]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "alert: {slack: {token: [s3cret]}}",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 from urllib.parse import urlsplit
 
 import yaml
@@ -296,13 +296,26 @@ def _shown(keys: list[str], error: ErrorDetails) -> str:
 
 def _known_keys(path: list[str]) -> set[str]:
     """The keys of the part of the model at *path*."""
-    part: type[BaseModel] = Config
+    kind: Any = Config
     for key in path:
-        field = part.model_fields.get(key)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return set()
-        part = field.annotation
-    return set(part.model_fields)
+        kind = _kind_below(kind, key)
+    return set(kind.model_fields) if _is_part(kind) else set()
+
+
+def _kind_below(kind: Any, key: str) -> Any:
+    """The type of what stands at *key* in a part, a list or a mapping; None when nothing is known to."""
+    if _is_part(kind):
+        field = kind.model_fields.get(key)
+        return None if field is None else field.annotation
+    items = {tuple: 0, dict: 1}.get(get_origin(kind))
+    if items is None:
+        return None
+    item = get_args(kind)[items]
+    return get_args(item)[0] if get_origin(item) is Annotated else item
+
+
+def _is_part(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _without(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
