@@ -389,6 +389,19 @@ def test_a_matcher_that_cannot_be_read_is_the_only_problem(matchers, said):
     assert problem.startswith(said)
 
 
+@pytest.mark.parametrize("mention", ["ana", "[x]"])
+def test_a_mistaken_mention_of_a_route_is_one_problem_that_names_the_key_alone(mention):
+    [problem] = problems(f"{ROUTES}    - {{channel_id: C0DB, matchers: [a=b], mention: {mention}}}")
+
+    assert problem.startswith("alert.slack.routes.0.mention: is ")
+
+
+def test_an_empty_mention_of_a_route_is_none_of_its_own():
+    route = {"matchers": ["a=b"], "mention": ""}
+
+    assert Config.model_validate({"alert": {"slack": {"routes": [route]}}}).alert.slack.routes[0].mention == ""
+
+
 def test_routes_that_are_hardly_meant_are_warned_about():
     config = parse_config(
         ROUTES

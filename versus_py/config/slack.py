@@ -34,6 +34,11 @@ def _mention(value: str) -> str:
     return value.strip()
 
 
+def _mention_or_none(value: str) -> str:
+    """Not a union with Literal[""], which would tell one mistake once for each of its members."""
+    return _mention(value) if value else value
+
+
 def _matchers(value: str) -> str:
     """A matcher that is empty, such as a variable that is not set, would match everything."""
     if not parse_matchers(value):
@@ -54,6 +59,7 @@ def _is_channel_id(value: str) -> bool:
 
 TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Mention = Annotated[str, AfterValidator(_mention)]
+OptionalMention = Annotated[str, AfterValidator(_mention_or_none)]
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
 GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]+$")]
 
@@ -115,7 +121,7 @@ class SlackRoute(Part):
     """Alertmanager's label matchers, such as severity="critical" or team=~"db|infra"; all of them have to match."""
     channel_id: str = ""
     """The channel; without one, the default channel."""
-    mention: Mention | Literal[""] = ""
+    mention: OptionalMention = ""
     """Who is mentioned, instead of what alert.slack.mention says."""
     wait_minutes: Minutes | None = None
     """How long people have to acknowledge, instead of oncall.wait_minutes."""
