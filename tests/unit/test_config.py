@@ -343,6 +343,43 @@ def test_warnings_name_what_is_hardly_meant():
     assert any("insecure_skip_verify" in warning for warning in warnings)
 
 
+@pytest.mark.parametrize(
+    ("slack", "said"),
+    [
+        (
+            "allowed_users: [U0ANA, ana]",
+            "allowed_users.1: is 'ana'; must be a user's id, such as U0123456789, and not a name",
+        ),
+        (
+            "allowed_users: [U0123456789x]",
+            "allowed_users.0: is 'U0123456789x'; must be a user's id, such as U0123456789, and not a name",
+        ),
+        (
+            "allowed_groups: [oncall]",
+            "allowed_groups.0: is 'oncall'; must be a user group's id, such as S0123456789, and not a name",
+        ),
+        (
+            'snooze: {until: ["25:00"]}',
+            "snooze.until.0: is '25:00'; must be a time of day from 00:00 to 23:59, such as \"09:00\"",
+        ),
+        (
+            "snooze: {until: [25:00]}",
+            "snooze.until.0: is '25:00'; must be a time of day from 00:00 to 23:59, such as \"09:00\"",
+        ),
+    ],
+)
+def test_what_is_no_id_and_no_time_of_day_is_told_in_words_with_an_example(slack, said):
+    assert problems(f"alert: {{slack: {{{slack}}}}}") == [f"alert.slack.{said}"]
+
+
+@pytest.mark.parametrize(
+    "slack", [{"allowed_users": ["ana"]}, {"allowed_groups": ["U0ANA"]}, {"snooze": {"until": ["25:00"]}}]
+)
+def test_the_schema_refuses_what_is_no_id_and_no_time_of_day(slack):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"alert": {"slack": slack}}, Config.json_schema())
+
+
 ROUTES = """
 alert:
   slack:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.fields import FieldInfo
 
 MAX_WAIT_MINUTES = 7 * 24 * 60
 """The longest wait before an escalation, for the configuration and for overrides."""
@@ -46,6 +47,17 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, int | float):
         raise ValueError("must be text: put it in quotes")  # noqa: TRY004 - pydantic collects ValueErrors
     return value
+
+
+def in_form(pattern: str, said: str) -> tuple[AfterValidator, FieldInfo]:
+    """As Field(pattern=…), which would tell people a regular expression; *said* goes on after "must be"."""
+
+    def checked(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {said}")
+        return value
+
+    return AfterValidator(checked), Field(json_schema_extra={"pattern": f"^({pattern})$"})
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_quoted)]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret
+from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret, in_form
 from versus_py.matchers import Matcher, parse_matchers
 
 
@@ -57,11 +57,15 @@ def _is_channel_id(value: str) -> bool:
     return re.fullmatch(r"[CGD][A-Z0-9]+", value) is not None
 
 
-TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+TimeOfDay = Annotated[
+    str,
+    *in_form("([01][0-9]|2[0-3]):[0-5][0-9]", 'a time of day from 00:00 to 23:59, such as "09:00"'),
+    BeforeValidator(_time_of_day),  # the last is the first to see a value: a problem shows the time, not YAML's number
+]
 Mention = Annotated[str, AfterValidator(_mention)]
 OptionalMention = Annotated[str, AfterValidator(_mention_or_none)]
-UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")]
-GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]+$")]
+UserId = Annotated[str, *in_form("[UW][A-Z0-9]+", "a user's id, such as U0123456789, and not a name")]
+GroupId = Annotated[str, *in_form("S[A-Z0-9]+", "a user group's id, such as S0123456789, and not a name")]
 
 _NO_ID = "does not look like an id, such as C0123456789; a name may not work"
 
