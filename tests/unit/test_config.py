@@ -380,6 +380,84 @@ def test_the_schema_refuses_what_is_no_id_and_no_time_of_day(slack):
         jsonschema.validate({"alert": {"slack": slack}}, Config.json_schema())
 
 
+SIGNING_SECRET = "0123456789abcdef" * 2
+
+
+def warned(public_host="https://versus.example.com", **slack):
+    """The warnings of a configuration that has none but for what is under test."""
+    complete = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
+    config = Config.model_validate({"public_host": public_host, "alert": {"slack": complete | slack}})
+    return [warning for warning in config.warnings() if not warning.startswith("oncall.enable is false")]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"signing_secret": SIGNING_SECRET},
+        {"signing_secret": SIGNING_SECRET, "public_host": "http://localhost:3000"},
+        {"signing_secret": SIGNING_SECRET, "public_host": "http://127.0.0.1:3000"},
+        {"app_token": "xapp-1", "public_host": None},
+        {"app_token": "xapp-1", "public_host": "http://versus.example.com"},
+        {"public_host": "http://versus.example.com"},
+        {"mention": {"critical": "<!here>", "P1": "<!here>", "unknown": "<!here>"}},
+    ],
+)
+def test_what_works_with_slack_is_not_warned_about(settings):
+    assert warned(**settings) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"signing_secret": SIGNING_SECRET, "public_host": "http://versus.example.com"},
+            (
+                "public_host is http://versus.example.com, but alert.slack.signing_secret is set: "
+                "Slack sends to https:// only"
+            ),
+        ),
+        (
+            {"signing_secret": SIGNING_SECRET, "public_host": None},
+            "public_host is not set, but alert.slack.signing_secret is: Slack has to reach this server",
+        ),
+        (
+            {"signing_secret": SIGNING_SECRET, "app_token": "xapp-1", "public_host": None},
+            (
+                "alert.slack.signing_secret and app_token are both set: "
+                "Slack uses Socket Mode then, and sends no requests; set one of them"
+            ),
+        ),
+        (
+            {"mention": {"critical": "<!here>", "critcal": "<!here>"}},
+            (
+                "alert.slack.mention.critcal is no severity that is known here: "
+                "it counts only for alerts that are sent with exactly that"
+            ),
+        ),
+    ],
+    ids=["http", "no address", "both ways", "no severity"],
+)
+def test_settings_of_slack_that_hardly_work_are_warned_about(settings, said):
+    assert warned(**settings) == [said]
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("xapp-1-A1-2-3", "alert.slack.signing_secret starts with xapp-, as tokens do"),
+        ("xoxb-1-2-3", "alert.slack.signing_secret starts with xoxb-, as tokens do"),
+        ("s3cret", "alert.slack.signing_secret does not look like one"),
+        (f"{SIGNING_SECRET} ", "alert.slack.signing_secret does not look like one"),
+        (SIGNING_SECRET.upper(), "alert.slack.signing_secret does not look like one"),
+    ],
+)
+def test_a_signing_secret_that_looks_like_something_else_is_warned_about_and_not_shown(secret, said):
+    [warning] = warned(signing_secret=secret)
+
+    assert warning.startswith(said)
+    assert secret not in warning
+
+
 ROUTES = """
 alert:
   slack:

@@ -58,7 +58,7 @@ def test_as_it_stands_everybody_may_act_and_nobody_is_mentioned():
 
 @pytest.mark.parametrize(
     ("environ", "is_interactive"),
-    [({}, False), ({"SLACK_APP_TOKEN": "xapp-1"}, True), ({"SLACK_SIGNING_SECRET": "s3cret"}, True)],
+    [({}, False), ({"SLACK_APP_TOKEN": "xapp-1"}, True), ({"SLACK_SIGNING_SECRET": "0123456789abcdef" * 2}, True)],
     ids=["neither", "Socket Mode", "requests"],
 )
 def test_buttons_tell_who_pressed_them_as_soon_as_the_environment_says_how(environ, is_interactive):

@@ -230,8 +230,9 @@ class Config(Part):
             yield "oncall.enable is false: no incident ever escalates"
         if self.public_host is None and self.alert.slack.enable and self.oncall.is_prepared:
             yield f"public_host is not set: links to acknowledge point at {self.link_base}"
-        if self.public_host is None and self.alert.slack.signing_secret.get_secret_value():
-            yield "public_host is not set, but alert.slack.signing_secret is: Slack has to reach this server"
+        in_the_way = self.alert.slack.in_the_way_of_requests(self.public_host)
+        if in_the_way is not None:
+            yield in_the_way
         servicenow = self.oncall.servicenow
         if self.oncall.is_prepared and servicenow.on_update == "fields" and not servicenow.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret, in_form
 from versus_py.matchers import Matcher, parse_matchers
+from versus_py.severity import UNKNOWN_SEVERITY, is_severity
 
 
 def _time_of_day(value: Any) -> Any:
@@ -188,18 +189,56 @@ class SlackConfig(Part):
             yield "alert.slack.token does not start with xoxb-, as bot tokens do"
         if self.app_token.get_secret_value() and not self.app_token.get_secret_value().startswith("xapp-"):
             yield "alert.slack.app_token does not start with xapp-, as app-level tokens do"
+        yield from self._warnings_about_requests()
         if not _is_channel_id(self.channel_id):
             yield f"alert.slack.channel_id {_NO_ID}"
+        for severity in self.mention:
+            if not is_severity(severity) and severity != UNKNOWN_SEVERITY:
+                yield (
+                    f"alert.slack.mention.{severity} is no severity that is known here: it counts only for alerts that "
+                    "are sent with exactly that"
+                )
         for index, route in enumerate(self.routes):
             yield from route.warnings(f"alert.slack.routes.{index}")
         api = urlsplit(self.api_url)
         if api.scheme == "http" and api.hostname not in LOOPBACK:
             yield "alert.slack.api_url starts with http://: the token travels in the clear"
 
+    def _warnings_about_requests(self) -> Iterator[str]:
+        secret = self.signing_secret.get_secret_value()
+        if secret.startswith(("xapp-", "xoxb-")):
+            yield (
+                f"alert.slack.signing_secret starts with {secret[:5]}, as tokens do: the signing secret is in "
+                "the app's Basic Information, App Credentials"
+            )
+        elif secret and not re.fullmatch("[0-9a-f]{32}", secret):
+            yield "alert.slack.signing_secret does not look like one, which has 32 digits, 0 to 9 and a to f"
+        if secret and self.uses_socket_mode:
+            yield (
+                "alert.slack.signing_secret and app_token are both set: Slack uses Socket Mode then, and sends no "
+                "requests; set one of them"
+            )
+
+    def in_the_way_of_requests(self, public_host: str | None) -> str | None:
+        """Why what people press cannot come as requests to *public_host*; None when they can, or are not meant to."""
+        if self.uses_socket_mode or not self.signing_secret.get_secret_value():
+            return None
+        if public_host is None:
+            return "public_host is not set, but alert.slack.signing_secret is: Slack has to reach this server"
+        url = urlsplit(public_host)
+        if url.scheme != "https" and url.hostname not in LOOPBACK:  # a simulator on this machine sends to http:// too
+            return f"public_host is {public_host}, but alert.slack.signing_secret is set: Slack sends to https:// only"
+        return None
+
+    @property
+    def uses_socket_mode(self) -> bool:
+        """Whether presses come by Socket Mode; Slack sends no requests then."""
+        return bool(self.app_token.get_secret_value())
+
     @property
     def is_interactive(self) -> bool:
         """Whether buttons tell us who pressed them; else they are links."""
-        return bool(self.signing_secret.get_secret_value() or self.app_token.get_secret_value())
+        return self.uses_socket_mode or bool(self.signing_secret.get_secret_value())
 
     @property
     def is_restricted(self) -> bool:
