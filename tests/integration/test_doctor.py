@@ -214,11 +214,11 @@ def slack_settings(url):
     return {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{url}/api"}
 
 
-async def examine_slack(simulator, *, post_test=False, **settings):
+async def examine_slack(simulator, *, public_host=None, post_test=False, **settings):
     """The checks of a simulated Slack."""
     async with run_app(simulator.app()) as url, aiohttp.ClientSession() as session:
         config = Config.model_validate({"alert": {"slack": slack_settings(url) | settings}})
-        return await collect(slack.examine(config.alert.slack, session, post_test=post_test))
+        return await collect(slack.examine(config.alert.slack, session, public_host=public_host, post_test=post_test))
 
 
 async def test_a_slack_in_order_names_the_bot_and_the_channel():
@@ -372,7 +372,7 @@ async def test_an_odd_answer_is_a_failed_check(answer):
     with canned_answers() as answers:
         answers.post("https://slack.example/api/auth.test", **answer)
         async with aiohttp.ClientSession() as session:
-            [check] = await collect(slack.examine(config.alert.slack, session, post_test=False))
+            [check] = await collect(slack.examine(config.alert.slack, session, public_host=None, post_test=False))
 
     assert (check.name, check.status) == ("Slack", FAILED)
     assert TOKEN not in str(check)
@@ -383,7 +383,7 @@ async def test_a_slack_that_fails_half_way_keeps_what_was_found():
     with canned_answers() as answers:
         answers.post("https://slack.example/api/auth.test", payload={"ok": True, "user": "versus", "team": "Acme"})
         async with aiohttp.ClientSession() as session:
-            checks = await collect(slack.examine(config.alert.slack, session, post_test=False))
+            checks = await collect(slack.examine(config.alert.slack, session, public_host=None, post_test=False))
 
     assert statuses(checks) == {"Slack": OK, "Slack scopes": WARNING, "Slack channel": FAILED}
 
@@ -391,11 +391,21 @@ async def test_a_slack_that_fails_half_way_keeps_what_was_found():
 async def test_an_app_token_that_opens_connections_is_in_order_and_opens_none():
     simulator = SlackSimulator(app_token="xapp-secret")
 
-    checks = await examine_slack(simulator, app_token="xapp-secret", signing_secret="s3cret")
+    checks = await examine_slack(simulator, app_token="xapp-secret")
 
     assert named(checks, "Slack Socket Mode") == Check("Slack Socket Mode", OK, "the app-level token opens connections")
     assert "Slack buttons" not in statuses(checks)
     assert simulator.connections == 0
+
+
+async def test_with_both_ways_for_buttons_both_are_told_and_which_of_them_slack_uses():
+    simulator = SlackSimulator(app_token="xapp-secret")
+
+    checks = await examine_slack(simulator, app_token="xapp-secret", signing_secret="s3cret")
+
+    assert named(checks, "Slack Socket Mode").status is OK
+    assert named(checks, "Slack buttons").status is SKIPPED
+    assert "Slack uses Socket Mode and sends no requests" in named(checks, "Slack buttons").found
 
 
 @pytest.mark.parametrize(
@@ -411,10 +421,36 @@ async def test_a_wrong_app_token_fails_and_says_what_to_do(app_token, said):
 
 
 async def test_with_a_signing_secret_alone_only_a_press_can_tell():
-    checks = await examine_slack(SlackSimulator(), signing_secret="s3cret")
+    checks = await examine_slack(SlackSimulator(), public_host="https://versus.example", signing_secret="s3cret")
 
-    assert "press a button" in named(checks, "Slack buttons").advice
-    assert "/api/slack/interactions" in named(checks, "Slack buttons").advice
+    found = named(checks, "Slack buttons")
+    assert found.status is SKIPPED
+    assert "press a button" in found.advice
+    assert "https://versus.example/api/slack/interactions" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("public_host", "said"),
+    [(None, "public_host is not set"), ("http://versus.example", "Slack sends to https:// only")],
+    ids=["no address", "no https"],
+)
+async def test_an_address_that_slack_cannot_send_to_is_a_warning(public_host, said):
+    checks = await examine_slack(SlackSimulator(), public_host=public_host, signing_secret="s3cret")
+
+    found = named(checks, "Slack buttons")
+    assert found.status is WARNING
+    assert said in found.found
+    assert "Socket Mode" in found.advice
+
+
+async def test_the_doctor_knows_where_slacks_requests_are_to_come(tmp_path):
+    async with run_app(SlackSimulator().app()) as url:
+        settings = slack_settings(url) | {"signing_secret": "s3cret"}
+        config = Config.model_validate({"data_dir": tmp_path, "public_host": url, "alert": {"slack": settings}})
+
+        checks = await diagnose(config)
+
+    assert f"{url}/api/slack/interactions" in named(checks, "Slack buttons").advice
 
 
 async def test_without_buttons_nothing_is_said_of_them():

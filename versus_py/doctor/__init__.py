@@ -33,7 +33,9 @@ async def diagnose(
     ) as session:
         examinations = {
             redis.NAME: partial(redis.examine, config),
-            slack.NAME: partial(slack.examine, config.alert.slack, session, post_test=post_test),
+            slack.NAME: partial(
+                slack.examine, config.alert.slack, session, public_host=config.public_host, post_test=post_test
+            ),
             public_host.NAME: partial(public_host.examine, config, session),
             alertmanager.NAME: partial(alertmanager.examine, config.alertmanager, session),
         }

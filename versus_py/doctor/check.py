@@ -16,7 +16,7 @@ class CheckStatus(StrEnum):
     OK = "ok"
     WARNING = "warning"  # it works, but something is missing or cannot be told
     FAILED = "failed"
-    SKIPPED = "skipped"  # the configuration does not use it
+    SKIPPED = "skipped"  # nothing was looked at: the configuration does not use it, or it cannot be seen from here
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,10 @@ ROUTES_MAX = 20
 TEST_TEXT = "This is a test message of `versus doctor`: versus_py can post here. Nothing has happened."
 
 
-async def examine(config: SlackConfig, session: aiohttp.ClientSession, *, post_test: bool) -> AsyncIterator[Check]:
-    """*post_test* posts a message to the channel, which people see."""
+async def examine(
+    config: SlackConfig, session: aiohttp.ClientSession, *, public_host: str | None, post_test: bool
+) -> AsyncIterator[Check]:
+    """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see."""
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
         return
@@ -51,11 +53,10 @@ async def examine(config: SlackConfig, session: aiohttp.ClientSession, *, post_t
         yield check
     if post_test:
         yield await _post(api, config.channel_id)
-    if config.app_token.get_secret_value():
+    if config.uses_socket_mode:
         yield await _socket(config, session)
-    elif config.is_interactive:
-        advice = f"press a button of a message to try it; the app's Request URL has to end in {PATH}"
-        yield Check(BUTTONS, CheckStatus.OK, "whether Slack's requests arrive cannot be told from here", advice)
+    if config.signing_secret.get_secret_value():
+        yield _requests(config, public_host)
 
 
 def _scopes(reply: AsyncSlackResponse) -> frozenset[str]:
@@ -132,3 +133,16 @@ async def _socket(config: SlackConfig, session: aiohttp.ClientSession) -> Check:
     except Refused as exc:
         return Check(SOCKET, CheckStatus.FAILED, f"Slack says {exc.code}", app_token_advice(exc))
     return Check(SOCKET, CheckStatus.OK, "the app-level token opens connections")
+
+
+def _requests(config: SlackConfig, public_host: str | None) -> Check:
+    """Nothing is asked: only Slack can send what it would send."""
+    if config.uses_socket_mode:
+        found = "alert.slack.signing_secret is not used: with app_token, Slack uses Socket Mode and sends no requests"
+        return Check(BUTTONS, CheckStatus.SKIPPED, found, "set one of the two")
+    in_the_way = config.in_the_way_of_requests(public_host)
+    if in_the_way is not None:
+        advice = "set public_host to an address that Slack reaches over https, or use Socket Mode (app_token) instead"
+        return Check(BUTTONS, CheckStatus.WARNING, in_the_way, advice)
+    advice = f"press a button of a message to try it; the app's Request URL has to be {public_host}{PATH}"
+    return Check(BUTTONS, CheckStatus.SKIPPED, "whether Slack's requests arrive cannot be told from here", advice)
