@@ -169,7 +169,8 @@ def slack_manifest(
 ) -> None:
     """Print the manifest of the Slack app: paste it at api.slack.com/apps, Create New App, From a manifest.
 
-    With a configuration, it asks for the scopes that this one makes use of; without, for those that any may.
+    With a configuration, it asks for the scopes that this one makes use of; without, for those that any may. One with
+    an app_token means Socket Mode, unless --public-host is given.
     """
     loaded = None if config is None else _load(config)
     try:

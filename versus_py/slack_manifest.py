@@ -26,11 +26,14 @@ def slack_manifest(
 ) -> dict[str, Any]:
     """The manifest as a mapping. *public_host* counts before the configuration's.
 
-    Raises ConfigError when Slack would not take it: a name of more than NAME_MAX characters, or, without
-    *socket_mode*, no address over https that Slack could send to.
+    Socket Mode is meant too by a configuration with an app_token, unless *public_host* is given. Raises ConfigError
+    when Slack would not take the manifest: a name of more than NAME_MAX characters, or, without Socket Mode, no address
+    over https that Slack could send to.
     """
     if not 0 < len(name.strip()) <= NAME_MAX:
         raise ConfigError([f"--name: Slack takes 1 to {NAME_MAX} characters, not {len(name.strip())}"])
+    if not public_host and config is not None:
+        socket_mode = socket_mode or config.alert.slack.uses_socket_mode
     interactivity: dict[str, Any] = {"is_enabled": True}
     if not socket_mode:
         interactivity["request_url"] = _request_url(public_host, config)
@@ -55,7 +58,7 @@ def _handle(name: str) -> str:
 
 _NO_HOST = (
     "public_host is not known, to which Slack sends what people press: give --public-host, or -c with a configuration "
-    "that has it, or --socket-mode, which needs no address"
+    "that has it or an app_token, or --socket-mode, which needs no address"
 )
 
 

@@ -149,6 +149,16 @@ def test_slack_manifest_prints_yaml_for_slack_or_says_what_it_lacks():
     assert neither.stderr.startswith("error: public_host is not known")
 
 
+def test_slack_manifest_is_for_socket_mode_when_the_file_has_an_app_token(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("alert: {slack: {app_token: xapp-secret}}")
+
+    printed = versus("slack-manifest", "-c", str(path))
+
+    assert yaml.safe_load(printed.stdout)["settings"]["socket_mode_enabled"] is True
+    assert "xapp-secret" not in printed.stdout + printed.stderr
+
+
 def test_lint_alertmanager_is_content_with_the_shipped_file_and_not_with_one_that_tells_no_resolves():
     good = versus("lint-alertmanager", str(ROOT / "config" / "alertmanager" / "alertmanager.yml"))
     bad = versus("lint-alertmanager", str(ROOT / "tests" / "data" / "versus_incident_alertmanager.yml"))

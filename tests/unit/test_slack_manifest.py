@@ -42,6 +42,21 @@ def test_in_socket_mode_there_is_no_address_not_even_a_known_one():
     assert manifest["settings"]["socket_mode_enabled"] is True
 
 
+def test_a_configuration_with_an_app_token_means_socket_mode():
+    manifest = slack_manifest(config(app_token="xapp-1"))
+
+    assert manifest["settings"]["interactivity"] == {"is_enabled": True}
+    assert manifest["settings"]["socket_mode_enabled"] is True
+
+
+def test_an_address_that_is_given_means_http_whatever_the_configuration_says():
+    manifest = slack_manifest(config(app_token="xapp-1"), public_host="https://other.example.com")
+
+    url = "https://other.example.com/api/slack/interactions"
+    assert manifest["settings"]["interactivity"] == {"is_enabled": True, "request_url": url}
+    assert manifest["settings"]["socket_mode_enabled"] is False
+
+
 def test_the_address_is_the_configurations_unless_another_is_given():
     def url(public_host):
         manifest = slack_manifest(config(), public_host=public_host)
