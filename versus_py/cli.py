@@ -371,14 +371,14 @@ def ack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
     """Acknowledge an incident. The first acknowledgment stands."""
-    _act(url, gateway_secret, incident_id, "acknowledge", by)
+    _act(url, gateway_secret, incident_id, "acknowledge", by, may_be_done=True)
 
 
 @incidents_app.command()
 def unack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Give an acknowledged incident back: its wait starts again."""
+    """Give an acknowledged incident back: its wait starts again. Exit status 1 when nobody has it."""
     _act(url, gateway_secret, incident_id, "unacknowledge", by)
 
 
@@ -386,7 +386,7 @@ def unack(
 def escalate(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Escalate an incident at once."""
+    """Escalate an incident at once. Exit status 1 when it never escalates, has escalated, or is resolved."""
     _act(url, gateway_secret, incident_id, "escalate", by)
 
 
@@ -398,7 +398,7 @@ def snooze(
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Leave an incident alone for a while; the rest of its wait goes on afterwards."""
+    """Leave an incident alone for a while; the rest of its wait goes on after it. Exit status 1 when nothing waits."""
     _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{minutes:g}")
 
 
@@ -407,12 +407,19 @@ def resolve(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
     """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
-    _act(url, gateway_secret, incident_id, "resolve", by)
+    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=True)
 
 
-def _act(url: str, gateway_secret: str, incident_id: str, action: str, by: str, **more: str) -> None:
-    it = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
-    _say_standing(it)
+def _act(
+    url: str, gateway_secret: str, incident_id: str, action: str, by: str, *, may_be_done: bool = False, **more: str
+) -> None:
+    """Do it, and say how the incident stands. Changing nothing is a failure, unless it *may be done* already."""
+    it, is_changed = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
+    if is_changed or may_be_done:
+        out.print(_full_standing(it), markup=False, highlight=False, soft_wrap=True)
+        return
+    err.print(f"nothing was changed: {_full_standing(it)}", style="yellow", markup=False, soft_wrap=True)
+    raise typer.Exit(1)
 
 
 def _serve(path: Path, *, with_api: bool) -> None:
@@ -603,7 +610,8 @@ def _standing(it: Any) -> str:
     return it["status"] if it["outcome"] in {None, it["status"]} else f"{it['status']}, {it['outcome']}"
 
 
-def _say_standing(it: Any) -> None:
+def _full_standing(it: Any) -> str:
+    """How an incident stands, with everything, in a sentence."""
     said = f"{it['id']} is {it['status']}"
     for what in ("acknowledged", "resolved"):
         if it[f"{what}_at"]:
@@ -614,7 +622,9 @@ def _say_standing(it: Any) -> None:
         said += f"; escalates {_time(it['escalates_at'])}"
     if it["record"]:
         said += f"; escalated as {it['record']}"
-    out.print(said, markup=False, highlight=False, soft_wrap=True)
+    if it["policy"]["oncall"] is None:
+        said += "; never escalates"
+    return said
 
 
 def _time(moment: str) -> str:

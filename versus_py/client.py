@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -34,12 +35,17 @@ class Client:
     async def incident(self, incident_id: str) -> Any:
         return await self._request("GET", f"/api/incidents/{quote(incident_id, safe='')}")
 
-    async def act(self, incident_id: str, action: str, by: str, **more: str) -> Any:
-        """Acknowledge, resolve and the like, in the name of *by*."""
+    async def act(self, incident_id: str, action: str, by: str, **more: str) -> tuple[Any, bool]:
+        """Acknowledge, resolve and the like, in the name of *by*: the incident, and whether that changed it."""
         path = f"/api/incidents/{quote(incident_id, safe='')}/{action}"
-        return await self._request("POST", path, params={"by": by, **more})
+        status, data = await self._exchange("POST", path, params={"by": by, **more})
+        return data, status == HTTPStatus.CREATED
 
     async def _request(self, method: str, path: str, **options: Any) -> Any:
+        _, data = await self._exchange(method, path, **options)
+        return data
+
+    async def _exchange(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         try:
             async with self._session.request(method, f"{self._url}{path}", **options) as response:
                 data = await response.json(content_type=None)
@@ -51,7 +57,7 @@ class Client:
             said = data.get("error") if isinstance(data, dict) else None
             hint = f" ({SECRET_HINT})" if response.status == 401 else ""  # noqa: PLR2004 - HTTP's
             raise RequestRefused(f"{response.status}: {said or response.reason}{hint}")
-        return data
+        return response.status, data
 
 
 @asynccontextmanager

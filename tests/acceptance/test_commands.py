@@ -431,6 +431,36 @@ def test_a_simulator_says_how_to_use_it(world):
     assert f"instance_url: {world.servicenow.url}, username: versus.integration, password: {PASSWORD}" in text
 
 
+def test_an_action_that_changes_nothing_says_how_it_stands_and_fails(world):
+    server, _ = world.serve()
+    created = json.loads(versus("send", "-q", "oncall_enable=false", VERSUS_URL=server).stdout)
+    incident_id = created["incidents"][0]["id"]
+
+    def fails(command: str, *more: str) -> str:
+        shown = versus("incidents", command, incident_id, *more, "--by", "ben", VERSUS_URL=server)
+        assert (shown.returncode, shown.stdout) == (1, "")
+        return shown.stderr
+
+    assert fails("unack") == f"nothing was changed: {incident_id} is triggered; never escalates\n"
+    assert fails("escalate") == fails("snooze", "15") == fails("unack")
+    versus("incidents", "resolve", incident_id, "--by", "ana", VERSUS_URL=server)
+    assert "is resolved; resolved by ana" in fails("escalate")
+    assert fails("snooze", "0") == "error: 400: say for how long: minutes, more than 0 and up to 10080\n"
+
+
+@pytest.mark.parametrize(("command", "said"), [("ack", "acknowledged"), ("resolve", "resolved")])
+def test_what_somebody_has_done_before_may_be_done_again(world, command, said):
+    server, _ = world.serve()
+    created = json.loads(versus("send", VERSUS_URL=server).stdout)
+    incident_id = created["incidents"][0]["id"]
+
+    first = versus("incidents", command, incident_id, "--by", "ana", VERSUS_URL=server)
+    second = versus("incidents", command, incident_id, "--by", "ben", VERSUS_URL=server)
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert f"{said} by ana" in second.stdout
+
+
 def test_snoozing_giving_back_and_escalating_from_the_command_line(world):
     server, _ = world.serve()
     created = json.loads(versus("send", "-q", "oncall_wait_minutes=5", VERSUS_URL=server).stdout)

@@ -122,7 +122,7 @@ def _minutes(said: Mapping[str, Any]) -> float:
     except (TypeError, ValueError):
         minutes = math.nan
     if not 0 < minutes <= MAX_WAIT_MINUTES:
-        raise web.HTTPBadRequest(text=f'say for how long: {{"minutes": 15}}, more than 0 and up to {MAX_WAIT_MINUTES}')
+        raise web.HTTPBadRequest(text=f"say for how long: minutes, more than 0 and up to {MAX_WAIT_MINUTES}")
     return minutes
 
 
