@@ -354,6 +354,7 @@ def show(
         f"{it['title']}",
         f"{it['id']}  {_standing(it)}  {it['severity']}  {it['firing']} of {len(it['alerts'])} firing",
     ]
+    lines += _deeds(it)
     lines += [f"record {it['record']}  {it['record_url']}"] if it["record"] else []
     lines += [f"escalates {_time(it['escalates_at'])}"] if it["escalates_at"] else []
     lines += [f"{it['suppressed_by']}, until {_time(it['suppressed_until'])}"] if it["suppressed_until"] else []
@@ -560,7 +561,7 @@ def _row(it: Any) -> list[str]:
     """An incident in a list, by _COLUMNS."""
     escalates = _time(it["escalates_at"]) if it["escalates_at"] else ""
     says_more = {"failed", "suppressed"} | ({"escalated"} if it["status"] == "triggered" else set())
-    status = it["outcome"] if it["outcome"] in says_more else it["status"]
+    status = it["outcome"] if it["outcome"] in says_more else "snoozed" if _is_snoozed(it) else it["status"]
     return [it["id"], status, it["severity"], _time(it["created_at"]), escalates, it["record"] or "", it["title"]]
 
 
@@ -612,12 +613,7 @@ def _standing(it: Any) -> str:
 
 def _full_standing(it: Any) -> str:
     """How an incident stands, with everything, in a sentence."""
-    said = f"{it['id']} is {it['status']}"
-    for what in ("acknowledged", "resolved"):
-        if it[f"{what}_at"]:
-            said += f"; {what} by {it[f'{what}_by']} at {_time(it[f'{what}_at'])}"
-    if it["snoozed_until"]:
-        said += f"; snoozed by {it['snoozed_by']} until {_time(it['snoozed_until'])}"
+    said = "; ".join((f"{it['id']} is {it['status']}", *_deeds(it)))
     if it["escalates_at"]:
         said += f"; escalates {_time(it['escalates_at'])}"
     if it["record"]:
@@ -625,6 +621,27 @@ def _full_standing(it: Any) -> str:
     if it["policy"]["oncall"] is None:
         said += "; never escalates"
     return said
+
+
+def _deeds(it: Any) -> list[str]:
+    """Who did what to it, as far as it still counts."""
+    done = [what for what in ("acknowledged", "resolved") if it[f"{what}_at"]]
+    said = [f"{what} by {_who(it, f'{what}_by')} at {_time(it[f'{what}_at'])}" for what in done]
+    return said + (
+        [f"snoozed by {_who(it, 'snoozed_by')} until {_time(it['snoozed_until'])}"] if _is_snoozed(it) else []
+    )
+
+
+def _is_snoozed(it: Any) -> bool:
+    """Whether it is left alone now; a snooze that is over stays in the incident until a channel is told."""
+    until = it["snoozed_until"]
+    return until is not None and datetime.fromisoformat(until) > datetime.now(UTC)
+
+
+def _who(it: Any, key: str) -> str:
+    """A person's name, and e-mail address where that is known."""
+    email = it.get(f"{key}_email")
+    return f"{it[key]} ({email})" if email else str(it[key])
 
 
 def _time(moment: str) -> str:

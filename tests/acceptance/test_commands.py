@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +15,7 @@ import yaml
 from tests.acceptance.conftest import PASSWORD, ROOT, TOKEN, VERSUS, Simulator, request
 from tests.support.servers import find_program, run_program, wait_until
 from versus_py import __version__
+from versus_py.simulators.slack import SIGNING_SECRET
 
 
 def versus(*arguments: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -429,6 +431,47 @@ def test_a_simulator_says_how_to_use_it(world):
 
     assert f"servicenow simulator: {world.servicenow.url}" in text
     assert f"instance_url: {world.servicenow.url}, username: versus.integration, password: {PASSWORD}" in text
+
+
+def standing(incident_id: str, server: str) -> tuple[str, list[str]]:
+    """The list's word for it, and the lines that tell of it."""
+    rows = versus("incidents", "list", VERSUS_URL=server).stdout.splitlines()
+    [word] = [row.split("\t")[1] for row in rows if row.startswith(incident_id)]
+    return word, versus("incidents", "show", incident_id, VERSUS_URL=server).stdout.splitlines()
+
+
+def test_the_list_and_the_story_tell_of_a_snooze_and_who_acknowledged_with_the_address(world):
+    server, _ = world.serve(alert=world.alert(signing_secret=SIGNING_SECRET))
+    request(f"{world.slack.url}/control/interactions", {"url": f"{server}/api/slack/interactions"})
+    created = json.loads(versus("send", "-q", "oncall_wait_minutes=5", VERSUS_URL=server).stdout)
+    incident_id = created["incidents"][0]["id"]
+
+    versus("incidents", "snooze", incident_id, "15", "--by", "ben", VERSUS_URL=server)
+    snoozed, snooze_told = standing(incident_id, server)
+    wait_until(lambda: len(world.slack.messages()) == 1, what="the message")
+    world.slack.press(world.slack.messages()[0], "acknowledge")
+    detail = f"{server}/api/incidents/{incident_id}"
+    wait_until(lambda: request(detail).get("acknowledged_by_email"), what="the address of who pressed")
+    acknowledged, acknowledgment_told = standing(incident_id, server)
+
+    assert (snoozed, acknowledged) == ("snoozed", "acknowledged")
+    assert any(line.startswith("snoozed by ben until ") for line in snooze_told)
+    assert any(line.startswith("acknowledged by Ana Diaz (ana@example.com) at ") for line in acknowledgment_told)
+    assert not any(line.startswith("snoozed") for line in acknowledgment_told)
+
+
+def test_a_snooze_that_is_over_is_not_told_where_no_channel_ends_it(world):
+    server, _ = world.serve(alert=world.alert(enable=False))
+    created = json.loads(versus("send", "-q", "oncall_wait_minutes=5", VERSUS_URL=server).stdout)
+    incident_id = created["incidents"][0]["id"]
+
+    versus("incidents", "snooze", incident_id, "0.01", "--by", "ben", VERSUS_URL=server)
+    until = datetime.fromisoformat(request(f"{server}/api/incidents/{incident_id}")["snoozed_until"])
+    wait_until(lambda: datetime.now(UTC) > until, what="the end of the snooze")
+    word, told = standing(incident_id, server)
+
+    assert word == "triggered"
+    assert not any(line.startswith("snoozed") for line in told)
 
 
 def test_an_action_that_changes_nothing_says_how_it_stands_and_fails(world):
