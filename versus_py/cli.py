@@ -70,6 +70,10 @@ SecretOption = Annotated[
 ]
 ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
+_STATUS_HELP = (
+    "Only triggered, acknowledged or resolved ones. "
+    "What the list calls snoozed, suppressed, escalated or failed is triggered."
+)
 T = TypeVar("T")
 LOCAL_SERVER = "http://127.0.0.1:3000"
 
@@ -318,7 +322,7 @@ def _auth(client_id: str, client_secret: str, api_key: str | None) -> str:
 def list_incidents(
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
-    status: Annotated[str | None, typer.Option(help="Only triggered, acknowledged or resolved ones.")] = None,
+    status: Annotated[str | None, typer.Option(help=_STATUS_HELP)] = None,
     limit: Annotated[int, typer.Option(help="How many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

@@ -90,6 +90,12 @@ def test_every_command_explains_itself(command):
     assert len(shown.stdout) > 200
 
 
+def test_the_help_says_by_which_status_to_find_what_the_list_has_other_words_for():
+    shown = " ".join(versus("incidents", "list", "--help").stdout.replace("│", " ").split())
+
+    assert "What the list calls snoozed, suppressed, escalated or failed is triggered." in shown
+
+
 def test_check_config_prints_what_it_comes_to_with_secrets_masked(tmp_path):
     environ = {
         "SLACK_TOKEN": TOKEN,
@@ -448,6 +454,7 @@ def test_the_list_and_the_story_tell_of_a_snooze_and_who_acknowledged_with_the_a
 
     versus("incidents", "snooze", incident_id, "15", "--by", "ben", VERSUS_URL=server)
     snoozed, snooze_told = standing(incident_id, server)
+    found = versus("incidents", "list", "--status", "triggered", VERSUS_URL=server).stdout
     wait_until(lambda: len(world.slack.messages()) == 1, what="the message")
     world.slack.press(world.slack.messages()[0], "acknowledge")
     detail = f"{server}/api/incidents/{incident_id}"
@@ -455,6 +462,7 @@ def test_the_list_and_the_story_tell_of_a_snooze_and_who_acknowledged_with_the_a
     acknowledged, acknowledgment_told = standing(incident_id, server)
 
     assert (snoozed, acknowledged) == ("snoozed", "acknowledged")
+    assert found.split("\t")[:2] == [incident_id, "snoozed"]
     assert any(line.startswith("snoozed by ben until ") for line in snooze_told)
     assert any(line.startswith("acknowledged by Ana Diaz (ana@example.com) at ") for line in acknowledgment_told)
     assert not any(line.startswith("snoozed") for line in acknowledgment_told)
