@@ -790,12 +790,32 @@ async def test_presses_are_ordered_over_http(session, slack, slack_url, app, mes
     assert app.payloads[0]["user"]["id"] == "U0BEN"
 
 
+async def test_channels_die_and_come_back_as_ordered_over_http(session, slack, slack_url):
+    slack.scopes.remove("chat:write.public")
+
+    async def post(channel):
+        return (await call(session, slack_url, "chat.postMessage", channel=channel, text="x"))[1].get("error")
+
+    order = {"archived": ["C1"], "not_joined": ["C2"]}
+    async with session.post(f"{slack_url}/control/channels", json=order) as response:
+        assert (response.status, await response.json()) == (200, order)
+    assert [await post("C1"), await post("C2"), await post("C3")] == ["is_archived", "not_in_channel", None]
+    async with session.post(f"{slack_url}/control/channels", json={"archived": ["C3"]}) as response:
+        assert response.status == 200
+    assert [await post("C1"), await post("C2"), await post("C3")] == [None, None, "is_archived"]
+
+    slack.reset()
+    assert await post("C3") is None
+
+
 @pytest.mark.parametrize(
     ("path", "order", "status", "said"),
     [
         ("press", {"channel": "C1", "ts": "1.000000", "action_id": "ack"}, 404, "there is no message 1.000000 in C1"),
         ("press", {"channel": "C1"}, 400, "action_id: Field required"),
         ("interactions", {"to": "x"}, 400, "url: Field required"),
+        ("channels", {"archived": "C1"}, 400, "archived: Input should be a valid array"),
+        ("channels", {"closed": ["C1"]}, 400, "closed: Extra inputs are not permitted"),
     ],
 )
 async def test_orders_that_make_no_sense_are_refused(session, slack_url, path, order, status, said):
@@ -1083,18 +1103,47 @@ async def test_the_page_shows_at_the_message_that_the_app_failed_until_it_works_
     assert "⚠️" not in await browse()
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "said"), [({"ts": "1.000000"}, 404, "there is no message"), ({"ts": ""}, 400, "which message")]
-)
-async def test_the_page_says_when_what_is_pressed_is_not_there(
-    session, slack_url, message, browse, change, status, said
+async def test_a_form_without_a_message_is_refused(session, slack_url, message, browse):
+    form = form_of(await browse(), "ack") | {"ts": ""}
+
+    status, _, said = await press_on_page(session, slack_url, form)
+
+    assert (status, "which message" in said) == (400, True)
+
+
+@pytest.mark.parametrize("how", ["edited", "deleted"])
+async def test_the_page_says_that_what_is_pressed_is_not_there_any_more(
+    session, slack, slack_url, app, web, message, browse, how
 ):
-    form = form_of(await browse(), "ack") | change
+    form = form_of(await browse("/?as=U0BEN"), "ack")
+    if how == "edited":
+        await web.chat_update(channel="C1", ts=message.ts, text="x", blocks=[section(text=plain("done"))])
+    else:
+        slack.delete_message(message.ts)
 
-    answer = await press_on_page(session, slack_url, form)
+    status, back, _ = await press_on_page(session, slack_url, form)
+    page = await browse(back)
 
-    assert answer[0] == status
-    assert said in answer[2]
+    assert (status, back) == (303, "/?as=U0BEN")
+    assert "⚠️" in page
+    assert "it has changed meanwhile" in page
+    assert app.payloads == []
+
+
+@pytest.mark.parametrize("after", ["a press", "a reset"])
+async def test_that_something_is_not_there_any_more_is_said_until_the_next_press(
+    session, slack, slack_url, app, message, browse, after
+):
+    form = form_of(await browse(), "ack")
+    await press_on_page(session, slack_url, form | {"action_id": "gone"})
+    assert "⚠️" in await browse()
+
+    if after == "a press":
+        await press_on_page(session, slack_url, form)
+    else:
+        slack.reset()
+
+    assert "⚠️" not in await browse()
 
 
 async def test_the_page_shows_threads_and_broadcast_replies_in_the_channel_as_well(web, slack, browse):

@@ -1,4 +1,4 @@
-"""What a test in another process orders beside faults: presses, and where they go."""
+"""What a test in another process orders beside faults: presses, where they go, and channels that are of no use."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -32,10 +32,24 @@ class InteractionsOrder(BaseModel):
     url: str | None
 
 
-def press_routes(
-    press: Callable[[PressOrder], Awaitable[dict[str, object]]], send_to: Callable[[str | None], None]
+class ChannelsOrder(BaseModel):
+    """Which channels are archived, and to which the bot was not invited; those that it does not name are in order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    archived: tuple[str, ...] = ()
+    not_joined: tuple[str, ...] = ()
+
+
+def order_routes(
+    press: Callable[[PressOrder], Awaitable[dict[str, object]]],
+    send_to: Callable[[str | None], None],
+    set_channels: Callable[[ChannelsOrder], None],
 ) -> list[web.RouteDef]:
-    """POST /control/press with a PressOrder, answers how the app took it; POST /control/interactions with a URL."""
+    """POST /control/press, /control/interactions and /control/channels, each with its order.
+
+    A press is answered with how the app took it, the others with the order.
+    """
 
     async def post_press(request: web.Request) -> web.Response:
         order = await _order(PressOrder, request)
@@ -49,7 +63,16 @@ def press_routes(
         send_to(order.url)
         return web.json_response(order.model_dump())
 
-    return [web.post("/control/press", post_press), web.post("/control/interactions", post_interactions)]
+    async def post_channels(request: web.Request) -> web.Response:
+        order = await _order(ChannelsOrder, request)
+        set_channels(order)
+        return web.json_response(order.model_dump())
+
+    return [
+        web.post("/control/press", post_press),
+        web.post("/control/interactions", post_interactions),
+        web.post("/control/channels", post_channels),
+    ]
 
 
 async def _order(model: type[_Order], request: web.Request) -> _Order:

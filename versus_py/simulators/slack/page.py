@@ -20,7 +20,10 @@ _pages.globals |= {"elements_of": elements_of, "options_of": options_of}
 
 
 class Page:
-    """*press* does what a form orders; the last of *deliveries* is shown where it was made, if the app failed."""
+    """*press* does what a form orders; the last of *deliveries* is shown where it was made, if the app failed.
+
+    What was pressed here and is not shown any more is told on top, until the next press.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Page:
         self._press = press
         self._deliveries = deliveries
         self._now_s = now_s
+        self._missed = ""
 
     async def show(self, request: web.Request) -> web.Response:
         people = self._workspace.users
@@ -49,6 +53,7 @@ class Page:
             people=people.values(),
             viewer=viewer,
             names=reader.names,
+            missed=self._missed,
             trouble=self._trouble(),
             mrkdwn=partial(to_html, reader=reader),
             said=partial(_said, reader=reader),
@@ -61,16 +66,21 @@ class Page:
             order = PressOrder.model_validate({name: value for name, value in (await request.post()).items() if value})
         except ValidationError:
             raise web.HTTPBadRequest(text="what is pressed, by whom, and in which message?") from None
+        self._missed = ""
         try:
             await self._press(order)
         except NotShown as exc:
-            raise web.HTTPNotFound(text=f"{exc}; it has changed meanwhile") from None
+            self._missed = f"{exc}; it has changed meanwhile"
         raise web.HTTPSeeOther(f"/?as={order.user}")  # no fragment: a page with one does not refresh itself
 
     async def find(self, request: web.Request) -> web.Response:
         """Where a permalink leads."""
         digits = request.match_info["digits"]
         raise web.HTTPFound(f"/#{digits[:-6]}.{digits[-6:]}")
+
+    def clear(self) -> None:
+        """Nothing was pressed."""
+        self._missed = ""
 
     def _trouble(self) -> dict[str, str]:
         """What went wrong with the last press, by the ts of its message."""

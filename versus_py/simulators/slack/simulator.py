@@ -10,7 +10,7 @@ from aiohttp import web
 
 from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.slack.answers import RateLimited, SlackError, arguments_of
-from versus_py.simulators.slack.control import PressOrder, press_routes
+from versus_py.simulators.slack.control import ChannelsOrder, PressOrder, order_routes
 from versus_py.simulators.slack.delivery import UNDELIVERABLE, Delivery, Press
 from versus_py.simulators.slack.interactions import ANSWER_WITHIN_S, Interactions, NotShown, post
 from versus_py.simulators.slack.messages import PEOPLE, PostedMessage, User
@@ -77,7 +77,7 @@ class SlackSimulator(Workspace):
         app.on_shutdown.append(self._hang_up)
         app.router.add_post("/actions/{team}/{number}/{secret}", self.faults.suffered(self._interactions.take_response))
         app.add_routes(control_routes(self.faults, self.state, self.reset))
-        app.add_routes(press_routes(self._press_as_ordered, self._send_interactions_to))
+        app.add_routes(order_routes(self._press_as_ordered, self._send_interactions_to, self._set_channels))
         return app
 
     @property
@@ -147,9 +147,11 @@ class SlackSimulator(Workspace):
 
     def reset(self) -> None:
         self.clear()
+        self._set_channels(ChannelsOrder())
         self.calls.clear()
         self.deliveries.clear()
         self._interactions.clear()
+        self._page.clear()
         self._allowances.clear()
 
     async def _press_as_ordered(self, order: PressOrder) -> dict[str, object]:
@@ -163,6 +165,10 @@ class SlackSimulator(Workspace):
 
     def _send_interactions_to(self, url: str | None) -> None:
         self.interactions_url = url
+
+    def _set_channels(self, order: ChannelsOrder) -> None:
+        self.archived = set(order.archived)
+        self.not_joined = set(order.not_joined)
 
     def _reached_at(self) -> str:
         return self._base_url
