@@ -281,16 +281,15 @@ def simulate(
     ] = None,
     app_token: Annotated[str | None, typer.Option(help="The token of Slack's Socket Mode.", show_default="any")] = None,
     interactions_url: Annotated[
-        str | None, typer.Option(help="Where Slack posts what people press.", show_default="none")
+        str | None, typer.Option(help="Where Slack posts what people press; else by a socket.", show_default="none")
     ] = None,
 ) -> None:
     """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
     simulator: SlackSimulator | ServiceNowSimulator
     if system is SimulatedSystem.SLACK:
-        simulator = SlackSimulator(
-            signing_secret=signing_secret or SIGNING_SECRET, app_token=app_token, interactions_url=interactions_url
-        )
-        asked = {"signing_secret": signing_secret, "app_token": app_token}
+        signs_with = signing_secret or SIGNING_SECRET
+        simulator = SlackSimulator(signing_secret=signs_with, app_token=app_token, interactions_url=interactions_url)
+        asked = {"signing_secret": signs_with if interactions_url else signing_secret, "app_token": app_token}
         more = "".join(f", {name}: {value}" for name, value in asked.items() if value is not None)
         setting = f"alert.slack: {{{{api_url: {{url}}/api, token: xoxb-any, channel_id: C0ANY{more}}}}}"
     else:

@@ -6,6 +6,7 @@ import yaml
 from tests.acceptance.conftest import VERSUS, request
 from tests.support.servers import run_program, wait_until
 from versus_py.config import ServiceNowConfig
+from versus_py.simulators.slack import SIGNING_SECRET
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,11 @@ def test_the_setting_that_is_printed_logs_in_as_the_simulator_was_told(tmp_path,
             ["--signing-secret", "s-1", "--app-token", "xapp-1"],
             {"signing_secret": "s-1", "app_token": "xapp-1"},
         ),
+        (["--interactions-url", "http://127.0.0.1:9/"], {"signing_secret": SIGNING_SECRET}),
+        (["--interactions-url", "http://127.0.0.1:9/", "--signing-secret", "s-1"], {"signing_secret": "s-1"}),
     ],
 )
-def test_the_setting_for_slack_names_the_secrets_that_were_asked_for(tmp_path, options, more):
+def test_the_setting_for_slack_names_the_secrets_that_it_takes(tmp_path, options, more):
     log = tmp_path / "log"
     with run_program([*VERSUS, "simulate", "slack", *options], log=log):
         wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
