@@ -87,6 +87,9 @@ def test_the_examples_for_slack_are_settings_that_work():
     assert found.routes[0].matches({"team": "db", "severity": "error"})
     assert (found.allowed_users, found.allowed_groups) == (("U0123456789",), ("S0123456789",))
     assert found.mention == {"critical": "<!subteam^S0123456789>"}
+    assert (found.actions.escalate, found.actions.acknowledge) == (False, True)
+    assert found.broadcast_on_escalate
+    assert "storm" in found.model_fields_set
     assert (found.snooze.minutes, found.snooze.timezone) == ((15, 60), "Europe/Berlin")
     assert list(found.warnings()) == []
 
