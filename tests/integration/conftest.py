@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakeredis import FakeAsyncRedis, FakeServer
 
 from tests.support.clock import FakeClock
+from tests.support.openapi import Answers
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config, SlackConfig
 from versus_py.interactions import Desk
@@ -174,6 +175,7 @@ class Engine:
     follow_ups: FollowUps
     people: KnownPeople
     redis_server: FakeServer
+    answers: Answers
 
     async def post(self, payload: Any, **query: str) -> dict[str, Any]:
         """Post a payload that is accepted; the answer."""
@@ -271,6 +273,8 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
             sns=SnsDoor(config.sources.cloudwatch, session),
             slack=SlackDoor(secret, desk, clock) if secret else None,
         )
+        answers = Answers()
+        app.on_response_prepare.append(answers.keep)
         stop = asyncio.Event()
         following_up = asyncio.create_task(desk.run(stop))
         async with TestClient(TestServer(app)) as http:
@@ -290,6 +294,8 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
                 follow_ups,
                 people,
                 server,
+                answers,
             )
         stop.set()
         await following_up
+        assert answers.not_as_described() == []

@@ -10,6 +10,7 @@ from versus_py.config import Config
 from versus_py.lifecycle import Lifecycle
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms
+from versus_py.web import openapi
 from versus_py.web.ack import AckPage
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
 from versus_py.web.api import Api
@@ -59,6 +60,7 @@ def create_app(
             web.post(SLACK_PATH, slack.post if slack is not None else switched_off),
             web.get("/static/{name}", _static),
             web.get("/healthz", _healthz),
+            web.get(openapi.PATH, openapi.get, allow_head=False),
         ]
     )
     return app
