@@ -1,6 +1,7 @@
 """What a request says: its body as payloads, and its payloads as notifications."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,12 @@ from versus_py.web.overrides import Overrides
 
 ELEMENTS_MAX = 5000
 """Most payloads in one request."""
+
+NESTING_MAX = 100
+"""Levels that are read of JSON too deep for the parser."""
+
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+_OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 
 Payload = Mapping[str, Any]
 
@@ -87,19 +94,45 @@ def _parse(body: bytes) -> tuple[Any, list[str]]:
         return orjson.loads(body), []
     except orjson.JSONDecodeError:
         pass
+    # Slower, and takes what orjson does not: NaN, large numbers, lone surrogates, other encodings, many values.
+    text = body.decode(json.detect_encoding(body), errors="replace")
     try:
-        # Slower, and takes what orjson does not: NaN, large numbers, lone surrogates, other encodings, many values.
-        values, warnings = _values(body.decode(json.detect_encoding(body), errors="replace"))
-        data = values[0] if len(values) == 1 else values
-        return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace")), warnings
-    except (ValueError, RecursionError) as exc:
-        reason = exc if isinstance(exc, ValueError) else "it is nested too deeply"
-        raise BadPayload(f"the body is not JSON ({reason}); send a JSON object or an array of JSON objects") from None
+        try:
+            return _leniently_parsed(text)
+        except RecursionError:
+            data, warnings = _leniently_parsed(_shallow(text))
+            return data, [*warnings, f"what is nested more than {NESTING_MAX} levels deep was left out"]
+    except ValueError as exc:
+        raise BadPayload(f"the body is not JSON ({exc}); send a JSON object or an array of JSON objects") from None
+
+
+def _leniently_parsed(text: str) -> tuple[Any, list[str]]:
+    values, warnings = _values(text)
+    data = values[0] if len(values) == 1 else values
+    return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace")), warnings
+
+
+def _shallow(text: str) -> str:
+    """JSON that can be parsed: null in place of everything that is nested deeper than NESTING_MAX."""
+    kept: list[str] = []
+    depth = kept_from = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in _OPENING:
+            depth += 1
+            if depth == NESTING_MAX + 1:
+                kept += (text[kept_from : token.start()], "null")
+        elif token[0] in _CLOSING:
+            if depth == NESTING_MAX + 1:
+                kept_from = token.end()
+            depth -= 1
+    if depth > NESTING_MAX:
+        raise ValueError("it is nested too deeply, and ends before that does")
+    return "".join((*kept, text[kept_from:]))
 
 
 def _values(text: str) -> tuple[list[Any], list[str]]:
     """The JSON values that stand one after the other, up to one more than are allowed. ValueError without any."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_int=_integer)
     values: list[Any] = []
     rest = text.strip()
     at = 0
@@ -114,6 +147,13 @@ def _values(text: str) -> tuple[list[Any], list[str]]:
         while at < len(rest) and rest[at].isspace():
             at += 1
     return values, []
+
+
+def _integer(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:  # longer than Python converts
+        return digits
 
 
 def _json_type(value: Any) -> str:
