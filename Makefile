@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format clean lock
+.PHONY: help demo test faults check format clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -13,6 +13,9 @@ demo: $(VENV)/installed  ## The main job on this machine: alerts, Slack, Service
 
 test: $(VENV)/installed  ## All tests. Servers that are not installed are skipped, but not in CI.
 	$(BIN)/pytest -ra
+
+faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; some minutes. `make test` runs a part.
+	FAULTS=all $(BIN)/pytest -ra -s tests/faults
 
 check: $(VENV)/installed  ## Format, lint and types.
 	$(BIN)/ruff format --check .

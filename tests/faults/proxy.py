@@ -1,0 +1,167 @@
+"""A TCP proxy that misbehaves: between any two, to cut, stall, delay, half-close, or end in the middle of something."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+CONNECT_TIMEOUT_S = 2.0
+CHUNK = 65_536
+
+
+class Way(StrEnum):
+    """In which direction bytes go."""
+
+    THERE = "there"  # from the client to the server
+    BACK = "back"
+
+
+@dataclass(slots=True)
+class _Cut:
+    """The connection on which so many more bytes went that way ends there."""
+
+    way: Way
+    bytes_left: int
+
+
+class FaultProxy:
+    """Forwards to the first of *upstreams* that takes a connection, beginning anywhere; passes until told otherwise."""
+
+    def __init__(self, upstreams: Sequence[tuple[str, int]]) -> None:
+        self.upstreams = list(upstreams)
+        self.port = 0
+        self.delay_s = 0.0  # of every piece, both ways
+        self._is_refusing = False
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._cuts: list[_Cut] = []
+        self._open: set[_Connection] = set()
+        self.cuts_made = 0
+
+    def refuse(self) -> None:
+        """Cut what is open, and take no connections until `mend`."""
+        self._is_refusing = True
+        self.cut()
+
+    def stall(self) -> None:
+        """Take connections and bytes, and hand on nothing until `mend`."""
+        self._flows.clear()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for connection in [*self._open]:
+            connection.abort()
+
+    def half_close(self) -> None:
+        """Tell every client that the server says no more, and go on listening to them."""
+        for connection in [*self._open]:
+            connection.half_close()
+
+    def cut_in_the_middle(self, way: Way, after_bytes: int) -> None:
+        """Reset one connection when so many bytes of the next traffic have gone that way; those have arrived.
+
+        Back, after 0: what was asked is done, and nobody hears of it.
+        """
+        self._cuts.append(_Cut(way, after_bytes))
+
+    def mend(self) -> None:
+        """Pass everything again. What stalled goes on; what was cut stays cut."""
+        self._is_refusing = False
+        self.delay_s = 0.0
+        self._cuts.clear()
+        self._flows.set()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either end closes it."""
+        if self._is_refusing:
+            writer.transport.abort()
+            return
+        upstream = await self._connect()
+        if upstream is None:
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, upstream[1])
+        self._open.add(connection)
+        try:
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(self._pump(reader, upstream[1], Way.THERE, connection))
+                pumps.create_task(self._pump(upstream[0], writer, Way.BACK, connection))
+        finally:
+            self._open.discard(connection)
+            connection.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for host, port in random.sample(self.upstreams, len(self.upstreams)):
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    return await asyncio.open_connection(host, port)
+        return None
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way, connection: "_Connection"
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._flows.wait()
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                passed = self._passed(way, data)
+                writer.write(data if passed is None else data[:passed])
+                await writer.drain()
+                if passed is not None:
+                    self.cuts_made += 1
+                    connection.abort()
+                    return
+            if writer.can_write_eof():
+                writer.write_eof()
+            return
+        connection.abort()
+
+    def _passed(self, way: Way, data: bytes) -> int | None:
+        """How much of *data* is handed on before the connection is cut; None: all of it, and it goes on."""
+        for cut in self._cuts:
+            if cut.way is way:
+                if len(data) > cut.bytes_left:
+                    self._cuts.remove(cut)
+                    return cut.bytes_left
+                cut.bytes_left -= len(data)
+                return None
+        return None
+
+
+class _Connection:
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self._client = client
+        self._server = server
+
+    def abort(self) -> None:
+        self._client.transport.abort()
+        self._server.transport.abort()
+
+    def half_close(self) -> None:
+        with suppress(OSError, RuntimeError):
+            self._client.write_eof()
+
+    def close(self) -> None:
+        self._client.close()
+        self._server.close()
+
+
+@asynccontextmanager
+async def run_proxy(*upstreams: tuple[str, int]) -> AsyncIterator[FaultProxy]:
+    """A proxy on a port of its own, until the block is left."""
+    proxy = FaultProxy(upstreams)
+    server = await asyncio.start_server(proxy.take, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        proxy.mend()
+        proxy.cut()
+        for _ in range(100):  # the connections' own ends
+            if not proxy._open:
+                break
+            await asyncio.sleep(0.01)

@@ -1,0 +1,20 @@
+"""The command `versus`, in the tempo of the fault tests, and sabotaged if asked: run_versus.py [--sabotage NAME] …"""
+
+import sys
+
+from tests.faults.sabotage import SABOTAGES
+from tests.faults.tempo import QUICK, QUICK_SLACK, shorten
+from versus_py.cli import app
+
+
+def main(arguments: list[str]) -> None:
+    shorten(QUICK)
+    shorten(QUICK_SLACK)
+    if arguments[:1] == ["--sabotage"]:
+        SABOTAGES[arguments[1]]()
+        arguments = arguments[2:]
+    app(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

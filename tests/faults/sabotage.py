@@ -1,0 +1,131 @@
+"""Ways to break the engine on purpose, to see that the checker notices. Each changes one thing, in one process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from versus_py import transitions
+from versus_py.clock import SharedClock
+from versus_py.incident import Actor, Incident, IncidentId, Status
+from versus_py.lifecycle import Lifecycle
+from versus_py.store import Store
+from versus_py.targets.servicenow import target as servicenow
+from versus_py.targets.servicenow.instance import Instance
+from versus_py.targets.slack.history import History
+from versus_py.targets.slack.wire import Wire
+from versus_py.transitions import Change
+
+
+def _forget_every_third() -> None:
+    """What was accepted is not written down."""
+    create = Store.create
+
+    async def forgetful(self: Store, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int) -> Any:
+        kept = [it for it in changes if it[0].incident.created_at_ms % 3]
+        await create(self, kept, now_ms=now_ms)
+        return [None for _ in changes]
+
+    Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _drop_timers() -> None:
+    """Nobody is reminded that a wait ends."""
+    create = Store.create
+
+    async def forgetful(self: Store, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int) -> Any:
+        timers = [
+            {name: at for name, at in it.timers.items() if name != it.incident.policy.oncall} for it, _ in changes
+        ]
+        kept = [(replace(it, timers=left), id_) for (it, id_), left in zip(changes, timers, strict=True)]
+        return await create(self, kept, now_ms=now_ms)
+
+    Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _without(timers: Mapping[str, int | None], target: str | None) -> dict[str, int | None]:
+    return {name: due_ms for name, due_ms in timers.items() if name != target}
+
+
+def _do_not_look_at_acknowledgments() -> None:
+    """An acknowledgment is kept and shown, and the record made all the same."""
+    acknowledge = transitions.acknowledge
+
+    def blind(incident: Incident, by: Actor, now_ms: int) -> Change | None:
+        change = acknowledge(incident, by, now_ms)
+        return change and replace(change, timers={**change.timers, incident.policy.oncall or "": now_ms})
+
+    def wants_record(incident: Incident) -> bool:
+        return incident.status is not Status.RESOLVED
+
+    transitions.acknowledge = blind
+    servicenow._wants_record = wants_record
+
+
+def _forget_acknowledgments() -> None:
+    """Whoever acknowledges hears that it is done, and nothing is."""
+
+    async def forgetful(self: Lifecycle, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
+        return await self._store.get(incident_id), True
+
+    Lifecycle.acknowledge = forgetful  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _do_not_search() -> None:
+    """A record is created without looking whether an attempt before has made it."""
+
+    async def blind(*_: Any, **__: Any) -> None:
+        return None
+
+    Instance.search = blind  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _forget_resolves() -> None:
+    """A record is left open when its incident is over."""
+    sync = servicenow.ServiceNowTarget.sync
+
+    async def forgetful(self: servicenow.ServiceNowTarget, incident: Incident, *, attempt: int) -> Any:
+        if incident.status is Status.RESOLVED:
+            return incident.delivery(servicenow.NAME)
+        return await sync(self, incident, attempt=attempt)
+
+    servicenow.ServiceNowTarget.sync = forgetful  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _do_not_edit() -> None:
+    """Messages stay as they were posted."""
+
+    async def idle(*_: Any, **__: Any) -> None:
+        return None
+
+    Wire.edit = idle  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _do_not_look_for_messages() -> None:
+    """A message is posted again without looking whether an attempt before has posted it."""
+
+    async def blind(*_: Any, **__: Any) -> None:
+        return None
+
+    History.find = blind  # type: ignore[method-assign]  # that is the sabotage
+
+
+def _be_early() -> None:
+    """The clock is two seconds behind: what is promised as the end of a wait is too early."""
+    now_ms = SharedClock.now_ms
+    SharedClock.now_ms = lambda self: now_ms(self) - 2000  # type: ignore[method-assign]  # that is the sabotage
+
+
+SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
+    {
+        "forget every third": _forget_every_third,
+        "drop timers": _drop_timers,
+        "do not look at acknowledgments": _do_not_look_at_acknowledgments,
+        "forget acknowledgments": _forget_acknowledgments,
+        "do not search": _do_not_search,
+        "forget resolves": _forget_resolves,
+        "do not edit": _do_not_edit,
+        "do not look for messages": _do_not_look_for_messages,
+        "be early": _be_early,
+    }
+)

@@ -1,0 +1,42 @@
+"""The times that versus_py keeps, shortened: a lease of a minute makes every kill a minute's wait for the test.
+
+The proportions stay: a lease is longer than a sync, and what is unsure settles within a lease. A constant is found by
+its name in whatever modules hold it, and one that is nowhere any more is an error.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from versus_py.store import Rate
+
+LEASE_S = 8.0
+"""How long a claim is nobody else's, in the quick tempo."""
+
+SETTLES_S = 6.0
+"""How long what got no answer may take to have its effect; a reply that a fault delays comes sooner."""
+
+QUICK: Mapping[str, Any] = {
+    "LEASE_MS": round(LEASE_S * 1000),
+    "LEASE_MARGIN_S": 1.5,
+    "BACKOFF_MAX_S": 4.0,
+    "SETTLE_MS": round(SETTLES_S * 1000),
+    "UNANSWERED_SETTLES_S": SETTLES_S,
+    "LATE_POST_S": SETTLES_S,
+    "CLOCK_EVERY_S": 2.0,
+    "EDITS": Rate(interval_ms=20, burst=100),
+}
+
+QUICK_SLACK: Mapping[str, Any] = {"TIER_2": 60_000, "TIER_3": 60_000, "TIER_4": 60_000}
+"""The simulated Slack's allowances, a minute. That of posts in a channel stays as in the original."""
+
+
+def shorten(values: Mapping[str, Any]) -> None:
+    """Set each constant wherever versus_py holds it."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("versus_py")]
+    for name, value in values.items():
+        holders = [module for module in modules if hasattr(module, name)]
+        if not holders:
+            raise LookupError(f"versus_py has no constant {name} any more: tests/faults/tempo.py wants to shorten it")
+        for module in holders:
+            setattr(module, name, value)

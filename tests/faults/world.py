@@ -1,0 +1,348 @@
+"""What a scenario plays in: replicas of `versus serve` on a Redis, in front of a simulated Slack and ServiceNow.
+
+Every part is a process of its own. Which Redis it is, and what is between it and the replicas, the scenario says.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import redis.asyncio
+import yaml
+from redis.exceptions import RedisError
+
+from tests.faults.checker import Evidence, Finding, Report, check, own_messages
+from tests.faults.journal import Event
+from tests.faults.proxy import FaultProxy, run_proxy
+from tests.support.servers import find_program, free_port
+
+ROOT = Path(__file__).parent.parent.parent
+VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
+PASSWORD = "servicenow-secret"
+SIGNING_SECRET = "slack-signing-secret"
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+
+
+async def until(condition: Callable[[], Any], *, timeout_s: float = 60.0, what: str = "the condition") -> None:
+    """Ask until the answer is yes. *condition* may be a coroutine function. Fails when it does not come in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                said = condition()
+                if await said if asyncio.iscoroutine(said) else said:
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"{what} did not come true within {timeout_s:g} s") from None
+
+
+class Program:
+    """A process that is started, killed, and started again; what it says goes into one file."""
+
+    def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.command = list(command)
+        self.log = log
+        self.env = dict(env or {})
+        self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        assert not self.is_running
+        self.starts += 1
+        with self.log.open("ab") as output:
+            env = os.environ | {"PYTHONUNBUFFERED": "1"} | self.env
+            self._process = subprocess.Popen(self.command, stdout=output, stderr=output, env=env, cwd=ROOT)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing is finished, nothing is given back."""
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+
+    async def stop(self) -> int:
+        """SIGTERM; its exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        return await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+
+    async def end(self) -> None:
+        """However it stands."""
+        if self.is_running:
+            with suppress(ProcessLookupError):
+                self.signal(signal.SIGCONT)
+            await self.kill()
+
+
+class RedisWorld(Protocol):
+    """The Redis of a world: one server, or many that stand in for each other."""
+
+    def settings(self) -> dict[str, Any]:
+        """The `redis` part of the next replica's configuration."""
+
+    async def left(self) -> dict[str, int]:
+        """How many timers, running claims and given up ones there are, by the names of their keys."""
+
+
+class OneRedis:
+    """Debian's redis-server with an append-only file, and a proxy of its own in front of it for each replica."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+        folder.mkdir(parents=True)
+        self._stack = stack
+        self.port = free_port()
+        self.proxies: list[FaultProxy] = []
+        command = [find_program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+        self.program = Program(command, folder.parent / "redis.log")
+        self.client = redis.asyncio.Redis(port=self.port, decode_responses=True)
+
+    async def start(self) -> None:
+        self.program.start()
+        await until(self.answers, what="Redis answering")
+
+    async def answers(self) -> bool:
+        try:
+            return bool(await self.client.ping())
+        except (RedisError, OSError):
+            return False
+
+    async def add_proxy(self) -> FaultProxy:
+        proxy = await self._stack.enter_async_context(run_proxy(("127.0.0.1", self.port)))
+        self.proxies.append(proxy)
+        return proxy
+
+    def settings(self) -> dict[str, Any]:
+        return {"url": f"redis://127.0.0.1:{self.proxies[-1].port}/0"}
+
+    async def left(self) -> dict[str, int]:
+        found = dict.fromkeys(("timers", "running", "failed"), 0)
+        async for key in self.client.scan_iter("versus:*", count=1000):
+            name = key.rpartition(":")[2]
+            if name in found:
+                found[name] += int(await self.client.zcard(key))
+        return found
+
+
+@dataclass
+class Replica:
+    """One `versus serve`."""
+
+    name: str
+    port: int
+    program: Program
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass
+class Simulator:
+    """One simulated system."""
+
+    url: str
+    program: Program
+    proxy: FaultProxy  # what the replicas reach it through
+    session: aiohttp.ClientSession
+
+    async def state(self) -> Any:
+        async with self.session.get(f"{self.url}/control/state") as response:
+            return await response.json()
+
+    async def fault(self, **fault: Any) -> None:
+        async with self.session.post(f"{self.url}/control/faults", json=fault) as response:
+            assert response.status == 201, await response.text()
+
+    async def repair(self) -> None:
+        async with self.session.delete(f"{self.url}/control/faults") as response:
+            assert response.status == 204
+
+
+@dataclass
+class World:
+    """Everything that runs, and what there is to see of it."""
+
+    folder: Path
+    stack: AsyncExitStack
+    session: aiohttp.ClientSession
+    redis: OneRedis
+    slack: Simulator
+    servicenow: Simulator
+    front: FaultProxy  # in front of all replicas, as a load balancer
+    replicas: list[Replica] = field(default_factory=list)
+    channels: int = 20
+
+    async def add_replica(
+        self,
+        *,
+        sabotage: str | None = None,
+        wrapper: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Replica:
+        """One more, which answers when this returns. *wrapper* is a command that runs it."""
+        name, port = f"replica-{len(self.replicas)}", free_port()
+        await self.redis.add_proxy()
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(self._settings(port) | settings))
+        command = [*wrapper, *VERSUS, *(["--sabotage", sabotage] if sabotage else []), "serve", "-c", str(path)]
+        replica = Replica(name, port, Program(command, self.folder / f"{name}.log", env))
+        self.stack.push_async_callback(replica.program.end)
+        self.replicas.append(replica)
+        self.front.upstreams.append(("127.0.0.1", port))
+        replica.program.start()
+        await self.ready(replica)
+        return replica
+
+    async def ready(self, replica: Replica) -> None:
+        """Wait until it answers."""
+
+        async def answers() -> bool:
+            assert replica.program.is_running, replica.program.log.read_text()[-3000:]
+            return await self.answers(replica)
+
+        await until(answers, timeout_s=START_TIMEOUT_S, what=f"{replica.name} answering")
+
+    async def answers(self, replica: Replica) -> bool:
+        try:
+            async with self.session.get(f"{replica.url}/healthz", timeout=aiohttp.ClientTimeout(total=2)) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    def _settings(self, port: int) -> dict[str, Any]:
+        return {
+            "host": "127.0.0.1",
+            "port": port,
+            "public_host": f"http://127.0.0.1:{port}",
+            "data_dir": str(self.folder / "data"),
+            "log": {"format": "json", "level": "debug"},
+            "redis": self.redis.settings(),
+            "alert": {
+                "slack": {
+                    "enable": True,
+                    "token": "xoxb-faults",
+                    "channel_id": "C0ALERTS",
+                    "signing_secret": SIGNING_SECRET,
+                    "api_url": f"http://127.0.0.1:{self.slack.proxy.port}/api",
+                }
+            },
+            "oncall": {
+                "enable": True,
+                "servicenow": {
+                    "instance_url": f"http://127.0.0.1:{self.servicenow.proxy.port}",
+                    "username": "versus.integration",
+                    "password": PASSWORD,
+                    "comments_every_minutes": 0,
+                },
+            },
+        }
+
+    async def settled(self, *, timeout_s: float = 120.0) -> None:
+        """Wait until nothing is left to be done; whoever asks finds out whether that came true."""
+        with suppress(AssertionError):
+            await until(self._is_settled, timeout_s=timeout_s)
+
+    async def _is_settled(self) -> bool:
+        try:
+            left = await self.redis.left()
+        except (RedisError, OSError):
+            return False
+        return not left["timers"] and not left["running"]
+
+    async def judged(self, events: Sequence[Event], *, may_post_twice: bool = False) -> Report:
+        """What the checker says, after everything has settled."""
+        await self.settled()
+        evidence = Evidence(
+            events=events,
+            records=(await self.servicenow.state())["tables"]["incident"],
+            messages=[*own_messages((await self.slack.state())["messages"])],
+            incidents=await self.incidents(),
+            left=await self.redis.left(),
+        )
+        report = check(evidence, may_post_twice=may_post_twice)
+        report.findings += [
+            Finding("crashed", replica.name, line) for replica in self.replicas for line in _crashes(replica)
+        ]
+        print(report)
+        return report
+
+    async def incidents(self) -> list[dict[str, Any]]:
+        """All that the API lists, by the first replica that answers."""
+        replica = next(iter([it for it in self.replicas if await self.answers(it)]))
+        found: list[dict[str, Any]] = []
+        query = {"limit": "200"}
+        while True:
+            async with self.session.get(f"{replica.url}/api/incidents", params=query) as response:
+                page = await response.json()
+            found += page["incidents"]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+
+def _crashes(replica: Replica) -> list[str]:
+    """What its log says of errors that nobody expected."""
+    lines = replica.program.log.read_text(errors="replace").splitlines()
+    return [line[:2000] for line in lines if "crashed" in line or line.startswith("Traceback")]
+
+
+@asynccontextmanager
+async def open_world(folder: Path) -> AsyncIterator[World]:
+    """A world without replicas yet; all of it ends with the block."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        server = OneRedis(folder / "redis", stack)
+        stack.push_async_callback(server.client.aclose)
+        stack.push_async_callback(server.program.end)
+        await server.start()
+        front = await stack.enter_async_context(run_proxy())
+        interactions = f"http://127.0.0.1:{front.port}/api/slack/interactions"
+        signed = ("--signing-secret", SIGNING_SECRET, "--interactions-url", interactions)
+        slack = await _simulator("slack", folder, stack, session, *signed)
+        servicenow = await _simulator("servicenow", folder, stack, session, "--password", PASSWORD)
+        yield World(folder, stack, session, server, slack, servicenow, front)
+
+
+async def _simulator(
+    system: str, folder: Path, stack: AsyncExitStack, session: aiohttp.ClientSession, *options: str
+) -> Simulator:
+    port = free_port()
+    command = [*VERSUS, "simulate", system, "--port", str(port), *options]
+    program = Program(command, folder / f"{system}.log")
+    stack.push_async_callback(program.end)
+    program.start()
+    proxy = await stack.enter_async_context(run_proxy(("127.0.0.1", port)))
+    simulator = Simulator(f"http://127.0.0.1:{port}", program, proxy, session)
+
+    async def answers() -> bool:
+        assert program.is_running, program.log.read_text()
+        with suppress(aiohttp.ClientError):
+            await simulator.state()
+            return True
+        return False
+
+    await until(answers, timeout_s=START_TIMEOUT_S, what=f"the simulated {system} answering")
+    return simulator
