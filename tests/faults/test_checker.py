@@ -1,0 +1,40 @@
+"""The checker finds what is broken: the same load against an engine that is sabotaged, one way at a time."""
+
+import os
+
+import pytest
+
+from tests.faults.load import Load, make_plans
+from tests.faults.sabotage import SABOTAGES
+from tests.faults.world import World
+
+pytestmark = pytest.mark.timeout(300)
+
+FOUND = {
+    "forget every third": "lost",
+    "drop timers": "no record",
+    "do not look at acknowledgments": "a record although it was ended in time",
+    "forget acknowledgments": "wrong status",
+    "do not search": "more than one record",
+    "forget resolves": "record open although it is resolved",
+    "do not edit": "message not up to date",
+    "do not look for messages": "more than one message",
+    "be early": "deadline not when the wait ends",
+}
+ALWAYS = ("drop timers", "do not look at acknowledgments", "do not search")
+
+
+def test_every_sabotage_is_tried():
+    assert FOUND.keys() == SABOTAGES.keys()
+
+
+@pytest.mark.parametrize("sabotage", FOUND if os.environ.get("FAULTS") else ALWAYS)
+async def test_the_checker_finds_an_engine_that_is_told_to(world: World, sabotage):
+    await world.add_replica(sabotage=sabotage)
+    await world.servicenow.fault(kind="lost_reply", times=10, method="POST", path="/api/now/table/incident")
+    await world.slack.fault(kind="lost_reply", times=3, path="/api/chat.postMessage")
+
+    events = await Load(world, seed=7, patience_s=12).run(make_plans(18, seed=7, seconds=1, wait_s=3))
+
+    report = await world.judged(events)
+    assert FOUND[sabotage] in {it.what for it in report.findings}
