@@ -232,6 +232,21 @@ class World:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
+    async def mend(self) -> None:
+        """Whatever went wrong is in order again."""
+        if not self.redis.program.is_running:
+            await self.redis.start()
+        for proxy in (*self.redis.proxies, self.slack.proxy, self.servicenow.proxy, self.front):
+            proxy.mend()
+        for simulator in (self.slack, self.servicenow):
+            await simulator.repair()
+        for replica in self.replicas:
+            if replica.program.is_running:
+                replica.program.signal(signal.SIGCONT)
+            else:
+                replica.program.start()
+            await self.ready(replica)
+
     def _settings(self, port: int) -> dict[str, Any]:
         return {
             "host": "127.0.0.1",
