@@ -95,7 +95,9 @@ class Lifecycle:
                 return None
             return transitions.once(decide(incident, now_ms), request_id)
 
-        incident, change = await self._apply(incident_id, decided)
+        incident, change = await self._apply(incident_id, decided, durably=True)
+        if change is None:
+            await self._store.settle([incident_id])  # what this answer tells may be news to Redis too
         return incident, change is not None
 
     async def acknowledge(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
@@ -180,6 +182,7 @@ class Lifecycle:
         """Apply what is pending to incidents that exist, all of one incident in one save."""
         now_ms = self._clock.now_ms()
         changes: list[tuple[_Arrivals, Change, list[Outcome]]] = []
+        unchanged: list[IncidentId] = []
         for (incident_id, arrivals), incident in zip(
             known.items(), await self._store.get_all(list(known)), strict=True
         ):
@@ -189,8 +192,10 @@ class Lifecycle:
             change, outcomes = _folded(incident, arrivals.pending, now_ms)
             if change is None:
                 arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
+                unchanged.append(incident_id)
             else:
                 changes.append((arrivals, change, outcomes))
+        await self._store.settle(unchanged)
         saved = await self._store.save([change for _, change, _ in changes], now_ms=now_ms)
         for (arrivals, change, outcomes), is_saved in zip(changes, saved, strict=True):
             if is_saved:
@@ -198,17 +203,22 @@ class Lifecycle:
                 incident = replace(change.incident, version=change.incident.version + 1)
                 arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
 
-    async def _apply(self, incident_id: IncidentId, decide: Decision) -> tuple[Incident | None, Change | None]:
-        """The incident afterwards and the change, which is None when there was nothing to change."""
+    async def _apply(
+        self, incident_id: IncidentId, decide: Decision, *, durably: bool = False
+    ) -> tuple[Incident | None, Change | None]:
+        """The incident afterwards and the change, which is None when there was nothing to change.
+
+        *durably* when somebody is told; what only a worker goes by would be found out again.
+        """
         # Those of one process take turns, so that a storm on one incident is no contest; other replicas conflict.
         async with self._lock(incident_id):
-            return await self._decide_and_save(incident_id, decide)
+            return await self._decide_and_save(incident_id, decide, durably=durably)
 
     def _lock(self, incident_id: IncidentId) -> asyncio.Lock:
         return self._locks.setdefault(incident_id, asyncio.Lock())
 
     async def _decide_and_save(
-        self, incident_id: IncidentId, decide: Decision
+        self, incident_id: IncidentId, decide: Decision, *, durably: bool
     ) -> tuple[Incident | None, Change | None]:
         for _ in range(MAX_CONFLICTS):
             incident = await self._store.get(incident_id)
@@ -218,7 +228,7 @@ class Lifecycle:
             change = decide(incident, now_ms)
             if change is None:
                 return incident, None
-            [is_saved] = await self._store.save([change], now_ms=now_ms)
+            [is_saved] = await self._store.save([change], now_ms=now_ms, durably=durably)
             if is_saved:
                 _log_change(change)
                 return replace(change.incident, version=incident.version + 1), change

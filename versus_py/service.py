@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 from aiohttp import web
-from redis.asyncio import Redis
 
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock
-from versus_py.config import Config
+from versus_py.config import Config, RedisConfig
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incident import IncidentId
 from versus_py.interactions import Desk, SocketMode
@@ -22,7 +21,9 @@ from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms, Turns
+from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
+from versus_py.store.durability import durability_for
 from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
@@ -54,7 +55,8 @@ class _Parts:
     desk: Desk | None  # takes what people press in Slack; None where nobody can
     socket: SocketMode | None
     digests: slack.StormMessages | None
-    redis: Redis
+    redis: RedisClient
+    redis_config: RedisConfig
     embedded: EmbeddedServer | None
 
 
@@ -110,6 +112,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             client,
             retention_ms=retention_ms,
             reopen_ms=round(config.oncall.reopen_minutes * 60_000),
+            durability=durability_for(client, config.redis),
         )
         lifecycle = Lifecycle(store, clock)
         links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None)
@@ -138,7 +141,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         )
         socket = _socket_mode(config, desk, session)
         digests = None if messages is None else messages.storms
-        yield _Parts(app, worker, store, clock, links, sns, desk, socket, digests, client, embedded)
+        yield _Parts(app, worker, store, clock, links, sns, desk, socket, digests, client, config.redis, embedded)
 
 
 def _slack(
@@ -178,7 +181,7 @@ def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession, 
     return {servicenow.NAME: target}
 
 
-def _desk(config: Config, lifecycle: Lifecycle, redis: Redis, session: aiohttp.ClientSession) -> Desk | None:
+def _desk(config: Config, lifecycle: Lifecycle, redis: RedisClient, session: aiohttp.ClientSession) -> Desk | None:
     slack_config = config.alert.slack
     if not slack_config.enable or not slack_config.is_interactive:
         return None
@@ -224,7 +227,7 @@ async def _work(parts: _Parts) -> None:
             log.warning("redis.unavailable", error=str(exc))
             if await parts.worker.stopped_within(1):
                 return
-    for warning in await durability_warnings(parts.redis):
+    for warning in await durability_warnings(parts.redis, parts.redis_config):
         log.warning("redis.warning", warning=warning)
     await parts.worker.run()
 

@@ -86,7 +86,7 @@ async def test_the_server_appends_to_a_file_evicts_nothing_and_listens_on_no_por
     async with open_redis(RedisConfig(), tmp_path) as (client, _):
         assert await client.config_get("appendonly") == {"appendonly": "yes"}
         assert await client.config_get("port") == {"port": "0"}
-        assert await durability_warnings(client) == []
+        assert await durability_warnings(client, RedisConfig()) == []
     assert (tmp_path / "appendonlydir").is_dir()
     assert not (tmp_path / "valkey.sock").exists()
 
@@ -161,7 +161,7 @@ async def test_it_is_gone_when_the_block_is_left(tmp_path):
 async def test_a_redis_that_could_lose_incidents_is_warned_about(redis: Redis):
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        warnings = await durability_warnings(redis)
+        warnings = await durability_warnings(redis, RedisConfig())
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
 

@@ -123,6 +123,8 @@ def _incomplete(config: Config) -> Iterator[str]:
             f"({config.retention_days:g}) keeps what is retried"
         )
     beside_url = {"host": redis.host, "username": redis.username, "password": redis.password.get_secret_value()}
+    if redis.is_embedded and redis.durability == "replicated":
+        yield "redis.durability: is replicated, but the embedded Valkey server has no replicas; use fsync"
     both = [name for name, value in beside_url.items() if value]
     if redis.url is not None and both:
         yield f"redis.url: is set together with redis.{both[0]}; allowed is one of them"

@@ -81,6 +81,10 @@ class RedisConfig(Part):
     """Connect with TLS."""
     insecure_skip_verify: bool = False
     """Do not verify the certificate; for development only."""
+    durability: Literal["memory", "fsync", "replicated"] = "memory"
+    """How sure Redis is of an alert or a change before it is answered: has it in memory, on disk, or on replicas."""
+    replicas: Annotated[int, Number] = Field(1, ge=1, le=10)
+    """On how many replicas a change is, with durability replicated."""
 
     @property
     def is_embedded(self) -> bool:

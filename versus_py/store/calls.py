@@ -1,14 +1,25 @@
-"""Calling Redis: scripts from files, and one error for everything that goes wrong."""
+"""Calling Redis, single or a cluster: scripts from files, many commands at once, and one error for everything."""
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
 from importlib import resources
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from versus_py.errors import StoreUnavailable
+
+RedisClient = Redis | RedisCluster
+
+Command = tuple[Any, ...]
+"""A command's name and its arguments."""
+
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What redis-py raises; what it says about clusters is no RedisError."""
 
 
 async def answered(answer: Awaitable[Any] | Any) -> Any:
@@ -18,14 +29,85 @@ async def answered(answer: Awaitable[Any] | Any) -> Any:
     """
     try:
         return await answer
-    except (RedisError, OSError, TimeoutError) as exc:
+    except FAILURES as exc:
         raise unavailable(exc) from exc
 
 
-def unavailable(exc: Exception) -> StoreUnavailable:
+def unavailable(exc: BaseException) -> StoreUnavailable:
     return StoreUnavailable(f"Redis did not take it: {exc or type(exc).__name__}")
 
 
-def load_script(redis: Redis, name: str) -> AsyncScript:
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One of our scripts, and the client that runs it."""
+
+    redis: RedisClient
+    text: str
+    sha: str
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        call = Call(self, keys, args)
+        try:
+            return await self.redis.execute_command(*call.command)
+        except NoScriptError:
+            return await self.redis.execute_command(*call.whole_command)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a script."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[Any]
+
+    @property
+    def command(self) -> Command:
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+
+    @property
+    def whole_command(self) -> Command:
+        """For a server that does not know the script: a new one, or one that took over. It knows it afterwards."""
+        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
+
+
+def load_script(redis: RedisClient, name: str) -> Script:
     """The script in lua/<name>.lua."""
-    return redis.register_script(resources.files(__package__).joinpath("lua", f"{name}.lua").read_text())
+    text = resources.files(__package__).joinpath("lua", f"{name}.lua").read_text()
+    return Script(redis, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+async def answers(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:
+    """What Redis answers to each command, all sent in one round trip. Raises StoreUnavailable when any failed."""
+    return _whole(await _replies(redis, commands))
+
+
+async def run_all(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:
+    """What the scripts answer, all sent in one round trip. Raises StoreUnavailable when any failed."""
+    replies = await _replies(redis, [call.command for call in calls])
+    unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    again = await _replies(redis, [calls[index].whole_command for index in unknown])
+    for index, reply in zip(unknown, again, strict=True):
+        replies[index] = reply
+    return _whole(replies)
+
+
+async def _replies(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:
+    """Answers and errors. What one server answers comes in one round trip; a cluster is asked each by itself, since
+    a pipeline of redis-py does not find out by itself that another node has taken over."""
+    if isinstance(redis, RedisCluster):
+        return list(await asyncio.gather(*(redis.execute_command(*it) for it in commands), return_exceptions=True))
+    pipeline = redis.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    replies: list[Any] = await answered(pipeline.execute(raise_on_error=False))
+    return replies
+
+
+def _whole(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, FAILURES):
+            raise unavailable(reply) from reply
+        if isinstance(reply, BaseException):
+            raise reply
+    return replies

@@ -1,24 +1,29 @@
 """Connecting to Redis, and looking at whether it can be trusted with incidents."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from versus_py.config import RedisConfig
-from versus_py.errors import StoreUnavailable
+from versus_py.store.calls import FAILURES, RedisClient, answered, unavailable
+from versus_py.store.durability import sync_refusal
 from versus_py.store.embedded import EmbeddedServer, run_embedded
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 50
 """Most connections of one process; who needs a further one waits for it."""
+
+SYNCS_SINCE = "Redis 7.2 or Valkey"
+"""What knows the command WAITAOF."""
 
 OLDEST_VERSION = (6, 2)
 """The oldest Redis that knows what the scripts say: SET … PXAT."""
@@ -34,7 +39,10 @@ async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple
         async with connect(config) as client:
             yield client, None
         return
-    async with run_embedded(data_dir) as server, connect(RedisConfig(url=f"unix://{server.socket}")) as client:
+    async with (
+        run_embedded(data_dir, syncs_at_once=config.durability == "fsync") as server,
+        connect(RedisConfig(url=SecretStr(f"unix://{server.socket}"))) as client,
+    ):
         yield client, server
 
 
@@ -78,29 +86,53 @@ class ServerFacts:
 async def inspect_server(config: RedisConfig) -> ServerFacts:
     """Ask the configured server about itself; nothing is written. Raises StoreUnavailable when it does not answer."""
     async with connect(config) as client:
+        await answered(client.ping())
         try:
-            await client.ping()
             info = await _info(client)
             settings = await _settings(client)
-        except (RedisError, OSError, TimeoutError) as exc:
-            raise StoreUnavailable(str(exc) or type(exc).__name__) from exc
+            missing = await _not_provided(client, config, info, settings or {})
+        except FAILURES as exc:
+            raise unavailable(exc) from exc
     return ServerFacts(
         version=str(info.get("redis_version", "")),
         is_replica=info.get("role") in {"slave", "replica"},
         tells_settings=settings is not None,
-        warnings=tuple(_could_lose_incidents(settings or {})),
+        warnings=(*_could_lose_incidents(settings or {}), *missing),
     )
 
 
-async def durability_warnings(client: Redis) -> list[str]:
-    """What in the server's set-up could lose incidents; empty also when the server does not tell."""
+async def durability_warnings(client: RedisClient, config: RedisConfig) -> list[str]:
+    """What in the server's set-up could lose incidents, or keeps it from being as sure as configured.
+
+    Empty also when the server does not tell.
+    """
     try:
-        return _could_lose_incidents(await _settings(client) or {})
-    except RedisError:
+        info, settings = await _info(client), await _settings(client) or {}
+        return [*_could_lose_incidents(settings), *await _not_provided(client, config, info, settings)]
+    except FAILURES:
         return []
 
 
-async def _info(client: Redis) -> dict[str, Any]:
+async def _not_provided(
+    client: RedisClient, config: RedisConfig, info: Mapping[str, Any], settings: Mapping[str, Any]
+) -> list[str]:
+    """Why the server is less sure of a write than redis.durability asks for."""
+    if config.durability == "replicated":
+        attached = info.get("connected_slaves", config.replicas)
+        if attached < config.replicas:
+            missing = f"redis.durability is replicated, but {attached} of {config.replicas} replicas are attached: "
+            return [missing + "alerts are answered with 503 until they are; start them, or set redis.replicas"]
+    if config.durability == "fsync":
+        refusal = await sync_refusal(client)
+        if refusal is not None and settings.get("appendfsync") != "always":
+            missing = f"redis.durability is fsync, but Redis cannot tell what is on disk ({refusal}): a power cut can "
+            return [
+                f"{missing}lose what was accepted; use {SYNCS_SINCE} with appendonly yes, or set appendfsync always"
+            ]
+    return []
+
+
+async def _info(client: RedisClient) -> dict[str, Any]:
     """Empty where an access control list forbids the question."""
     try:
         return dict(await client.info())
@@ -108,7 +140,7 @@ async def _info(client: Redis) -> dict[str, Any]:
         return {}
 
 
-async def _settings(client: Redis) -> dict[str, Any] | None:
+async def _settings(client: RedisClient) -> dict[str, Any] | None:
     """The server's settings; None when it does not tell them, as managed services do."""
     settings: dict[Any, Any] = {}
     try:
@@ -119,7 +151,7 @@ async def _settings(client: Redis) -> dict[str, Any] | None:
     return settings
 
 
-def _could_lose_incidents(settings: dict[str, Any]) -> list[str]:
+def _could_lose_incidents(settings: Mapping[str, Any]) -> list[str]:
     """Sentences; a setting that is not told is taken to be right."""
     policy = settings.get("maxmemory-policy", "noeviction")
     limit = int(str(settings.get("maxmemory", 0)))

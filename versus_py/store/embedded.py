@@ -56,10 +56,11 @@ class EmbeddedServer:
 
 
 @asynccontextmanager
-async def run_embedded(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
+async def run_embedded(data_dir: Path, *, syncs_at_once: bool = False) -> AsyncIterator[EmbeddedServer]:
     """Run a Valkey server on a unix socket with its append-only file in *data_dir*, and stop it at the end.
 
-    What was written survives a kill -9 of this process, which ends the server too. Raises DataDirInUse while
+    What was written survives a kill -9 of this process, which ends the server too; with *syncs_at_once* also a power
+    cut, for which each write waits for the disk. Raises DataDirInUse while
     another process uses *data_dir*, and VersusError when the server does not start.
     """
     try:
@@ -72,7 +73,7 @@ async def run_embedded(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
             socket = data_dir.resolve() / "valkey.sock"
             if len(os.fsencode(socket)) > _SOCKET_PATH_MAX:
                 socket = Path(short) / "valkey.sock"
-            process = await _start(data_dir.resolve(), socket, lock)
+            process = await _start(data_dir.resolve(), socket, lock, syncs_at_once=syncs_at_once)
             try:
                 await _ready(process, socket, data_dir)
                 log.info("redis.embedded", data_dir=str(data_dir), socket=str(socket), pid=process.pid)
@@ -163,7 +164,7 @@ def _is_alive(pid: str) -> bool:
     return True
 
 
-async def _start(data_dir: Path, socket: Path, lock: int) -> asyncio.subprocess.Process:
+async def _start(data_dir: Path, socket: Path, lock: int, *, syncs_at_once: bool) -> asyncio.subprocess.Process:
     socket.unlink(missing_ok=True)
     arguments = {
         "port": "0",
@@ -171,7 +172,7 @@ async def _start(data_dir: Path, socket: Path, lock: int) -> asyncio.subprocess.
         "unixsocketperm": "700",
         "dir": str(data_dir),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": "always" if syncs_at_once else "everysec",
         "save": "",
         "maxmemory-policy": "noeviction",
         "logfile": str(data_dir / "valkey.log"),

@@ -10,6 +10,7 @@
 | `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms                                   |
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
+| `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
 | `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
@@ -40,6 +41,11 @@ DELIVERY_FIELD = "delivery:"
 
 def in_partition(partition: int | str, name: str) -> str:
     return f"{PREFIX}{{{partition}}}:{name}"
+
+
+def partition_of_key(key: str) -> str:
+    """The hash tag of a key that has one."""
+    return key.partition("{")[2].partition("}")[0]
 
 
 def of_incident(incident_id: IncidentId, name: str) -> str:

@@ -1,11 +1,10 @@
 """Who people of Slack are, as far as somebody has asked: shared by all replicas, and forgotten after a while."""
 
 from pydantic import TypeAdapter
-from redis.asyncio import Redis
 
 from versus_py.incident import Actor
 from versus_py.store import keys
-from versus_py.store.calls import answered
+from versus_py.store.calls import RedisClient, answered
 
 _ACTOR = TypeAdapter(Actor)
 
@@ -13,7 +12,7 @@ _ACTOR = TypeAdapter(Actor)
 class KnownPeople:
     """People by their Slack id. Every method raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
     async def get(self, slack_id: str) -> Actor | None:

@@ -1,9 +1,7 @@
 """Which requests of people were taken: shared by all replicas, and forgotten when they cannot be sent again."""
 
-from redis.asyncio import Redis
-
 from versus_py.store import keys
-from versus_py.store.calls import answered
+from versus_py.store.calls import RedisClient, answered
 
 KEEP_MS = 10 * 60 * 1000
 """As long as one of Slack's signatures can hold at all: 5 minutes before the time in it, and 5 after."""
@@ -12,7 +10,7 @@ KEEP_MS = 10 * 60 * 1000
 class TakenRequests:
     """Requests by their id. Every method raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
     async def has(self, request_id: str) -> bool:

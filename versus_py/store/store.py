@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import NoScriptError
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.store import keys
-from versus_py.store.calls import answered, load_script, unavailable
+from versus_py.store.calls import Call, RedisClient, Script, answered, answers, load_script, run_all
+from versus_py.store.durability import Durability
 from versus_py.transitions import Change
 
 TIMELINE_MAX = 500
@@ -62,14 +60,6 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """One call of a script."""
-
-    keys: list[str]
-    args: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """A part of the incidents, newest first; *cursor* continues it, None at the end."""
 
@@ -82,11 +72,15 @@ class Store:
 
     Every method raises StoreUnavailable when Redis does not answer or refuses a write. Times are ms.
     *retention_ms* is how long an incident is kept after the last thing that was due; *reopen_ms* how long
-    after its resolve a dedup key still names it.
+    after its resolve a dedup key still names it. *durability* says how sure a write is before `create` and `save`
+    return; without one, Redis has it in memory.
     """
 
-    def __init__(self, redis: Redis, *, retention_ms: int, reopen_ms: int) -> None:
+    def __init__(
+        self, redis: RedisClient, *, retention_ms: int, reopen_ms: int, durability: Durability | None = None
+    ) -> None:
         self._redis = redis
+        self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
         self._create = load_script(redis, "create")
@@ -104,10 +98,8 @@ class Store:
 
     async def find(self, dedup_keys: Sequence[str]) -> list[IncidentId | None]:
         """The incident that each of *dedup_keys* names: an open one, or one resolved less than *reopen_ms* ago."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for dedup_key in dedup_keys:
-            pipeline.get(keys.dedup(dedup_key))
-        return [None if found is None else IncidentId(found) for found in await answered(pipeline.execute())]
+        found = await answers(self._redis, [("GET", keys.dedup(dedup_key)) for dedup_key in dedup_keys])
+        return [None if it is None else IncidentId(it) for it in found]
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
@@ -115,10 +107,8 @@ class Store:
 
     async def get_all(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
         """Many at once, in their order."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for incident_id in incident_ids:
-            pipeline.hgetall(keys.incident(incident_id))
-        return [_load(fields) for fields in await answered(pipeline.execute())]
+        found = await answers(self._redis, [("HGETALL", keys.incident(incident_id)) for incident_id in incident_ids])
+        return [_load(fields) for fields in found]
 
     async def create(
         self, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int
@@ -128,24 +118,28 @@ class Store:
         For each, None when it was written, else the id of the incident that is there already: the one its dedup
         key names, or itself. The id beside a change is one under that key which turned out to be gone.
         """
-        replies = await self._run_all(
-            self._create, [self._creation(change, stale_id, now_ms) for change, stale_id in changes]
-        )
+        replies = await self._write([self._creation(change, stale_id, now_ms) for change, stale_id in changes])
         existing = [IncidentId(reply) if reply else None for reply in replies]
         created = zip(changes, existing, strict=True)
         await self._announce(*(change.incident.id for (change, _), known in created if known is None))
         return existing
 
-    async def save(self, changes: Sequence[Change], *, now_ms: int) -> list[bool]:
+    async def save(self, changes: Sequence[Change], *, now_ms: int, durably: bool = True) -> list[bool]:
         """Write changed incidents, each provided that it is still at the version it was read at.
 
-        False where somebody else changed it, or it is gone: read again and decide again.
+        False where somebody else changed it, or it is gone: read again and decide again. Without *durably* nobody
+        is told about it, and it would be decided again if it were lost.
         """
-        replies = await self._run_all(self._save, [self._saving(change, now_ms) for change in changes])
+        replies = await self._write([self._saving(change, now_ms) for change in changes], durably=durably)
         saved = [bool(written) for written in replies]
         pairs = zip(changes, saved, strict=True)
         await self._announce(*(change.incident.id for change, is_saved in pairs if is_saved))
         return saved
+
+    async def settle(self, incident_ids: Sequence[IncidentId]) -> None:
+        """What is known of these incidents is as sure as what `create` and `save` write."""
+        if self._durability is not None and incident_ids:
+            await self._durability.settle([keys.incident(incident_id) for incident_id in incident_ids])
 
     async def claim(self, *, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
         """Lease up to *limit* timers that are due, and say when there is something to do again.
@@ -264,9 +258,10 @@ class Store:
         reply = await answered(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
         return next((str(entries[-1][0]) for entries in _streams(reply)), after)
 
-    def _creation(self, change: Change, stale_id: IncidentId | None, now_ms: int) -> _Call:
+    def _creation(self, change: Change, stale_id: IncidentId | None, now_ms: int) -> Call:
         incident = change.incident
-        return _Call(
+        return Call(
+            self._create,
             [
                 keys.incident(incident.id),
                 keys.dedup(incident.dedup_key),
@@ -286,10 +281,11 @@ class Store:
             ],
         )
 
-    def _saving(self, change: Change, now_ms: int) -> _Call:
+    def _saving(self, change: Change, now_ms: int) -> Call:
         incident = change.incident
         expire_at_ms = self._expire_at(incident, now_ms)
-        return _Call(
+        return Call(
+            self._save,
             [
                 keys.incident(incident.id),
                 keys.dedup(incident.dedup_key),
@@ -314,12 +310,9 @@ class Store:
         """Wake whoever follows. A convenience: workers look by themselves every few seconds."""
         if not incident_ids:
             return
-        pipeline = self._redis.pipeline(transaction=False)
-        for incident_id in incident_ids:
-            fields: dict[Any, Any] = {"incident": incident_id}
-            pipeline.xadd(keys.EVENTS, fields, maxlen=EVENTS_MAX, approximate=True)
+        entry = ("XADD", keys.EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", "incident")
         with suppress(StoreUnavailable):
-            await answered(pipeline.execute())
+            await answers(self._redis, [(*entry, incident_id) for incident_id in incident_ids])
 
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await answered(self._redis.exists(keys.incident(incident_id))))
@@ -347,29 +340,14 @@ class Store:
                 break
         return rows[:number]
 
-    async def _run(self, script: AsyncScript, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return await answered(script(keys=list(script_keys), args=list(args)))
+    async def _run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
+        return await answered(script(script_keys, args))
 
-    async def _run_all(self, script: AsyncScript, calls: Sequence[_Call]) -> list[Any]:
-        """What a script answers to each call, all sent in one round trip. Raises when any of them failed."""
-        replies = await self._send(script, calls)
-        unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:  # the server is new, or has forgotten its scripts
-            await answered(self._redis.script_load(script.script))
-            again = await self._send(script, [calls[index] for index in unknown])
-            for index, reply in zip(unknown, again, strict=True):
-                replies[index] = reply
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise unavailable(reply) from reply
-        return replies
-
-    async def _send(self, script: AsyncScript, calls: Sequence[_Call]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for call in calls:
-            pipeline.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
-        replies: list[Any] = await answered(pipeline.execute(raise_on_error=False))
-        return replies
+    async def _write(self, calls: Sequence[Call], *, durably: bool = True) -> list[Any]:
+        """What the scripts answer; nothing is sent when there are none."""
+        if self._durability is not None and durably:
+            return await self._durability.run(calls)
+        return await run_all(self._redis, calls)
 
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""

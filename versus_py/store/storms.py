@@ -1,18 +1,16 @@
 """Storms: incidents that share one message, as more came than their channel takes. Any replica goes on with them."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from secrets import token_hex
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
-from redis.exceptions import LockError
 
 from versus_py.incident import IncidentId
 from versus_py.store import keys
-from versus_py.store.calls import answered, load_script
+from versus_py.store.calls import RedisClient, answered, load_script
 
 LOCK_S = 60.0
 """How long who writes a storm's message may take until somebody else may: as long as a lease."""
@@ -58,11 +56,13 @@ class Storm:
 class Storms:
     """The storms of channels, kept for *retention_ms* after their last change. Every method raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, *, retention_ms: int) -> None:
+    def __init__(self, redis: RedisClient, *, retention_ms: int) -> None:
         self._redis = redis
         self._retention_ms = retention_ms
         self._change = load_script(redis, "change_storm")
         self._end = load_script(redis, "end_storm")
+        self._note = load_script(redis, "note_storm")
+        self._unlock = load_script(redis, "unlock")
 
     async def join(self, channel: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> str:
         """Into the channel's storm, or into a new one: its id."""
@@ -114,23 +114,18 @@ class Storms:
     @asynccontextmanager
     async def lock(self, channel: str, storm_id: str) -> AsyncIterator[bool]:
         """Whether this one alone writes the storm's message while the block lasts, at most LOCK_S."""
-        lock = self._redis.lock(keys.storm_lock(channel, storm_id), timeout=LOCK_S, blocking=False)
-        is_ours = bool(await answered(lock.acquire()))
+        name, token = keys.storm_lock(channel, storm_id), token_hex(8)
+        is_ours = bool(await answered(self._redis.set(name, token, nx=True, px=round(LOCK_S * 1000))))
         try:
             yield is_ours
         finally:
             if is_ours:
-                with suppress(LockError):  # it took longer, and is somebody else's now
-                    await answered(lock.release())
+                await answered(self._unlock([name], [token]))
 
     async def note(self, channel: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
         """What came of its message: `tried` before it is posted; `ts`, `shown`, `news` and `told` afterwards."""
-        name = keys.storm(channel, storm_id)
-        pipeline = self._redis.pipeline(transaction=True)
-        fields: dict[Any, Any] = dict(values)
-        pipeline.hset(name, mapping=fields)
-        pipeline.pexpireat(name, now_ms + self._retention_ms)
-        await answered(pipeline.execute())
+        fields = [part for pair in values.items() for part in pair]
+        await answered(self._note([keys.storm(channel, storm_id)], [now_ms + self._retention_ms, *fields]))
 
     async def end(self, storm: Storm, *, now_ms: int, refused: str = "") -> bool:
         """Whether this ended it: nobody has joined since it was read. With *refused*, it has no message in any case."""

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from versus_py.store import keys
-from versus_py.store.calls import answered, load_script
+from versus_py.store.calls import RedisClient, answered, load_script
 
 GRACE_MS = 5_000
 """Who comes this much later than told has lost the place: the process that held it may be gone."""
@@ -33,7 +31,7 @@ class Turn:
 class Turns:
     """Hands out turns at destinations, each by itself. Every method raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._take = load_script(redis, "take_turn")
         self._hold_back = load_script(redis, "hold_back")
