@@ -23,7 +23,7 @@ from rich.text import Text
 
 from versus_py import __version__
 from versus_py.client import Client, open_client
-from versus_py.config import Config, LogConfig, load_config
+from versus_py.config import Config, LogConfig, MetricsConfig, load_config
 from versus_py.demo import run_demo
 from versus_py.doctor import CheckStatus, diagnose
 from versus_py.errors import ConfigError, VersusError
@@ -107,9 +107,17 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 @app.command()
-def worker(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def worker(
+    config: ConfigOption = DEFAULT_CONFIG,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Where it answers /metrics, /healthz and /readyz.", show_default="metrics.port"
+        ),
+    ] = None,
+) -> None:
     """Run a further worker on the same Redis, without the API."""
-    _serve(config, with_api=False)
+    _serve(config, with_api=False, metrics_port=metrics_port)
 
 
 @app.command()
@@ -426,8 +434,10 @@ def _act(
     raise typer.Exit(1)
 
 
-def _serve(path: Path, *, with_api: bool) -> None:
+def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> None:
     config = _load(path)
+    if metrics_port is not None:
+        config = config.model_copy(update={"metrics": MetricsConfig(port=metrics_port)})
     configure_logging(config.log, config.secrets())
 
     async def run(stop: asyncio.Event) -> None:

@@ -251,9 +251,20 @@ class Incident:
             return Ending.ESCALATED
         if self.status is not Status.TRIGGERED:
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
-        if self.is_escalating and self.record.failed_at_ms is not None:
+        failed_ms = self.record.failed_at_ms
+        if began_ms is not None and failed_ms is not None and failed_ms >= began_ms:
             return Ending.FAILED
         return None if self.is_escalating or self.suppression is None else Ending.SUPPRESSED
+
+    @property
+    def owed_at_ms(self) -> int | None:
+        """When its escalation is due, while it may still come to that; None when nothing is owed.
+
+        What is silenced is owed again once the silence ends, as far as somebody knows when that is.
+        """
+        if self.policy.oncall is None or self.ending not in {None, Ending.SUPPRESSED}:
+            return None
+        return self.escalates_at_ms if self.suppression is None else self.suppression.until_ms
 
     def news_after(self, number: int) -> tuple[Entry, ...]:
         """The news that came after the one with that *number*, as far as they are kept."""

@@ -13,6 +13,7 @@ from versus_py import transitions
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor
+from versus_py.metrics import Metrics
 from versus_py.store import Store
 from versus_py.transitions import Change
 
@@ -53,9 +54,10 @@ class _Arrivals:
 class Lifecycle:
     """The incidents, and what may happen to them. Every method raises StoreUnavailable."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._locks: WeakValueDictionary[IncidentId, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(
@@ -181,7 +183,7 @@ class Lifecycle:
     async def _observed(self, known: Mapping[IncidentId, _Arrivals]) -> None:
         """Apply what is pending to incidents that exist, all of one incident in one save."""
         now_ms = self._clock.now_ms()
-        changes: list[tuple[_Arrivals, Change, list[Outcome]]] = []
+        changes: list[tuple[_Arrivals, Incident, Change, list[Outcome]]] = []
         unchanged: list[IncidentId] = []
         for (incident_id, arrivals), incident in zip(
             known.items(), await self._store.get_all(list(known)), strict=True
@@ -194,12 +196,13 @@ class Lifecycle:
                 arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
                 unchanged.append(incident_id)
             else:
-                changes.append((arrivals, change, outcomes))
+                changes.append((arrivals, incident, change, outcomes))
         await self._store.settle(unchanged)
-        saved = await self._store.save([change for _, change, _ in changes], now_ms=now_ms)
-        for (arrivals, change, outcomes), is_saved in zip(changes, saved, strict=True):
+        saved = await self._store.save([change for _, _, change, _ in changes], now_ms=now_ms)
+        for (arrivals, before, change, outcomes), is_saved in zip(changes, saved, strict=True):
             if is_saved:
                 _log_change(change)
+                self._metrics.observe_change(before, change.incident, now_ms)
                 incident = replace(change.incident, version=change.incident.version + 1)
                 arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
 
@@ -231,6 +234,7 @@ class Lifecycle:
             [is_saved] = await self._store.save([change], now_ms=now_ms, durably=durably)
             if is_saved:
                 _log_change(change)
+                self._metrics.observe_change(incident, change.incident, now_ms)
                 return replace(change.incident, version=incident.version + 1), change
         raise StoreUnavailable(f"incident {incident_id} keeps changing")
 

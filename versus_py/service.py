@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import structlog
@@ -15,12 +16,15 @@ from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock
 from versus_py.config import Config, RedisConfig
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
+from versus_py.health import Health
+from versus_py.heartbeat import Heartbeat
 from versus_py.incident import IncidentId
 from versus_py.interactions import Desk, SocketMode
 from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
+from versus_py.metrics import Metrics
 from versus_py.sns import SnsDoor
-from versus_py.store import Store, Storms, Turns
+from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
@@ -28,7 +32,8 @@ from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets import Target, servicenow, slack
-from versus_py.web import SlackDoor, create_app
+from versus_py.watchdog import Watchdog
+from versus_py.web import SlackDoor, create_app, create_monitoring_app
 from versus_py.worker import Limits, Worker
 
 log = structlog.get_logger()
@@ -47,7 +52,10 @@ class _Parts:
     """What runs, built and connected."""
 
     app: web.Application
+    monitoring: web.Application  # of a worker without the API
     worker: Worker
+    watchdog: Watchdog
+    heartbeat: Heartbeat | None
     store: Store
     clock: SharedClock
     links: AckLinks
@@ -64,21 +72,21 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
     """Run the API and a worker until *stop* is set; only a worker without *with_api*.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
-    the start is impossible, and an ExceptionGroup when a loop died: the process should end, and be started again.
+    the start is impossible, and an ExceptionGroup when a loop died, or ended by itself, which the log names: the
+    process should end, and be started again.
     """
     if not with_api and config.redis.is_embedded:
         raise ConfigError(["redis.host: is required for a worker of its own; without it incidents are in this process"])
     for warning in config.warnings():
         log.warning("config.warning", warning=warning)
     async with _build(config) as parts, asyncio.TaskGroup() as loops:
-        runner = web.AppRunner(parts.app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        background = [loops.create_task(_follow_clock(parts, stop)), loops.create_task(parts.sns.run(stop))]
-        if parts.embedded is not None:
-            background.append(loops.create_task(parts.embedded.watch()))
-        working = [loops.create_task(_work(parts)), *_serve_slack(parts, stop, loops)]
+        app, port = (parts.app, config.port) if with_api else (parts.monitoring, config.metrics.port)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        background = _start(_background(parts, stop), stop, loops)
+        working = _start(_working(parts, stop), stop, loops)
         try:
-            if with_api:
-                await _listen(runner, config)
+            if port is not None:
+                await _listen(runner, config.host, port, "host, port" if with_api else "host, metrics.port")
             log.info(
                 "service.started", name=config.name, version=__version__, url=config.link_base if with_api else None
             )
@@ -105,6 +113,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             )
         )
         clock = SharedClock()
+        metrics = Metrics()
         retention_ms = round(config.retention_days * DAY_MS)
         turns = Turns(client)
         storms = Storms(client, retention_ms=retention_ms)
@@ -113,8 +122,10 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             retention_ms=retention_ms,
             reopen_ms=round(config.oncall.reopen_minutes * 60_000),
             durability=durability_for(client, config.redis),
+            metrics=metrics,
         )
-        lifecycle = Lifecycle(store, clock)
+        ledger = Ledger(client)
+        lifecycle = Lifecycle(store, clock, metrics)
         links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None)
         messages = _slack(config, store, clock, session, links, turns=turns, storms=storms)
         worker = Worker(
@@ -127,7 +138,10 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             if config.alertmanager.url
             else None,
             limits=Limits(retry_for_ms=round(config.oncall.retry_for_hours * 3_600_000)),
+            metrics=metrics,
         )
+        watchdog = Watchdog(store, ledger, clock, metrics)
+        health = Health(ledger, clock, metrics, worker=worker, watchdog=watchdog)
         sns = SnsDoor(config.sources.cloudwatch, session)
         desk = _desk(config, lifecycle, client, session)
         app = create_app(
@@ -138,10 +152,28 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             links=links,
             sns=sns,
             slack=_slack_door(config, desk, clock),
+            metrics=metrics,
+            health=health,
         )
         socket = _socket_mode(config, desk, session)
         digests = None if messages is None else messages.storms
-        yield _Parts(app, worker, store, clock, links, sns, desk, socket, digests, client, config.redis, embedded)
+        yield _Parts(
+            app=app,
+            monitoring=create_monitoring_app(config, metrics, health),
+            worker=worker,
+            watchdog=watchdog,
+            heartbeat=Heartbeat(config.heartbeat, session, metrics, health.trouble) if config.heartbeat.url else None,
+            store=store,
+            clock=clock,
+            links=links,
+            sns=sns,
+            desk=desk,
+            socket=socket,
+            digests=digests,
+            redis=client,
+            redis_config=config.redis,
+            embedded=embedded,
+        )
 
 
 def _slack(
@@ -200,19 +232,68 @@ def _socket_mode(config: Config, desk: Desk | None, session: aiohttp.ClientSessi
     return SocketMode(config.alert.slack, desk, session)
 
 
-def _serve_slack(parts: _Parts, stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+_Loops = dict[str, Coroutine[Any, Any, None]]
+"""What runs for as long as the process does, each by its name in the log."""
+
+
+def _background(parts: _Parts, stop: asyncio.Event) -> _Loops:
+    """The loops that are cancelled in the end."""
+    loops: _Loops = {
+        "clock": _follow_clock(parts, stop),
+        "sns": parts.sns.run(stop),
+        "watchdog": parts.watchdog.run(stop),
+    }
+    if parts.heartbeat is not None:
+        loops["heartbeat"] = parts.heartbeat.run(stop)
+    if parts.embedded is not None:
+        loops["embedded redis"] = parts.embedded.watch()
+    return loops
+
+
+def _working(parts: _Parts, stop: asyncio.Event) -> _Loops:
     """The loops that end by themselves, soon after *stop*."""
-    found = [parts.desk, parts.socket, parts.digests]
-    return [loops.create_task(it.run(stop)) for it in found if it is not None]
+    found = {"interactions": parts.desk, "socket mode": parts.socket, "storms": parts.digests}
+    return {"worker": _work(parts)} | {name: it.run(stop) for name, it in found.items() if it is not None}
 
 
-async def _listen(runner: web.AppRunner, config: Config) -> None:
+def _start(named: _Loops, stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    return [loops.create_task(_owned(name, work, stop)) for name, work in named.items()]
+
+
+async def _owned(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:
+    """A loop, whose end before *stop* is an error whichever way it comes about; a TaskGroup overlooks two of three."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        if stop.is_set() or _is_cancelled():
+            raise
+        reason = "it was cancelled, and nobody did it"
+    except VersusError as exc:
+        log.error("loop.died", loop=name, error=str(exc))  # noqa: TRY400 - a sentence that says it all
+        raise
+    except Exception:
+        log.exception("loop.died", loop=name)
+        raise
+    else:
+        if stop.is_set():
+            return
+        reason = "it ended by itself"
+    log.error("loop.died", loop=name, error=reason)
+    raise VersusError(f"the loop {name!r} died: {reason}")
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, settings: str) -> None:
     await runner.setup()
     try:
-        await web.TCPSite(runner, config.host, config.port).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as exc:
         reason = str(exc) if exc.errno is None else os.strerror(exc.errno)
-        raise VersusError(f"cannot listen on {config.host}:{config.port} (host, port): {reason}") from None
+        raise VersusError(f"cannot listen on {host}:{port} ({settings}): {reason}") from None
 
 
 async def _work(parts: _Parts) -> None:

@@ -235,11 +235,26 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
     return Change(
-        replace(incident, escalation_began_at_ms=now_ms, suppression=None, snooze=None, may_have_record=True),
+        replace(
+            incident,
+            escalates_at_ms=_was_due_at(incident, now_ms),
+            escalation_began_at_ms=now_ms,
+            suppression=None,
+            snooze=None,
+            may_have_record=True,
+        ),
         Outcome.UPDATED,
         _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS),
         (Entry(now_ms, "escalating", said),),
     )
+
+
+def _was_due_at(incident: Incident, now_ms: int) -> int | None:
+    """When the escalation that begins now should have begun: what was silenced until a moment ago is not late."""
+    if incident.suppression is None:
+        return incident.escalates_at_ms
+    until_ms = incident.suppression.until_ms
+    return now_ms if until_ms is None else min(until_ms, now_ms)
 
 
 def end_quietly(incident: Incident, asked: Incident, by: Actor, now_ms: int) -> Change | None:

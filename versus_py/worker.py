@@ -9,14 +9,16 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import structlog
 
 from versus_py.clock import Clock
 from versus_py.errors import Permanent, StoreUnavailable, Transient
-from versus_py.incident import Delivery, Entry, Incident
+from versus_py.incident import Delivery, Ending, Entry, Incident
 from versus_py.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.lifecycle import Lifecycle
+from versus_py.metrics import Metrics
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import NotYet, Target, display_name
 
@@ -59,6 +61,11 @@ class Limits:
     retry_for_ms: int = 24 * 3600 * 1000
 
 
+class _Outcome(TypedDict, total=False):
+    before: Incident
+    after: Incident
+
+
 class Worker:
     """Syncs what is due. Several workers, in one process or many, share the work through the store."""
 
@@ -72,6 +79,7 @@ class Worker:
         oncall: Mapping[str, Target],
         last_look: LastLook | None = None,
         limits: Limits | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._lifecycle = lifecycle
@@ -79,9 +87,16 @@ class Worker:
         self._targets = {**channels, **oncall}
         self._last_look = last_look
         self._limits = limits or Limits()
+        self._metrics = metrics or Metrics()
+        self.turned_at_ms: int | None = None
+        """When Redis last answered what is due."""
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(self._targets)
 
     async def run_due(self) -> int:
         """Sync everything that is due, until nothing is; returns how many syncs that took."""
@@ -143,7 +158,10 @@ class Worker:
             return [], self._clock.now_ms() + 1000
 
     async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
-        return await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
+        found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
+        self.turned_at_ms = self._clock.now_ms()
+        self._metrics.worker_turned.set(self.turned_at_ms / 1000)
+        return found
 
     async def _sleep_until(self, next_ms: int | None) -> None:
         wait_s = IDLE_MAX_S if next_ms is None else min(IDLE_MAX_S, (next_ms - self._clock.now_ms()) / 1000)
@@ -169,31 +187,41 @@ class Worker:
 
     async def _work(self, claim: Claim) -> None:
         """One claim, from its sync to giving it back. Raises nothing but the cancellation."""
+        with structlog.contextvars.bound_contextvars(incident=claim.incident_id, target=claim.target):
+            completion = await self._worked(claim)
+            self._count(claim, completion)
+            await self._give_back(claim, completion)
+
+    async def _worked(self, claim: Claim) -> Completion:
         seen_version = 0
         self._busy[claim.target] += 1
         try:
             incident = await self._incident_to_sync(claim)
             if incident is None:
                 log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
-                completion = Completion("done", 0)
-            else:
-                seen_version = incident.version
-                completion = await self._sync(claim, incident)
+                return Completion("done", 0)
+            seen_version = incident.version
+            return await self._sync(claim, incident)
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
-            completion = Completion("postponed", seen_version, at_ms=self._clock.now_ms())
+            return Completion("postponed", seen_version, at_ms=self._clock.now_ms())
         except Exception:
             # An incident that cannot even be read, by a bug or after a downgrade, must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
             at_ms = self._clock.now_ms() + round(_backoff_s(claim.attempt) * 1000)
-            completion = Completion("retry", seen_version, at_ms=at_ms)
+            return Completion("retry", seen_version, at_ms=at_ms)
         except asyncio.CancelledError:
             # What was sent may still take effect, so that the next attempt is as late as after a crash.
             await self._give_back(claim, Completion("retry", seen_version, at_ms=claim.token))
             raise
         finally:
             self._busy[claim.target] -= 1
-        await self._give_back(claim, completion)
+
+    def _count(self, claim: Claim, completion: Completion) -> None:
+        target = claim.target if claim.target in self._targets else "other"
+        self._metrics.syncs.labels(target, completion.how).inc()
+        if completion.how == "retry":
+            self._metrics.retries.labels(target).inc()
 
     async def _incident_to_sync(self, claim: Claim) -> Incident | None:
         """The incident as it is now. What time has brought is written down first: the end of a snooze, of the wait."""
@@ -268,8 +296,10 @@ class Worker:
         return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved, entries=entries)
 
     def _first_shown(self, claim: Claim, incident: Incident, after: Delivery) -> tuple[Entry, ...]:
-        """For the timeline, when the target has something that it did not have before."""
-        if not after.label or after.label == incident.delivery(claim.target).label:
+        """For the timeline, when the target has something that it did not have before, or what it has counts again."""
+        told = _told(claim, incident, after)
+        is_outcome = told.ending is Ending.ESCALATED and incident.ending is not Ending.ESCALATED
+        if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
             return ()
         event = "escalated" if claim.target == incident.policy.oncall else "posted"
         entry = Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}")
@@ -286,6 +316,7 @@ class Worker:
         return Completion(
             "done",
             incident.version,
+            **_outcome(claim, incident, after),
             at_ms=_again_at_ms(after.look_again_at_ms, self._clock.now_ms()),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
@@ -328,6 +359,7 @@ class Worker:
         return Completion(
             "failed",
             incident.version,
+            **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
             entries=(Entry(now_ms, "failed", f"{display_name(claim.target)}: {error}"),),
@@ -344,8 +376,7 @@ class Worker:
         """The channels, when what became of the on-call provider is news."""
         if claim.target != incident.policy.oncall:
             return ()
-        told = replace(incident, deliveries={**incident.deliveries, claim.target: after})
-        is_news = _visible(before) != _visible(after) or told.ending is not incident.ending
+        is_news = _visible(before) != _visible(after) or _told(claim, incident, after).ending is not incident.ending
         return incident.policy.channels if is_news else ()
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
@@ -362,7 +393,21 @@ class Worker:
             else:
                 if not held:
                     log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
+                elif completion.before is not None and completion.after is not None:
+                    self._metrics.observe_change(completion.before, completion.after, self._clock.now_ms())
                 return
+
+
+def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
+    """The incident with what the claim's target has come to."""
+    return replace(incident, deliveries={**incident.deliveries, claim.target: delivery})
+
+
+def _outcome(claim: Claim, incident: Incident, delivery: Delivery) -> _Outcome:
+    """What the incident comes to by this; nothing where its on-call provider has no part in it."""
+    if claim.target != incident.policy.oncall:
+        return {}
+    return {"before": incident, "after": _told(claim, incident, delivery)}
 
 
 def _again_at_ms(look_again_at_ms: int | None, now_ms: int) -> int | None:

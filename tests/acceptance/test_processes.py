@@ -1,9 +1,11 @@
 """Processes that are killed, doubled, stopped, or started wrong."""
 
+import os
 import signal
 import subprocess
 import time
 import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import PASSWORD, TOKEN, VERSUS, kill, request
+from tests.acceptance.conftest import PASSWORD, TOKEN, VERSUS, answers, kill, request
 from tests.support.servers import find_program, free_port, run_redis, wait_until
 from versus_py.samples import alertmanager
 
@@ -181,6 +183,39 @@ def test_no_log_line_or_answer_shows_a_secret(world):
     text = world.logged() + str(listed) + str(world.slack.state())
     for secret in (TOKEN, PASSWORD, "wrong-secret", "gateway-secret-1", "signing-secret-1"):
         assert secret not in text
+
+
+def test_a_loop_that_dies_ends_the_process_with_an_error_that_names_it(world):
+    _, process = world.serve()
+    [line] = [line for line in world.logged().splitlines() if "redis.embedded" in line]
+
+    os.kill(int(line.split('"pid": ')[1].split(",")[0].rstrip("}")), signal.SIGKILL)
+
+    assert process.wait(30) == 1
+    [died] = [line for line in world.logged().splitlines() if "loop.died" in line]
+    assert '"loop": "embedded redis"' in died
+    assert '"level": "error"' in died
+
+
+def test_a_worker_says_on_its_metrics_port_that_it_is_ready_and_what_it_did(world, redis_settings):
+    server, _ = world.serve(**redis_settings)
+    port = free_port()
+    config = str(next(world.folder.glob("config-*.yaml")))
+    world.run([*VERSUS, "worker", "-c", config, "--metrics-port", str(port)], "worker")
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), what="the worker to answer")
+    wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), what="the worker to be ready")
+    wait_until(lambda: is_ready(server), what="the server to be ready")
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        assert b"versus_build_info" in response.read()
+
+
+def is_ready(server: str) -> bool:
+    try:
+        return bool(request(f"{server}/readyz")["status"] == "ready")
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return False
 
 
 def test_the_embedded_server_says_so_in_one_line_and_ends_with_the_process(world):

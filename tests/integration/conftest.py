@@ -17,17 +17,20 @@ from tests.support.clock import FakeClock
 from tests.support.openapi import Answers
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config, SlackConfig
+from versus_py.health import Health
 from versus_py.interactions import Desk
 from versus_py.interactions.allowed import Allowed
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.lifecycle import Lifecycle
+from versus_py.metrics import Metrics
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
-from versus_py.store import Store, Storms, Turns
+from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
+from versus_py.watchdog import Watchdog
 from versus_py.web import SlackDoor, create_app
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.worker import Worker
@@ -176,6 +179,12 @@ class Engine:
     people: KnownPeople
     redis_server: FakeServer
     answers: Answers
+    metrics: Metrics
+    watchdog: Watchdog
+
+    def measured(self, name: str, **labels: str) -> float | None:
+        """A sample of what Prometheus would scrape; None when there is none."""
+        return self.metrics.registry.get_sample_value(name, labels)
 
     async def post(self, payload: Any, **query: str) -> dict[str, Any]:
         """Post a payload that is accepted; the answer."""
@@ -228,11 +237,16 @@ def make_slack_parts(
 
 
 def make_worker(
-    config: Config, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
+    config: Config,
+    clock: FakeClock,
+    store: Store,
+    session: aiohttp.ClientSession,
+    links: AckLinks,
+    metrics: Metrics | None = None,
 ) -> Worker:
     return Worker(
         store,
-        Lifecycle(store, clock),
+        Lifecycle(store, clock, metrics),
         clock,
         channels={"slack": make_slack_parts(config.alert.slack, clock, store, session, links).target},
         oncall={
@@ -240,6 +254,7 @@ def make_worker(
                 config.oncall.servicenow, clock=clock, session=session, turns=Turns(store._redis)
             )
         },
+        metrics=metrics,
     )
 
 
@@ -247,10 +262,13 @@ def make_worker(
 async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Engine]:
     server = FakeServer()
     async with FakeAsyncRedis(server=server, decode_responses=True) as redis:
-        store = Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000)
-        lifecycle = Lifecycle(store, clock)
+        metrics = Metrics()
+        store = Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000, metrics=metrics)
+        lifecycle = Lifecycle(store, clock, metrics)
         links = AckLinks(config.link_base, clock, "signing-key")
-        worker = make_worker(config, clock, store, session, links)
+        worker = make_worker(config, clock, store, session, links, metrics)
+        ledger = Ledger(redis)
+        watchdog = Watchdog(store, ledger, clock, metrics)
         people, follow_ups = KnownPeople(redis), FollowUps(retry_s=0.01)
         api = SlackApi(config.alert.slack, session)
         allowed = Allowed(config.alert.slack, api, retry_s=0.01)
@@ -272,6 +290,8 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
             links=links,
             sns=SnsDoor(config.sources.cloudwatch, session),
             slack=SlackDoor(secret, desk, clock) if secret else None,
+            metrics=metrics,
+            health=Health(ledger, clock, metrics, worker=worker, watchdog=watchdog),
         )
         answers = Answers()
         app.on_response_prepare.append(answers.keep)
@@ -295,6 +315,8 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
                 people,
                 server,
                 answers,
+                metrics,
+                watchdog,
             )
         stop.set()
         await following_up

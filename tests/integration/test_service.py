@@ -4,12 +4,15 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 
 from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.servers import free_port
+from versus_py import service
 from versus_py.config import Config
+from versus_py.errors import VersusError
 from versus_py.service import serve
-from versus_py.simulators import SlackSimulator
+from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 
@@ -113,3 +116,117 @@ async def test_without_a_way_to_press_there_is_no_connection(slack, config, sess
         assert "apps.connections.open" not in slack.calls
         async with session.post(f"{url}/api/slack/interactions", data=b"") as response:
             assert response.status == 404
+
+
+LOOPS = {
+    "clock": "versus_py.service._follow_clock",
+    "sns": "versus_py.sns.SnsDoor.run",
+    "watchdog": "versus_py.watchdog.Watchdog.run",
+    "heartbeat": "versus_py.heartbeat.Heartbeat.run",
+    "embedded redis": "versus_py.store.embedded.EmbeddedServer.watch",
+    "worker": "versus_py.worker.Worker.run",
+    "interactions": "versus_py.interactions.Desk.run",
+    "socket mode": "versus_py.interactions.SocketMode.run",
+    "storms": "versus_py.targets.slack.StormMessages.run",
+}
+
+
+async def crash():
+    raise RuntimeError("a bug")
+
+
+async def end():
+    return
+
+
+async def cancel():
+    """As a cancellation within the loop that gets out of where it belongs."""
+    raise asyncio.CancelledError
+
+
+@pytest.fixture
+def with_every_loop(config):
+    return config(
+        {"app_token": APP_TOKEN, "signing_secret": SIGNING_SECRET}, heartbeat={"url": "http://127.0.0.1:1/secret-path"}
+    )
+
+
+@pytest.mark.parametrize("how", [crash, end, cancel])
+@pytest.mark.parametrize("name", LOOPS)
+async def test_when_a_loop_dies_the_service_ends_and_names_it(with_every_loop, monkeypatch, logs, name, how):
+    async def dies(*_, **__):
+        await how()
+
+    monkeypatch.setattr(LOOPS[name], dies)
+
+    with pytest.RaisesGroup(pytest.RaisesExc((VersusError, RuntimeError)), flatten_subgroups=True):
+        async with asyncio.timeout(20):
+            await serve(with_every_loop, asyncio.Event())
+
+    assert logs.expect_error("loop.died")["loop"] == name
+
+
+async def test_no_loop_is_left_out_of_that(with_every_loop, monkeypatch):
+    owned = []
+    real = service._owned
+
+    def watched(name, work, stop):
+        owned.append(name)
+        return real(name, work, stop)
+
+    monkeypatch.setattr(service, "_owned", watched)
+    async with running(with_every_loop):
+        await happens(lambda: len(owned) >= len(LOOPS))
+
+    assert sorted(owned) == sorted(LOOPS)
+
+
+async def test_a_server_is_ready_once_its_worker_has_turned_and_can_be_scraped(config, session):
+    async with running(config({})) as url:
+        await post(session, url)
+        async with asyncio.timeout(10):
+            while await ask(session, f"{url}/readyz") != 200:
+                await asyncio.sleep(0.01)
+
+        assert await ask(session, f"{url}/metrics") == 200
+
+
+async def test_a_worker_answers_monitoring_on_its_own_port_and_nothing_else(config, session, redis_socket):
+    port = free_port()
+    settings = config({}, redis={"url": f"unix://{redis_socket}"}, metrics={"port": port})
+    async with running(settings, with_api=False):
+        url = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(10):
+            while await ask(session, f"{url}/readyz") != 200:
+                await asyncio.sleep(0.01)
+
+        answers = [await ask(session, f"{url}{path}") for path in ("/healthz", "/metrics", "/api/incidents")]
+
+    assert answers == [200, 200, 404]
+
+
+async def test_a_heartbeat_is_sent_by_what_runs(config, session):
+    heard = []
+
+    async def hear(request):
+        heard.append(request.path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/ping", hear)
+    async with (
+        run_app(app) as url,
+        running(config({}, heartbeat={"url": f"{url}/ping", "every_seconds": 1})),
+    ):
+        await happens(lambda: heard)
+
+    assert set(heard) == {"/ping"}
+
+
+async def ask(session, url):
+    """The status of the answer; None when nobody listens."""
+    try:
+        async with session.get(url) as response:
+            return response.status
+    except OSError:
+        return None

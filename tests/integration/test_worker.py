@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
@@ -116,6 +117,23 @@ async def test_a_loop_never_runs_more_at_once_than_allowed(store, channel, oncal
         await until(lambda: len(channel.synced) == 12)
 
     assert channel.most_at_once == 3
+
+
+async def test_whatever_is_logged_during_a_sync_names_its_incident_and_target(store, channel, oncall):
+    bound = []
+
+    class Asking(Recorder):
+        async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+            bound.append(structlog.contextvars.get_contextvars())
+            return await super().sync(incident, attempt=attempt)
+
+    clock = SystemClock()
+    incident = await accept(store, clock)
+
+    await make_worker(store, clock, Asking(), oncall).run_due()
+
+    assert bound == [{"incident": incident.id, "target": "slack"}]
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 async def test_a_claim_whose_lease_is_nearly_over_is_given_back_untouched(store, channel, oncall):

@@ -715,3 +715,17 @@ def test_a_value_that_is_missing_because_a_variable_is_not_set_names_it():
     token, channel = caught.value.problems
     assert token.endswith("it starts with xoxb- (${SLACK_TOKEN} is not set)")
     assert "is not set" not in channel
+
+
+def test_the_whole_address_of_the_heartbeat_is_a_secret():
+    config = Config.model_validate({"heartbeat": {"url": "https://hc.example/ping/secret-id"}})
+
+    assert "https://hc.example/ping/secret-id" in set(config.secrets())
+    assert "secret-id" not in str(config.masked())
+
+
+@pytest.mark.parametrize("url", ["ftp://hc.example/secret-id", "secret-id", "http://"])
+def test_a_heartbeat_goes_to_a_web_address(url):
+    [problem] = problems(f"heartbeat: {{url: '{url}'}}")
+
+    assert problem == "heartbeat.url: must be a URL that starts with https:// or http://"

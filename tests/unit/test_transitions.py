@@ -19,6 +19,7 @@ from versus_py.incident import (
     Policy,
     Snooze,
     Status,
+    Suppression,
     incident_id,
     partition_of,
 )
@@ -381,16 +382,58 @@ RECORD = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=DUE)
         pytest.param(acknowledged(make_incident()), Delivery(), Ending.ACKNOWLEDGED, id="acknowledged"),
         pytest.param(resolved(make_incident()), Delivery(), Ending.RESOLVED, id="resolved"),
         pytest.param(resolved(acknowledged(make_incident())), Delivery(), Ending.ACKNOWLEDGED, id="both"),
-        pytest.param(escalating(make_incident()), Delivery(failed_at_ms=1), Ending.FAILED, id="failed"),
+        pytest.param(escalating(make_incident()), Delivery(failed_at_ms=DUE), Ending.FAILED, id="failed"),
+        pytest.param(escalating(make_incident(), DUE + 1), Delivery(failed_at_ms=DUE), None, id="tried once more"),
         pytest.param(make_incident(), RECORD, None, id="reopened, its old record does not count"),
         pytest.param(escalating(make_incident(), DUE + 1), RECORD, None, id="escalating again"),
         pytest.param(
-            escalating(make_incident(), DUE + 1), replace(RECORD, failed_at_ms=1), Ending.FAILED, id="failed again"
+            escalating(make_incident(), DUE + 1),
+            replace(RECORD, failed_at_ms=DUE + 1),
+            Ending.FAILED,
+            id="failed again",
         ),
     ],
 )
 def test_every_incident_ends_in_one_outcome(incident, record, ending):
     assert replace(incident, deliveries={"servicenow": record}).ending is ending
+
+
+SILENCED = Suppression(DUE, "silenced by ana", DUE + MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("incident", "record", "owed_at_ms"),
+    [
+        pytest.param(make_incident(), Delivery(), DUE, id="waiting"),
+        pytest.param(make_incident(policy=replace(POLICY, oncall=None)), Delivery(), None, id="never escalates"),
+        pytest.param(escalating(make_incident(), DUE + 5), Delivery(), DUE, id="begun, no record yet"),
+        pytest.param(escalating(make_incident()), RECORD, None, id="escalated"),
+        pytest.param(escalating(make_incident()), Delivery(failed_at_ms=DUE), None, id="given up"),
+        pytest.param(acknowledged(make_incident()), Delivery(), None, id="acknowledged"),
+        pytest.param(resolved(make_incident()), Delivery(), None, id="resolved"),
+        pytest.param(make_incident(), RECORD, DUE, id="reopened, its old record does not count"),
+        pytest.param(replace(make_incident(), suppression=SILENCED), Delivery(), DUE + MINUTE_MS, id="silenced"),
+        pytest.param(
+            replace(make_incident(), suppression=replace(SILENCED, until_ms=None)), Delivery(), None, id="inhibited"
+        ),
+    ],
+)
+def test_an_escalation_is_owed_until_there_is_an_outcome(incident, record, owed_at_ms):
+    assert replace(incident, deliveries={"servicenow": record}).owed_at_ms == owed_at_ms
+
+
+@pytest.mark.parametrize(
+    ("until_ms", "due_ms"),
+    [
+        pytest.param(DUE + MINUTE_MS, DUE + MINUTE_MS, id="it ended by itself"),
+        pytest.param(DUE + 3 * MINUTE_MS, DUE + 2 * MINUTE_MS, id="somebody took it back"),
+        pytest.param(None, DUE + 2 * MINUTE_MS, id="nobody knew when it would end"),
+    ],
+)
+def test_what_was_silenced_is_due_when_the_silence_ends(until_ms, due_ms):
+    silenced = replace(make_incident(), suppression=replace(SILENCED, until_ms=until_ms))
+
+    assert changed(begin_escalation(silenced, DUE + 2 * MINUTE_MS)).incident.escalates_at_ms == due_ms
 
 
 def test_alerts_are_bounded_and_those_that_fire_are_kept():

@@ -32,6 +32,7 @@ _SECRET_KEYS = {
 }
 _SHOWN_VALUE_MAX = 80
 _HIDDEN = "a value that is not shown"
+_SECRET_URLS = {("redis", "url"), ("heartbeat", "url")}
 _WHEN = "is required when oncall.enable or oncall.initialized_only is true"
 
 
@@ -290,7 +291,7 @@ def _shown(keys: list[str], error: ErrorDetails) -> str:
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'}"
     has_credentials = isinstance(value, str) and "@" in value
-    if _SECRET_KEYS & set(keys) or error["type"] == "model_type" or has_credentials or keys == ["redis", "url"]:
+    if _SECRET_KEYS & set(keys) or error["type"] == "model_type" or has_credentials or tuple(keys) in _SECRET_URLS:
         return _HIDDEN
     shown = repr(value)
     return shown if len(shown) <= _SHOWN_VALUE_MAX else f"{shown[:_SHOWN_VALUE_MAX]}…"

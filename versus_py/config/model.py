@@ -24,6 +24,13 @@ def _redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _heartbeat_url(value: SecretStr) -> SecretStr:
+    parts = split_url(value.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL that starts with https:// or http://")
+    return value
+
+
 class AlertConfig(Part):
     """How incidents are announced."""
 
@@ -150,6 +157,22 @@ class AckConfig(Part):
     """The key; without one it is generated once and kept in Redis."""
 
 
+class MetricsConfig(Part):
+    """What Prometheus scrapes. `versus serve` answers GET /metrics on its own port."""
+
+    port: Port | None = None
+    """The port on which `versus worker` answers /metrics, /healthz and /readyz; without one it answers nowhere."""
+
+
+class HeartbeatConfig(Part):
+    """A sign of life to a service that raises the alarm when it stays away."""
+
+    url: Annotated[SecretStr, AfterValidator(_heartbeat_url)] | None = None
+    """The address to GET; whoever knows it can forge the sign, so it is a secret."""
+    every_seconds: Annotated[float, Number] = Field(60.0, ge=1, le=3600, allow_inf_nan=False)
+    """How often."""
+
+
 class LogConfig(Part):
     """The log, on standard error."""
 
@@ -194,6 +217,10 @@ class Config(Part):
     """Where incidents are kept."""
     ack: AckConfig = AckConfig()
     """The signed links that acknowledge."""
+    metrics: MetricsConfig = MetricsConfig()
+    """What Prometheus scrapes."""
+    heartbeat: HeartbeatConfig = HeartbeatConfig()
+    """A sign of life to a service outside."""
     log: LogConfig = LogConfig()
     """The log."""
 
@@ -209,7 +236,8 @@ class Config(Part):
         """Every secret that is set, to be kept out of logs."""
         for name, secret in _secrets_in(self):
             value = secret.get_secret_value()
-            hidden = urlsplit(value).password if name in _URLS else value
+            is_whole = name not in _URLS or secret is self.heartbeat.url
+            hidden = value if is_whole else urlsplit(value).password
             if hidden:
                 yield hidden
 

@@ -8,6 +8,7 @@
 | `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |
 | `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
 | `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms                                   |
+| `{p}:pending`           | sorted set | the ledger: id of what may still escalate, by when that is due, ms      |
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
 | `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
@@ -21,6 +22,7 @@
 | `storms`                | set        | `<channel> <id>` of every storm whose message is to be kept up to date  |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
+| `probe`                 | string     | proof that Redis takes writes; expires                                  |
 | `slack_user:<id>`       | string     | who that is (JSON); expires                                             |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 
@@ -35,6 +37,7 @@ from versus_py.incident import IncidentId, partition_of
 PREFIX = "versus:"
 EVENTS = f"{PREFIX}events"
 SECRET = f"{PREFIX}secret"
+PROBE = f"{PREFIX}probe"
 STORMS = f"{PREFIX}storms"
 DELIVERY_FIELD = "delivery:"
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.metrics import Metrics
 from versus_py.store import keys
 from versus_py.store.calls import Call, RedisClient, Script, answered, answers, load_script, run_all
 from versus_py.store.durability import Durability
@@ -57,6 +58,13 @@ class Completion:
     delivery: Delivery | None = None  # None leaves what is stored
     arm: tuple[str, ...] = ()  # targets that show what this one achieved
     entries: tuple[Entry, ...] = ()
+    before: Incident | None = None  # as it was synced, where this may give it its outcome
+    after: Incident | None = None  # and as it is by this
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether by this nothing is owed any more: the incident has its outcome."""
+        return self.after is not None and self.after.owed_at_ms is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +85,19 @@ class Store:
     """
 
     def __init__(
-        self, redis: RedisClient, *, retention_ms: int, reopen_ms: int, durability: Durability | None = None
+        self,
+        redis: RedisClient,
+        *,
+        retention_ms: int,
+        reopen_ms: int,
+        durability: Durability | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._redis = redis
         self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
+        self._metrics = metrics or Metrics()
         self._create = load_script(redis, "create")
         self._save = load_script(redis, "save")
         self._claim = load_script(redis, "claim")
@@ -155,11 +170,12 @@ class Store:
                 next_ms.append(now_ms)
                 break
             partition = (self._first_partition + offset) % PARTITIONS
-            next_here, *pairs = await self._run(
+            next_here, expired, *pairs = await self._run(
                 self._claim,
                 [keys.in_partition(partition, name) for name in ("timers", "running", "attempts")],
                 [now_ms, token, limit - len(claims)],
             )
+            self._metrics.leases_taken_over.inc(int(expired))
             if next_here:
                 next_ms.append(int(next_here))
             for member, attempt in zip(pairs[::2], pairs[1::2], strict=True):
@@ -180,6 +196,8 @@ class Store:
             f"{keys.DELIVERY_FIELD}{claim.target}",
             "" if completion.delivery is None else _DELIVERY.dump_json(completion.delivery),
             max(now_ms, completion.at_ms or 0) + self._retention_ms,
+            incident_id,
+            int(completion.is_settled),
             TIMELINE_MAX,
             len(completion.arm),
             *(keys.member(incident_id, target) for target in completion.arm),
@@ -191,6 +209,7 @@ class Store:
                 keys.incident(incident_id),
                 *(keys.of_incident(incident_id, name) for name in ("timers", "running", "attempts", "failed")),
                 keys.timeline(incident_id),
+                keys.of_incident(incident_id, "pending"),
             ],
             args,
         )
@@ -268,6 +287,7 @@ class Store:
                 keys.of_incident(incident.id, "timers"),
                 keys.timeline(incident.id),
                 keys.of_incident(incident.id, "incidents"),
+                keys.of_incident(incident.id, "pending"),
             ],
             [
                 incident.id,
@@ -276,6 +296,7 @@ class Store:
                 incident.created_at_ms,
                 self._expire_at(incident, now_ms),
                 stale_id or "",
+                _or_nothing(incident.owed_at_ms),
                 *_timer_args(change),
                 *map(_ENTRY.dump_json, change.entries),
             ],
@@ -291,6 +312,7 @@ class Store:
                 keys.dedup(incident.dedup_key),
                 *(keys.of_incident(incident.id, name) for name in ("timers", "running", "attempts")),
                 keys.timeline(incident.id),
+                keys.of_incident(incident.id, "pending"),
             ],
             [
                 incident.id,
@@ -301,6 +323,7 @@ class Store:
                 now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms,
                 TIMELINE_MAX,
                 SETTLE_MS,
+                _or_nothing(incident.owed_at_ms),
                 *_timer_args(change),
                 *map(_ENTRY.dump_json, change.entries),
             ],
@@ -341,13 +364,15 @@ class Store:
         return rows[:number]
 
     async def _run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return await answered(script(script_keys, args))
+        with self._metrics.redis_call.time():
+            return await answered(script(script_keys, args))
 
     async def _write(self, calls: Sequence[Call], *, durably: bool = True) -> list[Any]:
         """What the scripts answer; nothing is sent when there are none."""
-        if self._durability is not None and durably:
-            return await self._durability.run(calls)
-        return await run_all(self._redis, calls)
+        with self._metrics.redis_call.time():
+            if self._durability is not None and durably:
+                return await self._durability.run(calls)
+            return await run_all(self._redis, calls)
 
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""
@@ -360,6 +385,11 @@ def _timer_args(change: Change) -> list[Any]:
     for target, due_ms in change.timers.items():
         args += [keys.member(change.incident.id, target), "" if due_ms is None else due_ms]
     return args
+
+
+def _or_nothing(at_ms: int | None) -> int | str:
+    """The scripts' way to say that there is no such time."""
+    return "" if at_ms is None else at_ms
 
 
 def _dump(incident: Incident) -> bytes:

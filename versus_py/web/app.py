@@ -7,15 +7,18 @@ from aiohttp import web
 from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import STORM_PATH, AckLinks
 from versus_py.config import Config
+from versus_py.health import Health
 from versus_py.lifecycle import Lifecycle
+from versus_py.metrics import Metrics
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, Storms
 from versus_py.web import openapi
 from versus_py.web.ack import AckPage
-from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
+from versus_py.web.answers import add_security_headers, errors_as_json
 from versus_py.web.api import Api
 from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
+from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.web.slack import SlackDoor, switched_off
 from versus_py.web.storms import StormPage
@@ -33,11 +36,16 @@ def create_app(
     links: AckLinks,
     sns: SnsDoor,
     slack: SlackDoor | None = None,
+    metrics: Metrics | None = None,
+    health: Health | None = None,
 ) -> web.Application:
     """The application, ready to be served; without *slack*, presses do not come in by HTTP."""
-    app = web.Application(middlewares=[errors_as_json], client_max_size=config.max_body_bytes)
+    metrics = metrics or Metrics()
+    app = web.Application(
+        middlewares=[counting_refusals(metrics), errors_as_json], client_max_size=config.max_body_bytes
+    )
     app.on_response_prepare.append(add_security_headers)
-    intake = Intake(config, lifecycle, Trust(config.sources, sns))
+    intake = Intake(config, lifecycle, Trust(config.sources, sns), metrics)
     api = Api(store, lifecycle)
     slack_config = config.alert.slack
     ack = AckPage(links, store, lifecycle, is_restricted=slack_config.is_restricted)
@@ -59,16 +67,11 @@ def create_app(
             web.get(f"{STORM_PATH}/{{channel}}/{{id}}", storm.get, allow_head=False),
             web.post(SLACK_PATH, slack.post if slack is not None else switched_off),
             web.get("/static/{name}", _static),
-            web.get("/healthz", _healthz),
             web.get(openapi.PATH, openapi.get, allow_head=False),
+            *Monitoring(metrics, health).routes(guarded),
         ]
     )
     return app
-
-
-async def _healthz(_: web.Request) -> web.Response:
-    """Whether the process answers."""
-    return json_answer({"status": "ok"})
 
 
 async def _static(request: web.Request) -> web.Response:

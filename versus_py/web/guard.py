@@ -31,13 +31,19 @@ class Guard:
 
     def _check(self, request: web.Request) -> None:
         if self._secret:
-            given = request.headers.get(HEADER, "").encode(errors="surrogateescape")
+            given = _given(request).encode(errors="surrogateescape")
             if not hmac.compare_digest(given, self._secret):
-                raise web.HTTPUnauthorized(text=f"send the gateway secret in the header {HEADER}")
+                raise web.HTTPUnauthorized(text=f"send the gateway secret in the header {HEADER}, or as a bearer token")
         elif not _is_local(request):
             raise web.HTTPForbidden(
                 text="without a gateway_secret in the configuration this answers requests from this machine only"
             )
+
+
+def _given(request: web.Request) -> str:
+    """The secret as it was sent: in our own header, or as Prometheus and many others send one; "" without any."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get(HEADER) or (token.strip() if scheme.lower() == "bearer" else "")
 
 
 def _is_local(request: web.Request) -> bool:

@@ -11,6 +11,8 @@ from versus_py.config import Config
 from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incident import Notification
 from versus_py.lifecycle import Accepted, Lifecycle
+from versus_py.metrics import Metrics
+from versus_py.sources import SOURCES
 from versus_py.web.answers import json_answer
 from versus_py.web.bodies import read_whole
 from versus_py.web.overrides import Overrides, read_overrides
@@ -28,10 +30,11 @@ LOGGED_BODY_MAX = 256 * 1024
 class Intake:
     """Accepts payloads. Nothing but Redis is called while a sender waits."""
 
-    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust) -> None:
+    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, metrics: Metrics) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._trust = trust
+        self._metrics = metrics
         self._reader = Reader(config)
 
     async def post(self, request: web.Request) -> web.Response:
@@ -69,6 +72,8 @@ class Intake:
             outcome = None if it is None else next(accepted)
             answers.append(_answer(outcome))
             if it is not None and outcome is not None:
+                source = it.source if it.source in SOURCES else "other"
+                self._metrics.notifications_accepted.labels(source, outcome.outcome).inc()
                 log.info(
                     "intake.accepted",
                     outcome=outcome.outcome,

@@ -1,21 +1,24 @@
 -- complete: give a claim back: done, to be tried again, not due yet, or given up.
 -- KEYS[1] incident   hash   KEYS[2] timers  zset   KEYS[3] running   zset   KEYS[4] attempts  hash
 -- KEYS[5] failed     zset, "<id>|<target>" -> when it was given up
--- KEYS[6] timeline   list
+-- KEYS[6] timeline   list   KEYS[7] pending zset, id -> when its escalation is due
 -- ARGV[1] member   ARGV[2] token      the claim: its timer, and the end of its lease
 -- ARGV[3] how      "done" | "retry" (due again at at_ms, attempts go on) | "postponed" (due again at at_ms; this was
 --                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
 -- ARGV[4] at_ms    when it is due again; "" for never   ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
 -- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
 -- ARGV[9] expire_at_ms                when all of it may be forgotten, unless that is later already
--- ARGV[10] timeline_max   ARGV[11] arm_count   then that many members to arm at now_ms, and the version moves on:
+-- ARGV[10] id       ARGV[11] is_settled  "1" when nothing is owed any more, unless the version moved on meanwhile
+-- ARGV[12] timeline_max   ARGV[13] arm_count   then that many members to arm at now_ms, and the version moves on:
 --                  what this target achieved is shown by those
 -- the rest         timeline entries
 -- returns 1 when the claim still held, 0 when its lease had ended: then nothing is written.
-local incident, timers, running, attempts, failed, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local incident, timers, running, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local failed, timeline, pending = KEYS[5], KEYS[6], KEYS[7]
 local member, token, how, at_ms, now_ms, seen_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local field, delivery, expire_at_ms = ARGV[7], ARGV[8], ARGV[9]
-local timeline_max, arm_count = tonumber(ARGV[10]), tonumber(ARGV[11])
+local id, is_settled = ARGV[10], ARGV[11] == '1'
+local timeline_max, arm_count = tonumber(ARGV[12]), tonumber(ARGV[13])
 
 if redis.call('ZSCORE', running, member) ~= token then
   return 0
@@ -26,9 +29,13 @@ local version = redis.call('HGET', incident, 'version')
 if not version then
   redis.call('HDEL', attempts, member)
   redis.call('ZREM', failed, member)
+  redis.call('ZREM', pending, id)
   return 1
 end
 local is_outdated = tonumber(version) > tonumber(seen_version)
+if is_settled and not is_outdated then
+  redis.call('ZREM', pending, id)
+end
 
 if how == 'retry' then
   redis.call('ZADD', timers, at_ms, member)
@@ -58,7 +65,7 @@ if is_longer then
   redis.call('PEXPIREAT', incident, expire_at_ms)
 end
 
-local next_arg = 12
+local next_arg = 14
 if arm_count > 0 then
   redis.call('HINCRBY', incident, 'version', 1)
 end

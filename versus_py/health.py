@@ -1,0 +1,109 @@
+"""Whether this process can do its work: for load balancers, for Prometheus, and for a sign of life."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.errors import StoreUnavailable
+from versus_py.metrics import Metrics
+from versus_py.store import Ledger
+from versus_py.watchdog import GRACE_MS, Watchdog
+from versus_py.worker import Worker
+
+log = structlog.get_logger()
+
+WRITE_TIMEOUT_S = 2.0
+STALLED_AFTER_MS = GRACE_MS
+"""A worker whose hands are all full may have no time for Redis as long as a claim lasts."""
+
+FRESH_FOR_S = 1.0
+"""How long an answer is given again: whoever asks often does not keep Redis busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What can be done, each part in a word: "ok", or what is wrong."""
+
+    redis: str
+    worker: str
+    targets: Mapping[str, str]  # "open" is one that is left alone for a while because it does not answer
+    overdue: int
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should come here.
+
+        A target that does not answer is no reason to send them elsewhere: what is accepted waits, and no other
+        replica would reach it either.
+        """
+        return self.redis == "ok" and self.worker == "ok"
+
+    @property
+    def status(self) -> str:
+        if not self.is_ready:
+            return "unready"
+        return "degraded" if self.overdue or any(it != "ok" for it in self.targets.values()) else "ready"
+
+
+class Health:
+    """Looks at the parts of this process."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, metrics: Metrics, *, worker: Worker, watchdog: Watchdog) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._metrics = metrics
+        self._worker = worker
+        self._watchdog = watchdog
+        self._targets = dict.fromkeys(worker.target_names, "ok")
+        self._asking = asyncio.Lock()
+        self._known: tuple[float, str] | None = None
+        for target in self._targets:
+            self.breaker_changed(target, is_open=False)
+
+    def breaker_changed(self, target: str, *, is_open: bool) -> None:
+        """Told whenever a target begins or ceases to be left alone."""
+        self._targets[target] = "open" if is_open else "ok"
+        self._metrics.breaker_open.labels(target).set(is_open)
+
+    async def readiness(self) -> Readiness:
+        standing = self._watchdog.standing
+        return Readiness(
+            redis=await self._redis(),
+            worker=self._worker_says(),
+            targets=dict(self._targets),
+            overdue=0 if standing is None else standing.overdue,
+        )
+
+    def trouble(self) -> str:
+        """Why there should be no sign of life; "" when everything goes on."""
+        if (said := self._worker_says()) != "ok":
+            return f"the worker is {said}"
+        standing = self._watchdog.standing
+        if standing is None:
+            return "nobody has looked yet at what is overdue"
+        return f"{standing.overdue} escalations are overdue" if standing.overdue else ""
+
+    def _worker_says(self) -> str:
+        turned_at_ms = self._worker.turned_at_ms
+        if turned_at_ms is None:
+            return "starting"
+        return "ok" if self._clock.now_ms() - turned_at_ms <= STALLED_AFTER_MS else "stalled"
+
+    async def _redis(self) -> str:
+        async with self._asking:  # who asks meanwhile gets the same answer
+            now_s = asyncio.get_running_loop().time()
+            if self._known is None or now_s - self._known[0] >= FRESH_FOR_S:
+                self._known = (now_s, await self._written())
+            return self._known[1]
+
+    async def _written(self) -> str:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._ledger.prove_writable()
+        except (StoreUnavailable, TimeoutError) as exc:
+            log.warning("health.redis_unavailable", error=str(exc) or f"no answer within {WRITE_TIMEOUT_S:g} s")
+            return "unavailable"
+        return "ok"

@@ -1,0 +1,81 @@
+"""What is told to Prometheus, load balancers and supervisors."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from versus_py.config import Config
+from versus_py.health import Health
+from versus_py.metrics import CONTENT_TYPE, Metrics
+from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
+from versus_py.web.guard import Guard
+
+_REASONS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+    429: "too_many",
+    500: "crashed",
+    503: "unavailable",
+}
+_ERRORS_FROM = 400
+
+
+class Monitoring:
+    """The handlers; without *health*, nobody can say whether the process can do its work."""
+
+    def __init__(self, metrics: Metrics, health: Health | None) -> None:
+        self._metrics = metrics
+        self._health = health
+
+    def routes(self, guarded: Guard) -> list[web.RouteDef]:
+        return [
+            web.get("/healthz", self.healthz),
+            web.get("/readyz", self.readyz),
+            web.get("/metrics", guarded(self.metrics), allow_head=False),
+        ]
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Whether the process answers."""
+        return json_answer({"status": "ok"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """200 while the process can accept incidents and work on them, else 503."""
+        if self._health is None:
+            return json_answer({"status": "unready"}, 503)
+        found = await self._health.readiness()
+        said = {
+            "status": found.status,
+            "redis": found.redis,
+            "worker": found.worker,
+            "targets": dict(found.targets),
+            "overdue": found.overdue,
+        }
+        return json_answer(said, 200 if found.is_ready else 503)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def create_monitoring_app(config: Config, metrics: Metrics, health: Health) -> web.Application:
+    """The application of a worker, which has nothing else to answer."""
+    app = web.Application(middlewares=[errors_as_json])
+    app.on_response_prepare.append(add_security_headers)
+    app.add_routes(Monitoring(metrics, health).routes(Guard(config.gateway_secret)))
+    return app
+
+
+def counting_refusals(metrics: Metrics) -> Middleware:
+    """The middleware that counts answers which are errors; the outermost one."""
+
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if response.status >= _ERRORS_FROM:
+            metrics.requests_refused.labels(_REASONS.get(response.status, "other")).inc()
+        return response
+
+    return count
