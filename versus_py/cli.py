@@ -50,7 +50,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.", no_args_is_help=True)
+incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.")
 app.add_typer(incidents_app, name="incidents")
 
 out = Console()
@@ -67,6 +67,9 @@ UrlOption = Annotated[str, typer.Option("--url", envvar="VERSUS_URL", help="The 
 SecretOption = Annotated[
     str,
     typer.Option(envvar=["VERSUS_GATEWAY_SECRET", "GATEWAY_SECRET"], help="Its gateway_secret.", show_default=False),
+]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="Only what was given up: the target, since when, and why.")
 ]
 ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
@@ -325,26 +328,48 @@ def _auth(client_id: str, client_secret: str, api_key: str | None) -> str:
     return f", auth: {{{{type: oauth_password, client_id: {client_id}, client_secret: {client_secret}}}}}"
 
 
+@incidents_app.callback(invoke_without_command=True)
+def incidents(
+    context: typer.Context,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    failed: FailedOption = False,
+) -> None:
+    """Look at the incidents of a running server, and act on them."""
+    if context.invoked_subcommand is not None:
+        return
+    if failed:
+        _list(url, gateway_secret, {"failed": "true"})
+    else:
+        print(context.get_help())
+
+
 @incidents_app.command("list")
 def list_incidents(
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     status: Annotated[str | None, typer.Option(help=_STATUS_HELP)] = None,
+    failed: FailedOption = False,
     limit: Annotated[int, typer.Option(help="How many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List incidents, newest first."""
-    wanted = {"limit": str(limit)} | ({"status": status} if status else {})
+    wanted = {"limit": str(limit)} | ({"status": status} if status else {}) | ({"failed": "true"} if failed else {})
+    _list(url, gateway_secret, wanted, as_json=as_json)
+
+
+def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: bool = False) -> None:
     page = _ask(url, gateway_secret, lambda client: client.incidents(wanted))
     if as_json:
         out.print_json(data=page)
         return
-    rows = [_row(it) for it in page["incidents"]]
+    is_of_failures = "failed" in wanted
+    rows = [_failure_row(it) if is_of_failures else _row(it) for it in page["incidents"]]
     if not out.is_terminal:
         for row in rows:
             print("\t".join(row))
     else:
-        out.print(_table(rows))
+        out.print(_table(rows, _FAILURE_COLUMNS if is_of_failures else _COLUMNS))
     if page["next"]:
         err.print(f"… and more; --limit shows up to 200, the API goes on with cursor={page['next']}", markup=False)
 
@@ -420,6 +445,26 @@ def resolve(
 ) -> None:
     """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
     _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=True)
+
+
+@app.command()
+def retry(
+    incident_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The incident's id.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that was given up.")] = False,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Try again what was given up, as `versus incidents --failed` lists it."""
+    if (incident_id is None) is not every:
+        raise typer.BadParameter("name an incident, or --all")
+    if incident_id is not None:
+        _act(url, gateway_secret, incident_id, "retry", by)
+        return
+    answer = _ask(url, gateway_secret, lambda client: client.retry_all(by or getuser()))
+    out.print(f"incidents that are tried again: {answer['retried']}", markup=False, highlight=False)
+    if answer["more"]:
+        err.print("… and there are more: once again takes the next", markup=False)
 
 
 def _act(
@@ -567,6 +612,7 @@ def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, 
 
 
 _COLUMNS = ("id", "status", "severity", "created", "escalates", "record", "title")
+_FAILURE_COLUMNS = ("id", "status", "target", "since", "error", "title")
 _LEFT_OUT_BELOW = {"severity": 110, "escalates": 90}  # columns of the terminal
 
 
@@ -578,14 +624,20 @@ def _row(it: Any) -> list[str]:
     return [it["id"], status, it["severity"], _time(it["created_at"]), escalates, it["record"] or "", it["title"]]
 
 
-def _table(rows: list[list[str]]) -> Table:
+def _failure_row(it: Any) -> list[str]:
+    """An incident in the list of what was given up, by _FAILURE_COLUMNS."""
+    failed = it["failed"]
+    return [it["id"], it["status"], failed["target"], _time(failed["since"]), failed["error"], it["title"]]
+
+
+def _table(rows: list[list[str]], columns: Sequence[str]) -> Table:
     """Ids and states whole, so that they can be copied; the title gets what space is left."""
     table = Table(box=None, pad_edge=False)
-    shown = [index for index, name in enumerate(_COLUMNS) if out.width >= _LEFT_OUT_BELOW.get(name, 0)]
+    shown = [index for index, name in enumerate(columns) if out.width >= _LEFT_OUT_BELOW.get(name, 0)]
     for index in shown:
-        name = _COLUMNS[index]
+        name = columns[index]
         widest = max((len(row[index]) for row in rows), default=0)
-        width = None if name == "title" else max(len(name), widest)
+        width = None if name in {"title", "error"} else max(len(name), widest)
         table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
     for row in rows:
         table.add_row(*(Text(row[index]) for index in shown))

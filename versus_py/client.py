@@ -41,6 +41,10 @@ class Client:
         status, data = await self._exchange("POST", path, params={"by": by, **more})
         return data, status == HTTPStatus.CREATED
 
+    async def retry_all(self, by: str) -> Any:
+        """Try again everything that was given up."""
+        return await self._request("POST", "/api/retry", params={"by": by})
+
     async def _request(self, method: str, path: str, **options: Any) -> Any:
         _, data = await self._exchange(method, path, **options)
         return data

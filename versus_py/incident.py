@@ -1,7 +1,7 @@
 """What an incident is: its alerts, its policy, how far its targets are. Pure data: no I/O, no clock."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import NewType
@@ -133,11 +133,20 @@ class Delivery:
     note: str = ""  # what people should know of it, such as that it went to another channel
     attempts: int = 0  # without success since the last one
     failing_since_ms: int | None = None
-    failed_at_ms: int | None = None  # given up; the next change of the incident tries once more
+    failed_at_ms: int | None = None  # given up; the next change of the incident, or somebody's word, tries once more
     error: str = ""
     look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
+
+    def unless_given_up_by(self, at_ms: int) -> "Delivery":
+        """This one, but for a failure of that time or before it: somebody asked to try again.
+
+        That there were attempts stays: any of them may have had an effect that nobody recorded.
+        """
+        if self.failed_at_ms is None or self.failed_at_ms > at_ms:
+            return self
+        return replace(self, failing_since_ms=None, failed_at_ms=None, error="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +221,7 @@ class Incident:
     news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
     news_count: int = 0  # how many there ever were: the number of the last one
     handled: tuple[str, ...] = ()  # ids of the latest requests that were applied, so that none is applied twice
+    retried: Mapping[str, int] = field(default_factory=dict)  # target -> the failure that counts no more, by its time
     version: int = 0
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
 
@@ -273,6 +283,16 @@ class Incident:
 
     def delivery(self, target: str) -> Delivery:
         return self.deliveries.get(target, Delivery())
+
+    @property
+    def given_up(self) -> tuple[str, ...]:
+        """The targets that do not show what it is now, and are not tried any more."""
+        return tuple(name for name, it in self.deliveries.items() if it.failed_at_ms is not None)
+
+    def with_deliveries(self, deliveries: Mapping[str, Delivery]) -> "Incident":
+        """With what is recorded of its targets, as far as it still counts."""
+        counting = {name: it.unless_given_up_by(self.retried.get(name, -1)) for name, it in deliveries.items()}
+        return replace(self, deliveries=counting)
 
 
 def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:

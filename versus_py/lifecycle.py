@@ -15,6 +15,7 @@ from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor
 from versus_py.metrics import Metrics
 from versus_py.store import Store
+from versus_py.targets import display_name
 from versus_py.transitions import Change
 
 log = structlog.get_logger()
@@ -24,6 +25,11 @@ Decision = Callable[[Incident, int], Change | None]
 
 BATCH = 100
 """The most incidents that one round trip to Redis carries; a script for each blocks it only for so long."""
+
+RETRIES_MAX = 2000
+"""The most failures that one request has tried again, so that it is answered in seconds."""
+
+RETRIED_TOGETHER = 50
 
 MAX_CONFLICTS = 50
 """How often one change is decided again before it counts as failed; each time somebody else got through."""
@@ -138,10 +144,29 @@ class Lifecycle:
         )
         return incident
 
-    async def end_wait(self, incident_id: IncidentId, reason: str) -> Incident | None:
-        """The incident as it is now, its wait ended."""
-        incident, _ = await self._apply(incident_id, lambda it, now_ms: transitions.end_wait(it, reason, now_ms))
-        return incident
+    async def give_up(self, incident_id: IncidentId, channel: str, error: str) -> tuple[Incident | None, bool]:
+        """Tell the record that a channel is not tried any more, and end the wait when nobody can acknowledge.
+
+        The incident as it is now, and whether this changed it.
+        """
+        what = f"{display_name(channel)}: {error}"
+        return await self.act(incident_id, lambda it, now_ms: transitions.give_up(it, channel, what, now_ms))
+
+    async def retry(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
+        """Try again what was given up: the incident as it is now, and whether there was any; None when unknown."""
+        return await self.act(incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=display_name))
+
+    async def retry_all(self, by: Actor) -> tuple[int, bool]:
+        """The same for every incident: of how many, and whether there are more than this tried at once."""
+        cursor, number = None, 0
+        for _ in range(RETRIES_MAX // RETRIED_TOGETHER):
+            page = await self._store.given_up(limit=RETRIED_TOGETHER, cursor=cursor)
+            ids = {it.incident.id for it in page.found}
+            number += sum(is_retried for _, is_retried in await asyncio.gather(*(self.retry(it, by) for it in ids)))
+            cursor = page.cursor
+            if cursor is None:
+                return number, False
+        return number, True
 
     async def _accept_some(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
         """One step for each: an incident created, a known one changed, or nothing, when somebody else was faster."""

@@ -5,7 +5,7 @@ to arm, and what the timeline will say. It returns None when nothing changes. Sa
 when another replica was faster, is `lifecycle`'s job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -165,6 +165,47 @@ def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     return Change(_with_news(escalating, news), Outcome.UPDATED, _all_timers(escalating, now_ms), news)
 
 
+def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str], str] = str) -> Change | None:
+    """A person wants what was given up to be tried again, as if for the first time; None when nothing was.
+
+    *name_of* tells what people call a target.
+    """
+    given_up = incident.given_up
+    if not given_up:
+        return None
+    failures = {target: incident.delivery(target).failed_at_ms or now_ms for target in given_up}
+    retried = replace(incident, retried={**incident.retried, **failures}, updated_at_ms=now_ms)
+    retried = retried.with_deliveries(incident.deliveries)
+    timers: dict[str, int | None] = dict.fromkeys(given_up, now_ms)
+    oncall = incident.policy.oncall
+    if oncall in given_up:
+        timers |= _channel_timers(retried, now_ms)
+        timers[oncall] = retried.escalates_at_ms if retried.is_waiting else now_ms
+    entries = tuple(Entry(now_ms, "retry", name_of(target), by) for target in given_up)
+    return Change(retried, Outcome.UPDATED, timers, entries)
+
+
+def give_up(incident: Incident, target: str, what: str, now_ms: int) -> Change | None:
+    """A channel is not tried any more; *what* says which one, and why. The record is told.
+
+    Where no channel can be told any more, nobody can acknowledge: the wait ends. None when that is known.
+    """
+    is_known = any(
+        it.event == "given up" and it.detail == what and it.at_ms >= incident.waiting_since_ms for it in incident.news
+    )
+    told = incident if is_known else _with_news(incident, (Entry(now_ms, "given up", what),))
+    timers: dict[str, int | None] = {}
+    entries: tuple[Entry, ...] = ()
+    oncall = incident.policy.oncall
+    if not is_known and oncall is not None and incident.may_have_record and not incident.is_waiting:
+        timers[oncall] = now_ms
+    if oncall is not None and _nobody_was_told(incident, but=target) and _waits_longer(incident, now_ms):
+        told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
+        timers[oncall] = now_ms
+        entries = (Entry(now_ms, "wait ended", "it cannot be told anywhere, so nobody can acknowledge"),)
+    return None if told is incident else Change(told, Outcome.UPDATED, timers, entries)
+
+
 def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change | None:
     """A person wants to be left alone until then; what is left of the wait goes on afterwards.
 
@@ -278,16 +319,16 @@ def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None,
     return Change(suppressed, Outcome.UPDATED, _channel_timers(suppressed, now_ms), (entry,))
 
 
-def end_wait(incident: Incident, reason: str, now_ms: int) -> Change | None:
-    """Ends the wait; None when there is none. Used when nobody can be told, so nobody can acknowledge."""
-    oncall, due_ms = incident.policy.oncall, incident.escalates_at_ms
-    if incident.status is not Status.TRIGGERED or oncall is None or due_ms is None or due_ms <= now_ms:
-        return None
-    return Change(
-        replace(incident, escalates_at_ms=now_ms, updated_at_ms=now_ms),
-        Outcome.UPDATED,
-        {oncall: now_ms},
-        (Entry(now_ms, "wait ended", reason),),
+def _waits_longer(incident: Incident, now_ms: int) -> bool:
+    due_ms = incident.escalates_at_ms
+    return incident.status is Status.TRIGGERED and due_ms is not None and due_ms > now_ms
+
+
+def _nobody_was_told(incident: Incident, *, but: str) -> bool:
+    """Whether the incident is on no channel, and the others than *but* have been given up."""
+    deliveries = {name: incident.delivery(name) for name in incident.policy.channels}
+    return not any(it.label for it in deliveries.values()) and all(
+        it.failed_at_ms is not None for name, it in deliveries.items() if name != but
     )
 
 

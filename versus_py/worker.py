@@ -286,7 +286,8 @@ class Worker:
         if left_s < LEASE_MARGIN_S:
             raise NotYet(now_ms, "the lease is nearly over")
         async with asyncio.timeout(left_s):
-            return await target.sync(incident, attempt=claim.attempt)
+            # Also the first attempt after it was given up is not the first.
+            return await target.sync(incident, attempt=max(claim.attempt, incident.delivery(claim.target).attempts + 1))
 
     def _postponed(self, claim: Claim, incident: Incident, exc: NotYet) -> Completion:
         if exc.delivery is None:
@@ -353,24 +354,22 @@ class Worker:
         log.error("sync.failed", incident=incident.id, target=claim.target, attempt=claim.attempt, error=error)
         before = incident.delivery(claim.target)
         after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
-        if claim.target in incident.policy.channels and self._nobody_was_told(incident, but=claim.target):
-            reason = f"{display_name(claim.target)} cannot be told, so nobody can acknowledge"
-            await self._lifecycle.end_wait(incident.id, reason)
         return Completion(
             "failed",
-            incident.version,
+            await self._announce_failure(claim, incident, error),
             **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
             entries=(Entry(now_ms, "failed", f"{display_name(claim.target)}: {error}"),),
         )
 
-    def _nobody_was_told(self, incident: Incident, *, but: str) -> bool:
-        """Whether the incident is on no channel, and the others than *but* have been given up."""
-        deliveries = {name: incident.delivery(name) for name in incident.policy.channels}
-        return not any(it.label for it in deliveries.values()) and all(
-            it.failed_at_ms is not None for name, it in deliveries.items() if name != but
-        )
+    async def _announce_failure(self, claim: Claim, incident: Incident, error: str) -> int:
+        """Tell the record of a channel; returns the version up to which there is no other news."""
+        if claim.target not in incident.policy.channels:
+            return incident.version
+        told, is_news = await self._lifecycle.give_up(incident.id, claim.target, error)
+        is_only_that = is_news and told is not None and told.version == incident.version + 1
+        return incident.version + 1 if is_only_that else incident.version
 
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
         """The channels, when what became of the on-call provider is news."""

@@ -77,7 +77,7 @@ def test_the_version():
 
 
 COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "slack-manifest"]
-COMMANDS += ["lint-alertmanager", "send", "replay", "simulate", "incidents"]
+COMMANDS += ["lint-alertmanager", "send", "replay", "simulate", "incidents", "retry"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "unack", "resolve", "escalate", "snooze"]
 
 
@@ -527,3 +527,28 @@ def test_snoozing_giving_back_and_escalating_from_the_command_line(world):
     assert "is triggered" in act("escalate")
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
     assert "escalated as INC" in act("resolve")
+
+
+def test_what_was_given_up_is_listed_and_tried_again_from_the_command_line(world):
+    server, _ = world.serve()
+    request(f"{world.servicenow.url}/control/faults", {"kind": "401", "times": None})
+    created = json.loads(versus("send", "-q", "oncall_wait_minutes=0", VERSUS_URL=server).stdout)
+    incident_id = created["incidents"][0]["id"]
+
+    def given_up() -> list[list[str]]:
+        shown = versus("incidents", "--failed", VERSUS_URL=server).stdout
+        return [line.split("\t") for line in shown.splitlines()]
+
+    wait_until(given_up, what="the escalation being given up")
+    [[listed_id, status, target, _, error, _]] = given_up()
+    assert (listed_id, status, target) == (incident_id, "triggered", "servicenow")
+    assert "ServiceNow answered 401" in error
+    assert versus("incidents", "list", "--failed", VERSUS_URL=server).stdout.startswith(incident_id)
+
+    assert f"{incident_id} is triggered" in versus("retry", incident_id, VERSUS_URL=server).stdout
+    wait_until(given_up, what="being given up once more")
+    request(f"{world.servicenow.url}/control/faults", method="DELETE")
+    assert "incidents that are tried again: 1" in versus("retry", "--all", VERSUS_URL=server).stdout
+
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    assert versus("retry", VERSUS_URL=server).returncode == 2

@@ -14,6 +14,7 @@ from versus_py.incident import (
     AlertStatus,
     Delivery,
     Ending,
+    Entry,
     Incident,
     Outcome,
     Policy,
@@ -32,12 +33,13 @@ from versus_py.transitions import (
     acknowledge,
     begin_escalation,
     end_snooze,
-    end_wait,
     escalate,
+    give_up,
     identify,
     observe,
     once,
     resolve,
+    retry,
     snooze,
     trigger,
     unacknowledge,
@@ -350,10 +352,19 @@ def test_channels_show_an_escalation_also_when_its_record_stays_the_same():
 
 
 def test_a_channel_that_cannot_be_told_ends_the_wait():
-    change = changed(end_wait(make_incident(), "nobody can be told", NOW + 1))
+    change = changed(give_up(make_incident(), "slack", "Slack: is_archived", NOW + 1))
 
     assert change.incident.escalates_at_ms == NOW + 1
     assert change.timers == {"servicenow": NOW + 1}
+
+
+def test_a_channel_that_shows_it_does_not_end_the_wait_when_it_is_given_up():
+    shown = replace(make_incident(), deliveries={"slack": Delivery(label="message 1")})
+
+    change = changed(give_up(shown, "slack", "Slack: is_archived", NOW + 1))
+
+    assert change.incident.escalates_at_ms == DUE
+    assert change.timers == {}
 
 
 @pytest.mark.parametrize(
@@ -361,7 +372,56 @@ def test_a_channel_that_cannot_be_told_ends_the_wait():
     [acknowledged(make_incident()), resolved(make_incident()), make_incident(policy=Policy(channels=("slack",)))],
 )
 def test_there_is_no_wait_to_end(incident):
-    assert end_wait(incident, "nobody can be told", NOW) is None
+    change = changed(give_up(incident, "slack", "Slack: is_archived", NOW))
+
+    assert change.incident.escalates_at_ms == incident.escalates_at_ms
+    assert change.timers == {}
+
+
+def test_a_channel_that_fails_again_in_the_same_way_is_no_news():
+    incident = acknowledged(make_incident())
+    once_told = changed(give_up(incident, "slack", "Slack: is_archived", NOW)).incident
+
+    assert give_up(once_told, "slack", "Slack: is_archived", NOW + 1) is None
+    assert give_up(once_told, "slack", "Slack: invalid_auth", NOW + 1) is not None
+
+
+def test_a_record_that_there_is_hears_that_a_channel_was_given_up():
+    change = changed(give_up(escalating(make_incident()), "slack", "Slack: is_archived", DUE + 1))
+
+    assert change.timers == {"servicenow": DUE + 1}
+    assert change.incident.news[-1].detail == "Slack: is_archived"
+
+
+def test_a_retry_forgets_the_failure_and_nothing_else():
+    failed = Delivery(attempts=7, failing_since_ms=DUE, failed_at_ms=DUE + 5, error="down", label="INC1")
+    incident = replace(escalating(make_incident()), deliveries={"servicenow": failed, "slack": Delivery(label="m")})
+
+    change = changed(retry(incident, BEN, DUE + 9, name_of=str.upper))
+
+    assert incident.ending is Ending.FAILED
+    assert change.incident.ending is None
+    assert change.incident.delivery("servicenow") == Delivery(attempts=7, label="INC1")
+    assert change.timers == {"servicenow": DUE + 9, "slack": DUE + 9}
+    assert change.entries == (Entry(DUE + 9, "retry", "SERVICENOW", BEN),)
+    assert retry(change.incident, BEN, DUE + 10) is None
+
+
+def test_a_failure_after_the_retry_counts_again():
+    first, later = Delivery(failed_at_ms=DUE + 5), Delivery(failed_at_ms=DUE + 20)
+    incident = replace(escalating(make_incident()), deliveries={"servicenow": first})
+
+    retried = changed(retry(incident, BEN, DUE + 9)).incident
+
+    assert retried.with_deliveries({"servicenow": first}).given_up == ()
+    assert retried.with_deliveries({"servicenow": later}).given_up == ("servicenow",)
+
+
+def test_a_retry_does_not_shorten_a_wait_that_began_anew():
+    failed = {"servicenow": Delivery(failed_at_ms=NOW)}
+    waiting = replace(make_incident(), deliveries=failed)
+
+    assert changed(retry(waiting, BEN, NOW + 1)).timers["servicenow"] == DUE
 
 
 RECORD = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=DUE)

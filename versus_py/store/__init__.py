@@ -1,8 +1,21 @@
 """Everything Redis: the durable state of incidents and timers."""
 
 from versus_py.store.ledger import Ledger, Standing
-from versus_py.store.store import Claim, Completion, Page, Store
+from versus_py.store.store import Claim, Completion, GivenUp, Page, Store
 from versus_py.store.storms import Member, Storm, Storms
 from versus_py.store.turns import Rate, Turns
 
-__all__ = ["Claim", "Completion", "Ledger", "Member", "Page", "Rate", "Standing", "Store", "Storm", "Storms", "Turns"]
+__all__ = [
+    "Claim",
+    "Completion",
+    "GivenUp",
+    "Ledger",
+    "Member",
+    "Page",
+    "Rate",
+    "Standing",
+    "Store",
+    "Storm",
+    "Storms",
+    "Turns",,
+]

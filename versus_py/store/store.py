@@ -75,6 +75,26 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A target that an incident was given up for."""
+
+    incident: Incident
+    target: str
+
+    @property
+    def delivery(self) -> Delivery:
+        return self.incident.delivery(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUpPage:
+    """A part of what was given up, latest first; *cursor* continues it, None at the end."""
+
+    found: tuple[GivenUp, ...]
+    cursor: str | None
+
+
 class Store:
     """Incidents and timers in Redis; *redis* is a client that decodes responses.
 
@@ -240,7 +260,7 @@ class Store:
         before = None if cursor is None else _parse_cursor(cursor)
         found: list[Incident] = []
         for _ in range(PAGES_SCANNED):
-            rows = await self._newest(before, limit)
+            rows = await self._newest("incidents", before, limit)
             for row, incident in zip(rows, await self.get_all([IncidentId(name) for _, name in rows]), strict=True):
                 before = row
                 if incident is not None and (status is None or incident.status is status):
@@ -250,6 +270,24 @@ class Store:
             if len(rows) < limit or before is None:
                 return Page(tuple(found), None)
         return Page(tuple(found), None if before is None else _cursor(before))
+
+    async def given_up(self, *, limit: int = 50, cursor: str | None = None) -> GivenUpPage:
+        """What was given up and is not being tried again, latest first. *cursor* as with `page`, and so is the rest."""
+        before = None if cursor is None else _parse_cursor(cursor)
+        found: list[GivenUp] = []
+        for _ in range(PAGES_SCANNED):
+            rows = await self._newest("failed", before, limit)
+            members = [keys.split_member(member) for _, member in rows]
+            incidents = await self.get_all([incident_id for incident_id, _ in members])
+            for row, (_, target), incident in zip(rows, members, incidents, strict=True):
+                before = row
+                if incident is not None and target in incident.given_up:
+                    found.append(GivenUp(incident, target))
+                if len(found) == limit:
+                    return GivenUpPage(tuple(found), _cursor(row))
+            if len(rows) < limit or before is None:
+                return GivenUpPage(tuple(found), None)
+        return GivenUpPage(tuple(found), None if before is None else _cursor(before))
 
     async def trim(self, *, now_ms: int) -> None:
         """Drop from the indexes what has expired, a bounded number of entries a call."""
@@ -340,24 +378,21 @@ class Store:
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await answered(self._redis.exists(keys.incident(incident_id))))
 
-    async def _newest(self, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
-        """(created, id) of the newest *number* incidents of all partitions that come after *before*."""
+    async def _newest(self, index: str, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
+        """(time, member) of the newest *number* entries of all partitions' *index* that come after *before*."""
         rows: list[tuple[int, str]] = []
         for partition in range(PARTITIONS):
-            rows += await self._newest_of(partition, before, number)
+            rows += await self._newest_of(keys.in_partition(partition, index), before, number)
         return heapq.nlargest(number, rows)
 
-    async def _newest_of(
-        self, partition: int, before: tuple[int, str] | None, number: int
-    ) -> Sequence[tuple[int, str]]:
-        index = keys.in_partition(partition, "incidents")
+    async def _newest_of(self, index: str, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
         highest = "+inf" if before is None else before[0]
         rows: list[tuple[int, str]] = []
         for start in range(0, 1 << 30, number):
             part = await answered(
                 self._redis.zrevrangebyscore(index, highest, "-inf", start=start, num=number, withscores=True)
             )
-            pairs = [(int(created_ms), member) for member, created_ms in part]
+            pairs = [(int(at_ms), member) for member, at_ms in part]
             rows += [pair for pair in pairs if before is None or pair < before]
             if len(rows) >= number or len(pairs) < number:
                 break
@@ -404,12 +439,10 @@ def _load(fields: Mapping[str, str]) -> Incident | None:
         for name, value in fields.items()
         if name.startswith(keys.DELIVERY_FIELD)
     }
-    return replace(
-        _INCIDENT.validate_json(fields["incident"]),
-        status=Status(fields["status"]),
-        version=int(fields["version"]),
-        deliveries=deliveries,
+    incident = replace(
+        _INCIDENT.validate_json(fields["incident"]), status=Status(fields["status"]), version=int(fields["version"])
     )
+    return incident.with_deliveries(deliveries)
 
 
 def _streams(reply: Any) -> Iterator[list[Any]]:
@@ -427,5 +460,5 @@ def _cursor(row: tuple[int, str]) -> str:
 
 
 def _parse_cursor(cursor: str) -> tuple[int, str]:
-    created_ms, _, incident_id = cursor.partition(":")
-    return int(created_ms), incident_id
+    at_ms, _, member = cursor.partition(":")
+    return int(at_ms), member

@@ -1,7 +1,7 @@
 """Reading incidents, and acting on them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from versus_py.incident import Actor, Incident, IncidentId, Status
 from versus_py.lifecycle import Decision, Lifecycle
 from versus_py.store import Store
 from versus_py.web.answers import json_answer
-from versus_py.web.views import detail, summary
+from versus_py.web.views import detail, failure, summary
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -29,15 +29,18 @@ class Api:
 
     async def list(self, request: web.Request) -> web.Response:
         """`{"incidents": […], "next": cursor or null}`, newest first."""
+        only_failed, status = _only_failed(request.query.get("failed")), _status(request.query.get("status"))
+        if only_failed and status is not None:
+            raise web.HTTPBadRequest(text="failed=true and status exclude each other")
+        limit, cursor = _limit(request.query.get("limit")), request.query.get("cursor")
         try:
-            page = await self._store.page(
-                status=_status(request.query.get("status")),
-                limit=_limit(request.query.get("limit")),
-                cursor=request.query.get("cursor"),
-            )
+            if only_failed:
+                given_up = await self._store.given_up(limit=limit, cursor=cursor)
+                return _page([failure(it) for it in given_up.found], given_up.cursor)
+            page = await self._store.page(status=status, limit=limit, cursor=cursor)
         except ValueError:
             raise web.HTTPBadRequest(text="cursor is not one that a page gave as next") from None
-        return json_answer({"incidents": [summary(incident) for incident in page.incidents], "next": page.cursor})
+        return _page([summary(incident) for incident in page.incidents], page.cursor)
 
     async def show(self, request: web.Request) -> web.Response:
         return await self._detail(_known(await self._store.get(_id(request)), request))
@@ -70,6 +73,16 @@ class Api:
             request, lambda it, now_ms: transitions.snooze(it, now_ms + round(minutes * 60_000), by, now_ms)
         )
 
+    async def retry(self, request: web.Request) -> web.Response:
+        """Try again what was given up: 201, or 200 and how it stands when nothing was."""
+        incident, is_retried = await self._lifecycle.retry(_id(request), _by(await _said(request)))
+        return await self._detail(_known(incident, request), 201 if is_retried else 200)
+
+    async def retry_all(self, request: web.Request) -> web.Response:
+        """The same for every incident: `{"retried": 12, "more": false}`."""
+        number, has_more = await self._lifecycle.retry_all(_by(await _said(request)))
+        return json_answer({"retried": number, "more": has_more}, 201 if number else 200)
+
     async def _act(self, request: web.Request, decide: Decision) -> web.Response:
         incident, is_changed = await self._lifecycle.act(_id(request), decide)
         return await self._detail(_known(incident, request), 201 if is_changed else 200)
@@ -95,6 +108,16 @@ def _status(value: str | None) -> Status | None:
         return Status(value)
     except ValueError:
         raise web.HTTPBadRequest(text=f"status is {value!r}; allowed: {', '.join(Status)}") from None
+
+
+def _only_failed(value: str | None) -> bool:
+    if value not in {None, "true", "false"}:
+        raise web.HTTPBadRequest(text=f"failed is {value!r}; allowed: true, false")
+    return value == "true"
+
+
+def _page(incidents: Sequence[Mapping[str, Any]], cursor: str | None) -> web.Response:
+    return json_answer({"incidents": incidents, "next": cursor})
 
 
 def _limit(value: str | None) -> int:

@@ -62,6 +62,8 @@ def create_app(
             web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
             web.post("/api/incidents/{id}/escalate", guarded(api.escalate)),
             web.post("/api/incidents/{id}/snooze", guarded(api.snooze)),
+            web.post("/api/incidents/{id}/retry", guarded(api.retry)),
+            web.post("/api/retry", guarded(api.retry_all)),
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
             web.get(f"{STORM_PATH}/{{channel}}/{{id}}", storm.get, allow_head=False),

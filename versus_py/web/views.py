@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.incident import Actor, Alert, Delivery, Entry, Incident
+from versus_py.store import GivenUp
 
 
 def rfc3339(at_ms: int | None) -> str | None:
@@ -51,6 +52,13 @@ def summary(incident: Incident) -> dict[str, Any]:
         "record": incident.record.label or None,
         "record_url": incident.record.url or None,
     }
+
+
+def failure(given_up: GivenUp) -> dict[str, Any]:
+    """An incident in the list of those that were given up, once for each target."""
+    it = given_up.delivery
+    failed = {"target": given_up.target, "since": rfc3339(it.failed_at_ms), "error": it.error}
+    return summary(given_up.incident) | {"failed": failed}
 
 
 def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def _note(entry: Entry) -> Line:
             return line(f"{at}reopened: {entry.detail}")
         case "joined" | "left":
             return line(at + entry.detail)
+        case "given up":
+            return line(f"{at}not tried any more: {entry.detail}")
         case "escalating":
             begins = f"{at}escalated by "
             return Line(f"{begins}{entry.by} before the wait was over", begins)

@@ -329,12 +329,17 @@ def _told(incident: Incident, before: Delivery) -> int:
 
 
 def _told_to_a_new_one(incident: Incident) -> tuple[Entry, ...]:
-    """What a new record does not say by itself: that somebody did not wait."""
+    """What a new record does not say by itself: that somebody did not wait, or could not be told."""
     wait_ends_ms = incident.waiting_since_ms + incident.policy.wait_ms
     return tuple(
         entry
         for entry in incident.news
-        if entry.event == "escalating" and entry.at_ms == incident.escalation_began_at_ms and entry.at_ms < wait_ends_ms
+        if (
+            entry.event == "escalating"
+            and entry.at_ms == incident.escalation_began_at_ms
+            and entry.at_ms < wait_ends_ms
+        )
+        or (entry.event == "given up" and entry.at_ms >= incident.waiting_since_ms)
     )
 
 
