@@ -6,6 +6,7 @@ VersusError
 ├── NotAnAlert         take it, and do nothing: it is no news of an alert
 ├── StoreUnavailable   answer 503, or try again shortly: Redis did not take it
 ├── Transient          a target may take it later: retry
+│   └── Unreachable    it is down, for everything that is sent to it
 └── Permanent          a target never will: give up and report
 """
 
@@ -46,6 +47,10 @@ class Transient(VersusError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unreachable(Transient):
+    """A target does not answer, or not as itself: no connection, no answer in time, a server error."""
 
 
 class Permanent(VersusError):

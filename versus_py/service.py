@@ -13,6 +13,7 @@ from aiohttp import web
 
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
+from versus_py.breaker import Breakers
 from versus_py.clock import SharedClock
 from versus_py.config import Config, RedisConfig
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
@@ -23,6 +24,7 @@ from versus_py.interactions import Desk, SocketMode
 from versus_py.last_look import AlertmanagerLook
 from versus_py.lifecycle import Lifecycle
 from versus_py.metrics import Metrics
+from versus_py.retries import RetryPolicy
 from versus_py.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
@@ -34,7 +36,7 @@ from versus_py.store.requests import TakenRequests
 from versus_py.targets import Target, servicenow, slack
 from versus_py.watchdog import Watchdog
 from versus_py.web import SlackDoor, create_app, create_monitoring_app
-from versus_py.worker import Limits, Worker
+from versus_py.worker import Worker
 
 log = structlog.get_logger()
 
@@ -128,6 +130,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         lifecycle = Lifecycle(store, clock, metrics)
         links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None)
         messages = _slack(config, store, clock, session, links, turns=turns, storms=storms)
+        breakers = Breakers(clock)
         worker = Worker(
             store,
             lifecycle,
@@ -137,7 +140,8 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
             if config.alertmanager.url
             else None,
-            limits=Limits(retry_for_ms=round(config.oncall.retry_for_hours * 3_600_000)),
+            retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
+            breakers=breakers,
             metrics=metrics,
         )
         watchdog = Watchdog(store, ledger, clock, metrics)

@@ -5,7 +5,6 @@ acknowledged in time.
 """
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +12,14 @@ from typing import TypedDict
 
 import structlog
 
+from versus_py.breaker import Breakers, HeldBack
 from versus_py.clock import Clock
 from versus_py.errors import Permanent, StoreUnavailable, Transient
 from versus_py.incident import Delivery, Ending, Entry, Incident
 from versus_py.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.lifecycle import Lifecycle
 from versus_py.metrics import Metrics
+from versus_py.retries import RetryPolicy
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import NotYet, Target, display_name
 
@@ -42,8 +43,6 @@ LOOK_AGAIN_MIN_MS = 10_000
 LOOK_AGAIN_SOON_MS = 1_000
 """The shortest time until a target that wants to look again is called."""
 
-BACKOFF_FIRST_S = 1.0
-BACKOFF_MAX_S = 300.0
 IDLE_MAX_S = 5.0
 """The longest sleep, in case the news of a change got lost."""
 
@@ -58,7 +57,6 @@ class Limits:
 
     concurrency: int = 32
     per_target: int = 16  # so that one target that hangs does not hold up the others
-    retry_for_ms: int = 24 * 3600 * 1000
 
 
 class _Outcome(TypedDict, total=False):
@@ -79,6 +77,8 @@ class Worker:
         oncall: Mapping[str, Target],
         last_look: LastLook | None = None,
         limits: Limits | None = None,
+        retries: RetryPolicy | None = None,
+        breakers: Breakers | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
@@ -90,6 +90,8 @@ class Worker:
         self._metrics = metrics or Metrics()
         self.turned_at_ms: int | None = None
         """When Redis last answered what is due."""
+        self._retries = retries or RetryPolicy()
+        self._breakers = breakers or Breakers(clock)
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -208,7 +210,7 @@ class Worker:
         except Exception:
             # An incident that cannot even be read, by a bug or after a downgrade, must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
-            at_ms = self._clock.now_ms() + round(_backoff_s(claim.attempt) * 1000)
+            at_ms = self._clock.now_ms() + round(self._retries.wait_s(claim.attempt) * 1000)
             return Completion("retry", seen_version, at_ms=at_ms)
         except asyncio.CancelledError:
             # What was sent may still take effect, so that the next attempt is as late as after a crash.
@@ -259,6 +261,8 @@ class Worker:
             delivery = await self._call(claim, incident)
         except NotYet as exc:
             return self._postponed(claim, incident, exc)
+        except HeldBack as exc:
+            return await self._held_back(claim, incident, exc)
         except Permanent as exc:
             return await self._give_up(claim, incident, str(exc))
         except Transient as exc:
@@ -285,9 +289,28 @@ class Worker:
         left_s = (claim.token - now_ms) / 1000 - LEASE_MARGIN_S
         if left_s < LEASE_MARGIN_S:
             raise NotYet(now_ms, "the lease is nearly over")
-        async with asyncio.timeout(left_s):
-            # Also the first attempt after it was given up is not the first.
-            return await target.sync(incident, attempt=max(claim.attempt, incident.delivery(claim.target).attempts + 1))
+        before = incident.delivery(claim.target)
+        with self._breakers.guard(target.system(incident), incident.id) as call:
+            async with asyncio.timeout(left_s):
+                # Also the first attempt after it was given up is not the first.
+                after = await target.sync(incident, attempt=max(claim.attempt, before.attempts + 1))
+            call.was_made = after != before
+            return after
+
+    async def _held_back(self, claim: Claim, incident: Incident, exc: HeldBack) -> Completion:
+        """No attempt; but the time that a target may fail for goes by, and people are told that it does."""
+        before = incident.delivery(claim.target)
+        since_ms = before.failing_since_ms or self._clock.now_ms()
+        if self._retries.is_over(since_ms, self._clock.now_ms()):
+            return await self._give_up_late(claim, incident, str(exc), since_ms)
+        after = replace(before, failing_since_ms=since_ms, error=str(exc))
+        return Completion(
+            "postponed",
+            incident.version,
+            at_ms=exc.until_ms,
+            delivery=None if after == before else after,
+            arm=self._shown_by(claim, incident, before, after),
+        )
 
     def _postponed(self, claim: Claim, incident: Incident, exc: NotYet) -> Completion:
         if exc.delivery is None:
@@ -313,6 +336,8 @@ class Worker:
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             now_ms = self._clock.now_ms()
             after = replace(after, synced_at_ms=now_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
+        elif not after.attempts:  # it was held back and has never been attempted
+            after = replace(after, failing_since_ms=None, error="")
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
         return Completion(
             "done",
@@ -328,10 +353,9 @@ class Worker:
         now_ms = self._clock.now_ms()
         before = incident.delivery(claim.target)
         since_ms = before.failing_since_ms or now_ms
-        if now_ms - since_ms >= self._limits.retry_for_ms:
-            hours = (now_ms - since_ms) / 3_600_000
-            return await self._give_up(claim, incident, f"{error} (failing for {hours:.1f} hours)")
-        wait_s = max(_backoff_s(claim.attempt), retry_after_s or 0)
+        if self._retries.is_over(since_ms, now_ms):
+            return await self._give_up_late(claim, incident, error, since_ms)
+        wait_s = self._retries.wait_s(claim.attempt, retry_after_s)
         log.warning(
             "sync.retry",
             incident=incident.id,
@@ -348,6 +372,10 @@ class Worker:
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
         )
+
+    async def _give_up_late(self, claim: Claim, incident: Incident, error: str, since_ms: int) -> Completion:
+        hours = (self._clock.now_ms() - since_ms) / 3_600_000
+        return await self._give_up(claim, incident, f"{error} (failing for {hours:.1f} hours)")
 
     async def _give_up(self, claim: Claim, incident: Incident, error: str) -> Completion:
         now_ms = self._clock.now_ms()
@@ -435,9 +463,3 @@ def _visible(delivery: Delivery) -> tuple[object, ...]:
     """What channels show of another target."""
     is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
     return delivery.label, delivery.url, delivery.note, is_failing, delivery.failed_at_ms, delivery.comment_count
-
-
-def _backoff_s(attempt: int) -> float:
-    """Exponential, with full jitter: a random part of 2, 4, 8 … seconds, and never less than the first step."""
-    longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempt, 20))
-    return max(BACKOFF_FIRST_S, random.uniform(0, longest_s))  # noqa: S311 - no secret

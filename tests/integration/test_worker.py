@@ -24,6 +24,9 @@ class Recorder:
         self.at_once = 0
         self.most_at_once = 0
 
+    def system(self, incident: Incident) -> str:
+        return "recorder"
+
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

@@ -19,14 +19,14 @@ ROOMS = [
     ("simulators", "client", "samples", "logs"),
     ("watchdog",),
     ("worker", "interactions"),
-    ("lifecycle",),
+    ("lifecycle", "breaker"),
     ("targets", "last_look", "sns"),
     ("sources", "grouping", "ack_links"),
     ("store",),
     ("config", "clock", "metrics"),
     ("transitions",),
     ("incident", "templating", "matchers"),
-    ("errors", "severity"),
+    ("errors", "severity", "retries"),
 ]
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -68,7 +68,9 @@ def test_the_design_page_lists_the_rooms_from_the_top_down():
     assert [tuple(re.findall(r"\w+", row)) for row in rows] == [room for room in ROOMS if room != ("__main__",)]
 
 
-@pytest.mark.parametrize("name", ["incident", "transitions", "severity", "errors", "grouping", "matchers", "sources"])
+@pytest.mark.parametrize(
+    "name", ["incident", "transitions", "severity", "errors", "retries", "grouping", "matchers", "sources"]
+)
 def test_plain_data_and_decisions_import_no_io(name):
     paths = [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else sorted((PACKAGE / name).glob("*.py"))
     for path in paths:

@@ -17,5 +17,5 @@ __all__ = [
     "Store",
     "Storm",
     "Storms",
-    "Turns",,
+    "Turns",
 ]

@@ -25,11 +25,15 @@ class NotYet(VersusError):
 class Target(Protocol):
     """One remote API."""
 
+    def system(self, incident: Incident) -> str:
+        """What a sync of *incident* calls: when that is down for one incident, it is so for all that call it."""
+
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Make the target show what *incident* is now, and return how to find it there again.
 
         Called once more whenever the incident changed, and after a crash or an error with *attempt* above 1:
         then an earlier attempt may have had an effect that nobody recorded, so look before acting, and before
         deciding that nothing needs doing. Only the delivery's reference, label, url and note are the target's.
-        Raises Transient to be tried again, Permanent to give up, and NotYet to be called later.
+        Raises Transient to be tried again, Unreachable when it is down for everybody, Permanent to give up, and
+        NotYet to be called later.
         """

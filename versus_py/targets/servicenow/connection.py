@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from versus_py.config import ServiceNowInstance
-from versus_py.errors import ConfigError, Transient
+from versus_py.errors import ConfigError, Transient, Unreachable
 
 UNANSWERED_SETTLES_S = 60.0
 """A request that got no answer may still be at work; ServiceNow cancels it after 60 s (default quota rules)."""
@@ -45,19 +45,20 @@ class Answer:
         return f" ({words[:DETAIL_MAX]})" if words else ""
 
     def raise_if_it_may_heal(self) -> None:
-        """Raises Transient for what another time may be different: too many requests, and a server in trouble."""
+        """Raises RateLimited and Unreachable, for what another time may be different."""
         if self.status == 429:  # noqa: PLR2004 - HTTP's
             raise RateLimited(f"ServiceNow's rate limit is reached{self.detail}", retry_after_s=self._retry_after_s())
         if self.status >= 500:  # noqa: PLR2004 - HTTP's
             wait_s = max(self._retry_after_s() or 0, settles_s(self.method) or 0)
-            raise Transient(f"ServiceNow answered {self.status}{self.detail}", retry_after_s=wait_s)
+            raise Unreachable(f"ServiceNow answered {self.status}{self.detail}", retry_after_s=wait_s)
 
     def unavailable(self) -> Transient:
         """The error for an answer that is neither a success nor a refusal, such as a hibernating instance's page."""
         has_error = self.data is not None and self.data.get("error")
         what = f"an error{self.detail}" if has_error else self.content_type or "no content"
         why = "is this a ServiceNow instance?" if self.status == 404 else "is it hibernating?"  # noqa: PLR2004 - HTTP's
-        return Transient(
+        kind = Transient if 400 <= self.status < 500 else Unreachable  # noqa: PLR2004 - HTTP's
+        return kind(
             f"ServiceNow answered {self.status} with {what}: {why}",
             retry_after_s=settles_s(self.method),
         )
@@ -89,7 +90,7 @@ class Connection:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """The answer, with any status. Raises Transient when there is none."""
+        """The answer, with any status. Raises Unreachable when there is none."""
         try:
             async with self._session.request(
                 method,
@@ -106,13 +107,13 @@ class Connection:
                 return Answer(method, response.status, response.headers, response.content_type, data)
         except TimeoutError as exc:
             reason = f"did not answer within {self._timeout_s:g} s"
-            raise Transient(f"ServiceNow {reason}", retry_after_s=settles_s(method)) from exc
+            raise Unreachable(f"ServiceNow {reason}", retry_after_s=settles_s(method)) from exc
         except aiohttp.ClientHttpProxyError as exc:  # whose text has the proxy's URL in it
-            raise Transient(f"the proxy on the way to ServiceNow answered {exc.status}") from None
+            raise Unreachable(f"the proxy on the way to ServiceNow answered {exc.status}") from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as exc:
-            raise Transient(f"ServiceNow cannot be reached: {exc}") from exc
+            raise Unreachable(f"ServiceNow cannot be reached: {exc}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise Transient(f"ServiceNow cannot be reached: {exc}", retry_after_s=settles_s(method)) from exc
+            raise Unreachable(f"ServiceNow cannot be reached: {exc}", retry_after_s=settles_s(method)) from exc
 
 
 def settles_s(method: str) -> float | None:

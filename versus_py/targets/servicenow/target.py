@@ -71,6 +71,14 @@ class ServiceNowTarget:
         self._clock = clock
         self._turns = turns
 
+    def system(self, incident: Incident) -> str:
+        """The instance, by its name."""
+        before = incident.delivery(NAME)
+        name = incident.policy.destinations.get(NAME)
+        if before.reference:
+            name = next((name for name, it in self._instances.items() if _is_in(it, before)), None)
+        return NAME if name is None or name not in self._instances else f"{NAME}:{name}"
+
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Create the record if the incident escalates and has none; bring one that exists up to date.
 

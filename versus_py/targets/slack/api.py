@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from versus_py.config import SlackConfig
-from versus_py.errors import Permanent, Transient
+from versus_py.errors import Permanent, Transient, Unreachable
 from versus_py.targets.slack.scopes import WRITE
 
 TIMEOUT_S = 15.0
@@ -27,7 +27,6 @@ channel before it is there is posted twice. An edit that is made twice does not 
 _RATE_LIMITED = frozenset(["ratelimited", "rate_limited"])
 _TRANSIENT = frozenset(
     [
-        "service_unavailable",
         "internal_error",
         "fatal_error",
         "request_timeout",
@@ -37,6 +36,7 @@ _TRANSIENT = frozenset(
         "org_login_required",
     ]
 )
+_DOWN = "service_unavailable"
 _QUOTA = "message_limit_exceeded"
 
 ADVICE = {
@@ -99,13 +99,13 @@ class SlackApi:
             raise _translated(exc) from None
         except TimeoutError as exc:
             wait_s = LATE_POST_S if method == "chat.postMessage" else None
-            raise Transient("Slack did not answer in time", retry_after_s=wait_s) from exc
+            raise Unreachable("Slack did not answer in time", retry_after_s=wait_s) from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise Transient(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
+            raise Unreachable(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
         except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
-            raise Transient("Slack answered with something that is not JSON") from exc
+            raise Unreachable("Slack answered with something that is not JSON") from exc
         if not isinstance(reply.data, dict):
-            raise Transient("Slack answered with something that is not JSON")
+            raise Unreachable("Slack answered with something that is not JSON")
         return reply
 
 
@@ -121,10 +121,13 @@ def _translated(exc: SlackApiError) -> Refused | Transient:
         return RateLimited(f"Slack asks to wait {wait_s:g} s", retry_after_s=wait_s)
     if code is None:
         hint = "; is alert.slack.api_url right?" if status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} else ""
-        return Transient(f"Slack answered {status} without a reason{hint}")
+        kind = Transient if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR else Unreachable
+        return kind(f"Slack answered {status} without a reason{hint}")
     if code == _QUOTA:
         return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
-    if code in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if code == _DOWN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unreachable(f"Slack says {code}")
+    if code in _TRANSIENT:
         return Transient(f"Slack says {code}")
     return Refused(str(code), str(data.get("needed", "")))
 

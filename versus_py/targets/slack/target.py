@@ -84,6 +84,9 @@ class SlackTarget:
             functions = {"link": link, "date": date}
             self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
 
+    def system(self, incident: Incident) -> str:  # noqa: ARG002 - all channels are in one workspace
+        return NAME
+
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Post the message, or edit the one there is when it would look different; then tell the thread what is new.
 
