@@ -228,6 +228,9 @@ def send(
     query: Annotated[
         list[str] | None, typer.Option("--query", "-q", help="An override, such as oncall_wait_minutes=5.")
     ] = None,
+    intake_token: Annotated[
+        str, typer.Option(envvar="VERSUS_INTAKE_TOKEN", help="A token of intake.tokens.", show_default=False)
+    ] = "",
 ) -> None:
     """Post a payload to a running server, and show its answer."""
     body = _payload(file, source, name, resolved)
@@ -237,7 +240,7 @@ def send(
     pairs = [pair.partition("=") for pair in query or []]
 
     async def post() -> Any:
-        async with open_client(url) as client:
+        async with open_client(url, intake_token=intake_token) as client:
             return await client.send(body, {key: value for key, _, value in pairs})
 
     out.print_json(data=_run(post()))

@@ -11,7 +11,11 @@ import aiohttp
 from versus_py.errors import VersusError
 
 TIMEOUT_S = 15.0
-SECRET_HINT = "--gateway-secret, or VERSUS_GATEWAY_SECRET in the environment"  # noqa: S105 - the way to give one
+_INTAKE = "/api/incidents"
+_HINTS = {  # how to give what an answer of 401 asks for
+    "send": "--intake-token, or VERSUS_INTAKE_TOKEN in the environment",
+    "act": "--gateway-secret, or VERSUS_GATEWAY_SECRET in the environment",
+}
 
 
 class RequestRefused(VersusError):
@@ -27,7 +31,7 @@ class Client:
 
     async def send(self, body: bytes, query: Mapping[str, str]) -> Any:
         """Post a payload; the answer names its incidents."""
-        return await self._request("POST", "/api/incidents", params=query, data=body)
+        return await self._request("POST", _INTAKE, params=query, data=body)
 
     async def incidents(self, query: Mapping[str, str]) -> Any:
         return await self._request("GET", "/api/incidents", params=query)
@@ -59,14 +63,17 @@ class Client:
             raise RequestRefused(f"{self._url} answered with something that is not JSON; is it versus?") from exc
         if response.status >= 400:  # noqa: PLR2004 - HTTP's
             said = data.get("error") if isinstance(data, dict) else None
-            hint = f" ({SECRET_HINT})" if response.status == 401 else ""  # noqa: PLR2004 - HTTP's
+            needed = _HINTS["send" if (method, path) == ("POST", _INTAKE) else "act"]
+            hint = f" ({needed})" if response.status == 401 else ""  # noqa: PLR2004 - HTTP's
             raise RequestRefused(f"{response.status}: {said or response.reason}{hint}")
         return response.status, data
 
 
 @asynccontextmanager
-async def open_client(url: str, gateway_secret: str = "") -> AsyncIterator[Client]:
+async def open_client(url: str, gateway_secret: str = "", *, intake_token: str = "") -> AsyncIterator[Client]:
     headers = {"X-Gateway-Secret": gateway_secret} if gateway_secret else {}
+    if intake_token:
+        headers["Authorization"] = f"Bearer {intake_token}"
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         yield Client(session, url)

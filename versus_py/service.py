@@ -158,6 +158,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             slack=_slack_door(config, desk, clock),
             metrics=metrics,
             health=health,
+            clock=clock,
         )
         socket = _socket_mode(config, desk, session)
         digests = None if messages is None else messages.storms

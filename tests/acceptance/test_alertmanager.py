@@ -2,8 +2,11 @@
 
 import json
 import signal
+import urllib.error
 from datetime import UTC, datetime
 from functools import partial
+
+import pytest
 
 from tests.acceptance.conftest import ROOT, request, start_alertmanager
 from tests.support.servers import free_port, wait_until
@@ -98,3 +101,39 @@ def test_alertmanager_hands_over_what_it_could_not_deliver_when_the_server_is_ba
 
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
     assert len(world.slack.messages("Early")) == 1
+
+
+INTAKE_TOKEN = "acceptance-intake-token"
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        pytest.param(f"authorization: {{credentials: {INTAKE_TOKEN}}}", id="authorization"),
+        pytest.param(f"basic_auth: {{username: alertmanager, password: {INTAKE_TOKEN}}}", id="basic_auth"),
+    ],
+)
+def test_alertmanager_shows_its_token(world, credentials):
+    server, _ = world.serve(intake={"tokens": [{"name": "alertmanager", "token": INTAKE_TOKEN}]})
+    alertmanager = start_alertmanager(
+        world,
+        f"""
+route: {{receiver: versus, group_wait: 0s}}
+receivers:
+  - name: versus
+    webhook_configs:
+      - url: {server}/api/incidents
+        http_config:
+          {credentials}
+""",
+    )
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        request(f"{server}/api/incidents", {"title": "Without a token"})
+
+    alerts = [{"labels": {"alertname": "WithAToken", "severity": "critical"}}]
+    request(f"http://{alertmanager}/api/v2/alerts", alerts, headers={"Content-Type": "application/json"})
+
+    wait_until(lambda: world.slack.messages("WithAToken"), what="the alert that came with a token")
+    assert len(world.slack.messages()) == 1
+    assert '"sender": "alertmanager"' in world.logged()
+    assert INTAKE_TOKEN not in world.logged()

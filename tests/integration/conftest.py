@@ -292,6 +292,7 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
             slack=SlackDoor(secret, desk, clock) if secret else None,
             metrics=metrics,
             health=Health(ledger, clock, metrics, worker=worker, watchdog=watchdog),
+            clock=clock,
         )
         answers = Answers()
         app.on_response_prepare.append(answers.keep)

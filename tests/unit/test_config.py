@@ -298,7 +298,70 @@ def test_what_is_not_enabled_need_not_be_complete():
     assert list(config.warnings()) == [
         "alert.slack.enable is false: nobody is told about an incident before it escalates",
         "oncall.enable is false: no incident ever escalates",
+        "intake.tokens is not set: whoever reaches this server's port may post alerts, and resolve them",
     ]
+
+
+def test_whom_nobody_else_reaches_needs_no_tokens():
+    assert not any("intake" in warning for warning in parse_config("host: 127.0.0.1").warnings())
+
+
+SENDERS = """
+intake:
+  tokens:
+    - {name: ops, token: "${OPS}", previous_tokens: ["${OLD_OPS}", "old-token-0123456789"]}
+    - {name: apps, token: apps-token-0123456789, sources: [grafana], overrides: {oncall: false}}
+"""
+
+
+def test_senders_come_from_the_environment_and_a_token_that_is_not_set_is_none():
+    config = parse_config(SENDERS, {"OPS": "ops-token-0123456789"})
+
+    assert [list(it.accepted()) for it in config.intake.tokens] == [
+        ["ops-token-0123456789", "old-token-0123456789"],
+        ["apps-token-0123456789"],
+    ]
+    assert not any("intake" in warning for warning in config.warnings())
+
+
+def test_tokens_are_kept_out_of_logs_and_out_of_what_is_printed():
+    config = parse_config(SENDERS, {"OPS": "ops-token-0123456789"})
+
+    assert {"ops-token-0123456789", "old-token-0123456789", "apps-token-0123456789"} <= set(config.secrets())
+    assert "-token-" not in str(config.masked())
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{name: a}", "intake.tokens.0.token: is required"),
+        ("{name: a, token: '${UNSET}'}", "(${UNSET} is not set)"),
+        ("{name: a, token: ' '}", "intake.tokens.0.token: is blank"),
+        ("{name: a, token: 12345}", "intake.tokens.0.token: must be text"),
+        ("{token: t-0123}", "intake.tokens.0.name: is required"),
+        ("{name: 'a:b', token: t-0123}", "intake.tokens.0.name: is 'a:b'; must be a name without a colon"),
+        ("{name: a, token: t-0123, sources: [nagios]}", "intake.tokens.0.sources.0: is 'nagios'"),
+        ("{name: a, token: t-0123, sources: []}", "must name a source"),
+        ("{name: a, token: t-0123}, {name: a, token: t-4567}", "intake.tokens.1.name: is 'a', as that of another"),
+        ("{name: a, token: t-0123}, {name: b, token: t-0123}", "intake.tokens.1.token: is another sender's too"),
+        ("{name: a, token: t-0123, overrides: {instances: [infra]}}", "'infra' is none of oncall.servicenow.other"),
+        (
+            "{name: a, token: t-0123, overrides: {min_wait_minutes: 5, max_wait_minutes: 3}}",
+            "intake.tokens.0.overrides.min_wait_minutes: is more than max_wait_minutes",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_sender_is_told_without_its_token(written, said):
+    [problem] = problems(f"intake: {{tokens: [{written}]}}")
+
+    assert said in problem
+    assert "t-0123" not in problem
+
+
+def test_a_token_that_can_be_guessed_is_a_warning():
+    config = parse_config("intake: {tokens: [{name: a, token: short}]}")
+
+    assert any("intake.tokens.0.token has fewer than 16 characters" in warning for warning in config.warnings())
 
 
 def test_retrying_longer_than_things_are_kept_is_a_problem():

@@ -1,10 +1,14 @@
 """Query parameters: understood, or ignored with a warning. Never an error, and never a changed configuration."""
 
+from typing import get_args
+
 import pytest
 from multidict import MultiDict
 
 from tests.support.factories import make_alert, make_notification
-from versus_py.config import Config
+from versus_py.config import Config, OverrideLimits
+from versus_py.config.intake import SourceName
+from versus_py.sources import SOURCES
 from versus_py.web.overrides import read_overrides
 
 SLACK = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
@@ -211,3 +215,16 @@ def test_a_flood_of_parameters_is_cut_off():
 
 def test_a_long_value_is_not_repeated_whole():
     assert len(read(("slack_channel_id", "x" * 5000)).warnings[0]) < 300
+
+
+def test_the_sources_that_a_token_may_name_are_those_that_there_are():
+    assert set(get_args(SourceName)) == set(SOURCES)
+
+
+def test_limits_do_not_concern_what_the_request_does_not_ask_for():
+    limits = OverrideLimits(channels=(), instances=(), min_wait_minutes=10, max_wait_minutes=20, oncall=False)
+
+    found = read_overrides(MultiDict(), config(), limits)
+
+    assert found.policy == read().policy
+    assert found.warnings == ()

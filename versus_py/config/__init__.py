@@ -1,5 +1,6 @@
 """The configuration: the model, and the file it comes from."""
 
+from versus_py.config.intake import IntakeConfig, IntakeToken, OverrideLimits
 from versus_py.config.loading import load_config, parse_config
 from versus_py.config.model import (
     AlertmanagerAuth,
@@ -24,10 +25,13 @@ __all__ = [
     "CloudWatchConfig",
     "Config",
     "HeartbeatConfig",
+    "IntakeConfig",
+    "IntakeToken",
     "LogConfig",
     "MessageProperties",
     "MetricsConfig",
     "OncallConfig",
+    "OverrideLimits",
     "RedisConfig",
     "ServiceNowAuth",
     "ServiceNowConfig",

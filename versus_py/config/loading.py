@@ -25,6 +25,8 @@ _SECRET_KEYS = {
     "client_secret",
     "gateway_secret",
     "password",
+    "previous_signing_keys",
+    "previous_tokens",
     "proxy",
     "signing_key",
     "signing_secret",
@@ -116,6 +118,7 @@ def _incomplete(config: Config) -> Iterator[str]:
             )
     if oncall.is_prepared:
         yield from _incomplete_servicenow(oncall.servicenow)
+    yield from config.intake.problems(oncall.servicenow.other_instance_urls)
     if ":" in config.alertmanager.auth.username:
         yield "alertmanager.auth.username: has a colon in it, which Basic authentication cannot send"
     if oncall.retry_for_hours > config.retention_days * 24:
@@ -279,6 +282,8 @@ def _problem(error: ErrorDetails) -> str:
         close = get_close_matches(keys[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here are {', '.join(known)}"
         return f"{path}: is not a known key; {hint}"
+    if error["type"] == "missing":
+        return f"{path}: is required"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = _shown(keys, error)
@@ -322,13 +327,16 @@ def _is_part(kind: Any) -> bool:
 
 
 def _without(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
-    """*data* without the values that are mistaken, so that their defaults stand in."""
-    rest = copy.deepcopy(data)
+    """*data* without the values that are mistaken, so that their defaults stand in; of lists, nothing is left."""
+    rest: dict[Any, Any] = copy.deepcopy(data)
     for error in errors:
+        node: dict[int | str, Any] = rest
         *parents, last = error["loc"]
-        node: Any = rest
         for key in parents:
-            node = node.get(key) if isinstance(node, dict) else None
-        if isinstance(node, dict):
-            node.pop(last, None)
+            if isinstance(node.get(key), dict):
+                node = node[key]
+            else:
+                last = key
+                break
+        node.pop(last, None)
     return rest

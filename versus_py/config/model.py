@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from versus_py.config.parts import HttpUrl, Minutes, Number, Part, Port, Secret, split_url
+from versus_py.config.intake import IntakeConfig
+from versus_py.config.parts import LOOPBACK, HttpUrl, Minutes, Number, Part, Port, Secret, split_url
 from versus_py.config.servicenow import ServiceNowConfig, Template
 from versus_py.config.slack import SlackConfig
 
@@ -205,6 +206,8 @@ class Config(Part):
     """What becomes one incident: all that a payload says (Alertmanager's notification group), or each of its alerts."""
     dedup_key: Template | None = None
     """A template for what payloads of one incident have in common; without one, each source's own identity."""
+    intake: IntakeConfig = IntakeConfig()
+    """Who may post alerts."""
     sources: SourcesConfig = SourcesConfig()
     """Where alerts come from."""
     alert: AlertConfig = AlertConfig()
@@ -271,6 +274,7 @@ class Config(Part):
         written = {column for it in servicenow.instances().values() for column in (*it.fields, *it.update_fields)}
         if self.oncall.is_prepared and "priority" in written:
             yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
+        yield from self.intake.warnings(is_reachable=self.host not in LOOPBACK)
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
 
@@ -304,8 +308,8 @@ def _secrets_in(value: Any, name: str = "") -> Iterator[tuple[str, SecretStr]]:
     elif isinstance(value, BaseModel):
         for key in type(value).model_fields:
             yield from _secrets_in(getattr(value, key), key)
-    elif isinstance(value, Mapping):
-        for item in value.values():
+    elif isinstance(value, Mapping | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
             yield from _secrets_in(item, name)
 
 

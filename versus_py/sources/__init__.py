@@ -13,7 +13,7 @@ from versus_py.incident import Notification
 from versus_py.sources import alertmanager, cloudwatch, fluentbit, generic, grafana, monasca, sentry
 from versus_py.sources.source import Source
 
-__all__ = ["SOURCES", "parse"]
+__all__ = ["SOURCES", "parse", "source_of"]
 
 # The first that recognizes a payload reads it.
 _SOURCES: tuple[Source, ...] = (grafana, alertmanager, monasca, sentry, cloudwatch, fluentbit, generic)
@@ -29,7 +29,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
     One that is broken is read as a generic one, with a warning: an alert is never lost because the payload
     around it is odd. Raises NotAnAlert when it is news of something else.
     """
-    source = SOURCES[name] if name else next(it for it in _SOURCES if it.recognizes(payload))
+    source = source_of(payload, name)
     try:
         return _titled(_parsed(source, payload, settings))
     except BadPayload as exc:
@@ -37,6 +37,11 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
         how = f"source={source.NAME} was asked for" if name else f"this looks like {source.NAME}"
         warning = f"{how}, but {exc}; it was read as a generic alert"
         return _titled(replace(found, warnings=(warning, *found.warnings)))
+
+
+def source_of(payload: Mapping[str, Any], name: str | None = None) -> Source:
+    """Whose payload this is: the source called *name*, or the first that knows its shape."""
+    return SOURCES[name] if name else next(it for it in _SOURCES if it.recognizes(payload))
 
 
 def _titled(notification: Notification) -> Notification:

@@ -13,6 +13,8 @@ log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
 
+_KEPT_HEADERS = ("Allow", "Connection", "Retry-After", "WWW-Authenticate")
+
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; "
@@ -42,7 +44,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return error_answer(503, "Redis cannot be read or written at the moment: send it again", headers)
     except web.HTTPException as exc:
-        kept = {name: exc.headers[name] for name in ("Allow", "Retry-After") if name in exc.headers}
+        kept = {name: exc.headers[name] for name in _KEPT_HEADERS if name in exc.headers}
         said = exc.text if exc.text and not exc.text.startswith(f"{exc.status}:") else f"{exc.reason}: {request.path}"
         return error_answer(exc.status, said, kept)
     except Exception:

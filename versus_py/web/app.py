@@ -6,6 +6,7 @@ from aiohttp import web
 
 from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import STORM_PATH, AckLinks
+from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
 from versus_py.health import Health
 from versus_py.lifecycle import Lifecycle
@@ -19,6 +20,7 @@ from versus_py.web.api import Api
 from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
 from versus_py.web.monitoring import Monitoring, counting_refusals
+from versus_py.web.senders import Senders
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.web.slack import SlackDoor, switched_off
 from versus_py.web.storms import StormPage
@@ -38,14 +40,19 @@ def create_app(
     slack: SlackDoor | None = None,
     metrics: Metrics | None = None,
     health: Health | None = None,
+    clock: Clock | None = None,
 ) -> web.Application:
-    """The application, ready to be served; without *slack*, presses do not come in by HTTP."""
+    """The application, ready to be served; without *slack*, presses do not come in by HTTP.
+
+    *clock* is this machine's, unless it is given.
+    """
     metrics = metrics or Metrics()
     app = web.Application(
         middlewares=[counting_refusals(metrics), errors_as_json], client_max_size=config.max_body_bytes
     )
     app.on_response_prepare.append(add_security_headers)
-    intake = Intake(config, lifecycle, Trust(config.sources, sns), metrics)
+    senders = Senders(config, clock or SystemClock())
+    intake = Intake(config, lifecycle, Trust(config.sources, sns), senders, metrics)
     api = Api(store, lifecycle)
     slack_config = config.alert.slack
     ack = AckPage(links, store, lifecycle, is_restricted=slack_config.is_restricted)

@@ -17,6 +17,7 @@ from versus_py.web.answers import json_answer
 from versus_py.web.bodies import read_whole
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
+from versus_py.web.senders import Sender, Senders
 from versus_py.web.trust import Trust
 from versus_py.web.views import escalates_at
 
@@ -30,36 +31,41 @@ LOGGED_BODY_MAX = 256 * 1024
 class Intake:
     """Accepts payloads. Nothing but Redis is called while a sender waits."""
 
-    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, metrics: Metrics) -> None:
+    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, senders: Senders, metrics: Metrics) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._trust = trust
+        self._senders = senders
         self._metrics = metrics
         self._reader = Reader(config)
 
     async def post(self, request: web.Request) -> web.Response:
         """201 when all of it is written down; 503 when Redis did not take it, and the sender should try again."""
+        sender = self._senders.identify(request)
         body = await self._body(request)
         if self._config.alert.debug_body:
             shown = body[:LOGGED_BODY_MAX].decode(errors="replace")
             log.info("intake.body", query=request.query_string, body=shown)
         are_many, payloads, warnings = _payloads(body)
+        overrides = read_overrides(request.query, self._config, sender.limits)
+        payloads, left_out = sender.may_post(payloads, overrides.source)
         payloads, refused = self._trust.believed(payloads, body, request.headers)
-        overrides = read_overrides(request.query, self._config)
         reading = self._reader.read(payloads, overrides)
-        warnings += [*refused, *overrides.warnings, *reading.warnings]
+        warnings += [*left_out, *refused, *overrides.warnings, *reading.warnings]
         for it in filter(None, reading.notifications):
             warnings += it.warnings
         warnings = list(dict.fromkeys(warnings))
         for warning in warnings:
-            log.warning("intake.warning", remote=request.remote, warning=warning)
-        answers = await self._accept(reading.notifications, overrides)
+            log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
+        answers = await self._accept(reading.notifications, overrides, sender)
         status: dict[str, Any] = {"status": "Incident created"}
         if are_many or len(answers) > 1:
             status = {"status": "Incidents created", "count": len(answers)}
         return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
 
-    async def _accept(self, notifications: Sequence[Notification | None], overrides: Overrides) -> list[dict[str, Any]]:
+    async def _accept(
+        self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender
+    ) -> list[dict[str, Any]]:
         """Written down, or StoreUnavailable before senders give up: Monasca's wait 5 s."""
         news = [it for it in notifications if it is not None]
         try:
@@ -79,6 +85,7 @@ class Intake:
                     outcome=outcome.outcome,
                     incident=outcome.incident.id if outcome.incident else None,
                     source=it.source,
+                    sender=sender.name,
                 )
         return answers
 

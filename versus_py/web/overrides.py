@@ -1,6 +1,7 @@
 """The policy of what a request brings: query parameters win over the route of its labels, that over the defaults.
 
-A mistake in a query parameter never loses the alert: it counts as not given, and a warning says so.
+A mistake in a query parameter never loses the alert: it counts as not given, and a warning says so. So does what the
+sender's token does not allow.
 """
 
 import math
@@ -11,7 +12,7 @@ from difflib import get_close_matches
 
 from multidict import MultiMapping
 
-from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, SlackRoute
+from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits, SlackRoute
 from versus_py.incident import Notification, Policy, common
 from versus_py.sources import SOURCES
 from versus_py.targets import servicenow, slack
@@ -54,10 +55,14 @@ class Overrides:
         return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mention=route.mention)
 
 
-def read_overrides(query: MultiMapping[str], config: Config) -> Overrides:
-    """What a request with this query string asks for."""
+_UNLIMITED = OverrideLimits()
+
+
+def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLimits = _UNLIMITED) -> Overrides:
+    """What a request with this query string asks for, as far as its sender's *limits* allow it."""
     values, warnings = _known(query)
-    wait_minutes = _wait_minutes(values, warnings)
+    values = _allowed(values, limits, warnings)
+    wait_minutes = _clamped(_wait_minutes(values, warnings), limits, warnings)
     policy = Policy(
         channels=(slack.NAME,) if config.alert.slack.enable else (),
         oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
@@ -106,6 +111,35 @@ def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
         else:
             values[name] = value.strip()
     return values, warnings
+
+
+def _allowed(values: Mapping[str, str], limits: OverrideLimits, warnings: list[str]) -> dict[str, str]:
+    """Without those that the sender may not set, or not to this."""
+    lists = {"slack_channel_id": limits.channels, "servicenow_other_instance": limits.instances}
+    allowed = {}
+    for name, value in values.items():
+        listed = lists.get(name)
+        if name == "oncall_enable" and not limits.oncall:
+            warnings.append("query parameter oncall_enable was ignored: this sender's token does not allow it")
+        elif listed is not None and value not in listed:
+            which = ", ".join(listed) or "none"
+            warnings.append(f"query parameter {name}={_shown(value)} was ignored; this sender's token allows: {which}")
+        else:
+            allowed[name] = value
+    return allowed
+
+
+def _clamped(minutes: float | None, limits: OverrideLimits, warnings: list[str]) -> float | None:
+    """The nearest wait that the sender may ask for."""
+    if minutes is None:
+        return None
+    nearest = min(max(minutes, limits.min_wait_minutes), limits.max_wait_minutes)
+    if nearest != minutes:
+        warnings.append(
+            f"query parameter oncall_wait_minutes={minutes:g} became {nearest:g}; this sender's token allows: "
+            f"{limits.min_wait_minutes:g} to {limits.max_wait_minutes:g}"
+        )
+    return nearest
 
 
 def _is_per_alert(values: Mapping[str, str], config: Config, warnings: list[str]) -> bool:

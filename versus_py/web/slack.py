@@ -14,6 +14,7 @@ from versus_py.clock import Clock
 from versus_py.errors import BadPayload, ConfigError
 from versus_py.interactions import Desk, read_presses
 from versus_py.web.bodies import read_whole
+from versus_py.web.refusals import Refusals
 
 log = structlog.get_logger()
 
@@ -21,9 +22,6 @@ PATH = "/api/slack/interactions"
 
 BODY_TIMEOUT_S = 2.0
 """Slack waits 3 seconds for its answer; who has not sent the request by then is not Slack."""
-
-REFUSALS_EVERY_MS = 60_000
-"""Whoever reaches the port can have requests refused; the log is not to fill up with them."""
 
 _FIELDS_MAX = 20
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
@@ -37,7 +35,7 @@ class SlackDoor:
             raise ConfigError(["alert.slack.signing_secret: is blank"])
         self._verifier = SignatureVerifier(signing_secret, clock=_SdkClock(clock))
         self._desk = desk
-        self._refusals = _Refusals(clock)
+        self._refusals = Refusals("slack.request_refused", clock)
 
     async def post(self, request: web.Request) -> web.Response:
         """200 once what was pressed has happened; 503 when it has not, and the person is told by Slack."""
@@ -70,23 +68,6 @@ async def switched_off(_: web.Request) -> NoReturn:
     raise web.HTTPNotFound(
         text="Slack's requests are not taken here: alert.slack is not enabled, or its signing_secret is not set"
     )
-
-
-class _Refusals:
-    """Says that requests were refused: the first at once, then how many there were, at most once a minute."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._untold = 0
-        self._next_ms = 0
-
-    def note(self, remote: str | None) -> None:
-        """One more, the latest from *remote*."""
-        self._untold += 1
-        now_ms = self._clock.now_ms()
-        if now_ms >= self._next_ms:
-            log.warning("slack.request_refused", remote=remote, requests=self._untold)
-            self._untold, self._next_ms = 0, now_ms + REFUSALS_EVERY_MS
 
 
 class _SdkClock(SdkClock):

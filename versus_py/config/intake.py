@@ -1,0 +1,109 @@
+"""Who may post alerts, and how much of it is taken at once: intake."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from versus_py.config.parts import MAX_WAIT_MINUTES, Minutes, Part, Secret
+
+SourceName = Literal["alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "sentry"]
+
+TOKEN_MIN = 16
+"""Shorter ones can be guessed."""
+
+
+def _without_blanks(value: Any) -> Any:
+    """A reference to a variable that is not set leaves a blank behind, which is no secret."""
+    return [item for item in value if item != ""] if isinstance(value, list) else value
+
+
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
+"""Several, for a rotation."""
+
+
+def _sendable(value: str) -> str:
+    if not value.strip() or ":" in value or not value.isprintable():
+        raise ValueError("must be a name without a colon: it is the user name of Basic authentication too")
+    return value
+
+
+def _not_blank(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("is blank")
+    return value
+
+
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must name a source; leave it out to allow all of them")
+    return value
+
+
+class OverrideLimits(Part):
+    """What the query parameters of a sender may ask for; what is not limited here is allowed."""
+
+    channels: tuple[str, ...] | None = None
+    """The channels that slack_channel_id may name; none of them with an empty list."""
+    instances: tuple[str, ...] | None = None
+    """The instances that servicenow_other_instance may name."""
+    min_wait_minutes: Minutes = 0
+    """The shortest oncall_wait_minutes."""
+    max_wait_minutes: Minutes = MAX_WAIT_MINUTES
+    """The longest oncall_wait_minutes."""
+    oncall: bool = True
+    """Whether oncall_enable counts."""
+
+
+class IntakeToken(Part):
+    """A sender, and how it shows who it is: `Authorization: Bearer token`, or Basic with its name and the token."""
+
+    name: Annotated[str, AfterValidator(_sendable)]
+    """What the sender is called, in the log too."""
+    token: Annotated[Secret, AfterValidator(_not_blank)]
+    """Its token."""
+    previous_tokens: Secrets = ()
+    """Tokens that are still taken while senders change over to a new one."""
+    sources: Annotated[tuple[SourceName, ...], AfterValidator(_some)] | None = None
+    """The sources whose payloads it may post; without any, all of them."""
+    overrides: OverrideLimits = OverrideLimits()
+    """What its query parameters may ask for."""
+
+    def accepted(self) -> Iterator[str]:
+        """Every token that it may send."""
+        yield self.token.get_secret_value()
+        for token in self.previous_tokens:
+            yield token.get_secret_value()
+
+
+class IntakeConfig(Part):
+    """Who may post alerts."""
+
+    tokens: tuple[IntakeToken, ...] = ()
+    """The senders; without any, whoever reaches the port may post."""
+
+    def problems(self, instances: Mapping[str, object]) -> Iterator[str]:
+        """What does not go together, with the names of the ServiceNow *instances* that there are."""
+        owners: dict[str, str] = {}
+        names: set[str] = set()
+        for index, sender in enumerate(self.tokens):
+            path = f"intake.tokens.{index}"
+            if sender.name in names:
+                yield f"{path}.name: is {sender.name!r}, as that of another token is"
+            names.add(sender.name)
+            if any(owners.setdefault(token, path) != path for token in sender.accepted()):
+                yield f"{path}.token: is another sender's too, so that it does not tell who sends"
+            limits = sender.overrides
+            if limits.min_wait_minutes > limits.max_wait_minutes:
+                yield f"{path}.overrides.min_wait_minutes: is more than max_wait_minutes"
+            for name in limits.instances or ():
+                if name not in instances:
+                    yield f"{path}.overrides.instances: {name!r} is none of oncall.servicenow.other_instance_urls"
+
+    def warnings(self, *, is_reachable: bool) -> Iterator[str]:
+        """What works, but is hardly what was meant."""
+        if not self.tokens and is_reachable:
+            yield "intake.tokens is not set: whoever reaches this server's port may post alerts, and resolve them"
+        for index, sender in enumerate(self.tokens):
+            if any(len(token) < TOKEN_MIN for token in sender.accepted()):
+                yield f"intake.tokens.{index}.token has fewer than {TOKEN_MIN} characters, which can be guessed"
