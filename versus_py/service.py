@@ -36,6 +36,7 @@ from versus_py.store.requests import TakenRequests
 from versus_py.targets import Target, servicenow, slack
 from versus_py.watchdog import Watchdog
 from versus_py.web import SlackDoor, create_app, create_monitoring_app
+from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
 from versus_py.worker import Worker
 
 log = structlog.get_logger()
@@ -83,12 +84,14 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         log.warning("config.warning", warning=warning)
     async with _build(config) as parts, asyncio.TaskGroup() as loops:
         app, port = (parts.app, config.port) if with_api else (parts.monitoring, config.metrics.port)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
         background = _start(_background(parts, stop), stop, loops)
         working = _start(_working(parts, stop), stop, loops)
         try:
             if port is not None:
-                await _listen(runner, config.host, port, "host, port" if with_api else "host, metrics.port")
+                most = connections_allowed(config.max_connections)
+                settings = "host, port" if with_api else "host, metrics.port"
+                await _listen(runner, config.host, port, settings, most=most)
             log.info(
                 "service.started", name=config.name, version=__version__, url=config.link_base if with_api else None
             )
@@ -292,10 +295,10 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, settings: str) -> None:
+async def _listen(runner: web.AppRunner, host: str, port: int, settings: str, *, most: int) -> None:
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await BoundedSite(runner, host, port, most=most).start()
     except OSError as exc:
         reason = str(exc) if exc.errno is None else os.strerror(exc.errno)
         raise VersusError(f"cannot listen on {host}:{port} ({settings}): {reason}") from None

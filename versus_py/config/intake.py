@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from versus_py.config.parts import MAX_WAIT_MINUTES, Minutes, Part, Secret
+from versus_py.config.parts import MAX_WAIT_MINUTES, Minutes, Number, Part, Secret
 
 SourceName = Literal["alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "sentry"]
 
@@ -77,10 +77,18 @@ class IntakeToken(Part):
 
 
 class IntakeConfig(Part):
-    """Who may post alerts."""
+    """Who may post alerts, and how much of it is taken at once."""
 
     tokens: tuple[IntakeToken, ...] = ()
     """The senders; without any, whoever reaches the port may post."""
+    max_working: Annotated[int, Number] = Field(64, ge=1, le=1000)
+    """The most requests that are written down at the same time."""
+    max_waiting: Annotated[int, Number] = Field(1000, ge=0, le=100_000)
+    """The most requests that wait for their turn beside them; what comes beyond that is answered with 503."""
+    requests_per_second: Annotated[float, Number] | None = Field(None, gt=0, le=100_000, allow_inf_nan=False)
+    """How many requests a sender, by token or else by address, may make; what comes beyond is answered with 429."""
+    burst: Annotated[int, Number] = Field(100, ge=1, le=100_000)
+    """How many it may make at once after a quiet time, where requests_per_second is set."""
 
     def problems(self, instances: Mapping[str, object]) -> Iterator[str]:
         """What does not go together, with the names of the ServiceNow *instances* that there are."""

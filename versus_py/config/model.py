@@ -198,6 +198,8 @@ class Config(Part):
     """The secret of the reading and acting API (header X-Gateway-Secret); without one it answers this machine only."""
     max_body_bytes: Annotated[int, Number] = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     """The largest payload that is accepted."""
+    max_connections: Annotated[int, Number] = Field(1000, ge=10, le=100_000)
+    """The most connections of callers; for one more, the one is closed that has been idle for longest."""
     data_dir: Path = Path("data")
     """Where the embedded Valkey server keeps its files."""
     retention_days: Annotated[float, Number] = Field(7, ge=1, le=365, allow_inf_nan=False)
@@ -207,7 +209,7 @@ class Config(Part):
     dedup_key: Template | None = None
     """A template for what payloads of one incident have in common; without one, each source's own identity."""
     intake: IntakeConfig = IntakeConfig()
-    """Who may post alerts."""
+    """Who may post alerts, and how much of it is taken at once."""
     sources: SourcesConfig = SourcesConfig()
     """Where alerts come from."""
     alert: AlertConfig = AlertConfig()

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
 
-_KEPT_HEADERS = ("Allow", "Connection", "Retry-After", "WWW-Authenticate")
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (

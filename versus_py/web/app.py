@@ -17,10 +17,10 @@ from versus_py.web import openapi
 from versus_py.web.ack import AckPage
 from versus_py.web.answers import add_security_headers, errors_as_json
 from versus_py.web.api import Api
+from versus_py.web.connections import note_busy
 from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
 from versus_py.web.monitoring import Monitoring, counting_refusals
-from versus_py.web.senders import Senders
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.web.slack import SlackDoor, switched_off
 from versus_py.web.storms import StormPage
@@ -50,9 +50,9 @@ def create_app(
     app = web.Application(
         middlewares=[counting_refusals(metrics), errors_as_json], client_max_size=config.max_body_bytes
     )
+    note_busy(app)
     app.on_response_prepare.append(add_security_headers)
-    senders = Senders(config, clock or SystemClock())
-    intake = Intake(config, lifecycle, Trust(config.sources, sns), senders, metrics)
+    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics)
     api = Api(store, lifecycle)
     slack_config = config.alert.slack
     ack = AckPage(links, store, lifecycle, is_restricted=slack_config.is_restricted)

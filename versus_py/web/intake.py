@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from versus_py.clock import Clock
 from versus_py.config import Config
 from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incident import Notification
@@ -14,7 +15,7 @@ from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.metrics import Metrics
 from versus_py.sources import SOURCES
 from versus_py.web.answers import json_answer
-from versus_py.web.bodies import read_whole
+from versus_py.web.overload import Arrivals, Pace, Turns
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
 from versus_py.web.senders import Sender, Senders
@@ -31,18 +32,26 @@ LOGGED_BODY_MAX = 256 * 1024
 class Intake:
     """Accepts payloads. Nothing but Redis is called while a sender waits."""
 
-    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, senders: Senders, metrics: Metrics) -> None:
+    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, clock: Clock, metrics: Metrics) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._trust = trust
-        self._senders = senders
+        self._senders = Senders(config, clock)
+        self._pace = Pace(config.intake, clock)
+        self._arrivals = Arrivals()
+        self._turns = Turns(config.intake, clock)
         self._metrics = metrics
         self._reader = Reader(config)
 
     async def post(self, request: web.Request) -> web.Response:
-        """201 when all of it is written down; 503 when Redis did not take it, and the sender should try again."""
+        """201 when all of it is written down; 503 when it was not, and the sender should try again."""
         sender = self._senders.identify(request)
+        self._pace.check(sender.name, request.remote)
         body = await self._body(request)
+        async with self._turns.turn(request, len(body)):
+            return await self._take(request, sender, body)
+
+    async def _take(self, request: web.Request, sender: Sender, body: bytes) -> web.Response:
         if self._config.alert.debug_body:
             shown = body[:LOGGED_BODY_MAX].decode(errors="replace")
             log.info("intake.body", query=request.query_string, body=shown)
@@ -91,7 +100,7 @@ class Intake:
 
     async def _body(self, request: web.Request) -> bytes:
         try:
-            return await read_whole(request, within_s=BODY_TIMEOUT_S)
+            return await self._arrivals.read(request, within_s=BODY_TIMEOUT_S)
         except web.HTTPRequestEntityTooLarge:
             limit = self._config.max_body_bytes
             raise _too_large(

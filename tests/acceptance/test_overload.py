@@ -1,0 +1,102 @@
+"""The real process under what is meant to bring it down: it goes on taking alerts, and its memory stays bounded."""
+
+import asyncio
+import gzip
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import request
+from tests.support.servers import wait_until
+
+MIB = 1024 * 1024
+CONNECTIONS_MAX = 300
+GROWTH_MAX = 150 * MIB
+"""Generous: what one body and the bound on connections may cost, but nothing for each of what is sent."""
+
+
+def memory(process: subprocess.Popen[bytes]) -> int:
+    """What the process holds, in bytes."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def open_files(process: subprocess.Popen[bytes]) -> int:
+    return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+
+
+@pytest.fixture
+def server(world):
+    """A server, its process, and what it held before anything was sent but one alert."""
+    url, process = world.serve(max_connections=CONNECTIONS_MAX, alert=world.alert() | {"debug_body": False})
+    request(f"{url}/api/incidents", {"title": "Before"})
+    return url, process, memory(process)
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+def test_a_thousand_connections_that_say_half_a_thing_keep_nobody_out(server):
+    url, process, before = server
+
+    async def attack() -> None:
+        opened = []
+        for _ in range(1000):
+            _, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
+            writer.write(b"POST /api/incidents HTTP/1.1\r\nHost: a\r\nX-Half: ")
+            opened.append(writer)
+        answer = await asyncio.to_thread(request, f"{url}/api/incidents", {"title": "Meanwhile"})
+        assert answer["incidents"][0]["outcome"] == "created"
+        assert open_files(process) < CONNECTIONS_MAX + 150
+        for writer in opened:
+            writer.close()
+
+    asyncio.run(attack())
+
+    assert memory(process) - before < GROWTH_MAX
+    wait_until(lambda: open_files(process) < 100, what="the connections to be closed")
+
+
+def test_bodies_that_never_end_keep_nobody_out(server):
+    url, process, before = server
+    head = b"POST /api/incidents HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b" " * 60_000
+
+    async def attack() -> None:
+        opened = []
+        for _ in range(CONNECTIONS_MAX - 20):
+            _, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
+            writer.write(head)
+            opened.append(writer)
+        answer = await asyncio.to_thread(request, f"{url}/api/incidents", {"title": "Meanwhile"})
+        assert answer["incidents"][0]["outcome"] == "created"
+        for writer in opened:
+            writer.close()
+
+    asyncio.run(attack())
+
+    assert memory(process) - before < GROWTH_MAX
+
+
+def test_bombs_are_refused_and_leave_nothing_behind(server):
+    url, process, before = server
+    bomb = gzip.compress(b" " * 512 * MIB)
+    head = f"POST /api/incidents HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+
+    async def send() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
+        writer.write(head.encode() + bomb)
+        status = await reader.readline()
+        writer.close()
+        return status
+
+    async def attack() -> list[bytes]:
+        return await asyncio.gather(*(send() for _ in range(30)))
+
+    answers = asyncio.run(attack())
+
+    assert {answer.split()[1] for answer in answers} == {b"413"}
+    assert memory(process) - before < GROWTH_MAX
+    assert request(f"{url}/api/incidents", {"title": "After"})["incidents"][0]["outcome"] == "created"

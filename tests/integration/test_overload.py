@@ -1,0 +1,331 @@
+"""More than can be taken: refused with a word on when to come again, and whoever behaves gets through."""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from tests.support.clock import FakeClock
+from tests.support.servers import free_port
+from versus_py.config import IntakeConfig
+from versus_py.web import connections
+from versus_py.web.connections import BoundedSite, make_runner, note_busy
+from versus_py.web.overload import Arrivals, Pace
+
+PATH = "/api/incidents"
+ALERT = {"title": "Disk full", "id": "d1"}
+TOKENS = [{"name": "a", "token": "token-of-a-0123456789"}, {"name": "b", "token": "token-of-b-0123456789"}]
+
+
+async def post(engine, data=ALERT, token=None):
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return await engine.http.post(PATH, data=orjson.dumps(data), headers=headers)
+
+
+@asynccontextmanager
+async def stalled(engine, incident_id) -> AsyncIterator[None]:
+    """While somebody else is at work on the incident, nothing is written about it."""
+    async with engine.lifecycle._lock(incident_id):
+        yield
+
+
+# Requests at work
+
+
+@pytest.mark.parametrize("settings", [{"intake": {"max_working": 1, "max_waiting": 1}}])
+async def test_beyond_those_at_work_and_those_that_wait_requests_are_asked_to_come_again(engine, logs):
+    incident_id = (await engine.post(ALERT))["incidents"][0]["id"]
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(stalled(engine, incident_id))
+        async with asyncio.TaskGroup() as group:
+            posted = [group.create_task(post(engine)) for _ in range(5)]
+            while sum(task.done() for task in posted) < 3:
+                await asyncio.wait([task for task in posted if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+            await stack.aclose()
+
+    responses = [task.result() for task in posted]
+    assert sorted(it.status for it in responses) == [201, 201, 503, 503, 503]
+    assert {it.headers.get("Retry-After") for it in responses if it.status == 503} == {"5"}
+    assert (await engine.detail(incident_id))["occurrences"] == 3
+    assert [line["requests"] for line in logs if line["event"] == "intake.overloaded"] == [1]
+    assert (await post(engine)).status == 201
+
+
+@pytest.mark.parametrize("settings", [{"intake": {"max_working": 1, "max_waiting": 5}}])
+async def test_who_waits_for_too_long_is_asked_to_come_again(engine, monkeypatch):
+    monkeypatch.setattr("versus_py.web.overload.TURN_TIMEOUT_S", 0.01)
+    incident_id = (await engine.post(ALERT))["incidents"][0]["id"]
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(stalled(engine, incident_id))
+        async with asyncio.TaskGroup() as group:
+            posted = [group.create_task(post(engine)) for _ in range(3)]
+            while sum(task.done() for task in posted) < 2:
+                await asyncio.wait([task for task in posted if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+            await stack.aclose()
+
+    assert sorted(task.result().status for task in posted) == [201, 503, 503]
+
+
+@pytest.mark.parametrize("settings", [{"intake": {"max_working": 1, "max_waiting": 5}}])
+async def test_what_waits_is_bounded_by_its_size_too(engine, monkeypatch):
+    monkeypatch.setattr("versus_py.web.overload.HELD_MAX_BYTES", 100)
+    incident_id = (await engine.post(ALERT))["incidents"][0]["id"]
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(stalled(engine, incident_id))
+        async with asyncio.TaskGroup() as group:
+            posted = [group.create_task(post(engine, ALERT | {"more": "x" * 200})) for _ in range(4)]
+            while sum(task.done() for task in posted) < 2:
+                await asyncio.wait([task for task in posted if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+            await stack.aclose()
+
+    assert sorted(task.result().status for task in posted) == [201, 201, 503, 503]
+
+
+# Bodies that drip in
+
+
+async def test_for_one_more_body_the_one_that_arrives_for_longest_is_given_up():
+    arrivals = Arrivals(most=2)
+    arriving: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        arriving.append(request.query["name"])
+        body = await arrivals.read(request, within_s=30)
+        return web.Response(text=body.decode())
+
+    app = web.Application()
+    app.router.add_post("/", handler)
+    finish = asyncio.Event()
+
+    async def dripping():
+        yield b"a"
+        await finish.wait()
+        yield b"b"
+
+    async with TestClient(TestServer(app)) as http, asyncio.TaskGroup() as group:
+        slow = []
+        for name in ("first", "second"):
+            slow.append(group.create_task(http.post("/", params={"name": name}, data=dripping())))
+            while name not in arriving:
+                await asyncio.sleep(0)
+
+        quick = await http.post("/", params={"name": "third"}, data=b"quick")
+        first = await slow[0]
+        finish.set()
+        second = await slow[1]
+
+        assert (quick.status, await quick.text()) == (200, "quick")
+        assert (first.status, first.headers["Retry-After"]) == (503, "5")
+        assert (second.status, await second.text()) == (200, "ab")
+
+
+# How fast senders come
+
+
+@pytest.mark.parametrize("settings", [{"intake": {"tokens": TOKENS, "requests_per_second": 2, "burst": 3}}])
+async def test_a_sender_that_comes_too_fast_is_told_when_to_come_and_does_not_slow_others(engine, clock):
+    a, b = (it["token"] for it in TOKENS)
+    for _ in range(3):
+        assert (await post(engine, token=a)).status == 201
+
+    refused = await post(engine, token=a)
+    other = await post(engine, token=b)
+    clock.advance(seconds=int(refused.headers["Retry-After"]))
+    later = await post(engine, token=a)
+
+    assert (refused.status, other.status, later.status) == (429, 201, 201)
+
+
+def allowed(pace: Pace, times: int, sender="a", remote="192.0.2.1") -> int:
+    """How many of so many requests are let through."""
+    found = 0
+    for _ in range(times):
+        try:
+            pace.check(sender, remote)
+        except web.HTTPTooManyRequests:
+            continue
+        found += 1
+    return found
+
+
+def pace_of(clock: FakeClock, **settings) -> Pace:
+    return Pace(IntakeConfig.model_validate(settings), clock)
+
+
+def test_after_a_burst_it_goes_by_the_rate():
+    clock = FakeClock()
+    pace = pace_of(clock, requests_per_second=10, burst=20)
+
+    counts = [allowed(pace, 100)]
+    for _ in range(3):
+        clock.advance(seconds=1)
+        counts.append(allowed(pace, 100))
+    clock.advance(minutes=1)
+    counts.append(allowed(pace, 100))
+
+    assert counts == [20, 10, 10, 10, 20]
+
+
+def test_without_tokens_the_address_counts():
+    pace = pace_of(FakeClock(), requests_per_second=1, burst=1)
+
+    assert allowed(pace, 2, sender="", remote="192.0.2.1") == 1
+    assert allowed(pace, 2, sender="", remote="192.0.2.2") == 1
+
+
+def test_the_memory_of_senders_is_bounded(monkeypatch):
+    monkeypatch.setattr("versus_py.web.overload.SENDERS_MAX", 10)
+    pace = pace_of(FakeClock(), requests_per_second=1, burst=1)
+
+    for number in range(100):
+        allowed(pace, 1, sender="", remote=f"192.0.2.{number}")
+
+    assert len(pace._spent_until_ms) == 10
+
+
+def test_without_a_rate_nobody_is_slowed():
+    assert allowed(pace_of(FakeClock()), 5000) == 5000
+
+
+# Connections
+
+
+@asynccontextmanager
+async def site(*, most: int) -> AsyncIterator[tuple[str, int, asyncio.Event, list[str]]]:
+    """The URL and port of a server, what lets its slow answers go, and what came."""
+    go, came = asyncio.Event(), []
+
+    async def slow(request: web.Request) -> web.Response:
+        came.append(request.path)
+        await go.wait()
+        return web.Response(text="slow")
+
+    async def quick(request: web.Request) -> web.Response:
+        return web.Response(text="quick")
+
+    app = web.Application()
+    note_busy(app)
+    app.add_routes([web.get("/slow", slow), web.get("/quick", quick)])
+    runner = make_runner(app, shutdown_timeout_s=1)
+    await runner.setup()
+    port = free_port()
+    await BoundedSite(runner, "127.0.0.1", port, most=most).start()
+    try:
+        yield f"http://127.0.0.1:{port}", port, go, came
+    finally:
+        go.set()
+        await runner.cleanup()
+
+
+async def connect(port: int, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    await writer.drain()
+    return reader, writer
+
+
+async def test_idle_connections_make_room_for_one_that_asks(session):
+    async with site(most=10) as (url, port, _, _):
+        idle = [await connect(port, b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half") for _ in range(30)]
+
+        async with asyncio.timeout(10), session.get(f"{url}/quick") as response:
+            assert await response.text() == "quick"
+            closed = [await reader.read() for reader, _ in idle[:20]]
+
+        assert set(closed) == {b""}
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_a_connection_that_is_being_answered_is_never_closed_for_another(session):
+    async with site(most=2) as (url, port, go, came), asyncio.TaskGroup() as group:
+        answers = [group.create_task(_text(session, f"{url}/slow")) for _ in range(2)]
+        while len(came) < 2:
+            await asyncio.sleep(0)
+
+        reader, writer = await connect(port)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""  # there is no room, and nobody idle
+        writer.close()
+        go.set()
+
+        assert [await answer for answer in answers] == ["slow", "slow"]
+
+
+async def _text(session, url: str) -> str:
+    async with session.get(url) as response:
+        found: str = await response.text()
+        return found
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half"])
+async def test_a_connection_that_does_not_finish_its_request_head_is_closed(monkeypatch, said):
+    monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", 0.05)
+    async with site(most=10) as (_, port, _, _), asyncio.timeout(10):
+        reader, writer = await connect(port, said)
+
+        assert await reader.read() == b""
+
+        writer.close()
+
+
+async def test_a_head_with_too_many_headers_is_refused():
+    async with site(most=10) as (_, port, _, _), asyncio.timeout(10):
+        head = "".join(f"X-{number}: a\r\n" for number in range(100))
+        reader, writer = await connect(port, f"GET /quick HTTP/1.1\r\nHost: a\r\n{head}\r\n".encode())
+
+        assert b" 400 " in await reader.readline()
+
+        writer.close()
+
+
+# Bodies that are more than they seem
+
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        pytest.param("gzip", gzip.compress(b" " * 64 * MIB), id="gzip"),
+        pytest.param("deflate", zlib.compress(b" " * 64 * MIB), id="deflate"),
+    ],
+)
+async def test_what_unpacks_to_more_than_is_allowed_is_refused(engine, encoding, packed):
+    assert len(packed) < MIB
+
+    response = await engine.http.post(PATH, data=packed, headers={"Content-Encoding": encoding})
+
+    assert response.status == 413
+    assert "max_body_bytes" in (await response.json())["error"]
+
+
+async def test_what_is_packed_and_fits_is_taken(engine):
+    response = await engine.http.post(
+        PATH, data=gzip.compress(orjson.dumps(ALERT)), headers={"Content-Encoding": "gzip"}
+    )
+
+    assert response.status == 201
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "compress", "é"])
+async def test_a_packing_that_is_not_known_is_no_500(engine, encoding):
+    response = await engine.http.post(PATH, data=orjson.dumps(ALERT), headers={"Content-Encoding": encoding})
+
+    assert response.status in {201, 400, 415}
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 500_000, b'{"a":' * 150_000, b'{"title": "x", "a": ' + b"[" * 900 + b"]" * 900 + b"}"]
+)
+async def test_deep_nesting_is_refused_or_taken_and_never_a_500(engine, body):
+    response = await engine.http.post(PATH, data=body)
+
+    assert response.status in {201, 400}
