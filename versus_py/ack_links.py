@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from enum import Enum
 from urllib.parse import quote
 
@@ -35,11 +36,15 @@ class Verdict(Enum):
 
 
 class AckLinks:
-    """Makes and checks links; *key* is the secret that all replicas share, or None until it is known."""
+    """Makes and checks links; *key* is the secret that all replicas share, or None until it is known.
 
-    def __init__(self, base_url: str, clock: Clock, key: str | None = None) -> None:
+    Links that were made with one of the *previous* keys are good too, for as long as they last.
+    """
+
+    def __init__(self, base_url: str, clock: Clock, key: str | None = None, *, previous: Sequence[str] = ()) -> None:
         self._base_url = base_url
         self._clock = clock
+        self._previous = tuple(previous)
         self.key = key
 
     def url(self, incident: Incident) -> str:
@@ -62,13 +67,21 @@ class AckLinks:
 
         Compares in constant time, and looks at the expiry only of links that we signed.
         """
-        expected = self._signature(subject, expires_s)
-        if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
+        given = signature.encode(errors="replace")
+        good = [_signature(key, subject, expires_s).encode() for key in (self._known_key(), *self._previous)]
+        if not sum(hmac.compare_digest(it, given) for it in good):  # always all of them
             return Verdict.INVALID
         return Verdict.VALID if self._clock.now_ms() < int(expires_s) * 1000 else Verdict.EXPIRED
 
     def _signature(self, subject: str, expires_s: str) -> str:
+        return _signature(self._known_key(), subject, expires_s)
+
+    def _known_key(self) -> str:
         if self.key is None:
             raise StoreUnavailable("the signing key is in Redis, which has not answered yet")
-        message = f"{subject}\n{expires_s}".encode(errors="replace")
-        return hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest()
+        return self.key
+
+
+def _signature(key: str, subject: str, expires_s: str) -> str:
+    message = f"{subject}\n{expires_s}".encode(errors="replace")
+    return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()

@@ -131,7 +131,8 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         )
         ledger = Ledger(client)
         lifecycle = Lifecycle(store, clock, metrics)
-        links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None)
+        previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
+        links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None, previous=previous)
         messages = _slack(config, store, clock, session, links, turns=turns, storms=storms)
         breakers = Breakers(clock)
         worker = Worker(

@@ -526,6 +526,18 @@ async def test_with_a_secret_everybody_who_has_it_may(engine, session):
     assert "X-Gateway-Secret" in refusal["error"]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"gateway_secret": "new-secret", "previous_gateway_secrets": ["old", "", "older"]}]
+)
+@pytest.mark.parametrize(
+    ("given", "status"), [("new-secret", 200), ("old", 200), ("older", 200), ("ol", 401), ("", 401)]
+)
+async def test_while_the_secret_is_changed_the_old_one_will_do_too(engine, given, status):
+    response = await engine.http.get("/api/incidents", headers={"X-Gateway-Secret": given})
+
+    assert response.status == status
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("DELETE", "/api/incidents", 405)])
 async def test_what_does_not_exist_is_json_too(engine, method, path, status):
     response = await engine.http.request(method, path)

@@ -75,3 +75,28 @@ def test_without_a_key_nothing_is_signed_or_checked(clock):
         links.url(make_incident())
     with pytest.raises(StoreUnavailable):
         links.check(IncidentId("x-0"), "1", "")
+
+
+def test_after_a_change_of_the_key_links_from_before_are_still_good_for_as_long_as_they_last(links, clock):
+    old = parts(links.url(make_incident(now_ms=clock.now_ms())))
+
+    changed = AckLinks("https://versus.example", clock, "new key", previous=["older key", "key"])
+
+    assert changed.check(*old) is Verdict.VALID
+    clock.advance(hours=50)
+    assert changed.check(*old) is Verdict.EXPIRED
+
+
+def test_after_a_change_of_the_key_links_are_signed_with_the_new_one(links, clock):
+    changed = AckLinks("https://versus.example", clock, "new key", previous=["key"])
+
+    new = parts(changed.url(make_incident(now_ms=clock.now_ms())))
+
+    assert changed.check(*new) is Verdict.VALID
+    assert links.check(*new) is Verdict.INVALID
+
+
+def test_a_key_that_was_taken_away_is_worth_nothing(links, clock):
+    old = parts(links.url(make_incident(now_ms=clock.now_ms())))
+
+    assert AckLinks("https://versus.example", clock, "new key").check(*old) is Verdict.INVALID

@@ -358,6 +358,20 @@ def test_what_is_wrong_with_a_sender_is_told_without_its_token(written, said):
     assert "t-0123" not in problem
 
 
+def test_secrets_that_are_being_replaced_are_kept_out_of_logs_too():
+    old = "previous_gateway_secrets: ['${OLD}', old-secret]\nack: {previous_signing_keys: [old-key]}"
+
+    config = parse_config(f"gateway_secret: new-secret\n{old}")
+
+    assert set(config.secrets()) == {"new-secret", "old-secret", "old-key"}
+
+
+def test_an_old_secret_without_a_new_one_is_a_problem():
+    assert problems("previous_gateway_secrets: [old]") == [
+        "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
+    ]
+
+
 def test_a_token_that_can_be_guessed_is_a_warning():
     config = parse_config("intake: {tokens: [{name: a, token: short}]}")
 

@@ -1,25 +1,16 @@
 """Who may post alerts, and how much of it is taken at once: intake."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from versus_py.config.parts import MAX_WAIT_MINUTES, Minutes, Number, Part, Secret
+from versus_py.config.parts import MAX_WAIT_MINUTES, Minutes, Number, Part, Secret, Secrets
 
 SourceName = Literal["alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "sentry"]
 
 TOKEN_MIN = 16
 """Shorter ones can be guessed."""
-
-
-def _without_blanks(value: Any) -> Any:
-    """A reference to a variable that is not set leaves a blank behind, which is no secret."""
-    return [item for item in value if item != ""] if isinstance(value, list) else value
-
-
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
-"""Several, for a rotation."""
 
 
 def _sendable(value: str) -> str:

@@ -13,9 +13,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from versus_py.config.model import Config
+from versus_py.config.model import Config, RedisConfig
 from versus_py.config.parts import LOOPBACK
 from versus_py.config.servicenow import CREDENTIALS, ServiceNowConfig, ServiceNowInstance
+from versus_py.config.slack import SlackConfig
 from versus_py.errors import ConfigError
 
 _SECRET_KEYS = {
@@ -25,6 +26,7 @@ _SECRET_KEYS = {
     "client_secret",
     "gateway_secret",
     "password",
+    "previous_gateway_secrets",
     "previous_signing_keys",
     "previous_tokens",
     "proxy",
@@ -104,20 +106,14 @@ def _with_template(config: Config, folder: Path | None) -> tuple[Config, list[st
 
 def _incomplete(config: Config) -> Iterator[str]:
     """What is missing or does not go together."""
-    slack, oncall, redis = config.alert.slack, config.oncall, config.redis
-    if slack.enable:
-        if not slack.token.get_secret_value():
-            yield "alert.slack.token: is required when alert.slack.enable is true; it starts with xoxb-"
-        if not slack.channel_id:
-            yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
-        if slack.is_restricted and not slack.is_interactive:
-            name = "allowed_users" if slack.allowed_users else "allowed_groups"
-            yield (
-                f"alert.slack.{name}: needs alert.slack.signing_secret or app_token: who opens a link is not known, "
-                "only who presses a button"
-            )
+    oncall = config.oncall
+    if config.alert.slack.enable:
+        yield from _incomplete_slack(config.alert.slack)
     if oncall.is_prepared:
         yield from _incomplete_servicenow(oncall.servicenow)
+    yield from _incomplete_redis(config.redis)
+    if config.previous_gateway_secrets and not config.gateway_secret.get_secret_value():
+        yield "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
     yield from config.intake.problems(oncall.servicenow.other_instance_urls)
     if ":" in config.alertmanager.auth.username:
         yield "alertmanager.auth.username: has a colon in it, which Basic authentication cannot send"
@@ -126,6 +122,22 @@ def _incomplete(config: Config) -> Iterator[str]:
             f"oncall.retry_for_hours: is {oncall.retry_for_hours:g}, longer than retention_days "
             f"({config.retention_days:g}) keeps what is retried"
         )
+
+
+def _incomplete_slack(slack: SlackConfig) -> Iterator[str]:
+    if not slack.token.get_secret_value():
+        yield "alert.slack.token: is required when alert.slack.enable is true; it starts with xoxb-"
+    if not slack.channel_id:
+        yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
+    if slack.is_restricted and not slack.is_interactive:
+        name = "allowed_users" if slack.allowed_users else "allowed_groups"
+        yield (
+            f"alert.slack.{name}: needs alert.slack.signing_secret or app_token: who opens a link is not known, "
+            "only who presses a button"
+        )
+
+
+def _incomplete_redis(redis: RedisConfig) -> Iterator[str]:
     beside_url = {"host": redis.host, "username": redis.username, "password": redis.password.get_secret_value()}
     if redis.is_embedded and redis.durability == "replicated":
         yield "redis.durability: is replicated, but the embedded Valkey server has no replicas; use fsync"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from versus_py.config.intake import IntakeConfig
-from versus_py.config.parts import LOOPBACK, HttpUrl, Minutes, Number, Part, Port, Secret, split_url
+from versus_py.config.parts import LOOPBACK, HttpUrl, Minutes, Number, Part, Port, Secret, Secrets, split_url
 from versus_py.config.servicenow import ServiceNowConfig, Template
 from versus_py.config.slack import SlackConfig
 
@@ -156,6 +156,8 @@ class AckConfig(Part):
 
     signing_key: Secret = SecretStr("")
     """The key; without one it is generated once and kept in Redis."""
+    previous_signing_keys: Secrets = ()
+    """Keys whose links are still good; nothing is signed with them any more."""
 
 
 class MetricsConfig(Part):
@@ -196,6 +198,8 @@ class Config(Part):
     """The base URL under which people's browsers reach this server, for links to acknowledge."""
     gateway_secret: Secret = SecretStr("")
     """The secret of the reading and acting API (header X-Gateway-Secret); without one it answers this machine only."""
+    previous_gateway_secrets: Secrets = ()
+    """Secrets that are still taken while those who use the API change over to a new one."""
     max_body_bytes: Annotated[int, Number] = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     """The largest payload that is accepted."""
     max_connections: Annotated[int, Number] = Field(1000, ge=10, le=100_000)

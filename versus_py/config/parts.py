@@ -60,7 +60,13 @@ def in_form(pattern: str, said: str) -> tuple[AfterValidator, FieldInfo]:
     return AfterValidator(checked), Field(json_schema_extra={"pattern": f"^({pattern})$"})
 
 
+def _without_blanks(value: Any) -> Any:
+    """A reference to a variable that is not set leaves a blank behind, which is no secret."""
+    return [item for item in value if not isinstance(item, str) or item.strip()] if isinstance(value, list) else value
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_quoted)]
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Number = BeforeValidator(_no_boolean)
 Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]

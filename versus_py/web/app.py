@@ -58,7 +58,7 @@ def create_app(
     ack = AckPage(links, store, lifecycle, is_restricted=slack_config.is_restricted)
     has_ack_links = slack_config.actions.acknowledge and not slack_config.is_restricted
     storm = StormPage(links, store, storms, has_ack_links=has_ack_links)
-    guarded = Guard(config.gateway_secret)
+    guarded = Guard(config.gateway_secret, config.previous_gateway_secrets)
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),

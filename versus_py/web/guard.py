@@ -2,7 +2,7 @@
 
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -17,10 +17,10 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Guard:
-    """Lets requests through to a handler, or answers 401 or 403."""
+    """Lets requests through to a handler, or answers 401 or 403. One of the *previous* secrets will do as well."""
 
-    def __init__(self, secret: SecretStr) -> None:
-        self._secret = secret.get_secret_value().encode()
+    def __init__(self, secret: SecretStr, previous: Sequence[SecretStr] = ()) -> None:
+        self._secrets = [it.get_secret_value().encode() for it in (secret, *previous) if it.get_secret_value()]
 
     def __call__(self, handler: _Handler) -> _Handler:
         async def guarded(request: web.Request) -> web.Response:
@@ -30,9 +30,9 @@ class Guard:
         return guarded
 
     def _check(self, request: web.Request) -> None:
-        if self._secret:
+        if self._secrets:
             given = _given(request).encode(errors="surrogateescape")
-            if not hmac.compare_digest(given, self._secret):
+            if not sum(hmac.compare_digest(given, it) for it in self._secrets):  # always all of them
                 raise web.HTTPUnauthorized(text=f"send the gateway secret in the header {HEADER}, or as a bearer token")
         elif not _is_local(request):
             raise web.HTTPForbidden(

@@ -66,7 +66,7 @@ def create_monitoring_app(config: Config, metrics: Metrics, health: Health) -> w
     app = web.Application(middlewares=[errors_as_json])
     note_busy(app)
     app.on_response_prepare.append(add_security_headers)
-    app.add_routes(Monitoring(metrics, health).routes(Guard(config.gateway_secret)))
+    app.add_routes(Monitoring(metrics, health).routes(Guard(config.gateway_secret, config.previous_gateway_secrets)))
     return app
 
 
