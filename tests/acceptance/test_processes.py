@@ -15,6 +15,7 @@ import pytest
 
 from tests.acceptance.conftest import PASSWORD, TOKEN, VERSUS, answers, kill, request
 from tests.support.servers import find_program, free_port, run_redis, wait_until
+from versus_py.config import Config
 from versus_py.samples import alertmanager
 
 
@@ -169,19 +170,68 @@ def test_a_worker_without_redis_is_refused(world):
     assert "redis.host: is required" in refused.stderr
 
 
-def test_no_log_line_or_answer_shows_a_secret(world):
-    server, process = world.serve(gateway_secret="gateway-secret-1", ack={"signing_key": "signing-secret-1"})
-    post(server, "Secret", 0)
+SECRETS = {
+    "gateway_secret": "gateway-secret-1",
+    "previous_gateway_secrets": ["gateway-secret-0"],
+    "ack": {"signing_key": "signing-secret-1", "previous_signing_keys": ["signing-secret-0"]},
+    "intake": {
+        "tokens": [{"name": "tests", "token": "intake-secret-000001", "previous_tokens": ["intake-secret-000000"]}]
+    },
+    "sources": {"sentry": {"client_secret": "sentry-secret-1"}},
+    "alertmanager": {"auth": {"bearer_token": "alertmanager-secret-1"}},
+}
+PATHS = (
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/openapi.json",
+    "/static/page.css",
+    "/api/incidents",
+    "/api/ack/x?exp=1&sig=1",
+    "/api/storms/C1/x?exp=1&sig=1",
+    "/api/slack/interactions",
+)
+
+
+def every_answer(server: str, secret: str, token: str) -> str:
+    """Status lines, headers and bodies: with what lets one in, and without."""
+    found = []
+    for headers in ({}, {"X-Gateway-Secret": secret, "Authorization": f"Bearer {token}", "Accept": "text/html"}):
+        for path in PATHS:
+            for data in (None, b'{"title": "All", "by": "ana"}', b"no JSON"):
+                asked = urllib.request.Request(f"{server}{path}", data, headers)
+                try:
+                    with urllib.request.urlopen(asked, timeout=10) as response:
+                        found.append(f"{response.headers}{response.read().decode()}")
+                except urllib.error.HTTPError as exc:
+                    found.append(f"{exc.headers}{exc.read().decode()}")
+    return "\n".join(found)
+
+
+def test_no_log_line_page_or_answer_shows_a_secret(world):
+    slack = world.alert(signing_secret="slack-signing-secret-1", app_token="xapp-app-secret-1")
+    server, process = world.serve(alert=slack, **SECRETS)
+    headers = {"Authorization": "Bearer intake-secret-000000"}
+    echoed = {"title": "Secret", "severity": "critical", "id": "s1"}
+    [created] = request(f"{server}/api/incidents?oncall_wait_minutes=0", echoed, headers=headers)["incidents"]
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
-    listed = request(f"{server}/api/incidents", headers={"X-Gateway-Secret": "gateway-secret-1"})
+    gateway = {"X-Gateway-Secret": "gateway-secret-1"}
+    shown = request(f"{server}/api/incidents/{created['id']}", headers=gateway)
+    answers = every_answer(server, "gateway-secret-0", "intake-secret-000001")
+    every_answer(server, "gateway-secret-wrong", "intake-secret-wrong")
     kill(process)
     world.settings["oncall"]["servicenow"]["password"] = "wrong-secret"
     server, _ = world.serve(data_dir=str(world.folder / "other"))
     post(server, "Refused", 0)
     wait_until(lambda: "sync.failed" in world.logged(), what="the refused login to be logged")
 
-    text = world.logged() + str(listed) + str(world.slack.state())
-    for secret in (TOKEN, PASSWORD, "wrong-secret", "gateway-secret-1", "signing-secret-1"):
+    text = world.logged() + str(shown) + answers + str(world.slack.state())
+    hidden = [TOKEN, PASSWORD, "wrong-secret", "intake-secret-wrong", "gateway-secret-wrong"]
+    hidden += ["slack-signing-secret-1", "xapp-app-secret-1", *Config.model_validate(SECRETS).secrets()]
+    assert len(hidden) == 15
+    assert "incident.changed" in text
+    for secret in hidden:
         assert secret not in text
 
 
