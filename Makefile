@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test faults check format clean lock
+.PHONY: help demo test faults check audit format clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,10 +17,14 @@ test: $(VENV)/installed  ## All tests. Servers that are not installed are skippe
 faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; some minutes. `make test` runs a part.
 	FAULTS=all $(BIN)/pytest -ra -s tests/faults
 
-check: $(VENV)/installed  ## Format, lint and types.
+check: $(VENV)/installed  ## Format, lint, types and known vulnerabilities.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory audit
+
+audit: $(VENV)/installed  ## Known vulnerabilities of what constraints.txt names; fails on findings.
+	@$(BIN)/python .ci/audit
 
 format: $(VENV)/installed  ## Write what check would complain about.
 	$(BIN)/ruff check --fix .
