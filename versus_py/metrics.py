@@ -1,6 +1,7 @@
 """What is counted and measured, for Prometheus: one instance for a process, handed to whoever counts.
 
 Labels take their values from the program and its configuration, never from a payload: there are few, whatever is sent.
+Who counts makes the series of all labels at the start: what begins at 1 instead of 0 is no increase to Prometheus.
 """
 
 import platform

@@ -88,6 +88,10 @@ class Worker:
         self._last_look = last_look
         self._limits = limits or Limits()
         self._metrics = metrics or Metrics()
+        for target in self._targets:
+            self._metrics.retries.labels(target)
+            for how in ("done", "retry", "postponed", "failed"):
+                self._metrics.syncs.labels(target, how)
         self.turned_at_ms: int | None = None
         """When Redis last answered what is due."""
         self._retries = retries or RetryPolicy()

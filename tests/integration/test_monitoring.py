@@ -64,6 +64,16 @@ async def test_no_label_comes_from_a_payload(engine):
     assert "made-up" not in await scraped(engine)
 
 
+async def test_every_series_is_there_before_it_counts_anything(engine):
+    """Prometheus sees no increase in a series that begins at 1."""
+    assert engine.measured("versus_requests_refused_total", reason="unavailable") == 0
+    assert engine.measured("versus_notifications_accepted_total", source="grafana", outcome="created") == 0
+    assert engine.measured("versus_syncs_total", target="servicenow", result="failed") == 0
+    assert engine.measured("versus_retries_total", target="slack") == 0
+    assert engine.measured("versus_incident_outcomes_total", outcome="failed") == 0
+    assert engine.measured("versus_timers", state="due") == 0
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "reason"),
     [

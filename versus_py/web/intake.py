@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import structlog
@@ -10,7 +11,7 @@ from aiohttp import web
 from versus_py.clock import Clock
 from versus_py.config import Config
 from versus_py.errors import BadPayload, StoreUnavailable
-from versus_py.incident import Notification
+from versus_py.incident import Notification, Outcome
 from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.metrics import Metrics
 from versus_py.sources import SOURCES
@@ -41,6 +42,8 @@ class Intake:
         self._arrivals = Arrivals()
         self._turns = Turns(config.intake, clock)
         self._metrics = metrics
+        for source, outcome in product(SOURCES, Outcome):
+            metrics.notifications_accepted.labels(source, outcome)
         self._reader = Reader(config)
 
     async def post(self, request: web.Request) -> web.Response:

@@ -72,6 +72,8 @@ def create_monitoring_app(config: Config, metrics: Metrics, health: Health) -> w
 
 def counting_refusals(metrics: Metrics) -> Middleware:
     """The middleware that counts answers which are errors; the outermost one."""
+    for reason in (*_REASONS.values(), "other"):
+        metrics.requests_refused.labels(reason)
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
