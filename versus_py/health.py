@@ -61,9 +61,9 @@ class Health:
         self._asking = asyncio.Lock()
         self._known: tuple[float, str] | None = None
         for target in self._targets:
-            self.breaker_changed(target, is_open=False)
+            self.breaker_changed(target, False)
 
-    def breaker_changed(self, target: str, *, is_open: bool) -> None:
+    def breaker_changed(self, target: str, is_open: bool) -> None:
         """Told whenever a target begins or ceases to be left alone."""
         self._targets[target] = "open" if is_open else "ok"
         self._metrics.breaker_open.labels(target).set(is_open)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlencode
 
 import orjson
 import pytest
+import structlog
 from aiohttp import ClientSession
 from fakeredis import FakeAsyncRedis
 
@@ -800,6 +801,21 @@ async def test_what_does_not_fit_the_queue_is_dropped_and_said_to_be(logs):
         follow_ups.add("an answer", nothing)
 
     assert [line["event"] for line in logs] == ["interaction.follow_up_dropped"]
+
+
+async def test_whatever_is_logged_during_a_follow_up_names_its_incident(logs):
+    bound = []
+
+    async def work():
+        bound.append(structlog.contextvars.get_contextvars())
+
+    follow_ups = FollowUps()
+    follow_ups.add("who that is", work, incident="0a-1")
+    stop = asyncio.Event()
+    stop.set()
+    await follow_ups.run(stop)
+
+    assert bound == [{"incident": "0a-1"}]
 
 
 async def test_what_is_left_is_done_before_the_end(logs):

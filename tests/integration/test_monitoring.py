@@ -158,6 +158,27 @@ async def test_every_outcome_is_in_the_timeline_also_that_of_a_second_wait_with_
     assert len(engine.servicenow.incidents) == 1
 
 
+@pytest.mark.parametrize("outcome", ["acknowledged", "resolved", "escalated", "failed"])
+async def test_the_timeline_tells_the_outcome_its_time_and_its_reason(engine, logs, outcome):
+    [created] = (await engine.post(GENERIC))["incidents"]
+    if outcome == "failed":
+        engine.servicenow.faults.order(Fault(kind="401", times=None))
+    if outcome == "acknowledged":
+        await engine.http.post(f"/api/incidents/{created['id']}/acknowledge?by=ana")
+    if outcome == "resolved":
+        await engine.post(GENERIC | {"status": "resolved"})
+
+    await engine.after(minutes=5)
+
+    if outcome == "failed":
+        logs.expect_error("sync.failed")
+    found = await engine.detail(created["id"])
+    assert found["outcome"] == outcome
+    [entry] = [it for it in found["timeline"] if it["event"] == outcome]
+    assert entry["at"]
+    assert entry["detail"] or entry["by"]
+
+
 async def test_syncs_and_retries_are_counted_by_target(engine):
     engine.servicenow.faults.order(Fault(kind="503", times=1))
     await engine.post(GENERIC)
@@ -280,13 +301,13 @@ async def test_who_asks_often_gets_the_same_answer(engine, health):
 async def test_a_target_that_is_left_alone_is_shown_and_does_not_make_it_unready(engine, health):
     await engine.settle()
 
-    health.breaker_changed("servicenow", is_open=True)
+    health.breaker_changed("servicenow", True)
     found = await health.readiness()
 
     assert (found.is_ready, found.status) == (True, "degraded")
     assert found.targets == {"slack": "ok", "servicenow": "open"}
     assert engine.measured("versus_breaker_open", target="servicenow") == 1
-    health.breaker_changed("servicenow", is_open=False)
+    health.breaker_changed("servicenow", False)
     assert (await health.readiness()).status == "ready"
     assert engine.measured("versus_breaker_open", target="servicenow") == 0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from redis.asyncio import Redis
 from tests.integration.conftest import Engine
 from tests.support.factories import POLICY, make_notification
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import PARTITIONS, Actor, IncidentId
+from versus_py.incident import PARTITIONS, Actor, Delivery, IncidentId
 from versus_py.simulators import Fault
-from versus_py.store import Ledger, keys
-from versus_py.transitions import acknowledge, trigger
+from versus_py.store import Completion, Ledger, keys
+from versus_py.transitions import acknowledge, begin_escalation, trigger
 from versus_py.watchdog import GRACE_MS, TOLD_AT_ONCE
 
 
@@ -252,6 +253,25 @@ async def test_the_ledger_holds_on_real_servers(redis, store, clock):
     assert await store.save([taken], now_ms=clock.now_ms()) == [True]
     assert await ledger_of(redis) == {}
     assert await ledger.rearm(change.incident.id, change.incident, now_ms=due_ms) == ""
+
+
+@pytest.mark.parametrize(("moved_on", "left"), [(False, 0), (True, 1)], ids=["seen", "moved on"])
+async def test_completing_settles_on_real_servers_unless_the_incident_moved_on(redis, store, clock, moved_on, left):
+    change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=clock.now_ms())
+    await store.create([(change, None)], now_ms=clock.now_ms())
+    clock.advance(minutes=5)
+    claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+    [claim] = [it for it in claims if it.target == "servicenow"]
+    begun = begin_escalation(change.incident, clock.now_ms())
+    assert begun
+    assert await store.save([begun], now_ms=clock.now_ms()) == [True]
+    record = Delivery(reference={"sys_id": "1"}, synced_at_ms=clock.now_ms())
+    told = replace(begun.incident, deliveries={"servicenow": record})
+    completion = Completion("done", 1 if moved_on else 2, delivery=record, before=begun.incident, after=told)
+
+    assert await store.complete(claim, completion, now_ms=clock.now_ms())
+
+    assert len(await ledger_of(redis)) == left
 
 
 async def test_the_loop_outlives_an_absence_of_redis(engine, logs, monkeypatch):

@@ -103,7 +103,7 @@ class Desk:
         if not is_changed and not is_replay:
             self._say(press, how_it_stands(press.action, incident, press.user_id))
         if known is None and incident is not None:
-            self._follow_ups.add("who that is", lambda: self._identify(press))
+            self._follow_ups.add("who that is", lambda: self._identify(press), incident=press.incident_id)
 
     def _decision(self, press: Press, by: Actor) -> Decision:
         def snooze(incident: Incident, now_ms: int) -> Change | None:
@@ -128,7 +128,8 @@ class Desk:
         async def post() -> None:
             await self._api.post("chat.postEphemeral", channel=press.channel, user=press.user_id, text=text)
 
-        self._follow_ups.add(f"an answer to {press.user_id} in {press.channel}", post)
+        what = f"an answer to {press.user_id} in {press.channel}"
+        self._follow_ups.add(what, post, incident=press.incident_id)
 
     async def _identify(self, press: Press) -> None:
         person = await self._directory.find(press.actor)

@@ -1,7 +1,7 @@
 """What is done after Slack has its answer: a few at a time, each with a deadline, and none in another's way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ GRACE_S = 2.0
 class _FollowUp:
     what: str
     work: Callable[[], Awaitable[None]]
+    about: Mapping[str, str]  # for every line of the log meanwhile
 
 
 class FollowUps:
@@ -34,12 +35,15 @@ class FollowUps:
         self._queue: asyncio.Queue[_FollowUp] = asyncio.Queue(WAITING_MAX)
         self._is_over = False
 
-    def add(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do *work* soon, and once more when it raises Transient or StoreUnavailable. *what* is its name in the log."""
+    def add(self, what: str, work: Callable[[], Awaitable[None]], **about: str) -> None:
+        """Do *work* soon, and once more when it raises Transient or StoreUnavailable.
+
+        *what* is its name in the log; *about*, such as its incident, is in every line that is logged meanwhile.
+        """
         try:
-            self._queue.put_nowait(_FollowUp(what, work))
+            self._queue.put_nowait(_FollowUp(what, work, about))
         except asyncio.QueueFull:
-            log.warning("interaction.follow_up_dropped", what=what, waiting=WAITING_MAX)
+            log.warning("interaction.follow_up_dropped", what=what, waiting=WAITING_MAX, **about)
 
     async def settled(self) -> None:
         """Wait until nothing is left to do."""
@@ -65,7 +69,8 @@ class FollowUps:
         while not self._is_over:
             it = await self._queue.get()
             try:
-                await self._do(it)
+                with structlog.contextvars.bound_contextvars(**it.about):
+                    await self._do(it)
             finally:
                 self._queue.task_done()
 
