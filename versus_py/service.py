@@ -309,7 +309,7 @@ async def _work(parts: _Parts) -> None:
     """The worker, as soon as Redis has told the time and the key that links are signed with."""
     while True:
         try:
-            parts.clock.follow(await parts.store.server_time_ms())
+            await parts.clock.follow(parts.store.server_time_ms)
             if parts.links.key is None:
                 parts.links.key = await parts.store.signing_key()
             break
@@ -329,6 +329,6 @@ async def _follow_clock(parts: _Parts, stop: asyncio.Event) -> None:
             async with asyncio.timeout(CLOCK_EVERY_S):
                 await stop.wait()
         try:
-            parts.clock.follow(await parts.store.server_time_ms())
+            await parts.clock.follow(parts.store.server_time_ms)
         except StoreUnavailable as exc:
             log.warning("redis.unavailable", error=str(exc))
