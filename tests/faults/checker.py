@@ -156,7 +156,7 @@ class _Check:
     def _never_taken(self, alert: _Alert) -> None:
         """Nothing was promised; if it is there all the same, it must not be there twice."""
         self.report.counted["never accepted"] += 1
-        ids = [key for key, it in self._incidents.items() if it["title"] == alert.name]
+        ids = [key for key, it in self._incidents.items() if it["title"].split()[0] == alert.name]
         if len(ids) > 1:
             self._broken("more than one incident", alert.name, ", ".join(ids))
         for incident_id in ids:

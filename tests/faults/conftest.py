@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.world import World, open_world
+from tests.faults.world import OneRedis, World, open_world
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path) as opened:
+async def world(tmp_path: Path) -> AsyncIterator[World[OneRedis]]:
+    async with open_world(tmp_path, OneRedis) as opened:
         yield opened

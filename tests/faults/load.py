@@ -90,7 +90,7 @@ def make_plans(number: int, *, seed: int, seconds: float, wait_s: float = 4.0, c
 class Load:
     """Plays plans, and writes down what came of each request."""
 
-    def __init__(self, world: World, *, seed: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, world: World[Any], *, seed: int, patience_s: float = PATIENCE_S) -> None:
         print(f"seed {seed}")
         self._world = world
         self._dice = random.Random(seed)

@@ -102,7 +102,7 @@ class FaultProxy:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way, connection: "_Connection"
     ) -> None:
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # that it is closed already, or half
             while data := await reader.read(CHUNK):
                 await self._flows.wait()
                 if self.delay_s:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.load import Load, make_plans
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.world import World
+from tests.faults.world import OneRedis, World
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -29,7 +29,7 @@ def test_every_sabotage_is_tried():
 
 
 @pytest.mark.parametrize("sabotage", FOUND if os.environ.get("FAULTS") else ALWAYS)
-async def test_the_checker_finds_an_engine_that_is_told_to(world: World, sabotage):
+async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis], sabotage):
     await world.add_replica(sabotage=sabotage)
     await world.servicenow.fault(kind="lost_reply", times=10, method="POST", path="/api/now/table/incident")
     await world.slack.fault(kind="lost_reply", times=3, path="/api/chat.postMessage")

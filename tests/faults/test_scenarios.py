@@ -4,53 +4,24 @@ Without FAULTS=all in the environment, those of a few kinds are played. Each pri
 """
 
 import asyncio
-import os
+import json
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Load, make_plans
 from tests.faults.proxy import Way
+from tests.faults.scenario import Trouble, at_length, judged_under
 from tests.faults.tempo import LEASE_S
-from tests.faults.world import Simulator, World
+from tests.faults.world import OneRedis, Simulator, World
+from tests.support.servers import missing
 
 pytestmark = pytest.mark.timeout(600)
-at_length = pytest.mark.skipif(not os.environ.get("FAULTS"), reason="played by: make faults")
-
-Trouble = Callable[[World, random.Random], Coroutine[Any, Any, None]]
-"""What goes wrong again and again, until it is cancelled; then the world is mended."""
 
 
-@asynccontextmanager
-async def suffering(world: World, trouble: Trouble, *, seed: int) -> AsyncIterator[None]:
-    """The block, with that trouble; in order again after it."""
-    async with asyncio.TaskGroup() as tasks:
-        troubling = tasks.create_task(trouble(world, random.Random(seed)))
-        yield
-        troubling.cancel()
-        with suppress(asyncio.CancelledError):
-            await troubling
-    await world.mend()
-
-
-async def judged_under(
-    world: World, trouble: Trouble, *, seed: int, replicas: int = 3, alerts: int = 60, seconds: float = 20
-) -> None:
-    """The load in a world with that trouble comes to what it should."""
-    for _ in range(replicas - len(world.replicas)):
-        await world.add_replica()
-    load = Load(world, seed=seed)
-    async with suffering(world, trouble, seed=seed):
-        events = await load.run(make_plans(alerts, seed=seed, seconds=seconds))
-    report = await world.judged(events)
-    assert not report.findings
-
-
-async def kill_one_every_second(world: World, dice: random.Random) -> None:
+async def kill_one_every_second(world: World[OneRedis], dice: random.Random) -> None:
     while True:
         await asyncio.sleep(1)
         replica = dice.choice(world.replicas)
@@ -58,7 +29,7 @@ async def kill_one_every_second(world: World, dice: random.Random) -> None:
         replica.program.start()
 
 
-async def restart_redis(world: World, dice: random.Random) -> None:
+async def restart_redis(world: World[OneRedis], dice: random.Random) -> None:
     while True:
         await asyncio.sleep(dice.uniform(2, 4))
         await world.redis.program.kill()
@@ -66,7 +37,7 @@ async def restart_redis(world: World, dice: random.Random) -> None:
         await world.redis.start()
 
 
-async def cut_in_the_middle(world: World, dice: random.Random) -> None:
+async def cut_in_the_middle(world: World[OneRedis], dice: random.Random) -> None:
     """Of a script's request, so that half of it arrives; of its answer, so that nobody hears what it did."""
     while True:
         await asyncio.sleep(dice.uniform(0.02, 0.15))
@@ -74,7 +45,7 @@ async def cut_in_the_middle(world: World, dice: random.Random) -> None:
         proxy.cut_in_the_middle(dice.choice([*Way]), dice.choice([0, dice.randrange(2000)]))
 
 
-async def weaken_the_network(world: World, dice: random.Random) -> None:
+async def weaken_the_network(world: World[OneRedis], dice: random.Random) -> None:
     """Between replicas and Redis: it stalls, is slow, resets, and takes one direction away."""
     while True:
         proxy = dice.choice(world.redis.proxies)
@@ -91,7 +62,7 @@ async def weaken_the_network(world: World, dice: random.Random) -> None:
         proxy.mend()
 
 
-async def pause_past_the_lease(world: World, dice: random.Random) -> None:
+async def pause_past_the_lease(world: World[OneRedis], dice: random.Random) -> None:
     while True:
         await asyncio.sleep(dice.uniform(0.5, 1.5))
         replica = dice.choice(world.replicas)
@@ -100,7 +71,7 @@ async def pause_past_the_lease(world: World, dice: random.Random) -> None:
         replica.program.signal(signal.SIGCONT)
 
 
-async def restart_one_after_the_other(world: World, _: random.Random) -> None:
+async def restart_one_after_the_other(world: World[OneRedis], _: random.Random) -> None:
     while True:
         for replica in world.replicas:
             assert await replica.program.stop() == 0
@@ -108,10 +79,10 @@ async def restart_one_after_the_other(world: World, _: random.Random) -> None:
             await world.ready(replica)
 
 
-def misbehave(*systems: str, kinds: tuple[str, ...]) -> Trouble:
+def misbehave(*systems: str, kinds: tuple[str, ...]) -> Trouble[OneRedis]:
     """The systems that are simulated, for some requests at a time."""
 
-    async def trouble(world: World, dice: random.Random) -> None:
+    async def trouble(world: World[OneRedis], dice: random.Random) -> None:
         found: list[Simulator] = [getattr(world, system) for system in systems]
         while True:
             await asyncio.sleep(dice.uniform(0.2, 0.6))
@@ -122,10 +93,10 @@ def misbehave(*systems: str, kinds: tuple[str, ...]) -> Trouble:
     return trouble
 
 
-def be_away(*systems: str, kind: str) -> Trouble:
+def be_away(*systems: str, kind: str) -> Trouble[OneRedis]:
     """The systems that are simulated, for all requests for longer than a wait."""
 
-    async def trouble(world: World, dice: random.Random) -> None:
+    async def trouble(world: World[OneRedis], dice: random.Random) -> None:
         found: list[Simulator] = [getattr(world, system) for system in systems]
         more = {"retry_after": 1} if kind == "429" else {"seconds": 4}
         while True:
@@ -139,7 +110,7 @@ def be_away(*systems: str, kind: str) -> Trouble:
     return trouble
 
 
-async def nothing(_: World, __: random.Random) -> None:
+async def nothing(_: World[OneRedis], __: random.Random) -> None:
     await asyncio.sleep(3600)
 
 
@@ -147,47 +118,84 @@ KINDS = ("down", "slow", "lost_reply", "cut_off", "truncated", "429", "500", "50
 
 
 @at_length
-async def test_without_a_fault_everything_comes_true(world: World):
+async def test_without_a_fault_everything_comes_true(world: World[OneRedis]):
     await judged_under(world, nothing, seed=1, replicas=2)
 
 
-async def test_replicas_that_are_killed_every_second_lose_nothing_and_do_nothing_twice(world: World):
+async def test_replicas_that_are_killed_every_second_lose_nothing_and_do_nothing_twice(world: World[OneRedis]):
     await judged_under(world, kill_one_every_second, seed=2)
 
 
-async def test_redis_that_is_killed_and_started_again_ends_no_replica_and_loses_nothing(world: World):
+async def test_redis_that_is_killed_and_started_again_ends_no_replica_and_loses_nothing(world: World[OneRedis]):
     await judged_under(world, restart_redis, seed=3)
 
     assert {it.program.starts for it in world.replicas} == {1}
 
 
-async def test_connections_to_redis_that_end_in_the_middle_of_a_script_lose_nothing(world: World):
+async def test_connections_to_redis_that_end_in_the_middle_of_a_script_lose_nothing(world: World[OneRedis]):
     await judged_under(world, cut_in_the_middle, seed=4)
 
     assert sum(it.cuts_made for it in world.redis.proxies) > 50
 
 
-async def test_slack_and_servicenow_that_misbehave_in_every_way_get_everything_once(world: World):
+async def test_slack_and_servicenow_that_misbehave_in_every_way_get_everything_once(world: World[OneRedis]):
     await judged_under(world, misbehave("slack", "servicenow", kinds=KINDS), seed=5)
 
 
 @at_length
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("system", ["slack", "servicenow"])
-async def test_a_system_that_is_away_for_longer_than_a_wait_gets_everything_once(world: World, system, kind):
+async def test_a_system_that_is_away_for_longer_than_a_wait_gets_everything_once(world: World[OneRedis], system, kind):
     await judged_under(world, be_away(system, kind=kind), seed=6, replicas=2, alerts=36, seconds=12)
 
 
 @at_length
-async def test_a_bad_network_to_redis_loses_nothing(world: World):
+async def test_a_bad_network_to_redis_loses_nothing(world: World[OneRedis]):
     await judged_under(world, weaken_the_network, seed=7)
 
 
 @at_length
-async def test_replicas_that_stand_still_for_longer_than_their_leases_do_nothing_twice(world: World):
+async def test_replicas_that_stand_still_for_longer_than_their_leases_do_nothing_twice(world: World[OneRedis]):
     await judged_under(world, pause_past_the_lease, seed=8)
 
 
 @at_length
-async def test_a_rolling_restart_under_load_is_not_noticed(world: World):
+async def test_a_rolling_restart_under_load_is_not_noticed(world: World[OneRedis]):
     await judged_under(world, restart_one_after_the_other, seed=9)
+
+
+@at_length
+async def test_replicas_whose_clocks_jump_by_an_hour_escalate_neither_early_nor_late(world: World[OneRedis]):
+    clocks = [world.folder / f"clock-{number}" for number in range(3)]
+    for clock in clocks:
+        clock.write_text("+0")
+        await world.add_replica(env=faked_clock(clock))
+
+    async def set_clocks(_: World[OneRedis], dice: random.Random) -> None:
+        while True:
+            await asyncio.sleep(dice.uniform(0.5, 2))
+            dice.choice(clocks).write_text(dice.choice(["+1h", "-1h", "+0"]))
+
+    await judged_under(world, set_clocks, seed=10)
+
+    assert any(is_an_hour_off(it.program.log.read_text()) for it in world.replicas)
+
+
+def faked_clock(file: Path) -> dict[str, str]:
+    """The environment in which a program's clock is as far off as *file* says, at any time."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        missing("libfaketime is not installed (Debian: apt-get install libfaketime)")
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+def is_an_hour_off(log: str) -> bool:
+    """Whether the lines' times jump."""
+    times = [datetime.fromisoformat(json.loads(line)["timestamp"]) for line in log.splitlines() if line[:1] == "{"]
+    return max(times) - min(times) > timedelta(minutes=50)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import redis.asyncio
@@ -53,6 +53,7 @@ class Program:
         self.log = log
         self.env = dict(env or {})
         self.starts = 0
+        self.is_stopping = False  # and nobody has waited for its end
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,8 +85,12 @@ class Program:
     async def stop(self) -> int:
         """SIGTERM; its exit status."""
         assert self._process is not None
-        self._process.terminate()
-        return await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+        if not self.is_stopping:
+            self._process.terminate()
+        self.is_stopping = True
+        status = await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+        self.is_stopping = False
+        return status
 
     async def end(self) -> None:
         """However it stands."""
@@ -96,27 +101,49 @@ class Program:
 
 
 class RedisWorld(Protocol):
-    """The Redis of a world: one server, or many that stand in for each other."""
+    """The Redis of a world: one server, or many that stand in for each other, or one within each replica."""
 
-    def settings(self) -> dict[str, Any]:
-        """The `redis` part of the next replica's configuration."""
+    async def start(self) -> None:
+        """Wait until it answers."""
+
+    async def settings(self) -> dict[str, Any]:
+        """The configuration that the next replica needs, beside that of everything else."""
 
     async def left(self) -> dict[str, int]:
         """How many timers, running claims and given up ones there are, by the names of their keys."""
+
+    async def mend(self) -> None:
+        """Whatever went wrong with it is in order again."""
+
+
+RedisT = TypeVar("RedisT", bound=RedisWorld)
+
+
+async def left_in(client: redis.asyncio.Redis) -> dict[str, int]:
+    """What one server, or a cluster by a client of its own, still has to do."""
+    found = dict.fromkeys(("timers", "running", "failed"), 0)
+    async for key in client.scan_iter("versus:*", count=1000):
+        name = key.rpartition(":")[2]
+        if name in found:
+            found[name] += int(await client.zcard(key))
+    return found
 
 
 class OneRedis:
     """Debian's redis-server with an append-only file, and a proxy of its own in front of it for each replica."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
-        folder.mkdir(parents=True)
+        data = folder / "redis"
+        data.mkdir(parents=True)
         self._stack = stack
         self.port = free_port()
         self.proxies: list[FaultProxy] = []
         command = [find_program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
-        self.program = Program(command, folder.parent / "redis.log")
+        command += ["--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+        self.program = Program(command, folder / "redis.log")
         self.client = redis.asyncio.Redis(port=self.port, decode_responses=True)
+        stack.push_async_callback(self.client.aclose)
+        stack.push_async_callback(self.program.end)
 
     async def start(self) -> None:
         self.program.start()
@@ -128,21 +155,19 @@ class OneRedis:
         except (RedisError, OSError):
             return False
 
-    async def add_proxy(self) -> FaultProxy:
+    async def settings(self) -> dict[str, Any]:
         proxy = await self._stack.enter_async_context(run_proxy(("127.0.0.1", self.port)))
         self.proxies.append(proxy)
-        return proxy
-
-    def settings(self) -> dict[str, Any]:
-        return {"url": f"redis://127.0.0.1:{self.proxies[-1].port}/0"}
+        return {"redis": {"url": f"redis://127.0.0.1:{proxy.port}/0"}}
 
     async def left(self) -> dict[str, int]:
-        found = dict.fromkeys(("timers", "running", "failed"), 0)
-        async for key in self.client.scan_iter("versus:*", count=1000):
-            name = key.rpartition(":")[2]
-            if name in found:
-                found[name] += int(await self.client.zcard(key))
-        return found
+        return await left_in(self.client)
+
+    async def mend(self) -> None:
+        if not self.program.is_running:
+            await self.start()
+        for proxy in self.proxies:
+            proxy.mend()
 
 
 @dataclass
@@ -181,18 +206,17 @@ class Simulator:
 
 
 @dataclass
-class World:
+class World(Generic[RedisT]):
     """Everything that runs, and what there is to see of it."""
 
     folder: Path
     stack: AsyncExitStack
     session: aiohttp.ClientSession
-    redis: OneRedis
+    redis: RedisT
     slack: Simulator
     servicenow: Simulator
     front: FaultProxy  # in front of all replicas, as a load balancer
     replicas: list[Replica] = field(default_factory=list)
-    channels: int = 20
 
     async def add_replica(
         self,
@@ -204,9 +228,8 @@ class World:
     ) -> Replica:
         """One more, which answers when this returns. *wrapper* is a command that runs it."""
         name, port = f"replica-{len(self.replicas)}", free_port()
-        await self.redis.add_proxy()
         path = self.folder / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(self._settings(port) | settings))
+        path.write_text(yaml.safe_dump(self._settings(port) | await self.redis.settings() | settings))
         command = [*wrapper, *VERSUS, *(["--sabotage", sabotage] if sabotage else []), "serve", "-c", str(path)]
         replica = Replica(name, port, Program(command, self.folder / f"{name}.log", env))
         self.stack.push_async_callback(replica.program.end)
@@ -234,13 +257,14 @@ class World:
 
     async def mend(self) -> None:
         """Whatever went wrong is in order again."""
-        if not self.redis.program.is_running:
-            await self.redis.start()
-        for proxy in (*self.redis.proxies, self.slack.proxy, self.servicenow.proxy, self.front):
+        await self.redis.mend()
+        for proxy in (self.slack.proxy, self.servicenow.proxy, self.front):
             proxy.mend()
         for simulator in (self.slack, self.servicenow):
             await simulator.repair()
         for replica in self.replicas:
+            if replica.program.is_stopping:
+                await replica.program.stop()
             if replica.program.is_running:
                 replica.program.signal(signal.SIGCONT)
             else:
@@ -254,7 +278,6 @@ class World:
             "public_host": f"http://127.0.0.1:{port}",
             "data_dir": str(self.folder / "data"),
             "log": {"format": "json", "level": "debug"},
-            "redis": self.redis.settings(),
             "alert": {
                 "slack": {
                     "enable": True,
@@ -325,13 +348,13 @@ def _crashes(replica: Replica) -> list[str]:
 
 
 @asynccontextmanager
-async def open_world(folder: Path) -> AsyncIterator[World]:
+async def open_world(
+    folder: Path, make_redis: Callable[[Path, AsyncExitStack], RedisT]
+) -> AsyncIterator[World[RedisT]]:
     """A world without replicas yet; all of it ends with the block."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        server = OneRedis(folder / "redis", stack)
-        stack.push_async_callback(server.client.aclose)
-        stack.push_async_callback(server.program.end)
+        server = make_redis(folder, stack)
         await server.start()
         front = await stack.enter_async_context(run_proxy())
         interactions = f"http://127.0.0.1:{front.port}/api/slack/interactions"

@@ -8,19 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import redis
+
+
+def missing(what: str) -> NoReturn:
+    """A failure in CI, a skip elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def find_program(name: str, package: str) -> str:
     """The path of a program from a Debian package. Without it: a failure in CI, a skip elsewhere."""
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed (Debian: apt-get install {package})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"{name} is not installed (Debian: apt-get install {package})")
     return path
 
 

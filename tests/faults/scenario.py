@@ -1,0 +1,52 @@
+"""A load in a world with some trouble."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias, TypeVar
+
+import pytest
+
+from tests.faults.load import Load, make_plans
+from tests.faults.world import RedisWorld, World
+
+RedisT = TypeVar("RedisT", bound=RedisWorld)
+
+Trouble: TypeAlias = Callable[[World[RedisT], random.Random], Coroutine[Any, Any, None]]
+"""What goes wrong again and again, until it is cancelled; then the world is mended."""
+
+at_length = pytest.mark.skipif(not os.environ.get("FAULTS"), reason="played by: make faults")
+
+
+@asynccontextmanager
+async def suffering(world: World[RedisT], trouble: Trouble[RedisT], *, seed: int) -> AsyncIterator[None]:
+    """The block, with that trouble; in order again after it."""
+    async with asyncio.TaskGroup() as tasks:
+        troubling = tasks.create_task(trouble(world, random.Random(seed)))
+        yield
+        troubling.cancel()
+        with suppress(asyncio.CancelledError):
+            await troubling
+    await world.mend()
+
+
+async def judged_under(
+    world: World[RedisT],
+    trouble: Trouble[RedisT],
+    *,
+    seed: int,
+    replicas: int = 3,
+    alerts: int = 60,
+    seconds: float = 20,
+    wait_s: float = 4,
+) -> None:
+    """The load in a world with that trouble comes to what it should."""
+    for _ in range(replicas - len(world.replicas)):
+        await world.add_replica()
+    load = Load(world, seed=seed)
+    async with suffering(world, trouble, seed=seed):
+        events = await load.run(make_plans(alerts, seed=seed, seconds=seconds, wait_s=wait_s))
+    report = await world.judged(events)
+    assert not report.findings
