@@ -12,7 +12,7 @@ from tests.support.factories import make_alert, make_incident
 from tests.support.payloads import assert_is_sound, damaged, sample
 from versus_py import sources
 from versus_py.incident import Alert, AlertStatus, Incident
-from versus_py.sources.alertmanager import silence_url
+from versus_py.sources.alertmanager import ALERTS_MAX, silence_url
 
 
 @pytest.fixture
@@ -217,3 +217,21 @@ def test_the_silence_page_is_filled_in_with_what_all_that_fires_has_in_common():
 )
 def test_there_is_no_silence_page_for_what_is_not_all_alertmanagers(incident):
     assert silence_url(incident) == ""
+
+
+def test_of_more_alerts_than_are_read_those_that_fire_come_first_and_the_rest_is_counted():
+    resolved = {"status": "resolved", "labels": {"alertname": "Over"}, "fingerprint": "over"}
+    firing = {"status": "firing", "labels": {"alertname": "DiskFull"}, "fingerprint": "fires"}
+
+    found = sources.parse({"groupKey": "g", "alerts": [*[resolved] * (ALERTS_MAX + 6), firing]})
+
+    assert len(found.alerts) == ALERTS_MAX
+    assert found.alerts[0].fingerprint == "fires"
+    assert (found.truncated_alerts, found.is_complete) == (7, False)
+    assert found.warnings == (f"only {ALERTS_MAX} of {ALERTS_MAX + 7} alerts were read, those that fire first",)
+
+
+def test_a_count_that_no_sender_means_stays_a_number_that_json_can_hold():
+    found = sources.parse({"groupKey": "g", "alerts": [{}], "truncatedAlerts": 10**300})
+
+    assert 0 < found.truncated_alerts < 2**53

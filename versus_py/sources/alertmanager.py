@@ -17,6 +17,11 @@ from versus_py.sources import fields
 
 NAME = "alertmanager"
 
+ALERTS_MAX = 5000
+"""Most alerts that are read of one payload; what a body may hold beyond that would keep everybody else waiting."""
+
+_COUNT_MAX = 1_000_000  # a larger number would not fit JSON's integers everywhere
+
 
 def recognizes(payload: Mapping[str, Any]) -> bool:
     return "alerts" in payload and bool({"groupKey", "groupLabels"} & payload.keys())
@@ -32,16 +37,21 @@ def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[
     listed = payload["alerts"]
     if not isinstance(listed, list):
         raise BadPayload("its alerts are no list")
-    alerts = tuple(read(item) for item in listed if isinstance(item, Mapping))
-    if not alerts:
+    items = [item for item in listed if isinstance(item, Mapping)]
+    if not items:
         raise BadPayload("its list of alerts holds no alert")
     warnings = []
-    if len(alerts) < len(listed):
-        warnings.append(f"{len(listed) - len(alerts)} of {len(listed)} alerts are no JSON objects and were left out")
+    if len(items) < len(listed):
+        warnings.append(f"{len(listed) - len(items)} of {len(listed)} alerts are no JSON objects and were left out")
     truncated = payload.get("truncatedAlerts")
-    truncated = truncated if isinstance(truncated, int) and truncated > 0 else 0
+    truncated = min(truncated, _COUNT_MAX) if isinstance(truncated, int) and truncated > 0 else 0
     if truncated:
         warnings.append(f"{truncated} alerts were cut off by the sender (max_alerts): resolve is not recognised")
+    if len(items) > ALERTS_MAX:
+        warnings.append(f"only {ALERTS_MAX} of {len(items)} alerts were read, those that fire first")
+        truncated += len(items) - ALERTS_MAX
+        items.sort(key=lambda item: item.get("status") == AlertStatus.RESOLVED)
+    alerts = tuple(read(item) for item in items[:ALERTS_MAX])
     firing = [alert for alert in alerts if alert.is_firing] or alerts
     receiver = fields.text(payload.get("receiver"))
     return Notification(
@@ -52,7 +62,7 @@ def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[
         dedup_key="\n".join((source, receiver, _group_key(payload))),
         receiver=receiver,
         # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
-        is_complete=not truncated and len(alerts) == len(listed),
+        is_complete=not truncated and len(items) == len(listed),
         truncated_alerts=truncated,
         url=fields.web_url(payload.get("externalURL")),
         warnings=tuple(warnings),
