@@ -7,6 +7,8 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from versus_py.config import LogConfig
 
@@ -41,6 +43,13 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_mere_bad_request)
+
+
+def _is_no_mere_bad_request(record: logging.LogRecord) -> bool:
+    """aiohttp logs with a traceback what is not even HTTP: with that, whoever reaches the port could fill the log."""
+    exception = record.exc_info[1] if record.exc_info else None
+    return not isinstance(exception, HttpProcessingError | web.RequestPayloadError)
 
 
 class Redactor:

@@ -601,3 +601,34 @@ async def test_with_a_name_in_the_query_any_body_will_do(engine):
     response = await engine.http.post(f"/api/incidents/{created['id']}/acknowledge?by=ana", data=b"from=pager")
 
     assert response.status == 201
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "ten", "9" * 5000, "\u0663"])
+async def test_a_limit_that_is_none_is_refused_with_a_sentence(engine, limit):
+    response = await engine.http.get("/api/incidents", params={"limit": limit})
+
+    assert response.status == (200 if limit == "\u0663" else 400)  # a 3 in other digits is one too
+
+
+async def test_an_action_whose_body_cannot_be_read_is_refused(engine):
+    [created] = (await engine.post(ALERT))["incidents"]
+
+    response = await engine.http.post(
+        f"/api/incidents/{created['id']}/acknowledge?by=ana", data=b"not gzip", headers={"Content-Encoding": "gzip"}
+    )
+
+    assert response.status == 400
+    assert response.headers["Connection"] == "close"
+    assert (await engine.detail(created["id"]))["status"] == "triggered"
+
+
+async def test_an_action_whose_body_never_ends_is_given_up(engine, monkeypatch):
+    monkeypatch.setattr("versus_py.web.api.BODY_TIMEOUT_S", 0.1)
+
+    async def endless():
+        yield b"{"
+        await asyncio.Event().wait()
+
+    response = await engine.http.post("/api/incidents/x/acknowledge", data=endless())
+
+    assert response.status == 408

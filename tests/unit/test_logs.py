@@ -5,6 +5,8 @@ import logging
 
 import pytest
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError
 
 from versus_py.config import LogConfig
 from versus_py.logs import Redactor, configure_logging
@@ -59,6 +61,16 @@ def test_what_libraries_log_goes_the_same_way(capsys):
 
     [line] = lines(capsys)
     assert line["event"] == "oops **********"
+
+
+@pytest.mark.parametrize("exception", [BadHttpMessage("no"), ContentEncodingError("no"), web.RequestPayloadError("no")])
+def test_what_is_no_request_does_not_fill_the_log(capsys, exception):
+    configure_logging(LogConfig(format="json"))
+
+    logging.getLogger("aiohttp.server").error("Error handling request", exc_info=exception)
+    logging.getLogger("aiohttp.server").error("Unhandled exception", exc_info=OSError("ours"))
+
+    assert [line["event"] for line in lines(capsys)] == ["Unhandled exception"]
 
 
 def test_the_level_is_honoured(capsys):

@@ -46,7 +46,10 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as exc:
         kept = {name: exc.headers[name] for name in _KEPT_HEADERS if name in exc.headers}
         said = exc.text if exc.text and not exc.text.startswith(f"{exc.status}:") else f"{exc.reason}: {request.path}"
-        return error_answer(exc.status, said, kept)
+        answer = error_answer(exc.status, said, kept)
+        if request.content.exception() is not None:
+            answer.force_close()  # aiohttp ends a connection with a broken body: the next request must not go there
+        return answer
     except Exception:
         log.exception("request.crashed", method=request.method, path=request.path)
         return error_answer(500, "internal error; the log says more")

@@ -13,11 +13,16 @@ from versus_py.incident import Actor, Incident, IncidentId, Status
 from versus_py.lifecycle import Decision, Lifecycle
 from versus_py.store import Store
 from versus_py.web.answers import json_answer
+from versus_py.web.bodies import read_whole
 from versus_py.web.views import detail, failure, summary
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 NAME_MAX = 100
+
+BODY_TIMEOUT_S = 10.0
+_LIMIT_DIGITS_MAX = 9
+"""Python refuses to read numbers of thousands of digits."""
 
 
 class Api:
@@ -121,7 +126,9 @@ def _page(incidents: Sequence[Mapping[str, Any]], cursor: str | None) -> web.Res
 
 
 def _limit(value: str | None) -> int:
-    limit = PAGE_DEFAULT if value is None else int(value) if value.isdecimal() else 0
+    limit = (
+        PAGE_DEFAULT if value is None else int(value) if value.isdecimal() and len(value) <= _LIMIT_DIGITS_MAX else 0
+    )
     if not 1 <= limit <= PAGE_MAX:
         raise web.HTTPBadRequest(text=f"limit is {value!r}; allowed: 1 to {PAGE_MAX}")
     return limit
@@ -130,7 +137,7 @@ def _limit(value: str | None) -> int:
 async def _said(request: web.Request) -> Mapping[str, Any]:
     """The JSON object in the body, and the query parameters, which win."""
     try:
-        body = orjson.loads(await request.read() or b"{}")
+        body = orjson.loads(await read_whole(request, within_s=BODY_TIMEOUT_S) or b"{}")
     except orjson.JSONDecodeError:
         if "by" not in request.query:
             raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None

@@ -14,5 +14,7 @@ async def read_whole(request: web.Request, *, within_s: float) -> bytes:
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=f"the body did not arrive within {within_s:g} s") from None
+    except ConnectionError:
+        raise web.HTTPBadRequest(text="the connection ended before the body did") from None
     except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError, zlib.error):
         raise web.HTTPBadRequest(text="the body cannot be read; check its Content-Encoding and length") from None
