@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test faults check audit format clean lock
+.PHONY: help demo test faults fuzz check audit format clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,6 +16,12 @@ test: $(VENV)/installed  ## All tests. Servers that are not installed are skippe
 
 faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; some minutes. `make test` runs a part.
 	FAULTS=all $(BIN)/pytest -ra -s tests/faults
+
+fuzz: FUZZ_SEED ?= $(shell date +%s)
+fuzz: FUZZ_INPUTS ?= 100000
+fuzz: $(VENV)/installed  ## Bad input, a hundred thousand of them, for some minutes; prints the seed to repeat it with.
+	@echo "FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS)"
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/pytest --timeout=1200 tests/fuzz
 
 check: $(VENV)/installed  ## Format, lint, types and known vulnerabilities.
 	$(BIN)/ruff format --check .

@@ -1,0 +1,86 @@
+"""What the fuzz tests share: a seed that is told, and a server to send things to."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import settings
+
+from tests.acceptance.conftest import VERSUS, answers
+from tests.support import fuzzing
+from tests.support.nasty import Nasty
+from tests.support.servers import free_port, run_program, wait_until
+
+SECRET = "the-gateway-secret"
+SIGNING_SECRET = "the-signing-secret"
+
+settings.register_profile("fuzz", max_examples=max(50, fuzzing.INPUTS // 100), deadline=None, database=None)
+settings.load_profile("fuzz")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if fuzzing.tried:
+        counts = ", ".join(f"{count} to {name}" for name, count in fuzzing.tried.items())
+        terminalreporter.write_line(
+            f"fuzz: seed {fuzzing.SEED}, {sum(fuzzing.tried.values())} bad inputs ({counts}); the same again: "
+            f"FUZZ_SEED={fuzzing.SEED} FUZZ_INPUTS={fuzzing.INPUTS}"
+        )
+
+
+@pytest.fixture
+def nasty(request: pytest.FixtureRequest) -> Nasty:
+    return Nasty(f"{fuzzing.SEED} {request.node.name}")
+
+
+class Server:
+    """`versus serve` as a process, with its own Valkey and a simulated Slack."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self._log = log
+
+    def complaints(self) -> list[str]:
+        """Lines of its log that somebody should look at."""
+        lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        stray = [line for line in self._log.read_text().splitlines() if line and not line.startswith("{")]
+        return stray + [str(it)[:3000] for it in lines if it["level"] in {"error", "critical"}]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("fuzz")
+    port, slack_port = free_port(), free_port()
+    settings = {
+        "host": "127.0.0.1",
+        "port": port,
+        "public_host": f"http://127.0.0.1:{port}",
+        "gateway_secret": SECRET,
+        "data_dir": str(folder / "data"),
+        "log": {"format": "json"},
+        "alert": {
+            "slack": {
+                "enable": True,
+                "token": "xoxb-fuzz",
+                "channel_id": "C0ALERTS",
+                "signing_secret": SIGNING_SECRET,
+                "api_url": f"http://127.0.0.1:{slack_port}/api",
+            },
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    with ExitStack() as stack:
+        simulate = [*VERSUS, "simulate", "slack", "--port", str(slack_port)]
+        stack.enter_context(run_program(simulate, log=folder / "slack.log"))
+        wait_until(lambda: answers(f"http://127.0.0.1:{slack_port}"), what="the simulated Slack")
+        command = [*VERSUS, "serve", "-c", str(folder / "config.yaml")]
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        process = stack.enter_context(run_program(command, log=folder / "serve.log", env=environment))
+        found = Server(f"http://127.0.0.1:{port}", folder / "serve.log")
+        wait_until(lambda: process.poll() is not None or answers(f"{found.url}/healthz"), what="the server")
+        yield found
+        assert process.poll() is None, "it is still there"
+        assert found.complaints() == []
