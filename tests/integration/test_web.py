@@ -18,6 +18,7 @@ from versus_py.lifecycle import Lifecycle
 from versus_py.sns import SnsDoor
 from versus_py.store import Store, keys
 from versus_py.web import create_app
+from versus_py.web.intake import WARNINGS_MAX
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
@@ -54,6 +55,14 @@ async def test_an_array_is_accepted_element_by_element(engine):
         "element 5 is a JSON array, not an object, and was left out",
         "element 6 is a JSON boolean, not an object, and was left out",
     ]
+
+
+async def test_a_request_with_much_to_warn_of_does_not_fill_the_log(engine, logs):
+    body = await engine.post([ALERT, *range(4999)])
+
+    assert len(body["warnings"]) == WARNINGS_MAX + 1
+    assert body["warnings"][-1] == f"and {4999 - WARNINGS_MAX} further warnings"
+    assert len([line for line in logs if line["event"] == "intake.warning"]) == WARNINGS_MAX + 1
 
 
 @pytest.mark.parametrize("content_type", ["text/plain; charset=UTF-8", "application/x-www-form-urlencoded", ""])

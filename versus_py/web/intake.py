@@ -28,6 +28,8 @@ log = structlog.get_logger()
 BODY_TIMEOUT_S = 30.0
 ACCEPT_TIMEOUT_S = 4.0
 LOGGED_BODY_MAX = 256 * 1024
+WARNINGS_MAX = 50
+"""Of one request; each is a line of the log, and thousands of elements may be wrong in the same way."""
 
 
 class Intake:
@@ -66,7 +68,7 @@ class Intake:
         warnings += [*left_out, *refused, *overrides.warnings, *reading.warnings]
         for it in filter(None, reading.notifications):
             warnings += it.warnings
-        warnings = list(dict.fromkeys(warnings))
+        warnings = _first(list(dict.fromkeys(warnings)))
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
         answers = await self._accept(reading.notifications, overrides, sender)
@@ -120,6 +122,11 @@ def _payloads(body: bytes) -> tuple[bool, list[Payload], list[str]]:
         raise _too_large(len(body), str(exc)) from None
     except BadPayload as exc:
         raise web.HTTPBadRequest(text=str(exc)) from None
+
+
+def _first(warnings: list[str]) -> list[str]:
+    left_out = len(warnings) - WARNINGS_MAX
+    return [*warnings[:WARNINGS_MAX], f"and {left_out} further warnings"] if left_out > 0 else warnings
 
 
 def _too_large(size: int, text: str) -> web.HTTPRequestEntityTooLarge:
