@@ -11,6 +11,9 @@ IncidentId = NewType("IncidentId", str)
 NAME_MAX = 100
 """The most characters of an alert's name where several are listed."""
 
+FALLBACK_GRACE_MS = 5 * 60_000
+"""How much longer a first on-call provider gets that has not failed: it may only wait for its turn, or for a worker."""
+
 PARTITIONS = 4
 """How many hash slots incidents spread over (Redis Cluster). Changing it orphans what is stored."""
 
@@ -106,6 +109,8 @@ class Policy:
     wait_ms: int = 0
     destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance; else its default
     mention: str = ""  # who channels mention, where that does not go by severity
+    fallback: str | None = None  # the target that escalates too when *oncall* has not for `fallback_after_ms`
+    fallback_after_ms: int = 0
 
 
 PolicyFor = Callable[[Notification], Policy]
@@ -249,20 +254,29 @@ class Incident:
         return self.is_due(now_ms) and now == then
 
     @property
+    def providers(self) -> tuple[str, ...]:
+        """The targets that it may escalate to, the first one first."""
+        return tuple(target for target in (self.policy.oncall, self.policy.fallback) if target is not None)
+
+    @property
+    def escalated_to(self) -> str:
+        """The provider that has it; where none does, the first one."""
+        found = (target for target in self.providers if self.delivery(target).label)
+        return next(found, self.policy.oncall or "")
+
+    @property
     def record(self) -> Delivery:
-        """The on-call provider's side of it; an empty delivery where there is none."""
-        return self.delivery(self.policy.oncall or "")
+        """That provider's side of it; an empty delivery where there is none."""
+        return self.delivery(self.escalated_to)
 
     @property
     def ending(self) -> Ending | None:
         """How the present wait ended; None while it is undecided."""
-        began_ms, synced_ms = self.escalation_began_at_ms, self.record.synced_at_ms
-        if self.record.reference and began_ms is not None and synced_ms is not None and synced_ms >= began_ms:
+        if any(self._has_escalated_to(target) for target in self.providers):
             return Ending.ESCALATED
         if self.status is not Status.TRIGGERED:
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
-        failed_ms = self.record.failed_at_ms
-        if began_ms is not None and failed_ms is not None and failed_ms >= began_ms:
+        if self.is_escalating and all(map(self._has_failed, self.providers)):
             return Ending.FAILED
         return None if self.is_escalating or self.suppression is None else Ending.SUPPRESSED
 
@@ -275,6 +289,33 @@ class Incident:
         if self.policy.oncall is None or self.ending not in {None, Ending.SUPPRESSED}:
             return None
         return self.escalates_at_ms if self.suppression is None else self.suppression.until_ms
+
+    @property
+    def fallback_due_ms(self) -> int | None:
+        """When the fallback is due to be synced; None as long as there is nothing for it to do."""
+        fallback, oncall, began_ms = self.policy.fallback, self.policy.oncall, self.escalation_began_at_ms
+        if fallback is None or oncall is None:
+            return None
+        known, first = self.delivery(fallback), self.delivery(oncall)
+        if self.status is not Status.TRIGGERED or began_ms is None:
+            return self.updated_at_ms if known.reference or known.attempts else None
+        if self._has_escalated_to(fallback) or first.failed_at_ms is not None:
+            return began_ms
+        if self._has_escalated_to(oncall):
+            return None
+        failing_ms = first.failing_since_ms
+        since_ms = began_ms + FALLBACK_GRACE_MS if failing_ms is None else max(failing_ms, began_ms)
+        return since_ms + self.policy.fallback_after_ms
+
+    def _has_escalated_to(self, target: str) -> bool:
+        it, began_ms = self.delivery(target), self.escalation_began_at_ms
+        is_known = bool(it.reference) and began_ms is not None and it.synced_at_ms is not None
+        return is_known and (it.synced_at_ms or 0) >= (began_ms or 0)
+
+    def _has_failed(self, target: str) -> bool:
+        """Whether *target* was given up in this escalation; a failure of an earlier one says nothing about it."""
+        failed_ms, began_ms = self.delivery(target).failed_at_ms, self.escalation_began_at_ms
+        return failed_ms is not None and began_ms is not None and failed_ms >= began_ms
 
     def news_after(self, number: int) -> tuple[Entry, ...]:
         """The news that came after the one with that *number*, as far as they are kept."""

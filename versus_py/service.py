@@ -14,7 +14,7 @@ from aiohttp import web
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
 from versus_py.breaker import Breakers
-from versus_py.clock import SharedClock
+from versus_py.clock import Clock, SharedClock
 from versus_py.config import Config, RedisConfig
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.health import Health
@@ -140,7 +140,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             lifecycle,
             clock,
             channels={} if messages is None else {slack.NAME: messages.target},
-            oncall=_oncall(config, clock, session, turns),
+            oncall=_oncall(config, clock, session, turns, messages),
             last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
             if config.alertmanager.url
             else None,
@@ -210,16 +210,34 @@ def _slack(
         ack_url=links.url,
         storm_url=links.storm_url,
         wake=wake,
+        fallback=config.oncall.fallback,
     )
 
 
-def _oncall(config: Config, clock: SharedClock, session: aiohttp.ClientSession, turns: Turns) -> dict[str, Target]:
+def _oncall(
+    config: Config, clock: Clock, session: aiohttp.ClientSession, turns: Turns, messages: slack.Slack | None
+) -> dict[str, Target]:
     if not config.oncall.is_prepared:
         return {}
-    target = servicenow.ServiceNowTarget(
-        config.oncall.servicenow, clock=clock, session=session, turns=turns, service=config.name
-    )
-    return {servicenow.NAME: target}
+
+    def target(name: str, default: str | None = None) -> Target:
+        return servicenow.ServiceNowTarget(
+            config.oncall.servicenow,
+            clock=clock,
+            session=session,
+            turns=turns,
+            service=config.name,
+            name=name,
+            default=default,
+        )
+
+    found = {servicenow.NAME: target(servicenow.NAME)}
+    fallback = config.oncall.fallback
+    if fallback.target is not None and fallback.servicenow_other_instance:
+        found[fallback.target] = target(fallback.target, fallback.servicenow_other_instance)
+    elif fallback.target is not None and messages is not None and messages.fallback is not None:
+        found[fallback.target] = messages.fallback
+    return found
 
 
 def _desk(config: Config, lifecycle: Lifecycle, redis: RedisClient, session: aiohttp.ClientSession) -> Desk | None:

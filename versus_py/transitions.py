@@ -162,7 +162,8 @@ def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
         may_have_record=True,
         updated_at_ms=now_ms,
     )
-    return Change(_with_news(escalating, news), Outcome.UPDATED, _all_timers(escalating, now_ms), news)
+    timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
+    return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
 
 
 def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str], str] = str) -> Change | None:
@@ -178,8 +179,9 @@ def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str]
     retried = retried.with_deliveries(incident.deliveries)
     timers: dict[str, int | None] = dict.fromkeys(given_up, now_ms)
     oncall = incident.policy.oncall
-    if oncall in given_up:
+    if set(incident.providers) & set(given_up):
         timers |= _channel_timers(retried, now_ms)
+    if oncall in given_up:
         timers[oncall] = retried.escalates_at_ms if retried.is_waiting else now_ms
     entries = tuple(Entry(now_ms, "retry", name_of(target), by) for target in given_up)
     return Change(retried, Outcome.UPDATED, timers, entries)
@@ -197,8 +199,8 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int) -> Change |
     timers: dict[str, int | None] = {}
     entries: tuple[Entry, ...] = ()
     oncall = incident.policy.oncall
-    if not is_known and oncall is not None and incident.may_have_record and not incident.is_waiting:
-        timers[oncall] = now_ms
+    if not is_known and incident.may_have_record and not incident.is_waiting:
+        timers |= dict.fromkeys(incident.providers, now_ms)
     if oncall is not None and _nobody_was_told(incident, but=target) and _waits_longer(incident, now_ms):
         told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
         timers[oncall] = now_ms
@@ -251,8 +253,8 @@ def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
         return None
     entry = Entry(now_ms, "identified", f"{actor.slack_id} is {actor}")
     timers = _channel_timers(identified, now_ms)
-    if identified.may_have_record and identified.policy.oncall is not None and not identified.is_waiting:
-        timers[identified.policy.oncall] = now_ms
+    if identified.may_have_record and not identified.is_waiting:
+        timers |= dict.fromkeys(identified.providers, now_ms)
     return Change(identified, Outcome.UPDATED, timers, (entry,))
 
 
@@ -275,19 +277,16 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
         return None
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
-    return Change(
-        replace(
-            incident,
-            escalates_at_ms=_was_due_at(incident, now_ms),
-            escalation_began_at_ms=now_ms,
-            suppression=None,
-            snooze=None,
-            may_have_record=True,
-        ),
-        Outcome.UPDATED,
-        _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS),
-        (Entry(now_ms, "escalating", said),),
+    begun = replace(
+        incident,
+        escalates_at_ms=_was_due_at(incident, now_ms),
+        escalation_began_at_ms=now_ms,
+        suppression=None,
+        snooze=None,
+        may_have_record=True,
     )
+    timers = _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS) | _fallback_timer(begun)
+    return Change(begun, Outcome.UPDATED, timers, (Entry(now_ms, "escalating", said),))
 
 
 def _was_due_at(incident: Incident, now_ms: int) -> int | None:
@@ -363,8 +362,8 @@ def _update(
     # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to
     # be silenced is looked at again: Alertmanager does not tell of what is.
     is_doubtful = updated.ending is Ending.FAILED or (updated.suppression is not None and notification.is_firing)
-    if updated.policy.oncall is not None and (is_doubtful or (news and has_record)):
-        timers[updated.policy.oncall] = now_ms
+    if is_doubtful or (news and has_record):
+        timers |= dict.fromkeys(updated.providers, now_ms)
     return Change(updated, Outcome.UPDATED, timers, (*news, *entries))
 
 
@@ -515,15 +514,22 @@ def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
     timers = _channel_timers(incident, now_ms)
     if incident.policy.oncall is not None:
         timers[incident.policy.oncall] = incident.escalates_at_ms
+    if incident.policy.fallback is not None and incident.fallback_due_ms is not None:
+        timers[incident.policy.fallback] = now_ms
     return timers
+
+
+def _fallback_timer(incident: Incident) -> dict[str, int | None]:
+    """For an escalation that has just begun: to look then whether the first provider has it."""
+    fallback = incident.policy.fallback
+    return {} if fallback is None else {fallback: incident.fallback_due_ms}
 
 
 def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[str, int | None]:
     """Channels show the news at once; the provider hears of it only if it was called before."""
     timers = _channel_timers(incident, now_ms)
-    if incident.policy.oncall is not None:
-        at_ms = now_ms + IDENTIFY_MS if by.slack_id and not by.email else now_ms
-        timers[incident.policy.oncall] = at_ms if incident.may_have_record else None
+    at_ms = now_ms + IDENTIFY_MS if by.slack_id and not by.email else now_ms
+    timers |= dict.fromkeys(incident.providers, at_ms if incident.may_have_record else None)
     return timers
 
 

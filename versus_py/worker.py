@@ -261,6 +261,8 @@ class Worker:
         return self._busy[target] > self._limits.per_target
 
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
+        if claim.target == incident.policy.fallback and incident.fallback_due_ms is None and claim.attempt == 1:
+            return Completion("done", incident.version)  # the first provider has it, or it is over
         try:
             delivery = await self._call(claim, incident)
         except NotYet as exc:
@@ -290,6 +292,8 @@ class Worker:
             raise NotYet(now_ms + 500, f"{claim.target} is busy")
         if claim.target == incident.policy.oncall and incident.is_waiting:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
+        if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
+            raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
         left_s = (claim.token - now_ms) / 1000 - LEASE_MARGIN_S
         if left_s < LEASE_MARGIN_S:
             raise NotYet(now_ms, "the lease is nearly over")
@@ -329,7 +333,7 @@ class Worker:
         is_outcome = told.ending is Ending.ESCALATED and incident.ending is not Ending.ESCALATED
         if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
             return ()
-        event = "escalated" if claim.target == incident.policy.oncall else "posted"
+        event = "escalated" if claim.target in incident.providers else "posted"
         entry = Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}")
         log.info("incident.changed", incident=incident.id, what=event, detail=entry.detail)
         return (entry,)
@@ -404,11 +408,15 @@ class Worker:
         return incident.version + 1 if is_only_that else incident.version
 
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
-        """The channels, when what became of the on-call provider is news."""
-        if claim.target != incident.policy.oncall:
+        """The channels, when what became of an on-call provider is news; and the provider that steps in for it."""
+        if claim.target not in incident.providers:
             return ()
         is_news = _visible(before) != _visible(after) or _told(claim, incident, after).ending is not incident.ending
-        return incident.policy.channels if is_news else ()
+        if not is_news:
+            return ()
+        fails = after.failing_since_ms is not None or after.failed_at_ms is not None
+        fallback = incident.policy.fallback if fails and claim.target == incident.policy.oncall else None
+        return incident.policy.channels if fallback is None else (*incident.policy.channels, fallback)
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
         """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""
@@ -435,8 +443,8 @@ def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
 
 
 def _outcome(claim: Claim, incident: Incident, delivery: Delivery) -> _Outcome:
-    """What the incident comes to by this; nothing where its on-call provider has no part in it."""
-    if claim.target != incident.policy.oncall:
+    """What the incident comes to by this; nothing where no on-call provider has a part in it."""
+    if claim.target not in incident.providers:
         return {}
     return {"before": incident, "after": _told(claim, incident, delivery)}
 

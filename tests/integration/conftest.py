@@ -16,19 +16,19 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from tests.support.clock import FakeClock
 from tests.support.openapi import Answers
 from versus_py.ack_links import AckLinks
-from versus_py.config import Config, SlackConfig
+from versus_py.config import Config, OncallFallback, SlackConfig
 from versus_py.health import Health
 from versus_py.interactions import Desk
 from versus_py.interactions.allowed import Allowed
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.lifecycle import Lifecycle
 from versus_py.metrics import Metrics
+from versus_py.service import _oncall
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.servicenow import ServiceNowTarget
 from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
 from versus_py.watchdog import Watchdog
 from versus_py.web import SlackDoor, create_app
@@ -131,6 +131,12 @@ def servicenow_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
+def fallback() -> dict[str, Any]:
+    """The same below oncall.fallback."""
+    return {}
+
+
+@pytest.fixture
 def config(
     slack_url: str,
     servicenow_url: str,
@@ -138,6 +144,7 @@ def config(
     settings: dict[str, Any],
     slack_settings: dict[str, Any],
     servicenow_settings: dict[str, Any],
+    fallback: dict[str, Any],
 ) -> Config:
     slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api", **slack_settings}
     return Config.model_validate(
@@ -147,6 +154,7 @@ def config(
             "oncall": {
                 "enable": True,
                 "wait_minutes": 5,
+                "fallback": fallback,
                 "servicenow": {
                     "instance_url": servicenow_url,
                     "username": "versus.integration",
@@ -222,7 +230,12 @@ def make_storms(store: Store) -> Storms:
 
 
 def make_slack_parts(
-    config: SlackConfig, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
+    config: SlackConfig,
+    clock: FakeClock,
+    store: Store,
+    session: aiohttp.ClientSession,
+    links: AckLinks,
+    fallback: OncallFallback | None = None,
 ) -> Slack:
     return make_slack(
         config,
@@ -233,6 +246,7 @@ def make_slack_parts(
         ack_url=links.url,
         storm_url=links.storm_url,
         wake=lambda incident_id: store.arm(incident_id, "slack", now_ms=clock.now_ms()),
+        fallback=fallback,
     )
 
 
@@ -244,16 +258,13 @@ def make_worker(
     links: AckLinks,
     metrics: Metrics | None = None,
 ) -> Worker:
+    parts = make_slack_parts(config.alert.slack, clock, store, session, links, config.oncall.fallback)
     return Worker(
         store,
         Lifecycle(store, clock, metrics),
         clock,
-        channels={"slack": make_slack_parts(config.alert.slack, clock, store, session, links).target},
-        oncall={
-            "servicenow": ServiceNowTarget(
-                config.oncall.servicenow, clock=clock, session=session, turns=Turns(store._redis)
-            )
-        },
+        channels={"slack": parts.target},
+        oncall=_oncall(config, clock, session, Turns(store._redis), parts),
         metrics=metrics,
     )
 

@@ -806,3 +806,48 @@ def test_a_heartbeat_goes_to_a_web_address(url):
     [problem] = problems(f"heartbeat: {{url: '{url}'}}")
 
     assert problem == "heartbeat.url: must be a URL that starts with https:// or http://"
+
+
+ONCALL_WITH_FALLBACK = """
+alert: {slack: {enable: %s, token: xoxb-1, channel_id: C0ALERTS}}
+oncall:
+  enable: true
+  fallback: %s
+  servicenow:
+    instance_url: https://a.example
+    username: u
+    password: p
+    other_instance_urls: {infra: https://b.example}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fallback", "slack", "said"),
+    [
+        (
+            "{servicenow_other_instance: app}",
+            "true",
+            "servicenow_other_instance: is 'app'; other_instance_urls has infra",
+        ),
+        ("{servicenow_other_instance: infra, slack_channel_id: C1}", "true", "slack_channel_id: is set together with"),
+        ("{slack_channel_id: C1}", "false", "slack_channel_id: needs alert.slack.enable"),
+        ("{slack_channel_id: C0ALERTS}", "true", "slack_channel_id: is alert.slack.channel_id"),
+        ('{servicenow_other_instance: infra, mention: "<!here>"}', "true", "mention: needs oncall.fallback.slack"),
+    ],
+)
+def test_a_fallback_that_would_be_none_is_a_problem(fallback, slack, said):
+    [problem] = problems(ONCALL_WITH_FALLBACK % (slack, fallback))
+
+    assert problem.startswith(f"oncall.fallback.{said}")
+
+
+@pytest.mark.parametrize(
+    ("fallback", "target"),
+    [
+        ("{}", None),
+        ("{servicenow_other_instance: infra}", "servicenow:infra"),
+        ('{slack_channel_id: C1, mention: "<!here>", after_minutes: 0}', "slack:C1"),
+    ],
+)
+def test_a_fallback_is_a_target(fallback, target):
+    assert parse_config(ONCALL_WITH_FALLBACK % ("true", fallback)).oncall.fallback.target == target

@@ -228,3 +228,17 @@ def test_limits_do_not_concern_what_the_request_does_not_ask_for():
 
     assert found.policy == read().policy
     assert found.warnings == ()
+
+
+def test_an_incident_falls_back_to_where_the_configuration_says():
+    to_instance = read(fallback={"servicenow_other_instance": "infra", "after_minutes": 2}).policy
+    to_channel = read(fallback={"slack_channel_id": "C0FALLBACK"}).policy
+
+    assert (to_instance.fallback, to_instance.fallback_after_ms) == ("servicenow:infra", 120_000)
+    assert (to_channel.fallback, to_channel.fallback_after_ms) == ("slack:C0FALLBACK", 900_000)
+    assert read().policy.fallback is None
+
+
+@pytest.mark.parametrize("pair", [("servicenow_other_instance", "infra"), ("oncall_enable", "false")])
+def test_what_escalates_there_anyway_or_not_at_all_does_not_fall_back(pair):
+    assert read(pair, fallback={"servicenow_other_instance": "infra"}).policy.fallback is None

@@ -738,3 +738,61 @@ def test_an_incident_remembers_the_latest_requests_that_it_has_applied():
 def test_what_changes_nothing_is_not_remembered():
     assert once(None, "r1") is None
     assert changed(once(acknowledge(make_incident(), BEN, NOW), "")).incident.handled == ()
+
+
+WITH_FALLBACK = replace(POLICY, fallback="servicenow:infra", fallback_after_ms=15 * MINUTE_MS)
+FALLING = escalating(make_incident(policy=WITH_FALLBACK))
+HAS_IT = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=DUE)
+FALLEN_BACK = replace(FALLING, deliveries={"servicenow:infra": HAS_IT})
+
+
+@pytest.mark.parametrize(
+    ("first", "due_ms"),
+    [
+        pytest.param(Delivery(), DUE + 20 * MINUTE_MS, id="not even tried"),
+        pytest.param(Delivery(failing_since_ms=DUE + 1000), DUE + 1000 + 15 * MINUTE_MS, id="fails"),
+        pytest.param(Delivery(failing_since_ms=NOW), DUE + 15 * MINUTE_MS, id="failed before the escalation too"),
+        pytest.param(Delivery(failed_at_ms=DUE + 1), DUE, id="given up"),
+        pytest.param(HAS_IT, None, id="has it"),
+        pytest.param(
+            replace(HAS_IT, synced_at_ms=NOW, failing_since_ms=DUE + 1000),
+            DUE + 1000 + 15 * MINUTE_MS,
+            id="has it from an earlier wait",
+        ),
+        pytest.param(replace(HAS_IT, failing_since_ms=DUE + 1000), None, id="has it, not up to date"),
+    ],
+)
+def test_when_the_fallback_is_due_goes_by_the_first_provider(first, due_ms):
+    assert replace(FALLING, deliveries={"servicenow": first}).fallback_due_ms == due_ms
+
+
+def test_without_an_escalation_there_is_nothing_to_fall_back_from():
+    waiting = make_incident(policy=WITH_FALLBACK)
+    failing = {"servicenow": Delivery(failing_since_ms=NOW, failed_at_ms=NOW)}
+
+    assert replace(waiting, deliveries=failing).fallback_due_ms is None
+    assert replace(acknowledged(FALLING), deliveries=failing).fallback_due_ms is None
+    assert escalating(make_incident()).fallback_due_ms is None
+
+
+def test_what_the_fallback_has_is_kept_up_to_date():
+    assert FALLEN_BACK.ending is Ending.ESCALATED
+    assert FALLEN_BACK.escalated_to == "servicenow:infra"
+    change = changed(acknowledge(FALLEN_BACK, BEN, DUE + 9))
+
+    assert change.timers == {"slack": DUE + 9, "servicenow": DUE + 9, "servicenow:infra": DUE + 9}
+    assert change.incident.fallback_due_ms == DUE + 9
+
+
+def test_it_has_failed_when_both_providers_were_given_up():
+    given_up = Delivery(failed_at_ms=DUE + 1)
+
+    assert replace(FALLING, deliveries={"servicenow": given_up}).ending is None
+    assert replace(FALLING, deliveries={"servicenow": given_up, "servicenow:infra": given_up}).ending is Ending.FAILED
+
+
+@pytest.mark.parametrize("begin", [begin_escalation, lambda it, now_ms: escalate(it, BEN, now_ms)])
+def test_an_escalation_arms_the_look_at_whether_it_came_through(begin):
+    change = changed(begin(make_incident(policy=WITH_FALLBACK), DUE))
+
+    assert change.timers["servicenow:infra"] == DUE + 20 * MINUTE_MS

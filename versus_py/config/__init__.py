@@ -11,12 +11,13 @@ from versus_py.config.model import (
     LogConfig,
     MetricsConfig,
     OncallConfig,
+    OncallFallback,
     RedisConfig,
     SourcesConfig,
 )
 from versus_py.config.parts import MAX_WAIT_MINUTES
 from versus_py.config.servicenow import ServiceNowAuth, ServiceNowConfig, ServiceNowInstance, ServiceNowStates
-from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackRoute, SlackSnooze
+from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackRoute, SlackSnooze, SlackStorm
 
 __all__ = [
     "MAX_WAIT_MINUTES",
@@ -31,6 +32,7 @@ __all__ = [
     "MessageProperties",
     "MetricsConfig",
     "OncallConfig",
+    "OncallFallback",
     "OverrideLimits",
     "RedisConfig",
     "ServiceNowAuth",
@@ -41,6 +43,7 @@ __all__ = [
     "SlackConfig",
     "SlackRoute",
     "SlackSnooze",
+    "SlackStorm",
     "SourcesConfig",
     "load_config",
     "parse_config",

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from versus_py.config.model import Config, RedisConfig
+from versus_py.config.model import Config, OncallConfig, RedisConfig
 from versus_py.config.parts import LOOPBACK
 from versus_py.config.servicenow import CREDENTIALS, ServiceNowConfig, ServiceNowInstance
 from versus_py.config.slack import SlackConfig
@@ -111,6 +111,7 @@ def _incomplete(config: Config) -> Iterator[str]:
         yield from _incomplete_slack(config.alert.slack)
     if oncall.is_prepared:
         yield from _incomplete_servicenow(oncall.servicenow)
+        yield from _incomplete_fallback(oncall, config.alert.slack)
     yield from _incomplete_redis(config.redis)
     if config.previous_gateway_secrets and not config.gateway_secret.get_secret_value():
         yield "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
@@ -144,6 +145,23 @@ def _incomplete_redis(redis: RedisConfig) -> Iterator[str]:
     both = [name for name, value in beside_url.items() if value]
     if redis.url is not None and both:
         yield f"redis.url: is set together with redis.{both[0]}; allowed is one of them"
+
+
+def _incomplete_fallback(oncall: OncallConfig, slack: SlackConfig) -> Iterator[str]:
+    fallback, path = oncall.fallback, "oncall.fallback"
+    instance, channel = fallback.servicenow_other_instance, fallback.slack_channel_id
+    names = oncall.servicenow.other_instance_urls
+    if instance and channel:
+        yield f"{path}.slack_channel_id: is set together with servicenow_other_instance; allowed is one of them"
+    if instance and instance not in names:
+        known = ", ".join(names) or "none"
+        yield f"{path}.servicenow_other_instance: is {instance!r}; other_instance_urls has {known}"
+    if channel and not slack.enable:
+        yield f"{path}.slack_channel_id: needs alert.slack.enable: true"
+    if channel and channel == slack.channel_id:
+        yield f"{path}.slack_channel_id: is alert.slack.channel_id, which has it already; name another channel"
+    if fallback.mention and not channel:
+        yield f"{path}.mention: needs {path}.slack_channel_id"
 
 
 def _incomplete_servicenow(servicenow: ServiceNowConfig) -> Iterator[str]:

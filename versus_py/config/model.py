@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from versus_py.config.intake import IntakeConfig
 from versus_py.config.parts import LOOPBACK, HttpUrl, Minutes, Number, Part, Port, Secret, Secrets, split_url
 from versus_py.config.servicenow import ServiceNowConfig, Template
-from versus_py.config.slack import SlackConfig
+from versus_py.config.slack import OptionalMention, SlackConfig
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -41,6 +41,26 @@ class AlertConfig(Part):
     """Slack."""
 
 
+class OncallFallback(Part):
+    """Where incidents escalate to as well when the first place fails; one of the two."""
+
+    after_minutes: Minutes = 15
+    """How long the first place may fail; one that refuses for good is not waited for."""
+    servicenow_other_instance: str = ""
+    """A further instance of ServiceNow, by its name in oncall.servicenow.other_instance_urls."""
+    slack_channel_id: str = ""
+    """A Slack channel."""
+    mention: OptionalMention = ""
+    """Who is mentioned in that channel, such as <!subteam^S0123456789>."""
+
+    @property
+    def target(self) -> str | None:
+        """The name of the target that this is; None when there is none."""
+        if self.servicenow_other_instance:
+            return f"servicenow:{self.servicenow_other_instance}"
+        return f"slack:{self.slack_channel_id}" if self.slack_channel_id else None
+
+
 class OncallConfig(Part):
     """What happens to incidents that nobody acknowledges."""
 
@@ -54,6 +74,8 @@ class OncallConfig(Part):
     """Where incidents escalate to."""
     servicenow: ServiceNowConfig = ServiceNowConfig()
     """ServiceNow."""
+    fallback: OncallFallback = OncallFallback()
+    """Where incidents escalate to as well when that fails."""
     retry_for_hours: Annotated[float, Number] = Field(24, gt=0, le=24 * 7, allow_inf_nan=False)
     """How long a failing target is tried before it is given up."""
     reopen_minutes: Minutes = 5

@@ -69,7 +69,7 @@ def _no_escalation(incident: Incident) -> str:
         return "it does not escalate."
     if not incident.is_escalating:
         return "nothing was changed."
-    name = display_name(incident.policy.oncall)
+    name = display_name(incident.escalated_to)
     label = _record_link(incident)
     return f"it has been escalated to {name} as {label}." if label else f"it is being escalated to {name} already."
 

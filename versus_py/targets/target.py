@@ -9,8 +9,9 @@ _DISPLAY_NAMES = {"slack": "Slack", "servicenow": "ServiceNow"}
 
 
 def display_name(target: str) -> str:
-    """A target's name as people write it."""
-    return _DISPLAY_NAMES.get(target, target)
+    """A target's name as people write it; that of `servicenow:infra` is ServiceNow infra."""
+    system, _, place = target.partition(":")
+    return f"{_DISPLAY_NAMES.get(system, system)} {place}".rstrip()
 
 
 class NotYet(VersusError):

@@ -69,6 +69,7 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
         wait_ms=_ms(config.oncall.wait_minutes if wait_minutes is None else wait_minutes),
         destinations=_destinations(values, config, warnings),
     )
+    policy = _with_fallback(policy, config.oncall)
     if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
         when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
         warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
@@ -81,6 +82,15 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
         source,
         tuple(warnings),
     )
+
+
+def _with_fallback(policy: Policy, oncall: OncallConfig) -> Policy:
+    """Not to where it escalates anyway: what is down there would be down for both."""
+    fallback = oncall.fallback
+    is_the_same = policy.destinations.get(servicenow.NAME, "") == fallback.servicenow_other_instance != ""
+    if policy.oncall is None or fallback.target is None or is_the_same:
+        return policy
+    return replace(policy, fallback=fallback.target, fallback_after_ms=_ms(fallback.after_minutes))
 
 
 def _common_labels(notification: Notification) -> dict[str, str]:

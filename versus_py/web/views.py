@@ -71,6 +71,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
         "policy": {
             "channels": incident.policy.channels,
             "oncall": incident.policy.oncall,
+            "fallback": incident.policy.fallback,
             "wait_minutes": incident.policy.wait_ms / 60_000,
             "destinations": dict(incident.policy.destinations),
         },

@@ -52,6 +52,7 @@ class _Known:
 class ServiceNowTarget:
     """The incident's record. *session* must send no cookies of its own and verify TLS.
 
+    *name* is the target's, and *default* the instance for incidents that name none; None is the configuration's own.
     Raises ConfigError when a certificate of the configuration cannot be used.
     """
 
@@ -63,6 +64,8 @@ class ServiceNowTarget:
         session: aiohttp.ClientSession,
         turns: Turns,
         service: str = "versus",
+        name: str = NAME,
+        default: str | None = None,
     ) -> None:
         self._instances = {
             name: Instance(instance, service=service, clock=clock, session=session)
@@ -70,11 +73,13 @@ class ServiceNowTarget:
         }
         self._clock = clock
         self._turns = turns
+        self._name = name
+        self._default = default
 
     def system(self, incident: Incident) -> str:
         """The instance, by its name."""
-        before = incident.delivery(NAME)
-        name = incident.policy.destinations.get(NAME)
+        before = incident.delivery(self._name)
+        name = incident.policy.destinations.get(self._name, self._default)
         if before.reference:
             name = next((name for name, it in self._instances.items() if _is_in(it, before)), None)
         return NAME if name is None or name not in self._instances else f"{NAME}:{name}"
@@ -86,7 +91,7 @@ class ServiceNowTarget:
         """
         if not _SAFE_IN_QUERY.fullmatch(incident.id):
             raise Permanent(f"incident id {incident.id!r} cannot be looked up in ServiceNow")
-        before = incident.delivery(NAME)
+        before = incident.delivery(self._name)
         is_unsure = attempt > 1 or before.attempts > 0
         if not (before.reference or _wants_record(incident) or is_unsure):
             return before
@@ -107,7 +112,7 @@ class ServiceNowTarget:
             if known is None:
                 raise Permanent(f"{before.url} is in an instance or a table that is not configured any more")
             return known, before.reference.get("note", "")
-        name = incident.policy.destinations.get(NAME)
+        name = incident.policy.destinations.get(self._name, self._default)
         if name in self._instances:
             return self._instances[name], ""
         return self._instances[None], f"instance {name!r} is not configured any more: the default one was used"

@@ -161,25 +161,33 @@ def _next_step(incident: Incident) -> str:
 
 
 def _escalation(incident: Incident) -> str:
-    oncall, record = incident.policy.oncall, incident.record
+    oncall = incident.policy.oncall
     if oncall is None:
         return "no escalation" if incident.status is Status.TRIGGERED else ""
+    shown = " · ".join(text for target in incident.providers if (text := _at_provider(incident, target)))
+    if incident.record.label and incident.is_waiting:
+        return f"{shown} · escalates again {countdown(incident.escalates_at_ms)}"
+    if shown or incident.status is not Status.TRIGGERED:
+        return shown
     name = display_name(oncall)
-    if record.label:
-        shown = f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
-        return f"{shown} · escalates again {countdown(incident.escalates_at_ms)}" if incident.is_waiting else shown
-    if record.failed_at_ms is not None:
-        return f":warning: escalation to {name} failed: {escape(record.error)}"
-    if record.failing_since_ms is not None and incident.status is Status.TRIGGERED:
-        return f":warning: escalation to {name} is being retried: {escape(record.error)}"
-    if incident.status is not Status.TRIGGERED:
-        return ""
     if incident.suppression is not None and incident.is_waiting:
         until = incident.suppression.until_ms
         return f":mute: {escape(incident.suppression.by)}" + (f" until {date(until)}" if until else "")
     if incident.is_escalating or incident.policy.wait_ms == 0:
         return f"escalating to {name} now"
     return f"escalates to {name} {countdown(incident.escalates_at_ms)}"
+
+
+def _at_provider(incident: Incident, target: str) -> str:
+    """What an on-call provider has, or why it has nothing; "" while that is not its turn."""
+    name, record = display_name(target), incident.delivery(target)
+    if record.label:
+        return f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
+    if record.failed_at_ms is not None:
+        return f":warning: escalation to {name} failed: {escape(record.error)}"
+    if record.failing_since_ms is not None and incident.status is Status.TRIGGERED:
+        return f":warning: escalation to {name} is being retried: {escape(record.error)}"
+    return ""
 
 
 def _trouble(failed_at_ms: int | None, error: str) -> str:

@@ -60,7 +60,7 @@ DEAD_MS = 10 * 60_000
 
 
 class SlackTarget:
-    """The incident's message. *ack_url* makes the link that acknowledges an incident."""
+    """The incident's message. *ack_url* makes the link that acknowledges an incident; *name* is the target's."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class SlackTarget:
         history: History,
         storms: StormMessages,
         ack_url: Callable[[Incident], str],
+        name: str = NAME,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -78,6 +79,7 @@ class SlackTarget:
         self._history = history
         self._storms = storms
         self._ack_url = ack_url
+        self._name = name
         self._dead: dict[str, tuple[int, Refused]] = {}  # channel -> until when nothing is sent there, and why
         self._template: TemplateFile | None = None
         if config.template_path is not None:
@@ -93,7 +95,7 @@ class SlackTarget:
         A message that people deleted is posted again while the incident still needs somebody. Past the threshold of
         a storm, the incident is counted in the channel's digest instead.
         """
-        before = incident.delivery(NAME)
+        before = incident.delivery(self._name)
         if "storm" in before.reference:
             counted = await self._count(incident, before)
             if counted is not None:
@@ -118,7 +120,7 @@ class SlackTarget:
             return None
 
     async def _post_first(self, incident: Incident, *, is_unsure: bool) -> Delivery:
-        channel = incident.policy.destinations.get(NAME) or self._config.channel_id
+        channel = incident.policy.destinations.get(self._name) or self._config.channel_id
         try:
             self._raise_if_dead(channel)
             return await self._post_or_join(incident, channel, "", is_unsure=is_unsure)

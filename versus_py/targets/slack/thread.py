@@ -106,7 +106,7 @@ def _news(entry: Entry) -> str:
 
 
 def _escalated(incident: Incident, config: SlackConfig) -> str:
-    name, record = display_name(incident.policy.oncall or ""), incident.record
+    name, record = display_name(incident.escalated_to), incident.record
     asked = _asked_by(incident)
     who = f", as {name_of(asked)} asked" if asked else ""
     line = f":rotating_light: Escalated to {name} as {link(record.url, record.label)}{who}"
