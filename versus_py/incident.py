@@ -270,6 +270,17 @@ class Incident:
         return self.delivery(self.escalated_to)
 
     @property
+    def comments(self) -> tuple[tuple[Delivery, Comment], ...]:
+        """What people wrote at its providers, as far as it is kept, oldest first, each with where it is."""
+        sides = [self.delivery(target) for target in self.providers]
+        return tuple(sorted(((side, it) for side in sides for it in side.comments), key=lambda pair: pair[1].at_ms))
+
+    @property
+    def comment_count(self) -> int:
+        """How many there ever were."""
+        return sum(self.delivery(target).comment_count for target in self.providers)
+
+    @property
     def ending(self) -> Ending | None:
         """How the present wait ended; None while it is undecided."""
         if any(self._has_escalated_to(target) for target in self.providers):

@@ -103,6 +103,23 @@ async def test_once_the_first_works_again_both_have_it_and_both_end_with_it(engi
 
 
 @to_the_instance
+async def test_comments_of_both_records_are_said_in_the_thread(engine, servicenow_infra):
+    engine.servicenow.faults.order(DOWN)
+    await escalated(engine, 20)
+    servicenow_infra.comment(servicenow_infra.incidents[0]["number"], "On it", by="ana")
+    await minutes_pass(engine, 6)
+    engine.servicenow.faults.clear()
+    await minutes_pass(engine, 7)
+
+    engine.servicenow.comment(engine.servicenow.incidents[0]["number"], "Me too", by="ben")
+    await minutes_pass(engine, 6)
+
+    said = "\n".join(engine.slack.messages[0].replies)
+    assert said.count("On it") == 1
+    assert said.count("Me too") == 1
+
+
+@to_the_instance
 async def test_a_first_that_refuses_for_good_is_not_waited_for(engine, servicenow_infra, logs):
     engine.servicenow._password = "changed"
 

@@ -454,7 +454,13 @@ async def test_an_incident_is_shown_with_everything(engine):
     assert shown["alerts"][0]["labels"]["severity"] == "high"
     assert shown["deliveries"]["slack"]["label"].startswith("message ")
     assert [entry["event"] for entry in shown["timeline"]] == ["triggered", "posted"]
-    assert shown["policy"] == {"channels": ["slack"], "oncall": "servicenow", "wait_minutes": 5.0, "destinations": {}}
+    assert shown["policy"] == {
+        "channels": ["slack"],
+        "oncall": "servicenow",
+        "fallback": None,
+        "wait_minutes": 5.0,
+        "destinations": {},
+    }
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "resolve"])

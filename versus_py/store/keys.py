@@ -7,7 +7,7 @@
 | `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
 | `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |
 | `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
-| `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms                                   |
+| `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms, until it works                   |
 | `{p}:pending`           | sorted set | the ledger: id of what may still escalate, by when that is due, ms      |
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |

@@ -39,7 +39,7 @@ class Told:
     @classmethod
     def everything(cls, incident: Incident) -> "Told":
         """All there is to tell; what a new message shows by itself."""
-        return cls(incident.news_count, incident.record.comment_count, _escalation(incident), _failure(incident))
+        return cls(incident.news_count, incident.comment_count, _escalation(incident), _failure(incident))
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "Told":
@@ -126,10 +126,10 @@ def _failed(incident: Incident, config: SlackConfig) -> str:
 
 
 def _comments(incident: Incident, told: Told) -> list[str]:
-    record = incident.record
-    missed = record.comment_count - told.comments
-    comments = record.comments[-missed:] if missed > 0 else ()
-    where = link(record.url, record.label)
+    missed = incident.comment_count - told.comments
+    comments = incident.comments[-missed:] if missed > 0 else ()
     return [
-        f":speech_balloon: *{escape(it.by)}* in {where}: {shorten(escape(it.text), COMMENT_MAX)}" for it in comments
+        f":speech_balloon: *{escape(it.by)}* in {link(record.url, record.label)}: "
+        f"{shorten(escape(it.text), COMMENT_MAX)}"
+        for record, it in comments
     ]
