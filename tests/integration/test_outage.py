@@ -155,3 +155,21 @@ async def test_an_acknowledgment_during_the_outage_is_no_failure_afterwards(engi
     for incident_id in ids:
         assert (await engine.detail(incident_id))["outcome"] == "acknowledged"
     assert len(ids) > OPENS_AFTER
+
+
+async def test_what_needs_no_request_any_more_neither_waits_nor_says_that_it_is_up(engine, logs):
+    engine.servicenow.faults.order(DOWN)
+    await many(engine, oncall_wait_minutes="0")
+    await engine.settle()
+    [created] = (await engine.post(firing("Late"), oncall_wait_minutes="0"))["incidents"]
+    await engine.worker.run_due()
+    assert (await engine.detail(created["id"]))["deliveries"]["servicenow"]["failing_since"]
+
+    await engine.http.post(f"/api/incidents/{created['id']}/acknowledge?by=ana")
+    for _ in range(3):
+        await engine.after(minutes=1)
+
+    delivery = (await engine.detail(created["id"]))["deliveries"]["servicenow"]
+    assert (delivery["failing_since"], delivery["error"]) == (None, None)
+    assert opened(logs) == ["servicenow"]
+    assert [line for line in logs if line["event"] == "breaker.closed"] == []
