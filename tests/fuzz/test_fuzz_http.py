@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 from uuid import uuid4
 
@@ -234,15 +233,4 @@ async def test_what_is_not_even_http(server: Server, http: Client, nasty: Nasty)
 
 
 def _interaction(nasty: Nasty) -> str:
-    """A press, with some of it changed."""
-    user = {"id": "U0ANA", "username": "ana", "name": "ana", "team_id": "T0"}
-    container = {"type": "message", "message_ts": "1777890000.000100", "channel_id": "C0ALERTS"}
-    action = {"action_id": "acknowledge", "value": "0f3c1a2b4d5e6f708192-3", "action_ts": "1777890001.000200"}
-    press = {"type": "block_actions", "user": user, "container": container, "actions": [action]}
-    if nasty.random.random() < 0.3:
-        action["action_id"] = "snooze"
-        press["actions"] = [action | {"selected_option": {"value": f"{action['value']} {nasty.text()[:30]}"}}]
-    for _ in range(nasty.random.randrange(4)):
-        place: dict[str, Any] = nasty.random.choice([press, user, container, action])
-        place[nasty.random.choice([*place, "selected_option", "response_url", "message"])] = nasty.value()
-    return json.dumps(press) if nasty.random.random() < 0.9 else nasty.json_text()
+    return json.dumps(nasty.interaction()) if nasty.random.random() < 0.9 else nasty.json_text()

@@ -5,15 +5,18 @@ from contextlib import suppress
 
 import orjson
 import pytest
+from multidict import MultiDict
 from pydantic import TypeAdapter
 
 from tests.support.fuzzing import share
 from tests.support.nasty import GOOD, Nasty
 from tests.support.payloads import assert_is_sound
 from versus_py import sources
-from versus_py.config import Config
+from versus_py.config import MAX_WAIT_MINUTES, Config
 from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incident import Notification
+from versus_py.interactions.press import read_presses
+from versus_py.web.overrides import _NAMES, read_overrides
 from versus_py.web.reading import read_body
 
 _NOTIFICATION = TypeAdapter(Notification)
@@ -64,3 +67,23 @@ def test_good_elements_are_kept_whatever_stands_beside_them(nasty: Nasty):
 
         found = [it for it in payloads if it.get("title") == GOOD["title"] and it.get("id") in {"0", "1"}]
         assert len(found) == 2, text[:2000]
+
+
+def test_every_query_comes_to_a_policy(nasty: Nasty):
+    settings = {"alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C0ALERTS"}}}
+    config = Config.model_validate(settings)
+    for _ in share("overrides", 5):
+        query = MultiDict(nasty.query())
+
+        found = read_overrides(query, config)
+
+        assert found.policy.channels == ("slack",), query
+        assert 0 <= found.policy.wait_ms <= MAX_WAIT_MINUTES * 60_000, query
+        assert found.warnings or query.keys() <= set(_NAMES), query
+
+
+def test_every_interaction_is_presses_or_refused(nasty: Nasty):
+    for _ in share("presses", 5):
+        payload = nasty.interaction()
+        with suppress(BadPayload):
+            assert all(press.incident_id and press.user_id for press in read_presses(payload)), payload

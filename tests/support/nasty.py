@@ -211,6 +211,20 @@ class Nasty:
             for _ in range(self.random.choice([0, 0, 1, 2, 30]))
         ]
 
+    def interaction(self) -> dict[str, Any]:
+        """A press, with some of it changed."""
+        user = {"id": "U0ANA", "username": "ana", "name": "ana", "team_id": "T0"}
+        container = {"type": "message", "message_ts": "1777890000.000100", "channel_id": "C0ALERTS"}
+        action = {"action_id": "acknowledge", "value": "0f3c1a2b4d5e6f708192-3", "action_ts": "1777890001.000200"}
+        press = {"type": "block_actions", "user": user, "container": container, "actions": [action]}
+        if self.random.random() < 0.3:
+            action["action_id"] = "snooze"
+            press["actions"] = [action | {"selected_option": {"value": f"{action['value']} {self.text()[:30]}"}}]
+        for _ in range(self.random.randrange(4)):
+            place: dict[str, Any] = self.random.choice([press, user, container, action])
+            place[self.random.choice([*place, "selected_option", "response_url", "message"])] = self.value()
+        return press
+
     def _place(self, found: Any) -> Any:
         """Some object or list in it."""
         while True:
