@@ -57,23 +57,15 @@ class Health:
         self._metrics = metrics
         self._worker = worker
         self._watchdog = watchdog
-        self._targets = dict.fromkeys(worker.target_names, "ok")
         self._asking = asyncio.Lock()
         self._known: tuple[float, str] | None = None
-        for target in self._targets:
-            self.breaker_changed(target, False)
-
-    def breaker_changed(self, target: str, is_open: bool) -> None:
-        """Told whenever a target begins or ceases to be left alone."""
-        self._targets[target] = "open" if is_open else "ok"
-        self._metrics.breaker_open.labels(target).set(is_open)
 
     async def readiness(self) -> Readiness:
         standing = self._watchdog.standing
         return Readiness(
             redis=await self._redis(),
             worker=self._worker_says(),
-            targets=dict(self._targets),
+            targets=dict.fromkeys(self._worker.target_names, "ok") | dict.fromkeys(self._worker.left_alone, "open"),
             overdue=0 if standing is None else standing.overdue,
         )
 

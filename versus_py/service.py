@@ -13,7 +13,6 @@ from aiohttp import web
 
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
-from versus_py.breaker import Breakers
 from versus_py.clock import Clock, SharedClock
 from versus_py.config import Config, RedisConfig
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
@@ -134,7 +133,6 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
         previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
         links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None, previous=previous)
         messages = _slack(config, store, clock, session, links, turns=turns, storms=storms)
-        breakers = Breakers(clock)
         worker = Worker(
             store,
             lifecycle,
@@ -145,7 +143,6 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             if config.alertmanager.url
             else None,
             retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
-            breakers=breakers,
             metrics=metrics,
         )
         watchdog = Watchdog(store, ledger, clock, metrics)

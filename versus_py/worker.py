@@ -78,7 +78,6 @@ class Worker:
         last_look: LastLook | None = None,
         limits: Limits | None = None,
         retries: RetryPolicy | None = None,
-        breakers: Breakers | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
@@ -95,7 +94,9 @@ class Worker:
         self.turned_at_ms: int | None = None
         """When Redis last answered what is due."""
         self._retries = retries or RetryPolicy()
-        self._breakers = breakers or Breakers(clock)
+        self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
+        for name in self._targets:
+            self._metrics.breaker_changed(name, is_open=False)
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -103,6 +104,11 @@ class Worker:
     @property
     def target_names(self) -> tuple[str, ...]:
         return tuple(self._targets)
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """The systems that are not called for a while because they do not answer."""
+        return self._breakers.open_systems
 
     async def run_due(self) -> int:
         """Sync everything that is due, until nothing is; returns how many syncs that took."""

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.integration.conftest import Engine, make_storms
 from tests.support.servers import find_program
+from versus_py.breaker import OPENS_AFTER
 from versus_py.config import Config
 from versus_py.health import STALLED_AFTER_MS, Health
 from versus_py.incident import Ending
@@ -299,15 +300,21 @@ async def test_who_asks_often_gets_the_same_answer(engine, health):
 
 
 async def test_a_target_that_is_left_alone_is_shown_and_does_not_make_it_unready(engine, health):
+    for number in range(OPENS_AFTER):
+        await engine.post({"title": f"Backup {number} failed", "dedup_key": str(number)})
+    engine.servicenow.faults.order(Fault(kind="503", times=None))
     await engine.settle()
 
-    health.breaker_changed("servicenow", True)
+    engine.clock.advance(minutes=5)
+    await engine.settle()
     found = await health.readiness()
 
     assert (found.is_ready, found.status) == (True, "degraded")
     assert found.targets == {"slack": "ok", "servicenow": "open"}
     assert engine.measured("versus_breaker_open", target="servicenow") == 1
-    health.breaker_changed("servicenow", False)
+    engine.servicenow.faults.clear()
+    engine.clock.advance(minutes=5)
+    await engine.settle()
     assert (await health.readiness()).status == "ready"
     assert engine.measured("versus_breaker_open", target="servicenow") == 0
 

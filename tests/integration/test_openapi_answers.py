@@ -33,7 +33,7 @@ async def test_every_example_of_a_payload_is_accepted(engine):
         assert (await engine.post(example["value"]))["warnings"] == []
 
 
-async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_described(engine):
+async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_described(engine, logs):
     promised = {
         (method.upper(), path, int(status))
         for path, item in strict_document()["paths"].items()
@@ -42,12 +42,12 @@ async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_descri
         if status.startswith("2")
     }
 
-    await use_everything(engine)
+    await use_everything(engine, logs)
 
     assert promised - engine.answers.seen == set()  # and the fixture compares what was answered
 
 
-async def use_everything(engine):
+async def use_everything(engine, logs):
     """Each operation; a new route is to be used here too."""
     [created] = (await engine.post(ALERT))["incidents"]
     link = urlsplit(engine.links.url(await engine.store.get(created["id"])))
@@ -59,7 +59,17 @@ async def use_everything(engine):
             assert (await engine.http.post(url, json={"by": "ana", "minutes": 5})).ok
     assert (await engine.http.post(f"/api/incidents/{created['id']}/snooze?by=ana&minutes=5")).status == 200
     await engine.settle()
-    for path in ("/api/incidents", f"/api/incidents/{created['id']}", "/static/page.css", "/healthz", PATH):
+    engine.servicenow._password = "changed"
+    [failed] = (await engine.post({"title": "Host down", "id": "h1"}, oncall_wait_minutes="0"))["incidents"]
+    for url in (f"/api/incidents/{failed['id']}/retry?by=ana", "/api/retry?by=ana"):
+        await engine.settle()
+        assert (await engine.http.get("/api/incidents?failed=true")).ok
+        assert [(await engine.http.post(url)).status for _ in range(2)] == [201, 200]  # the second finds nothing
+    await engine.settle()
+    logs.expect_error("sync.failed")
+    for path in ("/api/incidents", f"/api/incidents/{created['id']}", "/static/page.css", PATH):
+        assert (await engine.http.get(path)).ok
+    for path in ("/healthz", "/readyz", "/metrics"):
         assert (await engine.http.get(path)).ok
     await storm_page(engine)
     body = b'payload={"type": "view_closed"}'

@@ -463,7 +463,9 @@ SIGNING_SECRET = "0123456789abcdef" * 2
 def warned(public_host="https://versus.example.com", **slack):
     """The warnings of a configuration that has none but for what is under test."""
     complete = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
-    config = Config.model_validate({"public_host": public_host, "alert": {"slack": complete | slack}})
+    config = Config.model_validate(
+        {"host": "127.0.0.1", "public_host": public_host, "alert": {"slack": complete | slack}}
+    )
     return [warning for warning in config.warnings() if not warning.startswith("oncall.enable is false")]
 
 

@@ -77,7 +77,7 @@ class IntakeConfig(Part):
     max_waiting: Annotated[int, Number] = Field(1000, ge=0, le=100_000)
     """The most requests that wait for their turn beside them; what comes beyond that is answered with 503."""
     requests_per_second: Annotated[float, Number] | None = Field(None, gt=0, le=100_000, allow_inf_nan=False)
-    """How many requests a sender, by token or else by address, may make; what comes beyond is answered with 429."""
+    """How many requests a sender, by token or else by address, may make; what comes beyond is answered with 503."""
     burst: Annotated[int, Number] = Field(100, ge=1, le=100_000)
     """How many it may make at once after a quiet time, where requests_per_second is set."""
 

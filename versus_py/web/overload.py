@@ -101,7 +101,7 @@ class Pace:
         self._refusals = Refusals("intake.too_fast", clock)
 
     def check(self, sender: str, remote: str | None) -> None:
-        """Count a request of *sender*; the address counts where it has no name. Raises 429."""
+        """Count a request of *sender*; the address counts where it has no name. Raises 503."""
         if self._per_second is None:
             return
         key = sender or f"\n{remote}"
@@ -113,12 +113,13 @@ class Pace:
             del self._spent_until_ms[next(iter(self._spent_until_ms))]
         if wait_ms > 0:
             self._refusals.note(remote, sender=sender)
-            raise web.HTTPTooManyRequests(
-                text=f"more than {self._per_second:g} requests a second: slow down, and send more alerts at once",
-                headers={"Retry-After": str(math.ceil(wait_ms / 1000))},
+            # Not 429: Alertmanager takes that for a refusal for good, and does not send it again.
+            raise _overloaded(
+                f"more than {self._per_second:g} requests a second: slow down, and send more alerts at once",
+                retry_after_s=math.ceil(wait_ms / 1000),
             )
 
 
-def _overloaded(text: str) -> web.HTTPServiceUnavailable:
+def _overloaded(text: str, *, retry_after_s: int = RETRY_AFTER_S) -> web.HTTPServiceUnavailable:
     """503: Alertmanager and most others send it again."""
-    return web.HTTPServiceUnavailable(text=text, headers={"Retry-After": str(RETRY_AFTER_S)})
+    return web.HTTPServiceUnavailable(text=text, headers={"Retry-After": str(retry_after_s)})
