@@ -112,6 +112,10 @@ class Metrics:
         for state in TIMER_STATES:
             self.timers.labels(state)
 
+    def breaker_changed(self, system: str, is_open: bool) -> None:
+        """Whether this process leaves *system* alone from now on."""
+        self.breaker_open.labels(system).set(is_open)
+
     def observe_change(self, before: Incident, after: Incident, now_ms: int) -> None:
         """Count what an incident has come to."""
         if after.acknowledged_at_ms is not None and before.acknowledged_at_ms is None:
