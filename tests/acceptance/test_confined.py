@@ -1,0 +1,39 @@
+"""The server in a world where nothing can be written but its data, as in the container."""
+
+import subprocess
+
+import pytest
+
+from tests.acceptance.conftest import VERSUS, answers, request
+from tests.support.servers import find_program, free_port, wait_until
+
+# Sees the files of the machine, none of which it can write but its data and what is temporary. Holds no capability.
+CONFINED = """
+mount --bind "$1" "$1" && mount -t tmpfs tmpfs /var/tmp && mount -o remount,ro,bind / || exit 77
+if touch "$1/../probe" 2>/dev/null; then echo "the rest can be written" >&2; exit 78; fi
+shift
+exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
+"""
+
+
+def test_the_server_needs_no_more_than_a_folder_for_its_data(world):
+    unshare = find_program("unshare", "util-linux")
+    data = world.folder / "data"
+    data.mkdir()
+    confined = [unshare, "--user", "--map-root-user", "--mount", "sh", "-c", CONFINED, "sh", str(data)]
+    tried = subprocess.run([*confined, "true"], capture_output=True, text=True, timeout=30, check=False)
+    if tried.returncode:
+        pytest.skip(f"this machine lets nobody confine a process: {tried.stderr or tried.returncode}")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    path = world.write_config(port=port, data_dir=str(data), public_host=url)
+
+    process = world.run([*confined, *VERSUS, "serve", "-c", str(path)], "confined")
+
+    wait_until(lambda: process.poll() is not None or answers(f"{url}/healthz"), what="the server to answer")
+    assert process.poll() is None, world.logged()
+    request(f"{url}/api/incidents?oncall_wait_minutes=0", {"title": "Confined", "severity": "critical"})
+    wait_until(lambda: world.slack.messages("Confined"), what="the message")
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    assert "Read-only file system" not in world.logged()
+    assert list(data.rglob("*aof*")), "the embedded server writes its data"

@@ -1,0 +1,52 @@
+"""What the containers may do: write nowhere but where their data is, hold no capability, and never be root."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_confined(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"cap_add", "privileged", "pid", "network_mode", "devices"} & service.keys()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_is_root(name):
+    service = SERVICES[name]
+
+    if "build" in service:
+        assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)[-1] == "versus"
+    assert service.get("user", "versus" if "build" in service else "root") not in {"root", "0"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_from_the_machine_can_only_be_read(name):
+    for volume in SERVICES[name].get("volumes", []):
+        if volume.startswith((".", "/")):
+            assert volume.endswith(":ro"), volume
+        assert "docker.sock" not in volume
+
+
+def test_redis_and_the_simulators_are_not_published_to_the_network():
+    for name, service in SERVICES.items():
+        if name != "versus":
+            assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_the_image_holds_no_secret_and_leaves_root_before_it_starts():
+    assert not re.search(r"^(ENV|ARG) .*(TOKEN|SECRET|PASSWORD)", DOCKERFILE, re.MULTILINE)
+    assert DOCKERFILE.index("\nUSER versus") < DOCKERFILE.index("\nENTRYPOINT")
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[0] == "*"
+    assert not any(line.startswith("!.") for line in ignored)  # .env is not let in again
