@@ -91,6 +91,14 @@ async def test_the_server_appends_to_a_file_evicts_nothing_and_listens_on_no_por
     assert not (tmp_path / "valkey.sock").exists()
 
 
+async def test_nobody_else_on_the_machine_may_read_the_data(tmp_path):
+    folder = tmp_path / "new"
+
+    async with open_redis(RedisConfig(), folder):
+        assert folder.stat().st_mode & 0o077 == 0
+        assert (folder / "valkey.sock").stat().st_mode & 0o077 == 0
+
+
 async def test_a_folder_with_a_long_path_works_too(tmp_path):
     folder = tmp_path / ("long-" * 30)
 
