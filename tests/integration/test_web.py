@@ -610,6 +610,22 @@ async def test_what_a_person_says_may_be_in_the_query_and_in_the_body(engine, cl
     assert (snooze.by.name, snooze.until_ms) == ("ana", clock.now_ms() + 15 * 60_000)
 
 
+async def test_an_action_whose_body_never_ends_is_given_up(engine, monkeypatch):
+    monkeypatch.setattr("versus_py.web.api.BODY_TIMEOUT_S", 0.05)
+    incident_id = (await engine.post(ALERT))["incidents"][0]["id"]
+    given_up = asyncio.Event()
+
+    async def dripping():
+        yield b"{"
+        await given_up.wait()
+
+    response = await engine.http.post(f"/api/incidents/{incident_id}/resolve", data=dripping())
+    given_up.set()
+
+    assert response.status == 408
+    assert (await engine.detail(incident_id))["status"] == "triggered"
+
+
 async def test_with_a_name_in_the_query_any_body_will_do(engine):
     [created] = (await engine.post(ALERT))["incidents"]
 
