@@ -651,15 +651,3 @@ async def test_an_action_whose_body_cannot_be_read_is_refused(engine):
     assert response.status == 400
     assert response.headers["Connection"] == "close"
     assert (await engine.detail(created["id"]))["status"] == "triggered"
-
-
-async def test_an_action_whose_body_never_ends_is_given_up(engine, monkeypatch):
-    monkeypatch.setattr("versus_py.web.api.BODY_TIMEOUT_S", 0.1)
-
-    async def endless():
-        yield b"{"
-        await asyncio.Event().wait()
-
-    response = await engine.http.post("/api/incidents/x/acknowledge", data=endless())
-
-    assert response.status == 408
