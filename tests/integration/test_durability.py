@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
-from tests.support.redis_servers import RedisServer, redis_server, until, valkey_server
+from tests.support.redis_servers import RedisServer, redis_server, replicates, until, valkey_server
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Outcome, Status
@@ -184,13 +184,6 @@ async def test_without_its_replica_a_change_is_not_accepted_though_written(serve
             )
             with replica.client() as client:
                 assert client.exists(key)
-
-
-def replicates(replica: RedisServer) -> bool:
-    with replica.client() as client:
-        found = client.info("replication")
-    assert isinstance(found, dict)
-    return bool(found["master_link_status"] == "up")
 
 
 async def test_what_changes_nothing_is_answered_only_when_what_it_goes_by_is_as_sure(server, clock, monkeypatch):

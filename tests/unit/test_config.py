@@ -853,3 +853,27 @@ def test_a_fallback_that_would_be_none_is_a_problem(fallback, slack, said):
 )
 def test_a_fallback_is_a_target(fallback, target):
     assert parse_config(ONCALL_WITH_FALLBACK % ("true", fallback)).oncall.fallback.target == target
+
+
+@pytest.mark.parametrize(
+    ("redis", "problem"),
+    [
+        ("{sentinel: {hosts: [one:26379]}, host: redis}", "redis.host: is set together with redis.sentinel.hosts"),
+        ("{cluster: {hosts: ['one:6379']}, url: 'redis://redis'}", "redis.url: is set together with redis.cluster"),
+        ("{cluster: {hosts: ['one:6379']}, db: 3}", "redis.db: is 3, but a cluster has no other database than 0"),
+        ("{durability: replicated}", "redis.durability: is replicated, but the embedded Valkey server has no replicas"),
+        ("{sentinel: {hosts: [one]}}", "redis.sentinel.hosts.0: is 'one'; must be a host and its port"),
+        ("{cluster: {hosts: ['redis://one:6379']}}", "redis.cluster.hosts.0: is 'redis://one:6379'; must be a host"),
+    ],
+)
+def test_what_does_not_go_together_in_redis_is_told(redis, problem):
+    [found] = problems(f"redis: {redis}")
+
+    assert found.startswith(problem)
+
+
+def test_hosts_of_sentinels_and_clusters_may_be_ipv6():
+    config = parse_config("redis: {sentinel: {hosts: ['[fd00::1]:26379']}}", {})
+
+    assert config.redis.sentinel.hosts == ("[fd00::1]:26379",)
+    assert not config.redis.is_embedded

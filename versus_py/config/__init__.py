@@ -6,6 +6,7 @@ from versus_py.config.model import (
     AlertmanagerAuth,
     AlertmanagerConfig,
     CloudWatchConfig,
+    ClusterConfig,
     Config,
     HeartbeatConfig,
     LogConfig,
@@ -13,6 +14,7 @@ from versus_py.config.model import (
     OncallConfig,
     OncallFallback,
     RedisConfig,
+    SentinelConfig,
     SourcesConfig,
 )
 from versus_py.config.parts import MAX_WAIT_MINUTES
@@ -24,6 +26,7 @@ __all__ = [
     "AlertmanagerAuth",
     "AlertmanagerConfig",
     "CloudWatchConfig",
+    "ClusterConfig",
     "Config",
     "HeartbeatConfig",
     "IntakeConfig",
@@ -35,6 +38,7 @@ __all__ = [
     "OncallFallback",
     "OverrideLimits",
     "RedisConfig",
+    "SentinelConfig",
     "ServiceNowAuth",
     "ServiceNowConfig",
     "ServiceNowInstance",

@@ -139,12 +139,20 @@ def _incomplete_slack(slack: SlackConfig) -> Iterator[str]:
 
 
 def _incomplete_redis(redis: RedisConfig) -> Iterator[str]:
-    beside_url = {"host": redis.host, "username": redis.username, "password": redis.password.get_secret_value()}
+    ways = {
+        "url": redis.url,
+        "host": redis.host,
+        "sentinel.hosts": redis.sentinel.hosts,
+        "cluster.hosts": redis.cluster.hosts,
+    }
+    beside_url = {"username": redis.username, "password": redis.password.get_secret_value()} if redis.url else {}
+    both = [name for name, value in (ways | beside_url).items() if value]
+    if len(both) > 1:
+        yield f"redis.{both[0]}: is set together with redis.{both[1]}; allowed is one of them"
+    if redis.cluster.hosts and redis.db:
+        yield f"redis.db: is {redis.db}, but a cluster has no other database than 0"
     if redis.is_embedded and redis.durability == "replicated":
         yield "redis.durability: is replicated, but the embedded Valkey server has no replicas; use fsync"
-    both = [name for name, value in beside_url.items() if value]
-    if redis.url is not None and both:
-        yield f"redis.url: is set together with redis.{both[0]}; allowed is one of them"
 
 
 def _incomplete_fallback(oncall: OncallConfig, slack: SlackConfig) -> Iterator[str]:

@@ -92,8 +92,39 @@ class OncallConfig(Part):
         return self.enable and not self.initialized_only
 
 
+def _address(value: str) -> str:
+    """host:port, or [host]:port for an IPv6 address."""
+    parts = split_url(f"//{value}")
+    if not parts.hostname or parts.port is None or parts.netloc != value or parts.username is not None:
+        raise ValueError("must be a host and its port, such as redis-1:26379")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class SentinelConfig(Part):
+    """Sentinels that know which Redis is the primary; user, password and TLS of that one are those of redis."""
+
+    hosts: tuple[Address, ...] = ()
+    """The sentinels, each as host:port."""
+    master_name: str = "mymaster"
+    """What the sentinels call the primary and its replicas."""
+    username: str | None = None
+    """The user at the sentinels, where they have access control lists."""
+    password: Secret = SecretStr("")
+    """The password at the sentinels."""
+
+
+class ClusterConfig(Part):
+    """A Redis Cluster."""
+
+    hosts: tuple[Address, ...] = ()
+    """Some of its nodes, each as host:port; the others are found by them."""
+
+
 class RedisConfig(Part):
-    """Where incidents are kept. Without host and url, an embedded Valkey server keeps them in data_dir."""
+    """Where incidents are kept. When it names no server, an embedded Valkey server keeps them in data_dir."""
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """redis://, rediss:// or unix://; instead of the keys below."""
@@ -111,6 +142,10 @@ class RedisConfig(Part):
     """Connect with TLS."""
     insecure_skip_verify: bool = False
     """Do not verify the certificate; for development only."""
+    sentinel: SentinelConfig = SentinelConfig()
+    """Sentinels to ask for the primary."""
+    cluster: ClusterConfig = ClusterConfig()
+    """A Redis Cluster."""
     durability: Literal["memory", "fsync", "replicated"] = "memory"
     """How sure Redis is of an alert or a change before it is answered: has it in memory, on disk, or on replicas."""
     replicas: Annotated[int, Number] = Field(1, ge=1, le=10)
@@ -118,7 +153,7 @@ class RedisConfig(Part):
 
     @property
     def is_embedded(self) -> bool:
-        return self.url is None and self.host is None
+        return not any((self.url, self.host, self.sentinel.hosts, self.cluster.hosts))
 
 
 class AlertmanagerAuth(Part):

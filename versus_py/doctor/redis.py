@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from versus_py.config import Config
+from versus_py.config import Config, RedisConfig
 from versus_py.doctor.check import Check, CheckStatus
 from versus_py.errors import StoreUnavailable, VersusError
 from versus_py.store.connection import OLDEST_VERSION, ServerFacts, inspect_server
@@ -19,12 +19,19 @@ async def examine(config: Config) -> AsyncIterator[Check]:
     try:
         facts = await inspect_server(config.redis)
     except StoreUnavailable as exc:
-        advice = "check redis.host, redis.port, redis.password and redis.tls, and that the server runs"
-        yield Check(NAME, CheckStatus.FAILED, str(exc), advice)
+        yield Check(NAME, CheckStatus.FAILED, str(exc), _advice(config.redis))
         return
     yield _server(facts)
     for check in _durability(facts):
         yield check
+
+
+def _advice(config: RedisConfig) -> str:
+    if config.sentinel.hosts:
+        return "check redis.sentinel and redis.password, and that the sentinels and the primary run"
+    if config.cluster.hosts:
+        return "check redis.cluster.hosts, redis.password and redis.tls, and that the nodes run"
+    return "check redis.host, redis.port, redis.password and redis.tls, and that the server runs"
 
 
 def _embedded(config: Config) -> Check:
@@ -47,7 +54,8 @@ def _server(facts: ServerFacts) -> Check:
         return Check(
             NAME, CheckStatus.WARNING, "it answers, but tells no version", f"make sure it is {oldest} or later"
         )
-    return Check(NAME, CheckStatus.OK, f"version {facts.version}")
+    said = f"version {facts.version}" if facts.servers == 1 else f"{facts.servers} primaries, version {facts.version}"
+    return Check(NAME, CheckStatus.OK, said)
 
 
 def _durability(facts: ServerFacts) -> list[Check]:

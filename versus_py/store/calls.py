@@ -8,12 +8,14 @@ from importlib import resources
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from versus_py.errors import StoreUnavailable
 
 RedisClient = Redis | RedisCluster
+Server = Redis | ClusterNode
+"""One server, to be asked about itself."""
 
 Command = tuple[Any, ...]
 """A command's name and its arguments."""
@@ -31,6 +33,29 @@ async def answered(answer: Awaitable[Any] | Any) -> Any:
         return await answer
     except FAILURES as exc:
         raise unavailable(exc) from exc
+
+
+def is_cluster(redis: RedisClient) -> bool:
+    return isinstance(redis, RedisCluster)
+
+
+async def primaries(redis: RedisClient) -> list[Server]:
+    """The servers that take writes. Raises what redis-py raises."""
+    if isinstance(redis, RedisCluster):
+        await redis.initialize()
+        return list(redis.get_primaries())
+    return [redis]
+
+
+async def server_time(redis: RedisClient) -> tuple[int, int]:
+    """Seconds and microseconds of one server's clock: on a cluster the same one for everybody. Raises as `answered`."""
+    if isinstance(redis, RedisCluster):
+        await answered(redis.initialize())
+        nodes = {"target_nodes": min(redis.get_primaries(), key=lambda node: node.name, default=None)}
+        seconds, microseconds = await answered(redis.execute_command("TIME", **nodes))
+    else:
+        seconds, microseconds = await answered(redis.time())
+    return int(seconds), int(microseconds)
 
 
 def unavailable(exc: BaseException) -> StoreUnavailable:

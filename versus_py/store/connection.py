@@ -5,15 +5,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ResponseError
 
 from versus_py.config import RedisConfig
-from versus_py.store.calls import FAILURES, RedisClient, answered, unavailable
+from versus_py.errors import StoreUnavailable
+from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unavailable
+from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
 from versus_py.store.embedded import EmbeddedServer, run_embedded
 
@@ -33,7 +38,7 @@ _RETRIES = 2
 
 
 @asynccontextmanager
-async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple[Redis, EmbeddedServer | None]]:
+async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple[RedisClient, EmbeddedServer | None]]:
     """A client for the configured Redis, or for a server of our own when none is configured."""
     if not config.is_embedded:
         async with connect(config) as client:
@@ -46,26 +51,92 @@ async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple
         yield client, server
 
 
-def connect(config: RedisConfig) -> Redis:
+@asynccontextmanager
+async def connect(config: RedisConfig) -> AsyncIterator[RedisClient]:
     """A client that connects when it is first used, and again whenever a connection was lost."""
-    options: dict[str, Any] = {
+    if config.cluster.hosts:
+        cluster = _cluster(config)
+        try:
+            yield cluster
+        finally:
+            await cluster.leave()
+    elif config.sentinel.hosts:
+        async with make_sentinel(config) as sentinel:
+            options = _pool_options(config) | {"connection_pool_class": SentinelPool}
+            async with sentinel.master_for(config.sentinel.master_name, **options) as primary:
+                yield primary
+    else:
+        async with _single(config) as client:
+            yield client
+
+
+def make_sentinel(config: RedisConfig) -> Sentinel:
+    """The sentinels, to be asked. One that does not answer costs a connect timeout, and the next is asked."""
+    return Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it unannotated
+        [_host_port(it) for it in config.sentinel.hosts],
+        sentinel_kwargs={
+            "username": config.sentinel.username,
+            "password": config.sentinel.password.get_secret_value() or None,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S / 2,
+            "socket_timeout": CONNECT_TIMEOUT_S / 2,
+            "retry": Retry(NoBackoff(), 0),
+            **_tls_options(config),
+        },
+    )
+
+
+def _single(config: RedisConfig) -> Redis:
+    options = _pool_options(config)
+    if config.url is not None:
+        for name in ("db", "username", "password", "ssl"):
+            options.pop(name, None)
+        return Redis.from_pool(BlockingConnectionPool.from_url(config.url.get_secret_value(), **options))
+    connection_class = SSLConnection if options.pop("ssl", False) else Connection
+    options |= {"host": config.host, "port": config.port, "connection_class": connection_class}
+    return Redis.from_pool(BlockingConnectionPool(**options))
+
+
+def _cluster(config: RedisConfig) -> ClusterClient:
+    return ClusterClient(
+        startup_nodes=[ClusterNode(*_host_port(it)) for it in config.cluster.hosts],
+        require_full_coverage=False,  # the incidents of other nodes go on
+        reinitialize_steps=0,  # a slot that has moved says where to
+        calls_max=CONNECTIONS_MAX,
+        wait_s=ANSWER_TIMEOUT_S,
+        **_options(config),
+    )
+
+
+def _pool_options(config: RedisConfig) -> dict[str, Any]:
+    waiting = {"max_connections": CONNECTIONS_MAX, "timeout": ANSWER_TIMEOUT_S}  # for a free connection
+    return _options(config) | waiting | {"db": config.db}
+
+
+def _options(config: RedisConfig) -> dict[str, Any]:
+    return {
         "decode_responses": True,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": ANSWER_TIMEOUT_S,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES),
         "client_name": "versus",
-        "max_connections": CONNECTIONS_MAX,
-        "timeout": ANSWER_TIMEOUT_S,  # for a free connection
+        "username": config.username,
+        "password": config.password.get_secret_value() or None,
+        **_tls_options(config),
     }
+
+
+def _tls_options(config: RedisConfig) -> dict[str, Any]:
     uses_tls = config.tls if config.url is None else config.url.get_secret_value().startswith("rediss://")
-    if uses_tls and config.insecure_skip_verify:
-        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-    if config.url is not None:
-        return Redis.from_pool(BlockingConnectionPool.from_url(config.url.get_secret_value(), **options))
-    options |= {"host": config.host, "port": config.port, "db": config.db, "username": config.username}
-    options["password"] = config.password.get_secret_value() or None
-    connection_class = SSLConnection if config.tls else Connection
-    return Redis.from_pool(BlockingConnectionPool(connection_class=connection_class, **options))
+    if not uses_tls:
+        return {}
+    return {"ssl": True} | (
+        {"ssl_cert_reqs": "none", "ssl_check_hostname": False} if config.insecure_skip_verify else {}
+    )
+
+
+def _host_port(address: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{address}")
+    return str(parts.hostname), int(parts.port or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +147,102 @@ class ServerFacts:
     is_replica: bool
     tells_settings: bool  # managed services do not
     warnings: tuple[str, ...]  # what in its set-up could lose incidents
+    servers: int = 1  # that hold incidents: of a cluster all primaries
 
     @property
     def is_too_old(self) -> bool:
-        numbers = tuple(int(part) for part in self.version.split(".")[:2] if part.isdecimal())
-        return bool(numbers) and numbers < OLDEST_VERSION
+        return bool(_numbers(self.version)) and _numbers(self.version) < OLDEST_VERSION
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
 async def inspect_server(config: RedisConfig) -> ServerFacts:
-    """Ask the configured server about itself; nothing is written. Raises StoreUnavailable when it does not answer."""
+    """Ask the configured server about itself; nothing is written. Raises StoreUnavailable when it does not answer.
+
+    Of a cluster its primaries are asked, and the facts are those of the worst.
+    """
     async with connect(config) as client:
-        await answered(client.ping())
         try:
-            info = await _info(client)
-            settings = await _settings(client)
-            missing = await _not_provided(client, config, info, settings or {})
+            told = [await _told(server, config) for server in await primaries(client)]
+            around = await _around(client, config)
         except FAILURES as exc:
             raise unavailable(exc) from exc
+    if not told:
+        raise StoreUnavailable("none of its nodes holds anything")
     return ServerFacts(
-        version=str(info.get("redis_version", "")),
-        is_replica=info.get("role") in {"slave", "replica"},
-        tells_settings=settings is not None,
-        warnings=(*_could_lose_incidents(settings or {}), *missing),
+        version=min((it.version for it in told), key=_numbers),
+        is_replica=any(it.is_replica for it in told),
+        tells_settings=all(it.tells_settings for it in told),
+        warnings=tuple(dict.fromkeys([*(warning for it in told for warning in it.warnings), *around])),
+        servers=len(told),
     )
 
 
 async def durability_warnings(client: RedisClient, config: RedisConfig) -> list[str]:
-    """What in the server's set-up could lose incidents, or keeps it from being as sure as configured.
+    """What in the servers' set-up could lose incidents, or keeps them from being as sure as configured.
 
-    Empty also when the server does not tell.
+    Empty also when a server does not tell.
     """
     try:
-        info, settings = await _info(client), await _settings(client) or {}
-        return [*_could_lose_incidents(settings), *await _not_provided(client, config, info, settings)]
+        told = [await _told(server, config) for server in await primaries(client)]
+        return list(dict.fromkeys(warning for it in told for warning in it.warnings))
     except FAILURES:
         return []
 
 
+async def _told(server: Server, config: RedisConfig) -> ServerFacts:
+    await server.execute_command("PING")
+    info, settings = await _info(server), await _settings(server)
+    warnings = [*_could_lose_incidents(settings or {}), *await _not_provided(server, config, info, settings or {})]
+    prefix = f"{server.name}: " if isinstance(server, ClusterNode) else ""
+    return ServerFacts(
+        version=str(info.get("redis_version", "")),
+        is_replica=info.get("role") in {"slave", "replica"},
+        tells_settings=settings is not None,
+        warnings=tuple(f"{prefix}{warning}" for warning in warnings),
+    )
+
+
+async def _around(client: RedisClient, config: RedisConfig) -> list[str]:
+    """What could keep the sentinels or the cluster from putting another server in the place of one that is lost."""
+    if isinstance(client, RedisCluster):
+        return await _cluster_warnings(client)
+    if not config.sentinel.hosts:
+        return []
+    async with make_sentinel(config) as sentinels:
+        return [
+            f"sentinel {address} does not answer: {exc}; start it, or correct redis.sentinel"
+            for address, one in zip(config.sentinel.hosts, sentinels.sentinels, strict=True)
+            if (exc := await _failure(one)) is not None
+        ]
+
+
+async def _cluster_warnings(cluster: RedisCluster) -> list[str]:
+    info = await cluster.cluster_info()
+    warnings = []
+    if info.get("cluster_state") != "ok":
+        warnings.append(f"cluster_state is {info.get('cluster_state')}: incidents wait for it; see CLUSTER INFO")
+    replicated = {primary.name for primary, *replicas in cluster.nodes_manager.slots_cache.values() if replicas}
+    warnings += [
+        f"{node.name} has no replica: its incidents wait for it when it is lost; add a replica"
+        for node in cluster.get_primaries()
+        if node.name not in replicated
+    ]
+    return warnings
+
+
+async def _failure(server: Redis) -> Exception | None:
+    try:
+        await server.ping()
+    except FAILURES as exc:
+        return exc
+    return None
+
+
 async def _not_provided(
-    client: RedisClient, config: RedisConfig, info: Mapping[str, Any], settings: Mapping[str, Any]
+    server: Server, config: RedisConfig, info: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> list[str]:
     """Why the server is less sure of a write than redis.durability asks for."""
     if config.durability == "replicated":
@@ -123,29 +251,29 @@ async def _not_provided(
             missing = f"redis.durability is replicated, but {attached} of {config.replicas} replicas are attached: "
             return [missing + "alerts are answered with 503 until they are; start them, or set redis.replicas"]
     if config.durability == "fsync":
-        refusal = await sync_refusal(client)
+        refusal = await sync_refusal(server)
         if refusal is not None and settings.get("appendfsync") != "always":
-            missing = f"redis.durability is fsync, but Redis cannot tell what is on disk ({refusal}): a power cut can "
-            return [
-                f"{missing}lose what was accepted; use {SYNCS_SINCE} with appendonly yes, or set appendfsync always"
-            ]
+            missing = (
+                f"redis.durability is fsync, but Redis cannot tell what is on disk ({refusal}): a power cut can lose "
+            )
+            return [f"{missing}what was accepted; use {SYNCS_SINCE} with appendonly yes, or set appendfsync always"]
     return []
 
 
-async def _info(client: RedisClient) -> dict[str, Any]:
+async def _info(server: Server) -> dict[str, Any]:
     """Empty where an access control list forbids the question."""
     try:
-        return dict(await client.info())
+        return dict(await server.execute_command("INFO"))
     except ResponseError:
         return {}
 
 
-async def _settings(client: RedisClient) -> dict[str, Any] | None:
+async def _settings(server: Server) -> dict[str, Any] | None:
     """The server's settings; None when it does not tell them, as managed services do."""
     settings: dict[Any, Any] = {}
     try:
         for name in ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync"):  # several at once: from Redis 7
-            settings |= await client.config_get(name)
+            settings |= await server.execute_command("CONFIG GET", name)
     except ResponseError:
         return None
     return settings

@@ -24,7 +24,7 @@ from redis.exceptions import (
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.store import keys
-from versus_py.store.calls import FAILURES, Call, Command, RedisClient, answered, answers, unavailable
+from versus_py.store.calls import FAILURES, Call, Command, RedisClient, Server, answered, answers, unavailable
 
 log = structlog.get_logger()
 
@@ -181,7 +181,7 @@ class Durability:
             return replies
         for _ in range(_TRIES):
             replies = await _on_node(self._redis, commands, key)
-            if not any(isinstance(reply, (*_ELSEWHERE, OSError)) for reply in replies):
+            if not any(map(_is_elsewhere, replies)):
                 return replies
             await answers(self._redis, [("EXISTS", key)])  # finds out where the partition is now
             await asyncio.sleep(_TRY_AGAIN_S)
@@ -205,13 +205,18 @@ def durability_for(redis: RedisClient, config: RedisConfig) -> Durability | None
     return None if wait is None else Durability(redis, wait)
 
 
-async def sync_refusal(redis: RedisClient) -> str | None:
+async def sync_refusal(server: Server) -> str | None:
     """Why the server cannot tell when a write is on disk; None when it can. Raises what redis-py raises."""
     try:
-        await redis.execute_command("WAITAOF", 1, 0, 100)
+        await server.execute_command("WAITAOF", 1, 0, 100)
     except ResponseError as exc:
         return str(exc).partition(", with args")[0]
     return None
+
+
+def _is_elsewhere(reply: Any) -> bool:
+    """Whether it is no answer, but says that another node may have one."""
+    return isinstance(reply, _ELSEWHERE) or (isinstance(reply, FAILURES) and not isinstance(reply, ResponseError))
 
 
 def _replies_or_raise(entry: _Entry) -> list[Any]:
@@ -230,5 +235,5 @@ async def _on_node(redis: RedisCluster, commands: Sequence[Command], key: str) -
             raise StoreUnavailable("no node of the cluster holds it")
         await node.execute_pipeline(queued)
     except FAILURES as exc:
-        return [exc]
+        return [exc] * len(queued)
     return [it.result for it in queued]

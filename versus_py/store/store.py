@@ -7,15 +7,28 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import structlog
 from pydantic import TypeAdapter
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.metrics import Metrics
 from versus_py.store import keys
-from versus_py.store.calls import Call, RedisClient, Script, answered, answers, load_script, run_all
+from versus_py.store.calls import (
+    Call,
+    RedisClient,
+    Script,
+    answered,
+    answers,
+    is_cluster,
+    load_script,
+    run_all,
+    server_time,
+)
 from versus_py.store.durability import Durability
 from versus_py.transitions import Change
+
+log = structlog.get_logger()
 
 TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
@@ -31,6 +44,9 @@ TRIM_BATCH = 100
 
 PAGES_SCANNED = 20
 """Stretches of the index looked at for one page, when few incidents have the wanted status."""
+
+LOST_MS = 5_000
+"""How long a partition of a cluster is left alone whose node does not answer."""
 
 _INCIDENT = TypeAdapter(Incident)
 _DELIVERY = TypeAdapter(Delivery)
@@ -124,12 +140,13 @@ class Store:
         self._complete = load_script(redis, "complete")
         self._arm = load_script(redis, "arm")
         self._first_partition = 0
+        self._lost_until_ms: dict[int, int] = {}
         self._trimmed_to: dict[str, int] = {}
 
     async def server_time_ms(self) -> int:
         """The clock that all replicas share."""
-        seconds, microseconds = await answered(self._redis.time())
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        seconds, microseconds = await server_time(self._redis)
+        return seconds * 1000 + microseconds // 1000
 
     async def find(self, dedup_keys: Sequence[str]) -> list[IncidentId | None]:
         """The incident that each of *dedup_keys* names: an open one, or one resolved less than *reopen_ms* ago."""
@@ -184,24 +201,47 @@ class Store:
         """
         claims: list[Claim] = []
         next_ms: list[int] = []
-        token = now_ms + lease_ms
         for offset in range(PARTITIONS):
             if len(claims) >= limit:
                 next_ms.append(now_ms)
                 break
             partition = (self._first_partition + offset) % PARTITIONS
-            next_here, expired, *pairs = await self._run(
-                self._claim,
-                [keys.in_partition(partition, name) for name in ("timers", "running", "attempts")],
-                [now_ms, token, limit - len(claims)],
-            )
-            self._metrics.leases_taken_over.inc(int(expired))
-            if next_here:
-                next_ms.append(int(next_here))
-            for member, attempt in zip(pairs[::2], pairs[1::2], strict=True):
-                claims.append(Claim(*keys.split_member(member), token, int(attempt)))
+            if self._lost_until_ms.get(partition, 0) > now_ms:
+                next_ms.append(self._lost_until_ms[partition])
+                continue
+            try:
+                claimed, next_here = await self._claim_in(partition, now_ms, lease_ms, limit - len(claims))
+            except StoreUnavailable as exc:
+                if not is_cluster(self._redis):
+                    raise
+                # The others go on: what they hold is worked on before anybody waits for this one again.
+                self._lost_until_ms[partition] = now_ms + LOST_MS
+                if self._are_all_lost(now_ms):
+                    raise
+                log.warning("redis.partition_unavailable", partition=partition, error=str(exc))
+                next_ms.append(now_ms if claims else now_ms + 1)
+                break
+            claims += claimed
+            next_ms += [next_here] if next_here is not None else []
         self._first_partition = (self._first_partition + 1) % PARTITIONS  # none starves behind a full one
         return claims, min(next_ms, default=None)
+
+    def _are_all_lost(self, now_ms: int) -> bool:
+        return sum(until_ms > now_ms for until_ms in self._lost_until_ms.values()) == PARTITIONS
+
+    async def _claim_in(self, partition: int, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
+        token = now_ms + lease_ms
+        next_here, expired, *pairs = await self._run(
+            self._claim,
+            [keys.in_partition(partition, name) for name in ("timers", "running", "attempts")],
+            [now_ms, token, limit],
+        )
+        self._metrics.leases_taken_over.inc(int(expired))
+        claims = [
+            Claim(*keys.split_member(member), token, int(attempt))
+            for member, attempt in zip(pairs[::2], pairs[1::2], strict=True)
+        ]
+        return claims, int(next_here) if next_here else None
 
     async def complete(self, claim: Claim, completion: Completion, *, now_ms: int) -> bool:
         """Give a claim back. False when its lease had ended: then nothing was written."""

@@ -1,0 +1,119 @@
+"""Redis behind Sentinel: connecting, and a real failover."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.factories import POLICY, make_notification
+from tests.support.redis_servers import SentinelWorld, redis_server, run_sentinel, until
+from versus_py.config import RedisConfig
+from versus_py.errors import StoreUnavailable
+from versus_py.incident import Actor, IncidentId
+from versus_py.lifecycle import Lifecycle
+from versus_py.store import Store, keys
+from versus_py.store.connection import connect, inspect_server
+from versus_py.store.durability import durability_for
+
+DAY_MS = 24 * 3600 * 1000
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(time.time_ns() // 1_000_000)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[SentinelWorld]:
+    with run_sentinel(tmp_path, redis_server(), "--appendonly", "yes") as found:
+        yield found
+
+
+def config_for(world: SentinelWorld, **settings: object) -> RedisConfig:
+    return RedisConfig.model_validate({**world.settings, **settings})
+
+
+async def accepted(lifecycle: Lifecycle, number: int) -> IncidentId:
+    """Sent until it is accepted, as a sender does it."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {number}")], lambda _: POLICY)
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                assert it.incident is not None
+                return it.incident.id
+
+
+@pytest.mark.parametrize("mode", ["memory", "replicated"])
+async def test_after_a_failover_the_new_primary_has_what_was_accepted_and_takes_more(world, clock, mode):
+    config = config_for(world, durability=mode)
+    async with connect(config) as client:
+        lasting = durability_for(client, config)
+        store = Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000, durability=lasting)
+        lifecycle = Lifecycle(store, clock)
+        ids = [await accepted(lifecycle, number) for number in range(20)]
+        if mode == "memory":
+            await client.execute_command("WAIT", 1, 2000)  # only the other mode promises it
+
+        world.servers[0].kill()
+        if mode == "replicated":
+            await until(world.has_failed_over, what="the failover")
+            lifecycle = Lifecycle(Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000), clock)
+        ids += await asyncio.gather(*(accepted(lifecycle, number) for number in range(20, 40)))
+
+        assert all(await store.get_all(ids))
+        assert world.has_failed_over()
+        _, is_new = await lifecycle.acknowledge(ids[0], Actor("ana"))
+        assert is_new
+        clock.advance(minutes=10)
+        claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=100)
+        assert {it.incident_id for it in claims} == set(ids)
+
+
+async def test_replicated_refuses_while_the_only_replica_is_the_primary(world, clock):
+    config = config_for(world, durability="replicated")
+    async with connect(config) as client:
+        lasting = durability_for(client, config)
+        lifecycle = Lifecycle(Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000, durability=lasting), clock)
+        world.servers[0].kill()
+        await until(world.has_failed_over, what="the failover")
+        with pytest.raises(StoreUnavailable):
+            await lifecycle.accept([make_notification()], lambda _: POLICY)
+
+
+async def test_the_primary_that_comes_back_is_no_primary_any_more(world, clock):
+    async with connect(config_for(world)) as client:
+        store = Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000)
+        lifecycle = Lifecycle(store, clock)
+        world.servers[0].pause()
+        await until(world.has_failed_over, what="the failover")
+        incident_id = await accepted(lifecycle, 1)
+
+        world.servers[0].resume()
+        await accepted(lifecycle, 2)
+
+        assert await store.get(incident_id)
+        with world.servers[1].client() as primary:
+            assert primary.exists(keys.incident(incident_id))
+
+
+async def test_the_doctor_asks_the_primary_and_each_sentinel(world):
+    facts = await inspect_server(config_for(world, durability="replicated"))
+    assert (facts.is_replica, facts.warnings) == (False, ())
+
+    world.sentinels[0].kill()
+
+    [warning] = (await inspect_server(config_for(world))).warnings
+    assert f"sentinel 127.0.0.1:{world.sentinels[0].port} does not answer" in warning
+
+
+async def test_a_name_that_the_sentinels_do_not_know_is_named(world):
+    config = RedisConfig.model_validate({"sentinel": {**world.settings["sentinel"], "master_name": "alarms"}})
+
+    with pytest.raises(StoreUnavailable, match="alarms"):
+        await inspect_server(config)
