@@ -37,7 +37,7 @@ def cluster(tmp_path: Path) -> Iterator[ClusterWorld]:
 
 @pytest.fixture
 def replicated(tmp_path: Path) -> Iterator[ClusterWorld]:
-    options = ("--appendonly", "yes", "--cluster-replica-validity-factor", "0")
+    options = ("--appendonly", "yes", "--appendfsync", "always", "--cluster-replica-validity-factor", "0")
     with run_cluster(tmp_path, valkey_server(), *options, replicas=1) as found:
         yield found
 

@@ -18,7 +18,13 @@ from versus_py.incident import Actor, Outcome, Status
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store, durability
 from versus_py.store.calls import RedisClient
-from versus_py.store.connection import connect, durability_warnings, inspect_server, open_redis
+from versus_py.store.connection import (
+    connect,
+    durability_warnings,
+    inspect_server,
+    open_redis,
+    waits_for_the_disk,
+)
 from versus_py.store.durability import durability_for
 from versus_py.transitions import Change, trigger
 
@@ -233,7 +239,7 @@ async def test_a_server_that_cannot_tell_is_told_about_at_the_start_and_taken_al
             await create(store_on(client, config), clock)
         facts = await inspect_server(config)
 
-        assert re.match(r"redis.durability is fsync, but Redis cannot tell .*unknown command", warning)
+        assert re.match(r"redis.durability is fsync, but the server cannot tell .*unknown command", warning)
         assert facts.warnings == (warning,)
 
         with server.client() as meddler:
@@ -253,6 +259,31 @@ async def test_a_server_without_a_file_is_told_about_once_and_taken_all_the_same
             assert any("cannot tell what is on disk" in it for it in await durability_warnings(client, config))
 
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["redis.not_durable"]
+
+
+async def test_a_server_that_tells_too_early_is_told_about(server):
+    config = config_for(server, "fsync")
+    async with connect(config) as client:
+        [warning] = await durability_warnings(client, config)
+        await client.config_set("appendfsync", "always")
+        assert await durability_warnings(client, config) == []
+
+    assert "WAITAOF answers before the disk has it" in warning
+
+
+@pytest.mark.parametrize(
+    ("info", "is_believed"),
+    [
+        ({"redis_version": "7.4.1"}, False),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, False),
+        ({"redis_version": "8.0.0"}, True),
+        ({"redis_version": "8.2", "valkey_version": "10.0"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_whose_waitaof_is_believed_without_appendfsync_always(info, is_believed):
+    assert waits_for_the_disk(info) is is_believed
 
 
 async def test_missing_replicas_are_told_at_the_start(server):

@@ -27,9 +27,6 @@ ANSWER_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 50
 """Most connections of one process; who needs a further one waits for it."""
 
-SYNCS_SINCE = "Redis 7.2 or Valkey"
-"""What knows the command WAITAOF."""
-
 OLDEST_VERSION = (6, 2)
 """The oldest Redis that knows what the scripts say: SET … PXAT."""
 
@@ -250,14 +247,23 @@ async def _not_provided(
         if attached < config.replicas:
             missing = f"redis.durability is replicated, but {attached} of {config.replicas} replicas are attached: "
             return [missing + "alerts are answered with 503 until they are; start them, or set redis.replicas"]
-    if config.durability == "fsync":
+    if config.durability == "fsync" and settings.get("appendfsync") != "always":
         refusal = await sync_refusal(server)
-        if refusal is not None and settings.get("appendfsync") != "always":
-            missing = (
-                f"redis.durability is fsync, but Redis cannot tell what is on disk ({refusal}): a power cut can lose "
-            )
-            return [f"{missing}what was accepted; use {SYNCS_SINCE} with appendonly yes, or set appendfsync always"]
+        if refusal is None and not waits_for_the_disk(info):
+            refusal = "its WAITAOF answers before the disk has it"
+        if refusal is not None:
+            missing = f"redis.durability is fsync, but the server cannot tell what is on disk ({refusal}): a power cut "
+            return [missing + "can lose what was accepted; set appendonly yes and appendfsync always"]
     return []
+
+
+def waits_for_the_disk(info: Mapping[str, Any]) -> bool:
+    """Whether WAITAOF can be believed without appendfsync always.
+
+    With everysec, it answers up to a second early until Redis 8 (github.com/redis/redis/pull/13793), and in every
+    Valkey up to 9.1.
+    """
+    return "valkey_version" not in info and _numbers(str(info.get("redis_version", ""))) >= (8, 0)
 
 
 async def _info(server: Server) -> dict[str, Any]:
