@@ -16,7 +16,7 @@ from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Outcome, Status
 from versus_py.lifecycle import Lifecycle
-from versus_py.store import Store, durability
+from versus_py.store import Store, durability, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import (
     connect,
@@ -185,11 +185,8 @@ async def test_without_its_replica_a_change_is_not_accepted_though_written(serve
         await until(lambda: replicates(replica), what="the replica being in sync")
         async with opened(server, "replicated") as store:
             await create(store, clock, 1)
-            key = (
-                f"versus:{{{change(clock, 1).incident.id.rpartition('-')[2]}}}:incident:{change(clock, 1).incident.id}"
-            )
             with replica.client() as client:
-                assert client.exists(key)
+                assert client.exists(keys.incident(change(clock, 1).incident.id))
 
 
 async def test_what_changes_nothing_is_answered_only_when_what_it_goes_by_is_as_sure(server, clock, monkeypatch):

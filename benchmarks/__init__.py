@@ -1,0 +1,1 @@
+"""Where the figures of BENCHMARKS.md come from."""
