@@ -18,7 +18,8 @@ from tests.faults.world import World
 
 REQUEST_TIMEOUT_S = 10.0
 PAUSE_S = 0.3
-"""How long a sender waits until it tries again."""
+PAUSE_MAX_S = 3.0
+"""How long a sender waits until it tries again: at first, and at most."""
 
 PATIENCE_S = 90.0
 """How long it goes on trying, and people go on looking."""
@@ -213,11 +214,13 @@ class Load:
     async def _repeated(self, attempt: Callable[[], Awaitable[Event]]) -> Event | None:
         """Until it is taken or refused, or patience is over."""
         deadline_s = time.monotonic() + self._patience_s
+        pause_s = PAUSE_S
         while time.monotonic() < deadline_s:
             event = await attempt()
             if event.answer is not Answer.UNKNOWN:
                 return event if event.answer is Answer.TAKEN else None
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, pause_s * 1.5)
         return None
 
     async def _comes_true(self, condition: Callable[[], bool]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
+from tests.faults.checker import CLOCK_SLACK_MS
 from tests.faults.load import Load, make_plans
 from tests.faults.world import RedisWorld, World
 
@@ -41,6 +42,7 @@ async def judged_under(
     alerts: int = 60,
     seconds: float = 20,
     wait_s: float = 4,
+    clock_slack_ms: int = CLOCK_SLACK_MS,
 ) -> None:
     """The load in a world with that trouble comes to what it should."""
     for _ in range(replicas - len(world.replicas)):
@@ -48,5 +50,5 @@ async def judged_under(
     load = Load(world, seed=seed)
     async with suffering(world, trouble, seed=seed):
         events = await load.run(make_plans(alerts, seed=seed, seconds=seconds, wait_s=wait_s))
-    report = await world.judged(events)
+    report = await world.judged(events, clock_slack_ms=clock_slack_ms)
     assert not report.findings

@@ -5,10 +5,12 @@ Without FAULTS=all in the environment, those of a few kinds are played. Each pri
 
 import asyncio
 import json
+import os
 import random
 import signal
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +23,17 @@ from tests.support.servers import missing
 pytestmark = pytest.mark.timeout(600)
 
 
-async def kill_one_every_second(world: World[OneRedis], dice: random.Random) -> None:
-    while True:
-        await asyncio.sleep(1)
-        replica = dice.choice(world.replicas)
-        await replica.program.kill()
-        replica.program.start()
+def kill_one_every(seconds: float) -> Trouble[Any]:
+    """A replica that any of them may be, and start it again at once."""
+
+    async def trouble(world: World[Any], dice: random.Random) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            replica = dice.choice(world.replicas)
+            await replica.program.kill()
+            replica.program.start()
+
+    return trouble
 
 
 async def restart_redis(world: World[OneRedis], dice: random.Random) -> None:
@@ -114,6 +121,20 @@ async def nothing(_: World[OneRedis], __: random.Random) -> None:
     await asyncio.sleep(3600)
 
 
+def all_at_once(*troubles: Trouble[OneRedis]) -> Trouble[OneRedis]:
+    """Each by its own dice."""
+
+    async def trouble(world: World[OneRedis], dice: random.Random) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for it in troubles:
+                tasks.create_task(it(world, random.Random(dice.random())))
+
+    return trouble
+
+
+SLOW_MS = 3000
+"""How long an answer of Redis may be on its way where the network is weak."""
+
 KINDS = ("down", "slow", "lost_reply", "cut_off", "truncated", "429", "500", "503", "html503", "html200")
 
 
@@ -123,7 +144,7 @@ async def test_without_a_fault_everything_comes_true(world: World[OneRedis]):
 
 
 async def test_replicas_that_are_killed_every_second_lose_nothing_and_do_nothing_twice(world: World[OneRedis]):
-    await judged_under(world, kill_one_every_second, seed=2)
+    await judged_under(world, kill_one_every(1), seed=2)
 
 
 async def test_redis_that_is_killed_and_started_again_ends_no_replica_and_loses_nothing(world: World[OneRedis]):
@@ -151,7 +172,7 @@ async def test_a_system_that_is_away_for_longer_than_a_wait_gets_everything_once
 
 @at_length
 async def test_a_bad_network_to_redis_loses_nothing(world: World[OneRedis]):
-    await judged_under(world, weaken_the_network, seed=7)
+    await judged_under(world, weaken_the_network, seed=7, clock_slack_ms=SLOW_MS)
 
 
 @at_length
@@ -199,3 +220,12 @@ def is_an_hour_off(log: str) -> bool:
     """Whether the lines' times jump."""
     times = [datetime.fromisoformat(json.loads(line)["timestamp"]) for line in log.splitlines() if line[:1] == "{"]
     return max(times) - min(times) > timedelta(minutes=50)
+
+
+@at_length
+@pytest.mark.parametrize("seed", [int(os.environ.get("FAULTS_SEED") or 100)])
+async def test_everything_at_once_loses_nothing_and_does_nothing_twice(world: World[OneRedis], seed):
+    misbehaving = misbehave("slack", "servicenow", kinds=KINDS)
+    trouble = all_at_once(kill_one_every(4), restart_redis, cut_in_the_middle, weaken_the_network, misbehaving)
+
+    await judged_under(world, trouble, seed=seed, alerts=120, seconds=45, clock_slack_ms=SLOW_MS)

@@ -19,7 +19,7 @@ import redis.asyncio
 import yaml
 from redis.exceptions import RedisError
 
-from tests.faults.checker import Evidence, Finding, Report, check, own_messages
+from tests.faults.checker import CLOCK_SLACK_MS, Evidence, Finding, Report, check, own_messages
 from tests.faults.journal import Event
 from tests.faults.proxy import FaultProxy, run_proxy
 from tests.support.servers import find_program, free_port
@@ -310,7 +310,7 @@ class World(Generic[RedisT]):
             return False
         return not left["timers"] and not left["running"]
 
-    async def judged(self, events: Sequence[Event], *, may_post_twice: bool = False) -> Report:
+    async def judged(self, events: Sequence[Event], *, clock_slack_ms: int = CLOCK_SLACK_MS) -> Report:
         """What the checker says, after everything has settled."""
         await self.settled()
         evidence = Evidence(
@@ -320,7 +320,7 @@ class World(Generic[RedisT]):
             incidents=await self.incidents(),
             left=await self.redis.left(),
         )
-        report = check(evidence, may_post_twice=may_post_twice)
+        report = check(evidence, clock_slack_ms=clock_slack_ms)
         report.findings += [
             Finding("crashed", replica.name, line) for replica in self.replicas for line in _crashes(replica)
         ]
@@ -328,8 +328,11 @@ class World(Generic[RedisT]):
         return report
 
     async def incidents(self) -> list[dict[str, Any]]:
-        """All that the API lists, by the first replica that answers."""
-        replica = next(iter([it for it in self.replicas if await self.answers(it)]))
+        """All that the API lists, by the first replica that answers; nothing while none does."""
+        answering = [it for it in self.replicas if await self.answers(it)]
+        if not answering:
+            return []
+        [replica, *_] = answering
         found: list[dict[str, Any]] = []
         query = {"limit": "200"}
         while True:
