@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -76,11 +78,11 @@ class FaultProxy:
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either end closes it."""
         if self._is_refusing:
-            writer.transport.abort()
+            _reset(writer)
             return
         upstream = await self._connect()
         if upstream is None:
-            writer.transport.abort()
+            _reset(writer)
             return
         connection = _Connection(writer, upstream[1])
         self._open.add(connection)
@@ -137,8 +139,9 @@ class _Connection:
         self._server = server
 
     def abort(self) -> None:
-        self._client.transport.abort()
-        self._server.transport.abort()
+        """What went to the server arrives there; a reset would take it back."""
+        _reset(self._client)
+        self._server.close()
 
     def half_close(self) -> None:
         with suppress(OSError, RuntimeError):
@@ -147,6 +150,13 @@ class _Connection:
     def close(self) -> None:
         self._client.close()
         self._server.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    at_once = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: socket(7)
+    with suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    writer.transport.abort()
 
 
 @asynccontextmanager

@@ -1,0 +1,121 @@
+"""The proxy does to connections what it is told, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.faults.proxy import FaultProxy, Way, run_proxy
+
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+def heard() -> list[bytes]:
+    """What has arrived at the server."""
+    return []
+
+
+@pytest.fixture
+async def proxy(heard) -> AsyncIterator[FaultProxy]:
+    """In front of a server that answers whatever it hears with the same."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(1000):
+                heard.append(data)
+                writer.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with run_proxy(server.sockets[0].getsockname()[:2]) as running:
+        yield running
+    server.close()
+
+
+@pytest.fixture
+async def client(proxy) -> AsyncIterator[Client]:
+    async with AsyncExitStack() as stack:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        stack.callback(writer.close)
+        yield reader, writer
+
+
+async def test_it_passes_both_ways(client):
+    reader, writer = client
+
+    writer.write(b"hello")
+
+    assert await reader.readexactly(5) == b"hello"
+
+
+async def test_a_cut_in_the_middle_of_a_request_lets_just_that_much_arrive(proxy, client, heard):
+    reader, writer = client
+    proxy.cut_in_the_middle(Way.THERE, 3)
+
+    writer.write(b"hello")
+
+    with pytest.raises(ConnectionError):
+        await reader.readexactly(1)
+    assert proxy.cuts_made == 1
+    async with asyncio.timeout(5):
+        while b"".join(heard) != b"hel":
+            await asyncio.sleep(0.01)
+
+
+async def test_a_cut_before_the_answer_lets_the_request_arrive(proxy, client, heard):
+    reader, writer = client
+    proxy.cut_in_the_middle(Way.BACK, 0)
+
+    writer.write(b"hello")
+
+    with pytest.raises(ConnectionError):
+        await reader.readexactly(1)
+    assert b"".join(heard) == b"hello"
+
+
+async def test_what_stalls_goes_on_when_it_is_mended(proxy, client, heard):
+    reader, writer = client
+    proxy.stall()
+    writer.write(b"hello")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await reader.readexactly(5)
+    assert heard == []
+
+    proxy.mend()
+
+    assert await reader.readexactly(5) == b"hello"
+
+
+async def test_a_half_close_ends_what_the_client_hears_but_not_what_it_says(proxy, client, heard):
+    reader, writer = client
+    writer.write(b"one")
+    assert await reader.readexactly(3) == b"one"
+
+    proxy.half_close()
+    assert await reader.read() == b""
+    writer.write(b"two")
+
+    async with asyncio.timeout(5):
+        while b"".join(heard) != b"onetwo":
+            await asyncio.sleep(0.01)
+
+
+async def test_it_takes_nothing_while_it_refuses(proxy):
+    proxy.refuse()
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    with pytest.raises(ConnectionError):
+        await reader.readexactly(1)
+    writer.close()
+
+    proxy.mend()
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(b"hello")
+
+    assert await reader.readexactly(5) == b"hello"
+    writer.close()
