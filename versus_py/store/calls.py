@@ -22,6 +22,8 @@ Command = tuple[Any, ...]
 
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What redis-py raises; what it says about clusters is no RedisError."""
+_CLOSED = "the handler is closed"
+"""What uvloop says to who writes to a connection that was reset since it was taken; redis-py hands it on as it is."""
 
 
 async def answered(answer: Awaitable[Any] | Any) -> Any:
@@ -32,6 +34,10 @@ async def answered(answer: Awaitable[Any] | Any) -> Any:
     try:
         return await answer
     except FAILURES as exc:
+        raise unavailable(exc) from exc
+    except RuntimeError as exc:
+        if _CLOSED not in str(exc):
+            raise
         raise unavailable(exc) from exc
 
 
