@@ -347,7 +347,7 @@ class World(Generic[RedisT]):
 def _crashes(replica: Replica) -> list[str]:
     """What its log says of errors that nobody expected."""
     lines = replica.program.log.read_text(errors="replace").splitlines()
-    return [line[:2000] for line in lines if "crashed" in line or line.startswith("Traceback")]
+    return [f"{line[:200]} … {line[-800:]}" for line in lines if "crashed" in line or line.startswith("Traceback")]
 
 
 @asynccontextmanager
