@@ -22,6 +22,7 @@ Command = tuple[Any, ...]
 
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What redis-py raises; what it says about clusters is no RedisError."""
+
 _CLOSED = "the handler is closed"
 """What uvloop says to who writes to a connection that was reset since it was taken; redis-py hands it on as it is."""
 
@@ -33,12 +34,15 @@ async def answered(answer: Awaitable[Any] | Any) -> Any:
     """
     try:
         return await answer
-    except FAILURES as exc:
-        raise unavailable(exc) from exc
-    except RuntimeError as exc:
-        if _CLOSED not in str(exc):
+    except (*FAILURES, RuntimeError) as exc:
+        if not is_failure(exc):
             raise
         raise unavailable(exc) from exc
+
+
+def is_failure(exc: object) -> bool:
+    """Whether it says that Redis cannot be reached, or refused something."""
+    return isinstance(exc, FAILURES) or (isinstance(exc, RuntimeError) and _CLOSED in str(exc))
 
 
 def is_cluster(redis: RedisClient) -> bool:
@@ -137,7 +141,7 @@ async def _replies(redis: RedisClient, commands: Sequence[Command]) -> list[Any]
 
 def _whole(replies: list[Any]) -> list[Any]:
     for reply in replies:
-        if isinstance(reply, FAILURES):
+        if is_failure(reply):
             raise unavailable(reply) from reply
         if isinstance(reply, BaseException):
             raise reply

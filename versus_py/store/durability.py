@@ -24,7 +24,17 @@ from redis.exceptions import (
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.store import keys
-from versus_py.store.calls import FAILURES, Call, Command, RedisClient, Server, answered, answers, unavailable
+from versus_py.store.calls import (
+    FAILURES,
+    Call,
+    Command,
+    RedisClient,
+    Server,
+    answered,
+    answers,
+    is_failure,
+    unavailable,
+)
 
 log = structlog.get_logger()
 
@@ -216,7 +226,7 @@ async def sync_refusal(server: Server) -> str | None:
 
 def _is_elsewhere(reply: Any) -> bool:
     """Whether it is no answer, but says that another node may have one."""
-    return isinstance(reply, _ELSEWHERE) or (isinstance(reply, FAILURES) and not isinstance(reply, ResponseError))
+    return isinstance(reply, _ELSEWHERE) or (is_failure(reply) and not isinstance(reply, ResponseError))
 
 
 def _replies_or_raise(entry: _Entry) -> list[Any]:
@@ -234,6 +244,8 @@ async def _on_node(redis: RedisCluster, commands: Sequence[Command], key: str) -
         if node is None:
             raise StoreUnavailable("no node of the cluster holds it")
         await node.execute_pipeline(queued)
-    except FAILURES as exc:
+    except (*FAILURES, RuntimeError) as exc:
+        if not is_failure(exc):
+            raise
         return [exc] * len(queued)
     return [it.result for it in queued]
