@@ -25,11 +25,15 @@ from versus_py.targets import NotYet, Target, display_name
 
 log = structlog.get_logger()
 
-LEASE_MS = 60_000
+LEASE_MS = 120_000
 """How long a claim is nobody else's. A worker that dies costs what it held this much time."""
 
-LEASE_MARGIN_S = 10.0
-"""A sync ends this much before its lease, with time left to write down what came of it."""
+SYNC_MAX_S = 50.0
+"""How long after its claim a sync ends at the latest. The rest of the lease is longer than what it has sent may take to
+have its effect (60 s at ServiceNow): whoever claims next, after a crash, finds it."""
+
+SYNC_MIN_S = 10.0
+"""With less time left than this, a sync does not begin."""
 
 GIVE_BACK_TIMEOUT_S = 600.0
 """How long to go on trying to write down what came of a sync while Redis is away."""
@@ -280,7 +284,7 @@ class Worker:
         except Transient as exc:
             return await self._retry(claim, incident, str(exc), exc.retry_after_s)
         except TimeoutError:
-            return await self._retry(claim, incident, "no answer in time", LEASE_MS / 1000)
+            return await self._retry(claim, incident, "no answer in time", LEASE_MS / 1000 - SYNC_MAX_S)
         except StoreUnavailable:
             raise
         except Exception as exc:
@@ -300,9 +304,9 @@ class Worker:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
         if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
             raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
-        left_s = (claim.token - now_ms) / 1000 - LEASE_MARGIN_S
-        if left_s < LEASE_MARGIN_S:
-            raise NotYet(now_ms, "the lease is nearly over")
+        left_s = SYNC_MAX_S - (now_ms - (claim.token - LEASE_MS)) / 1000
+        if left_s < SYNC_MIN_S:
+            raise NotYet(now_ms, "its claim is too old to begin")
         before = incident.delivery(claim.target)
         with self._breakers.guard(target.system(incident), incident.id) as call:
             async with asyncio.timeout(left_s):

@@ -1,6 +1,6 @@
 """The times that versus_py keeps, shortened: a lease of a minute makes every kill a minute's wait for the test.
 
-The proportions stay: a lease is longer than a sync, and what is unsure settles within a lease. A constant is found by
+The proportions stay: what a sync has sent last settles within the rest of its lease. A constant is found by
 its name in whatever modules hold it, and one that is nowhere any more is an error.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from versus_py.store import Rate
 
-LEASE_S = 8.0
+LEASE_S = 12.0
 """How long a claim is nobody else's, in the quick tempo."""
 
 SETTLES_S = 6.0
@@ -18,7 +18,8 @@ SETTLES_S = 6.0
 
 QUICK: Mapping[str, Any] = {
     "LEASE_MS": round(LEASE_S * 1000),
-    "LEASE_MARGIN_S": 1.5,
+    "SYNC_MAX_S": 5.0,
+    "SYNC_MIN_S": 1.0,
     "BACKOFF_MAX_S": 4.0,
     "SETTLE_MS": round(SETTLES_S * 1000),
     "UNANSWERED_SETTLES_S": SETTLES_S,

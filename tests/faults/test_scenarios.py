@@ -135,8 +135,6 @@ def all_at_once(*troubles: Trouble[OneRedis]) -> Trouble[OneRedis]:
 SLOW_MS = 3000
 """How long an answer of Redis may be on its way where the network is weak."""
 
-LATE_KINDS = ("slow", "cut_off")
-
 KINDS = ("down", "slow", "lost_reply", "cut_off", "truncated", "429", "500", "503", "html503", "html200")
 
 
@@ -227,8 +225,7 @@ def is_an_hour_off(log: str) -> bool:
 @at_length
 @pytest.mark.parametrize("seed", [int(os.environ.get("FAULTS_SEED") or 100)])
 async def test_everything_at_once_loses_nothing_and_does_nothing_twice(world: World[OneRedis], seed):
-    # Not those by which a request has its effect seconds later: nobody knows of that when its sender is killed too.
-    misbehaving = misbehave("slack", "servicenow", kinds=tuple(kind for kind in KINDS if kind not in LATE_KINDS))
+    misbehaving = misbehave("slack", "servicenow", kinds=KINDS)
     trouble = all_at_once(kill_one_every(4), restart_redis, cut_in_the_middle, weaken_the_network, misbehaving)
 
     await judged_under(world, trouble, seed=seed, alerts=120, seconds=45, clock_slack_ms=SLOW_MS)

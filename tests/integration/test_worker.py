@@ -13,7 +13,9 @@ from tests.support.factories import POLICY, make_notification
 from versus_py.clock import SystemClock
 from versus_py.incident import Delivery, Incident, Policy, Status
 from versus_py.lifecycle import Lifecycle
-from versus_py.worker import Limits, Worker
+from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
+from versus_py.targets.slack.api import LATE_POST_S
+from versus_py.worker import LEASE_MS, SYNC_MAX_S, Limits, Worker
 
 
 class Recorder:
@@ -139,7 +141,7 @@ async def test_whatever_is_logged_during_a_sync_names_its_incident_and_target(st
     assert structlog.contextvars.get_contextvars() == {}
 
 
-async def test_a_claim_whose_lease_is_nearly_over_is_given_back_untouched(store, channel, oncall):
+async def test_a_claim_that_is_too_old_for_a_sync_is_given_back_untouched(store, channel, oncall):
     clock = FakeClock(time.time_ns() // 1_000_000)
     await accept(store, clock)
     worker = make_worker(store, clock, channel, oncall)
@@ -151,3 +153,7 @@ async def test_a_claim_whose_lease_is_nearly_over_is_given_back_untouched(store,
     assert channel.synced == []
     await worker.run_due()
     assert len(channel.synced) == 1
+
+
+def test_what_a_worker_sent_before_it_died_has_had_its_effect_when_the_next_one_looks():
+    assert max(UNANSWERED_SETTLES_S, LATE_POST_S) < LEASE_MS / 1000 - SYNC_MAX_S
