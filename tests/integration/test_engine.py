@@ -711,7 +711,7 @@ async def test_an_instance_that_asks_one_replica_to_wait_is_left_alone_by_all(en
     engine.servicenow.faults.order(Fault(kind="429", retry_after=120))
     engine.clock.advance(minutes=5)
 
-    [claim], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=1)
+    [claim], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=1)
     await engine.worker._work(claim)
     asked = len(engine.servicenow.calls)
     engine.clock.advance(minutes=1)

@@ -16,6 +16,7 @@ from versus_py.simulators import Fault
 from versus_py.store import Completion, Ledger, keys
 from versus_py.transitions import acknowledge, begin_escalation, trigger
 from versus_py.watchdog import GRACE_MS, TOLD_AT_ONCE
+from versus_py.worker import LEASE_MS
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +118,7 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     """Given back to the pool and owed again, while its record was being made."""
     await post(engine)
     engine.clock.advance(minutes=5)
-    [*claims], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=10)
+    [*claims], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [oncall] = [it for it in claims if it.target == "servicenow"]
     incident = await engine.lifecycle.begin_escalation(oncall.incident_id)
     assert incident
@@ -169,7 +170,7 @@ async def test_what_is_only_overdue_is_told_and_left_to_its_timer(engine, logs):
 async def test_a_claim_that_runs_is_left_alone(engine, logs):
     await post(engine)
     engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
-    await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=10)
+    await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
 
     await engine.watchdog.look()
 
@@ -260,7 +261,7 @@ async def test_completing_settles_on_real_servers_unless_the_incident_moved_on(r
     change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=clock.now_ms())
     await store.create([(change, None)], now_ms=clock.now_ms())
     clock.advance(minutes=5)
-    claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+    claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [claim] = [it for it in claims if it.target == "servicenow"]
     begun = begin_escalation(change.incident, clock.now_ms())
     assert begun
