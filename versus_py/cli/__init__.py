@@ -1,0 +1,49 @@
+"""The command line: reads arguments, calls the parts, and shows what they say."""
+
+from typing import Annotated
+
+import typer
+
+from versus_py import __version__
+from versus_py.cli import checking, serving, trying
+from versus_py.cli.incidents import incidents_app, retry
+
+__all__ = ["app", "incidents_app"]
+
+app = typer.Typer(
+    name="versus",
+    help="Posts alerts to Slack, and creates a ServiceNow record for every one that nobody acknowledges in time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"versus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+app.command()(serving.serve)
+app.command()(serving.worker)
+app.command()(trying.demo)
+app.command("check-config")(checking.check_config)
+app.command()(checking.doctor)
+app.command("config-schema")(checking.config_schema)
+app.command("slack-manifest")(checking.slack_manifest)
+app.command("lint-alertmanager")(checking.lint_alertmanager)
+app.command()(trying.send)
+app.command()(trying.replay)
+app.command()(trying.simulate)
+app.add_typer(incidents_app, name="incidents")
+app.command()(retry)

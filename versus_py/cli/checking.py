@@ -1,0 +1,112 @@
+"""Commands that look, and change nothing."""
+
+import json
+from typing import Annotated
+
+import typer
+import yaml
+
+from versus_py.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    OptionalConfigOption,
+    err,
+    load,
+    read,
+    run_to_end,
+    say,
+)
+from versus_py.cli.tables import print_rows
+from versus_py.config import Config, LogConfig
+from versus_py.doctor import CheckStatus, diagnose
+from versus_py.errors import ConfigError
+from versus_py.lint import Finding, Severity, lint
+from versus_py.logs import configure_logging
+from versus_py.slack_manifest import NAME as APP_NAME
+from versus_py.slack_manifest import slack_manifest as make_slack_manifest
+
+_CHECK_COLOURS = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.FAILED: "red",
+    CheckStatus.SKIPPED: "dim",
+}
+_FINDING_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check a configuration without starting, and print what it comes to, secrets masked."""
+    loaded = load(config)
+    print(yaml.safe_dump(loaded.masked(), sort_keys=False, allow_unicode=True), end="")
+    for warning in loaded.warnings():
+        err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    err.print(f"{config} is usable.", style="green", markup=False)
+
+
+def doctor(
+    config: ConfigOption = DEFAULT_CONFIG,
+    post: Annotated[bool, typer.Option("--post", help="Post a test message to the Slack channel.")] = False,
+    create_test_record: Annotated[
+        bool, typer.Option("--create-test-record", help="Create a ServiceNow record, and cancel it.")
+    ] = False,
+) -> None:
+    """Look at everything that an escalation needs, and say what to do about what is not in order."""
+    loaded = load(config)
+    configure_logging(LogConfig(level="error"), loaded.secrets())
+    checks = run_to_end(diagnose(loaded, post_test=post, create_test_record=create_test_record))
+    rows = [(check.status, check.name, check.found, check.advice) for check in checks]
+    print_rows(("status", "check", "found", "what to do"), rows, _CHECK_COLOURS)
+    if any(check.status is CheckStatus.FAILED for check in checks):
+        raise typer.Exit(1)
+
+
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    print(json.dumps(Config.json_schema(), indent=2))
+
+
+def slack_manifest(
+    socket_mode: Annotated[
+        bool, typer.Option("--socket-mode", help="For buttons by Socket Mode: Slack needs no way to this server.")
+    ] = False,
+    public_host: Annotated[
+        str | None, typer.Option(help="The address that Slack reaches.", show_default="the configuration's")
+    ] = None,
+    config: OptionalConfigOption = None,
+    name: Annotated[str, typer.Option(help="What the app is called in Slack.")] = APP_NAME,
+) -> None:
+    """Print the manifest of the Slack app: paste it at api.slack.com/apps, Create New App, From a manifest.
+
+    With a configuration, it asks for the scopes that this one makes use of; without, for those that any may. One with
+    an app_token means Socket Mode, unless --public-host is given.
+    """
+    loaded = None if config is None else load(config)
+    try:
+        manifest = make_slack_manifest(loaded, name=name, public_host=public_host, socket_mode=socket_mode)
+    except ConfigError as exc:
+        say(exc)
+        raise typer.Exit(1) from None
+    print(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120), end="")
+
+
+def lint_alertmanager(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An alertmanager.yml, - for standard input.")],
+    config: OptionalConfigOption = None,
+) -> None:
+    """Look in an Alertmanager's configuration for what breaks the way from an alert to a record."""
+    text = read(file).decode(errors="replace")
+    loaded = None if config is None else load(config)
+    try:
+        findings = lint(text, loaded)
+    except ConfigError as exc:
+        say(exc)
+        raise typer.Exit(1) from None
+    rows = [(it.severity, _where(it), it.what, it.advice) for it in findings]
+    print_rows(("severity", "where", "what", "what to do"), rows, _FINDING_COLOURS)
+    if any(finding.severity is not Severity.NOTE for finding in findings):
+        raise typer.Exit(1)
+    err.print(f"{file} is fine.", style="green", markup=False)
+
+
+def _where(finding: Finding) -> str:
+    return finding.where if finding.line is None else f"line {finding.line}, {finding.where}"

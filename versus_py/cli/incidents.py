@@ -1,0 +1,196 @@
+"""versus incidents and versus retry: what a running server is asked for."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from getpass import getuser
+from typing import Annotated, Any
+
+import typer
+
+from versus_py.cli.common import LOCAL_SERVER, UrlOption, err, out, run_to_end
+from versus_py.cli.standing import (
+    COLUMNS,
+    FAILURE_COLUMNS,
+    deeds,
+    failure_row,
+    full_standing,
+    incident_row,
+    standing,
+    time_of,
+)
+from versus_py.cli.tables import incident_table
+from versus_py.client import Client, open_client
+
+incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.")
+
+
+SecretOption = Annotated[
+    str,
+    typer.Option(envvar=["VERSUS_GATEWAY_SECRET", "GATEWAY_SECRET"], help="Its gateway_secret.", show_default=False),
+]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="Only what was given up: the target, since when, and why.")
+]
+ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
+_STATUS_HELP = (
+    "Only triggered, acknowledged or resolved ones. "
+    "What the list calls snoozed, suppressed, escalated or failed is triggered."
+)
+
+
+@incidents_app.callback(invoke_without_command=True)
+def incidents(
+    context: typer.Context,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    failed: FailedOption = False,
+) -> None:
+    """Look at the incidents of a running server, and act on them."""
+    if context.invoked_subcommand is not None:
+        return
+    if failed:
+        _list(url, gateway_secret, {"failed": "true"})
+    else:
+        print(context.get_help())
+
+
+@incidents_app.command("list")
+def list_incidents(
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    status: Annotated[str | None, typer.Option(help=_STATUS_HELP)] = None,
+    failed: FailedOption = False,
+    limit: Annotated[int, typer.Option(help="How many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List incidents, newest first."""
+    wanted = {"limit": str(limit)} | ({"status": status} if status else {}) | ({"failed": "true"} if failed else {})
+    _list(url, gateway_secret, wanted, as_json=as_json)
+
+
+def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: bool = False) -> None:
+    page = _ask(url, gateway_secret, lambda client: client.incidents(wanted))
+    if as_json:
+        out.print_json(data=page)
+        return
+    is_of_failures = "failed" in wanted
+    rows = [failure_row(it) if is_of_failures else incident_row(it) for it in page["incidents"]]
+    if not out.is_terminal:
+        for row in rows:
+            print("\t".join(row))
+    else:
+        out.print(incident_table(rows, FAILURE_COLUMNS if is_of_failures else COLUMNS))
+    if page["next"]:
+        err.print(f"… and more; --limit shows up to 200, the API goes on with cursor={page['next']}", markup=False)
+
+
+@incidents_app.command()
+def show(
+    incident_id: IdArgument,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show one incident and its story; with --json also its alerts and deliveries."""
+    it = _ask(url, gateway_secret, lambda client: client.incident(incident_id))
+    if as_json:
+        out.print_json(data=it)
+        return
+    lines = [
+        f"{it['title']}",
+        f"{it['id']}  {standing(it)}  {it['severity']}  {it['firing']} of {len(it['alerts'])} firing",
+    ]
+    lines += deeds(it)
+    lines += [f"record {it['record']}  {it['record_url']}"] if it["record"] else []
+    lines += [f"escalates {time_of(it['escalates_at'])}"] if it["escalates_at"] else []
+    lines += [f"{it['suppressed_by']}, until {time_of(it['suppressed_until'])}"] if it["suppressed_until"] else []
+    for name, delivery in it["deliveries"].items():
+        lines += [f"{name}: {delivery[key]}" for key in ("error", "note") if delivery[key]]
+    for entry in it["timeline"]:
+        said = " ".join(part for part in (entry["detail"], entry["by"] and f"by {entry['by']}") if part)
+        lines.append(f"  {time_of(entry['at'])}  {entry['event']:<13} {said}".rstrip())
+    for line in lines:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@incidents_app.command()
+def ack(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Acknowledge an incident. The first acknowledgment stands."""
+    _act(url, gateway_secret, incident_id, "acknowledge", by, may_be_done=True)
+
+
+@incidents_app.command()
+def unack(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Give an acknowledged incident back: its wait starts again. Exit status 1 when nobody has it."""
+    _act(url, gateway_secret, incident_id, "unacknowledge", by)
+
+
+@incidents_app.command()
+def escalate(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Escalate an incident at once. Exit status 1 when it never escalates, has escalated, or is resolved."""
+    _act(url, gateway_secret, incident_id, "escalate", by)
+
+
+@incidents_app.command()
+def snooze(
+    incident_id: IdArgument,
+    minutes: Annotated[float, typer.Argument(help="For how long.")],
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Leave an incident alone for a while; the rest of its wait goes on after it. Exit status 1 when nothing waits."""
+    _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{minutes:g}")
+
+
+@incidents_app.command()
+def resolve(
+    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+) -> None:
+    """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
+    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=True)
+
+
+def retry(
+    incident_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The incident's id.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that was given up.")] = False,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Try again what was given up, as `versus incidents --failed` lists it."""
+    if (incident_id is None) is not every:
+        raise typer.BadParameter("name an incident, or --all")
+    if incident_id is not None:
+        _act(url, gateway_secret, incident_id, "retry", by)
+        return
+    answer = _ask(url, gateway_secret, lambda client: client.retry_all(by or getuser()))
+    out.print(f"incidents that are tried again: {answer['retried']}", markup=False, highlight=False)
+    if answer["more"]:
+        err.print("… and there are more: once again takes the next", markup=False)
+
+
+def _act(
+    url: str, gateway_secret: str, incident_id: str, action: str, by: str, *, may_be_done: bool = False, **more: str
+) -> None:
+    """Do it, and say how the incident stands. Changing nothing is a failure, unless it *may be done* already."""
+    it, is_changed = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
+    if is_changed or may_be_done:
+        out.print(full_standing(it), markup=False, highlight=False, soft_wrap=True)
+        return
+    err.print(f"nothing was changed: {full_standing(it)}", style="yellow", markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
+    async def ask() -> Any:
+        async with open_client(url, gateway_secret) as client:
+            return await call(client)
+
+    return run_to_end(ask())

@@ -1,0 +1,48 @@
+"""versus serve and versus worker."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from versus_py.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    load,
+    run_to_end,
+    until_signal,
+)
+from versus_py.config import MetricsConfig
+from versus_py.logs import configure_logging
+from versus_py.service import serve as serve_until
+
+
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the API and a worker, until SIGTERM or Ctrl-C."""
+    _serve(config, with_api=True)
+
+
+def worker(
+    config: ConfigOption = DEFAULT_CONFIG,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Where it answers /metrics, /healthz and /readyz.", show_default="metrics.port"
+        ),
+    ] = None,
+) -> None:
+    """Run a further worker on the same Redis, without the API."""
+    _serve(config, with_api=False, metrics_port=metrics_port)
+
+
+def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> None:
+    config = load(path)
+    if metrics_port is not None:
+        config = config.model_copy(update={"metrics": MetricsConfig(port=metrics_port)})
+    configure_logging(config.log, config.secrets())
+
+    async def run(stop: asyncio.Event) -> None:
+        await serve_until(config, stop, with_api=with_api)
+
+    run_to_end(until_signal(run))

@@ -1,0 +1,65 @@
+"""How incidents stand, in words. They come as the API answers them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+COLUMNS = ("id", "status", "severity", "created", "escalates", "record", "title")
+FAILURE_COLUMNS = ("id", "status", "target", "since", "error", "title")
+
+
+def incident_row(it: Any) -> list[str]:
+    """An incident in a list, by COLUMNS."""
+    escalates = time_of(it["escalates_at"]) if it["escalates_at"] else ""
+    says_more = {"failed", "suppressed"} | ({"escalated"} if it["status"] == "triggered" else set())
+    status = it["outcome"] if it["outcome"] in says_more else "snoozed" if _is_snoozed(it) else it["status"]
+    return [it["id"], status, it["severity"], time_of(it["created_at"]), escalates, it["record"] or "", it["title"]]
+
+
+def failure_row(it: Any) -> list[str]:
+    """An incident in the list of what was given up, by FAILURE_COLUMNS."""
+    failed = it["failed"]
+    return [it["id"], it["status"], failed["target"], time_of(failed["since"]), failed["error"], it["title"]]
+
+
+def standing(it: Any) -> str:
+    """The status, and the outcome where that says more."""
+    return it["status"] if it["outcome"] in {None, it["status"]} else f"{it['status']}, {it['outcome']}"
+
+
+def full_standing(it: Any) -> str:
+    """How an incident stands, with everything, in a sentence."""
+    said = "; ".join((f"{it['id']} is {it['status']}", *deeds(it)))
+    if it["escalates_at"]:
+        said += f"; escalates {time_of(it['escalates_at'])}"
+    if it["record"]:
+        said += f"; escalated as {it['record']}"
+    if it["policy"]["oncall"] is None:
+        said += "; never escalates"
+    return said
+
+
+def deeds(it: Any) -> list[str]:
+    """Who did what to it, as far as it still counts."""
+    done = [what for what in ("acknowledged", "resolved") if it[f"{what}_at"]]
+    said = [f"{what} by {_who(it, f'{what}_by')} at {time_of(it[f'{what}_at'])}" for what in done]
+    return said + (
+        [f"snoozed by {_who(it, 'snoozed_by')} until {time_of(it['snoozed_until'])}"] if _is_snoozed(it) else []
+    )
+
+
+def _is_snoozed(it: Any) -> bool:
+    """Whether it is left alone now; a snooze that is over stays in the incident until a channel is told."""
+    until = it["snoozed_until"]
+    return until is not None and datetime.fromisoformat(until) > datetime.now(UTC)
+
+
+def _who(it: Any, key: str) -> str:
+    """A person's name, and e-mail address where that is known."""
+    email = it.get(f"{key}_email")
+    return f"{it[key]} ({email})" if email else str(it[key])
+
+
+def time_of(moment: str) -> str:
+    """A moment as the clock on the wall shows it, with the date when that is not today."""
+    local = datetime.fromisoformat(moment).astimezone()
+    return local.strftime("%H:%M:%S" if local.date() == datetime.now(UTC).astimezone().date() else "%Y-%m-%d %H:%M")

@@ -1,0 +1,209 @@
+"""Commands to try it out with."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+import orjson
+import typer
+from multidict import MultiDict
+
+from versus_py.cli.common import (
+    LOCAL_SERVER,
+    OptionalConfigOption,
+    UrlOption,
+    err,
+    load,
+    out,
+    read,
+    run_to_end,
+    until_signal,
+)
+from versus_py.client import open_client
+from versus_py.config import Config, LogConfig
+from versus_py.demo import run_demo
+from versus_py.incident import Notification, PolicyFor
+from versus_py.logs import configure_logging
+from versus_py.replay import Event, Posted, Read, Record, Replay, read_lines
+from versus_py.samples import SAMPLES
+from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
+from versus_py.simulators.slack import SIGNING_SECRET
+from versus_py.web.overrides import read_overrides
+from versus_py.web.reading import Reader, read_body
+
+
+class SimulatedSystem(StrEnum):
+    """What can be simulated."""
+
+    SLACK = "slack"
+    SERVICENOW = "servicenow"
+
+
+_TRY_OUT = Config.model_validate({"alert": {"slack": {"enable": True}}, "oncall": {"enable": True}})
+"""The defaults, for trying out what on-call does with them."""
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End with the story, also in a terminal.")] = False,
+) -> None:
+    """Run everything on this machine, with a simulated Slack and ServiceNow, and tell a story of four alerts."""
+    configure_logging(LogConfig(level="error"))
+
+    async def tell() -> bool:
+        return await run_demo(out, stays=out.is_terminal and not once)
+
+    if not run_to_end(tell()):
+        raise typer.Exit(1)
+
+
+def send(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE|-]", help="A JSON payload, - for standard input; else a sample.")
+    ] = None,
+    url: UrlOption = LOCAL_SERVER,
+    source: Annotated[str, typer.Option(help=f"The sample: {', '.join(SAMPLES)}.")] = "alertmanager",
+    name: Annotated[str | None, typer.Option(help="The sample alert's name.")] = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Send the sample as resolved.")] = False,
+    query: Annotated[
+        list[str] | None, typer.Option("--query", "-q", help="An override, such as oncall_wait_minutes=5.")
+    ] = None,
+    intake_token: Annotated[
+        str, typer.Option(envvar="VERSUS_INTAKE_TOKEN", help="A token of intake.tokens.", show_default=False)
+    ] = "",
+) -> None:
+    """Post a payload to a running server, and show its answer."""
+    body = _payload(file, source, name, resolved)
+    for pair in query or []:
+        if "=" not in pair:
+            raise typer.BadParameter(f"--query {pair}: write NAME=VALUE, such as oncall_wait_minutes=5")
+    pairs = [pair.partition("=") for pair in query or []]
+
+    async def post() -> Any:
+        async with open_client(url, intake_token=intake_token) as client:
+            return await client.send(body, {key: value for key, _, value in pairs})
+
+    out.print_json(data=run_to_end(post()))
+
+
+def replay(
+    files: Annotated[list[str], typer.Argument(metavar="FILE|-...", help="Recordings in JSON lines, - for stdin.")],
+    config: OptionalConfigOption = None,
+    speed: Annotated[float, typer.Option(min=0, help="How many times as fast as recorded; 0 does not wait.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+) -> None:
+    """Run recorded payloads through the engine, without a server, and tell what would have happened.
+
+    A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
+    "by": NAME}, {"at": TIME, "resolve": TITLE, "by": NAME}, or one of versus_py's own JSON log with a body in it.
+    """
+    loaded = _TRY_OUT if config is None else load(config)
+    records: list[Record] = []
+    problems: list[str] = []
+    for file in files:
+        found, broken = read_lines(file, read(file).splitlines())
+        records += found
+        problems += broken
+    if not any(isinstance(record, Posted) for record in records):
+        problems.append("no payload in it; a server's log has them with alert.debug_body: true and log.format: json")
+    channels = {"slack": loaded.alert.slack.channel_id}
+    story = Replay(_reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
+    run_to_end(_tell(story.run(records), speed=speed, as_json=as_json))
+    if as_json:
+        print(json.dumps({"summary": story.summary.as_json()}))
+    else:
+        out.print(f"\n{story.summary.line()}", markup=False, highlight=False, soft_wrap=True)
+    for problem in (*problems, *story.problems):
+        err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+    if problems or story.problems:
+        raise typer.Exit(1)
+
+
+def simulate(
+    system: SimulatedSystem,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    username: Annotated[str, typer.Option(help="ServiceNow's user.")] = "versus.integration",
+    password: Annotated[str, typer.Option(envvar="SIMULATOR_PASSWORD", help="Its password.")] = "secret",  # noqa: S107 - a simulator's
+    client_id: Annotated[str, typer.Option(help="ServiceNow's OAuth client.")] = CLIENT_ID,
+    client_secret: Annotated[str, typer.Option(help="Its secret.")] = CLIENT_SECRET,
+    api_key: Annotated[str | None, typer.Option(help="A key for ServiceNow's API.", show_default="none")] = None,
+    signing_secret: Annotated[
+        str | None, typer.Option(help="What Slack signs interactions with.", show_default=SIGNING_SECRET)
+    ] = None,
+    app_token: Annotated[str | None, typer.Option(help="The token of Slack's Socket Mode.", show_default="any")] = None,
+    interactions_url: Annotated[
+        str | None, typer.Option(help="Where Slack posts what people press; else by a socket.", show_default="none")
+    ] = None,
+) -> None:
+    """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
+    simulator: SlackSimulator | ServiceNowSimulator
+    if system is SimulatedSystem.SLACK:
+        signs_with = signing_secret or SIGNING_SECRET
+        simulator = SlackSimulator(signing_secret=signs_with, app_token=app_token, interactions_url=interactions_url)
+        asked = {"signing_secret": signs_with if interactions_url else signing_secret, "app_token": app_token}
+        more = "".join(f", {name}: {value}" for name, value in asked.items() if value is not None)
+        setting = f"alert.slack: {{{{api_url: {{url}}/api, token: xoxb-any, channel_id: C0ANY{more}}}}}"
+    else:
+        simulator = ServiceNowSimulator(
+            username=username, password=password, client_id=client_id, client_secret=client_secret, api_key=api_key
+        )
+        login = f"username: {username}, password: {password}{_auth(client_id, client_secret, api_key)}"
+        setting = f"oncall.servicenow: {{{{instance_url: {{url}}, {login}}}}}"
+
+    async def run(stop: asyncio.Event) -> None:
+        async with run_app(simulator.app(), host=host, port=port) as url:
+            print(f"{system} simulator: {url}")
+            print(f"  {setting.format(url=url)}", flush=True)
+            await stop.wait()
+
+    run_to_end(until_signal(run))
+
+
+def _auth(client_id: str, client_secret: str, api_key: str | None) -> str:
+    """The setting for a login that was asked for, its braces doubled for a format string; empty for Basic."""
+    if api_key is not None:
+        return f", auth: {{{{type: api_key, api_key: {api_key}}}}}"
+    if (client_id, client_secret) == (CLIENT_ID, CLIENT_SECRET):
+        return ""
+    return f", auth: {{{{type: oauth_password, client_id: {client_id}, client_secret: {client_secret}}}}}"
+
+
+def _payload(file: str | None, source: str, name: str | None, resolved: bool) -> bytes:
+    if file is not None:
+        return read(file)
+    if source not in SAMPLES:
+        raise typer.BadParameter(f"no sample {source!r}; there are {', '.join(SAMPLES)}")
+    options = {} if name is None else {"name": name}
+    return orjson.dumps(SAMPLES[source](**options, starts_at=datetime.now(UTC), is_resolved=resolved))
+
+
+def _reader(config: Config) -> Read:
+    """How the server reads a body and its query string."""
+    reader = Reader(config)
+
+    def read(body: bytes, query: str) -> tuple[list[Notification], PolicyFor, list[str]]:
+        overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
+        _, payloads, left_out = read_body(body)
+        found = reader.read(payloads, overrides)
+        notifications = [it for it in found.notifications if it is not None]
+        return notifications, overrides.policy_for, [*overrides.warnings, *left_out, *found.warnings]
+
+    return read
+
+
+async def _tell(events: Iterator[Event], *, speed: float, as_json: bool) -> None:
+    """Print what happens, as fast as it happened when *speed* is 1."""
+    last_ms: int | None = None
+    for event in events:
+        if speed and last_ms is not None:
+            await asyncio.sleep((event.at_ms - last_ms) / 1000 / speed)
+        last_ms = event.at_ms
+        if as_json:
+            print(orjson.dumps(event.as_json()).decode(), flush=True)
+        else:
+            out.print(event.line(), markup=False, highlight=False, soft_wrap=True)
