@@ -6,8 +6,10 @@ its name in whatever modules hold it, and one that is nowhere any more is an err
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from versus_py.retries import RetryPolicy
 from versus_py.store import Rate
 
 LEASE_S = 12.0
@@ -20,7 +22,11 @@ QUICK: Mapping[str, Any] = {
     "LEASE_MS": round(LEASE_S * 1000),
     "SYNC_MAX_S": 5.0,
     "SYNC_MIN_S": 1.0,
-    "BACKOFF_MAX_S": 4.0,
+    "RetryPolicy": partial(RetryPolicy, longest_s=4.0),
+    "OPEN_FIRST_MS": 1000,
+    "OPEN_MAX_MS": 4000,
+    "SPREAD_MS": 500,
+    "PROBE_MS": round(LEASE_S * 1000),
     "SETTLE_MS": round(SETTLES_S * 1000),
     "UNANSWERED_SETTLES_S": SETTLES_S,
     "LATE_POST_S": SETTLES_S,
