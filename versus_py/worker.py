@@ -418,15 +418,22 @@ class Worker:
         return incident.version + 1 if is_only_that else incident.version
 
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
-        """The channels, when what became of an on-call provider is news; and the provider that steps in for it."""
+        """Who is told what became of an on-call provider, when that is news: the channels, and the one that steps in.
+
+        That one as soon as it has to, and then also of what it came to itself: in a channel, its message says so.
+        """
         if claim.target not in incident.providers:
             return ()
         is_news = _visible(before) != _visible(after) or _told(claim, incident, after).ending is not incident.ending
         if not is_news:
             return ()
-        fails = after.failing_since_ms is not None or after.failed_at_ms is not None
-        fallback = incident.policy.fallback if fails and claim.target == incident.policy.oncall else None
-        return incident.policy.channels if fallback is None else (*incident.policy.channels, fallback)
+        fallback, told = incident.policy.fallback, _told(claim, incident, after)
+        if fallback is None:
+            return incident.policy.channels
+        first_fails = after.failing_since_ms is not None or after.failed_at_ms is not None
+        steps_in = claim.target != fallback and first_fails
+        is_there = bool(told.delivery(fallback).reference)
+        return (*incident.policy.channels, fallback) if steps_in or is_there else incident.policy.channels
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
         """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""

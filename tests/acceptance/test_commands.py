@@ -545,7 +545,7 @@ def test_what_was_given_up_is_listed_and_tried_again_from_the_command_line(world
     assert "ServiceNow answered 401" in error
     assert versus("incidents", "list", "--failed", VERSUS_URL=server).stdout.startswith(incident_id)
 
-    assert f"{incident_id} is triggered" in versus("retry", incident_id, VERSUS_URL=server).stdout
+    assert f"tried again: {incident_id} is triggered" in versus("retry", incident_id, VERSUS_URL=server).stdout
     wait_until(given_up, what="being given up once more")
     request(f"{world.servicenow.url}/control/faults", method="DELETE")
     assert "incidents that are tried again: 1" in versus("retry", "--all", VERSUS_URL=server).stdout

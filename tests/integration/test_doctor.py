@@ -214,11 +214,18 @@ def slack_settings(url):
     return {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{url}/api"}
 
 
-async def examine_slack(simulator, *, public_host=None, post_test=False, **settings):
+async def examine_slack(simulator, *, public_host=None, post_test=False, fallback_channel="", **settings):
     """The checks of a simulated Slack."""
     async with run_app(simulator.app()) as url, aiohttp.ClientSession() as session:
         config = Config.model_validate({"alert": {"slack": slack_settings(url) | settings}})
-        return await collect(slack.examine(config.alert.slack, session, public_host=public_host, post_test=post_test))
+        examined = slack.examine(
+            config.alert.slack,
+            session,
+            public_host=public_host,
+            post_test=post_test,
+            fallback_channel=fallback_channel,
+        )
+        return await collect(examined)
 
 
 async def test_a_slack_in_order_names_the_bot_and_the_channel():
@@ -323,6 +330,12 @@ async def test_each_channel_of_a_route_is_looked_at_once():
     }
     assert named(checks, "Slack channel C0WEB").found == "C0WEB: Slack says channel_not_found"
     assert simulator.calls.count("conversations.info") == 3
+
+
+async def test_the_channel_of_the_fallback_is_looked_at():
+    checks = await examine_slack(SlackSimulator(channels=[CHANNEL]), fallback_channel="C0FALLBACK")
+
+    assert named(checks, "Slack channel C0FALLBACK").status is FAILED
 
 
 async def test_of_very_many_channels_of_routes_the_first_are_looked_at():

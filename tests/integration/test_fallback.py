@@ -207,6 +207,7 @@ async def test_another_channel_is_told_and_somebody_mentioned(engine):
 
     [message] = in_fallback_channel(engine)
     assert ON_CALL in message.text
+    assert "*Escalated*" in message.text
     [own] = [it for it in engine.slack.messages if it.channel == CHANNEL]
     assert ON_CALL not in own.text
     assert "*Escalated*" in own.text
@@ -215,7 +216,8 @@ async def test_another_channel_is_told_and_somebody_mentioned(engine):
     assert detail["outcome"] == "escalated"
     engine.servicenow.faults.clear()
     await minutes_pass(engine, 7)
-    assert len(engine.servicenow.incidents) == 1
+    [record] = engine.servicenow.incidents
+    assert record["number"] in in_fallback_channel(engine)[0].shown
     await engine.post(firing(is_resolved=True))
     await engine.settle()
     assert "*Resolved*" in in_fallback_channel(engine)[0].text

@@ -574,7 +574,7 @@ def test_a_route_is_read_with_its_matchers():
         ("['']", "alert.slack.routes.0.matchers.0: is ''; must hold a matcher"),
         ("['{}']", "alert.slack.routes.0.matchers.0: is '{}'; must hold a matcher"),
         ("[]", "alert.slack.routes.0.matchers: is a list; must have at least one matcher in it"),
-        ("a=b", "alert.slack.routes.0.matchers: is 'a=b'; input should be a valid tuple"),
+        ("a=b", "alert.slack.routes.0.matchers: is 'a=b'; must be a list"),
     ],
 )
 def test_a_matcher_that_cannot_be_read_is_the_only_problem(matchers, said):
@@ -877,3 +877,15 @@ def test_hosts_of_sentinels_and_clusters_may_be_ipv6():
 
     assert config.redis.sentinel.hosts == ("[fd00::1]:26379",)
     assert not config.redis.is_embedded
+
+
+def test_a_fallback_channel_by_name_is_warned_about():
+    config = parse_config(ONCALL_WITH_FALLBACK % ("true", "{slack_channel_id: '#oncall'}"))
+
+    assert any(it.startswith("oncall.fallback.slack_channel_id does not look like an id") for it in config.warnings())
+
+
+def test_text_where_a_list_is_wanted_is_told_in_words():
+    [problem] = problems("previous_gateway_secrets: old")
+
+    assert problem == "previous_gateway_secrets: must be a list"

@@ -101,7 +101,7 @@ def show(
         f"{it['id']}  {standing(it)}  {it['severity']}  {it['firing']} of {len(it['alerts'])} firing",
     ]
     lines += deeds(it)
-    lines += [f"record {it['record']}  {it['record_url']}"] if it["record"] else []
+    lines += [f"record {it['record']}  {it['record_url'] or ''}".rstrip()] if it["record"] else []
     lines += [f"escalates {time_of(it['escalates_at'])}"] if it["escalates_at"] else []
     lines += [f"{it['suppressed_by']}, until {time_of(it['suppressed_until'])}"] if it["suppressed_until"] else []
     for name, delivery in it["deliveries"].items():
@@ -168,7 +168,7 @@ def retry(
     if (incident_id is None) is not every:
         raise typer.BadParameter("name an incident, or --all")
     if incident_id is not None:
-        _act(url, gateway_secret, incident_id, "retry", by)
+        _act(url, gateway_secret, incident_id, "retry", by, done="tried again: ")
         return
     answer = _ask(url, gateway_secret, lambda client: client.retry_all(by or getuser()))
     out.print(f"incidents that are tried again: {answer['retried']}", markup=False, highlight=False)
@@ -177,12 +177,20 @@ def retry(
 
 
 def _act(
-    url: str, gateway_secret: str, incident_id: str, action: str, by: str, *, may_be_done: bool = False, **more: str
+    url: str,
+    gateway_secret: str,
+    incident_id: str,
+    action: str,
+    by: str,
+    *,
+    may_be_done: bool = False,
+    done: str = "",
+    **more: str,
 ) -> None:
     """Do it, and say how the incident stands. Changing nothing is a failure, unless it *may be done* already."""
     it, is_changed = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
     if is_changed or may_be_done:
-        out.print(full_standing(it), markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{done}{full_standing(it)}", markup=False, highlight=False, soft_wrap=True)
         return
     err.print(f"nothing was changed: {full_standing(it)}", style="yellow", markup=False, soft_wrap=True)
     raise typer.Exit(1)

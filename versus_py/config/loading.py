@@ -322,7 +322,7 @@ def _problem(error: ErrorDetails) -> str:
         return f"{path}: is not a known key; {hint}"
     if error["type"] == "missing":
         return f"{path}: is required"
-    message = error["msg"].removeprefix("Value error, ")
+    message = "must be a list" if error["type"] == "tuple_type" else error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = _shown(keys, error)
     return f"{path}: {message}" if shown == _HIDDEN else f"{path}: is {shown}; {message}"

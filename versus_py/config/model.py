@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from versus_py.config.intake import IntakeConfig
 from versus_py.config.parts import LOOPBACK, HttpUrl, Minutes, Number, Part, Port, Secret, Secrets, split_url
 from versus_py.config.servicenow import ServiceNowConfig, Template
-from versus_py.config.slack import OptionalMention, SlackConfig
+from versus_py.config.slack import NO_CHANNEL_ID, OptionalMention, SlackConfig, is_channel_id
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -324,6 +324,9 @@ class Config(Part):
             yield from self.alert.slack.warnings()
         else:
             yield "alert.slack.enable is false: nobody is told about an incident before it escalates"
+        fallback_channel = self.oncall.fallback.slack_channel_id
+        if fallback_channel and not is_channel_id(fallback_channel):
+            yield f"oncall.fallback.slack_channel_id {NO_CHANNEL_ID}"
         if not self.oncall.is_prepared:
             yield "oncall.enable is false: no incident ever escalates"
         if self.public_host is None and self.alert.slack.enable and self.oncall.is_prepared:

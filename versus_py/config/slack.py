@@ -54,7 +54,7 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _is_channel_id(value: str) -> bool:
+def is_channel_id(value: str) -> bool:
     return re.fullmatch(r"[CGD][A-Z0-9]+", value) is not None
 
 
@@ -68,7 +68,7 @@ OptionalMention = Annotated[str, AfterValidator(_mention_or_none)]
 UserId = Annotated[str, *in_form("[UW][A-Z0-9]+", "a user's id, such as U0123456789, and not a name")]
 GroupId = Annotated[str, *in_form("S[A-Z0-9]+", "a user group's id, such as S0123456789, and not a name")]
 
-_NO_ID = "does not look like an id, such as C0123456789; a name may not work"
+NO_CHANNEL_ID = "does not look like an id, such as C0123456789; a name may not work"
 
 
 class MessageProperties(Part):
@@ -141,8 +141,8 @@ class SlackRoute(Part):
 
     def warnings(self, path: str) -> Iterator[str]:
         """What works, but is hardly what was meant, in the route at *path*."""
-        if self.channel_id and not _is_channel_id(self.channel_id):
-            yield f"{path}.channel_id {_NO_ID}"
+        if self.channel_id and not is_channel_id(self.channel_id):
+            yield f"{path}.channel_id {NO_CHANNEL_ID}"
         if not self.channel_id and not self.mention and self.wait_minutes is None:
             yield f"{path} changes nothing: it has no channel_id, no mention and no wait_minutes"
 
@@ -190,8 +190,8 @@ class SlackConfig(Part):
         if self.app_token.get_secret_value() and not self.app_token.get_secret_value().startswith("xapp-"):
             yield "alert.slack.app_token does not start with xapp-, as app-level tokens do"
         yield from self._warnings_about_requests()
-        if not _is_channel_id(self.channel_id):
-            yield f"alert.slack.channel_id {_NO_ID}"
+        if not is_channel_id(self.channel_id):
+            yield f"alert.slack.channel_id {NO_CHANNEL_ID}"
         for severity in self.mention:
             if not is_severity(severity) and severity != UNKNOWN_SEVERITY:
                 yield (

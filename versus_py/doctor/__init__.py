@@ -34,7 +34,12 @@ async def diagnose(
         examinations = {
             redis.NAME: partial(redis.examine, config),
             slack.NAME: partial(
-                slack.examine, config.alert.slack, session, public_host=config.public_host, post_test=post_test
+                slack.examine,
+                config.alert.slack,
+                session,
+                public_host=config.public_host,
+                post_test=post_test,
+                fallback_channel=config.oncall.fallback.slack_channel_id,
             ),
             public_host.NAME: partial(public_host.examine, config, session),
             alertmanager.NAME: partial(alertmanager.examine, config.alertmanager, session),

@@ -1,6 +1,6 @@
 """Slack: whether the token is good, what it may do, and whether the channels take messages."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,9 +29,17 @@ TEST_TEXT = "This is a test message of `versus doctor`: versus_py can post here.
 
 
 async def examine(
-    config: SlackConfig, session: aiohttp.ClientSession, *, public_host: str | None, post_test: bool
+    config: SlackConfig,
+    session: aiohttp.ClientSession,
+    *,
+    public_host: str | None,
+    post_test: bool,
+    fallback_channel: str = "",
 ) -> AsyncIterator[Check]:
-    """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see."""
+    """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see.
+
+    *fallback_channel* is where incidents escalate to when the on-call provider fails.
+    """
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
         return
@@ -49,7 +57,7 @@ async def examine(
     scopes = _scopes(reply)
     yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
     yield await _channel(api, config.channel_id, scopes)
-    async for check in _routes(api, config, scopes):
+    async for check in _others(api, config, fallback_channel, scopes):
         yield check
     if post_test:
         yield await _post(api, config.channel_id)
@@ -79,9 +87,12 @@ def _about_scopes(scopes: frozenset[str], *, needs_groups: bool) -> Check:
     return Check(SCOPES, CheckStatus.OK, found, f"optional: {', '.join(missing)}" if missing else "")
 
 
-async def _routes(api: SlackApi, config: SlackConfig, scopes: frozenset[str]) -> AsyncIterator[Check]:
-    """The channels that only routes name, each of them once."""
-    named = dict.fromkeys(it.channel_id for it in config.routes if it.channel_id not in {"", config.channel_id})
+async def _others(
+    api: SlackApi, config: SlackConfig, fallback_channel: str, scopes: frozenset[str]
+) -> AsyncIterator[Check]:
+    """The channels that only the fallback and routes name, each of them once."""
+    channels: Sequence[str] = (fallback_channel, *(it.channel_id for it in config.routes))
+    named = dict.fromkeys(channel for channel in channels if channel not in {"", config.channel_id})
     for channel in list(named)[:ROUTES_MAX]:
         yield replace(await _channel(api, channel, scopes), name=f"{CHANNEL} {channel}")
     if len(named) > ROUTES_MAX:

@@ -64,8 +64,9 @@ class AckPage:
                 text = "It is too old. Acknowledge with the newest message, or with: versus incidents ack"
                 return _answer(request, 403, None, "This link has expired", text)
             case Verdict.INVALID:
-                text = "It is not one that this server signed for this incident."
-                return _answer(request, 401, None, "This link is not valid", text)
+                text = "This server did not sign it for this incident. "
+                how = "Acknowledge with the newest message, or with: versus incidents ack"
+                return _answer(request, 401, None, "This link is not valid", text + how)
 
 
 def _id(request: web.Request) -> IncidentId:
