@@ -259,6 +259,11 @@ class Incident:
         return tuple(target for target in (self.policy.oncall, self.policy.fallback) if target is not None)
 
     @property
+    def owed_by(self) -> str | None:
+        """The provider that is to escalate it: the first one that was not given up in this escalation."""
+        return next((target for target in self.providers if not self._has_failed(target)), self.policy.oncall)
+
+    @property
     def escalated_to(self) -> str:
         """The provider that has it; where none does, the first one."""
         found = (target for target in self.providers if self.delivery(target).label)

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.integration.conftest import CHANNEL, PASSWORD, Engine
+from versus_py.incident import PARTITIONS
 from versus_py.samples import alertmanager
 from versus_py.simulators import Fault
+from versus_py.store import keys
 
 DOWN = Fault(kind="down", times=None)
 ON_CALL = "<!subteam^S0ONCALL>"
@@ -245,3 +247,38 @@ async def test_nothing_is_left_to_do_when_all_has_ended(engine):
     claims, next_ms = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=1000, limit=10)
     assert claims == []
     assert next_ms is None or next_ms > engine.clock.now_ms() + 60_000
+
+
+@to_the_instance
+async def test_a_first_that_was_given_up_is_not_armed_again_while_the_second_is_tried(engine, servicenow_infra, logs):
+    engine.servicenow._password = "changed"
+    servicenow_infra.faults.order(DOWN)
+    incident_id = await escalated(engine, 20)
+    entries = len((await engine.detail(incident_id))["timeline"])
+
+    for _ in range(3):
+        await engine.watchdog.look()
+        await engine.settle()
+
+    logs.expect_error("sync.failed")
+    logs.expect_error("escalation.overdue")
+    assert engine.measured("versus_escalations_rearmed_total") == 0
+    assert len((await engine.detail(incident_id))["timeline"]) == entries
+
+
+@to_the_instance
+async def test_a_second_that_nobody_would_come_back_to_is_armed_again(engine, servicenow_infra, logs):
+    engine.servicenow._password = "changed"
+    servicenow_infra.faults.order(DOWN)
+    await escalated(engine, 20)
+    for partition in range(PARTITIONS):
+        for name in ("timers", "running", "attempts"):
+            await engine.store._redis.delete(keys.in_partition(partition, name))
+    servicenow_infra.faults.clear()
+
+    await engine.watchdog.look()
+    await engine.after(minutes=2)
+
+    for event in ("sync.failed", "escalation.overdue", "escalation.rearmed"):
+        logs.expect_error(event)
+    assert len(servicenow_infra.incidents) == 1

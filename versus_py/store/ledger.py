@@ -53,11 +53,11 @@ class Ledger:
         return standing
 
     async def rearm(self, incident_id: IncidentId, incident: Incident | None, *, now_ms: int) -> str:
-        """Have the on-call provider called at once, if that is due and there is neither a timer nor a claim for it.
+        """Have the provider that owes it called at once, if that is due and it has neither a timer nor a claim.
 
         Returns "armed"; "gone" when it is forgotten, and then taken off the ledger; "" when nothing was to be done.
         """
-        target = "" if incident is None else incident.policy.oncall or ""
+        target = "" if incident is None else incident.owed_by or ""
         names = ("pending", "timers", "running")
         reply = await answered(
             self._rearm(
