@@ -73,9 +73,11 @@ class Health:
         """Why there should be no sign of life; "" when everything goes on."""
         if (said := self._worker_says()) != "ok":
             return f"the worker is {said}"
-        standing = self._watchdog.standing
-        if standing is None:
+        standing, looked_at_ms = self._watchdog.standing, self._watchdog.looked_at_ms
+        if standing is None or looked_at_ms is None:
             return "nobody has looked yet at what is overdue"
+        if self._clock.now_ms() - looked_at_ms > STALLED_AFTER_MS:
+            return "nobody could look for a while at what is overdue"
         return f"{standing.overdue} escalations are overdue" if standing.overdue else ""
 
     def _worker_says(self) -> str:

@@ -335,3 +335,15 @@ async def test_what_is_overdue_is_degraded(engine, health, logs):
 def outcomes(engine: Engine) -> dict[str, int]:
     counted = {ending.value: engine.measured("versus_incident_outcomes_total", outcome=ending) for ending in Ending}
     return {name: int(number) for name, number in counted.items() if number}
+
+
+async def test_a_look_of_long_ago_is_no_sign_of_life(engine, health):
+    """As on a cluster of which a node is lost: the worker goes on with the others', and nobody sees what is overdue."""
+    await engine.watchdog.look()
+    await engine.settle()
+    assert health.trouble() == ""
+    engine.clock.advance(ms=STALLED_AFTER_MS + 1)
+
+    await engine.settle()
+
+    assert health.trouble() == "nobody could look for a while at what is overdue"
