@@ -28,7 +28,7 @@ OPEN_MAX_MS = 60_000
 """How long until the next probe; doubled after each that fails."""
 
 PROBE_MS = 60_000
-"""How long a probe may take; as long as a lease."""
+"""How long a probe may take: longer than a sync does."""
 
 LOOK_AGAIN_MS = 5_000
 """When those that are held back ask again while a probe is on its way."""

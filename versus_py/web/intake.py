@@ -16,7 +16,7 @@ from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.metrics import Metrics
 from versus_py.sources import SOURCES
 from versus_py.web.answers import json_answer
-from versus_py.web.overload import Arrivals, Pace, Turns
+from versus_py.web.overload import Arrivals, Pace, Slots
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
 from versus_py.web.senders import Sender, Senders
@@ -42,7 +42,7 @@ class Intake:
         self._senders = Senders(config, clock)
         self._pace = Pace(config.intake, clock)
         self._arrivals = Arrivals()
-        self._turns = Turns(config.intake, clock)
+        self._slots = Slots(config.intake, clock)
         self._metrics = metrics
         for source, outcome in product(SOURCES, Outcome):
             metrics.notifications_accepted.labels(source, outcome)
@@ -53,7 +53,7 @@ class Intake:
         sender = self._senders.identify(request)
         self._pace.check(sender.name, request.remote)
         body = await self._body(request)
-        async with self._turns.turn(request, len(body)):
+        async with self._slots.slot(request, len(body)):
             return await self._take(request, sender, body)
 
     async def _take(self, request: web.Request, sender: Sender, body: bytes) -> web.Response:

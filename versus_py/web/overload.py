@@ -50,7 +50,7 @@ class Arrivals:
             self._arriving.pop(place, None)
 
 
-class Turns:
+class Slots:
     """So many requests at work, so many that wait for their turn, and no more."""
 
     def __init__(self, config: IntakeConfig, clock: Clock) -> None:
@@ -61,7 +61,7 @@ class Turns:
         self._refusals = Refusals("intake.overloaded", clock)
 
     @asynccontextmanager
-    async def turn(self, request: web.Request, size: int) -> AsyncIterator[None]:
+    async def slot(self, request: web.Request, size: int) -> AsyncIterator[None]:
         """The turn of a request whose body has *size* bytes. Raises 503 when it would have to wait for too long."""
         await self._wait(request, size)
         try:
