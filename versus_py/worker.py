@@ -209,29 +209,34 @@ class Worker:
             await self._give_back(claim, completion)
 
     async def _worked(self, claim: Claim) -> Completion:
-        seen_version = 0
+        seen_version, has_begun = 0, False
         self._busy[claim.target] += 1
         try:
             incident = await self._incident_to_sync(claim)
             if incident is None:
                 log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
                 return Completion("done", 0)
-            seen_version = incident.version
+            seen_version, has_begun = incident.version, True
             return await self._sync(claim, incident)
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
-            return Completion("postponed", seen_version, at_ms=self._clock.now_ms())
+            if not has_begun:
+                return Completion("postponed", seen_version, at_ms=self._clock.now_ms())
+            # It may have sent something before: that was an attempt, and the next one looks for it.
+            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except Exception:
             # An incident that cannot even be read, by a bug or after a downgrade, must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
-            at_ms = self._clock.now_ms() + round(self._retries.wait_s(claim.attempt) * 1000)
-            return Completion("retry", seen_version, at_ms=at_ms)
+            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except asyncio.CancelledError:
             # What was sent may still take effect, so that the next attempt is as late as after a crash.
             await self._give_back(claim, Completion("retry", seen_version, at_ms=claim.token))
             raise
         finally:
             self._busy[claim.target] -= 1
+
+    def _again_ms(self, claim: Claim) -> int:
+        return self._clock.now_ms() + round(self._retries.wait_s(claim.attempt) * 1000)
 
     def _count(self, claim: Claim, completion: Completion) -> None:
         target = claim.target if claim.target in self._targets else "other"
@@ -272,7 +277,7 @@ class Worker:
 
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
         if claim.target == incident.policy.fallback and incident.fallback_due_ms is None and claim.attempt == 1:
-            return Completion("done", incident.version)  # the first provider has it, or it is over
+            return Completion("done", incident.version, delivery=_not_failing(incident.delivery(claim.target)))
         try:
             delivery = await self._call(claim, incident)
         except NotYet as exc:
@@ -318,7 +323,7 @@ class Worker:
     async def _held_back(self, claim: Claim, incident: Incident, exc: HeldBack) -> Completion:
         """No attempt; but the time that a target may fail for goes by, and people are told that it does."""
         before = incident.delivery(claim.target)
-        since_ms = before.failing_since_ms or self._clock.now_ms()
+        since_ms = _failing_since_ms(claim, incident) or self._clock.now_ms()
         if self._retries.is_over(since_ms, self._clock.now_ms()):
             return await self._give_up_late(claim, incident, str(exc), since_ms)
         after = replace(before, failing_since_ms=since_ms, error=str(exc))
@@ -370,7 +375,7 @@ class Worker:
     async def _retry(self, claim: Claim, incident: Incident, error: str, retry_after_s: float | None) -> Completion:
         now_ms = self._clock.now_ms()
         before = incident.delivery(claim.target)
-        since_ms = before.failing_since_ms or now_ms
+        since_ms = _failing_since_ms(claim, incident) or now_ms
         if self._retries.is_over(since_ms, now_ms):
             return await self._give_up_late(claim, incident, error, since_ms)
         wait_s = self._retries.wait_s(claim.attempt, retry_after_s)
@@ -464,6 +469,20 @@ def _outcome(claim: Claim, incident: Incident, delivery: Delivery) -> _Outcome:
     if claim.target not in incident.providers:
         return {}
     return {"before": incident, "after": _told(claim, incident, delivery)}
+
+
+def _failing_since_ms(claim: Claim, incident: Incident) -> int | None:
+    """Since when the claim's target fails; for a provider, that of an earlier wait says nothing about this one."""
+    since_ms = incident.delivery(claim.target).failing_since_ms
+    is_of_this_wait = since_ms is not None and since_ms >= incident.waiting_since_ms
+    return since_ms if is_of_this_wait or claim.target not in incident.providers else None
+
+
+def _not_failing(delivery: Delivery) -> Delivery | None:
+    """Of a fallback that is not needed, as the first provider has it or it is over; None when it says no more."""
+    if delivery.failing_since_ms is None or delivery.failed_at_ms is not None:
+        return None
+    return replace(delivery, failing_since_ms=None, error="")
 
 
 def _again_at_ms(look_again_at_ms: int | None, now_ms: int) -> int | None:

@@ -225,3 +225,24 @@ async def test_slack_that_was_given_up_and_works_again_shows_how_it_stands(engin
     [record] = engine.servicenow.incidents
     assert record["number"] in engine.slack.messages[0].shown
     assert (await given_up(engine))["incidents"] == []
+
+
+async def test_a_second_escalation_has_all_the_time_that_the_first_one_had(engine):
+    """What failed a moment before somebody took it does not count against the next one, days later."""
+    engine.servicenow.faults.order(Fault(kind="503", times=None))
+    [created] = (await engine.post(firing()))["incidents"]
+    await engine.after(minutes=5)
+    url = f"/api/incidents/{created['id']}"
+    await engine.http.post(f"{url}/acknowledge?by=ana")
+    engine.servicenow.faults.clear()
+    await engine.after(hours=30)
+    await engine.http.post(f"{url}/unacknowledge?by=ana")
+    await engine.settle()
+    engine.servicenow.faults.order(Fault(kind="503", times=None))
+
+    await engine.after(minutes=6)
+
+    assert (await engine.detail(created["id"]))["deliveries"]["servicenow"]["failed_at"] is None
+    engine.servicenow.faults.clear()
+    await engine.after(minutes=10)
+    assert (await engine.detail(created["id"]))["outcome"] == "escalated"

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -11,8 +12,10 @@ import structlog
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
 from versus_py.clock import SystemClock
+from versus_py.errors import StoreUnavailable
 from versus_py.incident import Delivery, Incident, Policy, Status
 from versus_py.lifecycle import Lifecycle
+from versus_py.store import Claim
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
 from versus_py.targets.slack.api import LATE_POST_S
 from versus_py.worker import LEASE_MS, SYNC_MAX_S, Limits, Worker
@@ -157,3 +160,43 @@ async def test_a_claim_that_is_too_old_for_a_sync_is_given_back_untouched(store,
 
 def test_what_a_worker_sent_before_it_died_has_had_its_effect_when_the_next_one_looks():
     assert max(UNANSWERED_SETTLES_S, LATE_POST_S) < LEASE_MS / 1000 - SYNC_MAX_S
+
+
+async def test_a_sync_in_which_redis_went_away_was_an_attempt(store, oncall):
+    """What it sent before that is looked for, so that it is not sent twice."""
+
+    class Forgetful(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attempts: list[int] = []
+
+        async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+            self.attempts.append(attempt)
+            if attempt == 1:
+                raise StoreUnavailable("gone, after the message was posted")
+            return await super().sync(incident, attempt=attempt)
+
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock)
+    channel = Forgetful()
+    worker = make_worker(store, clock, channel, oncall)
+
+    for _ in range(2):
+        [claim], _ = await worker._claim(1)
+        await worker._work(claim)
+        clock.advance(seconds=10)
+
+    assert channel.attempts == [1, 2]
+
+
+async def test_a_second_provider_that_was_only_held_back_fails_no_more_once_it_is_not_needed(store, channel, oncall):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    policy = Policy(channels=("slack",), oncall="servicenow", fallback="servicenow:infra")
+    incident = await accept(store, clock, policy)
+    held_back = Delivery(failing_since_ms=incident.created_at_ms, error="it is down")
+    known = replace(incident, status=Status.ACKNOWLEDGED, deliveries={"servicenow:infra": held_back})
+    claim = Claim(incident.id, "servicenow:infra", clock.now_ms() + LEASE_MS, attempt=1)
+
+    completion = await make_worker(store, clock, channel, oncall)._sync(claim, known)
+
+    assert (completion.how, completion.delivery) == ("done", Delivery())
