@@ -64,5 +64,5 @@ class Heartbeat:
                 return "" if response.status < _OK_BELOW else f"answered {response.status}"
         except TimeoutError:
             return f"no answer within {TIMEOUT_S:g} s"
-        except (aiohttp.ClientError, OSError) as exc:
+        except (aiohttp.ClientError, OSError, ValueError) as exc:  # ValueError: a host that cannot be a name in DNS
             return type(exc).__name__

@@ -106,3 +106,10 @@ async def test_it_goes_on_until_the_word_to_stop(make, listener):
 
     async with asyncio.timeout(10):
         await running
+
+
+async def test_an_address_that_cannot_be_one_ends_no_loop(make, logs):
+    assert not await make(address="http://a..b/secret-path").beat()
+
+    [line] = [line for line in logs if line["event"] == "heartbeat.failed"]
+    assert "secret-path" not in str(line)
