@@ -323,6 +323,11 @@ class Incident:
         since_ms = began_ms + FALLBACK_GRACE_MS if failing_ms is None else max(failing_ms, began_ms)
         return since_ms + self.policy.fallback_after_ms
 
+    def wants(self, target: str) -> bool:
+        """Whether a provider that does not have it is to get it; the fallback is not, once the first one has it."""
+        is_spared = target == self.policy.fallback and self.fallback_due_ms is None
+        return self.status is Status.TRIGGERED and self.is_escalating and not is_spared
+
     def _has_escalated_to(self, target: str) -> bool:
         it, began_ms = self.delivery(target), self.escalation_began_at_ms
         is_known = bool(it.reference) and began_ms is not None and it.synced_at_ms is not None

@@ -282,3 +282,34 @@ async def test_a_second_that_nobody_would_come_back_to_is_armed_again(engine, se
     for event in ("sync.failed", "escalation.overdue", "escalation.rearmed"):
         logs.expect_error(event)
     assert len(servicenow_infra.incidents) == 1
+
+
+@to_the_instance
+async def test_a_second_that_was_down_makes_no_record_once_the_first_has_one(engine, servicenow_infra):
+    engine.servicenow.faults.order(DOWN)
+    servicenow_infra.faults.order(DOWN)
+    incident_id = await escalated(engine, 17)
+    engine.servicenow.faults.clear()
+    await minutes_pass(engine, 6)
+    assert (await engine.detail(incident_id))["outcome"] == "escalated"
+
+    servicenow_infra.faults.clear()
+    await minutes_pass(engine, 10)
+
+    assert len(engine.servicenow.incidents) == 1
+    assert servicenow_infra.incidents == []
+
+
+@to_slack
+async def test_a_channel_that_was_down_calls_nobody_about_what_is_acknowledged(engine):
+    engine.servicenow.faults.order(DOWN)
+    incident_id = await escalated(engine, 12)
+    engine.slack.faults.order(DOWN)
+    await minutes_pass(engine, 8)
+    await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
+
+    engine.slack.faults.clear()
+    await minutes_pass(engine, 15)
+
+    assert in_fallback_channel(engine) == []
+    assert "Acknowledged" in engine.slack.messages[0].shown

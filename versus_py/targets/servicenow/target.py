@@ -170,7 +170,7 @@ class ServiceNowTarget:
         self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
     ) -> Delivery:
         found, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
-        if found is None and not before.reference and not _wants_record(incident):
+        if found is None and not before.reference and not incident.wants(self._name):
             return before
         if found is None and before.reference and not (_wants_record(incident) and follows):
             # Never a second one in the same wait: it is deleted, which people may, or hidden from the user.

@@ -138,6 +138,8 @@ class SlackTarget:
             found = await self._find(incident, channel, note)
             if found is not None:
                 return await self._edit(incident, found)
+            if self._name == incident.policy.fallback and not incident.wants(self._name):
+                return incident.delivery(self._name)  # too late to call anybody
         urgency, most = _urgency(incident), self._config.storm.threshold
         if not await self._wire.take_among(channel, incident.id, POSTS, urgency=urgency, most=most):
             return await self._storms.join(channel, incident)
