@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import aiohttp
 import redis.asyncio
 import yaml
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from tests.faults.checker import CLOCK_SLACK_MS, Evidence, Finding, Report, check, own_messages
@@ -119,7 +120,7 @@ class RedisWorld(Protocol):
 RedisT = TypeVar("RedisT", bound=RedisWorld)
 
 
-async def left_in(client: redis.asyncio.Redis) -> dict[str, int]:
+async def left_in(client: redis.asyncio.Redis | RedisCluster) -> dict[str, int]:
     """What one server, or a cluster by a client of its own, still has to do."""
     found = dict.fromkeys(("timers", "running", "failed"), 0)
     async for key in client.scan_iter("versus:*", count=1000):
@@ -130,16 +131,22 @@ async def left_in(client: redis.asyncio.Redis) -> dict[str, int]:
 
 
 class OneRedis:
-    """Debian's redis-server with an append-only file, and a proxy of its own in front of it for each replica."""
+    """Debian's redis-server with an append-only file, and a proxy of its own in front of it for each replica.
 
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+    *settings* are what the replicas' configuration says of it, beside its address.
+    """
+
+    def __init__(
+        self, folder: Path, stack: AsyncExitStack, *, appendfsync: str = "everysec", **settings: object
+    ) -> None:
         data = folder / "redis"
         data.mkdir(parents=True)
         self._stack = stack
+        self._settings = settings
         self.port = free_port()
         self.proxies: list[FaultProxy] = []
         command = [find_program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+        command += ["--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync]
         self.program = Program(command, folder / "redis.log")
         self.client = redis.asyncio.Redis(port=self.port, decode_responses=True)
         stack.push_async_callback(self.client.aclose)
@@ -158,7 +165,7 @@ class OneRedis:
     async def settings(self) -> dict[str, Any]:
         proxy = await self._stack.enter_async_context(run_proxy(("127.0.0.1", self.port)))
         self.proxies.append(proxy)
-        return {"redis": {"url": f"redis://127.0.0.1:{proxy.port}/0"}}
+        return {"redis": {"url": f"redis://127.0.0.1:{proxy.port}/0", **self._settings}}
 
     async def left(self) -> dict[str, int]:
         return await left_in(self.client)

@@ -132,6 +132,12 @@ class SentinelWorld:
         [port] = {int(self._state(it)["port"]) for it in self.sentinels} or {0}
         return port
 
+    def is_primary(self, server: RedisServer) -> bool:
+        """Whether it takes writes, and all sentinels say so."""
+        with server.client() as client:
+            role, *_ = client.role()
+        return role == "master" and {int(self._state(it)["port"]) for it in self.sentinels} == {server.port}
+
     def has_failed_over(self) -> bool:
         """Whether all sentinels name another server than the first."""
         return self.servers[0].port not in {int(self._state(it)["port"]) for it in self.sentinels}
