@@ -9,6 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.journal import Answer, Did, Event
@@ -51,6 +52,15 @@ class Report:
         return "\n".join([*lines, *(f"BROKEN {it.what}: {it.name} {it.detail}" for it in self.findings)])
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An answer that says when a wait ends, and between when that has to be."""
+
+    event: Event
+    earliest_ms: int
+    latest_ms: int
+
+
 class _Alert:
     """One alert's part of the journal."""
 
@@ -88,17 +98,50 @@ class _Alert:
     def told_due_ms(self) -> int | None:
         return next((it.escalates_at_ms for it in self.taken if it.escalates_at_ms is not None), None)
 
+    @property
+    def first_due_ms(self) -> int:
+        """When its first wait ends at the earliest."""
+        return self.earliest_due_ms if self.told_due_ms is None else self.told_due_ms
+
+    def was_taken_before(self, due_ms: int, *did: Did) -> bool:
+        return any(it.answer is Answer.TAKEN and it.answered_ms < due_ms for it in self._of(*did))
+
+    @property
+    def was_given_back(self) -> bool:
+        """For sure, and nobody has it again: an acknowledgment that nobody waited for may come after that."""
+        return self.is_sure(Did.GIVE_BACK) and not any(it.may_come_late for it in self._of(Did.ACKNOWLEDGE))
+
     def was_ended_in_time(self, clock_slack_ms: int) -> bool:
         """Somebody was promised, before the wait was over, that it would not escalate."""
-        due_ms = self.earliest_due_ms if self.told_due_ms is None else self.told_due_ms
-        ends = self._of(Did.ACKNOWLEDGE, Did.RESOLVE)
-        return any(it.answer is Answer.TAKEN and it.answered_ms < due_ms - clock_slack_ms for it in ends)
+        ends = (Did.RESOLVE,) if self.is_possible(Did.GIVE_BACK) else (Did.ACKNOWLEDGE, Did.RESOLVE)
+        return self.was_taken_before(self.first_due_ms - clock_slack_ms, *ends)
 
     @property
     def has_to_escalate(self) -> bool:
-        """Nobody even tried to end it before its record was seen."""
+        """Nobody even tried to end it before its record was seen, or it was given back."""
         seen_ms = min((it.sent_ms for it in self._of(Did.SAW_RECORD)), default=NEVER_MS)
-        return all(it.sent_ms >= seen_ms for it in self.attempts(Did.ACKNOWLEDGE, Did.RESOLVE))
+        ends = (Did.RESOLVE,) if self.was_given_back else (Did.ACKNOWLEDGE, Did.RESOLVE)
+        return all(it.sent_ms >= seen_ms for it in self.attempts(*ends))
+
+    def promises(self, did: Did) -> Iterator["Promise"]:
+        """Of whoever gave it back or snoozed it: when it escalates after that."""
+        attempts = self.attempts(did)
+        for it in attempts:
+            if it.answer is not Answer.TAKEN:
+                continue
+            first_ms = attempts[0].sent_ms  # which may have been what counts
+            if did is Did.GIVE_BACK:
+                yield Promise(it, first_ms + it.wait_ms, it.answered_ms + it.wait_ms)
+            else:
+                took_ms = it.answered_ms - first_ms
+                yield Promise(it, self.earliest_due_ms + it.wait_ms, self.latest_due_ms + it.wait_ms + took_ms)
+
+    def due_ms(self, clock_slack_ms: int) -> int:
+        """Before when it has no record, as it was promised last."""
+        promised = [it.event.escalates_at_ms for it in self.promises(Did.SNOOZE)]
+        if self.was_taken_before(self.first_due_ms - clock_slack_ms, Did.ACKNOWLEDGE):
+            promised += [it.event.escalates_at_ms for it in self.promises(Did.GIVE_BACK)]
+        return max((it for it in promised if it is not None), default=self.first_due_ms)
 
     @property
     def may_be_reopened(self) -> bool:
@@ -149,6 +192,7 @@ class _Check:
         self._outcome(alert, incident)
         records = self._records.get(incident_id, [])
         self._number_of_records(alert, records)
+        self._not_too_early(alert, records)
         self._state_of_records(alert, incident, records)
         self._shown(alert, incident_id, incident, records)
 
@@ -163,12 +207,34 @@ class _Check:
                 self._broken("more than one record", alert.name, incident_id)
 
     def _deadline(self, alert: _Alert) -> None:
-        told_ms, slack_ms = alert.told_due_ms, self._clock_slack_ms
-        if told_ms is None:
+        if alert.told_due_ms is not None:
+            self._told(alert, alert.told_due_ms, alert.earliest_due_ms, alert.latest_due_ms)
+        for did in (Did.GIVE_BACK, Did.SNOOZE):
+            for it in alert.promises(did):
+                self._promised(alert, it)
+
+    def _promised(self, alert: _Alert, promise: Promise) -> None:
+        told_ms, answered_ms = promise.event.escalates_at_ms, promise.event.answered_ms
+        if told_ms is not None:
+            self._told(alert, told_ms, promise.earliest_ms, promise.latest_ms)
             return
-        if not alert.earliest_due_ms - slack_ms <= told_ms <= alert.latest_due_ms + slack_ms:
-            off_ms = told_ms - alert.latest_due_ms
+        is_snooze = promise.event.did is Did.SNOOZE
+        waits_until_ms = alert.earliest_due_ms if is_snooze else promise.earliest_ms
+        if answered_ms < waits_until_ms - self._clock_slack_ms and (is_snooze or alert.was_given_back):
+            self._broken("does not wait although that was taken", alert.name, promise.event.did)
+
+    def _told(self, alert: _Alert, told_ms: int, earliest_ms: int, latest_ms: int) -> None:
+        if not earliest_ms - self._clock_slack_ms <= told_ms <= latest_ms + self._clock_slack_ms:
+            off_ms = told_ms - latest_ms
             self._broken("deadline not when the wait ends", alert.name, f"{off_ms} ms from the latest that it can be")
+
+    def _not_too_early(self, alert: _Alert, records: Sequence[Mapping[str, str]]) -> None:
+        due_ms = alert.due_ms(self._clock_slack_ms)
+        for record in records:
+            # ServiceNow tells whole seconds.
+            opened_ms = round(datetime.fromisoformat(record["sys_created_on"]).replace(tzinfo=UTC).timestamp() * 1000)
+            if opened_ms + 1000 < due_ms - self._clock_slack_ms:
+                self._broken("a record before the wait was over", alert.name, f"{due_ms - opened_ms} ms")
 
     def _outcome(self, alert: _Alert, incident: Mapping[str, Any]) -> None:
         if incident["outcome"] is None:
@@ -181,9 +247,9 @@ class _Check:
         """What it may be in the end, by what was promised."""
         statuses = set()
         if not alert.is_sure(Did.RESOLVE) or alert.may_be_reopened:
-            if not alert.is_sure(Did.ACKNOWLEDGE) or alert.may_be_reopened:
+            if not alert.is_sure(Did.ACKNOWLEDGE) or alert.may_be_reopened or alert.is_possible(Did.GIVE_BACK):
                 statuses.add("triggered")
-            if alert.is_possible(Did.ACKNOWLEDGE):
+            if alert.is_possible(Did.ACKNOWLEDGE) and not alert.was_given_back:
                 statuses.add("acknowledged")
         if alert.is_possible(Did.RESOLVE):
             statuses.add("resolved")

@@ -12,6 +12,8 @@ class Did(StrEnum):
 
     TRIGGER = "trigger"  # an alert fires, or is told of again
     ACKNOWLEDGE = "acknowledge"
+    GIVE_BACK = "give back"  # un-acknowledge: the wait begins anew
+    SNOOZE = "snooze"  # the wait stands still
     RESOLVE = "resolve"
     SAW_RECORD = "saw record"  # somebody looked, and ServiceNow had it
 
@@ -33,9 +35,9 @@ class Event:
     sent_ms: int
     answered_ms: int
     answer: Answer
-    wait_ms: int = 0  # of a trigger: what it asked for
+    wait_ms: int = 0  # of a trigger: what it asked for; of giving back: what begins; of a snooze: its length
     incident_id: str = ""
-    escalates_at_ms: int | None = None  # as the answer to a trigger says; None when it does not
+    escalates_at_ms: int | None = None  # as the answer says, if it does and the alert waits
     may_come_late: bool = False  # the sender gave up waiting: it may happen at any time from now on
     detail: str = ""
 

@@ -1,7 +1,13 @@
-"""A mixed load: alerts fire, are told of again, are acknowledged by API and by button, and resolve. Seeds decide."""
+"""A mixed load: alerts fire, are told of again, acknowledged, given back, snoozed, and resolve. Seeds decide.
+
+They are acknowledged by the API, by the button, and by the link.
+"""
 
 import asyncio
+import html
+import json
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +32,9 @@ PATIENCE_S = 90.0
 
 LOOK_EVERY_S = 0.3
 
+_WITH_A_WAIT = (Did.TRIGGER, Did.GIVE_BACK, Did.SNOOZE)
+"""What is answered with when the alert escalates."""
+
 
 class When(StrEnum):
     """The moment at which somebody acts."""
@@ -42,6 +51,9 @@ class Deed(StrEnum):
     REPEAT = "repeat"
     ACKNOWLEDGE = "acknowledge"
     PRESS = "press"
+    FOLLOW_THE_LINK = "follow the link"
+    GIVE_BACK = "acknowledge, and give back"
+    SNOOZE = "snooze"
     RESOLVE = "resolve"
 
 
@@ -50,6 +62,9 @@ STORIES = (
     (When.EARLY, Deed.REPEAT),
     (When.EARLY, Deed.ACKNOWLEDGE),
     (When.EARLY, Deed.PRESS),
+    (When.EARLY, Deed.FOLLOW_THE_LINK),
+    (When.EARLY, Deed.GIVE_BACK),
+    (When.EARLY, Deed.SNOOZE),
     (When.EARLY, Deed.RESOLVE),
     (When.AT_THE_END, Deed.ACKNOWLEDGE),
     (When.AT_THE_END, Deed.RESOLVE),
@@ -153,9 +168,15 @@ class Load:
                     await self._fire(plan, starts_at)
                     await asyncio.sleep(plan.wait_s * self._dice.uniform(0.2, 0.5))
             case Deed.ACKNOWLEDGE:
-                await self._insist(plan, Did.ACKNOWLEDGE, f"/api/incidents/{incident_id}/acknowledge", {"by": "ana"})
+                await self._act(plan, Did.ACKNOWLEDGE, incident_id, "acknowledge")
             case Deed.PRESS:
                 await self._press(plan, incident_id)
+            case Deed.FOLLOW_THE_LINK:
+                await self._follow_the_link(plan, incident_id)
+            case Deed.GIVE_BACK:
+                await self._take_and_give_back(plan, incident_id)
+            case Deed.SNOOZE:
+                await self._act(plan, Did.SNOOZE, incident_id, "snooze", minutes=plan.wait_s / 60)
             case Deed.RESOLVE:
                 await self._fire(plan, starts_at, is_over=True)
 
@@ -166,6 +187,23 @@ class Load:
         path = f"/api/incidents?{query}"
         taken = await self._insist(plan, did, path, _payload(plan.name, starts_at, is_over=is_over))
         return taken.incident_id if taken else None
+
+    async def _act(self, plan: Plan, did: Did, incident_id: str, action: str, **more: float) -> Event | None:
+        """By the API."""
+        return await self._insist(plan, did, f"/api/incidents/{incident_id}/{action}", {"by": "ana", **more})
+
+    async def _take_and_give_back(self, plan: Plan, incident_id: str) -> None:
+        if await self._act(plan, Did.ACKNOWLEDGE, incident_id, "acknowledge"):
+            await asyncio.sleep(plan.wait_s * self._dice.uniform(0, 0.5))
+            await self._act(plan, Did.GIVE_BACK, incident_id, "unacknowledge")
+
+    async def _follow_the_link(self, plan: Plan, incident_id: str) -> None:
+        """A person looks for the message, opens its link, and confirms; which replica that is, a balancer says."""
+        if not await self._comes_true(lambda: incident_id in self._messages):
+            return
+        message = html.unescape(json.dumps(self._messages[incident_id]))
+        [link, *_] = re.findall(r"(/api/ack/[^|\"\\]+)", message) or [""]
+        await self._insist(plan, Did.ACKNOWLEDGE, link, {})
 
     async def _press(self, plan: Plan, incident_id: str) -> None:
         """A person looks for the message, and presses until Slack shows no trouble."""
@@ -203,7 +241,7 @@ class Load:
             sent_ms,
             _now_ms(),
             answer,
-            wait_ms=round(plan.wait_s * 1000) if did is Did.TRIGGER else 0,
+            wait_ms=round(plan.wait_s * 1000) if did in _WITH_A_WAIT else 0,
             **_told(did, said if answer is Answer.TAKEN else {}),
             may_come_late=is_late,
             detail="" if answer is Answer.TAKEN else detail,
@@ -242,9 +280,9 @@ def _answer(status: int, said: Any) -> Answer:
 
 
 def _told(did: Did, said: Any) -> dict[str, Any]:
-    if did is not Did.TRIGGER or not said:
+    if did not in _WITH_A_WAIT or not said:
         return {}
-    incident = said["incidents"][0]
+    incident = said["incidents"][0] if did is Did.TRIGGER else said
     told_ms = incident["escalates_at"]
     return {
         "incident_id": incident["id"] or "",

@@ -116,6 +116,28 @@ def _be_early() -> None:
     SharedClock.now_ms = lambda self: now_ms(self) - 2000  # type: ignore[method-assign]  # that is the sabotage
 
 
+def _hurry() -> None:
+    """Escalates two seconds before what was promised."""
+    claim, begin = Store.claim, transitions.begin_escalation
+
+    async def early(self: Store, *, now_ms: int, lease_ms: int, limit: int) -> Any:
+        claims, next_ms = await claim(self, now_ms=now_ms + 2000, lease_ms=lease_ms, limit=limit)
+        return claims, next_ms and next_ms - 2000
+
+    Store.claim = early  # type: ignore[method-assign]  # that is the sabotage
+    transitions.begin_escalation = lambda incident, now_ms: begin(incident, now_ms + 2000)
+
+
+def _forget_snoozes() -> None:
+    """Whoever snoozes hears that it is done, and nothing is."""
+    transitions.snooze = lambda *_: None
+
+
+def _keep_what_is_given_back() -> None:
+    """The same with those who give back."""
+    transitions.unacknowledge = lambda *_: None
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -127,5 +149,8 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "do not edit": _do_not_edit,
         "do not look for messages": _do_not_look_for_messages,
         "be early": _be_early,
+        "hurry": _hurry,
+        "forget snoozes": _forget_snoozes,
+        "keep what is given back": _keep_what_is_given_back,
     }
 )

@@ -20,6 +20,9 @@ FOUND = {
     "do not edit": "message not up to date",
     "do not look for messages": "more than one message",
     "be early": "deadline not when the wait ends",
+    "hurry": "a record before the wait was over",
+    "forget snoozes": "deadline not when the wait ends",
+    "keep what is given back": "does not wait although that was taken",
 }
 ALWAYS = ("drop timers", "do not look at acknowledgments", "do not search")
 
@@ -34,7 +37,7 @@ async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis
     await world.servicenow.fault(kind="lost_reply", times=10, method="POST", path="/api/now/table/incident")
     await world.slack.fault(kind="lost_reply", times=3, path="/api/chat.postMessage")
 
-    events = await Load(world, seed=7, patience_s=12).run(make_plans(18, seed=7, seconds=1, wait_s=3))
+    events = await Load(world, seed=7, patience_s=12).run(make_plans(24, seed=7, seconds=1, wait_s=3))
 
     report = await world.judged(events)
     assert FOUND[sabotage] in {it.what for it in report.findings}
