@@ -17,7 +17,7 @@ from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Outcome, Status
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store, durability, keys
-from versus_py.store.calls import RedisClient
+from versus_py.store.calls import Call, RedisClient, load_script
 from versus_py.store.connection import (
     connect,
     durability_warnings,
@@ -308,3 +308,27 @@ async def test_a_server_that_is_gone_is_unavailable(server, clock):
 
         server.start()
         await create(store, clock, 2)
+
+
+async def test_what_is_refused_to_one_is_no_error_of_the_others_in_its_group(server):
+    config = config_for(server, "fsync")
+    async with connect(config) as client:
+        lasting = durability_for(client, config)
+        assert lasting is not None
+        arm = load_script(client, "arm")
+        names = ("timers", "running", "attempts")
+        good, bad = (
+            Call(arm, [keys.in_partition(0, it), *(keys.in_partition(0, name) for name in names)], [it, 1])
+            for it in ("good", "bad")
+        )
+        await client.set(bad.keys[0], "no hash")
+        await lasting.settle(good.keys[:1])
+
+        turn = lasting._lanes["0"].turn
+        async with turn:  # so that both are in one group
+            together = [asyncio.create_task(lasting.run([it])) for it in (bad, good)]
+            await until(lambda: len(lasting._lanes["0"].waiting) == 2)
+        refused, answered = await asyncio.gather(*together, return_exceptions=True)
+
+        assert isinstance(refused, StoreUnavailable)
+        assert answered == [0]

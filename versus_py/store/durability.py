@@ -61,6 +61,14 @@ class _Entry:
     def is_done(self) -> bool:
         return self.replies is not None or self.error is not None
 
+    def take(self, replies: list[Any]) -> None:
+        """What was answered; what is refused to one is no error of the others in its group."""
+        refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        if refusal is None:
+            self.replies = replies
+        else:
+            self.error = unavailable(refusal)
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -134,7 +142,7 @@ class Durability:
         try:
             replies = iter(await self._commit([call for it in group for call in it.calls], partition))
             for it in group:
-                it.replies = [next(replies) for _ in it.calls]
+                it.take([next(replies) for _ in it.calls])
         except StoreUnavailable as exc:
             for it in group:
                 it.error = exc
@@ -143,7 +151,7 @@ class Durability:
             lane.waiting[:0] = [it for it in group if not it.is_done]
 
     async def _commit(self, calls: Sequence[Call], partition: str) -> list[Any]:
-        """What the scripts answered, and it lasts. All are run before it is said that they do not."""
+        """What the scripts answered, errors too, and it lasts. All are run before it is said that they do not."""
         replies, doubt = await self._lasting([call.command for call in calls], partition)
         unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
@@ -151,9 +159,8 @@ class Durability:
             doubt = later_doubt or (doubt if len(unknown) < len(calls) else None)
             for index, reply in zip(unknown, again, strict=True):
                 replies[index] = reply
-        for reply in (*replies, doubt):
-            if isinstance(reply, Exception):
-                raise unavailable(reply) from reply
+        if doubt is not None:
+            raise unavailable(doubt) from doubt
         return replies
 
     async def _lasting(self, commands: Sequence[Command], partition: str) -> tuple[list[Any], Exception | None]:
