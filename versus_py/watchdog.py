@@ -36,7 +36,7 @@ class Watchdog:
         self.standing: Standing | None = None
         """What the last look found; None before the first."""
         self.looked_at_ms: int | None = None
-        """When that was."""
+        """When everything was looked at last."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every few seconds, until *stop* is set. Redis may come and go meanwhile."""
@@ -56,7 +56,11 @@ class Watchdog:
         """How things stand now; what is overdue is told, and what nobody would come back to is armed again."""
         now_ms = self._clock.now_ms()
         standing = await self._ledger.look(now_ms=now_ms, due_before_ms=now_ms - GRACE_MS)
-        self.standing, self.looked_at_ms = standing, now_ms
+        self.standing = standing
+        if standing.partitions_lost:
+            log.warning("watchdog.store_unavailable", partitions=standing.partitions_lost)
+        else:
+            self.looked_at_ms = now_ms
         self._show(standing)
         self._tell(standing, now_ms)
         await self._bring_back(standing.overdue_ids, now_ms)

@@ -28,6 +28,7 @@ def run_to_its_end(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*VERSUS, *arguments], capture_output=True, text=True, timeout=30, check=False)
 
 
+@pytest.mark.timeout(300)
 def test_a_kill_in_the_middle_of_a_wait_loses_nothing(world):
     server, process = world.serve()
     kept = post(server, "Kept", 0.1)
@@ -70,13 +71,14 @@ def test_two_replicas_on_one_redis_create_exactly_one_record_for_each_incident(w
     ids = {it.result()["id"] for it in sent}
 
     wait_until(lambda: len(world.servicenow.records) >= 20, timeout_s=60, what="all records")
-    wait_until(lambda: len(world.slack.messages("Escalated")) == 20, timeout_s=150, what="all messages")
+    wait_until(lambda: len(world.slack.messages("Escalated")) == 20, timeout_s=90, what="all messages")
     assert len(ids) == 20
     assert sorted(it["correlation_id"] for it in world.servicenow.records) == sorted(ids)
     assert len(world.slack.messages()) == 20
     assert extra.poll() is None
 
 
+@pytest.mark.timeout(300)
 def test_when_one_of_two_replicas_is_killed_the_other_does_its_work(world, redis_settings):
     first, process = world.serve(**redis_settings)
     second, _ = world.serve(**redis_settings)

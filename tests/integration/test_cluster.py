@@ -15,7 +15,7 @@ from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, IncidentId
 from versus_py.lifecycle import Lifecycle
-from versus_py.store import Store, keys
+from versus_py.store import Ledger, Store, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect, inspect_server
 from versus_py.store.durability import durability_for
@@ -164,6 +164,10 @@ async def test_a_lost_node_keeps_only_its_own_incidents_waiting(cluster, clock, 
 
         assert elsewhere
         assert await escalating(store, clock) == elsewhere
+        standing = await Ledger(client).look(now_ms=clock.now_ms(), due_before_ms=clock.now_ms())
+        assert standing.partitions_lost > 0
+        assert standing.pending == len(elsewhere)
+        assert await store.server_time_ms() > 0
     assert {line["event"] for line in logs} == {"redis.partition_unavailable"}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib import resources
@@ -58,14 +59,25 @@ async def primaries(redis: RedisClient) -> list[Server]:
 
 
 async def server_time(redis: RedisClient) -> tuple[int, int]:
-    """Seconds and microseconds of one server's clock: on a cluster the same one for everybody. Raises as `answered`."""
+    """Seconds and microseconds of one server's clock: of a cluster, the same one for everybody, while it is there.
+
+    Raises as `answered`.
+    """
     if isinstance(redis, RedisCluster):
         await answered(redis.initialize())
-        nodes = {"target_nodes": min(redis.get_primaries(), key=lambda node: node.name, default=None)}
-        seconds, microseconds = await answered(redis.execute_command("TIME", **nodes))
+        seconds, microseconds = await _first_answer(redis, "TIME")
     else:
         seconds, microseconds = await answered(redis.time())
     return int(seconds), int(microseconds)
+
+
+async def _first_answer(cluster: RedisCluster, command: str) -> Any:
+    """What the first node says; while that is away, the next one."""
+    nodes = sorted(cluster.get_primaries(), key=lambda node: node.name)
+    for node in nodes[:-1]:
+        with suppress(StoreUnavailable):
+            return await answered(cluster.execute_command(command, target_nodes=node))
+    return await answered(cluster.execute_command(command, target_nodes=nodes[-1] if nodes else None))
 
 
 def unavailable(exc: BaseException) -> StoreUnavailable:

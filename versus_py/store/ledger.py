@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Incident, IncidentId
 from versus_py.store import keys
-from versus_py.store.calls import RedisClient, answered, answers, load_script
+from versus_py.store.calls import RedisClient, answered, answers, is_cluster, load_script
 
 STRETCH = 100
 """Overdue incidents looked at in one partition at once."""
@@ -24,6 +25,7 @@ class Standing:
     running: int = 0
     failed: int = 0
     overdue_ids: tuple[IncidentId, ...] = ()  # some of the overdue; the next ones at the next look
+    partitions_lost: int = 0  # that could not be looked at: of a cluster
 
     def plus(self, other: "Standing") -> "Standing":
         return Standing(
@@ -34,6 +36,7 @@ class Standing:
             self.running + other.running,
             self.failed + other.failed,
             self.overdue_ids + other.overdue_ids,
+            self.partitions_lost + other.partitions_lost,
         )
 
 
@@ -46,10 +49,19 @@ class Ledger:
         self._looked_to: dict[int, int] = {}
 
     async def look(self, *, now_ms: int, due_before_ms: int) -> Standing:
-        """How things stand; overdue is what was due before that time. Looks at a bounded number of incidents."""
+        """How things stand; overdue is what was due before that time. Looks at a bounded number of incidents.
+
+        Of a cluster, what can be looked at is, and only a cluster without any node raises StoreUnavailable.
+        """
         standing = Standing()
         for partition in range(PARTITIONS):
-            standing = standing.plus(await self._look_at(partition, now_ms, due_before_ms))
+            try:
+                found = await self._look_at(partition, now_ms, due_before_ms)
+            except StoreUnavailable:
+                if not is_cluster(self._redis) or standing.partitions_lost == PARTITIONS - 1:
+                    raise
+                found = Standing(partitions_lost=1)
+            standing = standing.plus(found)
         return standing
 
     async def rearm(self, incident_id: IncidentId, incident: Incident | None, *, now_ms: int) -> str:

@@ -1,5 +1,6 @@
 """Incidents and timers: the typed methods in front of the scripts."""
 
+import asyncio
 import heapq
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,9 @@ SETTLE_MS = 60_000
 
 EVENTS_MAX = 1000
 """Entries kept, about, of the stream of changes."""
+
+ANNOUNCE_TIMEOUT_S = 1.0
+"""How long a change that is written may take to be announced."""
 
 TRIM_BATCH = 100
 """Index entries looked at in one trim of one partition."""
@@ -412,8 +416,9 @@ class Store:
         if not incident_ids:
             return
         entry = ("XADD", keys.EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", "incident")
-        with suppress(StoreUnavailable):
-            await answers(self._redis, [(*entry, incident_id) for incident_id in incident_ids])
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
+                await answers(self._redis, [(*entry, incident_id) for incident_id in incident_ids])
 
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await answered(self._redis.exists(keys.incident(incident_id))))
