@@ -885,6 +885,18 @@ def test_a_fallback_channel_by_name_is_warned_about():
     assert any(it.startswith("oncall.fallback.slack_channel_id does not look like an id") for it in config.warnings())
 
 
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("heartbeat: {every_seconds: 30}", "heartbeat.every_seconds has no effect"),
+        ("oncall: {fallback: {after_minutes: 5}}", "oncall.fallback.after_minutes has no effect"),
+        ("ack: {previous_signing_keys: [0123456789abcdef]}", "ack.previous_signing_keys is set without"),
+    ],
+)
+def test_what_has_no_effect_alone_is_warned_about(text, start):
+    assert any(warning.startswith(start) for warning in parse_config(text).warnings())
+
+
 def test_text_where_a_list_is_wanted_is_told_in_words():
     [problem] = problems("previous_gateway_secrets: old")
 

@@ -341,8 +341,22 @@ class Config(Part):
         if self.oncall.is_prepared and "priority" in written:
             yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
         yield from self.intake.warnings(is_reachable=self.host not in LOOPBACK)
+        yield from self._without_effect()
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
+
+    def _without_effect(self) -> Iterator[str]:
+        """What is set, and does nothing without something else."""
+        fallback, heartbeat = self.oncall.fallback, self.heartbeat
+        if heartbeat.url is None and "every_seconds" in heartbeat.model_fields_set:
+            yield "heartbeat.every_seconds has no effect without heartbeat.url"
+        if fallback.target is None and "after_minutes" in fallback.model_fields_set:
+            yield (
+                "oncall.fallback.after_minutes has no effect without servicenow_other_instance or slack_channel_id "
+                "beside it"
+            )
+        if self.ack.previous_signing_keys and not self.ack.signing_key.get_secret_value():
+            yield "ack.previous_signing_keys is set without ack.signing_key: links are signed with a generated key"
 
     @property
     def _redis_uses_tls(self) -> bool:
