@@ -55,11 +55,12 @@ def _do_not_look_at_acknowledgments() -> None:
         change = acknowledge(incident, by, now_ms)
         return change and replace(change, timers={**change.timers, incident.policy.oncall or "": now_ms})
 
-    def wants_record(incident: Incident) -> bool:
+    def wants_record(incident: Incident, _target: str = "") -> bool:
         return incident.status is not Status.RESOLVED
 
     transitions.acknowledge = blind
     servicenow._wants_record = wants_record
+    Incident.wants = wants_record  # type: ignore[assignment, method-assign]  # that is the sabotage
 
 
 def _forget_acknowledgments() -> None:
