@@ -213,7 +213,7 @@ async def test_what_changes_nothing_is_answered_only_when_what_it_goes_by_is_as_
     assert accepted.outcome is Outcome.IGNORED
 
 
-async def test_an_escalation_does_not_wait_for_a_replica_that_is_gone(server, clock):
+async def test_the_end_of_a_wait_does_not_wait_for_a_replica_that_is_gone(server, clock):
     async with opened(server, "memory") as store:
         await create(store, clock)
     clock.advance(minutes=6)
@@ -223,6 +223,22 @@ async def test_an_escalation_does_not_wait_for_a_replica_that_is_gone(server, cl
 
     assert incident is not None
     assert calls_of(server, "wait") == 0
+
+
+async def test_a_claim_is_as_sure_but_what_is_due_does_not_wait_for_a_replica_that_is_gone(server, clock, monkeypatch):
+    monkeypatch.setattr(durability, "WAIT_MS", 50)
+    async with opened(server, "memory") as store:
+        await create(store, clock)
+    clock.advance(minutes=6)
+
+    async with opened(server, "replicated") as store:
+        claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+        assert calls_of(server, "wait") == 1
+        none, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+
+    assert {it.incident_id for it in claims} == {change(clock).incident.id}
+    assert none == []
+    assert calls_of(server, "wait") == 1
 
 
 async def test_a_server_that_cannot_tell_is_told_about_at_the_start_and_taken_all_the_same(tmp_path, clock):

@@ -201,7 +201,8 @@ class Store:
         """Lease up to *limit* timers that are due, and say when there is something to do again.
 
         That time is None when nothing waits at all, and not after *now_ms* when more is due. A leased timer is
-        nobody else's for *lease_ms* and then comes back, so a sync may be seen twice.
+        nobody else's for *lease_ms* and then comes back, so a sync may be seen twice. The leases are as sure as what
+        `create` writes, if that comes true in time: one that a failover forgot would be somebody else's too.
         """
         claims: list[Claim] = []
         next_ms: list[int] = []
@@ -228,6 +229,8 @@ class Store:
             claims += claimed
             next_ms += [next_here] if next_here is not None else []
         self._first_partition = (self._first_partition + 1) % PARTITIONS  # none starves behind a full one
+        with suppress(StoreUnavailable):  # what is due does not wait for a replica that is gone
+            await self.settle([it.incident_id for it in claims])
         return claims, min(next_ms, default=None)
 
     def _are_all_lost(self, now_ms: int) -> bool:
