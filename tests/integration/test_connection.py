@@ -2,11 +2,13 @@
 
 import asyncio
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
+from tests.support.redis_servers import SLOTS, RedisServer, cluster_port, redis_server
 from tests.support.servers import find_program, free_port, run_program, wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
@@ -14,28 +16,56 @@ from versus_py.store.connection import ServerFacts, connect, inspect_server
 
 
 @pytest.fixture(scope="module")
-def guarded_redis(tmp_path_factory):
+def certificate(tmp_path_factory) -> tuple[str, ...]:
+    """What makes a server take TLS: a certificate that nobody has signed."""
+    folder: Path = tmp_path_factory.mktemp("certificate")
+    key, certificate = str(folder / "key.pem"), str(folder / "cert.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    files = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate)
+    return (*files, "--tls-auth-clients", "no")
+
+
+@pytest.fixture(scope="module")
+def guarded_redis(tmp_path_factory, certificate):
     """A redis-server with a password, on a plain port and a TLS port; yields both ports."""
     binary = find_program("redis-server", "redis-server")
     folder: Path = tmp_path_factory.mktemp("tls")
-    key, certificate = str(folder / "key.pem"), str(folder / "cert.pem")
-    make_certificate = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    make_certificate += ["-subj", "/CN=localhost", "-keyout", key, "-out", certificate]
-    subprocess.run(make_certificate, check=True, capture_output=True)
     port, tls_port = free_port(), free_port()
     command = [binary, "--port", str(port), "--tls-port", str(tls_port), "--dir", str(folder), "--save", ""]
-    command += ["--tls-cert-file", str(folder / "cert.pem"), "--tls-key-file", str(folder / "key.pem")]
-    command += [
-        "--tls-ca-cert-file",
-        str(folder / "cert.pem"),
-        "--tls-auth-clients",
-        "no",
-        "--requirepass",
-        "pass word",
-    ]
+    command += [*certificate, "--requirepass", "pass word"]
     with run_program(command, log=folder / "redis.log"):
         wait_until(lambda: "Ready to accept" in (folder / "redis.log").read_text(), what="redis with TLS")
         yield port, tls_port
+
+
+@pytest.fixture(scope="module")
+def guarded_sentinel(tmp_path_factory, certificate):
+    """A primary and its only sentinel, which talk TLS with each other; yields the sentinel's address for TLS."""
+    folder, tls_port, sentinel_port = tmp_path_factory.mktemp("sentinel"), free_port(), free_port()
+    with ExitStack() as stack:
+        options = (*certificate, "--tls-port", str(tls_port))
+        stack.enter_context(RedisServer(redis_server(), folder / "primary", options))
+        file = folder / "sentinel" / "server.conf"
+        file.parent.mkdir()
+        file.write_text(f"sentinel monitor alerts 127.0.0.1 {tls_port} 1\n")
+        options = (*certificate, "--tls-port", str(sentinel_port), "--tls-replication", "yes", "--sentinel")
+        sentinel = stack.enter_context(RedisServer(redis_server(), file.parent, options))
+        with sentinel.client() as client:
+            wait_until(lambda: client.sentinel_master("alerts")["flags"] == "master", what="the sentinel's primary")
+        yield f"127.0.0.1:{sentinel_port}"
+
+
+@pytest.fixture(scope="module")
+def guarded_cluster(tmp_path_factory, certificate):
+    """A cluster of one node that tells clients its TLS port; yields its address for TLS."""
+    tls_port = cluster_port()
+    options = (*certificate, "--tls-port", str(tls_port), "--tls-cluster", "yes", "--cluster-enabled", "yes")
+    with RedisServer(redis_server(), tmp_path_factory.mktemp("cluster"), options, port=cluster_port()) as node:
+        with node.client() as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, SLOTS - 1)
+            wait_until(lambda: client.cluster("INFO")["cluster_state"] == "ok", what="the cluster")
+        yield f"127.0.0.1:{tls_port}"
 
 
 async def ping(**config) -> bool:
@@ -67,6 +97,26 @@ async def test_verification_can_be_switched_off(guarded_redis):
     assert await ping(port=guarded_redis[1], password="pass word", tls=True, insecure_skip_verify=True)
     url = f"rediss://:pass%20word@localhost:{guarded_redis[1]}"
     assert await ping(host=None, url=url, insecure_skip_verify=True)
+
+
+async def test_the_way_to_sentinels_and_to_the_primary_is_tls(guarded_sentinel):
+    sentinel = {"sentinel": {"hosts": [guarded_sentinel], "master_name": "alerts"}, "tls": True, "host": None}
+
+    assert await ping(**sentinel, insecure_skip_verify=True)
+    with pytest.raises(RedisError):
+        await ping(**sentinel)
+    with pytest.raises(RedisError):
+        await ping(**sentinel | {"tls": False})
+
+
+async def test_the_way_to_a_cluster_is_tls(guarded_cluster):
+    cluster = {"cluster": {"hosts": [guarded_cluster]}, "tls": True, "host": None}
+
+    assert await ping(**cluster, insecure_skip_verify=True)
+    with pytest.raises(RedisClusterException):
+        await ping(**cluster)
+    with pytest.raises(RedisClusterException):
+        await ping(**cluster | {"tls": False})
 
 
 async def test_a_server_tells_what_it_is(guarded_redis):
