@@ -134,7 +134,7 @@ class Delivery:
     label: str = ""  # what people call it, such as INC0010001
     url: str = ""  # where people look at it
     version: int = 0  # the incident's version that it shows
-    synced_at_ms: int | None = None  # when it last came to show it
+    synced_at_ms: int | None = None  # what it shows is at least as new as this
     note: str = ""  # what people should know of it, such as that it went to another channel
     attempts: int = 0  # without success since the last one
     failing_since_ms: int | None = None
@@ -266,8 +266,9 @@ class Incident:
     @property
     def escalated_to(self) -> str:
         """The provider that has it; where none does, the first one."""
-        found = (target for target in self.providers if self.delivery(target).label)
-        return next(found, self.policy.oncall or "")
+        return max(
+            self.providers, key=lambda it: (self._has_escalated_to(it), bool(self.delivery(it).label)), default=""
+        )
 
     @property
     def record(self) -> Delivery:
@@ -315,7 +316,7 @@ class Incident:
         known, first = self.delivery(fallback), self.delivery(oncall)
         if self.status is not Status.TRIGGERED or began_ms is None:
             return self.updated_at_ms if known.reference or known.attempts else None
-        if self._has_escalated_to(fallback) or first.failed_at_ms is not None:
+        if self._has_escalated_to(fallback) or self._has_failed(oncall):
             return began_ms
         if self._has_escalated_to(oncall):
             return None

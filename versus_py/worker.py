@@ -309,7 +309,7 @@ class Worker:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
         if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
             raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
-        left_s = SYNC_MAX_S - (now_ms - (claim.token - LEASE_MS)) / 1000
+        left_s = SYNC_MAX_S - (now_ms - _claimed_at_ms(claim)) / 1000
         if left_s < SYNC_MIN_S:
             raise NotYet(now_ms, "its claim is too old to begin")
         before = incident.delivery(claim.target)
@@ -357,8 +357,9 @@ class Worker:
         before = incident.delivery(claim.target)
         after = replace(delivery, version=incident.version)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
-            now_ms = self._clock.now_ms()
-            after = replace(after, synced_at_ms=now_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
+            # An escalation that began while it was under way was not seen by it.
+            seen_ms = max(_claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
+            after = replace(after, synced_at_ms=seen_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
         elif not after.attempts:  # it was held back and has never been attempted
             after = replace(after, failing_since_ms=None, error="")
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
@@ -425,7 +426,8 @@ class Worker:
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
         """Who is told what became of an on-call provider, when that is news: the channels, and the one that steps in.
 
-        That one as soon as it has to, and then also of what it came to itself: in a channel, its message says so.
+        That one as soon as it has to, and then also of what it came to itself: in a channel, its message says so. Not
+        of its own failure for good, as that would be tried again.
         """
         if claim.target not in incident.providers:
             return ()
@@ -437,7 +439,7 @@ class Worker:
             return incident.policy.channels
         first_fails = after.failing_since_ms is not None or after.failed_at_ms is not None
         steps_in = claim.target != fallback and first_fails
-        is_there = bool(told.delivery(fallback).reference)
+        is_there = bool(told.delivery(fallback).reference) and not (claim.target == fallback and after.failed_at_ms)
         return (*incident.policy.channels, fallback) if steps_in or is_there else incident.policy.channels
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
@@ -457,6 +459,10 @@ class Worker:
                 elif completion.before is not None and completion.after is not None:
                     self._metrics.observe_change(completion.before, completion.after, self._clock.now_ms())
                 return
+
+
+def _claimed_at_ms(claim: Claim) -> int:
+    return claim.token - LEASE_MS
 
 
 def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:

@@ -313,3 +313,88 @@ async def test_a_channel_that_was_down_calls_nobody_about_what_is_acknowledged(e
 
     assert in_fallback_channel(engine) == []
     assert "Acknowledged" in engine.slack.messages[0].shown
+
+
+async def time_passes(engine: Engine, *, seconds: int) -> None:
+    """With a clock that moves between any two looks."""
+    for _ in range(seconds * 5):
+        claims, _ = await engine.worker._claim(32)
+        for claim in claims:
+            await engine.worker._work(claim)
+        engine.clock.advance(ms=200)
+
+
+@to_the_instance
+async def test_a_second_that_has_it_and_then_refuses_is_given_up_once(engine, servicenow_infra, logs):
+    engine.servicenow.faults.order(DOWN)
+    incident_id = await escalated(engine, 20)
+    engine.servicenow.faults.clear()
+    await minutes_pass(engine, 7)
+    servicenow_infra._password = "changed"
+
+    await engine.post(firing(is_resolved=True))
+    await time_passes(engine, seconds=20)
+
+    logs.expect_error("sync.failed")
+    failed = [it for it in (await engine.detail(incident_id))["timeline"] if it["event"] == "failed"]
+    assert len(failed) == 1
+
+
+@to_slack
+async def test_a_channel_that_has_it_and_is_then_archived_is_given_up_once(engine, logs):
+    engine.servicenow.faults.order(DOWN)
+    incident_id = await escalated(engine, 17)
+    engine.slack.archived = {"C0FALLBACK"}
+
+    await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
+    await time_passes(engine, seconds=20)
+
+    logs.expect_error("sync.failed")
+    failed = [it for it in (await engine.detail(incident_id))["timeline"] if it["event"] == "failed"]
+    assert len(failed) == 1
+
+
+@to_the_instance
+async def test_a_failure_of_an_earlier_escalation_does_not_call_the_second_in_the_next(engine, servicenow_infra, logs):
+    engine.servicenow._password = "changed"
+    await escalated(engine, 2)
+    await engine.post(firing(is_resolved=True))
+    await engine.settle()
+    [before] = servicenow_infra.incidents
+    before["state"] = "7"  # closed, so that it would take another one
+    engine.servicenow._password = PASSWORD
+
+    await engine.post(firing())
+    await engine.settle()
+    engine.clock.advance(minutes=5)
+    await time_passes(engine, seconds=20)
+
+    logs.expect_error("sync.failed")
+    assert len(engine.servicenow.incidents) == 1
+    assert servicenow_infra.incidents == [before]
+
+
+@to_the_instance
+async def test_a_sync_under_way_is_not_taken_for_the_escalation_that_begins_meanwhile(engine, servicenow_infra):
+    incident_id = await escalated(engine, 3)
+    await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
+    engine.clock.advance(seconds=10)
+    claims, _ = await engine.worker._claim(32)
+    [claim] = [it for it in claims if it.target == "servicenow"]
+    acknowledged = await engine.store.get(claim.incident_id)
+    assert acknowledged
+    delivery = await engine.worker._call(claim, acknowledged)
+
+    engine.clock.advance(seconds=1)
+    await engine.http.post(f"/api/incidents/{incident_id}/escalate?by=ben")
+    engine.clock.advance(seconds=1)
+    completed = engine.worker._done(claim, acknowledged, delivery)
+    assert await engine.store.complete(claim, completed, now_ms=engine.clock.now_ms())
+
+    assert (await engine.detail(incident_id))["outcome"] is None
+    engine.servicenow.faults.order(DOWN)
+    await minutes_pass(engine, 30)
+    [record] = servicenow_infra.incidents
+    detail = await engine.detail(incident_id)
+    assert (detail["outcome"], detail["record"]) == ("escalated", record["number"])
+    assert any("Escalated to ServiceNow infra as" in reply for reply in engine.slack.messages[0].replies)

@@ -753,6 +753,7 @@ FALLEN_BACK = replace(FALLING, deliveries={"servicenow:infra": HAS_IT})
         pytest.param(Delivery(failing_since_ms=DUE + 1000), DUE + 1000 + 15 * MINUTE_MS, id="fails"),
         pytest.param(Delivery(failing_since_ms=NOW), DUE + 15 * MINUTE_MS, id="failed before the escalation too"),
         pytest.param(Delivery(failed_at_ms=DUE + 1), DUE, id="given up"),
+        pytest.param(Delivery(failed_at_ms=NOW), DUE + 20 * MINUTE_MS, id="given up in an earlier escalation"),
         pytest.param(HAS_IT, None, id="has it"),
         pytest.param(
             replace(HAS_IT, synced_at_ms=NOW, failing_since_ms=DUE + 1000),
@@ -778,6 +779,11 @@ def test_without_an_escalation_there_is_nothing_to_fall_back_from():
 def test_what_the_fallback_has_is_kept_up_to_date():
     assert FALLEN_BACK.ending is Ending.ESCALATED
     assert FALLEN_BACK.escalated_to == "servicenow:infra"
+    had_it = replace(HAS_IT, synced_at_ms=NOW)
+    assert (
+        FALLEN_BACK.with_deliveries({**FALLEN_BACK.deliveries, "servicenow": had_it}).escalated_to == "servicenow:infra"
+    )
+    assert FALLEN_BACK.with_deliveries({**FALLEN_BACK.deliveries, "servicenow": HAS_IT}).escalated_to == "servicenow"
     change = changed(acknowledge(FALLEN_BACK, BEN, DUE + 9))
 
     assert change.timers == {"slack": DUE + 9, "servicenow": DUE + 9, "servicenow:infra": DUE + 9}
