@@ -150,7 +150,10 @@ class Lifecycle:
         The incident as it is now, and whether this changed it.
         """
         what = f"{display_name(channel)}: {error}"
-        return await self.act(incident_id, lambda it, now_ms: transitions.give_up(it, channel, what, now_ms))
+        incident, change = await self._apply(
+            incident_id, lambda it, now_ms: transitions.give_up(it, channel, what, now_ms)
+        )
+        return incident, change is not None
 
     async def retry(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """Try again what was given up: the incident as it is now, and whether there was any; None when unknown."""

@@ -157,6 +157,27 @@ async def test_a_group_whose_sender_leaves_is_sent_by_the_next(server, clock):
     assert all(isinstance(it, list) for it in (second, third))
 
 
+async def test_who_leaves_takes_no_other_along_who_waits_for_the_same(server, clock, monkeypatch):
+    monkeypatch.setattr(durability, "WAIT_MS", 500)
+    async with opened(server, "memory") as store:
+        await create(store, clock)
+    same = [change(clock).incident.id]
+
+    async with opened(server, "replicated") as store:  # which takes the half second, as there is no replica
+        sending = asyncio.create_task(store.settle(same))
+        await until(lambda: blocked(server))
+        staying, leaving = (asyncio.create_task(store.settle(same)) for _ in range(2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+
+        async with asyncio.timeout(10):
+            *others, left = await asyncio.gather(sending, staying, leaving, return_exceptions=True)
+
+    assert [type(it) for it in others] == [StoreUnavailable, StoreUnavailable]
+    assert isinstance(left, asyncio.CancelledError)
+    assert calls_of(server, "wait") == 2
+
+
 def blocked(server: RedisServer) -> int:
     with server.client() as client:
         found = client.info("clients")
@@ -222,6 +243,18 @@ async def test_the_end_of_a_wait_does_not_wait_for_a_replica_that_is_gone(server
         incident = await Lifecycle(store, clock).begin_escalation(change(clock).incident.id)
 
     assert incident is not None
+    assert calls_of(server, "wait") == 0
+
+
+async def test_a_channel_is_given_up_while_a_replica_is_gone(server, clock):
+    async with opened(server, "memory") as store:
+        await create(store, clock)
+
+    async with opened(server, "replicated") as store:
+        incident, is_news = await Lifecycle(store, clock).give_up(change(clock).incident.id, "slack", "it is archived")
+
+    assert incident is not None
+    assert is_news
     assert calls_of(server, "wait") == 0
 
 
