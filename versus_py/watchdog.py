@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incident import IncidentId
 from versus_py.metrics import Metrics
 from versus_py.store import Ledger, Standing, Store
@@ -85,10 +85,12 @@ class Watchdog:
             log.error("escalation.overdue", incident=incident_id, overdue=standing.overdue)
 
     async def _bring_back(self, incident_ids: tuple[IncidentId, ...], now_ms: int) -> None:
-        if not incident_ids:
-            return
-        incidents = await self._store.get_all(incident_ids)
-        for incident_id, incident in zip(incident_ids, incidents, strict=True):
+        for incident_id in incident_ids:
+            try:
+                incident = await self._store.get(incident_id)
+            except Unreadable as exc:
+                log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
+                continue
             match await self._ledger.rearm(incident_id, incident, now_ms=now_ms):
                 case "armed":
                     self._metrics.escalations_rearmed.inc()

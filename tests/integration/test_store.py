@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incident import Actor, Delivery, Entry, IncidentId, Outcome, Status, partition_of
 from versus_py.store import Claim, Completion, Store, keys
 from versus_py.transitions import Change, acknowledge, observe, resolve, trigger
@@ -387,6 +387,43 @@ async def test_pages_filter_by_status(store, clock):
     assert len(page.incidents) == 2
     assert len(rest.incidents) == 1
     assert rest.cursor is None
+
+
+async def test_what_a_newer_version_wrote_is_left_out_of_pages_and_told_by_name(store, clock, redis, logs):
+    newer, older = [(await created(store, clock, f"group-{number}")).incident for number in range(2)]
+    await redis.hset(keys.incident(newer.id), "incident", '{"alerts": 1}')
+
+    page = await store.page()
+
+    assert page.incidents == (older,)
+    assert await store.get_readable([newer.id, older.id]) == [None, older]
+    for reading in (store.get(newer.id), store.get_all([older.id, newer.id])):
+        with pytest.raises(Unreadable, match=newer.id):
+            await reading
+    logs.expect_error("incident.unreadable")
+
+
+async def test_what_was_claimed_before_redis_went_away_is_worked_on(store, clock, monkeypatch):
+    for number in range(20):  # in all partitions
+        await created(store, clock, f"group-{number}")
+    clock.advance(minutes=6)
+    claim_in, asked = store._claim_in, []
+
+    async def goes_away(partition: int, *args: int):
+        asked.append(partition)
+        if len(asked) > 2:
+            raise StoreUnavailable("gone")
+        return await claim_in(partition, *args)
+
+    monkeypatch.setattr(store, "_claim_in", goes_away)
+
+    claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=1000)
+
+    assert {int(it.incident_id.rpartition("-")[2]) for it in claims} == set(asked[:2])
+    assert next_ms == clock.now_ms()
+    asked.extend(asked)
+    with pytest.raises(StoreUnavailable):
+        await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=1000)
 
 
 async def test_a_cursor_that_is_none_is_refused(store):

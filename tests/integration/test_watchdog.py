@@ -9,12 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.integration.conftest import Engine
-from tests.support.factories import POLICY, make_notification
+from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Actor, Delivery, IncidentId
 from versus_py.simulators import Fault
 from versus_py.store import Completion, Ledger, keys
-from versus_py.transitions import acknowledge, begin_escalation, trigger
+from versus_py.transitions import acknowledge, begin_escalation, observe, trigger
 from versus_py.watchdog import GRACE_MS, TOLD_AT_ONCE
 from versus_py.worker import LEASE_MS
 
@@ -129,6 +129,39 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     assert completed.is_settled
     assert await engine.store.complete(oncall, completed, now_ms=engine.clock.now_ms())
     assert await ledger_of(engine.store._redis) == {incident.id: engine.clock.now_ms() + 5 * 60_000}
+
+
+@pytest.mark.parametrize("settings", [{"alert": {"slack": {"enable": False}}}])
+async def test_what_was_decided_before_the_record_was_there_does_not_owe_it_again(engine):
+    incident_id = await post(engine)
+    engine.clock.advance(minutes=5)
+    [oncall], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    incident = await engine.lifecycle.begin_escalation(incident_id)
+    assert incident
+    decided = observe(incident, make_notification(make_alert("Another"), dedup_key="group"), engine.clock.now_ms())
+    assert decided
+
+    await engine.worker._give_back(oncall, await engine.worker._sync(oncall, incident))
+
+    assert await engine.store.save([decided], now_ms=engine.clock.now_ms()) == [False]
+    assert await ledger_of(engine.store._redis) == {}
+
+
+async def test_an_incident_that_cannot_be_read_is_told_and_left_alone(engine, logs):
+    unreadable, readable = await post(engine, "newer"), await post(engine, "older")
+    await engine.settle()
+    await forget_timers(engine.store._redis)
+    await engine.store._redis.hset(keys.incident(unreadable), "status", "of a newer version")
+    engine.clock.advance(minutes=8)
+
+    for _ in range(2):
+        await engine.watchdog.look()
+
+    for event in ("escalation.overdue", "escalation.rearmed", "incident.unreadable"):
+        logs.expect_error(event)
+    await engine.settle()
+    assert [it["correlation_id"] for it in engine.servicenow.incidents] == [readable]
+    assert (await ledger_of(engine.store._redis)).keys() == {unreadable}
 
 
 async def test_an_escalation_without_timer_or_claim_comes_back(engine, logs):

@@ -220,6 +220,19 @@ async def test_the_process_is_healthy_without_redis(broken):
     assert (await broken[0].get("/healthz")).status == 200
 
 
+async def test_news_of_an_incident_that_a_newer_version_wrote_is_to_be_sent_again(engine, logs):
+    answer = await engine.post({"title": "Disk", "dedup_key": "disk"})
+    incident_id = answer["incidents"][0]["id"]
+    await engine.store._redis.hset(keys.incident(incident_id), "status", "of a newer version")
+
+    response = await engine.http.post("/api/incidents", json={"title": "Disk", "dedup_key": "disk"})
+
+    assert response.status == 503
+    assert response.headers["Retry-After"] == "5"
+    assert incident_id in (await response.json())["error"]
+    logs.expect_error("request.unreadable")
+
+
 async def test_what_nobody_expected_is_a_plain_500(engine, logs, monkeypatch):
     async def crash(*_args):
         raise RuntimeError("secret detail")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import structlog
 from pydantic import TypeAdapter
 
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.metrics import Metrics
 from versus_py.store import keys
@@ -42,6 +42,9 @@ EVENTS_MAX = 1000
 
 ANNOUNCE_TIMEOUT_S = 1.0
 """How long a change that is written may take to be announced."""
+
+CLAIM_TIMEOUT_S = 4.0
+"""How long it may take until claims are sure; then they count without."""
 
 TRIM_BATCH = 100
 """Index entries looked at in one trim of one partition."""
@@ -159,12 +162,17 @@ class Store:
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
-        return _load(await answered(self._redis.hgetall(keys.incident(incident_id))))
+        return _load(incident_id, await answered(self._redis.hgetall(keys.incident(incident_id))))
 
     async def get_all(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
-        """Many at once, in their order."""
-        found = await answers(self._redis, [("HGETALL", keys.incident(incident_id)) for incident_id in incident_ids])
-        return [_load(fields) for fields in found]
+        """Many at once, in their order. Raises Unreadable, as `get` does."""
+        found = await self._fields_of(incident_ids)
+        return [_load(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
+
+    async def get_readable(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
+        """The same, with None also for those that cannot be read."""
+        found = await self._fields_of(incident_ids)
+        return [_load_readable(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
 
     async def create(
         self, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int
@@ -218,7 +226,10 @@ class Store:
                 claimed, next_here = await self._claim_in(partition, now_ms, lease_ms, limit - len(claims))
             except StoreUnavailable as exc:
                 if not is_cluster(self._redis):
-                    raise
+                    if not claims:
+                        raise
+                    next_ms.append(now_ms)
+                    break
                 # The others go on: what they hold is worked on before anybody waits for this one again.
                 self._lost_until_ms[partition] = now_ms + LOST_MS
                 if self._are_all_lost(now_ms):
@@ -229,8 +240,9 @@ class Store:
             claims += claimed
             next_ms += [next_here] if next_here is not None else []
         self._first_partition = (self._first_partition + 1) % PARTITIONS  # none starves behind a full one
-        with suppress(StoreUnavailable):  # what is due does not wait for a replica that is gone
-            await self.settle([it.incident_id for it in claims])
+        with suppress(StoreUnavailable, TimeoutError):  # what is due does not wait for a replica that is gone
+            async with asyncio.timeout(CLAIM_TIMEOUT_S):
+                await self.settle([it.incident_id for it in claims])
         return claims, min(next_ms, default=None)
 
     def _are_all_lost(self, now_ms: int) -> bool:
@@ -308,7 +320,8 @@ class Store:
         found: list[Incident] = []
         for _ in range(PAGES_SCANNED):
             rows = await self._newest("incidents", before, limit)
-            for row, incident in zip(rows, await self.get_all([IncidentId(name) for _, name in rows]), strict=True):
+            incidents = await self.get_readable([IncidentId(name) for _, name in rows])
+            for row, incident in zip(rows, incidents, strict=True):
                 before = row
                 if incident is not None and (status is None or incident.status is status):
                     found.append(incident)
@@ -325,7 +338,7 @@ class Store:
         for _ in range(PAGES_SCANNED):
             rows = await self._newest("failed", before, limit)
             members = [keys.split_member(member) for _, member in rows]
-            incidents = await self.get_all([incident_id for incident_id, _ in members])
+            incidents = await self.get_readable([incident_id for incident_id, _ in members])
             for row, (_, target), incident in zip(rows, members, incidents, strict=True):
                 before = row
                 if incident is not None and target in incident.given_up:
@@ -423,6 +436,9 @@ class Store:
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
                 await answers(self._redis, [(*entry, incident_id) for incident_id in incident_ids])
 
+    async def _fields_of(self, incident_ids: Sequence[IncidentId]) -> list[Mapping[str, str]]:
+        return await answers(self._redis, [("HGETALL", keys.incident(incident_id)) for incident_id in incident_ids])
+
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await answered(self._redis.exists(keys.incident(incident_id))))
 
@@ -479,9 +495,24 @@ def _dump(incident: Incident) -> bytes:
     return _INCIDENT.dump_json(incident, exclude=_FIELDS_OF_THEIR_OWN)
 
 
-def _load(fields: Mapping[str, str]) -> Incident | None:
+def _load_readable(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | None:
+    try:
+        return _load(incident_id, fields)
+    except Unreadable as exc:
+        log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
+        return None
+
+
+def _load(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | None:
     if not fields:
         return None
+    try:
+        return _parsed(fields)
+    except (ValueError, KeyError) as exc:
+        raise Unreadable(f"incident {incident_id} cannot be read: a newer version may have written it") from exc
+
+
+def _parsed(fields: Mapping[str, str]) -> Incident:
     deliveries = {
         name.removeprefix(keys.DELIVERY_FIELD): _DELIVERY.validate_json(value)
         for name, value in fields.items()

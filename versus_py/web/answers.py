@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, Unreadable
 
 log = structlog.get_logger()
 
@@ -43,6 +43,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         log.warning("request.store_unavailable", path=request.path, error=str(exc))
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return error_answer(503, "Redis cannot be read or written at the moment: send it again", headers)
+    except Unreadable as exc:
+        log.error("request.unreadable", path=request.path, error=str(exc))  # noqa: TRY400
+        return error_answer(503, str(exc), {"Retry-After": str(RETRY_AFTER_S)})
     except web.HTTPException as exc:
         kept = {name: exc.headers[name] for name in _KEPT_HEADERS if name in exc.headers}
         said = exc.text if exc.text and not exc.text.startswith(f"{exc.status}:") else f"{exc.reason}: {request.path}"

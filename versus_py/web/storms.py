@@ -42,7 +42,7 @@ class StormPage:
         if storm is None:
             raise web.HTTPNotFound(text="no such storm: it is over, and its time to be kept too")
         members = sorted(storm.members, key=lambda it: _urgency(storm.members[it].standing, storm.members[it].severity))
-        found = [it for it in await self._store.get_all(members[:SHOWN_MAX]) if it is not None]
+        found = [it for it in await self._store.get_readable(members[:SHOWN_MAX]) if it is not None]
         rows = [(incident, self._ack_url(incident)) for incident in found]
         text = _pages.get_template("storm.html").render(
             storm=storm,

@@ -8,7 +8,8 @@
 -- ARGV[4] at_ms    when it is due again; "" for never   ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
 -- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
 -- ARGV[9] expire_at_ms                when all of it may be forgotten, unless that is later already
--- ARGV[10] id       ARGV[11] is_settled  "1" when nothing is owed any more, unless the version moved on meanwhile
+-- ARGV[10] id       ARGV[11] is_settled  "1" when nothing is owed any more, unless the version moved on meanwhile;
+--                  where something was, it moves on by this, so that no change is saved that was decided before
 -- ARGV[12] timeline_max   ARGV[13] arm_count   then that many members to arm at now_ms, and the version moves on:
 --                  what this target achieved is shown by those
 -- the rest         timeline entries
@@ -33,8 +34,9 @@ if not version then
   return 1
 end
 local is_outdated = tonumber(version) > tonumber(seen_version)
-if is_settled and not is_outdated then
-  redis.call('ZREM', pending, id)
+local is_news = arm_count > 0
+if is_settled and not is_outdated and redis.call('ZREM', pending, id) == 1 then
+  is_news = true
 end
 
 if how == 'retry' then
@@ -66,7 +68,7 @@ if is_longer then
 end
 
 local next_arg = 14
-if arm_count > 0 then
+if is_news then
   redis.call('HINCRBY', incident, 'version', 1)
 end
 for _ = 1, arm_count do
