@@ -7,6 +7,7 @@ from fakeredis import FakeAsyncRedis
 from tests.integration.conftest import DAY_MS
 from tests.support.answers import canned_answers
 from tests.support.factories import make_incident
+from tests.support.servers import free_port
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
 from versus_py.store import Store, Storms, Turns
@@ -115,25 +116,36 @@ async def test_what_is_no_answer_is_transient(target, slack_answers, answer):
         await target.sync(make_incident(), attempt=1)
 
 
+UNANSWERED = [
+    {"status": 500, "body": "<html>", "content_type": "text/html"},
+    {"status": 503, "payload": {"ok": False, "error": "service_unavailable"}},
+    {"status": 200, "body": "<html>", "content_type": "text/html"},
+    {"status": 200, "body": "[]", "content_type": "application/json"},
+    {"exception": TimeoutError()},
+    {"exception": aiohttp.ServerDisconnectedError()},
+    {"exception": ConnectionResetError()},
+]
+
+
+@pytest.mark.parametrize("answer", UNANSWERED, ids=str)
 @pytest.mark.parametrize(
     ("method", "wait_s"), [("chat.postMessage", LATE_POST_S), ("chat.update", None), ("chat.postEphemeral", None)]
 )
 async def test_a_post_without_an_answer_is_given_time_to_appear_before_it_is_looked_for(
-    session, slack_answers, method, wait_s
+    session, slack_answers, method, wait_s, answer
 ):
-    slack_answers.post(f"https://slack.com/api/{method}", exception=TimeoutError())
+    slack_answers.post(f"https://slack.com/api/{method}", **answer)
 
     with pytest.raises(Transient) as caught:
         await SlackApi(SlackConfig(token="xoxb-secret"), session).post(method)
     assert caught.value.retry_after_s == wait_s
 
 
-@pytest.mark.parametrize("error", [aiohttp.ServerDisconnectedError(), ConnectionResetError()], ids=str)
-async def test_a_post_that_was_cut_off_is_tried_again_as_soon_as_ever(target, slack_answers, error):
-    slack_answers.post(POST, exception=error)
+async def test_a_post_for_which_there_was_no_connection_is_tried_again_as_soon_as_ever(session):
+    config = SlackConfig(token="xoxb-secret", api_url=f"http://127.0.0.1:{free_port()}/api")
 
     with pytest.raises(Transient) as caught:
-        await target.sync(make_incident(), attempt=1)
+        await SlackApi(config, session).post("chat.postMessage")
     assert caught.value.retry_after_s is None
 
 

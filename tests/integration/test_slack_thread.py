@@ -159,6 +159,7 @@ async def test_a_message_that_another_app_marks_as_ours_is_not_taken_for_it(engi
     engine.slack.faults.order(Fault(kind="500", path="/api/chat.postMessage"))
 
     await act(engine, incident_id, "acknowledge")
+    await engine.settle()
     await engine.after(minutes=1)
 
     assert [it.text for it in engine.slack.messages if "Acknowledged" in it.text]
@@ -330,6 +331,7 @@ async def test_a_message_that_is_posted_again_is_found_when_that_answer_is_lost(
     engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
 
     await engine.post(group("DiskFull", "HostDown"))
+    await engine.settle()
     await engine.after(minutes=1)
     await act(engine, incident_id, "acknowledge")
     await engine.settle()
@@ -343,6 +345,7 @@ async def test_a_message_that_moves_to_the_default_channel_is_found_when_that_an
     engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
 
     await act(engine, incident_id, "acknowledge")
+    await engine.settle()
     await engine.after(minutes=1)
     await act(engine, incident_id, "resolve")
     await engine.settle()

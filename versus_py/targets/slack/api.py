@@ -20,8 +20,8 @@ TIMEOUT_S = 15.0
 QUOTA_RETRY_S = 600.0
 
 LATE_POST_S = 30.0
-"""How long to wait after a post that got no answer in time: Slack may still be at it, and what is looked for in the
-channel before it is there is posted twice. An edit that is made twice does not show."""
+"""How long to wait after a post that Slack got and did not answer: it may still be at it, and what is looked for in
+the channel before it is there is posted twice. An edit that is made twice does not show."""
 
 # What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
 _RATE_LIMITED = frozenset(["ratelimited", "rate_limited"])
@@ -93,40 +93,47 @@ class SlackApi:
         return await self._call(method, http_verb="GET", params=arguments)
 
     async def _call(self, method: str, **how: Any) -> AsyncSlackResponse:
+        wait_s = LATE_POST_S if method == "chat.postMessage" else None
         try:
             reply = await self._client.api_call(method, **how)
         except SlackApiError as exc:
-            raise _translated(exc) from None
+            raise _translated(exc, wait_s) from None
         except TimeoutError as exc:
-            wait_s = LATE_POST_S if method == "chat.postMessage" else None
             raise Unreachable("Slack did not answer in time", retry_after_s=wait_s) from exc
+        except aiohttp.ClientConnectorError as exc:  # nothing was sent
+            raise Unreachable(f"Slack cannot be reached: {exc}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise Unreachable(f"Slack cannot be reached: {exc or type(exc).__name__}") from exc
+            raise Unreachable(f"Slack cannot be reached: {exc or type(exc).__name__}", retry_after_s=wait_s) from exc
         except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
-            raise Unreachable("Slack answered with something that is not JSON") from exc
+            raise Unreachable("Slack answered with something that is not JSON", retry_after_s=wait_s) from exc
         if not isinstance(reply.data, dict):
-            raise Unreachable("Slack answered with something that is not JSON")
+            raise Unreachable("Slack answered with something that is not JSON", retry_after_s=wait_s)
         return reply
 
 
-def _translated(exc: SlackApiError) -> Refused | Transient:
-    """What a refusal means; `response` is a SlackResponse, or aiohttp's own when the body was broken JSON."""
+def _translated(exc: SlackApiError, wait_s: float | None) -> Refused | Transient:
+    """What a refusal means; `response` is a SlackResponse, or aiohttp's own when the body was broken JSON.
+
+    *wait_s* is how long to wait after what is no word of Slack's, or says that it failed midway.
+    """
     response = exc.response
     status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
     data = getattr(response, "data", None)
     data = data if isinstance(data, dict) else {}
     code = data.get("error")
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _RATE_LIMITED:
-        wait_s = _retry_after_s(response.headers)
-        return RateLimited(f"Slack asks to wait {wait_s:g} s", retry_after_s=wait_s)
+        asked_s = _retry_after_s(response.headers)
+        return RateLimited(f"Slack asks to wait {asked_s:g} s", retry_after_s=asked_s)
     if code is None:
         hint = "; is alert.slack.api_url right?" if status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} else ""
-        kind = Transient if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR else Unreachable
-        return kind(f"Slack answered {status} without a reason{hint}")
+        said = f"Slack answered {status} without a reason{hint}"
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Transient(said)
+        return Unreachable(said, retry_after_s=wait_s)
     if code == _QUOTA:
         return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
     if code == _DOWN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unreachable(f"Slack says {code}")
+        return Unreachable(f"Slack says {code}", retry_after_s=wait_s)
     if code in _TRANSIENT:
         return Transient(f"Slack says {code}")
     return Refused(str(code), str(data.get("needed", "")))
