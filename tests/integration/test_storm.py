@@ -339,6 +339,22 @@ async def test_escalations_of_a_storm_ping_in_its_thread(engine):
     assert len(set(digest(engine).replies)) == len(digest(engine).replies)
 
 
+@pytest.mark.parametrize("kind", ["429", "503", "down", "lost_reply"])
+async def test_a_ping_whose_post_fails_is_there_once(engine, kind):
+    ids = await break_out(engine)
+    await engine.settle()
+    one = (await counted(engine, ids))[0]
+    for _ in range(2):  # until nobody else posts
+        await engine.settle()
+    engine.slack.faults.order(Fault(kind=kind, path="/api/chat.postMessage"))
+
+    await engine.http.post(f"/api/incidents/{one}/escalate", params={"by": "ana"})
+    for _ in range(12):
+        await engine.settle()
+
+    assert ["1 escalated" in reply for reply in digest(engine).replies] == [True]
+
+
 async def test_a_storm_of_many_costs_each_of_them_one_sync_or_two(engine, monkeypatch):
     syncs: Counter[str] = Counter()
     sync = engine.worker._targets["slack"].sync

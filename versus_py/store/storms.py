@@ -16,7 +16,20 @@ LOCK_S = 60.0
 """How long who writes a storm's message may take until somebody else may: as long as a lease."""
 
 _MEMBER = "member:"
-_FIELDS = ("id", "began_ms", "joined_ms", "ended_ms", "tried", "ts", "changes", "shown", "refused", "news", "told")
+_FIELDS = (
+    "id",
+    "began_ms",
+    "joined_ms",
+    "ended_ms",
+    "tried",
+    "ts",
+    "changes",
+    "shown",
+    "refused",
+    "news",
+    "telling",
+    "told",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class Storm:
     shown: int
     refused: str  # why it has no message, and its incidents need their own
     news: str  # what its thread is to be told
+    is_being_told: bool  # it may have been told something since
     told: str  # what it was told last
     members: Mapping[IncidentId, Member] = field(default_factory=dict)
 
@@ -123,7 +137,7 @@ class Storms:
                 await answered(self._unlock([name], [token]))
 
     async def note(self, channel: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
-        """What came of its message: `tried` before it is posted; `ts`, `shown`, `news` and `told` afterwards."""
+        """What came of its message: `tried`, `telling` before a post; `ts`, `shown`, `news`, `told` afterwards."""
         fields = [part for pair in values.items() for part in pair]
         await answered(self._note([keys.storm(channel, storm_id)], [now_ms + self._retention_ms, *fields]))
 
@@ -178,6 +192,7 @@ def _storm(channel: str, fields: Mapping[str, Any]) -> Storm | None:
         shown=int(fields.get("shown") or 0),
         refused=fields.get("refused") or "",
         news=fields.get("news") or "",
+        is_being_told=bool(fields.get("telling")),
         told=fields.get("told") or "",
         members={
             IncidentId(name.removeprefix(_MEMBER)): Member(**orjson.loads(value))

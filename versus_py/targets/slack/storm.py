@@ -177,10 +177,17 @@ class StormMessages:
         """Edits ping nobody, so that escalations are said in the thread, now and then."""
         await self._wire.take(f"{storm.channel}:storm news", storm.id, TELL_EVERY)
         await self._wire.take(storm.channel, f"{storm.id} thread", POSTS)
-        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), told=news)
-        if news:
-            text = f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip()
-            await self._wire.post(storm.channel, Message(text), thread_ts=ts)
+        if news not in {"", await self._told(storm, ts)}:
+            await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), telling="1")
+            message = Message(f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip())
+            about = metadata(reply_about=storm.id, told=news)
+            await self._wire.post(storm.channel, message, metadata=about, thread_ts=ts)
+        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), told=news, telling="")
+
+    async def _told(self, storm: Storm, ts: str) -> str:
+        """What the thread was told last, also by an attempt whose answer was lost."""
+        found = await self._history.last_reply(storm.channel, ts) if storm.is_being_told else None
+        return str(found.said.get("told", "")) if found else storm.told
 
     async def _refused(self, storm: Storm, exc: Refused) -> None:
         """It cannot be: a deleted digest is posted again while the storm goes on, else everybody is on their own."""
