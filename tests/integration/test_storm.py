@@ -7,11 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.integration.conftest import CHANNEL, Engine
+from tests.integration.conftest import CHANNEL, Engine, make_storms
 from tests.integration.test_engine import firing
 from versus_py.incident import Status
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
+from versus_py.targets.slack.history import metadata
+from versus_py.targets.slack.message import Message
 from versus_py.targets.slack.storm import QUIET_MS
 from versus_py.targets.target import NotYet
 
@@ -138,6 +140,23 @@ async def test_a_digest_whose_post_fails_is_there_once(engine, kind):
     assert f"{len(ids) - (len(engine.slack.messages) - 1)} incidents" in digest(engine).text
 
 
+async def test_a_digest_that_slack_posts_late_is_there_once(engine):
+    await break_out(engine)
+    while not (kept := await make_storms(engine.store).kept()):
+        await engine.worker.run_due()
+    [(channel, storm_id)] = kept
+    engine.slack.faults.order(Fault(kind="503", path="/api/chat.postMessage"))
+
+    for _ in range(5):
+        engine.clock.advance(seconds=1)
+        await engine.digests.keep_all()
+    await engine.digests._wire.post(channel, Message("*Alert storm*, late"), metadata=metadata(storm=storm_id))
+    for _ in range(6):
+        await engine.settle()
+
+    assert "incidents" in digest(engine).text
+
+
 async def test_a_digest_that_people_delete_is_posted_again_while_the_storm_goes_on(engine):
     ids = await break_out(engine)
     await engine.settle()
@@ -148,6 +167,25 @@ async def test_a_digest_that_people_delete_is_posted_again_while_the_storm_goes_
     await engine.settle()
 
     assert "1 acknowledged" in digest(engine).text
+
+
+async def test_a_digest_that_is_deleted_before_its_ping_is_posted_again_with_it(engine):
+    ids = await break_out(engine)
+    await engine.settle()
+    members = await counted(engine, ids)
+    await engine.http.post(f"/api/incidents/{members[0]}/acknowledge", params={"by": "ana"})
+    while "1 acknowledged" not in digest(engine).text:
+        await engine.worker.run_due()
+        await engine.digests.keep_all()
+        engine.clock.advance(seconds=1)
+    engine.slack.delete_message(digest(engine).ts)
+
+    await engine.http.post(f"/api/incidents/{members[1]}/escalate", params={"by": "ana"})
+    for _ in range(3):
+        await engine.settle()
+
+    assert ["1 escalated" in reply for reply in digest(engine).replies] == [True]
+    assert await counted(engine, ids) == members
 
 
 async def test_a_storm_in_one_channel_is_none_in_another(engine):
@@ -337,6 +375,22 @@ async def test_escalations_of_a_storm_ping_in_its_thread(engine):
     members = found[1]
     assert any(f"{members} escalated" in reply for reply in digest(engine).replies)
     assert len(set(digest(engine).replies)) == len(digest(engine).replies)
+
+
+async def test_escalations_ping_while_the_storm_goes_on(engine):
+    ids = await break_out(engine)
+    await engine.settle()
+    one = (await counted(engine, ids))[0]
+
+    await engine.http.post(f"/api/incidents/{one}/escalate", params={"by": "ana"})
+    for number in range(30):
+        await engine.post(firing(engine, f"More{number:02}"))
+        await engine.worker.run_due()
+        await engine.digests.keep_all()
+        engine.clock.advance(seconds=1)
+
+    assert ["1 escalated" in reply for reply in digest(engine).replies] == [True]
+    assert "is over" not in digest(engine).text
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "down", "lost_reply"])

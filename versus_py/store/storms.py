@@ -25,10 +25,12 @@ _FIELDS = (
     "ts",
     "changes",
     "shown",
+    "write_at_ms",
     "refused",
     "news",
     "telling",
     "told",
+    "tell_at_ms",
 )
 
 
@@ -55,10 +57,12 @@ class Storm:
     ts: str  # of its message; "" before it is posted
     changes: int
     shown: int
+    write_at_ms: int  # until then its message is left as it is
     refused: str  # why it has no message, and its incidents need their own
     news: str  # what its thread is to be told
     is_being_told: bool  # it may have been told something since
     told: str  # what it was told last
+    tell_at_ms: int  # until then it is told nothing
     members: Mapping[IncidentId, Member] = field(default_factory=dict)
 
     @property
@@ -137,7 +141,10 @@ class Storms:
                 await answered(self._unlock([name], [token]))
 
     async def note(self, channel: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
-        """What came of its message: `tried`, `telling` before a post; `ts`, `shown`, `news`, `told` afterwards."""
+        """What came of its message: `tried`, `telling` before a post; `ts`, `shown`, `news`, `told` afterwards.
+
+        And when to go on with it: `write_at_ms`, `tell_at_ms`.
+        """
         fields = [part for pair in values.items() for part in pair]
         await answered(self._note([keys.storm(channel, storm_id)], [now_ms + self._retention_ms, *fields]))
 
@@ -190,10 +197,12 @@ def _storm(channel: str, fields: Mapping[str, Any]) -> Storm | None:
         ts=fields.get("ts") or "",
         changes=int(fields.get("changes") or 0),
         shown=int(fields.get("shown") or 0),
+        write_at_ms=int(fields.get("write_at_ms") or 0),
         refused=fields.get("refused") or "",
         news=fields.get("news") or "",
         is_being_told=bool(fields.get("telling")),
         told=fields.get("told") or "",
+        tell_at_ms=int(fields.get("tell_at_ms") or 0),
         members={
             IncidentId(name.removeprefix(_MEMBER)): Member(**orjson.loads(value))
             for name, value in fields.items()

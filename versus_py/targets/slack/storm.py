@@ -15,7 +15,7 @@ from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient
 from versus_py.incident import Delivery, Incident, IncidentId, Status, common
-from versus_py.store import Member, Rate, Storm, Storms
+from versus_py.store import Member, Storm, Storms
 from versus_py.targets.slack.api import Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
@@ -29,14 +29,17 @@ QUIET_MS = 60_000
 """A storm is over when nobody has joined it for so long."""
 
 LOOK_EVERY_S = 1.0
-EDIT_EVERY = Rate(interval_ms=5_000)
-TELL_EVERY = Rate(interval_ms=60_000)
+EDIT_EVERY_MS = 5_000
+TELL_EVERY_MS = 60_000
+FAILED_MS = 5_000
+"""How long to leave alone what failed, unless Slack wants more."""
+
 NAMES_SHOWN = 10
 MENTIONS_SHOWN = 5
 NAME_MAX = 100
 COUNTED_MAX = 800
 
-_GONE = "message_not_found"
+_GONE = frozenset(["message_not_found", "thread_not_found", "cannot_reply_to_message"])
 _WORTH_A_PING = ("escalated", "failed")
 
 
@@ -89,7 +92,7 @@ class StormMessages:
             if not needs_somebody:
                 return before
             await self._storms.leave(channel, storm_id, incident.id)
-            if storm is not None and storm.refused != _GONE:
+            if storm is not None and storm.refused not in _GONE:
                 raise Refused(storm.refused)
             return None
         if needs_somebody and storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms:
@@ -111,10 +114,7 @@ class StormMessages:
         """One look at every storm; what fails is looked at again the next time."""
         try:
             for channel, storm_id in await self._storms.kept():
-                try:
-                    await self._keep(channel, storm_id)
-                except Transient as exc:
-                    log.warning("slack.storm_not_written", channel=channel, storm=storm_id, error=str(exc))
+                await self._keep(channel, storm_id)
         except StoreUnavailable as exc:
             log.warning("slack.storms_unavailable", error=str(exc))
         except Exception:
@@ -134,26 +134,32 @@ class StormMessages:
                     await self._write(channel, storm_id)
 
     async def _write(self, channel: str, storm_id: str) -> None:
-        """The digest as it is now, if it is its turn; then what its thread is to be told."""
+        """The digest as it is now, and what its thread is to be told: neither waits for the other's turn."""
         storm = await self._storms.get(channel, storm_id)
         if storm is None:
             return
+        now_ms = self._clock.now_ms()
         try:
-            with suppress(NotYet):
-                ts, news = storm.ts, _news(storm)
-                if storm.shown < storm.changes:
-                    ts = await self._put(storm)
-                    now_ms = self._clock.now_ms()
-                    await self._storms.note(channel, storm_id, now_ms=now_ms, ts=ts, shown=storm.changes, news=news)
-                if news != storm.told:
-                    await self._tell(storm, ts, news)
+            if storm.shown < storm.changes and now_ms >= storm.write_at_ms:
+                await self._attempt(self._put, storm, "write_at_ms")
+            if storm.ts and storm.told != _news(storm) and now_ms >= storm.tell_at_ms:
+                await self._attempt(self._tell, storm, "tell_at_ms")
         except Refused as exc:
             await self._refused(storm, exc)
 
-    async def _put(self, storm: Storm) -> str:
-        """Post the digest, or edit the one there is; its `ts`."""
+    async def _attempt(self, act: Callable[[Storm], Awaitable[None]], storm: Storm, again_at: str) -> None:
+        """Do it if it is its turn; *again_at* is the field that says when to come back to it after a failure."""
+        try:
+            with suppress(NotYet):
+                await act(storm)
+        except Transient as exc:
+            log.warning("slack.storm_not_written", channel=storm.channel, storm=storm.id, error=str(exc))
+            wait_ms = max(FAILED_MS, round((exc.retry_after_s or 0) * 1000))
+            await self._note(storm, **{again_at: self._clock.now_ms() + wait_ms})
+
+    async def _put(self, storm: Storm) -> None:
+        """Post the digest, or edit the one there is."""
         if storm.ts:
-            await self._wire.take(f"{storm.channel}:storm", storm.id, EDIT_EVERY)
             await self._wire.take(WORKSPACE, storm.id, EDITS)
         else:
             await self._wire.take(storm.channel, storm.id, POSTS, urgency=Urgency.STORM)
@@ -161,10 +167,12 @@ class StormMessages:
         message = build_digest(storm, list_url=self._list_url(storm.channel, storm.id))
         if ts:
             await self._wire.edit(storm.channel, ts, message)
-            return ts
-        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), tried="1")
-        reply = await self._wire.post(storm.channel, message, metadata=metadata(storm=storm.id))
-        return str(reply["ts"])
+        else:
+            await self._note(storm, tried="1")
+            reply = await self._wire.post(storm.channel, message, metadata=metadata(storm=storm.id))
+            ts = str(reply["ts"])
+        again_at_ms = self._clock.now_ms() + EDIT_EVERY_MS
+        await self._note(storm, ts=ts, shown=storm.changes, news=_news(storm), write_at_ms=again_at_ms)
 
     async def _found(self, storm: Storm) -> str:
         """The digest that an attempt whose answer was lost has posted; "" when there is none to be found."""
@@ -173,32 +181,37 @@ class StormMessages:
         found = await self._history.find(storm.channel, "storm", storm.id, since_ms=storm.began_ms)
         return found.ts if found else ""
 
-    async def _tell(self, storm: Storm, ts: str, news: str) -> None:
+    async def _tell(self, storm: Storm) -> None:
         """Edits ping nobody, so that escalations are said in the thread, now and then."""
-        await self._wire.take(f"{storm.channel}:storm news", storm.id, TELL_EVERY)
-        await self._wire.take(storm.channel, f"{storm.id} thread", POSTS)
-        if news not in {"", await self._told(storm, ts)}:
-            await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), telling="1")
+        news = _news(storm)
+        if not news:
+            await self._note(storm, told="")
+            return
+        await self._wire.take(storm.channel, f"{storm.id} thread", POSTS, urgency=Urgency.STORM)
+        if news != await self._told(storm):
+            await self._note(storm, telling="1")
             message = Message(f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip())
             about = metadata(reply_about=storm.id, told=news)
-            await self._wire.post(storm.channel, message, metadata=about, thread_ts=ts)
-        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), told=news, telling="")
+            await self._wire.post(storm.channel, message, metadata=about, thread_ts=storm.ts)
+        await self._note(storm, told=news, telling="", tell_at_ms=self._clock.now_ms() + TELL_EVERY_MS)
 
-    async def _told(self, storm: Storm, ts: str) -> str:
+    async def _told(self, storm: Storm) -> str:
         """What the thread was told last, also by an attempt whose answer was lost."""
-        found = await self._history.last_reply(storm.channel, ts) if storm.is_being_told else None
+        found = await self._history.last_reply(storm.channel, storm.ts) if storm.is_being_told else None
         return str(found.said.get("told", "")) if found else storm.told
 
     async def _refused(self, storm: Storm, exc: Refused) -> None:
         """It cannot be: a deleted digest is posted again while the storm goes on, else everybody is on their own."""
-        now_ms = self._clock.now_ms()
-        if exc.code == _GONE and storm.ended_ms is None:
-            await self._storms.note(storm.channel, storm.id, now_ms=now_ms, ts="")
+        if exc.code in _GONE and storm.ended_ms is None:
+            await self._note(storm, ts="")
             return
         log.warning("slack.storm_refused", channel=storm.channel, storm=storm.id, error=str(exc))
-        await self._storms.end(storm, now_ms=now_ms, refused=exc.code)
+        await self._storms.end(storm, now_ms=self._clock.now_ms(), refused=exc.code)
         for incident_id in storm.members:
             await self._wake(incident_id)
+
+    async def _note(self, storm: Storm, **values: str | int) -> None:
+        await self._storms.note(storm.channel, storm.id, now_ms=self._clock.now_ms(), **values)
 
     def _member(self, incident: Incident) -> Member:
         standing = str(incident.status)
