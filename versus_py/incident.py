@@ -261,7 +261,7 @@ class Incident:
     @property
     def owed_by(self) -> str | None:
         """The provider that is to escalate it: the first one that was not given up in this escalation."""
-        return next((target for target in self.providers if not self._has_failed(target)), self.policy.oncall)
+        return next((target for target in self.providers if not self.has_failed(target)), self.policy.oncall)
 
     @property
     def escalated_to(self) -> str:
@@ -293,7 +293,7 @@ class Incident:
             return Ending.ESCALATED
         if self.status is not Status.TRIGGERED:
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
-        if self.is_escalating and all(map(self._has_failed, self.providers)):
+        if self.is_escalating and all(map(self.has_failed, self.providers)):
             return Ending.FAILED
         return None if self.is_escalating or self.suppression is None else Ending.SUPPRESSED
 
@@ -334,7 +334,7 @@ class Incident:
         is_known = bool(it.reference) and began_ms is not None and it.synced_at_ms is not None
         return is_known and (it.synced_at_ms or 0) >= (began_ms or 0)
 
-    def _has_failed(self, target: str) -> bool:
+    def has_failed(self, target: str) -> bool:
         """Whether *target* was given up in this escalation; a failure of an earlier one says nothing about it."""
         failed_ms, began_ms = self.delivery(target).failed_at_ms, self.escalation_began_at_ms
         return failed_ms is not None and began_ms is not None and failed_ms >= began_ms

@@ -127,11 +127,20 @@ def test_an_incident_that_waits_again_says_so_beside_its_old_record():
 
 def test_an_escalation_in_trouble_is_shown():
     assert "is being retried: ServiceNow answered 503" in everything(
-        escalated(failing_since_ms=1, error="ServiceNow answered 503")
+        escalated(failing_since_ms=DUE, error="ServiceNow answered 503")
     )
     assert "escalation to ServiceNow failed: ServiceNow answered 401" in everything(
-        escalated(failed_at_ms=1, error="ServiceNow answered 401")
+        escalated(failed_at_ms=DUE, error="ServiceNow answered 401")
     )
+
+
+@pytest.mark.parametrize("trouble", [{}, {"failed_at_ms": START_MS - 1}], ids=["retried", "given up"])
+def test_the_trouble_of_an_earlier_escalation_is_not_shown_in_the_next_wait(trouble):
+    earlier = {"servicenow": Delivery(failing_since_ms=START_MS - 2, error="ServiceNow answered 503", **trouble)}
+    waiting = replace(make_incident(), deliveries=earlier)
+
+    assert f"escalates to ServiceNow <!date^{DUE // 1000}^" in everything(waiting)
+    assert "escalating to ServiceNow now" in everything(replace(waiting, escalation_began_at_ms=DUE))
 
 
 def test_a_resolved_incident_says_by_whom():

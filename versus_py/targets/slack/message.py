@@ -10,7 +10,7 @@ from slack_sdk.models.attachments import BlockAttachment
 from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownTextObject, SectionBlock
 
 from versus_py.config import SlackConfig
-from versus_py.incident import Alert, Ending, Incident, Status
+from versus_py.incident import Alert, Delivery, Ending, Incident, Status
 from versus_py.sources import alertmanager
 from versus_py.targets.slack.actions import action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
@@ -183,11 +183,16 @@ def _at_provider(incident: Incident, target: str) -> str:
     name, record = display_name(target), incident.delivery(target)
     if record.label:
         return f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
-    if record.failed_at_ms is not None:
+    if incident.has_failed(target):
         return f":warning: escalation to {name} failed: {escape(record.error)}"
-    if record.failing_since_ms is not None and incident.status is Status.TRIGGERED:
+    if incident.status is Status.TRIGGERED and incident.is_escalating and _fails_since_the_wait(incident, record):
         return f":warning: escalation to {name} is being retried: {escape(record.error)}"
     return ""
+
+
+def _fails_since_the_wait(incident: Incident, record: Delivery) -> bool:
+    """A failure of an earlier wait says nothing about this one."""
+    return record.failing_since_ms is not None and record.failing_since_ms >= incident.waiting_since_ms
 
 
 def _trouble(failed_at_ms: int | None, error: str) -> str:
