@@ -1,18 +1,21 @@
 """Slack's odd answers, each translated into what to do next."""
 
+from dataclasses import replace
+
 import aiohttp
 import pytest
 from fakeredis import FakeAsyncRedis
 
 from tests.integration.conftest import DAY_MS
 from tests.support.answers import canned_answers
-from tests.support.factories import make_incident
+from tests.support.factories import POLICY, make_incident
 from tests.support.servers import free_port
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
 from versus_py.store import Store, Storms, Turns
 from versus_py.targets.slack import SlackApi, make_slack
 from versus_py.targets.slack.api import LATE_POST_S
+from versus_py.targets.slack.target import DEAD_MS
 
 POST = "https://slack.com/api/chat.postMessage"
 
@@ -147,6 +150,17 @@ async def test_a_post_for_which_there_was_no_connection_is_tried_again_as_soon_a
     with pytest.raises(Transient) as caught:
         await SlackApi(config, session).post("chat.postMessage")
     assert caught.value.retry_after_s is None
+
+
+async def test_only_channels_that_were_refused_of_late_are_remembered(target, slack_answers, clock):
+    for number in range(3):
+        slack_answers.post(POST, payload={"ok": False, "error": "channel_not_found"})
+        slack_answers.post(POST, payload={"ok": True, "channel": "C1", "ts": f"170000000{number}.000100"})
+        policy = replace(POLICY, destinations={"slack": f"C0NONE{number}"})
+        await target.sync(make_incident(policy=policy), attempt=1)
+        clock.advance(ms=DEAD_MS)
+
+    assert list(target._dead) == ["C0NONE2"]
 
 
 async def test_nothing_is_sent_twice_by_the_library_itself(target, slack_answers):

@@ -155,14 +155,16 @@ class SlackTarget:
         is_about_it = exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != _LOCKED)
         if not is_about_it or channel == self._config.channel_id:
             return False
-        self._dead[channel] = (self._clock.now_ms() + DEAD_MS, exc)
+        now_ms = self._clock.now_ms()
+        # Senders name channels as they like: what is no more believed is dropped, so that it does not pile up.
+        self._dead = {name: known for name, known in self._dead.items() if now_ms < known[0]}
+        self._dead[channel] = (now_ms + DEAD_MS, exc)
         return True
 
     def _raise_if_dead(self, channel: str) -> None:
         until_ms, exc = self._dead.get(channel, (0, None))
         if exc is not None and self._clock.now_ms() < until_ms:
             raise Refused(exc.code, exc.needed)
-        self._dead.pop(channel, None)
 
     async def _find(self, incident: Incident, channel: str, note: str = "") -> Delivery | None:
         """What an earlier attempt has posted. Its looks are not known, so that it will be edited."""
