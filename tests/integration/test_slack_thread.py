@@ -339,6 +339,34 @@ async def test_a_message_that_is_posted_again_is_found_when_that_answer_is_lost(
     assert "*Acknowledged*" in message(engine).text
 
 
+async def test_a_message_that_is_posted_again_is_found_also_when_somebody_acknowledged_meanwhile(engine):
+    incident_id = await trigger(engine)
+    engine.slack.delete_message(message(engine).ts)
+    engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
+
+    await engine.post(group("DiskFull", "HostDown"))
+    await engine.settle()
+    await act(engine, incident_id, "acknowledge")
+    await engine.after(minutes=1)
+
+    assert "*Acknowledged*" in message(engine).text
+
+
+async def test_a_message_that_moves_to_the_default_channel_is_found_also_when_it_is_over_meanwhile(engine, slack):
+    incident_id = await trigger(engine, slack_channel_id="C0TEAM")
+    slack.archived.add("C0TEAM")
+    engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
+
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    await act(engine, incident_id, "resolve")
+    await engine.after(minutes=1)
+
+    [_, new] = engine.slack.messages
+    assert "*Resolved*" in new.text
+    assert "posted here because channel C0TEAM cannot be used" in new.shown
+
+
 async def test_a_message_that_moves_to_the_default_channel_is_found_when_that_answer_is_lost(engine, slack):
     incident_id = await trigger(engine, slack_channel_id="C0TEAM")
     slack.archived.add("C0TEAM")

@@ -147,8 +147,7 @@ class SlackTarget:
 
     async def _post_to_default(self, incident: Incident, dead: str, exc: Refused, *, is_unsure: bool) -> Delivery:
         log.warning("slack.channel_refused", incident=incident.id, channel=dead, error=str(exc))
-        note = f"posted here because channel {dead} cannot be used: {exc}"
-        return await self._post_or_join(incident, self._config.channel_id, note, is_unsure=is_unsure)
+        return await self._post_or_join(incident, self._config.channel_id, _moved(dead, exc), is_unsure=is_unsure)
 
     def _is_dead(self, channel: str, exc: Refused) -> bool:
         """Whether *exc* is about the channel, and there is another one. Then nothing is sent there for a while."""
@@ -173,6 +172,15 @@ class SlackTarget:
             return None
         log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
         return _delivery(channel, found.ts, note, **Told.read(found.said).written())
+
+    async def _find_anew(self, incident: Incident, before: Delivery, exc: Refused) -> Delivery | None:
+        """What an earlier attempt has posted in place of the message, also when that is not needed any more."""
+        channel = before.reference["channel"]
+        if exc.code in _GONE:
+            return await self._find(incident, channel, before.note)
+        if self._is_dead(channel, exc):
+            return await self._find(incident, self._config.channel_id, _moved(channel, exc))
+        return None
 
     async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
         message = self._message(incident, note)
@@ -208,6 +216,8 @@ class SlackTarget:
         is_open = incident.status is not Status.RESOLVED
         if exc.code in _PAYLOAD:
             await self._wire.edit(channel, ts, self._plain(incident, exc))
+        elif is_unsure and (found := await self._find_anew(incident, before, exc)):
+            return await self._edit(incident, found)
         elif exc.code in _GONE and incident.status is Status.TRIGGERED:
             return await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
         elif is_open and self._is_dead(channel, exc):
@@ -284,6 +294,11 @@ def _urgency(incident: Incident) -> int:
 def _standing(incident: Incident) -> str:
     """What people look for in the message: a change of it is shown before mere counts."""
     return f"{incident.status} {incident.ending} {incident.snooze is not None}"
+
+
+def _moved(dead: str, exc: Refused) -> str:
+    """The note of a message that is in the default channel instead."""
+    return f"posted here because channel {dead} cannot be used: {exc}"
 
 
 def _delivery(channel: str, ts: str, note: str, **reference: str) -> Delivery:
