@@ -316,7 +316,7 @@ class Incident:
         known, first = self.delivery(fallback), self.delivery(oncall)
         if self.status is not Status.TRIGGERED or began_ms is None:
             return self.updated_at_ms if known.reference or known.attempts else None
-        if self._has_escalated_to(fallback) or self._has_failed(oncall):
+        if self._has_escalated_to(fallback) or self.has_failed(oncall):
             return began_ms
         if self._has_escalated_to(oncall):
             return None
