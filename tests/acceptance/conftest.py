@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -37,11 +36,10 @@ def request(url: str, data: Any = None, *, method: str | None = None, headers: d
 
 
 def answers(url: str) -> bool:
+    """Whether *url* answers well; a server that starts says 503 for a while (Prometheus while it reads its storage)."""
     try:
         with urllib.request.urlopen(url, timeout=2):
             return True
-    except urllib.error.HTTPError:
-        return True
     except OSError:
         return False
 
