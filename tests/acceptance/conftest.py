@@ -17,7 +17,8 @@ import pytest
 import yaml
 from selenium import webdriver
 
-from tests.support.servers import find_program, free_port, run_program, run_redis, wait_until
+from tests.support.servers import find_program, free_port, run_program, run_redis
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 VERSUS = [sys.executable, "-m", "versus_py"]

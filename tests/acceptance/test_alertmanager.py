@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from tests.acceptance.conftest import ROOT, request, start_alertmanager
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 
 def faster(text: str, server: str) -> str:

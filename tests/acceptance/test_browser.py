@@ -7,7 +7,7 @@ from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.acceptance.conftest import request
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 from versus_py.samples import alertmanager
 
 

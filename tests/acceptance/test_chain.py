@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import World, request, start_alertmanager
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 
 ALERTMANAGER = """
 route:

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.acceptance.conftest import PASSWORD, ROOT, TOKEN, VERSUS, Simulator, request
-from tests.support.servers import find_program, run_program, wait_until
+from tests.support.servers import find_program, run_program
+from tests.support.waiting import wait_until
 from versus_py import __version__
 from versus_py.simulators.slack import SIGNING_SECRET
 

@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 from tests.acceptance.conftest import VERSUS, answers, request
-from tests.support.servers import find_program, free_port, wait_until
+from tests.support.servers import find_program, free_port
+from tests.support.waiting import wait_until
 
 # Sees the files of the machine, none of which it can write but its data and what is temporary. Holds no capability.
 CONFINED = """

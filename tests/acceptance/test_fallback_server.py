@@ -3,7 +3,7 @@
 import pytest
 
 from tests.acceptance.conftest import World, request
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 
 CHANNEL = "C0FALLBACK"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import request
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 
 MIB = 1024 * 1024
 CONNECTIONS_MAX = 300

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.acceptance.conftest import PASSWORD, TOKEN, VERSUS, answers, kill, request
-from tests.support.servers import find_program, free_port, run_redis, wait_until
+from tests.support.servers import find_program, free_port, run_redis
+from tests.support.waiting import wait_until
 from versus_py.config import Config
 from versus_py.samples import alertmanager
 
@@ -120,19 +121,25 @@ def test_redis_that_goes_away_and_comes_back_ends_no_process_and_loses_no_timer(
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_server_in_time_and_leaves_nothing_claimed(world, signal_number):
-    world.slack.fault(kind="slow", seconds=8)
-    server, process = world.serve()
-    post(server, "InFlight", 5)
-    wait_until(lambda: "intake.accepted" in world.logged(), what="the alert to be accepted")
+def test_a_signal_stops_the_server_in_time_and_leaves_nothing_claimed(world, redis_settings, signal_number):
+    world.servicenow.fault(kind="slow", seconds=60)
+    servicenow = world.settings["oncall"]["servicenow"] | {"timeout_seconds": 40}
+    server, process = world.serve(**redis_settings, oncall=world.settings["oncall"] | {"servicenow": servicenow})
+    incident = post(server, "InFlight", 0.01)
+    with redis.Redis.from_url(redis_settings["redis"]["url"], decode_responses=True) as client:
+        wait_until(lambda: claimed(client) == [f"{incident['id']}|servicenow"], what="ServiceNow to be called")
 
-    started = time.monotonic()
-    process.send_signal(signal_number)
-    status = process.wait(15)
+        process.send_signal(signal_number)
+        status = process.wait(30)
 
-    assert status == 0
-    assert time.monotonic() - started < 10
-    assert "service.stopped" in world.logged()
+        assert status == 0
+        assert "service.stopped" in world.logged()
+        assert claimed(client) == []
+
+
+def claimed(client: redis.Redis) -> list[str]:
+    """What a worker is at, as `<incident id>|<target>`."""
+    return [str(member) for key in client.keys("*:running") for member in client.zrange(key, 0, -1)]
 
 
 def test_a_second_server_on_the_same_folder_is_refused_with_a_sentence(world):

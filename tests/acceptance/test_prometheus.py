@@ -3,7 +3,8 @@
 from urllib.parse import quote
 
 from tests.acceptance.conftest import ROOT, answers, request
-from tests.support.servers import find_program, free_port, wait_until
+from tests.support.servers import find_program, free_port
+from tests.support.waiting import wait_until
 
 SHIPPED = ROOT / "deploy" / "prometheus"
 

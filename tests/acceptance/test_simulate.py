@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from tests.acceptance.conftest import VERSUS, request
-from tests.support.servers import run_program, wait_until
+from tests.support.servers import run_program
+from tests.support.waiting import wait_until
 from versus_py.config import ServiceNowConfig
 from versus_py.simulators.slack import SIGNING_SECRET
 

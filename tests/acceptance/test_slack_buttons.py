@@ -9,7 +9,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.acceptance.conftest import World, kill, request
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 from versus_py.samples import alertmanager
 
 SIGNING_SECRET = "slack-signing-secret"

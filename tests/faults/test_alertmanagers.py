@@ -14,8 +14,9 @@ import pytest
 from tests.faults.journal import Answer, Did, Event
 from tests.faults.scenario import at_length, suffering
 from tests.faults.test_scenarios import kill_one_every
-from tests.faults.world import OneRedis, Program, World, until
+from tests.faults.world import OneRedis, Program, World
 from tests.support.servers import find_program, free_port
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.timeout(300), at_length]
 

@@ -12,7 +12,8 @@ import pytest
 import redis.asyncio
 
 from tests.faults.scenario import at_length, judged_under
-from tests.faults.world import Program, World, left_in, open_world, until
+from tests.faults.world import Program, World, left_in, open_world
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -17,7 +17,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
 from tests.faults.scenario import at_length, judged_under
-from tests.faults.world import World, left_in, open_world, until
+from tests.faults.world import World, left_in, open_world
 from tests.support.redis_servers import (
     ClusterWorld,
     RedisServer,
@@ -28,6 +28,7 @@ from tests.support.redis_servers import (
     run_sentinel,
     valkey_server,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 

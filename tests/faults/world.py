@@ -24,6 +24,7 @@ from tests.faults.checker import CLOCK_SLACK_MS, Evidence, Finding, Report, chec
 from tests.faults.journal import Event
 from tests.faults.proxy import FaultProxy, run_proxy
 from tests.support.servers import find_program, free_port
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
@@ -31,19 +32,6 @@ PASSWORD = "servicenow-secret"
 SIGNING_SECRET = "slack-signing-secret"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
-
-
-async def until(condition: Callable[[], Any], *, timeout_s: float = 60.0, what: str = "the condition") -> None:
-    """Ask until the answer is yes. *condition* may be a coroutine function. Fails when it does not come in time."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                said = condition()
-                if await said if asyncio.iscoroutine(said) else said:
-                    return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come true within {timeout_s:g} s") from None
 
 
 class Program:

@@ -13,7 +13,8 @@ from hypothesis import settings
 from tests.acceptance.conftest import VERSUS, answers
 from tests.support import fuzzing
 from tests.support.nasty import Nasty
-from tests.support.servers import free_port, run_program, wait_until
+from tests.support.servers import free_port, run_program
+from tests.support.waiting import wait_until
 
 SECRET = "the-gateway-secret"
 SIGNING_SECRET = "the-signing-secret"

@@ -14,10 +14,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakeredis import FakeAsyncRedis, FakeServer
 
 from tests.support.clock import FakeClock
+from tests.support.factories import POLICY, make_notification
 from tests.support.openapi import Answers
+from tests.support.waiting import DEADLINE_S
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config, OncallFallback, SlackConfig
+from versus_py.errors import StoreUnavailable
 from versus_py.health import Health
+from versus_py.incident import IncidentId
 from versus_py.interactions import Desk
 from versus_py.interactions.allowed import Allowed
 from versus_py.interactions.follow_ups import FollowUps
@@ -333,3 +337,16 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
         stop.set()
         await following_up
         assert answers.not_as_described() == []
+
+
+async def accepted(lifecycle: Lifecycle, number: int) -> IncidentId:
+    """Sent until it is accepted, as a sender does it."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            try:
+                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {number}")], lambda _: POLICY)
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                assert it.incident is not None
+                return it.incident.id

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
+from tests.integration.conftest import accepted
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
-from tests.support.redis_servers import ClusterWorld, redis_server, run_cluster, until, valkey_server
+from tests.support.redis_servers import ClusterWorld, redis_server, run_cluster, valkey_server
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, IncidentId
@@ -55,24 +57,11 @@ def change(clock: FakeClock, number: int) -> Change:
     return trigger(make_notification(), POLICY, dedup_key=f"group {number}", now_ms=clock.now_ms())
 
 
-async def accepted(lifecycle: Lifecycle, number: int, *, timeout_s: float = 30) -> IncidentId:
-    """Sent until it is accepted, as a sender does it."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            try:
-                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {number}")], lambda _: POLICY)
-            except StoreUnavailable:
-                await asyncio.sleep(0.05)
-            else:
-                assert it.incident is not None
-                return it.incident.id
-
-
 async def escalating(store: Store, clock: FakeClock) -> set[IncidentId]:
     """Whose timers there are, as a worker finds them."""
     clock.advance(minutes=10)
     found: set[IncidentId] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=50)
             found |= {it.incident_id for it in claims}

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import Engine
 from tests.integration.test_notes import ANA, the_incident
 from tests.integration.test_records import PLAIN, escalated, group, set_back, snapshot
+from tests.support.waiting import DEADLINE_S
 from versus_py import transitions
 from versus_py.incident import Comment, Delivery
 from versus_py.simulators import Fault
@@ -299,7 +300,7 @@ async def test_a_last_look_that_fails_is_the_last_one(engine):
     await escalated(engine)
     engine.servicenow.faults.order(Fault(kind="503", times=None))
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         await pass_time(engine, minutes=25 * 60)
 
     found = await delivery(engine)
@@ -310,7 +311,7 @@ async def test_looking_ends_when_the_record_is_gone(engine):
     record = await escalated(engine)
     engine.servicenow.incidents.remove(record)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         await pass_time(engine, minutes=6)
     await engine.settle()
     before = len(engine.servicenow.calls)

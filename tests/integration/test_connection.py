@@ -9,7 +9,8 @@ import pytest
 from redis.exceptions import RedisClusterException, RedisError
 
 from tests.support.redis_servers import SLOTS, RedisServer, cluster_port, redis_server
-from tests.support.servers import find_program, free_port, run_program, wait_until
+from tests.support.servers import find_program, free_port, run_program
+from tests.support.waiting import wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.store.connection import ServerFacts, connect, inspect_server

@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
-from tests.support.redis_servers import RedisServer, redis_server, replicates, until, valkey_server
+from tests.support.redis_servers import RedisServer, redis_server, replicates, valkey_server
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Outcome, Status
@@ -170,7 +171,7 @@ async def test_who_leaves_takes_no_other_along_who_waits_for_the_same(server, cl
         await asyncio.sleep(0)
         leaving.cancel()
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             *others, left = await asyncio.gather(sending, staying, leaving, return_exceptions=True)
 
     assert [type(it) for it in others] == [StoreUnavailable, StoreUnavailable]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.servers import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import VersusError
 from versus_py.store.connection import durability_warnings, open_redis
@@ -112,7 +112,7 @@ async def test_a_server_that_ends_by_itself_is_noticed(tmp_path):
         server.process.kill()
 
         with pytest.raises(VersusError, match="ended by itself"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 await watching
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.integration.conftest import CHANNEL, Engine, make_worker
+from tests.support.waiting import until
 from versus_py.incident import Status
 from versus_py.samples import alertmanager, generic
 from versus_py.simulators import Fault
@@ -349,8 +350,7 @@ async def test_a_lost_reply_makes_no_second_record(engine, kind, monkeypatch):
     await engine.post(firing(engine))
     await engine.after(minutes=5)
     if kind == "slow":
-        while not engine.servicenow.incidents:  # the simulator commits after our client gave up
-            await asyncio.sleep(0.01)
+        await until(lambda: engine.servicenow.incidents)  # the simulator commits after our client gave up
     posts = [call for call in engine.servicenow.calls if call.startswith("POST")]
     await engine.after(minutes=2)
 
@@ -569,8 +569,7 @@ async def test_what_other_replicas_resolve_while_a_record_is_being_created_is_cl
     engine.servicenow.faults.order(Fault(kind="slow", method="POST", seconds=0.2))
 
     working = asyncio.ensure_future(engine.worker.run_due())
-    while not any(call.startswith("GET") for call in engine.servicenow.calls):
-        await asyncio.sleep(0.01)
+    await until(lambda: any(call.startswith("GET") for call in engine.servicenow.calls))
     await engine.post(firing(engine, is_resolved=True))
     await working
     await engine.settle()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import HeartbeatConfig
 from versus_py.heartbeat import Heartbeat
 from versus_py.metrics import Metrics
@@ -98,13 +99,11 @@ async def test_it_goes_on_until_the_word_to_stop(make, listener):
     heartbeat = make(every_seconds=1)
     heartbeat._config = HeartbeatConfig.model_construct(url=heartbeat._config.url, every_seconds=0.01)
     running = asyncio.create_task(heartbeat.run(stop))
-    async with asyncio.timeout(10):
-        while len(listener.heard) < 3:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(listener.heard) >= 3)
 
     stop.set()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         await running
 
 

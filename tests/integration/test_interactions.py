@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import time
 from urllib.parse import parse_qs, quote, urlencode
 
 import orjson
@@ -13,6 +12,7 @@ from fakeredis import FakeAsyncRedis
 
 from tests.integration.conftest import CHANNEL, DAY_MS, TOKEN
 from tests.support.factories import POLICY, make_notification
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Actor, Status
@@ -366,7 +366,7 @@ async def test_only_those_who_are_allowed_may_act(engine, incident, slack_settin
 @pytest.mark.parametrize("slack_settings", [{"signing_secret": SIGNING_SECRET, "allowed_groups": ["S0ONCALL"]}])
 async def test_members_of_a_group_may_act_and_others_may_not(engine, incident, slack_settings, logs):
     incident_id, shown = incident
-    await happens(lambda: any(line["event"] == "slack.group_loaded" for line in logs))
+    await until(lambda: any(line["event"] == "slack.group_loaded" for line in logs))
 
     await press(engine, shown, "acknowledge", user="U0BEN")
     await press(engine, shown, "acknowledge")
@@ -374,13 +374,6 @@ async def test_members_of_a_group_may_act_and_others_may_not(engine, incident, s
     assert [user for user, _ in told(engine)] == ["U0BEN"]
     assert "<!subteam^S0ONCALL>" in told(engine)[0][1]
     assert (await engine.store.get(incident_id)).acknowledged_by == ANA
-
-
-async def happens(condition):
-    """Wait until it is so."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -581,16 +574,13 @@ async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis
         take_within_s=0.2,
     )
     asked = Press(Action.ACKNOWLEDGE, incident_id, "", "U0ANA", "ana", CHANNEL, "1.1", "request-1")
-    await redis.client_pause(1500)
+    await redis.client_pause(60_000, all=False)
 
-    started_s = time.monotonic()
     with pytest.raises(StoreUnavailable, match="within"):
         await desk.take([asked])
-    waited_s = time.monotonic() - started_s
     await redis.client_unpause()
     await desk.take([asked])
 
-    assert waited_s < 1
     assert (await store.get(incident_id)).acknowledged_by == Actor("ana", slack_id="U0ANA")
 
 
@@ -782,7 +772,7 @@ async def test_a_follow_up_that_hangs_or_crashes_is_in_nobodys_way(logs):
     follow_ups.add("finish", finish)
     stop = asyncio.Event()
     running = asyncio.create_task(follow_ups.run(stop))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await done.wait()
         await follow_ups.settled()
         stop.set()

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from tests.integration.conftest import Engine
 from tests.support.factories import make_alert, make_incident
-from tests.support.servers import find_program, free_port, run_program, wait_until
+from tests.support.servers import find_program, free_port, run_program
+from tests.support.waiting import wait_until
 from versus_py.config import AlertmanagerConfig
 from versus_py.last_look import AlertmanagerLook, Escalate, Over, Suppressed
 from versus_py.simulators import run_app

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.clock import FakeClock
 from tests.support.servers import free_port
+from tests.support.waiting import DEADLINE_S
 from versus_py.config import IntakeConfig
 from versus_py.web import connections
 from versus_py.web.connections import BoundedSite, make_runner, note_busy
@@ -234,7 +235,7 @@ async def test_idle_connections_make_room_for_one_that_asks(session):
     async with site(most=10) as (url, port, _, _):
         idle = [await connect(port, b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half") for _ in range(30)]
 
-        async with asyncio.timeout(10), session.get(f"{url}/quick") as response:
+        async with asyncio.timeout(DEADLINE_S), session.get(f"{url}/quick") as response:
             assert await response.text() == "quick"
             closed = [await reader.read() for reader, _ in idle[:20]]
 
@@ -250,7 +251,7 @@ async def test_a_connection_that_is_being_answered_is_never_closed_for_another(s
             await asyncio.sleep(0)
 
         reader, writer = await connect(port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             assert await reader.read() == b""  # there is no room, and nobody idle
         writer.close()
         go.set()
@@ -267,7 +268,7 @@ async def _text(session, url: str) -> str:
 @pytest.mark.parametrize("said", [b"", b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half"])
 async def test_a_connection_that_does_not_finish_its_request_head_is_closed(monkeypatch, said):
     monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", 0.05)
-    async with site(most=10) as (_, port, _, _), asyncio.timeout(10):
+    async with site(most=10) as (_, port, _, _), asyncio.timeout(DEADLINE_S):
         reader, writer = await connect(port, said)
 
         assert await reader.read() == b""
@@ -276,7 +277,7 @@ async def test_a_connection_that_does_not_finish_its_request_head_is_closed(monk
 
 
 async def test_a_head_with_too_many_headers_is_refused():
-    async with site(most=10) as (_, port, _, _), asyncio.timeout(10):
+    async with site(most=10) as (_, port, _, _), asyncio.timeout(DEADLINE_S):
         head = "".join(f"X-{number}: a\r\n" for number in range(100))
         reader, writer = await connect(port, f"GET /quick HTTP/1.1\r\nHost: a\r\n{head}\r\n".encode())
 

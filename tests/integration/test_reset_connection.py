@@ -8,6 +8,7 @@ import pytest
 import uvloop
 from redis.asyncio import Redis
 
+from tests.support.waiting import until
 from versus_py.errors import StoreUnavailable
 from versus_py.store.calls import answered
 
@@ -41,8 +42,7 @@ async def ask_after_a_reset() -> None:
         assert client.connection is not None
         writer = client.connection._writer
         assert writer is not None
-        while not writer.transport.is_closing():
-            await asyncio.sleep(0.01)
+        await until(writer.transport.is_closing)
         try:
             await answered(client.get("some"))
         finally:

@@ -4,16 +4,19 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import accepted
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
-from tests.support.redis_servers import SentinelWorld, redis_server, run_sentinel, until
+from tests.support.redis_servers import SentinelWorld, redis_server, run_sentinel
+from tests.support.waiting import until
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Actor, IncidentId
+from versus_py.incident import Actor
 from versus_py.lifecycle import Lifecycle
 from versus_py.store import Store, keys
 from versus_py.store.connection import connect, inspect_server
@@ -47,19 +50,6 @@ def config_for(world: SentinelWorld, **settings: object) -> RedisConfig:
     return RedisConfig.model_validate({**world.settings, **settings})
 
 
-async def accepted(lifecycle: Lifecycle, number: int) -> IncidentId:
-    """Sent until it is accepted, as a sender does it."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {number}")], lambda _: POLICY)
-            except StoreUnavailable:
-                await asyncio.sleep(0.05)
-            else:
-                assert it.incident is not None
-                return it.incident.id
-
-
 @pytest.mark.parametrize("mode", ["memory", "replicated"])
 async def test_after_a_failover_the_new_primary_has_what_was_accepted_and_takes_more(world, clock, mode):
     config = config_for(world, durability=mode)
@@ -73,7 +63,7 @@ async def test_after_a_failover_the_new_primary_has_what_was_accepted_and_takes_
 
         world.servers[0].kill()
         if mode == "replicated":
-            await until(world.has_failed_over, what="the failover")
+            await until(partial(asyncio.to_thread, world.has_failed_over), what="the failover")
             lifecycle = Lifecycle(Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000), clock)
         ids += await asyncio.gather(*(accepted(lifecycle, number) for number in range(20, 40)))
 
@@ -92,7 +82,7 @@ async def test_replicated_refuses_while_the_only_replica_is_the_primary(world, c
         lasting = durability_for(client, config)
         lifecycle = Lifecycle(Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000, durability=lasting), clock)
         world.servers[0].kill()
-        await until(world.has_failed_over, what="the failover")
+        await until(partial(asyncio.to_thread, world.has_failed_over), what="the failover")
         with pytest.raises(StoreUnavailable):
             await lifecycle.accept([make_notification()], lambda _: POLICY)
 
@@ -102,7 +92,7 @@ async def test_the_primary_that_comes_back_is_no_primary_any_more(world, clock):
         store = Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000)
         lifecycle = Lifecycle(store, clock)
         world.servers[0].pause()
-        await until(world.has_failed_over, what="the failover")
+        await until(partial(asyncio.to_thread, world.has_failed_over), what="the failover")
         incident_id = await accepted(lifecycle, 1)
 
         world.servers[0].resume()

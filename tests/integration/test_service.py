@@ -8,6 +8,7 @@ from aiohttp import web
 
 from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.servers import free_port
+from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
 from versus_py.config import Config
 from versus_py.errors import VersusError
@@ -45,20 +46,13 @@ async def running(config, **how):
         yield f"http://127.0.0.1:{config.port}"
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             await task
-
-
-async def happens(condition):
-    """Wait until it is so."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def post(session, url):
     """The id of a new incident, of a service that may still have to start."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
                 async with session.post(f"{url}/api/incidents", json={"title": "Disk full", "id": "d1"}) as response:
@@ -94,19 +88,19 @@ async def test_presses_come_in_by_http(slack, config, session):
 async def test_presses_come_in_by_socket_mode(slack, config, session):
     async with running(config({"app_token": APP_TOKEN})) as url:
         incident_id = await post(session, url)
-        await happens(lambda: slack.connections == 1)
+        await until(lambda: slack.connections == 1)
 
         delivery = await slack.press(shown(slack, incident_id), "acknowledge")
 
         assert (delivery.via, delivery.status) == ("socket", 200)
         assert await status(session, url, incident_id) == "acknowledged"
-    await happens(lambda: slack.connections == 0)
+    await until(lambda: slack.connections == 0)
 
 
 async def test_a_worker_holds_a_connection_too(slack, config, session, redis_socket):
     settings = config({"app_token": APP_TOKEN}, redis={"url": f"unix://{redis_socket}"})
     async with running(settings, with_api=False):
-        await happens(lambda: slack.connections == 1)
+        await until(lambda: slack.connections == 1)
 
 
 async def test_without_a_way_to_press_there_is_no_connection(slack, config, session):
@@ -160,7 +154,7 @@ async def test_when_a_loop_dies_the_service_ends_and_names_it(with_every_loop, m
     monkeypatch.setattr(LOOPS[name], dies)
 
     with pytest.RaisesGroup(pytest.RaisesExc((VersusError, RuntimeError)), flatten_subgroups=True):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             await serve(with_every_loop, asyncio.Event())
 
     assert logs.expect_error("loop.died")["loop"] == name
@@ -176,7 +170,7 @@ async def test_no_loop_is_left_out_of_that(with_every_loop, monkeypatch):
 
     monkeypatch.setattr(service, "_owned", watched)
     async with running(with_every_loop):
-        await happens(lambda: len(owned) >= len(LOOPS))
+        await until(lambda: len(owned) >= len(LOOPS))
 
     assert sorted(owned) == sorted(LOOPS)
 
@@ -184,9 +178,7 @@ async def test_no_loop_is_left_out_of_that(with_every_loop, monkeypatch):
 async def test_a_server_is_ready_once_its_worker_has_turned_and_can_be_scraped(config, session):
     async with running(config({})) as url:
         await post(session, url)
-        async with asyncio.timeout(10):
-            while await ask(session, f"{url}/readyz") != 200:
-                await asyncio.sleep(0.01)
+        await until(lambda: is_ready(session, url))
 
         assert await ask(session, f"{url}/metrics") == 200
 
@@ -196,9 +188,7 @@ async def test_a_worker_answers_monitoring_on_its_own_port_and_nothing_else(conf
     settings = config({}, redis={"url": f"unix://{redis_socket}"}, metrics={"port": port})
     async with running(settings, with_api=False):
         url = f"http://127.0.0.1:{port}"
-        async with asyncio.timeout(10):
-            while await ask(session, f"{url}/readyz") != 200:
-                await asyncio.sleep(0.01)
+        await until(lambda: is_ready(session, url))
 
         answers = [await ask(session, f"{url}{path}") for path in ("/healthz", "/metrics", "/api/incidents")]
 
@@ -218,9 +208,13 @@ async def test_a_heartbeat_is_sent_by_what_runs(config, session):
         run_app(app) as url,
         running(config({}, heartbeat={"url": f"{url}/ping", "every_seconds": 1})),
     ):
-        await happens(lambda: heard)
+        await until(lambda: heard)
 
     assert set(heard) == {"/ping"}
+
+
+async def is_ready(session, url):
+    return await ask(session, f"{url}/readyz") == 200
 
 
 async def ask(session, url):

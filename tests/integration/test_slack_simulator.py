@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.integration.conftest import TOKEN
 from tests.support.clock import FakeClock
+from tests.support.waiting import until
 from versus_py.simulators import Fault, SlackSimulator, run_app
 from versus_py.simulators.slack import SCOPES, NotShown
 
@@ -825,12 +826,6 @@ async def test_orders_that_make_no_sense_are_refused(session, slack_url, path, o
 
 
 APP_TOKEN = "xapp-1"
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def open_socket_url(session, slack_url, token=APP_TOKEN):

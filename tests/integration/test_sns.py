@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.answers import canned_answers
 from tests.support.payloads import damaged, sample
+from tests.support.waiting import DEADLINE_S, until
 from versus_py import sns
 from versus_py.config import CloudWatchConfig
 from versus_py.sns import CertificateMissing, SnsDoor, Untrusted
@@ -97,16 +98,10 @@ def door(session, seconds):
 @asynccontextmanager
 async def running(door):
     stop = asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as loops:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as loops:
         loops.create_task(door.run(stop))
         yield
         stop.set()
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 def was_logged(logs, event):
@@ -458,7 +453,7 @@ async def test_the_work_ends_promptly_in_the_middle_of_a_request(door, amazon, a
 
     answers.get(CERTIFICATE_URL, callback=hang)
 
-    async with asyncio.timeout(5), running(door):
+    async with asyncio.timeout(DEADLINE_S), running(door):
         with pytest.raises(CertificateMissing):
             door.check(amazon.notification())
         await started.wait()

@@ -1,13 +1,14 @@
 """Socket Mode with Slack's own client, against the simulator's websocket."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import aiohttp
 import pytest
 
 from tests.integration.conftest import CHANNEL
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.incident import Status
 from versus_py.interactions import SocketMode
 from versus_py.interactions.socket_mode import Pauses
@@ -42,21 +43,14 @@ async def running(engine, session, pauses=PAUSES):
         yield
     finally:
         stop.set()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(DEADLINE_S):
             await task
-    await happens(lambda: engine.slack.connections == 0)
-    await happens(lambda: not {it for it in asyncio.all_tasks() - before if "slack_sdk" in repr(it)})
-
-
-async def happens(condition):
-    """Wait until it is so."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
+    await until(lambda: engine.slack.connections == 0)
+    await until(lambda: not {it for it in asyncio.all_tasks() - before if "slack_sdk" in repr(it)})
 
 
 async def connected(engine, number=1):
-    await happens(lambda: engine.slack.connections == number)
+    await until(lambda: engine.slack.connections == number)
 
 
 @pytest.fixture
@@ -147,7 +141,7 @@ async def test_a_connection_that_slack_will_close_is_replaced_before(engine, ses
         await connected(engine)
 
         await engine.slack.socket.disconnect(reason)
-        await happens(lambda: engine.slack.socket._opened == 2)
+        await until(lambda: engine.slack.socket._opened == 2)
         await connected(engine)
 
         assert (await engine.slack.press(incident[1], "acknowledge")).status == 200
@@ -167,10 +161,10 @@ async def test_a_press_that_is_being_taken_is_acknowledged_although_the_connecti
     async with running(engine, session):
         await connected(engine)
         pressing = asyncio.create_task(engine.slack.press(incident[1], "acknowledge"))
-        await happens(lambda: engine.slack.socket._awaited)
+        await until(lambda: engine.slack.socket._awaited)
 
         await engine.slack.socket.disconnect()
-        await happens(lambda: engine.slack.connections == 2)
+        await until(lambda: engine.slack.connections == 2)
         go_on.set()
 
         assert (await pressing).status == 200
@@ -181,7 +175,7 @@ async def test_a_connection_that_breaks_off_is_made_anew_and_it_is_said(engine, 
         await connected(engine)
 
         engine.slack.socket.cut()
-        await happens(lambda: engine.slack.socket._opened == 2)
+        await until(lambda: engine.slack.socket._opened == 2)
         await connected(engine)
 
         assert (await engine.slack.press(incident[1], "acknowledge")).status == 200
@@ -195,7 +189,7 @@ async def test_a_connection_that_slack_closes_is_made_anew(engine, session):
 
         await engine.slack.socket.close()
 
-        await happens(lambda: engine.slack.socket._opened == 2)
+        await until(lambda: engine.slack.socket._opened == 2)
 
 
 async def test_while_slack_is_down_it_is_tried_again_and_said_once(engine, session, logs):
@@ -221,7 +215,7 @@ async def test_a_websocket_that_cannot_be_opened_is_given_up_and_tried_anew(engi
 async def test_a_wrong_token_is_one_error_that_says_what_to_do_then_warnings_and_heals(engine, session, logs):
     engine.slack._app_token = "xapp-another"
     async with running(engine, session, replace(PAUSES, reminder_s=0.05)):
-        await happens(lambda: [line["event"] for line in logs].count("slack.socket_still_refused") >= 2)
+        await until(lambda: [line["event"] for line in logs].count("slack.socket_still_refused") >= 2)
         tried = engine.slack.calls.count("apps.connections.open")
         engine.slack._app_token = APP_TOKEN
         await connected(engine)
@@ -235,19 +229,16 @@ async def test_a_wrong_token_is_one_error_that_says_what_to_do_then_warnings_and
 @pytest.mark.parametrize("slack_settings", [{"app_token": "xoxb-a-bot-token"}])
 async def test_another_kind_of_token_is_named_as_such(engine, session, logs, slack_settings):
     async with running(engine, session):
-        await happens(lambda: "slack.socket_refused" in [line["event"] for line in logs])
+        await until(lambda: "slack.socket_refused" in [line["event"] for line in logs])
 
     assert "app-level token, xapp-" in logs.expect_error("slack.socket_refused")["advice"]
 
 
-async def test_a_stop_while_nothing_answers_is_a_stop(engine, session):
-    engine.slack.faults.order(Fault(kind="slow", seconds=30, times=None))
-    started_s = time.monotonic()
+async def test_a_stop_while_nothing_answers_is_a_stop(engine):
+    engine.slack.faults.order(Fault(kind="slow", seconds=600, times=1))
 
-    async with running(engine, session):
-        await happens(lambda: engine.slack.faults._ordered is not None)
-
-    assert time.monotonic() - started_s < 3
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as patient, running(engine, patient):
+        await until(lambda: engine.slack.faults.are_over)
 
 
 async def test_nothing_of_a_payload_or_a_url_gets_into_the_log(engine, session, incident, logs, caplog):
@@ -255,7 +246,7 @@ async def test_nothing_of_a_payload_or_a_url_gets_into_the_log(engine, session, 
         await connected(engine)
         await engine.slack.press(incident[1], "acknowledge")
         engine.slack.socket.cut()
-        await happens(lambda: engine.slack.socket._opened == 2)
+        await until(lambda: engine.slack.socket._opened == 2)
 
     assert "ticket=" not in str(logs) + caplog.text
     assert "trigger_id" not in str(logs) + caplog.text
@@ -273,10 +264,10 @@ async def test_connections_that_do_not_last_are_made_less_and_less_often(engine,
 
     async with running(engine, session, replace(PAUSES, stable_s=60, retry_s=1, retry_max_s=5)):
         for number in range(1, 6):
-            await happens(lambda: engine.slack.socket._opened == number)  # noqa: B023 - it is awaited here
+            await until(lambda: engine.slack.socket._opened == number)  # noqa: B023 - it is awaited here
             await connected(engine)
             engine.slack.socket.cut()
 
-        await happens(lambda: len(waited) == 5)
+        await until(lambda: len(waited) == 5)
 
     assert waited == [1, 2, 4, 5, 5]

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from tests.integration.conftest import Engine
 from tests.support.factories import POLICY, make_alert, make_notification
+from tests.support.waiting import until
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import PARTITIONS, Actor, Delivery, IncidentId
 from versus_py.simulators import Fault
@@ -322,9 +323,3 @@ async def test_the_loop_outlives_an_absence_of_redis(engine, logs, monkeypatch):
     await until(lambda: engine.watchdog.standing is not None)
     stop.set()
     await running
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)

