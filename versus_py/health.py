@@ -9,13 +9,15 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
 from versus_py.metrics import Metrics
-from versus_py.store import Ledger
+from versus_py.store import Store
 from versus_py.watchdog import GRACE_MS, Watchdog
 from versus_py.worker import Worker
 
 log = structlog.get_logger()
 
-WRITE_TIMEOUT_S = 2.0
+WRITE_TIMEOUT_S = 4.0
+"""As long as an alert waits for Redis; whether a write lasts is known after half of it."""
+
 STALLED_AFTER_MS = GRACE_MS
 """A worker whose hands are all full may have no time for Redis as long as a claim lasts."""
 
@@ -51,8 +53,8 @@ class Readiness:
 class Health:
     """Looks at the parts of this process."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, metrics: Metrics, *, worker: Worker, watchdog: Watchdog) -> None:
-        self._ledger = ledger
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, *, worker: Worker, watchdog: Watchdog) -> None:
+        self._store = store
         self._clock = clock
         self._metrics = metrics
         self._worker = worker
@@ -88,15 +90,16 @@ class Health:
 
     async def _redis(self) -> str:
         async with self._asking:  # who asks meanwhile gets the same answer
-            now_s = asyncio.get_running_loop().time()
-            if self._known is None or now_s - self._known[0] >= FRESH_FOR_S:
-                self._known = (now_s, await self._written())
+            loop = asyncio.get_running_loop()
+            if self._known is None or loop.time() - self._known[0] >= FRESH_FOR_S:
+                said = await self._written()
+                self._known = (loop.time(), said)
             return self._known[1]
 
     async def _written(self) -> str:
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await self._ledger.prove_writable()
+                await self._store.prove_writable()
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("health.redis_unavailable", error=str(exc) or f"no answer within {WRITE_TIMEOUT_S:g} s")
             return "unavailable"

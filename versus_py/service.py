@@ -146,7 +146,7 @@ async def _build(config: Config) -> AsyncIterator[_Parts]:
             metrics=metrics,
         )
         watchdog = Watchdog(store, ledger, clock, metrics)
-        health = Health(ledger, clock, metrics, worker=worker, watchdog=watchdog)
+        health = Health(store, clock, metrics, worker=worker, watchdog=watchdog)
         sns = SnsDoor(config.sources.cloudwatch, session)
         desk = _desk(config, lifecycle, client, session)
         app = create_app(

@@ -306,7 +306,7 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
             sns=SnsDoor(config.sources.cloudwatch, session),
             slack=SlackDoor(secret, desk, clock) if secret else None,
             metrics=metrics,
-            health=Health(ledger, clock, metrics, worker=worker, watchdog=watchdog),
+            health=Health(store, clock, metrics, worker=worker, watchdog=watchdog),
             clock=clock,
         )
         answers = Answers()

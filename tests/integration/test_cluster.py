@@ -205,6 +205,13 @@ async def test_the_doctor_is_told_what_is_missing(cluster):
     await until(lambda: cluster.is_ok(cluster.primaries))
 
 
+@pytest.mark.parametrize("mode", ["fsync", "replicated"])
+async def test_a_cluster_in_order_takes_writes_as_surely_as_asked(replicated, mode):
+    config = config_for(replicated, durability=mode)
+    async with connect(config) as client:
+        await store_on(client, config).prove_writable()
+
+
 async def test_a_cluster_in_order_is_in_order(replicated):
     facts = await inspect_server(config_for(replicated, durability="fsync"))
 

@@ -201,11 +201,14 @@ async def test_without_its_replica_a_change_is_not_accepted_though_written(serve
         with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
             await create(store, clock)
         assert await store.get(change(clock).incident.id)
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            await store.prove_writable()
 
     monkeypatch.setattr(durability, "WAIT_MS", 2000)
     with RedisServer(valkey_server(), tmp_path / "replica", ("--replicaof", f"127.0.0.1 {server.port}")) as replica:
         await until(lambda: replicates(replica), what="the replica being in sync")
         async with opened(server, "replicated") as store:
+            await store.prove_writable()
             await create(store, clock, 1)
             with replica.client() as client:
                 assert client.exists(keys.incident(change(clock, 1).incident.id))

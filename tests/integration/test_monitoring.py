@@ -1,5 +1,6 @@
 """What is told to Prometheus, load balancers and supervisors."""
 
+import asyncio
 import random
 import subprocess
 from datetime import UTC, datetime
@@ -12,12 +13,12 @@ from tests.integration.conftest import Engine, make_storms
 from tests.support.servers import find_program
 from versus_py.breaker import OPENS_AFTER
 from versus_py.config import Config
+from versus_py.errors import StoreUnavailable
 from versus_py.health import STALLED_AFTER_MS, Health
 from versus_py.incident import Ending
 from versus_py.samples import SAMPLES, alertmanager
 from versus_py.simulators import Fault
 from versus_py.sns import SnsDoor
-from versus_py.store import Ledger
 from versus_py.watchdog import GRACE_MS
 from versus_py.web import create_app
 
@@ -32,8 +33,7 @@ def _no_jitter(monkeypatch):
 @pytest.fixture
 def health(engine) -> Health:
     """Like that behind /readyz, but nothing is asked for yet."""
-    ledger = Ledger(engine.store._redis)
-    return Health(ledger, engine.clock, engine.metrics, worker=engine.worker, watchdog=engine.watchdog)
+    return Health(engine.store, engine.clock, engine.metrics, worker=engine.worker, watchdog=engine.watchdog)
 
 
 async def scraped(engine: Engine) -> str:
@@ -297,6 +297,23 @@ async def test_who_asks_often_gets_the_same_answer(engine, health):
     engine.redis_server.connected = False
 
     assert (await health.readiness()).redis == "ok"
+
+
+async def test_who_asks_while_redis_does_not_answer_shares_one_try(engine, health, monkeypatch):
+    loop, tried = asyncio.get_running_loop(), []
+    now_s = loop.time
+
+    async def fail_slowly() -> None:
+        tried.append(1)
+        monkeypatch.setattr(loop, "time", lambda: now_s() + 3)
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(engine.store, "prove_writable", fail_slowly)
+
+    found = await asyncio.gather(*(health.readiness() for _ in range(5)))
+
+    assert {it.redis for it in found} == {"unavailable"}
+    assert len(tried) == 1
 
 
 async def test_a_target_that_is_left_alone_is_shown_and_does_not_make_it_unready(engine, health):

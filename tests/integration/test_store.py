@@ -145,6 +145,12 @@ async def test_nothing_waits_in_an_empty_store(store, clock):
     assert await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10) == ([], None)
 
 
+async def test_what_is_written_as_a_proof_expires(store, redis):
+    await store.prove_writable()
+
+    assert 0 < await redis.pttl(keys.PROBE) <= 60_000
+
+
 async def test_a_claimed_timer_is_nobody_elses_until_its_lease_ends(store, clock):
     await created(store, clock)
     [first] = await claim(store, clock)

@@ -12,6 +12,7 @@
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
 | `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
+| `{0}:probe`             | string     | proof that Redis takes writes; expires                                  |
 | `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
@@ -22,7 +23,6 @@
 | `storms`                | set        | `<channel> <id>` of every storm whose message is to be kept up to date  |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
-| `probe`                 | string     | proof that Redis takes writes; expires                                  |
 | `slack_user:<id>`       | string     | who that is (JSON); expires                                             |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 
@@ -37,13 +37,15 @@ from versus_py.incident import IncidentId, partition_of
 PREFIX = "versus:"
 EVENTS = f"{PREFIX}events"
 SECRET = f"{PREFIX}secret"
-PROBE = f"{PREFIX}probe"
 STORMS = f"{PREFIX}storms"
 DELIVERY_FIELD = "delivery:"
 
 
 def in_partition(partition: int | str, name: str) -> str:
     return f"{PREFIX}{{{partition}}}:{name}"
+
+
+PROBE = in_partition(0, "probe")
 
 
 def partition_of_key(key: str) -> str:

@@ -10,7 +10,6 @@ from versus_py.store.calls import RedisClient, answered, answers, is_cluster, lo
 STRETCH = 100
 """Overdue incidents looked at in one partition at once."""
 
-PROBE_MS = 60_000
 """How long the proof of a write is kept."""
 
 
@@ -78,10 +77,6 @@ class Ledger:
             )
         )
         return str(reply)
-
-    async def prove_writable(self) -> None:
-        """Write something. Returns when Redis took it."""
-        await answered(self._redis.set(keys.PROBE, "1", px=PROBE_MS))
 
     async def _look_at(self, partition: int, now_ms: int, due_before_ms: int) -> Standing:
         pending, timers, running, failed = (

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
 
+PROBE_TTL_MS = 60_000
 SETTLE_MS = 60_000
 """How long what a failed attempt sent may take to have its effect; a change does not make it tried again sooner."""
 
@@ -204,6 +205,15 @@ class Store:
         """What is known of these incidents is as sure as what `create` and `save` write."""
         if self._durability is not None and incident_ids:
             await self._durability.settle([keys.incident(incident_id) for incident_id in incident_ids])
+
+    async def prove_writable(self) -> None:
+        """Write something, as sure as what `create` writes. Raises StoreUnavailable when that cannot be had.
+
+        On a cluster that is one partition, so one node.
+        """
+        await answered(self._redis.set(keys.PROBE, "1", px=PROBE_TTL_MS))
+        if self._durability is not None:
+            await self._durability.settle([keys.PROBE])
 
     async def claim(self, *, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
         """Lease up to *limit* timers that are due, and say when there is something to do again.
