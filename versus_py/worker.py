@@ -14,7 +14,7 @@ import structlog
 
 from versus_py.breaker import Breakers, HeldBack
 from versus_py.clock import Clock
-from versus_py.errors import Permanent, StoreUnavailable, Transient
+from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
 from versus_py.incident import Delivery, Ending, Entry, Incident
 from versus_py.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.lifecycle import Lifecycle
@@ -224,8 +224,11 @@ class Worker:
                 return Completion("postponed", seen_version, at_ms=self._clock.now_ms())
             # It may have sent something before: that was an attempt, and the next one looks for it.
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
+        except Unreadable as exc:
+            log.error("incident.unreadable", incident=claim.incident_id, error=str(exc))  # noqa: TRY400
+            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except Exception:
-            # An incident that cannot even be read, by a bug or after a downgrade, must not end the others' worker.
+            # A bug that one incident meets must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except asyncio.CancelledError:

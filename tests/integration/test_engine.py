@@ -602,7 +602,7 @@ async def test_an_incident_that_cannot_be_read_takes_no_other_with_it(engine, lo
 
     await engine.settle()
 
-    logs.expect_error("sync.crashed")
+    logs.expect_error("incident.unreadable")
     assert [message.text for message in engine.slack.messages if "Good" in message.text]
 
 

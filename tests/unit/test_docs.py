@@ -1,5 +1,6 @@
 """The documentation names what there is, and nothing else."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -53,6 +54,31 @@ def test_every_override_is_in_the_readme():
     readme = (ROOT / "README.md").read_text()
 
     assert set(re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE)) == set(_NAMES)
+
+
+def test_every_error_and_warning_of_the_log_is_explained_and_every_explained_one_exists():
+    """A crash is a bug wherever it happens: they are explained together."""
+    explained = re.findall(
+        r"^\| (`[a-z_.]+`(?:, `[a-z_.]+`)*) \|", (ROOT / "docs" / "logs.md").read_text(), re.MULTILINE
+    )
+    documented = {event.strip("`") for row in explained for event in row.split(", ")}
+
+    assert documented == {event for event in logged() if not event.endswith("crashed")}
+
+
+def logged() -> set[str]:
+    """The names of all events that are told at `error` or `warning`."""
+    found = set()
+    for module in (ROOT / "versus_py").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call)):
+            match call:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name("log"), attr="error" | "exception" | "warning")
+                    | ast.Name("Refusals"),
+                    args=[ast.Constant(str(event)), *_],
+                ):
+                    found.add(event)
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
