@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from versus_py.errors import StoreUnavailable
+
 GOOD_ENOUGH_MS = 50
 """How wrong the time may be and is still taken: a server whose clock was set is soon followed."""
 
@@ -20,7 +22,7 @@ class Clock(Protocol):
     """Tells the time."""
 
     def now_ms(self) -> int:
-        """Milliseconds since the epoch, UTC."""
+        """Milliseconds since the epoch, UTC. Raises StoreUnavailable while the time is not known."""
 
 
 class SystemClock:
@@ -33,14 +35,14 @@ class SystemClock:
 class SharedClock:
     """The time of a server that all replicas share, carried forward by this machine's monotonic clock.
 
-    A replica whose wall clock is wrong, or is set while it runs, tells the same time as the others.
-    Until the first `follow`, this machine's own time has to do.
+    A replica whose wall clock is wrong, or is set while it runs, tells the same time as the others. Until the first
+    `follow` there is no time: an alert that was accepted by this machine's own would escalate when nobody expects it.
     """
 
     def __init__(self, monotonic_ms: Callable[[], int] = _monotonic_ms) -> None:
         self._monotonic_ms = monotonic_ms
         self._set_at_ms = monotonic_ms()
-        self._offset_ms = SystemClock().now_ms() - self._set_at_ms
+        self._offset_ms: int | None = None
         self._error_ms = math.inf  # how wrong it may have been when it was set
 
     async def follow(self, server_time_ms: Callable[[], Awaitable[int]]) -> None:
@@ -59,4 +61,6 @@ class SharedClock:
             self._offset_ms = server_ms + round(error_ms) - answered_at_ms
 
     def now_ms(self) -> int:
+        if self._offset_ms is None:
+            raise StoreUnavailable("Redis has not told the time yet")
         return self._monotonic_ms() + self._offset_ms

@@ -46,6 +46,9 @@ CLOCK_EVERY_S = 30.0
 SHUTDOWN_TIMEOUT_S = 3.0
 """How long requests that are being answered may take after the word to stop."""
 
+FIRST_TIME_TIMEOUT_S = 2.0
+"""How long the port waits to be opened for Redis to tell the time; after that, alerts are refused until it does."""
+
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -87,6 +90,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         background = _start(_background(parts, stop), stop, loops)
         working = _start(_working(parts, stop), stop, loops)
         try:
+            await _tell_time(parts)
             if port is not None:
                 most = connections_allowed(config.max_connections)
                 settings = "host, port" if with_api else "host, metrics.port"
@@ -318,6 +322,13 @@ async def _listen(runner: web.AppRunner, host: str, port: int, settings: str, *,
     except OSError as exc:
         reason = str(exc) if exc.errno is None else os.strerror(exc.errno)
         raise VersusError(f"cannot listen on {host}:{port} ({settings}): {reason}") from None
+
+
+async def _tell_time(parts: _Parts) -> None:
+    """So that the first alert has not to be refused. Where Redis is away, the worker goes on asking."""
+    with suppress(StoreUnavailable, TimeoutError):
+        async with asyncio.timeout(FIRST_TIME_TIMEOUT_S):
+            await parts.clock.follow(parts.store.server_time_ms)
 
 
 async def _work(parts: _Parts) -> None:

@@ -16,6 +16,7 @@ from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
+from versus_py.store import Store
 
 APP_TOKEN = "xapp-1-A0DEMO-app-secret"
 
@@ -211,6 +212,30 @@ async def test_a_heartbeat_is_sent_by_what_runs(config, session):
         await until(lambda: heard)
 
     assert set(heard) == {"/ping"}
+
+
+async def test_nothing_is_accepted_before_redis_has_told_the_time(config, session, monkeypatch):
+    told = asyncio.Event()
+    ask_time = Store.server_time_ms
+
+    async def server_time_ms(store):
+        await told.wait()
+        return await ask_time(store)
+
+    monkeypatch.setattr(service, "FIRST_TIME_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(Store, "server_time_ms", server_time_ms)
+    async with running(config({})) as url:
+        await until(lambda: is_answered(session, url))
+        async with session.post(f"{url}/api/incidents", json={"title": "Disk full"}) as response:
+            refused = response.status, response.headers.get("Retry-After")
+        told.set()
+
+        assert await post(session, url)
+    assert refused == (503, "5")
+
+
+async def is_answered(session, url):
+    return await ask(session, f"{url}/healthz") == 200
 
 
 async def is_ready(session, url):

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.clock import START_MS, FakeClock
 from versus_py.clock import SharedClock
+from versus_py.errors import StoreUnavailable
 
 HOUR_MS = 3_600_000
 
@@ -41,6 +42,15 @@ def server(monotonic) -> Server:
 @pytest.fixture
 def shared(monotonic) -> SharedClock:
     return SharedClock(monotonic.now_ms)
+
+
+async def test_there_is_no_time_before_the_server_has_told_it(shared, server):
+    with pytest.raises(StoreUnavailable):
+        shared.now_ms()
+
+    await shared.follow(server.time_ms)
+
+    assert shared.now_ms() == server.now_ms
 
 
 async def test_it_is_the_servers_time_carried_forward(shared, server, monotonic):
