@@ -200,6 +200,23 @@ async def test_an_incident_of_the_fallbacks_own_instance_has_none(engine, servic
 
 
 @to_slack
+@pytest.mark.parametrize("kind", ["down", "lost_reply"])
+async def test_a_message_in_the_channel_of_the_fallback_is_not_taken_for_its_own(engine, kind):
+    engine.servicenow.faults.order(DOWN)
+    incident_id = await escalated(engine, 3, slack_channel_id="C0FALLBACK")
+    engine.slack.faults.order(Fault(kind=kind, path="/api/chat.postMessage", times=1))
+
+    await minutes_pass(engine, 20)
+
+    [first, second] = in_fallback_channel(engine)
+    assert ON_CALL not in first.shown
+    assert ON_CALL in second.shown
+    deliveries = (await engine.detail(incident_id))["deliveries"]
+    shown = [deliveries[name]["label"] for name in ("slack", "slack:C0FALLBACK")]
+    assert shown == [f"message {it.ts} in C0FALLBACK" for it in (first, second)]
+
+
+@to_slack
 async def test_another_channel_is_told_and_somebody_mentioned(engine):
     engine.servicenow.faults.order(DOWN)
     incident_id = await escalated(engine, 10)

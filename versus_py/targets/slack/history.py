@@ -50,11 +50,11 @@ class History:
         self._forbidden_until_ms = 0
         self._bot_id = ""
 
-    async def find(self, channel: str, key: str, value: str, *, since_ms: int) -> Found | None:
-        """The message whose metadata has that value, not older than *since_ms*; None without one."""
+    async def find(self, channel: str, about: Mapping[str, str], *, since_ms: int) -> Found | None:
+        """The message whose metadata says all of *about*, not older than *since_ms*; None without one."""
         oldest = f"{since_ms / 1000 - BEFORE_S:.6f}"
         async for message, said in self._ours("conversations.history", channel=channel, oldest=oldest):
-            if said.get(key) == value:
+            if about.items() <= said.items():
                 return Found(str(message["ts"]), said)
         return None
 

@@ -178,7 +178,7 @@ class StormMessages:
         """The digest that an attempt whose answer was lost has posted; "" when there is none to be found."""
         if not storm.was_tried:
             return ""
-        found = await self._history.find(storm.channel, "storm", storm.id, since_ms=storm.began_ms)
+        found = await self._history.find(storm.channel, {"storm": storm.id}, since_ms=storm.began_ms)
         return found.ts if found else ""
 
     async def _tell(self, storm: Storm) -> None:

@@ -167,11 +167,15 @@ class SlackTarget:
 
     async def _find(self, incident: Incident, channel: str, note: str = "") -> Delivery | None:
         """What an earlier attempt has posted. Its looks are not known, so that it will be edited."""
-        found = await self._history.find(channel, "incident", incident.id, since_ms=incident.created_at_ms)
+        found = await self._history.find(channel, self._about(incident), since_ms=incident.created_at_ms)
         if found is None:
             return None
         log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
         return _delivery(channel, found.ts, note, **Told.read(found.said).written())
+
+    def _about(self, incident: Incident) -> dict[str, str]:
+        """What tells its message; the fallback's channel may be the one that the incident is posted to besides."""
+        return {"incident": incident.id, "target": self._name}
 
     async def _find_anew(self, incident: Incident, before: Delivery, exc: Refused) -> Delivery | None:
         """What an earlier attempt has posted in place of the message, also when that is not needed any more."""
@@ -185,7 +189,7 @@ class SlackTarget:
     async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
         message = self._message(incident, note)
         told = Told.everything(incident).written()
-        about = metadata(incident=incident.id, **told)
+        about = metadata(**self._about(incident), **told)
         try:
             reply = await self._wire.post(channel, message, metadata=about)
         except Refused as exc:
