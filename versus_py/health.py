@@ -71,10 +71,12 @@ class Health:
             overdue=0 if standing is None else standing.overdue,
         )
 
-    def trouble(self) -> str:
+    async def trouble(self) -> str:
         """Why there should be no sign of life; "" when everything goes on."""
         if (said := self._worker_says()) != "ok":
             return f"the worker is {said}"
+        if await self._redis() != "ok":
+            return "Redis takes no writes, or not as surely as redis.durability asks for: alerts are refused"
         standing, looked_at_ms = self._watchdog.standing, self._watchdog.looked_at_ms
         if standing is None or looked_at_ms is None:
             return "nobody has looked yet at what is overdue"

@@ -1,7 +1,7 @@
 """The sign of life: a GET to a service that raises the alarm when it stays away, as nobody here could any more."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import structlog
@@ -23,7 +23,7 @@ class Heartbeat:
         config: HeartbeatConfig,
         session: aiohttp.ClientSession,
         metrics: Metrics,
-        trouble: Callable[[], str],
+        trouble: Callable[[], Awaitable[str]],
     ) -> None:
         self._config = config
         self._session = session
@@ -41,7 +41,7 @@ class Heartbeat:
 
     async def beat(self) -> bool:
         """Whether it was sent and taken."""
-        if trouble := self._trouble():
+        if trouble := await self._trouble():
             log.warning("heartbeat.withheld", reason=trouble)
             self._metrics.heartbeats.labels("withheld").inc()
             return False

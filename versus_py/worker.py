@@ -47,6 +47,9 @@ LOOK_AGAIN_MIN_MS = 10_000
 LOOK_AGAIN_SOON_MS = 1_000
 """The shortest time until a target that wants to look again is called."""
 
+STORE_AGAIN_MS = 1_000
+"""When to ask Redis again that did not answer, or that answers and refuses, as one that is full does."""
+
 IDLE_MAX_S = 5.0
 """The longest sleep, in case the news of a change got lost."""
 
@@ -171,7 +174,7 @@ class Worker:
             return await self._claim(limit)
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", error=str(exc))
-            return [], self._clock.now_ms() + 1000
+            return [], self._clock.now_ms() + STORE_AGAIN_MS
 
     async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
         found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
@@ -212,7 +215,10 @@ class Worker:
         seen_version, has_begun = 0, False
         self._busy[claim.target] += 1
         try:
-            incident = await self._incident_to_sync(claim)
+            incident = await self._store.get(claim.incident_id)
+            if incident is not None:
+                seen_version = incident.version
+                incident = await self._as_time_has_it(claim, incident)
             if incident is None:
                 log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
                 return Completion("done", 0)
@@ -221,7 +227,7 @@ class Worker:
         except StoreUnavailable as exc:
             log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
             if not has_begun:
-                return Completion("postponed", seen_version, at_ms=self._clock.now_ms())
+                return Completion("postponed", seen_version, at_ms=self._clock.now_ms() + STORE_AGAIN_MS)
             # It may have sent something before: that was an attempt, and the next one looks for it.
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except Unreadable as exc:
@@ -247,11 +253,11 @@ class Worker:
         if completion.how == "retry":
             self._metrics.retries.labels(target).inc()
 
-    async def _incident_to_sync(self, claim: Claim) -> Incident | None:
-        """The incident as it is now. What time has brought is written down first: the end of a snooze, of the wait."""
-        incident = await self._store.get(claim.incident_id)
-        if incident is not None and incident.snooze is not None and incident.snooze.until_ms <= self._clock.now_ms():
-            incident = await self._lifecycle.end_snooze(incident.id)
+    async def _as_time_has_it(self, claim: Claim, before: Incident) -> Incident | None:
+        """The incident to sync. What time has brought is written down first: the end of a snooze, of the wait."""
+        incident: Incident | None = before
+        if before.snooze is not None and before.snooze.until_ms <= self._clock.now_ms():
+            incident = await self._lifecycle.end_snooze(before.id)
         if incident is None or incident.policy.oncall != claim.target:
             return incident
         if self._last_look is None or not incident.is_due(self._clock.now_ms()):

@@ -201,7 +201,7 @@ async def test_the_doctor_is_told_what_is_missing(cluster):
 
     assert facts.servers == 3
     assert sum("has no replica" in it for it in facts.warnings) == 3
-    assert sum("0 of 1 replicas are attached" in it for it in facts.warnings) == 3
+    assert sum("0 of 1 replicas are attached" in it for it in facts.refusals) == 3
     await until(lambda: cluster.is_ok(cluster.primaries))
 
 

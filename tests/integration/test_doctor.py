@@ -177,6 +177,24 @@ async def test_a_redis_that_tells_nothing_of_itself_is_a_warning(redis, redis_so
     assert statuses(checks) | {"Redis": WARNING, "Redis durability": WARNING} == statuses(checks)
 
 
+@pytest.mark.parametrize("commands", [["+@all"], ["+@all", "-config"]], ids=["tells its settings", "does not"])
+async def test_a_redis_that_would_refuse_every_alert_fails(redis, redis_socket, commands):
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.acl_setuser("asked", enabled=True, passwords=["+pass"], keys=["*"], commands=commands)
+    await redis.config_set("maxmemory", used // 2)
+    try:
+        config = redis_config(url=f"unix://asked:pass@{redis_socket}", durability="replicated", replicas=3)
+        checks = await diagnose(config)
+    finally:
+        await redis.config_set("maxmemory", 0)
+        await redis.acl_deluser("asked")
+
+    full, replicas = [it for it in checks if it.name == "Redis durability" and it.status is FAILED]
+    assert full.found.startswith("it is full")
+    assert full.advice == "raise maxmemory"
+    assert "0 of 3 replicas are attached" in replicas.found
+
+
 async def test_a_replica_fails(redis, redis_socket):
     await redis.replicaof("127.0.0.1", str(free_port()))
     try:

@@ -44,7 +44,11 @@ async def url(listener):
 def make(session, url):
     def build(trouble: str = "", address: str = f"{url}/secret-path", every_seconds: float = 60) -> Heartbeat:
         config = HeartbeatConfig(url=address, every_seconds=every_seconds)
-        return Heartbeat(config, session, Metrics(), lambda: trouble)
+
+        async def said() -> str:
+            return trouble
+
+        return Heartbeat(config, session, Metrics(), said)
 
     return build
 

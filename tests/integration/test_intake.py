@@ -107,6 +107,19 @@ async def test_what_begins_broken_is_refused(engine):
     assert response.status == 400
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("nope", 400), ("", 400), ("{}\n" * 5001, 413)],
+    ids=["no JSON", "empty", "many"],
+)
+async def test_a_request_that_is_refused_is_told_as_its_sender_may_never_come_again(engine, logs, body, status):
+    response, answer = await post(engine, body)
+
+    assert response.status == status
+    [line] = [line for line in logs if line["event"] == "intake.refused"]
+    assert (line["status"], line["error"], line["remote"]) == (status, answer["error"], "127.0.0.1")
+
+
 async def test_one_payload_that_is_not_believed_does_not_cost_the_others(engine):
     alarm = json.loads(SAMPLES["cloudwatch"](starts_at=NOW)["Message"])
 

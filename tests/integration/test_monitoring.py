@@ -346,7 +346,7 @@ async def test_what_is_overdue_is_degraded(engine, health, logs):
 
     logs.expect_error("escalation.overdue")
     assert (found.status, found.overdue) == ("degraded", 1)
-    assert health.trouble() == "1 escalations are overdue"
+    assert await health.trouble() == "1 escalations are overdue"
 
 
 def outcomes(engine: Engine) -> dict[str, int]:
@@ -358,9 +358,17 @@ async def test_a_look_of_long_ago_is_no_sign_of_life(engine, health):
     """As on a cluster of which a node is lost: the worker goes on with the others', and nobody sees what is overdue."""
     await engine.watchdog.look()
     await engine.settle()
-    assert health.trouble() == ""
+    assert await health.trouble() == ""
     engine.clock.advance(ms=STALLED_AFTER_MS + 1)
 
     await engine.settle()
 
-    assert health.trouble() == "nobody could look for a while at what is overdue"
+    assert await health.trouble() == "nobody could look for a while at what is overdue"
+
+
+async def test_while_alerts_are_refused_there_is_no_sign_of_life(engine, health):
+    await engine.watchdog.look()
+    await engine.settle()
+    engine.redis_server.connected = False
+
+    assert "alerts are refused" in await health.trouble()

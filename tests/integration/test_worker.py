@@ -18,7 +18,7 @@ from versus_py.lifecycle import Lifecycle
 from versus_py.store import Claim
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
 from versus_py.targets.slack.api import LATE_POST_S
-from versus_py.worker import LEASE_MS, SYNC_MAX_S, Limits, Worker
+from versus_py.worker import LEASE_MS, STORE_AGAIN_MS, SYNC_MAX_S, Limits, Worker
 
 
 class Recorder:
@@ -94,6 +94,26 @@ async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel,
 
     assert oncall.synced[0].status is Status.TRIGGERED
     assert oncall.synced[0].is_escalating
+
+
+async def test_a_redis_that_answers_and_refuses_is_not_asked_without_a_pause(store, channel, oncall, monkeypatch):
+    """As one that is full does: a timer may be claimed and given back, and nothing else be written."""
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock, Policy(channels=(), oncall="servicenow", wait_ms=0))
+    worker = make_worker(store, clock, channel, oncall)
+
+    async def refused(_: object) -> None:
+        raise StoreUnavailable("command not allowed when used memory > 'maxmemory'")
+
+    with monkeypatch.context() as full:
+        full.setattr(Lifecycle, "begin_escalation", lambda _, incident_id: refused(incident_id))
+        await worker.run_due()
+        claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+    assert (claims, next_ms) == ([], clock.now_ms() + STORE_AGAIN_MS)
+
+    clock.advance(ms=STORE_AGAIN_MS)
+    await worker.run_due()
+    assert [it.is_escalating for it in oncall.synced] == [True]
 
 
 async def test_one_target_never_gets_more_at_once_than_its_share(store, channel, oncall):

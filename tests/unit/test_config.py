@@ -378,6 +378,34 @@ def test_a_token_that_can_be_guessed_is_a_warning():
     assert any("intake.tokens.0.token has fewer than 16 characters" in warning for warning in config.warnings())
 
 
+@pytest.mark.parametrize("key", ["gateway_secret: {}", "ack: {{signing_key: {}}}"])
+def test_a_secret_that_can_be_guessed_is_a_warning_and_a_blank_one_is_none(key):
+    short, long, blank = (key.format(repr(secret)) for secret in ("abc", "a" * 16, "   "))
+
+    assert any("fewer than 16 characters" in warning for warning in parse_config(short).warnings())
+    assert not any("fewer than 16 characters" in warning for warning in parse_config(long).warnings())
+    assert [problem.partition(": ")[2] for problem in problems(blank)] == ["is blank"]
+
+
+@pytest.mark.parametrize("host", ["redis://:s3cret@a:1", "user:s3cret@a", "127.0.0.1:6379", "a b", "[::1]"])
+def test_what_is_no_host_of_redis_is_told_without_what_may_be_secret_in_it(host):
+    [problem] = problems(f"redis: {{host: '{host}'}}")
+
+    assert "must be a host's name or address alone" in problem
+    assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize("host", ["redis", "redis-1.example.org", "10.0.0.1", "::1", "fe80::1%eth0"])
+def test_hosts_of_redis(host):
+    assert parse_config(f"redis: {{host: '{host}'}}").redis.host == host
+
+
+def test_replicas_that_nobody_waits_for_are_a_warning():
+    warnings = list(parse_config("redis: {host: r, replicas: 2}").warnings())
+
+    assert "redis.replicas has no effect without redis.durability: replicated" in warnings
+
+
 def test_retrying_longer_than_things_are_kept_is_a_problem():
     assert "longer than retention_days" in problems("retention_days: 1\noncall: {retry_for_hours: 25}")[0]
 

@@ -5,12 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from versus_py.config.parts import MAX_WAIT_MINUTES, Minutes, Number, Part, Secret, Secrets
+from versus_py.config.parts import MAX_WAIT_MINUTES, SECRET_MIN, Minutes, Number, Part, Secret, Secrets
 
 SourceName = Literal["alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "sentry"]
-
-TOKEN_MIN = 16
-"""Shorter ones can be guessed."""
 
 
 def _sendable(value: str) -> str:
@@ -104,5 +101,5 @@ class IntakeConfig(Part):
         if not self.tokens and is_reachable:
             yield "intake.tokens is not set: whoever reaches this server's port may post alerts, and resolve them"
         for index, sender in enumerate(self.tokens):
-            if any(len(token) < TOKEN_MIN for token in sender.accepted()):
-                yield f"intake.tokens.{index}.token has fewer than {TOKEN_MIN} characters, which can be guessed"
+            if any(len(token) < SECRET_MIN for token in sender.accepted()):
+                yield f"intake.tokens.{index}.token has fewer than {SECRET_MIN} characters, which can be guessed"

@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from versus_py.config.intake import IntakeConfig
-from versus_py.config.parts import LOOPBACK, HttpUrl, Minutes, Number, Part, Port, Secret, Secrets, split_url
+from versus_py.config.parts import (
+    LOOPBACK,
+    SECRET_MIN,
+    HttpUrl,
+    Minutes,
+    Number,
+    Part,
+    Port,
+    Secret,
+    Secrets,
+    split_url,
+)
 from versus_py.config.servicenow import ServiceNowConfig, Template
 from versus_py.config.slack import NO_CHANNEL_ID, OptionalMention, SlackConfig, is_channel_id
 
@@ -22,6 +33,13 @@ def _redis_url(value: SecretStr) -> SecretStr:
         raise ValueError("must end in the number of a database, such as /0")
     if parts.query:
         raise ValueError("must not have a query: the other keys of redis say what is to be said")
+    return value
+
+
+def _redis_host(value: str | None) -> str | None:
+    is_address = value is not None and value.count(":") > 1  # of IPv6
+    if value and (re.search(r"[/@\[\]\s]", value) or (":" in value and not is_address)):
+        raise ValueError("must be a host's name or address alone: the port is redis.port, and a URL goes to redis.url")
     return value
 
 
@@ -128,7 +146,7 @@ class RedisConfig(Part):
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """redis://, rediss:// or unix://; instead of the keys below."""
-    host: str | None = None
+    host: Annotated[str | None, AfterValidator(_redis_host)] = None
     """Redis' host name."""
     port: Port = 6379
     """Redis' port."""
@@ -340,8 +358,15 @@ class Config(Part):
         written = {column for it in servicenow.instances().values() for column in (*it.fields, *it.update_fields)}
         if self.oncall.is_prepared and "priority" in written:
             yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
-        yield from self.intake.warnings(is_reachable=self.host not in LOOPBACK)
+        yield from self._insecure()
         yield from self._without_effect()
+
+    def _insecure(self) -> Iterator[str]:
+        """What lets somebody in who should not be."""
+        for name, secret in (("gateway_secret", self.gateway_secret), ("ack.signing_key", self.ack.signing_key)):
+            if 0 < len(secret.get_secret_value()) < SECRET_MIN:
+                yield f"{name} has fewer than {SECRET_MIN} characters, which can be guessed"
+        yield from self.intake.warnings(is_reachable=self.host not in LOOPBACK)
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
 
@@ -350,6 +375,8 @@ class Config(Part):
         fallback, heartbeat = self.oncall.fallback, self.heartbeat
         if heartbeat.url is None and "every_seconds" in heartbeat.model_fields_set:
             yield "heartbeat.every_seconds has no effect without heartbeat.url"
+        if self.redis.durability != "replicated" and "replicas" in self.redis.model_fields_set:
+            yield "redis.replicas has no effect without redis.durability: replicated"
         if fallback.target is None and "after_minutes" in fallback.model_fields_set:
             yield (
                 "oncall.fallback.after_minutes has no effect without servicenow_other_instance or slack_channel_id "

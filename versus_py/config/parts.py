@@ -42,10 +42,12 @@ def _no_boolean(value: Any) -> Any:
     return value
 
 
-def _quoted(value: Any) -> Any:
+def _secret(value: Any) -> Any:
     """YAML reads 0123 as 83 and 1.10 as 1.1: what looks like a number is no secret as it was written."""
     if isinstance(value, int | float):
         raise ValueError("must be text: put it in quotes")  # noqa: TRY004 - pydantic collects ValueErrors
+    if isinstance(value, str) and value.isspace():
+        raise ValueError("is blank")
     return value
 
 
@@ -65,7 +67,10 @@ def _without_blanks(value: Any) -> Any:
     return [item for item in value if not isinstance(item, str) or item.strip()] if isinstance(value, list) else value
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_quoted)]
+SECRET_MIN = 16
+"""Secrets of our own, with fewer characters than this, can be guessed."""
+
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Number = BeforeValidator(_no_boolean)

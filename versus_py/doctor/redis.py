@@ -31,7 +31,8 @@ def _advice(config: RedisConfig) -> str:
         return "check redis.sentinel and redis.password, and that the sentinels and the primary run"
     if config.cluster.hosts:
         return "check redis.cluster.hosts, redis.password and redis.tls, and that the nodes run"
-    return "check redis.host, redis.port, redis.password and redis.tls, and that the server runs"
+    where = "redis.url" if config.url else "redis.host, redis.port, redis.password and redis.tls"
+    return f"check {where}, and that the server runs"
 
 
 def _embedded(config: Config) -> Check:
@@ -59,11 +60,14 @@ def _server(facts: ServerFacts) -> Check:
 
 
 def _durability(facts: ServerFacts) -> list[Check]:
+    checks = [_check(CheckStatus.FAILED, it) for it in facts.refusals]
+    checks += [_check(CheckStatus.WARNING, it) for it in facts.warnings]
     if not facts.tells_settings:
         advice = "make sure that it evicts nothing (noeviction) and keeps an append-only file"
-        return [Check(DURABILITY, CheckStatus.WARNING, "it does not tell its settings", advice)]
-    checks = []
-    for warning in facts.warnings:
-        found, _, advice = warning.partition("; ")
-        checks.append(Check(DURABILITY, CheckStatus.WARNING, found, advice))
+        checks.append(Check(DURABILITY, CheckStatus.WARNING, "it does not tell its settings", advice))
     return checks or [Check(DURABILITY, CheckStatus.OK, "noeviction, append-only file")]
+
+
+def _check(status: CheckStatus, sentence: str) -> Check:
+    found, _, advice = sentence.partition("; ")
+    return Check(DURABILITY, status, found, advice)

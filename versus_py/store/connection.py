@@ -144,6 +144,7 @@ class ServerFacts:
     is_replica: bool
     tells_settings: bool  # managed services do not
     warnings: tuple[str, ...]  # what in its set-up could lose incidents
+    refusals: tuple[str, ...] = ()  # why alerts are answered with 503
     servers: int = 1  # that hold incidents: of a cluster all primaries
 
     @property
@@ -173,6 +174,7 @@ async def inspect_server(config: RedisConfig) -> ServerFacts:
         is_replica=any(it.is_replica for it in told),
         tells_settings=all(it.tells_settings for it in told),
         warnings=tuple(dict.fromkeys([*(warning for it in told for warning in it.warnings), *around])),
+        refusals=tuple(dict.fromkeys(refusal for it in told for refusal in it.refusals)),
         servers=len(told),
     )
 
@@ -184,7 +186,7 @@ async def durability_warnings(client: RedisClient, config: RedisConfig) -> list[
     """
     try:
         told = [await _told(server, config) for server in await primaries(client)]
-        return list(dict.fromkeys(warning for it in told for warning in it.warnings))
+        return list(dict.fromkeys(said for it in told for said in (*it.refusals, *it.warnings)))
     except FAILURES:
         return []
 
@@ -199,6 +201,7 @@ async def _told(server: Server, config: RedisConfig) -> ServerFacts:
         is_replica=info.get("role") in {"slave", "replica"},
         tells_settings=settings is not None,
         warnings=tuple(f"{prefix}{warning}" for warning in warnings),
+        refusals=tuple(f"{prefix}{refusal}" for refusal in _refusals(config, info)),
     )
 
 
@@ -238,15 +241,23 @@ async def _failure(server: Redis) -> Exception | None:
     return None
 
 
+def _refusals(config: RedisConfig, info: Mapping[str, Any]) -> list[str]:
+    """Sentences; what is not told is taken to be right."""
+    refusals = []
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if 0 < limit <= used and info.get("maxmemory_policy") == "noeviction":
+        refusals.append(f"it is full: {used} of {limit} bytes are used; raise maxmemory")
+    attached = info.get("connected_slaves", config.replicas)
+    if config.durability == "replicated" and attached < config.replicas:
+        missing = f"redis.durability is replicated, but {attached} of {config.replicas} replicas are attached: "
+        refusals.append(missing + "alerts are answered with 503 until they are; start them, or set redis.replicas")
+    return refusals
+
+
 async def _not_provided(
     server: Server, config: RedisConfig, info: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> list[str]:
     """Why the server is less sure of a write than redis.durability asks for."""
-    if config.durability == "replicated":
-        attached = info.get("connected_slaves", config.replicas)
-        if attached < config.replicas:
-            missing = f"redis.durability is replicated, but {attached} of {config.replicas} replicas are attached: "
-            return [missing + "alerts are answered with 503 until they are; start them, or set redis.replicas"]
     if config.durability == "fsync" and settings.get("appendfsync") != "always":
         refusal = await sync_refusal(server)
         if refusal is None and not waits_for_the_disk(info):

@@ -42,7 +42,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except StoreUnavailable as exc:
         log.warning("request.store_unavailable", path=request.path, error=str(exc))
         headers = {"Retry-After": str(RETRY_AFTER_S)}
-        return error_answer(503, "Redis cannot be read or written at the moment: send it again", headers)
+        said = "Redis cannot be read or written at the moment, or not as surely as redis.durability asks for"
+        return error_answer(503, f"{said}: send it again", headers)
     except Unreadable as exc:
         log.error("request.unreadable", path=request.path, error=str(exc))  # noqa: TRY400
         return error_answer(503, str(exc), {"Retry-After": str(RETRY_AFTER_S)})

@@ -19,6 +19,7 @@ from versus_py.web.answers import json_answer
 from versus_py.web.overload import Arrivals, Pace, Slots
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
+from versus_py.web.refusals import Refusals
 from versus_py.web.senders import Sender, Senders
 from versus_py.web.trust import Trust
 from versus_py.web.views import escalates_at
@@ -43,6 +44,7 @@ class Intake:
         self._pace = Pace(config.intake, clock)
         self._arrivals = Arrivals()
         self._slots = Slots(config.intake, clock)
+        self._refusals = Refusals("intake.refused", clock)
         self._metrics = metrics
         for source, outcome in product(SOURCES, Outcome):
             metrics.notifications_accepted.labels(source, outcome)
@@ -52,9 +54,14 @@ class Intake:
         """201 when all of it is written down; 503 when it was not, and the sender should try again."""
         sender = self._senders.identify(request)
         self._pace.check(sender.name, request.remote)
-        body = await self._body(request)
-        async with self._slots.slot(request, len(body)):
-            return await self._take(request, sender, body)
+        try:
+            body = await self._body(request)
+            async with self._slots.slot(request, len(body)):
+                return await self._take(request, sender, body)
+        except web.HTTPClientError as exc:
+            # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
+            self._refusals.note(request.remote, sender=sender.name, status=exc.status, error=exc.text)
+            raise
 
     async def _take(self, request: web.Request, sender: Sender, body: bytes) -> web.Response:
         if self._config.alert.debug_body:
