@@ -162,7 +162,7 @@ async def test_a_broken_payload_becomes_a_generic_alert_with_a_warning(engine):
     assert response.status == 201
     assert "looks like alertmanager, but" in answer["warnings"][0]
     [incident] = await listed(engine)
-    assert (incident["source"], incident["title"]) == ("generic", "Odd")
+    assert (incident["source"], incident["title"]) == ("alertmanager", "Odd")
 
 
 async def test_the_source_can_be_said(engine):

@@ -15,6 +15,7 @@ from versus_py.samples import SAMPLES
 PATH = "/api/incidents"
 ALERT = {"title": "Disk full", "id": "d1"}
 OPS, APPS, OLD_APPS = "ops-token-0123456789", "apps-token-0123456789", "apps-token-9876543210"
+GRAFANA = "grafana-token-0123456789"
 NOW = datetime.now(UTC)
 TOKENS = [
     {"name": "ops", "token": OPS},
@@ -31,6 +32,7 @@ TOKENS = [
             "oncall": False,
         },
     },
+    {"name": "grafana", "token": GRAFANA, "sources": ["grafana"]},
 ]
 SENTRY_SECRET = "sentry-secret-0123456789"
 
@@ -145,6 +147,28 @@ async def test_a_payload_of_another_source_does_not_cost_the_others(engine):
 
     assert (response.status, answer["count"]) == (201, 1)
     assert answer["warnings"] == ["a payload of grafana was left out: the token of 'apps' is for alertmanager, generic"]
+
+
+@pytest.mark.parametrize("query", [{}, {"incident_per": "alert"}, {"source": "grafana"}])
+async def test_a_broken_payload_resolves_nothing_of_another_source(engine, query):
+    await post(engine, ALERT, headers=bearer(OPS), **query)
+    broken = {"alerts": [], "groupKey": "x", "orgId": 1, "version": "1", "status": "resolved"}
+
+    response, answer = await post(engine, ALERT | broken, headers=bearer(GRAFANA), **query)
+
+    assert response.status == 201
+    assert [it["outcome"] for it in answer["incidents"]] == ["ignored"]
+    assert [it["status"] for it in await listed(engine)] == ["triggered"]
+
+
+async def test_a_broken_payload_of_its_source_is_an_incident(engine):
+    response, answer = await post(
+        engine, ALERT | {"alerts": [], "groupKey": "x", "orgId": 1, "version": "1"}, headers=bearer(GRAFANA)
+    )
+
+    assert response.status == 201
+    assert "this looks like grafana, but its list of alerts holds no alert" in answer["warnings"][0]
+    assert [(it["source"], it["status"]) for it in await listed(engine)] == [("grafana", "triggered")]
 
 
 @pytest.mark.parametrize(

@@ -109,9 +109,9 @@ def test_alerts_that_are_no_objects_are_left_out_with_a_warning(payload):
 
 
 def test_a_payload_without_any_alert_is_read_as_generic_with_a_warning(payload):
-    found = sources.parse(payload | {"alerts": []})
+    found = sources.parse(payload | {"alerts": [], "title": "Odd"})
 
-    assert found.source == "generic"
+    assert (found.source, found.title) == ("alertmanager", "Odd")
     assert "looks like alertmanager" in found.warnings[0]
 
 

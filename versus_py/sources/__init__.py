@@ -27,21 +27,45 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
     """What *payload*, any JSON object, says; *name* is a key of SOURCES, None goes by its shape.
 
     One that is broken is read as a generic one, with a warning: an alert is never lost because the payload
-    around it is odd. Raises NotAnAlert when it is news of something else.
+    around it is odd. It stays its source's, so that it names no incident of another. Raises NotAnAlert when it
+    is news of something else.
     """
     source = source_of(payload, name)
+    how = f"source={name} was asked for" if name else f"this looks like {source.NAME}"
     try:
-        return _titled(_parsed(source, payload, settings))
+        found = source.parse(payload, settings)
     except BadPayload as exc:
-        found = generic.parse(payload, settings)
-        how = f"source={source.NAME} was asked for" if name else f"this looks like {source.NAME}"
-        warning = f"{how}, but {exc}; it was read as a generic alert"
-        return _titled(replace(found, warnings=(warning, *found.warnings)))
+        found = _warned(_broken(generic.parse(payload, settings), source), f"{how}, but {exc}")
+    else:
+        if name not in {None, source.NAME}:
+            found = _warned(found, f"{how}, but its shape is another")
+    return _titled(found)
 
 
 def source_of(payload: Mapping[str, Any], name: str | None = None) -> Source:
-    """Whose payload this is: the source called *name*, or the first that knows its shape."""
-    return SOURCES[name] if name else next(it for it in _SOURCES if it.recognizes(payload))
+    """Whose payload this is: the source called *name*, the generic one if it has not that one's shape.
+
+    Without *name*, the first that knows its shape. Whatever is wrong with it, its notification is of this source.
+    """
+    if name is None:
+        return next(it for it in _SOURCES if it.recognizes(payload))
+    return SOURCES[name] if SOURCES[name].recognizes(payload) else generic
+
+
+def _broken(found: Notification, source: Source) -> Notification:
+    """*found* in a broken payload of *source*: it can only resolve what came as broken, of the same source."""
+    [alert] = found.alerts
+    identity = alert.fingerprint and f"broken {alert.fingerprint}"
+    return replace(
+        found,
+        source=source.NAME,
+        alerts=(replace(alert, fingerprint=identity),),
+        dedup_key=f"{source.NAME}\n{identity}" if identity else None,
+    )
+
+
+def _warned(found: Notification, wrong: str) -> Notification:
+    return replace(found, warnings=(f"{wrong}; it was read as a generic alert", *found.warnings))
 
 
 def _titled(notification: Notification) -> Notification:
@@ -50,9 +74,3 @@ def _titled(notification: Notification) -> Notification:
     if len(alerts) != 1 or alerts[0].title:
         return notification
     return replace(notification, alerts=(replace(alerts[0], title=notification.title),))
-
-
-def _parsed(source: Source, payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:
-    if not source.recognizes(payload):
-        raise BadPayload("its shape is another")
-    return source.parse(payload, settings)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import Config, IntakeToken, OverrideLimits
-from versus_py.sources import cloudwatch, generic, sentry, source_of
+from versus_py.sources import cloudwatch, sentry, source_of
 from versus_py.web.reading import Payload
 from versus_py.web.refusals import Refusals
 
@@ -35,7 +35,7 @@ class Sender:
         """
         if self.sources is None:
             return list(payloads), []
-        names = [_reader_of(payload, source) for payload in payloads]
+        names = [source_of(payload, source).NAME for payload in payloads]
         found = [payload for payload, name in zip(payloads, names, strict=True) if name in self.sources]
         allowed = ", ".join(sorted(self.sources))
         who = f"the token of {self.name!r}" if self.name else "a request without a token"
@@ -85,12 +85,6 @@ class Senders:
         digest = _digest(token)
         matching = [it.sender for it in self._known if hmac.compare_digest(it.digest, digest)]  # always all of them
         return next((it for it in matching if user in {None, it.name}), None)
-
-
-def _reader_of(payload: Payload, source: str | None) -> str:
-    """The source that reads it: to ask for one whose shape it has not makes it a generic one."""
-    found = source_of(payload, source)
-    return found.NAME if found.recognizes(payload) else generic.NAME
 
 
 def _sender(token: IntakeToken) -> Sender:
