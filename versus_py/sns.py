@@ -94,11 +94,12 @@ class SnsDoor:
         self._seen: dict[str, None] = {}  # SubscribeURLs in the queue, being tried, or confirmed
         self._subscriptions: asyncio.Queue[tuple[str, str]] = asyncio.Queue(QUEUE_MAX)  # SubscribeURL and topic
 
-    def check(self, envelope: Mapping[str, Any]) -> None:
-        """Return when *envelope* is from SNS and of a topic that is wanted; a subscription is then confirmed soon.
+    def check(self, envelope: Mapping[str, Any]) -> Mapping[str, str]:
+        """What of *envelope* SNS has signed, for a topic that is wanted; a subscription is then confirmed soon.
 
-        Raises Untrusted when it is not, and CertificateMissing when that can only be told once its certificate
-        has been fetched. The same envelope is let in however often it comes.
+        Whoever has seen a message can add fields to it: they are left out. Raises Untrusted when it is not from SNS,
+        and CertificateMissing when that can only be told once its certificate has been fetched. The same envelope is
+        let in however often it comes.
         """
         signed = _signed(envelope)
         topic = signed["TopicArn"]
@@ -116,6 +117,7 @@ class SnsDoor:
             raise Untrusted("its signature cannot be verified here; set the topic's SignatureVersion to 2") from None
         if signed["Type"] == SUBSCRIPTION:
             self._want_confirmed(_url(envelope, "SubscribeURL", topic), topic)
+        return signed
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fetch certificates and confirm subscriptions, one of each at a time, until *stop* is set."""

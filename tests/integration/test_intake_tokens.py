@@ -9,8 +9,10 @@ from urllib.parse import quote
 import orjson
 import pytest
 
+from tests.support.amazon import TOPIC, Amazon
 from versus_py.client import RequestRefused, open_client
 from versus_py.samples import SAMPLES
+from versus_py.sns import SnsDoor
 
 PATH = "/api/incidents"
 ALERT = {"title": "Disk full", "id": "d1"}
@@ -243,6 +245,62 @@ async def test_a_signature_that_is_wrong_lets_nothing_in(engine):
 
     assert response.status == 401
     assert await listed(engine) == []
+
+
+@pytest.fixture
+def amazon(monkeypatch):
+    """SNS, its certificate here already."""
+    found = Amazon()
+    monkeypatch.setattr(SnsDoor, "_key", lambda *_: found.key())
+    return found
+
+
+BOTH_SIGN = {
+    "intake": {"tokens": TOKENS},
+    "sources": {"sentry": {"client_secret": SENTRY_SECRET}, "cloudwatch": {"topics": [TOPIC]}},
+}
+BY_SNS = {"x-amz-sns-message-type": "Notification"}
+SENTRYS = {"action": "resolved", "data": {"issue": {"id": "4711", "title": "Forged"}}, "installation": {}}
+
+
+@pytest.mark.parametrize("settings", [BOTH_SIGN])
+@pytest.mark.parametrize("query", [{}, {"source": "sentry"}, {"source": "cloudwatch"}])
+@pytest.mark.parametrize("headers", [{"Sentry-Hook-Signature": "0" * 64}, BY_SNS, bearer(OPS)])
+async def test_the_signature_of_one_source_does_not_stand_for_that_of_another(engine, amazon, headers, query):
+    response, answer = await post(engine, amazon.notification() | SENTRYS, headers=headers, **query)
+
+    assert response.status == 401
+    assert "Sentry-Hook-Signature" in answer["error"]
+    assert await listed(engine) == []
+
+
+@pytest.mark.parametrize("settings", [BOTH_SIGN])
+@pytest.mark.parametrize(
+    "unsigned",
+    [
+        pytest.param({"title": "Forged", "id": "d1", "status": "resolved"}, id="an identity"),
+        pytest.param({"alerts": [{}], "groupKey": "x"}, id="the shape of another source"),
+    ],
+)
+async def test_only_what_sns_signed_is_read(engine, amazon, unsigned):
+    message = amazon.notification(subject="Backup failed", Message="in words") | unsigned
+
+    response, _ = await post(engine, message, headers=BY_SNS)
+
+    assert response.status == 201
+    assert [(it["source"], it["title"], it["status"]) for it in await listed(engine)] == [
+        ("cloudwatch", "Backup failed", "triggered")
+    ]
+
+
+@pytest.mark.parametrize("settings", [BOTH_SIGN])
+async def test_a_token_is_for_the_source_of_what_is_signed(engine, amazon):
+    message = amazon.notification() | {"alerts": [{}], "groupKey": "x"}
+
+    response, answer = await post(engine, message, headers=bearer(APPS))
+
+    assert response.status == 403
+    assert answer["error"].startswith("a payload of cloudwatch was left out")
 
 
 async def test_the_header_of_a_source_that_is_not_set_up_is_worth_nothing(engine):

@@ -3,70 +3,23 @@
 import asyncio
 import base64
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
 from aioresponses.compat import normalize_url
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.support.amazon import CERTIFICATE_URL, HOST, SUBSCRIBE_URL, TOPIC, Amazon
 from tests.support.answers import canned_answers
-from tests.support.payloads import damaged, sample
+from tests.support.payloads import damaged
 from tests.support.waiting import DEADLINE_S, until
 from versus_py import sns
 from versus_py.config import CloudWatchConfig
 from versus_py.sns import CertificateMissing, SnsDoor, Untrusted
-
-TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
-HOST = "https://sns.eu-west-1.amazonaws.com"
-CERTIFICATE_URL = f"{HOST}/SimpleNotificationService-x.pem"
-SUBSCRIBE_URL = f"{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37"
-
-
-class Amazon:
-    """Signs as SNS does."""
-
-    def __init__(self):
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
-        now = datetime.now(UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(self._key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .sign(self._key, SHA256())
-        )
-        self.certificate = certificate.public_bytes(Encoding.PEM)
-
-    def sign(self, text, version):
-        algorithm = {"1": SHA1(), "2": SHA256()}[version]
-        return base64.b64encode(self._key.sign(text.encode(), padding.PKCS1v15(), algorithm)).decode()
-
-    def notification(self, version="2", *, subject="ALARM", topic=TOPIC):
-        payload = sample("cloudwatch_alarm") | {"Subject": subject, "TopicArn": topic, "SignatureVersion": version}
-        text = f"Message\n{payload['Message']}\nMessageId\n{payload['MessageId']}\n"
-        if subject is not None:
-            text += f"Subject\n{subject}\n"
-        text += f"Timestamp\n{payload['Timestamp']}\nTopicArn\n{topic}\nType\nNotification\n"
-        return payload | {"Signature": self.sign(text, version)}
-
-    def subscription(self, version="2", *, kind="SubscriptionConfirmation", url=SUBSCRIBE_URL):
-        payload = sample("cloudwatch_subscription") | {"Type": kind, "SubscribeURL": url, "SignatureVersion": version}
-        text = (
-            f"Message\n{payload['Message']}\nMessageId\n{payload['MessageId']}\nSubscribeURL\n{url}\n"
-            f"Timestamp\n{payload['Timestamp']}\nToken\n{payload['Token']}\nTopicArn\n{TOPIC}\nType\n{kind}\n"
-        )
-        return payload | {"Signature": self.sign(text, version)}
 
 
 @pytest.fixture(scope="module")

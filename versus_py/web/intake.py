@@ -69,8 +69,9 @@ class Intake:
             log.info("intake.body", query=request.query_string, body=shown)
         are_many, payloads, warnings = _payloads(body)
         overrides = read_overrides(request.query, self._config, sender.limits)
-        payloads, left_out = sender.may_post(payloads, overrides.source)
         payloads, refused = self._trust.believed(payloads, body, request.headers)
+        # Afterwards: without what nobody signed, a payload may be of another source.
+        payloads, left_out = sender.may_post(payloads, overrides.source)
         reading = self._reader.read(payloads, overrides)
         warnings += [*left_out, *refused, *overrides.warnings, *reading.warnings]
         for it in filter(None, reading.notifications):

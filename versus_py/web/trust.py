@@ -23,7 +23,7 @@ class Trust:
     def believed(
         self, payloads: Sequence[Payload], body: bytes, headers: Mapping[str, str]
     ) -> tuple[list[Payload], list[str]]:
-        """The payloads that may be believed, and a warning for each that is left out.
+        """What may be believed of the payloads, and a warning for each that is left out.
 
         Raises the answer when nothing is left: 401 or 403; and 503 as long as that cannot be told.
         """
@@ -31,33 +31,36 @@ class Trust:
         refusals: list[web.HTTPException] = []
         for payload in payloads:
             try:
-                self._check(payload, body, headers)
+                found.append(self._believed(payload, body, headers))
             except (web.HTTPUnauthorized, web.HTTPForbidden) as exc:
                 refusals.append(exc)
-            else:
-                found.append(payload)
         if refusals and not found:
             raise refusals[0]
         return found, [f"a payload was left out: {exc.text}" for exc in refusals]
 
-    def _check(self, payload: Payload, body: bytes, headers: Mapping[str, str]) -> None:
-        if cloudwatch.recognizes(payload):
-            self._check_sns(payload)
-        elif cloudwatch.is_raw(payload):
-            raise web.HTTPForbidden(
-                text="an alarm without its envelope has no signature: switch raw message delivery of the "
-                "SNS subscription off"
-            )
-        elif self._sentry_secret and sentry.recognizes(payload):
+    def _believed(self, payload: Payload, body: bytes, headers: Mapping[str, str]) -> Payload:
+        """*payload*, or the part of it that is signed.
+
+        It needs the signature of every source whose shape it has: then it does not matter which of them reads it.
+        """
+        if self._sentry_secret and sentry.recognizes(payload):
             signature = headers.get("Sentry-Hook-Signature", "")
             if not sentry.is_signed(body, signature, self._sentry_secret):
                 raise web.HTTPUnauthorized(
                     text="Sentry-Hook-Signature is not that of this body; check sources.sentry.client_secret"
                 )
+        if cloudwatch.recognizes(payload):
+            return self._signed_by_sns(payload)
+        if cloudwatch.is_raw(payload):
+            raise web.HTTPForbidden(
+                text="an alarm without its envelope has no signature: switch raw message delivery of the "
+                "SNS subscription off"
+            )
+        return payload
 
-    def _check_sns(self, payload: Payload) -> None:
+    def _signed_by_sns(self, payload: Payload) -> Payload:
         try:
-            self._sns.check(payload)
+            return self._sns.check(payload)
         except Untrusted as exc:
             raise web.HTTPForbidden(text=str(exc)) from None
         except CertificateMissing as exc:
