@@ -6,6 +6,7 @@ github.com/aws/aws-js-sns-message-validator.
 
 import asyncio
 import base64
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 from versus_py.config import CloudWatchConfig
 from versus_py.errors import VersusError
+from versus_py.refusals import Refusals
 from versus_py.sources.cloudwatch import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION
 
 log = structlog.get_logger()
@@ -31,23 +33,27 @@ TIMEOUT_S = 5.0
 
 BODY_MAX = 64 * 1024
 CERTIFICATES_MAX = 32
-"""Most certificates kept; a region has one at a time."""
+"""Most certificates kept that a message was let in by, and as many others; a region has one at a time."""
+
+LEFT_ALONE_FOR_S = 10.0
+"""How long a certificate that could not be had is not asked for again; SNS sends a message again after 20 s."""
+
+ASKED_MAX = 20
+"""Most certificates that a host is asked for in that time: who knows a topic can make up messages that name more."""
 
 QUEUE_MAX = 32
-"""Most certificates, and most subscriptions, that wait for their turn."""
-
-FAILED_FOR_S = 10.0
-"""How long a certificate that could not be had is left alone; SNS sends a message again after 20 s."""
+"""Most subscriptions that wait for their turn."""
 
 PAUSES_S = (1.0, 5.0, 25.0)
 """Between the tries to confirm a subscription."""
 
-# The whole of a URL is spelled out, so that no other reader of it finds another host in it.
-_HOST = r"https://sns\.([a-zA-Z0-9-]{3,})\.amazonaws\.com(?:\.cn)?(?::443)?"
-_CERTIFICATE_URL = re.compile(rf"{_HOST}/[A-Za-z0-9._~/-]+\.pem")
+# The whole of a URL is spelled out, so that no other reader of it finds another host in it. A certificate has only one
+# spelling: it is known by it.
+_HOST = r"https://sns\.([a-z0-9-]{3,})\.amazonaws\.com(?:\.cn)?"
+_CERTIFICATE_URL = re.compile(rf"{_HOST}/SimpleNotificationService-[A-Za-z0-9]{{1,100}}\.pem")
 _SUBSCRIBE_URL = re.compile(rf"{_HOST}/\?[A-Za-z0-9._~:/?@!$&'()*+,;=%-]+")
 _ALLOWED = {
-    "SigningCertURL": (_CERTIFICATE_URL, "https://sns.<region>.amazonaws.com/<name>.pem"),
+    "SigningCertURL": (_CERTIFICATE_URL, "https://sns.<region>.amazonaws.com/SimpleNotificationService-<name>.pem"),
     "SubscribeURL": (_SUBSCRIBE_URL, "https://sns.<region>.amazonaws.com/?<query>"),
 }
 
@@ -87,10 +93,11 @@ class SnsDoor:
         self._topics = frozenset(config.topics)
         self._session = session
         self._now_s = now_s
-        self._keys: dict[str, RSAPublicKey] = {}  # URL of a certificate -> its key
-        self._failed_until_s: dict[str, float] = {}  # URL of a certificate -> when to try again
-        self._wanted: set[str] = set()  # URLs of certificates in the queue, or being fetched
-        self._certificates: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
+        self._proven: dict[str, RSAPublicKey] = {}  # URL of a certificate -> its key, by which a message was let in
+        self._fetched: dict[str, RSAPublicKey] = {}  # the same, by which none was yet
+        self._asked_until_s: dict[str, float] = {}  # URL of a certificate -> when to ask again; inf: it is asked for
+        self._certificates: asyncio.Queue[str] = asyncio.Queue()  # bounded by what may be asked for
+        self._failures = Refusals("sns.certificate_failed", lambda: int(now_s() * 1000))
         self._seen: dict[str, None] = {}  # SubscribeURLs in the queue, being tried, or confirmed
         self._subscriptions: asyncio.Queue[tuple[str, str]] = asyncio.Queue(QUEUE_MAX)  # SubscribeURL and topic
 
@@ -108,13 +115,16 @@ class SnsDoor:
                 f"topic {topic[:300]!r} is not accepted here; to accept it, add it to sources.cloudwatch.topics"
             )
         algorithm, signature = _signature(envelope)
-        key = self._key(_url(envelope, "SigningCertURL", topic))
+        certificate_url = _url(envelope, "SigningCertURL", topic)
+        key = self._key(certificate_url)
         try:
             key.verify(signature, _canonical(signed), PKCS1v15(), algorithm)
         except InvalidSignature:
             raise Untrusted("the message is not what its Signature was made for") from None
         except UnsupportedAlgorithm:
             raise Untrusted("its signature cannot be verified here; set the topic's SignatureVersion to 2") from None
+        self._fetched.pop(certificate_url, None)
+        _remember(self._proven, certificate_url, key, most=CERTIFICATES_MAX)
         if signed["Type"] == SUBSCRIPTION:
             self._want_confirmed(_url(envelope, "SubscribeURL", topic), topic)
         return signed
@@ -131,13 +141,20 @@ class SnsDoor:
                 task.cancel()
 
     def _key(self, url: str) -> RSAPublicKey:
-        if url in self._keys:
-            return self._keys[url]
-        is_due = url not in self._wanted and self._now_s() >= self._failed_until_s.get(url, 0)
-        if is_due and not self._certificates.full():
-            self._wanted.add(url)
+        key = self._proven.get(url) or self._fetched.get(url)
+        if key is None:
+            self._want_fetched(url)
+            raise CertificateMissing("the certificate of this message is being fetched; send it again in some seconds")
+        return key
+
+    def _want_fetched(self, url: str) -> None:
+        now_s = self._now_s()
+        self._asked_until_s = {it: until_s for it, until_s in self._asked_until_s.items() if until_s > now_s}
+        host = url.rpartition("/")[0]
+        of_host = [it for it in self._asked_until_s if it.startswith(f"{host}/")]
+        if url not in of_host and len(of_host) < ASKED_MAX:
+            self._asked_until_s[url] = math.inf
             self._certificates.put_nowait(url)
-        raise CertificateMissing("the certificate of this message is being fetched; send it again in some seconds")
 
     def _want_confirmed(self, url: str, topic: str) -> None:
         if url in self._seen:
@@ -154,12 +171,11 @@ class SnsDoor:
             try:
                 key = _rsa_key(await self._get(url))
             except _Refused as exc:
-                log.warning("sns.certificate_failed", url=url, error=str(exc))
-                _remember(self._failed_until_s, url, self._now_s() + FAILED_FOR_S, most=CERTIFICATES_MAX)
+                self._failures.note(url=url, error=str(exc))
             else:
                 log.info("sns.certificate_fetched", url=url)
-                _remember(self._keys, url, key, most=CERTIFICATES_MAX)
-            self._wanted.discard(url)
+                _remember(self._fetched, url, key, most=CERTIFICATES_MAX)
+            self._asked_until_s[url] = self._now_s() + LEFT_ALONE_FOR_S
 
     async def _confirm_subscriptions(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -13,8 +13,14 @@ from tests.support.payloads import sample
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
 HOST = "https://sns.eu-west-1.amazonaws.com"
-CERTIFICATE_URL = f"{HOST}/SimpleNotificationService-x.pem"
 SUBSCRIBE_URL = f"{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37"
+
+
+def certificate_url(name: object) -> str:
+    return f"{HOST}/SimpleNotificationService-{name}.pem"
+
+
+CERTIFICATE_URL = certificate_url("x")
 
 
 class Amazon:

@@ -26,7 +26,7 @@ ROOMS = [
     ("config", "clock", "metrics"),
     ("transitions",),
     ("incident", "templating", "matchers"),
-    ("errors", "severity", "retries"),
+    ("errors", "severity", "retries", "refusals"),
 ]
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))

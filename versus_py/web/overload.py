@@ -10,9 +10,9 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import IntakeConfig
+from versus_py.refusals import Refusals
 from versus_py.web.answers import RETRY_AFTER_S
 from versus_py.web.bodies import read_whole
-from versus_py.web.refusals import Refusals
 
 ARRIVING_MAX = 256
 """Most bodies that are being read. An honest one takes milliseconds; those that drip in are not to keep others out."""
@@ -58,7 +58,7 @@ class Slots:
         self._waiting_max = config.max_waiting
         self._waiting = 0
         self._held_bytes = 0
-        self._refusals = Refusals("intake.overloaded", clock)
+        self._refusals = Refusals("intake.overloaded", clock.now_ms)
 
     @asynccontextmanager
     async def slot(self, request: web.Request, size: int) -> AsyncIterator[None]:
@@ -86,7 +86,7 @@ class Slots:
             self._held_bytes -= size
 
     def _refuse(self, request: web.Request) -> NoReturn:
-        self._refusals.note(request.remote, waiting=self._waiting)
+        self._refusals.note(remote=request.remote, waiting=self._waiting)
         raise _overloaded("too many requests at once: send it again")
 
 
@@ -98,7 +98,7 @@ class Pace:
         self._burst = config.burst
         self._clock = clock
         self._spent_until_ms: dict[str, float] = {}  # sender -> when all that it has spent is paid back
-        self._refusals = Refusals("intake.too_fast", clock)
+        self._refusals = Refusals("intake.too_fast", clock.now_ms)
 
     def check(self, sender: str, remote: str | None) -> None:
         """Count a request of *sender*; the address counts where it has no name. Raises 503."""
@@ -112,7 +112,7 @@ class Pace:
         if len(self._spent_until_ms) > SENDERS_MAX:
             del self._spent_until_ms[next(iter(self._spent_until_ms))]
         if wait_ms > 0:
-            self._refusals.note(remote, sender=sender)
+            self._refusals.note(remote=remote, sender=sender)
             # Not 429: Alertmanager takes that for a refusal for good, and does not send it again.
             raise _overloaded(
                 f"more than {self._per_second:g} requests a second: slow down, and send more alerts at once",

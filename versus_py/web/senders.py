@@ -11,9 +11,9 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import Config, IntakeToken, OverrideLimits
+from versus_py.refusals import Refusals
 from versus_py.sources import cloudwatch, sentry, source_of
 from versus_py.web.reading import Payload
-from versus_py.web.refusals import Refusals
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="versus", Basic realm="versus", charset="UTF-8"'}
 _HOW = "send a token of intake.tokens: Authorization: Bearer <token>, or Basic with its name and the token"
@@ -61,7 +61,7 @@ class Senders:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._known = [_Known(_digest(token), _sender(it)) for it in config.intake.tokens for token in it.accepted()]
         self._signing = _signing_sources(config)
-        self._refusals = Refusals("intake.sender_refused", clock)
+        self._refusals = Refusals("intake.sender_refused", clock.now_ms)
 
     def identify(self, request: web.Request) -> Sender:
         """Who sends this, told from its head alone. Raises 401."""
@@ -72,7 +72,7 @@ class Senders:
             return Sender("", frozenset({source}), OverrideLimits())
         found = self._sender_with(authorization[0]) if len(authorization) == 1 else None
         if found is None:
-            self._refusals.note(request.remote)
+            self._refusals.note(remote=request.remote)
             raise web.HTTPUnauthorized(text=_HOW, headers=_CHALLENGE)
         return found
 

@@ -13,8 +13,8 @@ from slack_sdk.signature import SignatureVerifier
 from versus_py.clock import Clock
 from versus_py.errors import BadPayload, ConfigError
 from versus_py.interactions import Desk, read_presses
+from versus_py.refusals import Refusals
 from versus_py.web.bodies import read_whole
-from versus_py.web.refusals import Refusals
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class SlackDoor:
             raise ConfigError(["alert.slack.signing_secret: is blank"])
         self._verifier = SignatureVerifier(signing_secret, clock=_SdkClock(clock))
         self._desk = desk
-        self._refusals = Refusals("slack.request_refused", clock)
+        self._refusals = Refusals("slack.request_refused", clock.now_ms)
 
     async def post(self, request: web.Request) -> web.Response:
         """200 once what was pressed has happened; 503 when it has not, and the person is told by Slack."""
@@ -43,7 +43,7 @@ class SlackDoor:
         if not self._is_signed(request, body):
             if _is_ssl_check(body):
                 return web.Response()
-            self._refusals.note(request.remote)
+            self._refusals.note(remote=request.remote)
             raise web.HTTPUnauthorized(text="this is not a request that Slack has signed for this app just now")
         try:
             await self._desk.take(read_presses(_payload(body)))

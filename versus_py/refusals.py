@@ -1,8 +1,8 @@
-"""Telling that requests were refused, without letting those who send them fill the log."""
+"""Telling that something was refused, without letting those who bring it about fill the log."""
+
+from collections.abc import Callable
 
 import structlog
-
-from versus_py.clock import Clock
 
 log = structlog.get_logger()
 
@@ -13,16 +13,16 @@ REFUSALS_EVERY_MS = 60_000
 class Refusals:
     """Says that requests were refused: the first at once, then how many there were, at most once a minute."""
 
-    def __init__(self, event: str, clock: Clock) -> None:
+    def __init__(self, event: str, now_ms: Callable[[], int]) -> None:
         self._event = event
-        self._clock = clock
+        self._now_ms = now_ms
         self._untold = 0
         self._next_ms = 0
 
-    def note(self, remote: str | None, **more: object) -> None:
-        """One more, the latest from *remote*."""
+    def note(self, **latest: object) -> None:
+        """One more; *latest* is what there is to say of it."""
         self._untold += 1
-        now_ms = self._clock.now_ms()
+        now_ms = self._now_ms()
         if now_ms >= self._next_ms:
-            log.warning(self._event, remote=remote, requests=self._untold, **more)
+            log.warning(self._event, requests=self._untold, **latest)
             self._untold, self._next_ms = 0, now_ms + REFUSALS_EVERY_MS
