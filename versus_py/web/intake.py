@@ -14,12 +14,12 @@ from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incident import Notification, Outcome
 from versus_py.lifecycle import Accepted, Lifecycle
 from versus_py.metrics import Metrics
+from versus_py.refusals import Refusals
 from versus_py.sources import SOURCES
 from versus_py.web.answers import json_answer
 from versus_py.web.overload import Arrivals, Pace, Slots
 from versus_py.web.overrides import Overrides, read_overrides
 from versus_py.web.reading import Payload, Reader, TooMany, read_body
-from versus_py.web.refusals import Refusals
 from versus_py.web.senders import Sender, Senders
 from versus_py.web.trust import Trust
 from versus_py.web.views import escalates_at
@@ -44,7 +44,7 @@ class Intake:
         self._pace = Pace(config.intake, clock)
         self._arrivals = Arrivals()
         self._slots = Slots(config.intake, clock)
-        self._refusals = Refusals("intake.refused", clock)
+        self._refusals = Refusals("intake.refused", clock.now_ms)
         self._metrics = metrics
         for source, outcome in product(SOURCES, Outcome):
             metrics.notifications_accepted.labels(source, outcome)
@@ -60,7 +60,7 @@ class Intake:
                 return await self._take(request, sender, body)
         except web.HTTPClientError as exc:
             # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
-            self._refusals.note(request.remote, sender=sender.name, status=exc.status, error=exc.text)
+            self._refusals.note(remote=request.remote, sender=sender.name, status=exc.status, error=exc.text)
             raise
 
     async def _take(self, request: web.Request, sender: Sender, body: bytes) -> web.Response:
