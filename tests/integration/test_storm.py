@@ -303,6 +303,65 @@ async def test_where_no_channel_can_be_told_everybody_escalates_at_once(engine, 
     logs.expect_error("sync.failed")
 
 
+async def test_a_line_that_the_digests_thread_does_not_take_is_left_out(engine, slack, logs):
+    ids = await break_out(engine, THRESHOLD + 15)
+    await engine.settle()
+    [one, *others] = await counted(engine, ids)
+    slack.locked.add(digest(engine).ts)
+
+    await engine.http.post(f"/api/incidents/{one}/escalate", params={"by": "ana"})
+    for _ in range(4):
+        await engine.settle()
+
+    assert "1 escalated" in digest(engine).text
+    assert digest(engine).replies == []
+    assert len([line for line in logs if line["event"] == "slack.thread_refused"]) == 1
+    assert [record["correlation_id"] for record in engine.servicenow.incidents] == [one]
+    assert await counted(engine, ids) == [one, *others]
+
+
+async def test_a_digest_that_cannot_be_edited_any_more_ends_nobodys_wait(engine, slack, logs):
+    ids = await break_out(engine)
+    for _ in range(3):  # until nobody waits to be told
+        await engine.settle()
+    [one, *others] = await counted(engine, ids)
+    slack.archived.add(CHANNEL)
+
+    await engine.http.post(f"/api/incidents/{one}/acknowledge", params={"by": "ana"})
+    for _ in range(4):
+        await engine.settle()
+    for incident_id in others:  # which is tried once more, and counted in another digest that cannot be posted
+        await engine.post(firing(engine, f"Alert{ids.index(incident_id):02}"))
+    for _ in range(8):
+        await engine.settle()
+
+    assert engine.servicenow.incidents == []
+    await engine.after(minutes=5)
+    assert {record["correlation_id"] for record in engine.servicenow.incidents} == set(ids) - {one}
+    logs.expect_error("sync.failed")
+
+
+async def test_who_was_counted_in_a_refused_digest_gets_a_message_once_slack_takes_one(engine, slack, logs):
+    ids = await break_out(engine, THRESHOLD + 10)
+    await engine.settle()
+    [one, another, *others] = await counted(engine, ids)
+    slack.archived.add(CHANNEL)
+    for incident_id in (one, another):
+        await engine.http.post(f"/api/incidents/{incident_id}/acknowledge", params={"by": "ana"})
+    for _ in range(4):
+        await engine.settle()
+    logs.expect_error("sync.failed")
+    slack.archived.clear()
+
+    await engine.http.post("/api/retry", params={"by": "ana"})
+    await engine.http.post(f"/api/incidents/{one}/unacknowledge", params={"by": "ana"})
+    for _ in range(4):
+        await engine.settle()
+
+    shown = "\n".join(message.shown for message in slack.messages)
+    assert [it for it in (one, another, *others) if it not in shown] == [another]
+
+
 async def test_a_worker_that_dies_while_it_joins_leaves_one_place_for_the_incident(engine):
     ids = await break_out(engine, THRESHOLD + 10)
     claims, _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=100)

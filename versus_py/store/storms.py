@@ -100,13 +100,15 @@ class Storms:
         """How an incident of the storm stands now; False when it is not in it any more, or that is forgotten."""
         return bool(await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=False))
 
-    async def leave(self, channel: str, storm_id: str, incident_id: IncidentId) -> None:
-        """The incident is counted no more: it has a message of its own."""
+    async def leave(self, channel: str, storm_id: str, incident_id: IncidentId) -> bool:
+        """The incident is counted no more: it is to have a message of its own. Whether it was counted until now."""
         name = keys.storm(channel, storm_id)
         await answered(self._redis.hdel(keys.counted(channel), incident_id))
-        if await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
-            await answered(self._redis.hincrby(name, "changes", 1))
-            await self._note_to_be_kept(channel, storm_id)
+        if not await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
+            return False
+        await answered(self._redis.hincrby(name, "changes", 1))
+        await self._note_to_be_kept(channel, storm_id)
+        return True
 
     async def kept(self) -> list[tuple[str, str]]:
         """Channel and id of every storm whose message is to be kept up to date."""

@@ -184,6 +184,8 @@ class Methods:
         parent = self._workspace.parent(channel, ts)
         if parent is None:
             raise SlackError("cannot_reply_to_message")
+        if parent.ts in self._workspace.locked:
+            raise SlackError("restricted_action_thread_locked")
         return parent
 
     def _found(self, channel: str, ts: Any) -> PostedMessage:

@@ -31,6 +31,7 @@ class Workspace:
         self.messages: list[PostedMessage] = []  # of the channels, oldest first; each has its thread
         self.ephemerals: list[Ephemeral] = []
         self.archived: set[str] = set()
+        self.locked: set[str] = set()  # the `ts` of messages whose threads take no replies
         self.not_joined: set[str] = set()  # public channels that the bot was not invited to
 
     def new_ts(self) -> str:
@@ -121,6 +122,7 @@ class Workspace:
         """Nothing was ever said."""
         self.messages.clear()
         self.ephemerals.clear()
+        self.locked.clear()
 
 
 def us_of(ts: str) -> int:

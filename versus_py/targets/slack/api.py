@@ -39,6 +39,29 @@ _TRANSIENT = frozenset(
 _DOWN = "service_unavailable"
 _QUOTA = "message_limit_exceeded"
 
+PAYLOAD = frozenset(
+    [
+        "no_text",
+        "msg_too_long",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "msg_blocks_too_long",
+        "too_many_attachments",
+        "attachment_payload_limit_exceeded",
+        "invalid_attachments",
+        "markdown_text_conflict",
+    ]
+)
+"""It does not take the message as it was built."""
+
+GONE = frozenset(["message_not_found", "thread_not_found", "cannot_reply_to_message"])
+"""Somebody deleted the message that is to be edited or replied to."""
+
+THREAD_LOCKED = "restricted_action_thread_locked"
+
+THREAD = PAYLOAD | GONE | {THREAD_LOCKED}
+"""It takes no line in this thread, and may well take messages in the channel."""
+
 ADVICE = {
     "channel_not_found": "check the channel's id, and invite the bot if the channel is private",
     "not_in_channel": "invite the bot to the channel, or give it the scope chat:write.public",

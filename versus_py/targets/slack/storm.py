@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -16,7 +17,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient
 from versus_py.incident import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
-from versus_py.targets.slack.api import Refused
+from versus_py.targets.slack.api import GONE, THREAD, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
 from versus_py.targets.slack.mrkdwn import date, escape, link, shorten
@@ -39,7 +40,6 @@ MENTIONS_SHOWN = 5
 NAME_MAX = 100
 COUNTED_MAX = 800
 
-_GONE = frozenset(["message_not_found", "thread_not_found", "cannot_reply_to_message"])
 _WORTH_A_PING = ("escalated", "failed")
 
 
@@ -82,17 +82,21 @@ class StormMessages:
     async def sync(self, incident: Incident, before: Delivery) -> Delivery | None:
         """Count it as it stands now; None when it should have a message of its own.
 
-        That is when the digest is lost, and when it was reopened after the storm. Raises Refused when somebody has to
-        hear of it, and Slack will not take the digest.
+        That is when the digest is lost, and when it was reopened after the storm. Raises Refused, once, when somebody
+        has to hear of it, and Slack will not take the digest; NotYet before that, when it did take one.
         """
         channel, storm_id = before.reference["channel"], before.reference["storm"]
         storm = await self._storms.summary(channel, storm_id)
         needs_somebody = incident.status is Status.TRIGGERED
         if storm is None or storm.refused:
+            if needs_somebody and storm is not None and storm.ts and not before.label:
+                told = replace(before, label=f"message {storm.ts} in {channel}")
+                raise NotYet(self._clock.now_ms(), "people were told by the digest, which is noted first", told)
+            has_left = await self._storms.leave(channel, storm_id, incident.id)
             if not needs_somebody:
                 return before
-            await self._storms.leave(channel, storm_id, incident.id)
-            if storm is not None and storm.refused not in _GONE:
+            # Slack has said so for all of them. Who comes back later, as after a retry, asks it anew.
+            if has_left and storm is not None and storm.refused not in GONE:
                 raise Refused(storm.refused)
             return None
         if needs_somebody and storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms:
@@ -190,10 +194,19 @@ class StormMessages:
         await self._wire.take(storm.channel, f"{storm.id} thread", POSTS, urgency=Urgency.STORM)
         if news != await self._told(storm):
             await self._note(storm, telling="1")
-            message = Message(f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip())
-            about = metadata(reply_about=storm.id, told=news)
-            await self._wire.post(storm.channel, message, metadata=about, thread_ts=storm.ts)
+            await self._say(storm, news)
         await self._note(storm, told=news, telling="", tell_at_ms=self._clock.now_ms() + TELL_EVERY_MS)
+
+    async def _say(self, storm: Storm, news: str) -> None:
+        """A line in the thread. One that the thread does not take is left out: the digest itself stands."""
+        message = Message(f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip())
+        about = metadata(reply_about=storm.id, told=news)
+        try:
+            await self._wire.post(storm.channel, message, metadata=about, thread_ts=storm.ts)
+        except Refused as exc:
+            if exc.code not in THREAD - GONE:
+                raise
+            log.warning("slack.thread_refused", channel=storm.channel, storm=storm.id, error=exc.code)
 
     async def _told(self, storm: Storm) -> str:
         """What the thread was told last, also by an attempt whose answer was lost."""
@@ -202,9 +215,10 @@ class StormMessages:
 
     async def _refused(self, storm: Storm, exc: Refused) -> None:
         """It cannot be: a deleted digest is posted again while the storm goes on, else everybody is on their own."""
-        if exc.code in _GONE and storm.ended_ms is None:
+        if exc.code in GONE:
             await self._note(storm, ts="")
-            return
+            if storm.ended_ms is None:
+                return
         log.warning("slack.storm_refused", channel=storm.channel, storm=storm.id, error=str(exc))
         await self._storms.end(storm, now_ms=self._clock.now_ms(), refused=exc.code)
         for incident_id in storm.members:

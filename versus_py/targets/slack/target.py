@@ -10,7 +10,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import Permanent
 from versus_py.incident import Delivery, Incident, Status
 from versus_py.severity import severity_rank
-from versus_py.targets.slack.api import Refused
+from versus_py.targets.slack.api import GONE, PAYLOAD, THREAD, THREAD_LOCKED, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
@@ -25,20 +25,7 @@ log = structlog.get_logger()
 
 NAME = "slack"
 
-# What Slack's method reference lists, by what helps.
-_PAYLOAD = frozenset(
-    [
-        "no_text",
-        "msg_too_long",
-        "invalid_blocks",
-        "invalid_blocks_format",
-        "msg_blocks_too_long",
-        "too_many_attachments",
-        "attachment_payload_limit_exceeded",
-        "invalid_attachments",
-        "markdown_text_conflict",
-    ]
-)
+# What Slack's method reference lists about the channel.
 _CHANNEL = frozenset(
     [
         "channel_not_found",
@@ -51,9 +38,6 @@ _CHANNEL = frozenset(
     ]
 )
 _RESTRICTED = "restricted_action"
-_GONE = frozenset(["message_not_found"])
-_LOCKED = "restricted_action_thread_locked"
-_THREAD = _PAYLOAD | {"cannot_reply_to_message", "message_not_found", "thread_not_found", _LOCKED}
 
 DEAD_MS = 10 * 60_000
 """How long to believe that a channel takes no messages: somebody may repair it."""
@@ -108,6 +92,8 @@ class SlackTarget:
             shown = await self._edit(incident, before, is_unsure=is_unsure)
         if "ts" in shown.reference:
             shown = await self._tell_thread(incident, shown, is_unsure=is_unsure)
+        if "storm" in shown.reference:  # only counted, which does not undo that an earlier message told people
+            shown = replace(shown, label=incident.delivery(self._name).label)
         return replace(shown, look_again_at_ms=_look_again_at_ms(incident))
 
     async def _count(self, incident: Incident, before: Delivery) -> Delivery | None:
@@ -151,7 +137,7 @@ class SlackTarget:
 
     def _is_dead(self, channel: str, exc: Refused) -> bool:
         """Whether *exc* is about the channel, and there is another one. Then nothing is sent there for a while."""
-        is_about_it = exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != _LOCKED)
+        is_about_it = exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
         if not is_about_it or channel == self._config.channel_id:
             return False
         now_ms = self._clock.now_ms()
@@ -180,7 +166,7 @@ class SlackTarget:
     async def _find_anew(self, incident: Incident, before: Delivery, exc: Refused) -> Delivery | None:
         """What an earlier attempt has posted in place of the message, also when that is not needed any more."""
         channel = before.reference["channel"]
-        if exc.code in _GONE:
+        if exc.code in GONE:
             return await self._find(incident, channel, before.note)
         if self._is_dead(channel, exc):
             return await self._find(incident, self._config.channel_id, _moved(channel, exc))
@@ -193,7 +179,7 @@ class SlackTarget:
         try:
             reply = await self._wire.post(channel, message, metadata=about)
         except Refused as exc:
-            if exc.code not in _PAYLOAD:
+            if exc.code not in PAYLOAD:
                 raise
             reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
         shown = {"digest": message.digest, "standing": _standing(incident), **told}
@@ -218,15 +204,15 @@ class SlackTarget:
     ) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
         is_open = incident.status is not Status.RESOLVED
-        if exc.code in _PAYLOAD:
+        if exc.code in PAYLOAD:
             await self._wire.edit(channel, ts, self._plain(incident, exc))
         elif is_unsure and (found := await self._find_anew(incident, before, exc)):
             return await self._edit(incident, found)
-        elif exc.code in _GONE and incident.status is Status.TRIGGERED:
+        elif exc.code in GONE and incident.status is Status.TRIGGERED:
             return await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
         elif is_open and self._is_dead(channel, exc):
             return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
-        elif exc.code not in _GONE:
+        elif exc.code not in GONE:
             raise exc
         return _changed(before, digest=message.digest)
 
@@ -252,7 +238,7 @@ class SlackTarget:
             except Refused as exc:
                 if incident.status is not Status.RESOLVED and self._is_dead(channel, exc):
                     return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
-                if exc.code not in _THREAD:
+                if exc.code not in THREAD:
                     raise
                 log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
         return _changed(shown, **everything.written())
