@@ -9,9 +9,10 @@ import pytest
 
 from tests.integration.conftest import CHANNEL, Engine, make_storms
 from tests.integration.test_engine import firing
-from versus_py.incident import Status
+from versus_py.incident import IncidentId, Status
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
+from versus_py.store import Member, keys
 from versus_py.targets.slack.history import metadata
 from versus_py.targets.slack.message import Message
 from versus_py.targets.slack.storm import QUIET_MS
@@ -484,14 +485,23 @@ async def test_a_storm_of_many_costs_each_of_them_one_sync_or_two(engine, monkey
     assert max(syncs[it] for it in await counted(engine, ids)) <= 4
 
 
+async def ends_of_keys(engine: Engine) -> dict[str, int]:
+    """When each key about the channel expires, ms; -1 never."""
+    redis = engine.store._redis
+    return {name: await redis.pexpiretime(name) async for name in redis.scan_iter(keys.at_destination(CHANNEL, "*"))}
+
+
 async def test_everything_that_a_storm_keeps_ends(engine):
     await break_out(engine, THRESHOLD + 5)
     await until_quiet(engine)
 
-    names = [name async for name in engine.store._redis.scan_iter("versus:*storm:*")]
-    assert names
-    assert all([await engine.store._redis.pttl(name) > 0 for name in names])
-    assert await engine.store._redis.smembers("versus:storms") == set()
+    ends = await ends_of_keys(engine)
+    assert {name.split(":")[2] for name in ends} == {"storm", "counted"}
+    assert min(ends.values()) > engine.clock.now_ms()
+    assert await engine.store._redis.smembers(keys.STORMS) == set()
+    member, later_ms = Member("critical", "Later", "triggered"), engine.clock.now_ms() + 24 * 3_600_000
+    await make_storms(engine.store).join(CHANNEL, IncidentId("later-0"), member, now_ms=later_ms)
+    assert ends.items() < (await ends_of_keys(engine)).items()  # another storm prolongs nothing of this one
 
 
 async def test_the_gravest_get_messages_of_their_own_first(engine):

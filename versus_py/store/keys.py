@@ -17,7 +17,7 @@
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
 | `{d}:storm`             | string     | id of the channel's storm that goes on                                  |
-| `{d}:counted`           | hash       | incident id -> the storm that it is counted in                          |
+| `{d}:counted:<id>`      | string     | id of the storm that an incident is counted in                          |
 | `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
 | `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
 | `storms`                | set        | `<channel> <id>` of every storm whose message is to be kept up to date  |
@@ -71,8 +71,8 @@ def storm(channel: str, storm_id: str) -> str:
     return at_destination(channel, f"storm:{storm_id}")
 
 
-def counted(channel: str) -> str:
-    return at_destination(channel, "counted")
+def counted(channel: str, incident_id: IncidentId) -> str:
+    return at_destination(channel, f"counted:{incident_id}")
 
 
 def storm_lock(channel: str, storm_id: str) -> str:

@@ -91,7 +91,7 @@ class Storms:
 
     async def joined(self, channel: str, incident_id: IncidentId) -> str | None:
         """The id of the storm that the incident is counted in; None when it is in none."""
-        found: str | None = await answered(self._redis.hget(keys.counted(channel), incident_id))
+        found: str | None = await answered(self._redis.get(keys.counted(channel, incident_id)))
         return found
 
     async def change(
@@ -103,7 +103,7 @@ class Storms:
     async def leave(self, channel: str, storm_id: str, incident_id: IncidentId) -> bool:
         """The incident is counted no more: it is to have a message of its own. Whether it was counted until now."""
         name = keys.storm(channel, storm_id)
-        await answered(self._redis.hdel(keys.counted(channel), incident_id))
+        await answered(self._redis.delete(keys.counted(channel, incident_id)))
         if not await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
             return False
         await answered(self._redis.hincrby(name, "changes", 1))
@@ -169,7 +169,11 @@ class Storms:
         change = int(
             await answered(
                 self._change(
-                    keys=[keys.current_storm(channel), keys.storm(channel, storm_id), keys.counted(channel)],
+                    keys=[
+                        keys.current_storm(channel),
+                        keys.storm(channel, storm_id),
+                        keys.counted(channel, incident_id),
+                    ],
                     args=[
                         storm_id,
                         incident_id,

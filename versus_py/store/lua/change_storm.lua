@@ -1,7 +1,7 @@
 -- change_storm: count an incident in a storm, as a new one or as it stands now.
 -- KEYS[1] current   string, the id of the channel's storm; none while there is no storm
 -- KEYS[2] storm     hash: id, began_ms, joined_ms, ended_ms, tried, ts, changes, shown, and member:<incident id>
--- KEYS[3] counted   hash, incident id -> the storm that it is counted in
+-- KEYS[3] counted   string, the id of the storm that the incident is counted in
 -- ARGV[1] storm_id  ARGV[2] incident_id  ARGV[3] member as JSON  ARGV[4] now_ms  ARGV[5] expire_at_ms
 -- ARGV[6] joins     "1" when it may be new; "0" when only what is there already may change
 -- returns the number of the latest change; 0 when it is not in this storm: another one goes on, or it is forgotten.
@@ -19,7 +19,7 @@ if not before then
   redis.call('HSETNX', storm, 'id', storm_id)
   redis.call('HSETNX', storm, 'began_ms', now_ms)
   redis.call('HSET', storm, 'joined_ms', now_ms)
-  redis.call('HSET', counted, incident_id, storm_id)
+  redis.call('SET', counted, storm_id)
 end
 
 if before ~= member then
