@@ -5,7 +5,7 @@ VersusError
 ├── BadPayload         tell the sender (4xx)
 ├── NotAnAlert         take it, and do nothing: it is no news of an alert
 ├── StoreUnavailable   answer 503, or try again shortly: Redis did not take it
-├── Unreadable         the same for one incident: leave it alone, and go on with the others
+├── Unreadable         the same for one incident or storm: leave it alone, and go on with the others
 ├── Transient          a target may take it later: retry
 │   └── Unreachable    it is down, for everything that is sent to it
 └── Permanent          a target never will: give up and report
@@ -39,7 +39,7 @@ class StoreUnavailable(VersusError):
 
 
 class Unreadable(VersusError):
-    """An incident is stored in a way that this version cannot read: a newer one may have written it."""
+    """An incident or a storm is stored in a way that this version cannot read: a newer one may have written it."""
 
 
 class Transient(VersusError):

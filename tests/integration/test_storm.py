@@ -485,6 +485,20 @@ async def test_a_storm_of_many_costs_each_of_them_one_sync_or_two(engine, monkey
     assert max(syncs[it] for it in await counted(engine, ids)) <= 4
 
 
+async def test_a_storm_that_a_newer_version_wrote_is_told_once_and_stops_no_other(engine, logs):
+    member, now_ms = Member("critical", "Alert", "triggered"), engine.clock.now_ms()
+    storms = make_storms(engine.store)
+    newer, _ = [await storms.join(channel, IncidentId("a-1"), member, now_ms=now_ms) for channel in ("C0A", "C0B")]
+    await engine.store._redis.hset(keys.storm("C0A", newer), "member:b-1", '{"severity": "high", "since": 1}')
+
+    for _ in range(2):
+        await engine.digests.keep_all()
+
+    assert channels(engine) == {"C0B": 1}
+    assert len([line for line in logs if line["event"] == "slack.storm_unreadable"]) == 1
+    assert newer in logs.expect_error("slack.storm_unreadable")["error"]
+
+
 async def ends_of_keys(engine: Engine) -> dict[str, int]:
     """When each key about the channel expires, ms; -1 never."""
     redis = engine.store._redis

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from versus_py.errors import Unreadable
 from versus_py.incident import IncidentId
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, load_script
@@ -123,7 +124,7 @@ class Storms:
             await self._note_to_be_kept(channel, storm_id)
 
     async def summary(self, channel: str, storm_id: str) -> Storm | None:
-        """The storm without its members; None when it is unknown or forgotten."""
+        """The storm without its members; None when it is unknown or forgotten. Raises Unreadable, as `get` does."""
         values = await answered(self._redis.hmget(keys.storm(channel, storm_id), list(_FIELDS)))
         return _storm(channel, dict(zip(_FIELDS, values, strict=True)))
 
@@ -193,6 +194,14 @@ class Storms:
 def _storm(channel: str, fields: Mapping[str, Any]) -> Storm | None:
     if not fields.get("id"):
         return None
+    try:
+        return _parsed(channel, fields)
+    except (ValueError, TypeError, KeyError) as exc:
+        said = f"storm {fields['id']} in {channel} cannot be read: a newer version may have written it"
+        raise Unreadable(said) from exc
+
+
+def _parsed(channel: str, fields: Mapping[str, Any]) -> Storm:
     return Storm(
         channel=channel,
         id=fields["id"],

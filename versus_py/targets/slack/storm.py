@@ -14,7 +14,7 @@ import structlog
 
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import StoreUnavailable, Transient
+from versus_py.errors import StoreUnavailable, Transient, Unreadable
 from versus_py.incident import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
 from versus_py.targets.slack.api import GONE, THREAD, Refused
@@ -67,6 +67,7 @@ class StormMessages:
         self._clock = clock
         self._list_url = list_url
         self._wake = wake
+        self._unreadable: set[tuple[str, str]] = set()  # which storms were told to be so
 
     async def join(self, channel: str, incident: Incident) -> Delivery:
         """Count a new incident in the channel's digest."""
@@ -115,14 +116,28 @@ class StormMessages:
                     await stop.wait()
 
     async def keep_all(self) -> None:
-        """One look at every storm; what fails is looked at again the next time."""
+        """One look at every storm; what fails is looked at again the next time, and stops none of the others."""
         try:
-            for channel, storm_id in await self._storms.kept():
-                await self._keep(channel, storm_id)
+            kept = await self._storms.kept()
         except StoreUnavailable as exc:
             log.warning("slack.storms_unavailable", error=str(exc))
+            return
+        self._unreadable.intersection_update(kept)
+        for channel, storm_id in kept:
+            await self._keep_or_log(channel, storm_id)
+
+    async def _keep_or_log(self, channel: str, storm_id: str) -> None:
+        about = {"channel": channel, "storm": storm_id}
+        try:
+            await self._keep(channel, storm_id)
+        except StoreUnavailable as exc:
+            log.warning("slack.storms_unavailable", error=str(exc), **about)
+        except Unreadable as exc:
+            if (channel, storm_id) not in self._unreadable:
+                self._unreadable.add((channel, storm_id))
+                log.error("slack.storm_unreadable", error=str(exc), **about)  # noqa: TRY400
         except Exception:
-            log.exception("slack.storms_crashed")
+            log.exception("slack.storms_crashed", **about)
 
     async def _keep(self, channel: str, storm_id: str) -> None:
         storm = await self._storms.summary(channel, storm_id)
