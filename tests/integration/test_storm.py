@@ -1,18 +1,24 @@
 """More incidents than a channel takes: one message stands for those beyond, and each keeps its own wait."""
 
+import asyncio
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from tests.integration.conftest import CHANNEL, Engine, make_storms
 from tests.integration.test_engine import firing
+from tests.support.waiting import DEADLINE_S, until
+from versus_py.errors import StoreUnavailable
 from versus_py.incident import IncidentId, Status
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
 from versus_py.store import Member, keys
+from versus_py.targets.slack import storm
 from versus_py.targets.slack.history import metadata
 from versus_py.targets.slack.message import Message
 from versus_py.targets.slack.storm import QUIET_MS
@@ -497,6 +503,85 @@ async def test_a_storm_that_a_newer_version_wrote_is_told_once_and_stops_no_othe
     assert channels(engine) == {"C0B": 1}
     assert len([line for line in logs if line["event"] == "slack.storm_unreadable"]) == 1
     assert newer in logs.expect_error("slack.storm_unreadable")["error"]
+
+
+@dataclass
+class Writing:
+    """The loop is writing the digest of C0A; C0B waits for its own."""
+
+    posts: list[str]
+    answer: asyncio.Event  # of Slack
+    stop: asyncio.Event
+    loop: asyncio.Task[None]
+
+
+@pytest.fixture
+async def writing(engine, monkeypatch) -> AsyncIterator[Writing]:
+    member, now_ms = Member("critical", "Alert", "triggered"), engine.clock.now_ms()
+    for channel in ("C0A", "C0B"):
+        await make_storms(engine.store).join(channel, IncidentId("a-1"), member, now_ms=now_ms)
+    stop, posts, answer = asyncio.Event(), [], asyncio.Event()
+
+    async def post(channel, *_, **__):
+        posts.append(channel)
+        await answer.wait()
+        return {"ts": "1.2"}
+
+    monkeypatch.setattr(engine.digests._wire, "post", post)
+    loop = asyncio.create_task(engine.digests.run(stop))
+    await until(lambda: posts)
+    yield Writing(posts, answer, stop, loop)
+    loop.cancel()
+
+
+async def test_a_digest_that_is_being_written_is_finished_after_the_word_to_stop(engine, writing, monkeypatch):
+    monkeypatch.setattr(storm, "STOP_GRACE_S", DEADLINE_S)
+
+    writing.stop.set()
+    writing.answer.set()
+    async with asyncio.timeout(DEADLINE_S):
+        await writing.loop
+
+    storms = make_storms(engine.store)
+    found = [await storms.summary(channel, storm_id) for channel, storm_id in await storms.kept()]
+    assert [(it.channel, it.ts) for it in found if it is not None] == [("C0A", "1.2"), ("C0B", "")]
+
+
+async def test_a_slack_that_hangs_keeps_nobody_from_stopping_and_is_asked_again_as_late_as_after_a_crash(
+    engine, writing, monkeypatch
+):
+    monkeypatch.setattr(storm, "STOP_GRACE_S", 0)
+
+    writing.stop.set()
+    async with asyncio.timeout(DEADLINE_S):
+        await writing.loop
+    writing.answer.set()
+    engine.clock.advance(seconds=5)
+    await engine.digests.keep_all()  # as another process does
+
+    assert writing.posts == ["C0A", "C0B"]
+
+
+async def test_who_could_not_be_woken_when_a_digest_was_refused_is_woken_later(engine, slack, logs, monkeypatch):
+    ids = await break_out(engine, THRESHOLD + 10)
+    await engine.settle()
+    [one, *others] = await counted(engine, ids)
+    slack.archived.add(CHANNEL)
+    wake, woken = engine.digests._wake, []
+
+    async def wake_unless_redis_is_away(incident_id):
+        woken.append(incident_id)
+        if len(woken) == 3:
+            raise StoreUnavailable("gone")
+        await wake(incident_id)
+
+    monkeypatch.setattr(engine.digests, "_wake", wake_unless_redis_is_away)
+    await engine.http.post(f"/api/incidents/{one}/acknowledge", params={"by": "ana"})
+    for _ in range(2):
+        await engine.settle()
+
+    assert all([(await engine.store.get(it)).delivery("slack").failed_at_ms for it in others])
+    logs.expect_error("sync.failed")
 
 
 async def ends_of_keys(engine: Engine) -> dict[str, int]:

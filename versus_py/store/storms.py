@@ -1,5 +1,6 @@
 """Storms: incidents that share one message, as more came than their channel takes. Any replica goes on with them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -68,8 +69,8 @@ class Storm:
 
     @property
     def is_behind(self) -> bool:
-        """Whether its message or its thread does not say all there is."""
-        return self.shown < self.changes or self.news != self.told
+        """Whether its message or its thread does not say all there is, and may still come to say it."""
+        return not self.refused and (self.shown < self.changes or self.news != self.told)
 
 
 class Storms:
@@ -108,7 +109,7 @@ class Storms:
         if not await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
             return False
         await answered(self._redis.hincrby(name, "changes", 1))
-        await self._note_to_be_kept(channel, storm_id)
+        await self._keep_if_behind(channel, storm_id)
         return True
 
     async def kept(self) -> list[tuple[str, str]]:
@@ -119,9 +120,7 @@ class Storms:
     async def dismiss(self, channel: str, storm_id: str) -> None:
         """Nothing is to be done for it until it changes again."""
         await answered(self._redis.srem(keys.STORMS, f"{channel} {storm_id}"))
-        storm = await self.summary(channel, storm_id)
-        if storm is not None and storm.is_behind and not storm.refused:  # since just now
-            await self._note_to_be_kept(channel, storm_id)
+        await self._keep_if_behind(channel, storm_id)  # since just now
 
     async def summary(self, channel: str, storm_id: str) -> Storm | None:
         """The storm without its members; None when it is unknown or forgotten. Raises Unreadable, as `get` does."""
@@ -134,11 +133,17 @@ class Storms:
 
     @asynccontextmanager
     async def lock(self, channel: str, storm_id: str) -> AsyncIterator[bool]:
-        """Whether this one alone writes the storm's message while the block lasts, at most LOCK_S."""
+        """Whether this one alone writes the storm's message while the block lasts, at most LOCK_S.
+
+        Who is cancelled keeps it for that long, as after a crash: what they sent may still have its effect.
+        """
         name, token = keys.storm_lock(channel, storm_id), token_hex(8)
         is_ours = bool(await answered(self._redis.set(name, token, nx=True, px=round(LOCK_S * 1000))))
         try:
             yield is_ours
+        except asyncio.CancelledError:
+            is_ours = False
+            raise
         finally:
             if is_ours:
                 await answered(self._unlock([name], [token]))
@@ -160,6 +165,11 @@ class Storms:
     async def _current(self, channel: str) -> str | None:
         found: str | None = await answered(self._redis.get(keys.current_storm(channel)))
         return found
+
+    async def _keep_if_behind(self, channel: str, storm_id: str) -> None:
+        storm = await self.summary(channel, storm_id)
+        if storm is not None and storm.is_behind:
+            await self._note_to_be_kept(channel, storm_id)
 
     async def _note_to_be_kept(self, channel: str, storm_id: str) -> None:
         await answered(self._redis.sadd(keys.STORMS, f"{channel} {storm_id}"))

@@ -30,6 +30,9 @@ QUIET_MS = 60_000
 """A storm is over when nobody has joined it for so long."""
 
 LOOK_EVERY_S = 1.0
+STOP_GRACE_S = 5.0
+"""How long a digest that is being written may take after the word to stop: as long as a sync."""
+
 EDIT_EVERY_MS = 5_000
 TELL_EVERY_MS = 60_000
 FAILED_MS = 5_000
@@ -108,15 +111,25 @@ class StormMessages:
         return before if is_counted or not needs_somebody else None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep every digest up to date until *stop*."""
+        """Keep every digest up to date until *stop*, then finish the one at hand within STOP_GRACE_S."""
+        async with asyncio.TaskGroup() as loops:
+            keeping = loops.create_task(self._keep_until(stop))
+            await stop.wait()
+            await asyncio.wait([keeping], timeout=STOP_GRACE_S)
+            keeping.cancel()
+
+    async def _keep_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self.keep_all()
+            await self.keep_all(stop)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await stop.wait()
 
-    async def keep_all(self) -> None:
-        """One look at every storm; what fails is looked at again the next time, and stops none of the others."""
+    async def keep_all(self, stop: asyncio.Event | None = None) -> None:
+        """One look at every storm; what fails is looked at again the next time, and stops none of the others.
+
+        None is begun after *stop*.
+        """
         try:
             kept = await self._storms.kept()
         except StoreUnavailable as exc:
@@ -124,6 +137,8 @@ class StormMessages:
             return
         self._unreadable.intersection_update(kept)
         for channel, storm_id in kept:
+            if stop is not None and stop.is_set():
+                return
             await self._keep_or_log(channel, storm_id)
 
     async def _keep_or_log(self, channel: str, storm_id: str) -> None:
@@ -145,7 +160,9 @@ class StormMessages:
         if storm is not None and storm.ended_ms is None and now_ms - storm.joined_ms >= QUIET_MS:
             await self._storms.end(storm, now_ms=now_ms)
             storm = await self._storms.summary(channel, storm_id)
-        if storm is None or storm.refused or (storm.ended_ms is not None and not storm.is_behind):
+        if storm is not None and storm.refused:
+            await self._hand_over(channel, storm_id)
+        if storm is None or (storm.ended_ms is not None and not storm.is_behind):
             await self._storms.dismiss(channel, storm_id)
         elif storm.is_behind:
             async with self._storms.lock(channel, storm_id) as is_ours:
@@ -236,7 +253,11 @@ class StormMessages:
                 return
         log.warning("slack.storm_refused", channel=storm.channel, storm=storm.id, error=str(exc))
         await self._storms.end(storm, now_ms=self._clock.now_ms(), refused=exc.code)
-        for incident_id in storm.members:
+
+    async def _hand_over(self, channel: str, storm_id: str) -> None:
+        """Everybody is on their own. Until all are woken, the storm is kept, so that whoever comes next goes on."""
+        storm = await self._storms.get(channel, storm_id)
+        for incident_id in storm.members if storm is not None else ():
             await self._wake(incident_id)
 
     async def _note(self, storm: Storm, **values: str | int) -> None:
