@@ -317,7 +317,7 @@ intake:
 def test_senders_come_from_the_environment_and_a_token_that_is_not_set_is_none():
     config = parse_config(SENDERS, {"OPS": "ops-token-0123456789"})
 
-    assert [list(it.accepted()) for it in config.intake.tokens] == [
+    assert [[token for _, token in it.accepted()] for it in config.intake.tokens] == [
         ["ops-token-0123456789", "old-token-0123456789"],
         ["apps-token-0123456789"],
     ]
@@ -344,6 +344,10 @@ def test_tokens_are_kept_out_of_logs_and_out_of_what_is_printed():
         ("{name: a, token: t-0123, sources: []}", "must name a source"),
         ("{name: a, token: t-0123}, {name: a, token: t-4567}", "intake.tokens.1.name: is 'a', as that of another"),
         ("{name: a, token: t-0123}, {name: b, token: t-0123}", "intake.tokens.1.token: is another sender's too"),
+        (
+            "{name: a, token: t-0123}, {name: b, token: t-4567, previous_tokens: [x, t-0123]}",
+            "intake.tokens.1.previous_tokens.1: is another sender's too",
+        ),
         ("{name: a, token: t-0123, overrides: {instances: [infra]}}", "'infra' is none of oncall.servicenow.other"),
         (
             "{name: a, token: t-0123, overrides: {min_wait_minutes: 5, max_wait_minutes: 3}}",
@@ -404,6 +408,11 @@ def test_replicas_that_nobody_waits_for_are_a_warning():
     warnings = list(parse_config("redis: {host: r, replicas: 2}").warnings())
 
     assert "redis.replicas has no effect without redis.durability: replicated" in warnings
+
+
+@pytest.mark.parametrize("text", ["oncall: true", "alert: {slack: 1}", "oncall: {servicenow: {fields: x}}"])
+def test_what_is_no_mapping_is_told_so(text):
+    assert [problem for problem in problems(text) if "must be a mapping" in problem]
 
 
 def test_retrying_longer_than_things_are_kept_is_a_problem():

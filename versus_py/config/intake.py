@@ -57,11 +57,11 @@ class IntakeToken(Part):
     overrides: OverrideLimits = OverrideLimits()
     """What its query parameters may ask for."""
 
-    def accepted(self) -> Iterator[str]:
-        """Every token that it may send."""
-        yield self.token.get_secret_value()
-        for token in self.previous_tokens:
-            yield token.get_secret_value()
+    def accepted(self) -> Iterator[tuple[str, str]]:
+        """Every token that it may send, after the key that holds it."""
+        yield "token", self.token.get_secret_value()
+        for index, token in enumerate(self.previous_tokens):
+            yield f"previous_tokens.{index}", token.get_secret_value()
 
 
 class IntakeConfig(Part):
@@ -87,8 +87,9 @@ class IntakeConfig(Part):
             if sender.name in names:
                 yield f"{path}.name: is {sender.name!r}, as that of another token is"
             names.add(sender.name)
-            if any(owners.setdefault(token, path) != path for token in sender.accepted()):
-                yield f"{path}.token: is another sender's too, so that it does not tell who sends"
+            for key, token in sender.accepted():
+                if owners.setdefault(token, path) != path:
+                    yield f"{path}.{key}: is another sender's too, so that it does not tell who sends"
             limits = sender.overrides
             if limits.min_wait_minutes > limits.max_wait_minutes:
                 yield f"{path}.overrides.min_wait_minutes: is more than max_wait_minutes"
@@ -101,5 +102,6 @@ class IntakeConfig(Part):
         if not self.tokens and is_reachable:
             yield "intake.tokens is not set: whoever reaches this server's port may post alerts, and resolve them"
         for index, sender in enumerate(self.tokens):
-            if any(len(token) < SECRET_MIN for token in sender.accepted()):
-                yield f"intake.tokens.{index}.token has fewer than {SECRET_MIN} characters, which can be guessed"
+            for key, token in sender.accepted():
+                if len(token) < SECRET_MIN:
+                    yield f"intake.tokens.{index}.{key} has fewer than {SECRET_MIN} characters, which can be guessed"

@@ -311,6 +311,9 @@ def _load_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
     return data or {}, loader.problems
 
 
+_SHAPES = {"tuple_type": "must be a list", "dict_type": "must be a mapping", "model_type": "must be a mapping"}
+
+
 def _problem(error: ErrorDetails) -> str:
     """One sentence: the key, the value unless it is secret, what is allowed."""
     keys = [str(key) for key in error["loc"]]
@@ -322,7 +325,7 @@ def _problem(error: ErrorDetails) -> str:
         return f"{path}: is not a known key; {hint}"
     if error["type"] == "missing":
         return f"{path}: is required"
-    message = "must be a list" if error["type"] == "tuple_type" else error["msg"].removeprefix("Value error, ")
+    message = _SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = _shown(keys, error)
     return f"{path}: {message}" if shown == _HIDDEN else f"{path}: is {shown}; {message}"

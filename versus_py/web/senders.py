@@ -59,7 +59,7 @@ class Senders:
     """The senders that are configured."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
-        self._known = [_Known(_digest(token), _sender(it)) for it in config.intake.tokens for token in it.accepted()]
+        self._known = [_Known(_digest(token), _sender(it)) for it in config.intake.tokens for _, token in it.accepted()]
         self._signing = _signing_sources(config)
         self._refusals = Refusals("intake.sender_refused", clock.now_ms)
 
