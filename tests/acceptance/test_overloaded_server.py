@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import resource
+import socket
 import subprocess
 from pathlib import Path
 
@@ -58,6 +59,26 @@ def test_a_thousand_connections_that_say_half_a_thing_keep_nobody_out(server):
 
     assert memory(process) - before < GROWTH_MAX
     wait_until(lambda: open_files(process) < 100, what="the connections to be closed")
+
+
+def test_those_who_never_read_their_answers_keep_nobody_out(server):
+    url, process, before = server
+    ask = b"GET /api/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 300  # more than the system keeps for the caller
+    opened = []
+    for _ in range(CONNECTIONS_MAX + 200):
+        caller = socket.socket()
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        caller.connect(("127.0.0.1", port_of(url)))
+        caller.sendall(ask)
+        opened.append(caller)
+
+    answer = request(f"{url}/api/incidents", {"title": "Meanwhile"})
+
+    assert answer["incidents"][0]["outcome"] == "created"
+    wait_until(lambda: open_files(process) < CONNECTIONS_MAX + 100, what="no more to be open than are allowed")
+    assert memory(process) - before < GROWTH_MAX
+    for caller in opened:
+        caller.close()
 
 
 def test_bodies_that_never_end_keep_nobody_out(server):

@@ -2,9 +2,12 @@
 
 import asyncio
 import gzip
+import socket
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 import pytest
@@ -13,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.clock import FakeClock
 from tests.support.servers import free_port
-from tests.support.waiting import DEADLINE_S
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import IntakeConfig
 from versus_py.web import connections
 from versus_py.web.connections import BoundedSite, make_runner, note_busy
@@ -197,31 +200,61 @@ def test_without_a_rate_nobody_is_slowed():
 # Connections
 
 
-@asynccontextmanager
-async def site(*, most: int) -> AsyncIterator[tuple[str, int, asyncio.Event, list[str]]]:
-    """The URL and port of a server, what lets its slow answers go, and what came."""
-    go, came = asyncio.Event(), []
+LARGE = 32 * 1024 * 1024
+"""More than the system keeps for a caller who does not read."""
 
+
+@dataclass
+class Site:
+    """A server: where it is, what lets its slow answers go, what came, and what it has open."""
+
+    port: int
+    runner: web.AppRunner
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    came: list[str] = field(default_factory=list)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def has_begun(self, number: int) -> bool:
+        """Whether so many requests came."""
+        return len(self.came) >= number
+
+    def open(self) -> int:
+        """How many connections have a socket, also one that is only waiting to be closed."""
+        assert self.runner.server is not None
+        return len(self.runner.server.connections)
+
+
+@asynccontextmanager
+async def site(*, most: int) -> AsyncIterator[Site]:
     async def slow(request: web.Request) -> web.Response:
-        came.append(request.path)
-        await go.wait()
+        found.came.append(request.path)
+        await found.go.wait()
         return web.Response(text="slow")
 
-    async def quick(request: web.Request) -> web.Response:
+    async def quick(_: web.Request) -> web.Response:
         return web.Response(text="quick")
+
+    async def large(request: web.Request) -> web.Response:
+        found.came.append(request.path)
+        return web.Response(body=bytes(LARGE))
+
+    async def taking(request: web.Request) -> web.Response:
+        found.came.append(request.path)
+        return web.Response(body=await request.read())
 
     app = web.Application()
     note_busy(app)
-    app.add_routes([web.get("/slow", slow), web.get("/quick", quick)])
-    runner = make_runner(app, shutdown_timeout_s=1)
-    await runner.setup()
-    port = free_port()
-    await BoundedSite(runner, "127.0.0.1", port, most=most).start()
+    app.add_routes([web.get("/slow", slow), web.get("/quick", quick), web.get("/large", large), web.post("/", taking)])
+    found = Site(free_port(), make_runner(app, shutdown_timeout_s=1))
+    await found.runner.setup()
+    await BoundedSite(found.runner, "127.0.0.1", found.port, most=most).start()
     try:
-        yield f"http://127.0.0.1:{port}", port, go, came
+        yield found
     finally:
-        go.set()
-        await runner.cleanup()
+        found.go.set()
+        await found.runner.cleanup()
 
 
 async def connect(port: int, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -232,11 +265,11 @@ async def connect(port: int, said: bytes = b"") -> tuple[asyncio.StreamReader, a
 
 
 async def test_idle_connections_make_room_for_one_that_asks(session):
-    async with site(most=10) as (url, port, _, _):
-        idle = [await connect(port, b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half") for _ in range(30)]
+    async with site(most=10) as server:
+        idle = [await connect(server.port, b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half") for _ in range(30)]
 
-        async with asyncio.timeout(DEADLINE_S), session.get(f"{url}/quick") as response:
-            assert await response.text() == "quick"
+        async with asyncio.timeout(DEADLINE_S):
+            assert await _text(session, server.url("/quick")) == "quick"
             closed = [await reader.read() for reader, _ in idle[:20]]
 
         assert set(closed) == {b""}
@@ -244,17 +277,108 @@ async def test_idle_connections_make_room_for_one_that_asks(session):
             writer.close()
 
 
-async def test_a_connection_that_is_being_answered_is_never_closed_for_another(session):
-    async with site(most=2) as (url, port, go, came), asyncio.TaskGroup() as group:
-        answers = [group.create_task(_text(session, f"{url}/slow")) for _ in range(2)]
-        while len(came) < 2:
-            await asyncio.sleep(0)
+async def test_the_connection_that_is_closed_for_another_is_the_one_that_was_idle_for_longest():
+    async with site(most=2) as server, asyncio.timeout(DEADLINE_S):
+        ask = b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
+        first, second = await connect(server.port, ask), await connect(server.port, ask)
+        for reader, writer in (first, second, first):
+            writer.write(ask)
+            await reader.readuntil(b"quick")
+        await first[0].readuntil(b"quick")
 
-        reader, writer = await connect(port)
+        third = await connect(server.port, ask)
+        await third[0].readuntil(b"quick")
+        await second[0].read()
+        first[1].write(ask)
+        await first[0].readuntil(b"quick")
+
+        for _, writer in (first, second, third):
+            writer.close()
+
+
+async def test_a_connection_whose_body_does_not_come_makes_room_too(session):
+    async with site(most=2) as server, asyncio.timeout(DEADLINE_S):
+        half = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345"
+        halves = [await connect(server.port, half) for _ in range(2)]
+        await until(partial(server.has_begun, 2))
+
+        assert await _text(session, server.url("/quick")) == "quick"
+
+        for _, writer in halves:
+            writer.close()
+
+
+async def test_connections_that_come_all_at_once_are_no_more_than_are_allowed():
+    async with site(most=10) as server:
+        burst = []
+        for _ in range(100):  # accepted together, as the loop has had no turn yet
+            caller = socket.create_connection(("127.0.0.1", server.port))
+            caller.setblocking(False)
+            burst.append(caller)
+
+        await until(lambda: sum(map(_is_closed, burst)) == 90, what="all but ten to be closed")
+
+        assert server.open() == 10
+        for caller in burst:
+            caller.close()
+
+
+def _is_closed(caller: socket.socket) -> bool:
+    try:
+        return caller.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def ask_and_never_read(port: int) -> socket.socket:
+    caller = socket.socket()
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    caller.connect(("127.0.0.1", port))
+    caller.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+    return caller
+
+
+async def test_those_who_never_read_their_answers_make_room_as_well(session):
+    async with site(most=5) as server:
+        callers = []
+        for number in range(1, 21):
+            callers.append(ask_and_never_read(server.port))
+            await until(partial(server.has_begun, number))
+
+        async with asyncio.timeout(DEADLINE_S):
+            assert await _text(session, server.url("/quick")) == "quick"
+        await until(lambda: server.open() <= 5, what="no more than five to be open")
+
+        for caller in callers:
+            caller.close()
+
+
+async def test_who_does_not_read_the_answer_in_time_is_closed(monkeypatch):
+    monkeypatch.setattr(connections, "ANSWER_TIMEOUT_S", 0.05)
+    async with site(most=10) as server:
+        caller = ask_and_never_read(server.port)
+        await until(partial(server.has_begun, 1))
+
+        await until(lambda: server.open() == 0, what="the connection to be closed")
+
+        caller.close()
+
+
+async def test_who_reads_a_large_answer_has_all_of_it(session):
+    async with site(most=10) as server, session.get(server.url("/large")) as response:
+        assert await response.read() == bytes(LARGE)
+
+
+async def test_a_connection_that_is_being_answered_is_never_closed_for_another(session):
+    async with site(most=2) as server, asyncio.TaskGroup() as group:
+        answers = [group.create_task(_text(session, server.url("/slow"))) for _ in range(2)]
+        await until(partial(server.has_begun, 2))
+
+        reader, writer = await connect(server.port)
         async with asyncio.timeout(DEADLINE_S):
             assert await reader.read() == b""  # there is no room, and nobody idle
         writer.close()
-        go.set()
+        server.go.set()
 
         assert [await answer for answer in answers] == ["slow", "slow"]
 
@@ -268,8 +392,8 @@ async def _text(session, url: str) -> str:
 @pytest.mark.parametrize("said", [b"", b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Half"])
 async def test_a_connection_that_does_not_finish_its_request_head_is_closed(monkeypatch, said):
     monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", 0.05)
-    async with site(most=10) as (_, port, _, _), asyncio.timeout(DEADLINE_S):
-        reader, writer = await connect(port, said)
+    async with site(most=10) as server, asyncio.timeout(DEADLINE_S):
+        reader, writer = await connect(server.port, said)
 
         assert await reader.read() == b""
 
@@ -277,9 +401,9 @@ async def test_a_connection_that_does_not_finish_its_request_head_is_closed(monk
 
 
 async def test_a_head_with_too_many_headers_is_refused():
-    async with site(most=10) as (_, port, _, _), asyncio.timeout(DEADLINE_S):
+    async with site(most=10) as server, asyncio.timeout(DEADLINE_S):
         head = "".join(f"X-{number}: a\r\n" for number in range(100))
-        reader, writer = await connect(port, f"GET /quick HTTP/1.1\r\nHost: a\r\n{head}\r\n".encode())
+        reader, writer = await connect(server.port, f"GET /quick HTTP/1.1\r\nHost: a\r\n{head}\r\n".encode())
 
         assert b" 400 " in await reader.readline()
 

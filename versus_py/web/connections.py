@@ -1,7 +1,10 @@
-"""Listening, with a bound on the connections: who opens many and says nothing does not keep others out."""
+"""Listening, with a bound on the connections: who opens many and says or takes nothing does not keep others out."""
 
 import asyncio
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -15,32 +18,134 @@ IDLE_TIMEOUT_S = 75.0
 aiohttp's keep-alive timer runs from the start and knows no half a head, so that it is a deadline for the head too.
 """
 
+ANSWER_TIMEOUT_S = 30.0
+"""How long a caller may leave something of an answer untaken. aiohttp would wait for it for ever."""
+
 LINGERING_S = 2.0
 """How long what is left of a refused body is read, so that the sender sees the answer before the connection closes."""
 
 HEADERS_MAX = 64
 """Most headers of a request; each may have 8 KiB."""
 
-OTHER_FILES = 128
-"""Files that the process needs beside the connections of callers: Redis, Slack, ServiceNow, the log."""
-
 BACKLOG = 256
+"""Most connections that wait to be accepted. All of them may be at once, before it is seen that they are too many."""
 
-_BUSY: web.AppKey[set[object]] = web.AppKey("busy_connections", set)
+OTHER_FILES = 128 + BACKLOG
+"""Files that the process needs beside the connections of callers: Redis, Slack, ServiceNow, the log, the backlog."""
+
+
+class _Connection(asyncio.Protocol):
+    """Between a socket and aiohttp, which closes in good order only: after what was written is taken, if ever."""
+
+    def __init__(self, handler: web.RequestHandler, connections: "_Connections") -> None:
+        self.request: web.Request | None = None  # that is being answered
+        self._handler = handler
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._is_aborted = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a whole request is being answered; one whose body is still to come has no claim to stay."""
+        return self.request is not None and self.request.content.is_eof()
+
+    def abort(self) -> None:
+        """Close it now, whatever was not sent yet."""
+        self._is_aborted = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._is_aborted:
+            self._transport.abort()
+            return
+        self._transport.set_write_buffer_limits(high=0)  # writing is paused from the first byte that is not taken
+        self._handler.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._handler.data_received(data)
+
+    def eof_received(self) -> None:
+        self._handler.eof_received()
+
+    def pause_writing(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(ANSWER_TIMEOUT_S, self.abort)
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._forget_deadline()
+        self._handler.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        self._connections.forget(self._handler)
+        self._handler.connection_lost(exc)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _Connections:
+    """Those that are open, beginning with the one that has been idle for longest."""
+
+    def __init__(self) -> None:
+        self._open: dict[web.RequestHandler, _Connection] = {}
+
+    def add(self, handler: web.RequestHandler) -> _Connection:
+        """A new one counts from now on: a burst is accepted before the first of it has its transport."""
+        found = self._open[handler] = _Connection(handler, self)
+        return found
+
+    def forget(self, handler: web.RequestHandler) -> None:
+        self._open.pop(handler, None)
+
+    def make_room(self, *, most: int) -> bool:
+        """Whether there is room for one more, if need be by closing the one that has been idle for longest."""
+        if len(self._open) < most:
+            return True
+        idle = next((handler for handler, it in self._open.items() if not it.is_busy), None)
+        if idle is None:
+            return False
+        self._open.pop(idle).abort()
+        return True
+
+    @contextmanager
+    def answering(self, request: web.Request) -> Iterator[None]:
+        """While *request* is answered; its connection is the last one to be closed for another, before and after."""
+        connection = self._touch(request.protocol)
+        if connection is None:
+            yield
+            return
+        connection.request = request
+        try:
+            yield
+        finally:
+            connection.request = None
+            self._touch(request.protocol)
+
+    def _touch(self, handler: web.RequestHandler) -> _Connection | None:
+        """Its connection, which was idle until now; None where it was closed, or does not come from a `BoundedSite`."""
+        found = self._open.pop(handler, None)
+        if found is not None:
+            self._open[handler] = found
+        return found
+
+
+_CONNECTIONS: web.AppKey[_Connections] = web.AppKey("connections", _Connections)
 
 
 def note_busy(app: web.Application) -> None:
-    """From now on, *app* knows which connections have a request that is being answered."""
-    busy: set[object] = set()
-    app[_BUSY] = busy
+    """From now on, *app* knows which connections have a request that is being answered, and when each had its last."""
+    connections = app[_CONNECTIONS] = _Connections()
 
     @web.middleware
     async def busy_while_answering(request: web.Request, handler: Handler) -> web.StreamResponse:
-        busy.add(request.protocol)
-        try:
+        with connections.answering(request):
             return await handler(request)
-        finally:
-            busy.discard(request.protocol)
 
     app.middlewares.insert(0, busy_while_answering)
 
@@ -60,8 +165,8 @@ def make_runner(app: web.Application, *, shutdown_timeout_s: float) -> web.AppRu
 class BoundedSite(web.BaseSite):
     """Listens on a TCP port, and keeps at most *most* connections.
 
-    For one more, the one is closed that has been idle for longest; one that is being answered never is. When all of
-    them are, the new one is closed.
+    For one more, the one is closed that has been idle for longest; one whose request has arrived and is being answered
+    never is. When all of them are, the new one is closed. Who does not take what is written to it is closed as well.
     """
 
     def __init__(self, runner: web.AppRunner, host: str, port: int, *, most: int) -> None:
@@ -69,7 +174,7 @@ class BoundedSite(web.BaseSite):
         self._host = host
         self._port = port
         self._most = most
-        self._busy = runner.app[_BUSY]
+        self._connections = runner.app[_CONNECTIONS]
 
     @property
     def name(self) -> str:
@@ -84,17 +189,9 @@ class BoundedSite(web.BaseSite):
 
     def _admit(self) -> asyncio.Protocol:
         server = self._runner.server
-        if server is None:
+        if server is None or not self._connections.make_room(most=self._most):
             return _Closed()
-        connections = server.connections
-        if len(connections) >= self._most:
-            live = [it for it in connections if it.transport is not None]
-            if len(live) >= self._most:
-                idle = next((it for it in live if it not in self._busy), None)
-                if idle is None:
-                    return _Closed()
-                idle.force_close()
-        return server()
+        return self._connections.add(server())
 
 
 class _Closed(asyncio.Protocol):
