@@ -5,12 +5,15 @@ import gzip
 import resource
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import request
 from tests.support.waiting import wait_until
+from versus_py.simulators.slack.simulator import SIGNING_SECRET
+from versus_py.web.slack import PATH as SLACK_PATH
 
 MIB = 1024 * 1024
 CONNECTIONS_MAX = 300
@@ -31,7 +34,8 @@ def open_files(process: subprocess.Popen[bytes]) -> int:
 @pytest.fixture
 def server(world):
     """A server, its process, and what it held before anything was sent but one alert."""
-    url, process = world.serve(max_connections=CONNECTIONS_MAX, alert=world.alert() | {"debug_body": False})
+    alert = world.alert(signing_secret=SIGNING_SECRET) | {"debug_body": False}
+    url, process = world.serve(max_connections=CONNECTIONS_MAX, alert=alert)
     request(f"{url}/api/incidents", {"title": "Before"})
     return url, process, memory(process)
 
@@ -81,15 +85,22 @@ def test_those_who_never_read_their_answers_keep_nobody_out(server):
         caller.close()
 
 
-def test_bodies_that_never_end_keep_nobody_out(server):
+def signed_by_nobody() -> str:
+    """Headers that only the body could prove wrong."""
+    return f"X-Slack-Request-Timestamp: {int(time.time())}\r\nX-Slack-Signature: v0={'0' * 64}\r\n"
+
+
+@pytest.mark.parametrize("path", ["/api/incidents", SLACK_PATH])
+def test_bodies_that_never_end_keep_nobody_out(server, path):
     url, process, before = server
-    head = b"POST /api/incidents HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b" " * 60_000
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{signed_by_nobody()}Content-Length: 1000000\r\n\r\n"
+    half = head.encode() + b" " * 60_000
 
     async def attack() -> None:
         opened = []
-        for _ in range(CONNECTIONS_MAX - 20):
+        for _ in range(CONNECTIONS_MAX + 50):
             _, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
-            writer.write(head)
+            writer.write(half)
             opened.append(writer)
         answer = await asyncio.to_thread(request, f"{url}/api/incidents", {"title": "Meanwhile"})
         assert answer["incidents"][0]["outcome"] == "created"

@@ -1,6 +1,7 @@
 """People press buttons in the simulated Slack: what happens, what they are told, and who is not believed."""
 
 import asyncio
+import gzip
 import io
 from urllib.parse import parse_qs, quote, urlencode
 
@@ -720,22 +721,79 @@ async def test_a_press_does_not_come_in_as_a_look_at_the_certificate(engine, inc
     assert response.status == 401
 
 
-async def test_a_body_that_never_ends_is_given_up(engine, monkeypatch):
+async def endless():
+    yield b"payload="
+    await asyncio.Event().wait()
+
+
+async def test_a_body_that_never_ends_is_given_up(engine, clock, monkeypatch):
     monkeypatch.setattr(door, "BODY_TIMEOUT_S", 0.05)
 
-    async def endless():
-        yield b"payload="
-        await asyncio.Event().wait()
-
-    response = await engine.http.post(PATH, data=endless())
+    response = await engine.http.post(PATH, data=endless(), headers=signed(engine, b"payload=", clock))
 
     assert response.status == 408
 
 
-async def test_a_body_that_is_too_large_is_refused(engine):
-    body = io.BytesIO(b"x" * (engine.config.max_body_bytes + 1))
+@pytest.mark.parametrize("how", ["no signature", "no timestamp", "not ASCII", "v1", "not a number", "huge"])
+async def test_what_no_body_could_make_right_is_refused_before_it_is_read(engine, incident, how, monkeypatch):
+    monkeypatch.setattr(door, "BODY_TIMEOUT_S", DEADLINE_S)
+    _, headers = tampered(how, *engine.slack.prepare_press(incident[1], "acknowledge"))
 
-    assert (await engine.http.post(PATH, data=body)).status == 413
+    assert (await engine.http.post(PATH, data=endless(), headers=headers)).status == 401
+
+
+async def test_what_is_too_old_is_refused_before_it_is_read(engine, incident, clock, monkeypatch):
+    monkeypatch.setattr(door, "BODY_TIMEOUT_S", DEADLINE_S)
+    _, headers = engine.slack.prepare_press(incident[1], "acknowledge")
+    clock.advance(minutes=6)
+
+    assert (await engine.http.post(PATH, data=endless(), headers=headers)).status == 401
+
+
+async def test_for_one_more_body_the_one_that_arrives_for_longest_is_given_up_and_none_of_the_intakes(
+    engine, clock, monkeypatch
+):
+    monkeypatch.setattr(door, "BODY_TIMEOUT_S", DEADLINE_S)
+    finish, begun = asyncio.Event(), []
+
+    async def dripping(data):
+        yield data[:1]
+        begun.append(data)
+        await finish.wait()
+        yield data[1:]
+
+    def press():
+        headers = signed(engine, b"payload=", clock)
+        return group.create_task(engine.http.post(PATH, data=dripping(b"payload="), headers=headers))
+
+    async with asyncio.timeout(DEADLINE_S / 2), asyncio.TaskGroup() as group:
+        alert = group.create_task(engine.http.post("/api/incidents", data=dripping(orjson.dumps(ALERT))))
+        await until(lambda: len(begun) == 1)
+        presses = [press() for _ in range(door.ARRIVING_MAX + 1)]
+
+        [given_up], _ = await asyncio.wait(presses, return_when=asyncio.FIRST_COMPLETED)
+        finish.set()
+
+    assert (given_up.result().status, given_up.result().headers["Retry-After"]) == (503, "5")
+    assert {it.result().status for it in presses if it is not given_up} == {400}
+    assert alert.result().status == 201
+
+
+@pytest.mark.parametrize("settings", [{"max_body_bytes": 2 * door.BODY_MAX_BYTES}])
+async def test_a_body_that_is_too_large_is_refused(engine, clock):
+    body = b"x" * (door.BODY_MAX_BYTES + 1)
+
+    assert (await engine.http.post(PATH, data=io.BytesIO(body), headers=signed(engine, body, clock))).status == 413
+
+
+async def test_a_body_that_is_packed_is_refused(engine, clock):
+    body = gzip.compress(b"payload={}")
+    headers = signed(engine, b"payload={}", clock) | {"Content-Encoding": "gzip"}
+
+    response = await engine.http.post(PATH, data=body, headers=headers)
+
+    assert response.status == 415
+    assert "Content-Encoding" in (await response.json())["error"]
 
 
 async def test_a_get_is_no_press(engine):

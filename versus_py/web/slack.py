@@ -1,7 +1,7 @@
 """POST /api/slack/interactions: what people press in Slack, signed by Slack."""
 
 import re
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qs
 
 import orjson
@@ -14,7 +14,7 @@ from versus_py.clock import Clock
 from versus_py.errors import BadPayload, ConfigError
 from versus_py.interactions import Desk, read_presses
 from versus_py.refusals import Refusals
-from versus_py.web.bodies import read_whole
+from versus_py.web.overload import Arrivals
 
 log = structlog.get_logger()
 
@@ -23,8 +23,23 @@ PATH = "/api/slack/interactions"
 BODY_TIMEOUT_S = 2.0
 """Slack waits 3 seconds for its answer; who has not sent the request by then is not Slack."""
 
+BODY_MAX_BYTES = 1024 * 1024
+"""What is pressed comes with the whole message, which Slack keeps well below that."""
+
+ARRIVING_MAX = 64
+"""Most bodies that are being read, apart from those of the intake: neither keeps the other's out."""
+
+SIGNED_WITHIN_S = 5 * 60
+
+_SSL_CHECK_MAX_BYTES = 1000
 _FIELDS_MAX = 20
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
+
+
+class _Signed(NamedTuple):
+    timestamp: str
+    signature: str
 
 
 class SlackDoor:
@@ -33,18 +48,25 @@ class SlackDoor:
     def __init__(self, signing_secret: str, desk: Desk, clock: Clock) -> None:
         if not signing_secret.strip():
             raise ConfigError(["alert.slack.signing_secret: is blank"])
-        self._verifier = SignatureVerifier(signing_secret, clock=_SdkClock(clock))
+        self._clock = _SdkClock(clock)
+        self._verifier = SignatureVerifier(signing_secret, clock=self._clock)
+        self._arrivals = Arrivals(most=ARRIVING_MAX)
         self._desk = desk
         self._refusals = Refusals("slack.request_refused", clock.now_ms)
 
     async def post(self, request: web.Request) -> web.Response:
         """200 once what was pressed has happened; 503 when it has not, and the person is told by Slack."""
-        body = await read_whole(request, within_s=BODY_TIMEOUT_S)
-        if not self._is_signed(request, body):
+        signed = self._signed(request)
+        if signed is None and not _may_be_ssl_check(request):
+            self._refuse(request)
+        if "Content-Encoding" in request.headers:
+            raise web.HTTPUnsupportedMediaType(text="Slack does not pack what it sends: leave Content-Encoding out")
+        bounded = request.clone(client_max_size=BODY_MAX_BYTES)
+        body = await self._arrivals.read(bounded, within_s=BODY_TIMEOUT_S)
+        if signed is None or not self._is_right(signed, body):
             if _is_ssl_check(body):
                 return web.Response()
-            self._refusals.note(remote=request.remote)
-            raise web.HTTPUnauthorized(text="this is not a request that Slack has signed for this app just now")
+            self._refuse(request)
         try:
             await self._desk.take(read_presses(_payload(body)))
         except BadPayload as exc:
@@ -52,15 +74,26 @@ class SlackDoor:
             raise web.HTTPBadRequest(text=str(exc)) from None
         return web.Response()
 
-    def _is_signed(self, request: web.Request, body: bytes) -> bool:
+    def _signed(self, request: web.Request) -> _Signed | None:
+        """What the headers say; None when no body could make that right, so that none need be read."""
         timestamps = request.headers.getall("X-Slack-Request-Timestamp", [])
         signatures = request.headers.getall("X-Slack-Signature", [])
-        if len(timestamps) != 1 or len(signatures) != 1 or not _TIMESTAMP.fullmatch(timestamps[0]):
-            return False
+        if len(timestamps) != 1 or len(signatures) != 1:
+            return None
+        found = _Signed(timestamps[0], signatures[0])
+        if not _TIMESTAMP.fullmatch(found.timestamp) or not _SIGNATURE.fullmatch(found.signature):
+            return None
+        return found if abs(self._clock.now() - int(found.timestamp)) <= SIGNED_WITHIN_S else None
+
+    def _is_right(self, signed: _Signed, body: bytes) -> bool:
         try:
-            return self._verifier.is_valid(body, timestamps[0], signatures[0])
-        except (TypeError, ValueError):  # a signature that is not ASCII, a body that is not UTF-8
+            return self._verifier.is_valid(body, signed.timestamp, signed.signature)
+        except ValueError:  # a body that is not UTF-8
             return False
+
+    def _refuse(self, request: web.Request) -> NoReturn:
+        self._refusals.note(remote=request.remote)
+        raise web.HTTPUnauthorized(text="this is not a request that Slack has signed for this app just now")
 
 
 async def switched_off(_: web.Request) -> NoReturn:
@@ -80,9 +113,14 @@ class _SdkClock(SdkClock):
         return self._clock.now_ms() / 1000
 
 
+def _may_be_ssl_check(request: web.Request) -> bool:
+    """Slack looks at certificates now and then, by a short form that need not be signed."""
+    return request.content_length is not None and request.content_length <= _SSL_CHECK_MAX_BYTES
+
+
 def _is_ssl_check(body: bytes) -> bool:
-    """Slack looks at certificates now and then; such a request asks for nothing."""
-    return b"ssl_check=1" in body[:1000].split(b"&") and b"payload=" not in body
+    """Such a request asks for nothing."""
+    return b"ssl_check=1" in body[:_SSL_CHECK_MAX_BYTES].split(b"&") and b"payload=" not in body
 
 
 def _payload(body: bytes) -> object:
