@@ -19,7 +19,7 @@ from tests.support.servers import free_port
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import IntakeConfig
 from versus_py.web import connections
-from versus_py.web.connections import BoundedSite, make_runner, note_busy
+from versus_py.web.connections import BoundedSite, look_after_connections, make_runner
 from versus_py.web.overload import Arrivals, Pace
 
 PATH = "/api/incidents"
@@ -245,7 +245,7 @@ async def site(*, most: int) -> AsyncIterator[Site]:
         return web.Response(body=await request.read())
 
     app = web.Application()
-    note_busy(app)
+    look_after_connections(app)
     app.add_routes([web.get("/slow", slow), web.get("/quick", quick), web.get("/large", large), web.post("/", taking)])
     found = Site(free_port(), make_runner(app, shutdown_timeout_s=1))
     await found.runner.setup()
@@ -351,6 +351,22 @@ async def test_those_who_never_read_their_answers_make_room_as_well(session):
 
         for caller in callers:
             caller.close()
+
+
+async def test_a_packed_body_that_nobody_has_asked_for_is_not_unpacked(monkeypatch):
+    """The connection is closed instead of being read on, as it is for a while with other bodies."""
+    monkeypatch.setattr("versus_py.web.connections.LINGERING_S", 2 * DEADLINE_S)
+    head = "GET /quick HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n"
+    async with site(most=10) as found:
+        reader, writer = await connect(found.port, head.encode() + gzip.compress(bytes(MIB)))
+
+        async with asyncio.timeout(DEADLINE_S):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"Connection: close" in answer
+    assert answer.endswith(b"quick")
 
 
 async def test_who_does_not_read_the_answer_in_time_is_closed(monkeypatch):

@@ -17,7 +17,7 @@ from versus_py.web import openapi
 from versus_py.web.ack import AckPage
 from versus_py.web.answers import add_security_headers, errors_as_json
 from versus_py.web.api import Api
-from versus_py.web.connections import note_busy
+from versus_py.web.connections import look_after_connections
 from versus_py.web.guard import Guard
 from versus_py.web.intake import Intake
 from versus_py.web.monitoring import Monitoring, counting_refusals
@@ -50,7 +50,7 @@ def create_app(
     app = web.Application(
         middlewares=[counting_refusals(metrics), errors_as_json], client_max_size=config.max_body_bytes
     )
-    note_busy(app)
+    look_after_connections(app)
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics)
     api = Api(store, lifecycle)

@@ -138,16 +138,30 @@ class _Connections:
 _CONNECTIONS: web.AppKey[_Connections] = web.AppKey("connections", _Connections)
 
 
-def note_busy(app: web.Application) -> None:
-    """From now on, *app* knows which connections have a request that is being answered, and when each had its last."""
+def look_after_connections(app: web.Application) -> None:
+    """From now on, *app* knows which connections have a request that is being answered, and when each had its last.
+
+    One that is answered before its packed body was read is closed at once.
+    """
     connections = app[_CONNECTIONS] = _Connections()
 
     @web.middleware
-    async def busy_while_answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
         with connections.answering(request):
-            return await handler(request)
+            answer = await handler(request)
+            if "Content-Encoding" in request.headers and not request.content.is_eof():
+                await _send_and_close(request, answer)
+            return answer
 
-    app.middlewares.insert(0, busy_while_answering)
+    app.middlewares.insert(0, answering)
+
+
+async def _send_and_close(request: web.Request, answer: web.StreamResponse) -> None:
+    """aiohttp would read on for a while, and unpack what it reads: half a megabyte can be 512."""
+    answer.force_close()
+    await answer.prepare(request)
+    await answer.write_eof()
+    request.protocol.force_close()
 
 
 def make_runner(app: web.Application, *, shutdown_timeout_s: float) -> web.AppRunner:

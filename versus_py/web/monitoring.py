@@ -7,7 +7,7 @@ from versus_py.config import Config
 from versus_py.health import Health
 from versus_py.metrics import CONTENT_TYPE, Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
-from versus_py.web.connections import note_busy
+from versus_py.web.connections import look_after_connections
 from versus_py.web.guard import Guard
 
 _REASONS = {
@@ -63,7 +63,7 @@ class Monitoring:
 def create_monitoring_app(config: Config, metrics: Metrics, health: Health) -> web.Application:
     """The application of a worker, which has nothing else to answer."""
     app = web.Application(middlewares=[errors_as_json])
-    note_busy(app)
+    look_after_connections(app)
     app.on_response_prepare.append(add_security_headers)
     app.add_routes(Monitoring(metrics, health).routes(Guard(config.gateway_secret, config.previous_gateway_secrets)))
     return app
