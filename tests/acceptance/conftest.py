@@ -17,7 +17,8 @@ import pytest
 import yaml
 from selenium import webdriver
 
-from tests.support.servers import find_program, free_port, run_program, run_redis
+from tests.support.forking import ForkedProcess, running_versus
+from tests.support.servers import Process, find_program, free_port, run_program, run_redis
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -100,12 +101,17 @@ class World:
         self.logs.append(log)
         return self.stack.enter_context(run_program(command, log=log, env=os.environ | {"PYTHONUNBUFFERED": "1"}))
 
-    def serve(self, **changes: Any) -> tuple[str, subprocess.Popen[bytes]]:
+    def versus(self, *arguments: str, name: str) -> ForkedProcess:
+        log = self.folder / f"{name}.log"
+        self.logs.append(log)
+        return self.stack.enter_context(running_versus(arguments, log=log))
+
+    def serve(self, **changes: Any) -> tuple[str, ForkedProcess]:
         """A server that answers; its URL and its process."""
         port = changes.get("port") or free_port()
         path = self.write_config(**(changes | {"port": port, "public_host": f"http://127.0.0.1:{port}"}))
         copy = path.rename(self.folder / f"config-{port}.yaml")
-        process = self.run([*VERSUS, "serve", "-c", str(copy)], f"serve-{port}")
+        process = self.versus("serve", "-c", str(copy), name=f"serve-{port}")
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: process.poll() is not None or answers(f"{url}/healthz"), what=f"{url} to answer")
         assert process.poll() is None, (self.folder / f"serve-{port}.log").read_text()
@@ -126,8 +132,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         simulators = []
         for number, system in enumerate(("slack", "servicenow", "servicenow")):
             port = free_port()
-            command = [*VERSUS, "simulate", system, "--port", str(port), "--password", PASSWORD]
-            stack.enter_context(run_program(command, log=tmp_path / f"{system}-{number}.log"))
+            arguments = ["simulate", system, "--port", str(port), "--password", PASSWORD]
+            stack.enter_context(running_versus(arguments, log=tmp_path / f"{system}-{number}.log"))
             simulators.append(Simulator(f"http://127.0.0.1:{port}"))
         slack, servicenow, infra = simulators
         for simulator in simulators:
@@ -168,7 +174,7 @@ def redis_settings(tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield {"redis": {"url": f"unix://{socket}"}}
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Process) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait(10)
 

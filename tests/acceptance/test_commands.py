@@ -13,26 +13,25 @@ import pytest
 import yaml
 
 from tests.acceptance.conftest import PASSWORD, ROOT, TOKEN, VERSUS, Simulator, request
-from tests.support.servers import find_program, run_program
+from tests.support.forking import call_versus, running_versus
+from tests.support.servers import find_program
 from tests.support.waiting import wait_until
 from versus_py import __version__
 from versus_py.simulators.slack import SIGNING_SECRET
 
 
 def versus(*arguments: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*VERSUS, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-        env=os.environ | {"COLUMNS": "200"} | environ,
-    )
+    return call_versus(*arguments, stdin=stdin, env=os.environ | {"COLUMNS": "200"} | environ)
+
+
+def started(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same with an interpreter of its own, as a shell starts it."""
+    command = [*VERSUS, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_the_demo_tells_its_story_and_ends_well():
-    shown = versus("demo", "--once")
+    shown = started("demo", "--once")
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for said in ("DiskFull", "acknowledged", "HostDown", "escalated", "HighLatency", "resolved", "QueueStuck"):
@@ -47,7 +46,7 @@ def test_the_demo_tells_its_story_and_ends_well():
 def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
     log = tmp_path / "log"
     as_in_a_terminal = {"COLUMNS": "200", "TERM": "dumb", "FORCE_COLOR": "1"}
-    with run_program([*VERSUS, "demo"], log=log, env=os.environ | as_in_a_terminal):
+    with running_versus(["demo"], log=log, env=os.environ | as_in_a_terminal):
         wait_until(lambda: "Ctrl-C ends it." in log.read_text(), timeout_s=60, what="the end of the story")
         slack = Simulator(re.findall(r"http://[0-9.:]+", log.read_text())[1])
         [message] = slack.messages("HostDown")
@@ -74,7 +73,7 @@ def test_the_demo_fails_when_an_outcome_is_wrong():
 
 
 def test_the_version():
-    assert versus("--version").stdout == f"versus {__version__}\n"
+    assert started("--version").stdout == f"versus {__version__}\n"
 
 
 COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "slack-manifest"]

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import resource
 import socket
-import subprocess
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import request
+from tests.support.servers import Process
 from tests.support.waiting import wait_until
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.web.slack import PATH as SLACK_PATH
@@ -23,13 +23,13 @@ GROWTH_MAX = 150 * MIB
 """Generous: what one body and the bound on connections may cost, but nothing for each of what is sent."""
 
 
-def memory(process: subprocess.Popen[bytes]) -> int:
+def memory(process: Process) -> int:
     """What the process holds, in bytes."""
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
-def open_files(process: subprocess.Popen[bytes]) -> int:
+def open_files(process: Process) -> int:
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.acceptance.conftest import PASSWORD, TOKEN, VERSUS, answers, kill, request
+from tests.acceptance.conftest import PASSWORD, TOKEN, answers, kill, request
+from tests.support.forking import call_versus
 from tests.support.servers import find_program, free_port, run_redis
 from tests.support.waiting import wait_until
 from versus_py.config import Config
@@ -23,10 +23,6 @@ from versus_py.samples import alertmanager
 def post(server: str, name: str, wait_minutes: float = 0.05, *, is_resolved: bool = False):
     payload = alertmanager(name, starts_at=datetime(2026, 5, 4, tzinfo=UTC), is_resolved=is_resolved)
     return request(f"{server}/api/incidents?oncall_wait_minutes={wait_minutes}", payload)["incidents"][0]
-
-
-def run_to_its_end(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*VERSUS, *arguments], capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.mark.timeout(300)
@@ -66,7 +62,7 @@ def test_a_link_from_before_a_restart_still_acknowledges(world):
 
 def test_two_replicas_on_one_redis_create_exactly_one_record_for_each_incident(world, redis_settings):
     servers = [world.serve(**redis_settings)[0] for _ in range(2)]
-    extra = world.run([*VERSUS, "worker", "-c", str(next(world.folder.glob("config-*.yaml")))], "worker")
+    extra = world.versus("worker", "-c", str(next(world.folder.glob("config-*.yaml"))), name="worker")
     with ThreadPoolExecutor(8) as pool:
         sent = [pool.submit(post, servers[number % 2], f"Alert{number // 3}") for number in range(60)]
     ids = {it.result()["id"] for it in sent}
@@ -146,9 +142,7 @@ def test_a_second_server_on_the_same_folder_is_refused_with_a_sentence(world):
     _, process = world.serve()
     path = world.write_config(port=free_port())
 
-    second = subprocess.run(
-        [*VERSUS, "serve", "-c", str(path)], capture_output=True, text=True, timeout=30, check=False
-    )
+    second = call_versus("serve", "-c", str(path))
 
     assert second.returncode == 1
     assert f"is in use by process {process.pid}" in second.stderr
@@ -159,9 +153,7 @@ def test_a_port_that_is_taken_is_one_sentence(world):
     server, _ = world.serve()
     path = world.write_config(port=int(server.rpartition(":")[2]), data_dir=str(world.folder / "other"))
 
-    second = subprocess.run(
-        [*VERSUS, "serve", "-c", str(path)], capture_output=True, text=True, timeout=30, check=False
-    )
+    second = call_versus("serve", "-c", str(path))
 
     assert second.returncode == 1
     assert "error: cannot listen on 127.0.0.1:" in second.stderr
@@ -171,9 +163,7 @@ def test_a_port_that_is_taken_is_one_sentence(world):
 def test_a_worker_without_redis_is_refused(world):
     path = world.write_config()
 
-    refused = subprocess.run(
-        [*VERSUS, "worker", "-c", str(path)], capture_output=True, text=True, timeout=30, check=False
-    )
+    refused = call_versus("worker", "-c", str(path))
 
     assert refused.returncode == 1
     assert "redis.host: is required" in refused.stderr
@@ -260,7 +250,7 @@ def test_a_worker_says_on_its_metrics_port_that_it_is_ready_and_what_it_did(worl
     server, _ = world.serve(**redis_settings)
     port = free_port()
     config = str(next(world.folder.glob("config-*.yaml")))
-    world.run([*VERSUS, "worker", "-c", config, "--metrics-port", str(port)], "worker")
+    world.versus("worker", "-c", config, "--metrics-port", str(port), name="worker")
     wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), what="the worker to answer")
     wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), what="the worker to be ready")
     wait_until(lambda: is_ready(server), what="the server to be ready")

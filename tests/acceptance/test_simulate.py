@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from tests.acceptance.conftest import VERSUS, request
-from tests.support.servers import run_program
+from tests.acceptance.conftest import request
+from tests.support.forking import running_versus
 from tests.support.waiting import wait_until
 from versus_py.config import ServiceNowConfig
 from versus_py.simulators.slack import SIGNING_SECRET
@@ -23,7 +23,7 @@ from versus_py.simulators.slack import SIGNING_SECRET
 )
 def test_the_setting_that_is_printed_logs_in_as_the_simulator_was_told(tmp_path, options, auth):
     log = tmp_path / "log"
-    with run_program([*VERSUS, "simulate", "servicenow", *options], log=log):
+    with running_versus(["simulate", "servicenow", *options], log=log):
         wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
 
     url, setting = log.read_text().splitlines()
@@ -47,7 +47,7 @@ def test_the_setting_that_is_printed_logs_in_as_the_simulator_was_told(tmp_path,
 )
 def test_the_setting_for_slack_names_the_secrets_that_it_takes(tmp_path, options, more):
     log = tmp_path / "log"
-    with run_program([*VERSUS, "simulate", "slack", *options], log=log):
+    with running_versus(["simulate", "slack", *options], log=log):
         wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
 
     url, setting = log.read_text().splitlines()
@@ -58,7 +58,7 @@ def test_the_setting_for_slack_names_the_secrets_that_it_takes(tmp_path, options
 
 def test_what_is_pressed_in_slack_is_posted_where_it_was_told(tmp_path):
     log = tmp_path / "log"
-    with run_program([*VERSUS, "simulate", "slack", "--interactions-url", "http://127.0.0.1:9/"], log=log):
+    with running_versus(["simulate", "slack", "--interactions-url", "http://127.0.0.1:9/"], log=log):
         wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
         url = log.read_text().split()[2]
         button = {"type": "button", "action_id": "ack", "text": {"type": "plain_text", "text": "Acknowledge"}}

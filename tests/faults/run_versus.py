@@ -7,7 +7,8 @@ from tests.faults.tempo import QUICK, QUICK_SLACK, shorten
 from versus_py.cli import app
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
+    arguments = sys.argv[1:]
     shorten(QUICK)
     shorten(QUICK_SLACK)
     if arguments[:1] == ["--sabotage"]:
@@ -17,4 +18,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

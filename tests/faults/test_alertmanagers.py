@@ -14,7 +14,7 @@ import pytest
 from tests.faults.journal import Answer, Did, Event
 from tests.faults.scenario import at_length, suffering
 from tests.faults.test_scenarios import kill_one_every
-from tests.faults.world import OneRedis, Program, World
+from tests.faults.world import OneRedis, Program, World, command
 from tests.support.servers import find_program, free_port
 from tests.support.waiting import until
 
@@ -59,10 +59,10 @@ class Alertmanager:
         path.write_text(json.dumps(config(world.front.port)))  # which is YAML, too
         self.port, self.cluster_port = free_port(), free_port()
         listen = "" if peers is None else f"127.0.0.1:{self.cluster_port}"
-        command = [binary, f"--config.file={path}", f"--storage.path={folder}", f"--cluster.listen-address={listen}"]
-        command += [f"--cluster.peer=127.0.0.1:{peer.cluster_port}" for peer in peers or ()]
-        command += [f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.peer-timeout=1s"]
-        self.program = Program(command, folder.with_suffix(".log"))
+        started = [binary, f"--config.file={path}", f"--storage.path={folder}", f"--cluster.listen-address={listen}"]
+        started += [f"--cluster.peer=127.0.0.1:{peer.cluster_port}" for peer in peers or ()]
+        started += [f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.peer-timeout=1s"]
+        self.program = Program(command(started), folder.with_suffix(".log"))
         self._session = world.session
         world.stack.push_async_callback(self.program.end)
 

@@ -23,11 +23,15 @@ from redis.exceptions import RedisError
 from tests.faults.checker import CLOCK_SLACK_MS, Evidence, Finding, Report, check, own_messages
 from tests.faults.journal import Event
 from tests.faults.proxy import FaultProxy, run_proxy
-from tests.support.servers import find_program, free_port
+from tests.support.forking import ForkedProcess
+from tests.support.servers import Process, find_program, free_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
-VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
+RUN_VERSUS = "tests.faults.run_versus:main"
+STARTED_VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
+"""With an interpreter of its own, which a wrapper or an environment needs."""
+
 PASSWORD = "servicenow-secret"
 SIGNING_SECRET = "slack-signing-secret"
 START_TIMEOUT_S = 60.0
@@ -37,13 +41,12 @@ STOP_TIMEOUT_S = 20.0
 class Program:
     """A process that is started, killed, and started again; what it says goes into one file."""
 
-    def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
-        self.command = list(command)
+    def __init__(self, launch: Callable[[Path], Process], log: Path) -> None:
         self.log = log
-        self.env = dict(env or {})
         self.starts = 0
         self.is_stopping = False  # and nobody has waited for its end
-        self._process: subprocess.Popen[bytes] | None = None
+        self._launch = launch
+        self._process: Process | None = None
 
     @property
     def is_running(self) -> bool:
@@ -57,9 +60,7 @@ class Program:
     def start(self) -> None:
         assert not self.is_running
         self.starts += 1
-        with self.log.open("ab") as output:
-            env = os.environ | {"PYTHONUNBUFFERED": "1"} | self.env
-            self._process = subprocess.Popen(self.command, stdout=output, stderr=output, env=env, cwd=ROOT)
+        self._process = self._launch(self.log)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -87,6 +88,22 @@ class Program:
             with suppress(ProcessLookupError):
                 self.signal(signal.SIGCONT)
             await self.kill()
+
+
+def command(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Callable[[Path], Process]:
+    """Launches a program."""
+
+    def launch(log: Path) -> Process:
+        with log.open("ab") as output:
+            everything = os.environ | {"PYTHONUNBUFFERED": "1"} | dict(env or {})
+            return subprocess.Popen(list(arguments), stdout=output, stderr=output, env=everything, cwd=ROOT)
+
+    return launch
+
+
+def versus(arguments: Sequence[str]) -> Callable[[Path], Process]:
+    """Launches `versus` in the tempo of the fault tests."""
+    return lambda log: ForkedProcess(tuple(arguments), stdout=log, main=RUN_VERSUS)
 
 
 class RedisWorld(Protocol):
@@ -141,9 +158,9 @@ class OneRedis:
         self._settings = settings
         self.port = free_port()
         self.proxies: list[FaultProxy] = []
-        command = [find_program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync]
-        self.program = Program(command, folder / "redis.log")
+        server = [find_program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
+        server += ["--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync]
+        self.program = Program(command(server), folder / "redis.log")
         self.client = redis.asyncio.Redis(port=self.port, decode_responses=True)
         stack.push_async_callback(self.client.aclose)
         stack.push_async_callback(self.program.end)
@@ -233,8 +250,10 @@ class World(Generic[RedisT]):
         name, port = f"replica-{len(self.replicas)}", free_port()
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(self._settings(port) | await self.redis.settings() | settings))
-        command = [*wrapper, *VERSUS, *(["--sabotage", sabotage] if sabotage else []), "serve", "-c", str(path)]
-        replica = Replica(name, port, Program(command, self.folder / f"{name}.log", env))
+        arguments = [*(["--sabotage", sabotage] if sabotage else []), "serve", "-c", str(path)]
+        is_forked = not wrapper and env is None
+        launch = versus(arguments) if is_forked else command([*wrapper, *STARTED_VERSUS, *arguments], env)
+        replica = Replica(name, port, Program(launch, self.folder / f"{name}.log"))
         self.stack.push_async_callback(replica.program.end)
         self.replicas.append(replica)
         self.front.upstreams.append(("127.0.0.1", port))
@@ -374,8 +393,7 @@ async def _simulator(
     system: str, folder: Path, stack: AsyncExitStack, session: aiohttp.ClientSession, *options: str
 ) -> Simulator:
     port = free_port()
-    command = [*VERSUS, "simulate", system, "--port", str(port), *options]
-    program = Program(command, folder / f"{system}.log")
+    program = Program(versus(["simulate", system, "--port", str(port), *options]), folder / f"{system}.log")
     stack.push_async_callback(program.end)
     program.start()
     proxy = await stack.enter_async_context(run_proxy(("127.0.0.1", port)))

@@ -1,7 +1,6 @@
 """What the fuzz tests share: a seed that is told, and a server to send things to."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +9,11 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from tests.acceptance.conftest import VERSUS, answers
+from tests.acceptance.conftest import answers
 from tests.support import fuzzing
+from tests.support.forking import running_versus
 from tests.support.nasty import Nasty
-from tests.support.servers import free_port, run_program
+from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 SECRET = "the-gateway-secret"
@@ -74,12 +74,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     with ExitStack() as stack:
-        simulate = [*VERSUS, "simulate", "slack", "--port", str(slack_port)]
-        stack.enter_context(run_program(simulate, log=folder / "slack.log"))
+        simulate = ["simulate", "slack", "--port", str(slack_port)]
+        stack.enter_context(running_versus(simulate, log=folder / "slack.log"))
         wait_until(lambda: answers(f"http://127.0.0.1:{slack_port}"), what="the simulated Slack")
-        command = [*VERSUS, "serve", "-c", str(folder / "config.yaml")]
-        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        process = stack.enter_context(run_program(command, log=folder / "serve.log", env=environment))
+        command = ["serve", "-c", str(folder / "config.yaml")]
+        process = stack.enter_context(running_versus(command, log=folder / "serve.log"))
         found = Server(f"http://127.0.0.1:{port}", folder / "serve.log")
         wait_until(lambda: process.poll() is not None or answers(f"{found.url}/healthz"), what="the server")
         yield found

@@ -11,11 +11,12 @@ import orjson
 import pytest
 import structlog
 from aiohttp.test_utils import TestClient, TestServer
-from fakeredis import FakeAsyncRedis, FakeServer
+from fakeredis import FakeAsyncRedis
 
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
 from tests.support.openapi import Answers
+from tests.support.redis_servers import SharedRedis
 from tests.support.waiting import DEADLINE_S
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config, OncallFallback, SlackConfig
@@ -31,6 +32,7 @@ from versus_py.service import _oncall
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns
+from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
@@ -189,7 +191,7 @@ class Engine:
     desk: Desk
     follow_ups: FollowUps
     people: KnownPeople
-    redis_server: FakeServer
+    redis_server: SharedRedis
     answers: Answers
     metrics: Metrics
     watchdog: Watchdog
@@ -274,9 +276,8 @@ def make_worker(
 
 
 @pytest.fixture
-async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Engine]:
-    server = FakeServer()
-    async with FakeAsyncRedis(server=server, decode_responses=True) as redis:
+async def engine(config, clock, session, slack, servicenow, shared_redis) -> AsyncIterator[Engine]:
+    async with connect(shared_redis.config) as redis:
         metrics = Metrics()
         store = Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000, metrics=metrics)
         lifecycle = Lifecycle(store, clock, metrics)
@@ -329,7 +330,7 @@ async def engine(config, clock, session, slack, servicenow) -> AsyncIterator[Eng
                 desk,
                 follow_ups,
                 people,
-                server,
+                shared_redis,
                 answers,
                 metrics,
                 watchdog,

@@ -9,7 +9,6 @@ import orjson
 import pytest
 import structlog
 from aiohttp import ClientSession
-from fakeredis import FakeAsyncRedis
 
 from tests.integration.conftest import CHANNEL, DAY_MS, TOKEN
 from tests.support.factories import POLICY, make_notification
@@ -27,6 +26,7 @@ from versus_py.simulators.slack import Press as SlackPress
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import Store, keys
+from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets.slack import SlackApi
@@ -217,7 +217,7 @@ async def test_the_same_request_once_more_does_nothing_and_says_nothing(engine, 
 
 async def take_elsewhere(engine, body, config=None):
     """Another replica takes that request, and says what it has to say."""
-    async with FakeAsyncRedis(server=engine.redis_server, decode_responses=True) as redis, ClientSession() as session:
+    async with connect(engine.redis_server.config) as redis, ClientSession() as session:
         config = config or engine.config.alert.slack
         store = Store(redis, retention_ms=DAY_MS, reopen_ms=0)
         desk = Desk(
@@ -534,9 +534,9 @@ async def test_what_is_known_of_people_is_forgotten_after_a_while(engine, incide
 async def test_while_redis_is_gone_the_person_is_told_that_it_failed_and_nothing_is_said(engine, incident):
     incident_id, shown = incident
     body, headers = engine.slack.prepare_press(shown, "acknowledge")
-    engine.redis_server.connected = False
+    engine.redis_server.go_away()
     gone = await engine.slack.deliver(body, headers)
-    engine.redis_server.connected = True
+    engine.redis_server.come_back()
 
     again = await engine.slack.deliver(body, headers)
     await engine.follow_ups.settled()

@@ -16,13 +16,13 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from fakeredis import FakeAsyncRedis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, make_storms, make_worker
 from tests.support.clock import FakeClock
+from tests.support.redis_servers import SharedRedis
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config
 from versus_py.lifecycle import Lifecycle
@@ -30,6 +30,7 @@ from versus_py.samples import alertmanager
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
 from versus_py.store import Store
+from versus_py.store.connection import connect
 from versus_py.web import create_app
 from versus_py.worker import LEASE_MS
 
@@ -54,6 +55,8 @@ class Expected:
 
 
 class EngineMachine(RuleBasedStateMachine):
+    server: SharedRedis
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -78,7 +81,8 @@ class EngineMachine(RuleBasedStateMachine):
         slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api"}
         oncall = {"enable": True, "wait_minutes": WAIT_MS / 60_000, "servicenow": servicenow}
         config = Config.model_validate({"alert": {"slack": slack}, "oncall": oncall})
-        self.redis = await enter(FakeAsyncRedis(decode_responses=True))
+        self.server.empty()
+        self.redis = await enter(connect(self.server.config))
         self.store = Store(self.redis, retention_ms=7 * DAY_MS, reopen_ms=REOPEN_MS)
         links = AckLinks(config.link_base, self.clock, "key")
         session = await enter(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
@@ -275,6 +279,11 @@ class EngineMachine(RuleBasedStateMachine):
             return answer
 
         return self.runner.run(post())
+
+
+@pytest.fixture(autouse=True)
+def server(running_valkey):
+    EngineMachine.server = running_valkey
 
 
 @pytest.fixture(autouse=True)

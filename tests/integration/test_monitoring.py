@@ -91,7 +91,7 @@ async def test_what_is_refused_is_counted_by_reason(engine, method, path, body, 
 
 
 async def test_without_redis_intake_is_refused_and_counted(engine):
-    engine.redis_server.connected = False
+    engine.redis_server.go_away()
 
     response = await engine.http.post("/api/incidents", json=GENERIC)
 
@@ -271,7 +271,7 @@ async def test_not_ready_while_the_worker_is_stalled(engine):
 
 async def test_not_ready_while_redis_takes_no_writes(engine):
     await engine.settle()
-    engine.redis_server.connected = False
+    engine.redis_server.go_away()
 
     response = await engine.http.get("/readyz")
 
@@ -294,7 +294,7 @@ async def test_a_redis_that_does_not_answer_is_not_waited_for(engine, health, mo
 async def test_who_asks_often_gets_the_same_answer(engine, health):
     await engine.settle()
     await health.readiness()
-    engine.redis_server.connected = False
+    engine.redis_server.go_away()
 
     assert (await health.readiness()).redis == "ok"
 
@@ -369,6 +369,6 @@ async def test_a_look_of_long_ago_is_no_sign_of_life(engine, health):
 async def test_while_alerts_are_refused_there_is_no_sign_of_life(engine, health):
     await engine.watchdog.look()
     await engine.settle()
-    engine.redis_server.connected = False
+    engine.redis_server.go_away()
 
     assert "alerts are refused" in await health.trouble()

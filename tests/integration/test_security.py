@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import orjson
 import pytest
 from aiohttp import web
-from fakeredis import FakeAsyncRedis
 
 from versus_py.samples import SAMPLES
 from versus_py.simulators import run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
+from versus_py.store.connection import connect
 from versus_py.web.slack import PATH as SLACK_PATH
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -35,8 +35,8 @@ def slack_settings():
 
 async def dump(engine) -> dict[str, object]:
     """All that Redis holds."""
-    async with FakeAsyncRedis(server=engine.redis_server) as redis:
-        return {str(key): await redis.dump(key) for key in sorted(await redis.keys())}
+    async with connect(engine.redis_server.config) as redis:
+        return {key: await redis.dump(key) for key in sorted(await redis.keys())}
 
 
 @pytest.fixture

@@ -114,11 +114,11 @@ async def test_what_is_not_written_down_is_not_acknowledged(engine, session, inc
     engine.slack.answer_within_s = 0.3
     async with running(engine, session):
         await connected(engine)
-        engine.redis_server.connected = False
+        engine.redis_server.go_away()
 
         delivery = await engine.slack.press(message, "acknowledge")
 
-        engine.redis_server.connected = True
+        engine.redis_server.come_back()
         assert delivery.status is None
         assert await status(engine, incident_id) is Status.TRIGGERED
         assert (await engine.slack.press(message, "acknowledge")).status == 200

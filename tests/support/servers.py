@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 import redis
@@ -43,6 +43,33 @@ def run_program(
     """A process that is ended, by its own id, when the block is left."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
+    with ended(process):
+        yield process
+
+
+class Process(Protocol):
+    """What is used of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+ProcessT = TypeVar("ProcessT", bound=Process)
+
+
+@contextmanager
+def ended(process: ProcessT) -> Iterator[ProcessT]:
+    """Ends it, by its own id, when the block is left."""
     try:
         yield process
     finally:

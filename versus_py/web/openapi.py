@@ -24,6 +24,7 @@ def _as_json() -> bytes:
     return orjson.dumps(document())
 
 
+@cache
 def document() -> dict[str, Any]:
     """The OpenAPI document, with the package's version."""
     text = resources.files("versus_py.web").joinpath("openapi.yaml").read_text(encoding="utf-8")
