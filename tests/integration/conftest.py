@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.config import Config, OncallFallback, SlackConfig
 from versus_py.errors import StoreUnavailable
 from versus_py.health import Health
-from versus_py.incident import IncidentId
+from versus_py.incident import PARTITIONS, IncidentId
 from versus_py.interactions import Desk
 from versus_py.interactions.allowed import Allowed
 from versus_py.interactions.follow_ups import FollowUps
@@ -31,7 +32,8 @@ from versus_py.metrics import Metrics
 from versus_py.service import _oncall
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sns import SnsDoor
-from versus_py.store import Ledger, Store, Storms, Turns
+from versus_py.store import Ledger, Store, Storms, Turns, keys
+from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
@@ -210,10 +212,19 @@ class Engine:
     async def settle(self) -> None:
         """Sync what is due, and what only waits for its turn in the channel; keep the digests of storms."""
         for _ in range(12):
-            await self.worker.run_due()
-            await self.digests.keep_all()
+            if await self._has_work():
+                await self.worker.run_due()
+                await self.digests.keep_all()
             self.clock.advance(seconds=1)
         await self.worker.run_due()
+
+    async def _has_work(self) -> bool:
+        """Whether a timer or a lease is due, or a digest is kept: one round trip, where asking the worker takes five."""
+        async with self.store._redis.pipeline(transaction=False) as asked:
+            for partition, name in product(range(PARTITIONS), ("timers", "running")):
+                asked.zcount(keys.in_partition(partition, name), "-inf", self.clock.now_ms())
+            asked.exists(keys.STORMS)
+            return any(await asked.execute())
 
     async def after(self, *, minutes: float = 0, hours: float = 0) -> None:
         self.clock.advance(minutes=minutes, hours=hours)
@@ -276,68 +287,74 @@ def make_worker(
 
 
 @pytest.fixture
-async def engine(config, clock, session, slack, servicenow, shared_redis) -> AsyncIterator[Engine]:
-    async with connect(shared_redis.config) as redis:
-        metrics = Metrics()
-        store = Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000, metrics=metrics)
-        lifecycle = Lifecycle(store, clock, metrics)
-        links = AckLinks(config.link_base, clock, "signing-key")
-        worker = make_worker(config, clock, store, session, links, metrics)
-        ledger = Ledger(redis)
-        watchdog = Watchdog(store, ledger, clock, metrics)
-        people, follow_ups = KnownPeople(redis), FollowUps(retry_s=0.01)
-        api = SlackApi(config.alert.slack, session)
-        allowed = Allowed(config.alert.slack, api, retry_s=0.01)
-        desk = Desk(
-            config.alert.slack,
-            lifecycle=lifecycle,
-            people=people,
-            requests=TakenRequests(redis),
-            api=api,
-            allowed=allowed,
-            follow_ups=follow_ups,
-        )
-        secret = config.alert.slack.signing_secret.get_secret_value()
-        app = create_app(
+async def engine_redis(shared_redis: SharedRedis) -> AsyncIterator[RedisClient]:
+    """What the engine is connected to."""
+    async with connect(shared_redis.config) as client:
+        yield client
+
+
+@pytest.fixture
+async def engine(config, clock, session, slack, servicenow, shared_redis, engine_redis) -> AsyncIterator[Engine]:
+    metrics = Metrics()
+    store = Store(engine_redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000, metrics=metrics)
+    lifecycle = Lifecycle(store, clock, metrics)
+    links = AckLinks(config.link_base, clock, "signing-key")
+    worker = make_worker(config, clock, store, session, links, metrics)
+    ledger = Ledger(engine_redis)
+    watchdog = Watchdog(store, ledger, clock, metrics)
+    people, follow_ups = KnownPeople(engine_redis), FollowUps(retry_s=0.01)
+    api = SlackApi(config.alert.slack, session)
+    allowed = Allowed(config.alert.slack, api, retry_s=0.01)
+    desk = Desk(
+        config.alert.slack,
+        lifecycle=lifecycle,
+        people=people,
+        requests=TakenRequests(engine_redis),
+        api=api,
+        allowed=allowed,
+        follow_ups=follow_ups,
+    )
+    secret = config.alert.slack.signing_secret.get_secret_value()
+    app = create_app(
+        config,
+        store=store,
+        lifecycle=lifecycle,
+        storms=make_storms(store),
+        links=links,
+        sns=SnsDoor(config.sources.cloudwatch, session),
+        slack=SlackDoor(secret, desk, clock) if secret else None,
+        metrics=metrics,
+        health=Health(store, clock, metrics, worker=worker, watchdog=watchdog),
+        clock=clock,
+    )
+    answers = Answers()
+    app.on_response_prepare.append(answers.keep)
+    stop = asyncio.Event()
+    following_up = asyncio.create_task(desk.run(stop))
+    async with TestClient(TestServer(app)) as http:
+        slack.interactions_url = str(http.make_url(SLACK_PATH)) if secret else None
+        yield Engine(
             config,
-            store=store,
-            lifecycle=lifecycle,
-            storms=make_storms(store),
-            links=links,
-            sns=SnsDoor(config.sources.cloudwatch, session),
-            slack=SlackDoor(secret, desk, clock) if secret else None,
-            metrics=metrics,
-            health=Health(store, clock, metrics, worker=worker, watchdog=watchdog),
-            clock=clock,
+            clock,
+            store,
+            lifecycle,
+            links,
+            worker,
+            make_slack_parts(config.alert.slack, clock, store, session, links).storms,
+            http,
+            slack,
+            servicenow,
+            desk,
+            follow_ups,
+            people,
+            shared_redis,
+            answers,
+            metrics,
+            watchdog,
         )
-        answers = Answers()
-        app.on_response_prepare.append(answers.keep)
-        stop = asyncio.Event()
-        following_up = asyncio.create_task(desk.run(stop))
-        async with TestClient(TestServer(app)) as http:
-            slack.interactions_url = str(http.make_url(SLACK_PATH)) if secret else None
-            yield Engine(
-                config,
-                clock,
-                store,
-                lifecycle,
-                links,
-                worker,
-                make_slack_parts(config.alert.slack, clock, store, session, links).storms,
-                http,
-                slack,
-                servicenow,
-                desk,
-                follow_ups,
-                people,
-                shared_redis,
-                answers,
-                metrics,
-                watchdog,
-            )
-        stop.set()
-        await following_up
-        assert answers.not_as_described() == []
+    stop.set()
+    await following_up
+    assert answers.not_as_described() == []
 
 
 async def accepted(lifecycle: Lifecycle, number: int) -> IncidentId:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from fakeredis import FakeAsyncRedis
 
 from tests.integration.conftest import CHANNEL, Engine, make_storms
 from tests.integration.test_engine import firing
@@ -26,6 +27,13 @@ from versus_py.targets.target import NotYet
 
 COUNT = 60
 THRESHOLD = 20
+
+
+@pytest.fixture
+async def engine_redis():
+    """In this process: of sixty syncs at once, who comes first is the same each time."""
+    async with FakeAsyncRedis(decode_responses=True) as client:
+        yield client
 
 
 async def break_out(engine, count: int = COUNT) -> list[str]:
