@@ -17,6 +17,7 @@ import pytest
 import yaml
 from selenium import webdriver
 
+from tests.support.forking import VERSUS as VERSUS_MAIN
 from tests.support.forking import ForkedProcess, running_versus
 from tests.support.servers import Process, find_program, free_port, run_program, run_redis
 from tests.support.waiting import wait_until
@@ -90,6 +91,7 @@ class World:
     infra: Simulator
     settings: dict[str, Any]
     logs: list[Path] = field(default_factory=list)
+    main: str = VERSUS_MAIN  # what a process of the command calls
 
     def write_config(self, **changes: Any) -> Path:
         path = self.folder / "config.yaml"
@@ -104,7 +106,7 @@ class World:
     def versus(self, *arguments: str, name: str) -> ForkedProcess:
         log = self.folder / f"{name}.log"
         self.logs.append(log)
-        return self.stack.enter_context(running_versus(arguments, log=log))
+        return self.stack.enter_context(running_versus(arguments, log=log, main=self.main))
 
     def serve(self, **changes: Any) -> tuple[str, ForkedProcess]:
         """A server that answers; its URL and its process."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.acceptance.conftest import World, request, start_alertmanager
 from tests.support.waiting import wait_until
@@ -26,12 +27,22 @@ OAUTH = {"type": "oauth_client_credentials", "client_id": "versus-client", "clie
 FIELDS = {"short_description": "{{ incident.title }}", "caller_id": "ana@example.com", "impact": "1", "urgency": "1"}
 
 
-def rules(*instances: str) -> str:
-    """A rule for each of *instances*, so that those of the others stay as they are."""
-    rule = "{alert: HostDown, expr: vector(1), labels: {severity: critical, instance: NAME}"
-    rule = f"      - {rule}, annotations: {{summary: it is down}}}}"
-    listed = "\n".join(rule.replace("NAME", name) for name in instances)
-    return f"groups:\n  - name: chain\n    rules:\n{listed}\n" if instances else "groups: []\n"
+def rules(*firing: str) -> str:
+    """A rule for each instance, of which those of *firing* fire.
+
+    A rule that is there, and does not fire any more, is resolved at the next evaluation. One that is gone takes four
+    times the delay after which Prometheus sends again.
+    """
+    listed = [
+        {
+            "alert": "HostDown",
+            "expr": "vector(1)" if name in firing else "vector(1) > 1",
+            "labels": {"severity": "critical", "instance": name},
+            "annotations": {"summary": "it is down"},
+        }
+        for name in ("a", "b")
+    ]
+    return yaml.safe_dump({"groups": [{"name": "chain", "rules": listed}]})
 
 
 @pytest.fixture

@@ -23,12 +23,11 @@ from redis.exceptions import RedisError
 from tests.faults.checker import CLOCK_SLACK_MS, Evidence, Finding, Report, check, own_messages
 from tests.faults.journal import Event
 from tests.faults.proxy import FaultProxy, run_proxy
-from tests.support.forking import ForkedProcess
+from tests.support.forking import IN_QUICK_TEMPO, ForkedProcess
 from tests.support.servers import Process, find_program, free_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
-RUN_VERSUS = "tests.faults.run_versus:main"
 STARTED_VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
 """With an interpreter of its own, which a wrapper or an environment needs."""
 
@@ -103,7 +102,7 @@ def command(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> C
 
 def versus(arguments: Sequence[str]) -> Callable[[Path], Process]:
     """Launches `versus` in the tempo of the fault tests."""
-    return lambda log: ForkedProcess(tuple(arguments), stdout=log, main=RUN_VERSUS)
+    return lambda log: ForkedProcess(tuple(arguments), stdout=log, main=IN_QUICK_TEMPO)
 
 
 class RedisWorld(Protocol):

@@ -219,7 +219,7 @@ class Engine:
         await self.worker.run_due()
 
     async def _has_work(self) -> bool:
-        """Whether a timer or a lease is due, or a digest is kept: one round trip, where asking the worker takes five."""
+        """Whether a timer or a lease is due, or a digest is kept. One round trip; the worker takes five."""
         async with self.store._redis.pipeline(transaction=False) as asked:
             for partition, name in product(range(PARTITIONS), ("timers", "running")):
                 asked.zcount(keys.in_partition(partition, name), "-inf", self.clock.now_ms())
@@ -287,10 +287,12 @@ def make_worker(
 
 
 @pytest.fixture
-async def engine_redis(shared_redis: SharedRedis) -> AsyncIterator[RedisClient]:
-    """What the engine is connected to."""
-    async with connect(shared_redis.config) as client:
-        yield client
+async def engine_redis(request: pytest.FixtureRequest, shared_redis: SharedRedis) -> AsyncIterator[RedisClient]:
+    """What the engine is connected to: a server, or with the mark `orderly` one in this process."""
+    is_orderly = request.node.get_closest_marker("orderly") is not None
+    client = FakeAsyncRedis(decode_responses=True) if is_orderly else connect(shared_redis.config)
+    async with client as connected:
+        yield connected
 
 
 @pytest.fixture

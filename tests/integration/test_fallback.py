@@ -22,7 +22,7 @@ to_slack = pytest.mark.parametrize("fallback", [IN_SLACK])
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
 
 
 def firing(name: str = "DiskFull", *, is_resolved: bool = False):

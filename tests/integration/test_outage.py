@@ -10,6 +10,8 @@ from versus_py.breaker import OPENS_AFTER
 from versus_py.samples import alertmanager
 from versus_py.simulators import Fault
 
+pytestmark = pytest.mark.orderly
+
 SOME = 20
 DOWN = Fault(kind="down", times=None)
 

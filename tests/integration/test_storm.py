@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from fakeredis import FakeAsyncRedis
 
 from tests.integration.conftest import CHANNEL, Engine, make_storms
 from tests.integration.test_engine import firing
@@ -25,15 +24,10 @@ from versus_py.targets.slack.message import Message
 from versus_py.targets.slack.storm import QUIET_MS
 from versus_py.targets.target import NotYet
 
+pytestmark = pytest.mark.orderly
+
 COUNT = 60
 THRESHOLD = 20
-
-
-@pytest.fixture
-async def engine_redis():
-    """In this process: of sixty syncs at once, who comes first is the same each time."""
-    async with FakeAsyncRedis(decode_responses=True) as client:
-        yield client
 
 
 async def break_out(engine, count: int = COUNT) -> list[str]:

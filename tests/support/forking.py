@@ -23,6 +23,9 @@ from tests.support.servers import ended
 VERSUS = "versus_py.cli:app"
 """What is called in the new process: module and name, as in an entry point."""
 
+IN_QUICK_TEMPO = "tests.faults.run_versus:main"
+"""The same with leases and backoffs of seconds, so that a test need not wait for minutes."""
+
 PRELOADED = ("versus_py.cli", "tests.faults.run_versus")
 
 _forks = multiprocessing.get_context("forkserver")
@@ -103,10 +106,10 @@ def call_versus(
 
 @contextmanager
 def running_versus(
-    arguments: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+    arguments: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, main: str = VERSUS
 ) -> Iterator[ForkedProcess]:
     """The command, for as long as the block lasts; what it prints goes to *log*."""
-    with ended(ForkedProcess(tuple(arguments), stdout=log, env=env)) as process:
+    with ended(ForkedProcess(tuple(arguments), stdout=log, env=env, main=main)) as process:
         yield process
 
 
