@@ -1,18 +1,41 @@
 """Fixtures that more than one tier of tests uses."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis, redis_server, valkey_server
 from tests.support.servers import run_redis
 from versus_py.store import Store
 
+APART = ("tests/acceptance/", "tests/faults/")
+"""Where no test shares a server with another, and each takes long."""
+
 DAY_MS = 24 * 3600 * 1000
 MINUTE_MS = 60_000
+
+
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no annotations
+    """Gives all tests of a module to one worker, so that their servers start once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    config.option.loadscopereorder = False  # what takes long comes first, in the order of the folders
+    return ByModule(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: half of what the tests do is waiting for servers."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from versus_py.store.connection import connect, inspect_server
 from versus_py.store.durability import durability_for
 from versus_py.transitions import Change, trigger
 
+pytestmark = pytest.mark.cluster
+
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -31,16 +33,33 @@ def clock() -> FakeClock:
     return FakeClock(time.time_ns() // 1_000_000)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[ClusterWorld]:
-    with run_cluster(tmp_path, redis_server()) as found:
+@pytest.fixture(scope="module")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterWorld]:
+    with run_cluster(tmp_path_factory.mktemp("cluster"), redis_server()) as found:
         yield found
 
 
 @pytest.fixture
+def cluster(running_cluster: ClusterWorld) -> ClusterWorld:
+    """In order, whatever the test before has done to it, and empty."""
+    running_cluster.mend()
+    running_cluster.empty()
+    return running_cluster
+
+
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--cluster-replica-validity-factor", "0")
+
+
+@pytest.fixture
 def replicated(tmp_path: Path) -> Iterator[ClusterWorld]:
-    options = ("--appendonly", "yes", "--appendfsync", "always", "--cluster-replica-validity-factor", "0")
-    with run_cluster(tmp_path, valkey_server(), *options, replicas=1) as found:
+    with run_cluster(tmp_path, valkey_server(), *DURABLE, replicas=1) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def intact_replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterWorld]:
+    """For the tests that lose no node and move no slot."""
+    with run_cluster(tmp_path_factory.mktemp("replicated"), valkey_server(), *DURABLE, replicas=1) as found:
         yield found
 
 
@@ -206,13 +225,13 @@ async def test_the_doctor_is_told_what_is_missing(cluster):
 
 
 @pytest.mark.parametrize("mode", ["fsync", "replicated"])
-async def test_a_cluster_in_order_takes_writes_as_surely_as_asked(replicated, mode):
-    config = config_for(replicated, durability=mode)
+async def test_a_cluster_in_order_takes_writes_as_surely_as_asked(intact_replicated, mode):
+    config = config_for(intact_replicated, durability=mode)
     async with connect(config) as client:
         await store_on(client, config).prove_writable()
 
 
-async def test_a_cluster_in_order_is_in_order(replicated):
-    facts = await inspect_server(config_for(replicated, durability="fsync"))
+async def test_a_cluster_in_order_is_in_order(intact_replicated):
+    facts = await inspect_server(config_for(intact_replicated, durability="fsync"))
 
     assert (facts.servers, facts.warnings, facts.tells_settings, facts.is_too_old) == (3, (), True, False)

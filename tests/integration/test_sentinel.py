@@ -25,7 +25,10 @@ from versus_py.store.durability import durability_for
 DAY_MS = 24 * 3600 * 1000
 
 # A connection to a server that is killed just as it is made can be dropped by redis-py without closing its socket.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +46,13 @@ def clock() -> FakeClock:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[SentinelWorld]:
     with run_sentinel(tmp_path, redis_server(), "--appendonly", "yes") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def intact_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelWorld]:
+    """For the tests that lose no primary."""
+    with run_sentinel(tmp_path_factory.mktemp("sentinel"), redis_server(), "--appendonly", "yes") as found:
         yield found
 
 
@@ -103,18 +113,18 @@ async def test_the_primary_that_comes_back_is_no_primary_any_more(world, clock):
             assert primary.exists(keys.incident(incident_id))
 
 
-async def test_the_doctor_asks_the_primary_and_each_sentinel(world):
-    facts = await inspect_server(config_for(world, durability="replicated"))
+async def test_the_doctor_asks_the_primary_and_each_sentinel(intact_world):
+    facts = await inspect_server(config_for(intact_world, durability="replicated"))
     assert (facts.is_replica, facts.warnings) == (False, ())
 
-    world.sentinels[0].kill()
+    intact_world.sentinels[0].kill()
 
-    [warning] = (await inspect_server(config_for(world))).warnings
-    assert f"sentinel 127.0.0.1:{world.sentinels[0].port} does not answer" in warning
+    [warning] = (await inspect_server(config_for(intact_world))).warnings
+    assert f"sentinel 127.0.0.1:{intact_world.sentinels[0].port} does not answer" in warning
 
 
-async def test_a_name_that_the_sentinels_do_not_know_is_named(world):
-    config = RedisConfig.model_validate({"sentinel": {**world.settings["sentinel"], "master_name": "alarms"}})
+async def test_a_name_that_the_sentinels_do_not_know_is_named(intact_world):
+    config = RedisConfig.model_validate({"sentinel": {**intact_world.settings["sentinel"], "master_name": "alarms"}})
 
     with pytest.raises(StoreUnavailable, match="alarms"):
         await inspect_server(config)

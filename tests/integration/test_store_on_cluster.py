@@ -14,6 +14,8 @@ from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 
+pytestmark = pytest.mark.cluster
+
 DAY_MS = 24 * 3600 * 1000
 
 ABOUT_ONE_SERVER = {
@@ -36,7 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterWorld]:
 @pytest.fixture
 async def redis(world: ClusterWorld) -> AsyncIterator[RedisClient]:
     """A client of an empty cluster, in place of one of a server."""
-    world.flush()
+    world.empty()
     async with connect(RedisConfig.model_validate(world.settings)) as client:
         yield client
 

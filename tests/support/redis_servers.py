@@ -57,7 +57,8 @@ class RedisServer:
         """Start it, also again, and wait until it has read what is on its disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [self.binary, *self._file(), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(self.folder), "--save", "", *self.options]
+        # A primary waits five seconds for more replicas before it sends them its data, unless told otherwise.
+        command += ["--dir", str(self.folder), "--save", "", "--repl-diskless-sync-delay", "0", *self.options]
         with (self.folder / "server.log").open("ab") as output:
             env = os.environ | self.env
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
@@ -232,15 +233,23 @@ class ClusterWorld:
             ranges = client.execute_command("CLUSTER SLOTS")
         return all(len(nodes) * 3 == len(self.primaries) + len(self.replicas) for _, _, *nodes in ranges)
 
+    def mend(self) -> None:
+        """Every node runs."""
+        for node in self.primaries:
+            if node.process is None:
+                node.start()
+        wait_until(lambda: self.is_ok(self.primaries), what="the cluster")
+
+    def empty(self) -> None:
+        for node in self.primaries:
+            with node.client() as client:
+                client.flushall()
+                client.config_resetstat()
+
     def owner_of(self, key: str) -> RedisServer:
         """The primary of a key's slot, from the start."""
         slot = key_slot(key.encode())
         return next(it for n, it in enumerate(self.primaries) if slots_of(n)[0] <= slot <= slots_of(n)[1])
-
-    def flush(self) -> None:
-        for node in self.primaries:
-            with node.client() as client:
-                client.flushall()
 
     def move_slot(self, slot: int, source: RedisServer, target: RedisServer, between: Callable[[], None]) -> None:
         """As redis-cli does it, one key at a time, with *between* after each."""
