@@ -3,25 +3,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test faults fuzz check audit format clean lock
+# Some environments switch this off; without it, every process that a test starts compiles everything again.
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: help demo test test-quick faults faults-sample fuzz check audit format clean lock
 
 help:  ## What there is.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/installed  ## The main job on this machine: alerts, Slack, ServiceNow, all local.
 	$(BIN)/versus demo
 
-test: $(VENV)/installed  ## All tests. Servers that are not installed are skipped, but not in CI.
-	$(BIN)/pytest -ra
+test: $(VENV)/installed  ## All tests but those of `make faults`. Servers that are not installed are skipped, but not in CI.
+	$(BIN)/pytest -ra -n auto -m "not long"
 
-faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; some minutes. `make test` runs a part.
-	FAULTS=all $(BIN)/pytest -ra -s tests/faults
+test-quick: $(VENV)/installed  ## Of those, unit and integration tests that start no cluster and no browser.
+	$(BIN)/pytest -ra -n auto -m "not long and not cluster and not browser" tests/unit tests/integration
+
+faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; and what sabotaged engines are found by.
+	$(BIN)/pytest -raP -n 2 tests/faults
+
+faults-sample: $(VENV)/installed  ## The part of them that CI plays.
+	$(BIN)/pytest -raP -n 2 -m sample tests/faults
 
 fuzz: FUZZ_SEED ?= $(shell date +%s)
 fuzz: FUZZ_INPUTS ?= 100000
 fuzz: $(VENV)/installed  ## Bad input, a hundred thousand of them, for some minutes; prints the seed to repeat it with.
 	@echo "FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS)"
-	FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/pytest --timeout=1200 tests/fuzz
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/pytest -n auto --timeout=1200 tests/fuzz
 
 check: $(VENV)/installed  ## Format, lint, types and known vulnerabilities.
 	$(BIN)/ruff format --check .
@@ -40,7 +49,7 @@ lock: $(VENV)/installed  ## Write down the versions that are installed.
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean:  ## Start over.
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-evidence
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) …"

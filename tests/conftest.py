@@ -1,7 +1,7 @@
 """Fixtures that more than one tier of tests uses."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from tests.support import evidence
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis, redis_server, valkey_server
 from tests.support.servers import run_redis
@@ -36,6 +37,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: half of what the tests do is waiting for servers."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and (folder := evidence.keep(item)):
+        report.sections.append((evidence.SECTION, str(folder)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in (*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")):
+        for name, folder in report.sections:
+            if name == evidence.SECTION:
+                terminalreporter.write_line(f"logs and screenshots of {report.nodeid}: {folder}")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A load in a world with some trouble."""
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -14,11 +13,19 @@ from tests.faults.load import Load, make_plans
 from tests.faults.world import RedisWorld, World
 
 RedisT = TypeVar("RedisT", bound=RedisWorld)
+TestT = TypeVar("TestT", bound=Callable[..., object])
 
 Trouble: TypeAlias = Callable[[World[RedisT], random.Random], Coroutine[Any, Any, None]]
 """What goes wrong again and again, until it is cancelled; then the world is mended."""
 
-at_length = pytest.mark.skipif(not os.environ.get("FAULTS"), reason="played by: make faults")
+at_length = pytest.mark.long
+"""Played by `make faults`."""
+
+
+def sampled(test: TestT) -> TestT:
+    """Of those, one that CI plays every time."""
+    marked: TestT = pytest.mark.long(pytest.mark.sample(test))
+    return marked
 
 
 @asynccontextmanager

@@ -186,7 +186,8 @@ async def move_and_lose(world: World[ClusterRedis], dice: random.Random) -> None
         await world.redis.finished(world.redis.lose_the_owner_of(slot, dice))
 
 
-@pytest.mark.parametrize(("alerts", "seconds"), [(24, 7), pytest.param(60, 20, marks=at_length)])
+@at_length
+@pytest.mark.parametrize(("alerts", "seconds"), [pytest.param(24, 7, marks=pytest.mark.sample), (60, 20)])
 async def test_primaries_behind_sentinel_that_are_lost_lose_nothing(sentinels: World[SentinelRedis], alerts, seconds):
     await judged_under(sentinels, lose_the_primary, seed=12, alerts=alerts, seconds=seconds)
 

@@ -1,6 +1,6 @@
 """Faults under load, and what must hold whatever happens: see the checker.
 
-Without FAULTS=all in the environment, those of a few kinds are played. Each prints its seed and what it came to.
+CI plays those that are marked `sample`, `make faults` all. Each prints its seed and what it came to.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults.proxy import Way
-from tests.faults.scenario import Trouble, at_length, judged_under
+from tests.faults.scenario import Trouble, at_length, judged_under, sampled
 from tests.faults.tempo import LEASE_S
 from tests.faults.world import OneRedis, Simulator, World
 from tests.support.servers import missing
@@ -143,22 +143,26 @@ async def test_without_a_fault_everything_comes_true(world: World[OneRedis]):
     await judged_under(world, nothing, seed=1, replicas=2)
 
 
+@sampled
 async def test_replicas_that_are_killed_every_second_lose_nothing_and_do_nothing_twice(world: World[OneRedis]):
     await judged_under(world, kill_one_every(1), seed=2)
 
 
+@sampled
 async def test_redis_that_is_killed_and_started_again_ends_no_replica_and_loses_nothing(world: World[OneRedis]):
     await judged_under(world, restart_redis, seed=3)
 
     assert {it.program.starts for it in world.replicas} == {1}
 
 
+@sampled
 async def test_connections_to_redis_that_end_in_the_middle_of_a_script_lose_nothing(world: World[OneRedis]):
     await judged_under(world, cut_in_the_middle, seed=4)
 
     assert sum(it.cuts_made for it in world.redis.proxies) > 50
 
 
+@sampled
 async def test_slack_and_servicenow_that_misbehave_in_every_way_get_everything_once(world: World[OneRedis]):
     await judged_under(world, misbehave("slack", "servicenow", kinds=KINDS), seed=5)
 

@@ -33,7 +33,7 @@ def slack_settings():
     return {"signing_secret": SIGNING_SECRET, "storm": {"threshold": 1}}
 
 
-async def dump(engine) -> dict[str, object]:
+async def dump(engine) -> dict[str | bytes, object]:
     """All that Redis holds."""
     async with connect(engine.redis_server.config) as redis:
         return {key: await redis.dump(key) for key in sorted(await redis.keys())}
