@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from tests.support import evidence
+from tests.support import evidence, fuzzing
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis, redis_server, valkey_server
 from tests.support.servers import run_redis
@@ -47,7 +47,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # of a worker of xdist, for the one who reports
+        session.config.workeroutput["fuzzed"] = fuzzing.tried
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    for name, inputs in getattr(node, "workeroutput", {}).get("fuzzed", {}).items():
+        fuzzing.count(name, inputs)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if fuzzing.tried:
+        terminalreporter.write_line(fuzzing.summary())
     for report in (*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")):
         for name, folder in report.sections:
             if name == evidence.SECTION:

@@ -27,7 +27,8 @@ def versus(*arguments: str, stdin: str | None = None, **environ: str) -> subproc
 def started(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The same with an interpreter of its own, as a shell starts it."""
     command = [*VERSUS, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    env = os.environ | {"COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=env)
 
 
 def test_the_demo_tells_its_story_and_ends_well():

@@ -23,15 +23,6 @@ settings.register_profile("fuzz", max_examples=max(50, fuzzing.INPUTS // 100), d
 settings.load_profile("fuzz")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if fuzzing.tried:
-        counts = ", ".join(f"{count} to {name}" for name, count in fuzzing.tried.items())
-        terminalreporter.write_line(
-            f"fuzz: seed {fuzzing.SEED}, {sum(fuzzing.tried.values())} bad inputs ({counts}); the same again: "
-            f"FUZZ_SEED={fuzzing.SEED} FUZZ_INPUTS={fuzzing.INPUTS}"
-        )
-
-
 @pytest.fixture
 def nasty(request: pytest.FixtureRequest) -> Nasty:
     return Nasty(f"{fuzzing.SEED} {request.node.name}")

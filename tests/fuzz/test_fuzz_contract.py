@@ -1,5 +1,6 @@
 """What the OpenAPI document promises, asked of a running server with requests made from the document."""
 
+import copy
 from typing import Any
 
 import schemathesis
@@ -15,7 +16,7 @@ ARRAY_MAX = 40
 
 
 def _document() -> dict[str, Any]:
-    found = document()
+    found = copy.deepcopy(document())
     content = found["paths"]["/api/incidents"]["post"]["requestBody"]["content"]["application/json"]
     content["schema"]["oneOf"][1]["maxItems"] = ARRAY_MAX
     return found

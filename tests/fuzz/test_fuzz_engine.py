@@ -9,6 +9,7 @@ from tests.integration.conftest import (  # noqa: F401
     clock,
     config,
     engine,
+    engine_redis,
     fallback,
     logs,
     servicenow,

@@ -23,7 +23,7 @@ GOOD_EVERY = 25
 SENT_AGAIN_MAX = 10
 """As senders do when a request is put off, because thousands of alerts are just being written down."""
 
-_LEAK = re.compile(r'Traceback|File "|\.py\b|site-packages|aiohttp\.|redis\.|orjson|Error:')
+_LEAK = re.compile(r'Traceback|File "|\.py\b|site-packages|aiohttp\.|redis\.(?!durability)|orjson|Error:')
 _ACTIONS = ("acknowledge", "unacknowledge", "resolve", "escalate", "snooze")
 
 

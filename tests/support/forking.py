@@ -45,6 +45,8 @@ class ForkedProcess:
         env: Mapping[str, str] | None = None,
         main: str = VERSUS,
     ) -> None:
+        for output in (stdout, stderr or stdout):
+            output.touch()  # it is there as soon as there is a process, as with Popen
         files = [str(stdin or os.devnull), str(stdout), str(stderr or stdout)]
         everything = dict(os.environ if env is None else env)
         self._arguments = arguments

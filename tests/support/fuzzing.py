@@ -10,6 +10,13 @@ tried: dict[str, int] = {}
 """Inputs that were tried, by what they went to."""
 
 
+def summary() -> str:
+    """What was tried, and how to try the same again."""
+    counts = ", ".join(f"{inputs} to {name}" for name, inputs in sorted(tried.items()))
+    again = f"FUZZ_SEED={SEED} FUZZ_INPUTS={INPUTS}"
+    return f"fuzz: seed {SEED}, {sum(tried.values())} bad inputs ({counts}); the same again: {again}"
+
+
 def share(name: str, percent: int) -> range:
     """That part of the inputs, counted under *name*."""
     found = range(max(1, INPUTS * percent // 100))
