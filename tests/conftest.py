@@ -34,9 +34,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
     return ByModule(config, log)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: half of what the tests do is waiting for servers."""
-    return 2 * (os.cpu_count() or 1)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n logical`: one for each core. `-n auto`: two, as half of what the slow tests do is waiting for servers."""
+    cores = os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else 2 * cores
 
 
 @pytest.hookimpl(wrapper=True)

@@ -212,19 +212,11 @@ class Engine:
     async def settle(self) -> None:
         """Sync what is due, and what only waits for its turn in the channel; keep the digests of storms."""
         for _ in range(12):
-            if await self._has_work():
+            if await has_work(self.store, self.clock):
                 await self.worker.run_due()
                 await self.digests.keep_all()
             self.clock.advance(seconds=1)
         await self.worker.run_due()
-
-    async def _has_work(self) -> bool:
-        """Whether a timer or a lease is due, or a digest is kept. One round trip; the worker takes five."""
-        async with self.store._redis.pipeline(transaction=False) as asked:
-            for partition, name in product(range(PARTITIONS), ("timers", "running")):
-                asked.zcount(keys.in_partition(partition, name), "-inf", self.clock.now_ms())
-            asked.exists(keys.STORMS)
-            return any(await asked.execute())
 
     async def after(self, *, minutes: float = 0, hours: float = 0) -> None:
         self.clock.advance(minutes=minutes, hours=hours)
@@ -235,6 +227,15 @@ class Engine:
         assert response.status == 200
         found: dict[str, Any] = await response.json()
         return found
+
+
+async def has_work(store: Store, clock: FakeClock) -> bool:
+    """Whether a timer or a lease is due, or a digest is kept. One round trip; the worker takes five."""
+    async with store._redis.pipeline(transaction=False) as asked:
+        for partition, name in product(range(PARTITIONS), ("timers", "running")):
+            asked.zcount(keys.in_partition(partition, name), "-inf", clock.now_ms())
+        asked.exists(keys.STORMS)
+        return any(await asked.execute())
 
 
 def make_turns() -> Turns:
@@ -290,7 +291,7 @@ def make_worker(
 async def engine_redis(request: pytest.FixtureRequest, shared_redis: SharedRedis) -> AsyncIterator[RedisClient]:
     """What the engine is connected to: a server, or with the mark `orderly` one in this process."""
     is_orderly = request.node.get_closest_marker("orderly") is not None
-    client = FakeAsyncRedis(decode_responses=True) if is_orderly else connect(shared_redis.config)
+    client = shared_redis.one_connection() if is_orderly else connect(shared_redis.config)
     async with client as connected:
         yield connected
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, make_storms, make_worker
+from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, has_work, make_storms, make_worker
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis
 from versus_py.ack_links import AckLinks
@@ -111,7 +111,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.servicenow.faults.clear()
         for _ in range(40):
             await self._pass(60_000)
-            await self.worker.run_due()
+            if await has_work(self.store, self.clock):
+                await self.worker.run_due()
         self._note_overdue()
         for expected in self.all.values():
             records = self._records(expected)

