@@ -1,5 +1,6 @@
 """Fixtures that more than one tier of tests uses."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -35,9 +36,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """`-n logical`: one for each core. `-n auto`: two, as half of what the slow tests do is waiting for servers."""
+    """`-n logical`: one more than cores. `-n auto`: twice as many, as what slow tests do is mostly waiting."""
     cores = os.cpu_count() or 1
-    return cores if config.option.numprocesses == "logical" else 2 * cores
+    return cores + 1 if config.option.numprocesses == "logical" else 2 * cores
 
 
 @pytest.hookimpl(wrapper=True)
@@ -46,6 +47,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and (folder := evidence.keep(item)):
         report.sections.append((evidence.SECTION, str(folder)))
     return report
+
+
+def pytest_collection_finish() -> None:
+    """Leave what thousands of collected tests hold out of each garbage collection, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
