@@ -50,9 +50,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_collection_finish() -> None:
-    """Leave what thousands of collected tests hold out of each garbage collection, and collect less often."""
+    """Thousands of collected tests make each garbage collection slow: collect less often."""
     gc.collect()
-    gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 

@@ -26,7 +26,7 @@ from versus_py.targets.target import NotYet
 
 pytestmark = pytest.mark.orderly
 
-COUNT = 60
+COUNT = 40
 THRESHOLD = 20
 
 
