@@ -17,8 +17,8 @@ demo: $(VENV)/installed  ## The main job on this machine: alerts, Slack, Service
 test: $(VENV)/installed  ## All tests but those of `make faults`. Servers that are not installed are skipped, but not in CI.
 	$(BIN)/pytest -ra -n auto -m "not long"
 
-test-quick: $(VENV)/installed  ## Of those, unit and integration tests that start no cluster and no browser.
-	$(BIN)/pytest -ra -p no:schemathesis -n logical -m "not long and not cluster and not browser" tests/unit tests/integration
+test-quick: $(VENV)/installed  ## Of those, unit and integration tests that start no cluster.
+	$(BIN)/pytest -ra -p no:schemathesis -n logical -m "not long and not cluster" tests/unit tests/integration
 
 faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; and what sabotaged engines are found by.
 	$(BIN)/pytest -raP -n 2 tests/faults
