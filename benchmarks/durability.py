@@ -23,8 +23,8 @@ import structlog
 
 from versus_py.clock import SharedClock
 from versus_py.config import RedisConfig
-from versus_py.incident import Alert, AlertStatus, Notification, Policy
-from versus_py.lifecycle import Lifecycle
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.incidents.model import Alert, AlertStatus, Notification, Policy
 from versus_py.store import Store
 from versus_py.store.connection import open_redis
 from versus_py.store.durability import durability_for

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Incident
+from versus_py.incidents.model import Incident
 
 PATH = "/api/ack"
 

@@ -15,16 +15,16 @@ from versus_py import __version__
 from versus_py.ack_links import AckLinks
 from versus_py.clock import Clock, SharedClock
 from versus_py.config import Config, RedisConfig
+from versus_py.engine.health import Health
+from versus_py.engine.last_look import AlertmanagerLook
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.retries import RetryPolicy
+from versus_py.engine.watchdog import Watchdog
+from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
-from versus_py.health import Health
-from versus_py.heartbeat import Heartbeat
-from versus_py.incident import IncidentId
+from versus_py.incidents.model import IncidentId
 from versus_py.interactions import Desk, SocketMode
-from versus_py.last_look import AlertmanagerLook
-from versus_py.lifecycle import Lifecycle
-from versus_py.metrics import Metrics
-from versus_py.retries import RetryPolicy
-from versus_py.sns import SnsDoor
+from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
@@ -33,10 +33,10 @@ from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets import Target, servicenow, slack
-from versus_py.watchdog import Watchdog
+from versus_py.telemetry.heartbeat import Heartbeat
+from versus_py.telemetry.metrics import Metrics
 from versus_py.web import SlackDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
-from versus_py.worker import Worker
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.acceptance.conftest import request
 from tests.support.waiting import wait_until
-from versus_py.samples import alertmanager
+from versus_py.tools.samples import alertmanager
 
 
 def test_one_click_acknowledges_and_the_page_says_what_that_means(world, browser):

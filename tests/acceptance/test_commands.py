@@ -61,7 +61,7 @@ def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
 def test_the_demo_fails_when_an_outcome_is_wrong():
     """The same story, with an engine that forgets acknowledgments."""
     sabotage = (
-        "import versus_py.transitions as t, versus_py.cli as c\n"
+        "import versus_py.incidents.transitions as t, versus_py.cli as c\n"
         "t.acknowledge = lambda incident, by, now_ms: None\n"
         "c.app(['demo', '--once'])"
     )

@@ -17,7 +17,7 @@ from tests.support.forking import IN_QUICK_TEMPO, call_versus
 from tests.support.servers import find_program, free_port, run_redis
 from tests.support.waiting import wait_until
 from versus_py.config import Config
-from versus_py.samples import alertmanager
+from versus_py.tools.samples import alertmanager
 
 
 def post(server: str, name: str, wait_minutes: float = 0.05, *, is_resolved: bool = False):

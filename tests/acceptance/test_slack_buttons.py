@@ -10,7 +10,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.acceptance.conftest import World, kill, request
 from tests.support.waiting import wait_until
-from versus_py.samples import alertmanager
+from versus_py.tools.samples import alertmanager
 
 SIGNING_SECRET = "slack-signing-secret"
 APP_TOKEN = "xapp-acceptance-secret"

@@ -5,16 +5,16 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from versus_py import transitions
 from versus_py.clock import SharedClock
-from versus_py.incident import Actor, Incident, IncidentId, Status
-from versus_py.lifecycle import Lifecycle
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.incidents import transitions
+from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.incidents.transitions import Change
 from versus_py.store import Store
 from versus_py.targets.servicenow import target as servicenow
 from versus_py.targets.servicenow.instance import Instance
 from versus_py.targets.slack.history import History
 from versus_py.targets.slack.wire import Wire
-from versus_py.transitions import Change
 
 
 def _forget_every_third() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from versus_py.retries import RetryPolicy
+from versus_py.engine.retries import RetryPolicy
 from versus_py.store import Rate
 
 LEASE_S = 12.0

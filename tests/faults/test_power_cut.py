@@ -16,9 +16,9 @@ from tests.support.factories import POLICY, make_notification
 from tests.support.redis_servers import RedisServer, valkey_server
 from tests.support.servers import find_program
 from versus_py.config import RedisConfig
+from versus_py.engine.lifecycle import Lifecycle
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import IncidentId
-from versus_py.lifecycle import Lifecycle
+from versus_py.incidents.model import IncidentId
 from versus_py.store import Store
 from versus_py.store.connection import connect
 from versus_py.store.durability import durability_for

@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["versus_py"]):
     from versus_py.config import SourcesConfig
     from versus_py.errors import BadPayload, NotAnAlert
     from versus_py.interactions.press import read_presses
-    from versus_py.web.reading import read_body
+    from versus_py.web.intake.reading import read_body
 
 SETTINGS = SourcesConfig()
 NAMES = (None, *sources.SOURCES)

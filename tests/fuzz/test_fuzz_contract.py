@@ -9,7 +9,7 @@ from schemathesis import checks
 
 from tests.fuzz.conftest import SECRET, Server
 from tests.support import fuzzing
-from versus_py.web.openapi import document
+from versus_py.web.api.openapi import document
 
 ARRAY_MAX = 40
 """Thousands of alerts at once are tried elsewhere; here they would only take time."""

@@ -25,7 +25,7 @@ from tests.integration.conftest import (  # noqa: F401
 )
 from tests.support.fuzzing import share
 from tests.support.nasty import GOOD, Nasty
-from versus_py.incident import Status
+from versus_py.incidents.model import Status
 
 BATCH = 10
 

@@ -14,10 +14,10 @@ from tests.support.payloads import assert_is_sound
 from versus_py import sources
 from versus_py.config import MAX_WAIT_MINUTES, Config
 from versus_py.errors import BadPayload, NotAnAlert
-from versus_py.incident import Notification
+from versus_py.incidents.model import Notification
 from versus_py.interactions.press import read_presses
-from versus_py.web.overrides import _NAMES, read_overrides
-from versus_py.web.reading import read_body
+from versus_py.web.intake.overrides import _NAMES, read_overrides
+from versus_py.web.intake.reading import read_body
 
 _NOTIFICATION = TypeAdapter(Notification)
 

@@ -22,27 +22,27 @@ from tests.support.redis_servers import SharedRedis
 from tests.support.waiting import DEADLINE_S
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config, OncallFallback, SlackConfig
+from versus_py.engine.health import Health
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.watchdog import Watchdog
+from versus_py.engine.worker import Worker
 from versus_py.errors import StoreUnavailable
-from versus_py.health import Health
-from versus_py.incident import PARTITIONS, IncidentId
+from versus_py.incidents.model import PARTITIONS, IncidentId
 from versus_py.interactions import Desk
 from versus_py.interactions.allowed import Allowed
 from versus_py.interactions.follow_ups import FollowUps
-from versus_py.lifecycle import Lifecycle
-from versus_py.metrics import Metrics
 from versus_py.service import _oncall
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
-from versus_py.sns import SnsDoor
+from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
-from versus_py.watchdog import Watchdog
+from versus_py.telemetry.metrics import Metrics
 from versus_py.web import SlackDoor, create_app
 from versus_py.web.slack import PATH as SLACK_PATH
-from versus_py.worker import Worker
 
 DAY_MS = 24 * 3600 * 1000
 CHANNEL = "C0ALERTS"

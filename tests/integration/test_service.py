@@ -115,11 +115,11 @@ async def test_without_a_way_to_press_there_is_no_connection(slack, config, sess
 
 LOOPS = {
     "clock": "versus_py.service._follow_clock",
-    "sns": "versus_py.sns.SnsDoor.run",
-    "watchdog": "versus_py.watchdog.Watchdog.run",
-    "heartbeat": "versus_py.heartbeat.Heartbeat.run",
+    "sns": "versus_py.sources.sns.SnsDoor.run",
+    "watchdog": "versus_py.engine.watchdog.Watchdog.run",
+    "heartbeat": "versus_py.telemetry.heartbeat.Heartbeat.run",
     "embedded redis": "versus_py.store.embedded.EmbeddedServer.watch",
-    "worker": "versus_py.worker.Worker.run",
+    "worker": "versus_py.engine.worker.Worker.run",
     "interactions": "versus_py.interactions.Desk.run",
     "socket mode": "versus_py.interactions.SocketMode.run",
     "storms": "versus_py.targets.slack.StormMessages.run",

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.support.clock import START_MS
-from versus_py.incident import Alert, AlertStatus, Incident, Notification, Policy
-from versus_py.transitions import trigger
+from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification, Policy
+from versus_py.incidents.transitions import trigger
 
 POLICY = Policy(channels=("slack",), oncall="servicenow", wait_ms=5 * 60_000)
 

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
-from versus_py.web.openapi import document
+from versus_py.web.api.openapi import document
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from versus_py.incident import Notification
+from versus_py.incidents.model import Notification
 
 DATA = Path(__file__).parent.parent / "data"
 

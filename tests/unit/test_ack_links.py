@@ -7,7 +7,7 @@ import pytest
 from tests.support.factories import POLICY, make_incident
 from versus_py.ack_links import AckLinks, Verdict
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import IncidentId
+from versus_py.incidents.model import IncidentId
 
 
 @pytest.fixture

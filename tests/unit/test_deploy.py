@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.support.servers import find_program
-from versus_py.metrics import Metrics
+from versus_py.telemetry.metrics import Metrics
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 RULES = DEPLOY / "prometheus" / "versus.rules.yml"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from versus_py.cli import app, incidents_app
 from versus_py.config import Config
-from versus_py.web.overrides import _NAMES
+from versus_py.web.intake.overrides import _NAMES
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -18,12 +18,12 @@ from versus_py.cli.common import (
 )
 from versus_py.cli.tables import print_rows
 from versus_py.config import Config, LogConfig
-from versus_py.doctor import CheckStatus, diagnose
 from versus_py.errors import ConfigError
-from versus_py.lint import Finding, Severity, lint
-from versus_py.logs import configure_logging
-from versus_py.slack_manifest import NAME as APP_NAME
-from versus_py.slack_manifest import slack_manifest as make_slack_manifest
+from versus_py.telemetry.logs import configure_logging
+from versus_py.tools.doctor import CheckStatus, diagnose
+from versus_py.tools.lint import Finding, Severity, lint
+from versus_py.tools.slack_manifest import NAME as APP_NAME
+from versus_py.tools.slack_manifest import slack_manifest as make_slack_manifest
 
 _CHECK_COLOURS = {
     CheckStatus.OK: "green",

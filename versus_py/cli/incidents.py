@@ -18,7 +18,7 @@ from versus_py.cli.standing import (
     time_of,
 )
 from versus_py.cli.tables import incident_table
-from versus_py.client import Client, open_client
+from versus_py.tools.client import Client, open_client
 
 incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.")
 

@@ -14,8 +14,8 @@ from versus_py.cli.common import (
     until_signal,
 )
 from versus_py.config import MetricsConfig
-from versus_py.logs import configure_logging
 from versus_py.service import serve as serve_until
+from versus_py.telemetry.logs import configure_logging
 
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -23,18 +23,18 @@ from versus_py.cli.common import (
     run_to_end,
     until_signal,
 )
-from versus_py.client import open_client
 from versus_py.config import Config, LogConfig
-from versus_py.demo import run_demo
-from versus_py.incident import Notification, PolicyFor
-from versus_py.logs import configure_logging
-from versus_py.replay import Event, Posted, Read, Record, Replay, read_lines
-from versus_py.samples import SAMPLES
+from versus_py.incidents.model import Notification, PolicyFor
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
 from versus_py.simulators.slack import SIGNING_SECRET
-from versus_py.web.overrides import read_overrides
-from versus_py.web.reading import Reader, read_body
+from versus_py.telemetry.logs import configure_logging
+from versus_py.tools.client import open_client
+from versus_py.tools.demo import run_demo
+from versus_py.tools.replay import Event, Posted, Read, Record, Replay, read_lines
+from versus_py.tools.samples import SAMPLES
+from versus_py.web.intake.overrides import read_overrides
+from versus_py.web.intake.reading import Reader, read_body
 
 
 class SimulatedSystem(StrEnum):

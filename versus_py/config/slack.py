@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret, in_form
-from versus_py.matchers import Matcher, parse_matchers
-from versus_py.severity import UNKNOWN_SEVERITY, is_severity
+from versus_py.incidents.matchers import Matcher, parse_matchers
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
 
 
 def _time_of_day(value: Any) -> Any:

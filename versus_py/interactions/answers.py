@@ -1,7 +1,7 @@
 """What only the person sees who pressed something that changed nothing. Pure."""
 
 from versus_py.config import SlackConfig
-from versus_py.incident import Actor, Incident, Status
+from versus_py.incidents.model import Actor, Incident, Status
 from versus_py.targets import display_name
 from versus_py.targets.slack.actions import Action
 from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 
 import structlog
 
-from versus_py import transitions
 from versus_py.config import SlackConfig
+from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import Actor, Incident
+from versus_py.incidents import transitions
+from versus_py.incidents.model import Actor, Incident
+from versus_py.incidents.transitions import Change
 from versus_py.interactions.allowed import Allowed, Permission
 from versus_py.interactions.answers import CANNOT_TELL, how_it_stands, only_some_may, switched_off
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.interactions.people import Directory
 from versus_py.interactions.press import Press
-from versus_py.lifecycle import Decision, Lifecycle
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets.slack.actions import Action, snoozed_until_ms
 from versus_py.targets.slack.api import SlackApi
-from versus_py.transitions import Change
 
 log = structlog.get_logger()
 

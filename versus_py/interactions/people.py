@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from versus_py.incident import Actor
+from versus_py.incidents.model import Actor
 from versus_py.store.people import KnownPeople
 from versus_py.targets.slack.api import Refused, SlackApi
 from versus_py.targets.slack.scopes import USERS

@@ -10,7 +10,7 @@ import orjson
 
 from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.errors import BadPayload
-from versus_py.incident import Actor, IncidentId
+from versus_py.incidents.model import Actor, IncidentId
 from versus_py.interactions.people import short_name
 from versus_py.targets.slack.actions import Action, read_value
 

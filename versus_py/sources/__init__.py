@@ -9,7 +9,7 @@ from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
-from versus_py.incident import Notification
+from versus_py.incidents.model import Notification
 from versus_py.sources import alertmanager, cloudwatch, fluentbit, generic, grafana, monasca, sentry
 from versus_py.sources.source import Source
 

@@ -13,8 +13,8 @@ import orjson
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
-from versus_py.incident import Alert, AlertStatus, Notification
-from versus_py.severity import UNKNOWN_SEVERITY
+from versus_py.incidents.model import Alert, AlertStatus, Notification
+from versus_py.incidents.severity import UNKNOWN_SEVERITY
 from versus_py.sources import fields
 
 NAME = "cloudwatch"

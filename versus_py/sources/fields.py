@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from versus_py.severity import highest_severity
+from versus_py.incidents.severity import highest_severity
 
 TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a record's summary."""

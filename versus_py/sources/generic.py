@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from versus_py.config import SourcesConfig
-from versus_py.incident import Alert, AlertStatus, Notification
+from versus_py.incidents.model import Alert, AlertStatus, Notification
 from versus_py.sources import fields
 
 NAME = "generic"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from versus_py.config import SourcesConfig
-from versus_py.incident import Alert, Notification
+from versus_py.incidents.model import Alert, Notification
 from versus_py.sources import alertmanager, fields
 
 NAME = "grafana"

@@ -8,8 +8,8 @@ from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
-from versus_py.incident import Alert, AlertStatus, Notification, common
-from versus_py.severity import highest_severity, is_severity
+from versus_py.incidents.model import Alert, AlertStatus, Notification, common
+from versus_py.incidents.severity import highest_severity, is_severity
 from versus_py.sources import fields
 
 NAME = "monasca"

@@ -11,8 +11,8 @@ from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
-from versus_py.incident import Alert, AlertStatus, Notification
-from versus_py.severity import highest_severity
+from versus_py.incidents.model import Alert, AlertStatus, Notification
+from versus_py.incidents.severity import highest_severity
 from versus_py.sources import fields
 
 NAME = "sentry"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from versus_py.config import SourcesConfig
-from versus_py.incident import Notification
+from versus_py.incidents.model import Notification
 
 
 class Source(Protocol):

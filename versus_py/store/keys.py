@@ -32,7 +32,7 @@
 
 from hashlib import sha256
 
-from versus_py.incident import IncidentId, partition_of
+from versus_py.incidents.model import IncidentId, partition_of
 
 PREFIX = "versus:"
 EVENTS = f"{PREFIX}events"

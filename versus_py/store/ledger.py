@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from versus_py.errors import StoreUnavailable
-from versus_py.incident import PARTITIONS, Incident, IncidentId
+from versus_py.incidents.model import PARTITIONS, Incident, IncidentId
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, answers, is_cluster, load_script
 

@@ -2,7 +2,7 @@
 
 from pydantic import TypeAdapter
 
-from versus_py.incident import Actor
+from versus_py.incidents.model import Actor
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered
 

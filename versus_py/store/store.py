@@ -12,8 +12,8 @@ import structlog
 from pydantic import TypeAdapter
 
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incident import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
-from versus_py.metrics import Metrics
+from versus_py.incidents.model import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.transitions import Change
 from versus_py.store import keys
 from versus_py.store.calls import (
     Call,
@@ -27,7 +27,7 @@ from versus_py.store.calls import (
     server_time,
 )
 from versus_py.store.durability import Durability
-from versus_py.transitions import Change
+from versus_py.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

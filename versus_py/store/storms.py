@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from versus_py.errors import Unreadable
-from versus_py.incident import IncidentId
+from versus_py.incidents.model import IncidentId
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, load_script
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from versus_py.errors import VersusError
-from versus_py.incident import Delivery, Incident
+from versus_py.incidents.model import Delivery, Incident
 
 _DISPLAY_NAMES = {"slack": "Slack", "servicenow": "ServiceNow"}
 

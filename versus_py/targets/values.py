@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from versus_py.incident import Actor, Alert, Incident, common
+from versus_py.incidents.model import Actor, Alert, Incident, common
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:

@@ -8,23 +8,23 @@ from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import STORM_PATH, AckLinks
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
-from versus_py.health import Health
-from versus_py.lifecycle import Lifecycle
-from versus_py.metrics import Metrics
-from versus_py.sns import SnsDoor
+from versus_py.engine.health import Health
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, Storms
-from versus_py.web import openapi
-from versus_py.web.ack import AckPage
+from versus_py.telemetry.metrics import Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json
-from versus_py.web.api import Api
+from versus_py.web.api import openapi
+from versus_py.web.api.incidents import Api
 from versus_py.web.connections import look_after_connections
 from versus_py.web.guard import Guard
-from versus_py.web.intake import Intake
+from versus_py.web.intake.intake import Intake
+from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
+from versus_py.web.pages.ack import AckPage
+from versus_py.web.pages.storms import StormPage
 from versus_py.web.slack import PATH as SLACK_PATH
 from versus_py.web.slack import SlackDoor, switched_off
-from versus_py.web.storms import StormPage
-from versus_py.web.trust import Trust
 
 _STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
 
@@ -87,5 +87,5 @@ async def _static(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in _STATIC:
         raise web.HTTPNotFound(text=f"no file {name!r}")
-    text = resources.files("versus_py.web").joinpath("static", name).read_text(encoding="utf-8")
+    text = resources.files("versus_py.web.pages").joinpath("static", name).read_text(encoding="utf-8")
     return web.Response(text=text, content_type=_STATIC[name])

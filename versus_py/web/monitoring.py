@@ -4,8 +4,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from versus_py.config import Config
-from versus_py.health import Health
-from versus_py.metrics import CONTENT_TYPE, Metrics
+from versus_py.engine.health import Health
+from versus_py.telemetry.metrics import CONTENT_TYPE, Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
 from versus_py.web.connections import look_after_connections
 from versus_py.web.guard import Guard

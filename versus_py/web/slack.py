@@ -13,8 +13,8 @@ from slack_sdk.signature import SignatureVerifier
 from versus_py.clock import Clock
 from versus_py.errors import BadPayload, ConfigError
 from versus_py.interactions import Desk, read_presses
-from versus_py.refusals import Refusals
-from versus_py.web.overload import Arrivals
+from versus_py.telemetry.refusals import Refusals
+from versus_py.web.intake.overload import Arrivals
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from versus_py.errors import Permanent, Transient
-from versus_py.incident import Incident, Status
+from versus_py.incidents.model import Incident, Status
 from versus_py.targets.servicenow.fields import References
 from versus_py.targets.servicenow.record import Record
 from versus_py.targets.servicenow.table_api import TableApi, value_of

@@ -10,7 +10,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent
-from versus_py.incident import Comment, Incident, Status
+from versus_py.incidents.model import Comment, Incident, Status
 from versus_py.targets.servicenow.fields import shortened
 from versus_py.targets.servicenow.record import Record, is_open
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of

@@ -10,7 +10,7 @@ from typing import Any
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
-from versus_py.incident import Incident
+from versus_py.incidents.model import Incident
 from versus_py.targets.servicenow.record import utc
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 from versus_py.targets.values import incident_values

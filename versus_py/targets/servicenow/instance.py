@@ -11,7 +11,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
-from versus_py.incident import Entry, Incident, Status
+from versus_py.incidents.model import Entry, Incident, Status
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assigner, Assignment
 from versus_py.targets.servicenow.comments import Comments

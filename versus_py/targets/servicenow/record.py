@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
-from versus_py.incident import Entry, Incident, Status
+from versus_py.incidents.model import Entry, Incident, Status
 from versus_py.targets.servicenow.table_api import value_of
 
 IDENTITY = ("sys_id", "number", "state", "correlation_id", "sys_created_on")

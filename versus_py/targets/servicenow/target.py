@@ -14,7 +14,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.incident import Comment, Delivery, Entry, Incident, Status
+from versus_py.incidents.model import Comment, Delivery, Entry, Incident, Status
 from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from versus_py.clock import Clock
 from versus_py.config import OncallFallback, SlackConfig, SlackStorm
-from versus_py.incident import Incident, IncidentId
+from versus_py.incidents.model import Incident, IncidentId
 from versus_py.store import Storms, Turns
 from versus_py.targets.slack.api import TIMEOUT_S, Refused, SlackApi
 from versus_py.targets.slack.escalation import Escalation

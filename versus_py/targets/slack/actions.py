@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
 )
 
 from versus_py.config import SlackConfig, SlackSnooze
-from versus_py.incident import Ending, Incident, IncidentId, Status
+from versus_py.incidents.model import Ending, Incident, IncidentId, Status
 
 BLOCK_ID = "versus"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from versus_py.incident import Delivery, Incident
+from versus_py.incidents.model import Delivery, Incident
 from versus_py.targets.slack.target import SlackTarget
 
 

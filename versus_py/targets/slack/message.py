@@ -10,7 +10,7 @@ from slack_sdk.models.attachments import BlockAttachment
 from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownTextObject, SectionBlock
 
 from versus_py.config import SlackConfig
-from versus_py.incident import Alert, Delivery, Ending, Incident, Status
+from versus_py.incidents.model import Alert, Delivery, Ending, Incident, Status
 from versus_py.sources import alertmanager
 from versus_py.targets.slack.actions import action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from versus_py.incident import Actor
+from versus_py.incidents.model import Actor
 
 LINK_MAX = 1500
 

@@ -15,7 +15,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable
-from versus_py.incident import Delivery, Incident, IncidentId, Status, common
+from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
 from versus_py.targets.slack.api import GONE, THREAD, Refused
 from versus_py.targets.slack.history import History, metadata

@@ -8,8 +8,8 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent
-from versus_py.incident import Delivery, Incident, Status
-from versus_py.severity import severity_rank
+from versus_py.incidents.model import Delivery, Incident, Status
+from versus_py.incidents.severity import severity_rank
 from versus_py.targets.slack.api import GONE, PAYLOAD, THREAD, THREAD_LOCKED, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body

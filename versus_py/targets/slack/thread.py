@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from versus_py.config import SlackConfig
-from versus_py.incident import Actor, Ending, Entry, Incident
+from versus_py.incidents.model import Actor, Ending, Entry, Incident
 from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import display_name

@@ -1,0 +1,216 @@
+"""The worker's loop: bounded, woken by news, asleep until something is due, and never past its lease."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from tests.support.clock import FakeClock
+from tests.support.factories import POLICY, make_notification
+from tests.support.waiting import DEADLINE_S, until
+from versus_py.clock import SystemClock
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.worker import LEASE_MS, STORE_AGAIN_MS, SYNC_MAX_S, Limits, Worker
+from versus_py.errors import StoreUnavailable
+from versus_py.incidents.model import Delivery, Incident, Policy, Status
+from versus_py.store import Claim
+from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
+from versus_py.targets.slack.api import LATE_POST_S
+
+
+class Recorder:
+    """A target that notes what it is asked, and how much at once."""
+
+    def __init__(self) -> None:
+        self.synced: list[Incident] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def system(self, incident: Incident) -> str:
+        return "recorder"
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.01)
+        self.at_once -= 1
+        self.synced.append(incident)
+        return Delivery(reference={"id": "1"}, label="one")
+
+
+@pytest.fixture
+def channel():
+    return Recorder()
+
+
+@pytest.fixture
+def oncall():
+    return Recorder()
+
+
+def make_worker(store, clock, channel, oncall, limits: Limits | None = None) -> Worker:
+    lifecycle = Lifecycle(store, clock)
+    return Worker(store, lifecycle, clock, channels={"slack": channel}, oncall={"servicenow": oncall}, limits=limits)
+
+
+@asynccontextmanager
+async def running(worker: Worker):
+    task = asyncio.ensure_future(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        async with asyncio.timeout(DEADLINE_S):
+            await task
+
+
+async def accept(store, clock, policy: Policy = POLICY, dedup_key: str = "group") -> Incident:
+    [accepted] = await Lifecycle(store, clock).accept([make_notification(dedup_key=dedup_key)], lambda _: policy)
+    assert accepted.incident
+    return accepted.incident
+
+
+async def test_new_work_wakes_a_worker_that_would_sleep_for_an_hour(store, channel, oncall, monkeypatch):
+    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
+    clock = SystemClock()
+    async with running(make_worker(store, clock, channel, oncall)):
+        await accept(store, clock, dedup_key="first")
+        await until(lambda: len(channel.synced) == 1)
+        await accept(store, clock, dedup_key="second")
+
+        await until(lambda: len(channel.synced) == 2)
+
+
+async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel, oncall, monkeypatch):
+    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
+    clock = SystemClock()
+    await accept(store, clock, Policy(channels=("slack",), oncall="servicenow", wait_ms=300))
+
+    async with running(make_worker(store, clock, channel, oncall)):
+        await until(lambda: oncall.synced)
+
+    assert oncall.synced[0].status is Status.TRIGGERED
+    assert oncall.synced[0].is_escalating
+
+
+async def test_a_redis_that_answers_and_refuses_is_not_asked_without_a_pause(store, channel, oncall, monkeypatch):
+    """As one that is full does: a timer may be claimed and given back, and nothing else be written."""
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock, Policy(channels=(), oncall="servicenow", wait_ms=0))
+    worker = make_worker(store, clock, channel, oncall)
+
+    async def refused(_: object) -> None:
+        raise StoreUnavailable("command not allowed when used memory > 'maxmemory'")
+
+    with monkeypatch.context() as full:
+        full.setattr(Lifecycle, "begin_escalation", lambda _, incident_id: refused(incident_id))
+        await worker.run_due()
+        claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+    assert (claims, next_ms) == ([], clock.now_ms() + STORE_AGAIN_MS)
+
+    clock.advance(ms=STORE_AGAIN_MS)
+    await worker.run_due()
+    assert [it.is_escalating for it in oncall.synced] == [True]
+
+
+async def test_one_target_never_gets_more_at_once_than_its_share(store, channel, oncall):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    for number in range(12):
+        await accept(store, clock, dedup_key=f"group-{number}")
+    worker = make_worker(store, clock, channel, oncall, Limits(concurrency=6, per_target=2))
+
+    for _ in range(12):
+        await worker.run_due()
+        clock.advance(seconds=1)
+
+    assert channel.most_at_once == 2
+    assert len({incident.id for incident in channel.synced}) == 12
+
+
+async def test_a_loop_never_runs_more_at_once_than_allowed(store, channel, oncall):
+    clock = SystemClock()
+    for number in range(12):
+        await accept(store, clock, dedup_key=f"group-{number}")
+
+    async with running(make_worker(store, clock, channel, oncall, Limits(concurrency=3, per_target=9))):
+        await until(lambda: len(channel.synced) == 12)
+
+    assert channel.most_at_once == 3
+
+
+async def test_whatever_is_logged_during_a_sync_names_its_incident_and_target(store, channel, oncall):
+    bound = []
+
+    class Asking(Recorder):
+        async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+            bound.append(structlog.contextvars.get_contextvars())
+            return await super().sync(incident, attempt=attempt)
+
+    clock = SystemClock()
+    incident = await accept(store, clock)
+
+    await make_worker(store, clock, Asking(), oncall).run_due()
+
+    assert bound == [{"incident": incident.id, "target": "slack"}]
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+async def test_a_claim_that_is_too_old_for_a_sync_is_given_back_untouched(store, channel, oncall):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock)
+    worker = make_worker(store, clock, channel, oncall)
+    [claim], _ = await worker._claim(1)
+    clock.advance(seconds=45)
+
+    await worker._work(claim)
+
+    assert channel.synced == []
+    await worker.run_due()
+    assert len(channel.synced) == 1
+
+
+def test_what_a_worker_sent_before_it_died_has_had_its_effect_when_the_next_one_looks():
+    assert max(UNANSWERED_SETTLES_S, LATE_POST_S) < LEASE_MS / 1000 - SYNC_MAX_S
+
+
+async def test_a_sync_in_which_redis_went_away_was_an_attempt(store, oncall):
+    """What it sent before that is looked for, so that it is not sent twice."""
+
+    class Forgetful(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attempts: list[int] = []
+
+        async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+            self.attempts.append(attempt)
+            if attempt == 1:
+                raise StoreUnavailable("gone, after the message was posted")
+            return await super().sync(incident, attempt=attempt)
+
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock)
+    channel = Forgetful()
+    worker = make_worker(store, clock, channel, oncall)
+
+    for _ in range(2):
+        [claim], _ = await worker._claim(1)
+        await worker._work(claim)
+        clock.advance(seconds=10)
+
+    assert channel.attempts == [1, 2]
+
+
+async def test_a_second_provider_that_was_only_held_back_fails_no_more_once_it_is_not_needed(store, channel, oncall):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    policy = Policy(channels=("slack",), oncall="servicenow", fallback="servicenow:infra")
+    incident = await accept(store, clock, policy)
+    held_back = Delivery(failing_since_ms=incident.created_at_ms, error="it is down")
+    known = replace(incident, status=Status.ACKNOWLEDGED, deliveries={"servicenow:infra": held_back})
+    claim = Claim(incident.id, "servicenow:infra", clock.now_ms() + LEASE_MS, attempt=1)
+
+    completion = await make_worker(store, clock, channel, oncall)._sync(claim, known)
+
+    assert (completion.how, completion.delivery) == ("done", Delivery())

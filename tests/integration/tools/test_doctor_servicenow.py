@@ -1,0 +1,166 @@
+"""The doctor at a ServiceNow instance: what it finds wrong before an escalation does."""
+
+import pytest
+
+from tests.integration.conftest import PASSWORD
+from versus_py.config import ServiceNowInstance
+from versus_py.simulators import Fault
+from versus_py.tools.doctor import CheckStatus, servicenow
+
+OK, WARNING, FAILED, SKIPPED = CheckStatus
+
+
+@pytest.fixture
+def examine(servicenow_url, clock, session):
+    """The checks of an instance with these settings, by name."""
+
+    async def run(*, create_test_record: bool = False, **settings):
+        config = ServiceNowInstance.model_validate(
+            {"instance_url": servicenow_url, "username": "versus.integration", "password": PASSWORD} | settings
+        )
+        checks = servicenow.examine(
+            config, "SN", clock=clock, session=session, service="versus", create_test_record=create_test_record
+        )
+        return {check.name.removeprefix("SN").strip() or "login": check async for check in checks}
+
+    return run
+
+
+def statuses(checks):
+    return {name: check.status for name, check in checks.items()}
+
+
+async def test_an_instance_in_order_is_in_order_and_nothing_is_created(examine, servicenow):
+    fields = {"short_description": "{{ incident.title }}", "caller_id": "ana@example.com", "impact": 1}
+
+    checks = await examine(fields=fields)
+
+    assert statuses(checks) == dict.fromkeys(
+        ["login", "columns", "state", "close_code", "work notes", "references"], OK
+    )
+    assert "basic" in checks["login"].found
+    assert servicenow.incidents == []
+    assert {call.split()[0] for call in servicenow.calls} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "status", "found", "advice"),
+    [
+        ({"password": "wrong"}, "login", FAILED, "401", "no record is created"),
+        ({"table": "no_such"}, "login", FAILED, "Invalid table no_such", "no record is created"),
+        ({"fields": {"shrot_description": "x"}}, "columns", FAILED, "has no shrot_description", "correct the columns"),
+        ({"fields": {"priority": "1"}}, "columns", WARNING, "read-only: priority", "leave them out"),
+        ({"resolve_fields": {"close_code": "Done"}}, "close_code", FAILED, "not a choice: Done", "Solution provided"),
+        ({"states": {"acknowledged": "20"}}, "state", FAILED, "not a choice: 20", "oncall.servicenow.states"),
+        ({"fields": {"caller_id": "ben@example.com"}}, "references", FAILED, "2 rows of sys_user", "correct the names"),
+        ({"fields": {"assignment_group": "{{ labels.x }}"}}, "references", SKIPPED, "nothing to look up", ""),
+        (
+            {"severities": {"critical": {"assignment_group": "Nobody"}, "default": {"assignment_group": "Network"}}},
+            "references",
+            FAILED,
+            "assignment_group 'Nobody': no row of sys_user_group",
+            "correct the names",
+        ),
+        ({"auth": {"type": "api_key", "api_key": "wrong-key"}}, "login", FAILED, "401", "no record is created"),
+    ],
+)
+async def test_what_is_wrong_is_told_with_what_to_do(examine, settings, name, status, found, advice):
+    check = (await examine(**settings))[name]
+
+    assert check.status is status
+    assert found in check.found
+    assert advice in check.advice
+    assert "wrong-key" not in check.found
+
+
+@pytest.mark.parametrize("kind", ["down", "html200", "503", "429", "truncated"])
+async def test_an_instance_that_does_not_answer_is_one_failed_check(examine, servicenow, kind):
+    servicenow.faults.order(Fault(kind=kind, times=None))
+
+    assert statuses(await examine()) == {"login": FAILED}
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("sys_choice", "close_code"), ("sys_choice", "state"), ("sys_journal_field", "work notes")],
+)
+async def test_what_the_user_may_not_look_up_is_a_warning(examine, servicenow, table, name):
+    servicenow.closed_tables.add(table)
+
+    check = (await examine())[name]
+
+    assert check.status is WARNING
+    assert "let the user read" in check.advice
+
+
+async def test_without_the_dictionary_the_columns_of_a_record_tell(examine, servicenow):
+    servicenow.closed_tables.add("sys_dictionary")
+    nothing = (await examine())["columns"]
+    await examine(create_test_record=True)
+
+    record = (await examine(fields={"u_missing": "x"}))["columns"]
+
+    assert (nothing.status, record.status) == (WARNING, FAILED)
+    assert "u_missing" in record.found
+
+
+async def test_a_test_record_is_created_with_the_fields_and_canceled(examine, servicenow):
+    check = (await examine(create_test_record=True, fields={"description": "{{ incident.title }}"}))["test record"]
+
+    [record] = servicenow.incidents
+    assert check.status is OK
+    assert record["number"] in check.found
+    assert record["state"] == "8"
+    assert "nothing has happened" in record["description"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "status", "found"),
+    [
+        ({"read_only_user": True}, FAILED, "was not created"),
+        ({"requires_caller": True}, FAILED, "caller_id"),
+        ({"abort_rule": "No weekends"}, FAILED, "aborted by Business Rule"),
+    ],
+)
+async def test_a_test_record_that_is_refused_says_why(examine, servicenow, switch, status, found):
+    vars(servicenow).update(switch)
+
+    check = (await examine(create_test_record=True))["test record"]
+
+    assert check.status is status
+    assert found in check.found
+
+
+async def test_a_test_record_that_cannot_be_canceled_is_named(examine, servicenow):
+    servicenow.faults.order(Fault(kind="503", method="PATCH"))
+
+    check = (await examine(create_test_record=True))["test record"]
+
+    assert check.status is WARNING
+    assert "cancel it by hand: http" in check.advice
+
+
+async def test_fields_that_were_left_out_fail_the_test_record(examine):
+    checks = await examine(create_test_record=True, fields={"caller_id": "{{ 'nobody' }}@example.com"})
+
+    assert checks["test record"].status is FAILED
+    assert "no row of sys_user" in checks["test record"].found
+
+
+async def test_a_plain_table_has_no_choices_and_its_test_record_is_left_to_delete(examine):
+    checks = await examine(create_test_record=True, table="u_versus_alert", lifecycle="plain")
+
+    assert statuses(checks) == {"login": OK, "columns": WARNING, "references": SKIPPED, "test record": WARNING}
+    assert "delete it by hand" in checks["test record"].advice
+    assert statuses(await examine(table="u_versus_alert", lifecycle="plain"))["columns"] is OK
+    states = (await examine(table="u_versus_alert"))["columns"]
+    assert (states.status, states.found) == (FAILED, "u_versus_alert has no state, work_notes, close_code, close_notes")
+    assert "set lifecycle to plain" in states.advice
+
+
+async def test_a_certificate_that_is_none_is_told(examine, tmp_path):
+    (tmp_path / "ca.pem").write_text("nothing")
+
+    checks = await examine(ca_file=tmp_path / "ca.pem")
+
+    assert statuses(checks) == {"login": FAILED}

@@ -1,0 +1,78 @@
+"""The OpenAPI document is served to everybody, and the answers that it promises are what comes."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.integration.web.test_storm_page import storm_page
+from tests.support.openapi import METHODS, strict_document
+from versus_py.simulators.slack.simulator import SIGNING_SECRET
+from versus_py.web.api.openapi import PATH, document
+from versus_py.web.slack import PATH as SLACK_PATH
+
+ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
+
+
+@pytest.fixture
+def slack_settings():
+    return {"signing_secret": SIGNING_SECRET, "storm": {"threshold": 1}}
+
+
+@pytest.mark.parametrize("settings", [{"gateway_secret": "the-secret"}])
+async def test_anybody_may_read_it(engine):
+    response = await engine.http.get(PATH, headers={"X-Forwarded-For": "192.0.2.7"})
+
+    assert response.status == 200
+    assert await response.json() == document()
+
+
+async def test_every_example_of_a_payload_is_accepted(engine):
+    described = strict_document()["paths"]["/api/incidents"]["post"]["requestBody"]["content"]["application/json"]
+
+    for example in described["examples"].values():
+        assert (await engine.post(example["value"]))["warnings"] == []
+
+
+async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_described(engine, logs):
+    promised = {
+        (method.upper(), path, int(status))
+        for path, item in strict_document()["paths"].items()
+        for method in METHODS & item.keys()
+        for status in item[method]["responses"]
+        if status.startswith("2")
+    }
+
+    await use_everything(engine, logs)
+
+    assert promised - engine.answers.seen == set()  # and the fixture compares what was answered
+
+
+async def use_everything(engine, logs):
+    """Each operation; a new route is to be used here too."""
+    [created] = (await engine.post(ALERT))["incidents"]
+    link = urlsplit(engine.links.url(await engine.store.get(created["id"])))
+    for use in (engine.http.get, engine.http.post, engine.http.post):
+        assert (await use(f"{link.path}?{link.query}")).ok
+    for action in ("acknowledge", "unacknowledge", "acknowledge", "unacknowledge", "snooze", "escalate", "resolve"):
+        for _ in range(2):  # the second changes nothing
+            url = f"/api/incidents/{created['id']}/{action}"
+            assert (await engine.http.post(url, json={"by": "ana", "minutes": 5})).ok
+    assert (await engine.http.post(f"/api/incidents/{created['id']}/snooze?by=ana&minutes=5")).status == 200
+    await engine.settle()
+    engine.servicenow._password = "changed"
+    [failed] = (await engine.post({"title": "Host down", "id": "h1"}, oncall_wait_minutes="0"))["incidents"]
+    for url in (f"/api/incidents/{failed['id']}/retry?by=ana", "/api/retry?by=ana"):
+        await engine.settle()
+        assert (await engine.http.get("/api/incidents?failed=true")).ok
+        assert [(await engine.http.post(url)).status for _ in range(2)] == [201, 200]  # the second finds nothing
+    await engine.settle()
+    logs.expect_error("sync.failed")
+    for path in ("/api/incidents", f"/api/incidents/{created['id']}", "/static/page.css", PATH):
+        assert (await engine.http.get(path)).ok
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await engine.http.get(path)).ok
+    await storm_page(engine)
+    body = b'payload={"type": "view_closed"}'
+    timestamp = engine.clock.now_ms() // 1000
+    headers = {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": engine.slack.sign(body, timestamp)}
+    assert (await engine.http.post(SLACK_PATH, data=body, headers=headers)).status == 200

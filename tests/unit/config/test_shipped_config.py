@@ -1,0 +1,122 @@
+"""The configuration that is shipped: as it stands, and with its block for richer records."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.factories import make_alert, make_incident
+from versus_py.config import parse_config
+from versus_py.targets.servicenow.fields import FieldTemplates, values_for
+
+CONFIG = Path(__file__).parents[3] / "config" / "config.yaml"
+ENVIRON = {
+    "SLACK_TOKEN": "xoxb-1",
+    "SLACK_CHANNEL_ID": "C1",
+    "SERVICENOW_INSTANCE_URL": "https://dev1.service-now.com",
+    "SERVICENOW_USERNAME": "u",
+    "SERVICENOW_PASSWORD": "p",
+    "SERVICENOW_CALLER": "versus@example.com",
+}
+
+
+def richer() -> str:
+    """The file with the block's comment signs taken off, as it tells people to."""
+    before, block, after = re.split(r"^    # ----.*\n", CONFIG.read_text(), flags=re.MULTILINE)
+    return before + re.sub(r"^    # ", "    ", block, flags=re.MULTILINE) + after
+
+
+def servicenow(text: str):
+    return parse_config(text, ENVIRON, folder=CONFIG.parent).oncall.servicenow
+
+
+def rendered(severity: str = "critical", **labels: Any) -> dict[str, str]:
+    instance = servicenow(richer())
+    alerts = [make_alert("DiskFull", severity=severity, **labels), make_alert("HostDown", severity=severity, **labels)]
+    fields = FieldTemplates(instance.fields, "fields").render(
+        values_for(make_incident(*alerts, severity=severity), instance)
+    )
+    assert fields.warnings == ()
+    return fields.fields
+
+
+def test_as_it_stands_records_have_two_fields():
+    assert servicenow(CONFIG.read_text()).fields == {}
+
+
+def slack(text: str, **environ: str):
+    return parse_config(text, ENVIRON | environ, folder=CONFIG.parent).alert.slack
+
+
+def test_as_it_stands_everybody_may_act_and_nobody_is_mentioned():
+    found = slack(CONFIG.read_text())
+
+    assert (found.is_restricted, found.mention, found.routes) == (False, {}, ())
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_interactive"),
+    [({}, False), ({"SLACK_APP_TOKEN": "xapp-1"}, True), ({"SLACK_SIGNING_SECRET": "0123456789abcdef" * 2}, True)],
+    ids=["neither", "Socket Mode", "requests"],
+)
+def test_buttons_tell_who_pressed_them_as_soon_as_the_environment_says_how(environ, is_interactive):
+    found = slack(CONFIG.read_text(), **environ)
+
+    assert found.is_interactive is is_interactive
+    assert list(found.warnings()) == []
+
+
+def test_docker_compose_hands_everything_about_slack_on():
+    compose = yaml.safe_load((CONFIG.parent.parent / "docker-compose.yml").read_text())
+
+    names = set(re.findall(r"\$\{(SLACK_\w+)", CONFIG.read_text()))
+
+    assert {"SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"} < names
+    assert names <= compose["services"]["versus"]["environment"].keys()
+
+
+def test_the_examples_for_slack_are_settings_that_work():
+    block = re.search(r"^    # allowed_users:(\n|.)*?(?=^    [^#])", CONFIG.read_text(), flags=re.MULTILINE)
+    assert block
+    text = CONFIG.read_text().replace(block[0], re.sub(r"^    # ", "    ", block[0], flags=re.MULTILINE))
+
+    found = slack(text, SLACK_APP_TOKEN="xapp-1")
+
+    assert found.routes[0].matches({"team": "db", "severity": "error"})
+    assert (found.allowed_users, found.allowed_groups) == (("U0123456789",), ("S0123456789",))
+    assert found.mention == {"critical": "<!subteam^S0123456789>"}
+    assert (found.actions.escalate, found.actions.acknowledge) == (False, True)
+    assert found.broadcast_on_escalate
+    assert "storm" in found.model_fields_set
+    assert (found.snooze.minutes, found.snooze.timezone) == ((15, 60), "Europe/Berlin")
+    assert list(found.warnings()) == []
+
+
+def test_the_block_describes_every_alert():
+    fields = rendered(instance="db-7")
+
+    assert fields["short_description"] == "DiskFull"
+    assert fields["description"].startswith("2 of 2 alerts firing, severity critical, from alertmanager.\nIncident ")
+    for said in ("DiskFull happened", "HostDown happened", "instance=db-7", "Source: http://prometheus/graph"):
+        assert said in fields["description"]
+    assert "Source: http://prometheus/graph\n\nHostDown, since" in fields["description"]
+    assert "\n\n\n" not in fields["description"]
+    assert fields["caller_id"] == "versus@example.com"
+    assert fields["correlation_display"] == "versus"
+
+
+@pytest.mark.parametrize(
+    ("severity", "impact", "urgency"),
+    [("critical", "1", "1"), ("Critical", "1", "1"), ("warning", "2", "2"), ("unheard-of", "3", "3")],
+)
+def test_the_block_has_a_table_of_severities(severity, impact, urgency):
+    fields = rendered(severity)
+
+    assert (fields["impact"], fields["urgency"]) == (impact, urgency)
+
+
+def test_the_block_takes_group_and_ci_from_labels_and_leaves_them_out_without():
+    assert rendered(assignment_group="Storage", cmdb_ci="db-7")["assignment_group"] == "Storage"
+    assert not {"assignment_group", "cmdb_ci"} & rendered().keys()

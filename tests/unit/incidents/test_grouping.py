@@ -1,0 +1,79 @@
+"""Which alerts become one incident."""
+
+import pytest
+
+from tests.support.factories import make_alert, make_notification
+from versus_py.incidents.grouping import Grouping
+from versus_py.templating import TemplateText
+
+TEMPLATE = "{{ labels.alertname }}-{{ labels.namespace }}-{{ fingerprint }}"
+
+
+def per_alert(template=None):
+    return Grouping(per_alert=True, dedup_key=None if template is None else TemplateText(template, "dedup_key"))
+
+
+def per_group(template):
+    return Grouping(dedup_key=TemplateText(template, "dedup_key"))
+
+
+def test_a_group_is_one_incident():
+    notification = make_notification(make_alert("A"), make_alert("B"))
+
+    assert Grouping().arrange(notification) == [notification]
+
+
+def test_each_alert_is_one_incident_with_its_own_title_severity_and_key():
+    notification = make_notification(
+        make_alert("A", severity="warning"), make_alert("B", firing=False), receiver="team", truncated_alerts=3
+    )
+
+    first, second = per_alert().arrange(notification)
+
+    assert [it.labels["alertname"] for it in (*first.alerts, *second.alerts)] == ["A", "B"]
+    assert (first.dedup_key, second.dedup_key) == ("alertmanager\nteam\nfp-A", "alertmanager\nteam\nfp-B")
+    assert (first.is_firing, second.is_firing) == (True, False)
+    assert first.truncated_alerts == 0
+
+
+def test_an_alert_without_identity_stays_an_incident_of_its_own():
+    notification = make_notification(make_alert(fingerprint=""), dedup_key=None)
+
+    [found] = per_alert().arrange(notification)
+
+    assert found.dedup_key is None
+
+
+def test_a_template_makes_the_key_of_each_alert():
+    notification = make_notification(make_alert("A", namespace="shop"), make_alert("B", namespace="shop"))
+
+    keys = [it.dedup_key for it in per_alert(TEMPLATE).arrange(notification)]
+
+    assert keys == ["template\nA-shop-fp-A", "template\nB-shop-fp-B"]
+
+
+def test_alerts_with_the_same_key_are_one_incident():
+    alerts = [make_alert("A", team="db"), make_alert("B", team="db", severity="fatal"), make_alert("C", team="web")]
+
+    first, second = per_alert("{{ labels.team }}").arrange(make_notification(*alerts))
+
+    assert [alert.labels["alertname"] for alert in first.alerts] == ["A", "B"]
+    assert not first.is_complete
+    assert second.dedup_key == "template\nweb"
+
+
+def test_the_key_of_a_group_sees_what_its_alerts_have_in_common():
+    notification = make_notification(make_alert("A", team="db"), make_alert("B", team="db"))
+
+    [found] = per_group("{{ labels.team }}/{{ labels.alertname }}/{{ fingerprint }}").arrange(notification)
+
+    assert found.dedup_key == "template\ndb//"
+
+
+@pytest.mark.parametrize("template", ["{{ 1 / 0 }}", "{{ labels.nothing }}"], ids=["fails", "empty"])
+def test_a_key_that_cannot_be_made_is_the_sources_own_with_a_warning(template):
+    [found] = per_group(template).arrange(make_notification())
+
+    assert found.dedup_key == "group"
+    assert found.is_complete
+    assert "dedup_key" in found.warnings[0]

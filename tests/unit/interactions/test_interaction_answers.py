@@ -1,0 +1,95 @@
+"""What the one who pressed is told, by action and state."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.clock import START_MS
+from tests.support.factories import POLICY, make_incident
+from versus_py.config import SlackConfig
+from versus_py.incidents.model import Actor, Delivery, Policy
+from versus_py.incidents.transitions import acknowledge, escalate, resolve
+from versus_py.interactions.answers import how_it_stands, only_some_may, switched_off
+from versus_py.targets.slack.actions import Action
+from versus_py.targets.slack.mrkdwn import date
+
+ANA = Actor("Ana <Diaz>", "ana@example.com", "U0ANA")
+NOW = START_MS + 60_000
+AT = date(NOW)
+
+
+def changed(change):
+    assert change is not None
+    return change.incident
+
+
+TRIGGERED = make_incident(title="Disk <!channel>\nfull")
+ACKNOWLEDGED = changed(acknowledge(TRIGGERED, ANA, NOW))
+RESOLVED = changed(resolve(TRIGGERED, Actor("alertmanager"), NOW))
+ESCALATING = changed(escalate(TRIGGERED, ANA, NOW))
+RECORD = Delivery(reference={"sys_id": "1"}, label="INC0010001", url="https://sn/INC1", synced_at_ms=NOW)
+ESCALATED = replace(ESCALATING, deliveries={"servicenow": RECORD})
+LATE_ACK = changed(acknowledge(ESCALATED, ANA, NOW))
+CHANNEL_ONLY = make_incident(title="Disk <!channel>\nfull", policy=Policy(channels=POLICY.channels))
+
+
+@pytest.mark.parametrize(
+    ("action", "incident", "said"),
+    [
+        pytest.param(Action.ACKNOWLEDGE, ACKNOWLEDGED, f"*Ana &lt;Diaz&gt;* acknowledged it {AT}.", id="ack, acked"),
+        pytest.param(Action.ACKNOWLEDGE, RESOLVED, f"*alertmanager* resolved it {AT}.", id="ack, resolved"),
+        pytest.param(
+            Action.ACKNOWLEDGE,
+            LATE_ACK,
+            f"*Ana &lt;Diaz&gt;* acknowledged it {AT}. It was escalated as <https://sn/INC1|INC0010001>.",
+            id="ack, acked too late",
+        ),
+        pytest.param(Action.UNACKNOWLEDGE, TRIGGERED, "it is not acknowledged.", id="unack, triggered"),
+        pytest.param(Action.UNACKNOWLEDGE, RESOLVED, f"*alertmanager* resolved it {AT}.", id="unack, resolved"),
+        pytest.param(Action.RESOLVE, RESOLVED, f"*alertmanager* resolved it {AT}.", id="resolve, resolved"),
+        pytest.param(Action.ESCALATE, RESOLVED, f"*alertmanager* resolved it {AT}.", id="escalate, resolved"),
+        pytest.param(Action.ESCALATE, CHANNEL_ONLY, "it does not escalate.", id="escalate, never"),
+        pytest.param(Action.ESCALATE, ESCALATING, "it is being escalated to ServiceNow already.", id="escalate, twice"),
+        pytest.param(
+            Action.ESCALATE,
+            ESCALATED,
+            "it has been escalated to ServiceNow as <https://sn/INC1|INC0010001>.",
+            id="escalate, escalated",
+        ),
+        pytest.param(Action.SNOOZE, ACKNOWLEDGED, f"*Ana &lt;Diaz&gt;* acknowledged it {AT}.", id="snooze, acked"),
+        pytest.param(Action.SNOOZE, RESOLVED, f"*alertmanager* resolved it {AT}.", id="snooze, resolved"),
+        pytest.param(Action.SNOOZE, CHANNEL_ONLY, "it does not escalate.", id="snooze, never escalates"),
+        pytest.param(Action.SNOOZE, ESCALATING, "it is being escalated to ServiceNow already.", id="snooze, late"),
+    ],
+)
+def test_the_answer_says_how_it_stands(action, incident, said):
+    assert how_it_stands(action, incident, "U0BEN") == f"*Disk &lt;!channel&gt; full*: {said}"
+
+
+def test_somebody_who_presses_twice_is_spoken_to_as_such():
+    assert how_it_stands(Action.ACKNOWLEDGE, ACKNOWLEDGED, "U0ANA").endswith(f": you acknowledged it {AT}.")
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_incident_nobody_knows_is_said_to_be_over(action):
+    assert "not known any more" in how_it_stands(action, None, "U0ANA")
+
+
+def test_an_endless_title_is_cut():
+    incident = replace(ACKNOWLEDGED, title="<" * 5000)
+
+    assert len(how_it_stands(Action.ACKNOWLEDGE, incident, "U0BEN")) < 500
+
+
+def test_who_may_not_act_hears_who_may():
+    config = SlackConfig(allowed_users=tuple(f"U{number}" for number in range(12)), allowed_groups=("S1",))
+
+    text = only_some_may(config)
+
+    assert "<@U0>, <@U1>" in text
+    assert text.endswith(" and 3 more.")
+    assert "<!subteam^S1>" in only_some_may(SlackConfig(allowed_groups=("S1",)))
+
+
+def test_an_action_that_is_switched_off_is_named():
+    assert "escalating from Slack is switched off" in switched_off(Action.ESCALATE)

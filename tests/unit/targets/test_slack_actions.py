@@ -1,0 +1,149 @@
+"""Which buttons a message has, and what a press of one asks for."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.clock import START_MS
+from tests.support.factories import POLICY, make_incident
+from versus_py.config import SlackActions, SlackConfig, SlackSnooze
+from versus_py.incidents.model import Actor, Delivery, Incident
+from versus_py.incidents.transitions import Change, acknowledge, begin_escalation, resolve
+from versus_py.targets.slack.actions import Action, action_block, offered, read_value, snoozed_until_ms
+
+INTERACTIVE = SlackConfig(signing_secret="secret")
+ANA = Actor("ana")
+DUE = START_MS + 5 * 60_000
+EVERY = {Action.ACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE, Action.SNOOZE}
+
+
+def after(change: Change | None) -> Incident:
+    assert change
+    return change.incident
+
+
+def escalated(record: Delivery) -> Incident:
+    return replace(after(begin_escalation(make_incident(), DUE)), deliveries={"servicenow": record})
+
+
+@pytest.mark.parametrize(
+    ("incident", "expected"),
+    [
+        pytest.param(make_incident(), EVERY, id="triggered"),
+        pytest.param(
+            after(acknowledge(make_incident(), ANA, START_MS)),
+            {Action.UNACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE},
+            id="acknowledged",
+        ),
+        pytest.param(
+            escalated(Delivery(reference={"sys_id": "x"}, label="INC1", synced_at_ms=DUE)),
+            {Action.ACKNOWLEDGE, Action.RESOLVE},
+            id="escalated",
+        ),
+        pytest.param(
+            escalated(Delivery(failed_at_ms=DUE)),
+            {Action.ACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE},
+            id="failed",
+        ),
+        pytest.param(after(resolve(make_incident(), ANA, START_MS)), set(), id="resolved"),
+        pytest.param(
+            make_incident(policy=replace(POLICY, oncall=None)), {Action.ACKNOWLEDGE, Action.RESOLVE}, id="no escalation"
+        ),
+    ],
+)
+def test_what_would_change_nothing_is_not_offered(incident, expected):
+    assert set(offered(incident, INTERACTIVE)) == expected
+
+
+@pytest.mark.parametrize("action", sorted(EVERY))
+def test_each_action_can_be_switched_off(action):
+    config = SlackConfig(signing_secret="secret", actions=SlackActions(**{action: False}))
+
+    assert set(offered(make_incident(), config)) == EVERY - {action}
+
+
+def test_without_choices_there_is_no_snooze():
+    config = SlackConfig(signing_secret="secret", snooze=SlackSnooze(minutes=(), until=()))
+
+    assert Action.SNOOZE not in offered(make_incident(), config)
+
+
+def test_buttons_say_which_incident_they_are_about():
+    incident = make_incident()
+    block = action_block(incident, INTERACTIVE, ack_url="https://versus.example/ack")
+    assert block is not None
+    shown = block.to_dict()
+
+    ack, *_, snooze = shown["elements"]
+    assert (ack["action_id"], ack["value"]) == ("acknowledge", incident.id)
+    assert "url" not in ack
+    assert [option["value"] for option in snooze["options"]] == [
+        f"{incident.id} {choice}" for choice in ("15", "60", "09:00")
+    ]
+    assert [option["text"]["text"] for option in snooze["options"]] == ["for 15 min", "for 1 h", "until 09:00 (UTC)"]
+
+
+def test_as_many_snoozes_as_can_be_configured_are_what_slack_takes():
+    many = SlackSnooze(minutes=tuple(range(1, 11)), until=tuple(f"{hour:02}:00" for hour in range(10)))
+    block = action_block(make_incident(), SlackConfig(app_token="xapp-1", snooze=many), ack_url=None)
+
+    assert block is not None
+    assert len(block.to_dict()["elements"][-1]["options"]) == 20
+
+
+def test_without_interactivity_there_is_the_link_alone_or_nothing():
+    link = action_block(make_incident(), SlackConfig(), ack_url="https://versus.example/ack")
+    assert link is not None
+    assert [it["url"] for it in link.to_dict()["elements"]] == ["https://versus.example/ack"]
+    assert action_block(make_incident(), SlackConfig(), ack_url=None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("abc-1", ("abc-1", "")), ("abc-1 15", ("abc-1", "15")), ("abc-1 09:00", ("abc-1", "09:00"))],
+)
+def test_values_are_read_back(value, expected):
+    assert read_value(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "timezone", "now", "until"),
+    [
+        ("15", "UTC", "2026-05-04T10:20:00+00:00", "2026-05-04T10:35:00+00:00"),
+        ("09:00", "UTC", "2026-05-04T08:59:59+00:00", "2026-05-04T09:00:00+00:00"),
+        ("09:00", "UTC", "2026-05-04T09:00:00+00:00", "2026-05-05T09:00:00+00:00"),
+        ("09:00", "Europe/Berlin", "2026-05-04T06:30:00+00:00", "2026-05-04T07:00:00+00:00"),
+        ("09:00", "America/New_York", "2026-05-04T20:00:00+00:00", "2026-05-05T13:00:00+00:00"),
+        # The night in which clocks go forward, and the one in which they go back.
+        ("09:00", "Europe/Berlin", "2026-03-28T20:00:00+00:00", "2026-03-29T07:00:00+00:00"),
+        ("09:00", "Europe/Berlin", "2026-10-24T20:00:00+00:00", "2026-10-25T08:00:00+00:00"),
+        # A time that this night does not have.
+        ("02:30", "Europe/Berlin", "2026-03-28T20:00:00+00:00", "2026-03-29T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T00:10:00+00:00", "2026-03-29T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T01:40:00+00:00", "2026-03-30T00:30:00+00:00"),
+        # A time that this night has twice: before it, between the two, at the second, and after it.
+        ("02:30", "Europe/Berlin", "2026-10-25T00:20:00+00:00", "2026-10-25T00:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-10-25T00:40:00+00:00", "2026-10-25T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-10-25T01:20:00+00:00", "2026-10-25T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-10-25T01:30:00+00:00", "2026-10-26T01:30:00+00:00"),
+        ("02:50", "Europe/Berlin", "2026-10-25T00:55:00+00:00", "2026-10-25T01:50:00+00:00"),
+        ("02:50", "Europe/Berlin", "2026-10-25T01:55:00+00:00", "2026-10-26T01:50:00+00:00"),
+        # Midnight, which came twice where the clock was set back just after it.
+        ("00:00", "America/St_Johns", "2010-11-07T02:45:00+00:00", "2010-11-07T03:30:00+00:00"),
+        # Another time, in the hour that comes a second time.
+        ("03:00", "Europe/Berlin", "2026-10-25T01:40:00+00:00", "2026-10-25T02:00:00+00:00"),
+        ("01:30", "Europe/Berlin", "2026-10-25T01:40:00+00:00", "2026-10-26T00:30:00+00:00"),
+    ],
+)
+def test_a_snooze_ends_when_it_says(choice, timezone, now, until):
+    now_ms = round(datetime.fromisoformat(now).timestamp() * 1000)
+
+    found_ms = snoozed_until_ms(choice, SlackSnooze(timezone=timezone), now_ms)
+
+    assert datetime.fromtimestamp(found_ms / 1000, UTC) == datetime.fromisoformat(until)
+
+
+def test_a_choice_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="invalid literal"):
+        snoozed_until_ms("soon", SlackSnooze(), START_MS)

@@ -1,0 +1,366 @@
+"""What breaks the way from an alert to a record is found in alertmanager.yml, and nothing else is said."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from versus_py.config import Config
+from versus_py.errors import ConfigError
+from versus_py.tools.lint import Severity, duration_ms, lint
+
+ROOT = Path(__file__).parents[3]
+URL = "http://versus:3000/api/incidents"
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+GROUPED = {"group_by": ["alertname"], "group_interval": "1m"}
+
+
+def make_config(**oncall):
+    return Config.model_validate({"oncall": {"enable": True, **oncall}})
+
+
+def lint_webhook(webhook=None, *, route=None, config=None, **settings):
+    """The findings of a file with one webhook that leads here."""
+    webhook = {"url": URL, **settings} if webhook is None else webhook
+    data = {
+        "route": {"receiver": "versus", **GROUPED, **(route or {})},
+        "receivers": [{"name": "versus", "webhook_configs": [webhook]}],
+    }
+    return lint(yaml.safe_dump(data), config)
+
+
+def lint_routes(*routes, receivers=("versus",), **settings):
+    """The findings of a tree of routes, whose root leads elsewhere."""
+    data = {
+        "route": {"receiver": "elsewhere", **GROUPED, **settings, "routes": list(routes)},
+        "receivers": [
+            {"name": "elsewhere", "webhook_configs": [{"url": "https://other.example/hook"}]},
+            *({"name": name, "webhook_configs": [{"url": URL}]} for name in receivers),
+        ],
+    }
+    return lint(yaml.safe_dump(data))
+
+
+def said(findings):
+    return [(finding.severity, finding.what.partition(":")[0]) for finding in findings]
+
+
+def test_the_shipped_configuration_is_fine():
+    assert lint((ROOT / "config" / "alertmanager" / "alertmanager.yml").read_text()) == []
+
+
+def test_the_configuration_of_versus_incident_never_tells_that_an_alert_is_over():
+    found = lint((ROOT / "tests" / "data" / "versus_incident_alertmanager.yml").read_text())
+
+    unsaid = [(it.line, it.where) for it in found if it.what.startswith("send_resolved is false")]
+    assert unsaid == [
+        (22, "receiver 'versus-no-oncall'"),
+        (26, "receiver 'versus-with-ack'"),
+        (30, "receiver 'versus-immediate'"),
+        (34, "receiver 'versus-servicenow-infra'"),
+    ]
+    late = [it.where for it in found if it.what.startswith("group_interval (5m) is not shorter")]
+    assert late == [
+        "route {}/{severity=\"critical\"} to receiver 'versus-with-ack'",
+        "route {}/{team=\"infrastructure\"} to receiver 'versus-servicenow-infra'",
+    ]
+    assert len(found) == 6
+
+
+def test_every_finding_says_what_to_do():
+    found = lint((ROOT / "tests" / "data" / "versus_incident_alertmanager.yml").read_text())
+
+    assert all(finding.advice for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("route: [", "this is not YAML in line 1"),
+        ("a: b: c", "this is not YAML in line 1"),
+        ("at: 2026-99-99", "this is not YAML: it has"),
+        ("\x00", "this is not YAML: it has"),
+        ("- a\n- b", "the file holds a list"),
+        ("just text", "the file holds a str"),
+        ("", "the file holds a NoneType"),
+        ("!!python/object:os.system x", "this is not YAML in line 1"),
+        ("[" * 5000, "nested too deeply"),
+    ],
+    ids=["open", "colons", "date", "nul", "list", "text", "empty", "object", "deep"],
+)
+def test_what_is_no_mapping_in_yaml_is_an_error(text, problem):
+    with pytest.raises(ConfigError, match=problem):
+        lint(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "{route: null, receivers: null}",
+        "{route: [], receivers: {}}",
+        "{route: text, receivers: [1, null, {}, {name: null}]}",
+        "{receivers: [{name: x, webhook_configs: null}]}",
+        "{receivers: [{name: x, webhook_configs: [null, 1, {}, {url: null}, {url: [1]}, {url: 'http://[::bad'}]}]}",
+    ],
+)
+def test_a_file_with_holes_in_it_is_one_through_which_no_alert_arrives(text):
+    assert said(lint(text)) == [(ERROR, "no webhook has a url that ends in /api/incidents, so no alert arrives here")]
+
+
+def test_a_route_that_contains_itself_is_walked_once():
+    text = f"""
+      route: &root {{receiver: versus, group_by: [a], group_interval: 1m, routes: [*root]}}
+      receivers: [{{name: versus, webhook_configs: [{{url: {URL}}}]}}]
+    """
+
+    assert {finding.severity for finding in lint(text)} <= {WARNING}
+
+
+@pytest.mark.parametrize(
+    ("settings", "severity", "what"),
+    [
+        ({"send_resolved": False}, WARNING, "send_resolved is false"),
+        ({"max_alerts": 10}, WARNING, "max_alerts is set"),
+        ({"url": f"{URL}/"}, ERROR, "its url has a slash at the end of the path, which is answered 404"),
+        ({"url": f"{URL}?slack_channel_id={{{{ .GroupLabels.team }}}}"}, WARNING, "its url is a template, which"),
+        ({"url": f"{URL}?wait=5"}, WARNING, "query parameter wait is not known"),
+        ({"url": f"{URL}?oncall_wait_minute=5"}, WARNING, "query parameter oncall_wait_minute is not known"),
+        ({"url": f"{URL}?oncall_wait_minutes=99999"}, WARNING, "query parameter oncall_wait_minutes=99999 was"),
+        ({"url": f"{URL}?oncall_enable=true&oncall_enable=false"}, WARNING, "query parameter oncall_enable stands"),
+        ({"url": f"{URL}?servicenow_other_instance="}, WARNING, "query parameter servicenow_other_instance= was"),
+    ],
+)
+def test_what_is_odd_about_a_webhook_is_told(settings, severity, what):
+    [finding] = lint_webhook(**settings)
+
+    assert finding.severity is severity
+    assert finding.what.startswith(what)
+    assert finding.where == "receiver 'versus'"
+    assert finding.line == 4  # receivers, - name, webhook_configs, - …
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"send_resolved": True},
+        {"max_alerts": 0},
+        {"url": f"{URL}?oncall_wait_minutes=5&oncall_enable=true"},
+        {"url": f"{URL}?servicenow_other_instance=anything"},
+        {"url": "https://versus.example/behind/a/proxy/api/incidents"},
+        {"http_config": {"follow_redirects": False}},
+    ],
+)
+def test_what_is_in_order_is_not_mentioned(settings):
+    assert lint_webhook(**settings) == []
+
+
+def test_a_webhook_that_leads_elsewhere_is_none_of_our_business():
+    assert lint_routes({"receiver": "versus", "matchers": ["a=b"]}) == []
+
+
+def test_other_instances_are_known_where_the_configuration_is_given():
+    config = make_config(servicenow={"other_instance_urls": {"infra": "https://infra.example"}})
+
+    assert lint_webhook(url=f"{URL}?servicenow_other_instance=infra", config=config) == []
+    [finding] = lint_webhook(url=f"{URL}?servicenow_other_instance=other", config=config)
+    assert finding.what == "query parameter servicenow_other_instance=other was ignored; allowed: infra"
+
+
+def test_a_url_with_a_password_is_not_repeated():
+    found = lint_webhook(url="http://user:s3cret@versus/api/incidents/?token=s3cret", send_resolved=False)
+
+    assert len(found) == 3
+    assert "s3cret" not in str(found)
+
+
+def test_a_url_in_a_file_cannot_be_looked_at():
+    found = lint_webhook({"url_file": "/etc/versus.url"})
+
+    assert said(found) == [
+        (WARNING, "no webhook has a url that ends in /api/incidents, so no alert arrives here"),
+        (NOTE, "url_file"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "ms"),
+    [
+        ("0", 0),
+        ("1ms", 1),
+        ("30s", 30_000),
+        ("5m", 300_000),
+        ("1h30m", 5_400_000),
+        ("4h", 14_400_000),
+        ("1d", 86_400_000),
+        ("2w", 1_209_600_000),
+        ("1y", 31_536_000_000),
+        ("", None),
+        ("5", None),
+        ("5 m", None),
+        ("1.5h", None),
+        ("30m1h", None),
+        ("-5m", None),
+        ("five", None),
+    ],
+)
+def test_durations_are_prometheus_durations(value, ms):
+    assert duration_ms(value) == ms
+
+
+TIMING = [
+    pytest.param("1m", "4h", 5, [], id="in order"),
+    pytest.param("1m", "5m", 5, [], id="repeats with the end of the wait"),
+    pytest.param("1m", "4m", 5, ["repeat_interval"], id="repeats before"),
+    pytest.param("4m", "1m", 7, ["repeat_interval"], id="repeats with the groups interval"),
+    pytest.param("4m", "5m", 7, [], id="repeats with every second one"),
+    pytest.param("5m", "4h", 5, ["group_interval"], id="tells the end of an alert too late"),
+    pytest.param("1d", "2w", 5, ["group_interval"], id="tells it much too late"),
+    pytest.param("5m", "1m", 0, [], id="no wait"),
+    pytest.param("1m", "1m", "5&oncall_enable=false", [], id="no on-call"),
+]
+
+
+@pytest.mark.parametrize(("group_interval", "repeat_interval", "wait", "names"), TIMING)
+def test_intervals_are_held_against_the_wait(group_interval, repeat_interval, wait, names):
+    route = {"group_interval": group_interval, "repeat_interval": repeat_interval}
+
+    found = lint_webhook(url=f"{URL}?oncall_wait_minutes={wait}", route=route)
+
+    assert [(it.severity, it.what.partition(" ")[0]) for it in found] == [(WARNING, name) for name in names]
+
+
+def test_the_wait_is_that_of_the_configuration():
+    route = {"repeat_interval": "20m"}
+
+    assert lint_webhook(route=route, config=make_config(wait_minutes=20)) == []
+    [finding] = lint_webhook(route=route, config=make_config(wait_minutes=21))
+    assert "shorter than the wait of 21 minutes" in finding.what
+
+
+def test_late_news_is_no_matter_where_alertmanager_is_asked_before_a_record_is_created():
+    config = Config.model_validate({"oncall": {"enable": True}, "alertmanager": {"url": "http://alertmanager:9093"}})
+
+    assert lint_webhook(route={"group_interval": "5m"}, config=config) == []
+
+
+@pytest.mark.parametrize("name", ["group_interval", "repeat_interval"])
+@pytest.mark.parametrize("value", ["soon", "0", 5, "0s", "1.5h"])
+def test_an_interval_that_is_none_is_an_error(name, value):
+    [finding] = lint_webhook(route={name: value})
+
+    assert finding.severity is ERROR
+    assert finding.what == f"{name} is '{value}', which is no duration"
+
+
+def test_intervals_are_inherited_and_overridden_on_the_way():
+    found = lint_routes(
+        {
+            "receiver": "versus",
+            "match": {"team": "db"},
+            "repeat_interval": "1m",
+            "routes": [
+                {"matchers": ['severity="info"']},
+                {"match_re": {"severity": "crit.*"}, "repeat_interval": "4h"},
+            ],
+        }
+    )
+
+    assert [it.where for it in found] == [
+        "route {}/{team=\"db\"} to receiver 'versus'",
+        'route {}/{team="db"}/{severity="info"} to receiver \'versus\'',
+    ]
+    assert all(it.what.startswith("repeat_interval (1m)") for it in found)
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "expected"),
+    [
+        pytest.param(None, None, [WARNING], id="nowhere"),
+        pytest.param(["a"], None, [], id="inherited"),
+        pytest.param(["a"], [], [], id="an empty list inherits"),
+        pytest.param([], [], [WARNING], id="empty everywhere"),
+        pytest.param(None, ["a"], [], id="set below"),
+        pytest.param(["..."], None, [NOTE], id="everything"),
+        pytest.param(["..."], ["a"], [], id="everything, overridden"),
+        pytest.param(["a"], ["..."], [NOTE], id="everything below"),
+    ],
+)
+def test_group_by_is_looked_for_on_the_way(above, below, expected):
+    found = lint_routes({"receiver": "versus", "matchers": ["a=b"], "group_by": below}, group_by=above)
+
+    assert [it.severity for it in found] == expected
+    assert all("group_by" in it.what for it in found)
+
+
+def test_grouping_is_no_matter_where_every_alert_is_an_incident():
+    config = Config.model_validate({"incident_per": "alert", "oncall": {"enable": True}})
+
+    assert lint_webhook(route={"group_by": []}, config=config) == []
+    assert lint_webhook(route={"group_by": []}, url=f"{URL}?incident_per=alert") == []
+    assert lint_webhook(route={"group_by": []}, url=f"{URL}?incident_per=group", config=config) != []
+
+
+def test_a_receiver_that_no_route_leads_to_is_told():
+    found = lint_routes({"receiver": "versus", "matchers": ["a=b"]}, receivers=("versus", "forgotten"))
+
+    assert [(it.where, it.what) for it in found] == [
+        ("receiver 'forgotten'", "no route leads to this receiver, so it is never used")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("routes", "is_reached"),
+    [
+        pytest.param([{"receiver": "elsewhere"}, {"receiver": "versus", "match": {"a": "b"}}], False, id="hidden"),
+        pytest.param(
+            [{"receiver": "elsewhere", "continue": True}, {"receiver": "versus", "match": {"a": "b"}}],
+            True,
+            id="goes on",
+        ),
+        pytest.param(
+            [{"receiver": "elsewhere", "match": {"a": "b"}}, {"receiver": "versus", "match": {"a": "b"}}],
+            True,
+            id="after one with a condition",
+        ),
+        pytest.param(
+            [{"receiver": "versus", "matchers": ["a=b"], "routes": [{"receiver": "elsewhere"}]}],
+            False,
+            id="below takes everything",
+        ),
+        pytest.param(
+            [{"receiver": "versus", "matchers": ["a=b"], "routes": [{"receiver": "elsewhere", "continue": True}]}],
+            False,
+            id="below takes everything and goes on",
+        ),
+    ],
+)
+def test_a_route_behind_one_that_takes_everything_leads_nowhere(routes, is_reached):
+    found = lint_routes(*routes)
+
+    assert bool(found) is not is_reached
+    assert all(it.what.startswith("no route leads to this receiver") for it in found)
+
+
+def test_a_receiver_that_is_not_defined_is_an_error():
+    findings = lint_routes({"receiver": "ghost", "matchers": ["x=y"]}, {"receiver": "versus", "matchers": ["x=z"]})
+
+    assert (ERROR, "its receiver 'ghost' is not defined, so that Alertmanager refuses the file") in said(findings)
+
+
+@pytest.mark.parametrize(("path", "is_told"), [("/api/incident", True), ("/api/incidentes", True), ("/hook", False)])
+def test_a_path_that_is_nearly_ours_is_told(path, is_told):
+    findings = lint(
+        yaml.safe_dump(
+            {
+                "route": {"receiver": "versus", **GROUPED, "routes": [{"receiver": "typo", "matchers": ["x=y"]}]},
+                "receivers": [
+                    {"name": "versus", "webhook_configs": [{"url": URL}]},
+                    {"name": "typo", "webhook_configs": [{"url": f"http://versus:3000{path}"}]},
+                ],
+            }
+        )
+    )
+
+    assert [finding.severity for finding in findings] == ([WARNING] if is_told else [])

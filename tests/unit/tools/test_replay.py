@@ -1,0 +1,356 @@
+"""A recording runs through the real transitions, with nothing but its own times."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import orjson
+import pytest
+
+from tests.support.clock import START_MS
+from tests.support.factories import POLICY, make_alert, make_notification
+from versus_py.errors import BadPayload
+from versus_py.incidents.model import Policy, incident_id
+from versus_py.tools.replay import Acted, Event, Posted, Replay, read_lines
+
+MINUTE_MS = 60_000
+AT = "2026-05-04T10:20:01Z"
+AT_MS = 1_777_890_001_000
+LATER_START_MS = START_MS + 60 * MINUTE_MS
+BODIES = {
+    b"firing": [make_notification()],
+    b"resolved": [make_notification(make_alert(firing=False))],
+    b"again": [make_notification(make_alert(starts_at_ms=LATER_START_MS))],
+    b"over again": [make_notification(replace(make_alert(firing=False), ends_at_ms=LATER_START_MS))],
+    b"other": [make_notification(make_alert("HostDown"), title="HostDown", dedup_key="other")],
+    b"namesake": [make_notification(make_alert("DiskFull"), dedup_key="namesake")],
+    b"anonymous": [make_notification(make_alert(starts_at_ms=None), dedup_key=None, source="generic")],
+    b"nothing": [],
+}
+
+
+def read(body, query):
+    """What a body of BODIES says; the query is the wait in minutes, or never."""
+    if body not in BODIES:
+        raise BadPayload(f"no body {body!r}")
+    wait = 5 if query == "" else float(query) if query != "never" else None
+    policy = Policy(POLICY.channels) if wait is None else replace(POLICY, wait_ms=round(wait * MINUTE_MS))
+    return BODIES[body], lambda _: policy, ["odd query"] if query == "odd" else []
+
+
+def posted(minute, body, query=""):
+    return Posted(f"x:{minute}", START_MS + round(minute * MINUTE_MS), body, query)
+
+
+def acted(minute, action="acknowledge", incident="DiskFull"):
+    return Acted(f"x:{minute}", START_MS + round(minute * MINUTE_MS), action, incident, "ana")
+
+
+def run(*records):
+    """The replay, its timeline as (minute, what), and the events of it."""
+    story = Replay(read, reopen_ms=5 * MINUTE_MS, channels={"slack": "C0ALERTS"})
+    events = list(story.run(records))
+    return story, [((event.at_ms - START_MS) / MINUTE_MS, event.what) for event in events], events
+
+
+STORIES = [
+    pytest.param([posted(0, b"firing")], [(0, "triggered"), (5, "escalated")], id="nobody acknowledges"),
+    pytest.param([posted(0, b"firing", "0")], [(0, "triggered"), (0, "escalated")], id="at once"),
+    pytest.param([posted(0, b"firing", "never")], [(0, "triggered")], id="without on-call"),
+    pytest.param(
+        [posted(0, b"firing"), acted(4.9)], [(0, "triggered"), (4.9, "acknowledged")], id="acknowledged in time"
+    ),
+    pytest.param(
+        [posted(0, b"firing"), acted(6)],
+        [(0, "triggered"), (5, "escalated"), (6, "acknowledged")],
+        id="acknowledged after the escalation",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), acted(1), acted(2)],
+        [(0, "triggered"), (1, "acknowledged"), (2, "ignored")],
+        id="acknowledged twice",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), posted(4, b"resolved")], [(0, "triggered"), (4, "resolved")], id="resolved in time"
+    ),
+    pytest.param(
+        [posted(0, b"firing"), acted(4, "resolve")], [(0, "triggered"), (4, "resolved")], id="resolved by a person"
+    ),
+    pytest.param(
+        [posted(0, b"firing"), posted(4, b"firing")],
+        [(0, "triggered"), (4, "updated"), (5, "escalated")],
+        id="a repeat does not move the wait",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), posted(1, b"resolved"), posted(2, b"again")],
+        [(0, "triggered"), (1, "resolved"), (2, "reopened"), (7, "escalated")],
+        id="flapping",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), posted(1, b"resolved"), posted(6, b"again")],
+        [(0, "triggered"), (1, "resolved"), (6, "triggered"), (11, "escalated")],
+        id="a new incident after the time to reopen",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), posted(1, b"resolved"), posted(60, b"firing")],
+        [(0, "triggered"), (1, "resolved"), (60, "reopened"), (65, "escalated")],
+        id="the same episode reopens however late",
+    ),
+    pytest.param([posted(0, b"resolved")], [(0, "ignored")], id="a resolve of nothing known"),
+    pytest.param(
+        [posted(0, b"firing"), posted(1, b"resolved"), posted(2, b"resolved")],
+        [(0, "triggered"), (1, "resolved"), (2, "ignored")],
+        id="resolved twice",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), posted(1, b"resolved"), posted(7, b"resolved")],
+        [(0, "triggered"), (1, "resolved"), (7, "ignored")],
+        id="resolved again after the time to reopen",
+    ),
+    pytest.param(
+        [posted(2, b"firing"), posted(0, b"other"), acted(6)],
+        [(0, "triggered"), (2, "triggered"), (5, "escalated"), (6, "acknowledged")],
+        id="records in the order of their times",
+    ),
+    pytest.param(
+        [posted(0, b"anonymous", "never"), posted(0, b"anonymous", "never")],
+        [(0, "triggered"), (0, "triggered")],
+        id="without identity each is an incident",
+    ),
+    pytest.param([posted(0, b"nothing")], [(0, "ignored")], id="no notification at all"),
+]
+
+
+@pytest.mark.parametrize(("records", "expected"), STORIES)
+def test_stories(records, expected):
+    story, timeline, _ = run(*records)
+
+    assert timeline == expected
+    assert story.problems == []
+
+
+def test_a_record_is_created_once_and_moved_from_then_on():
+    records = [posted(0, b"firing"), acted(6), posted(7, b"resolved"), posted(8, b"again"), posted(20, b"over again")]
+
+    story, timeline, events = run(*records)
+
+    assert [what for _, what in timeline] == [
+        "triggered",
+        "escalated",
+        "acknowledged",
+        "resolved",
+        "reopened",
+        "escalated",
+        "resolved",
+    ]
+    effects = [detail.removeprefix("ServiceNow record ") for event in events for detail in event.details]
+    assert [effect for effect in effects if effect.startswith("would")] == [
+        "would be created",
+        "would be moved to In Progress",
+        "would be resolved",
+        "would be moved to In Progress again",
+        "would be resolved",
+    ]
+    assert story.summary.records_created == 1
+    assert story.summary.records_resolved == 2
+
+
+def test_a_resolve_after_a_reopening_leaves_the_resolved_record_alone():
+    records = [posted(0, b"firing"), posted(6, b"resolved"), posted(7, b"again"), acted(8), posted(9, b"over again")]
+
+    story, _, events = run(*records)
+
+    assert not any("record" in detail for event in events[3:] for detail in event.details)
+    assert story.summary.records_resolved == 1
+
+
+def test_the_summary_counts_what_happened():
+    records = [
+        posted(0, b"firing"),
+        posted(0, b"other"),
+        posted(1, b"firing"),
+        acted(2),
+        posted(3, b"nothing"),
+        posted(4, b"namesake"),
+        acted(4.5, "resolve", "namesake"),
+    ]
+
+    story, _, _ = run(*records)
+
+    assert story.summary.as_json() == {
+        "payloads": 5,
+        "incidents": 3,
+        "messages": 3,
+        "edits": 4,  # a repeat, an acknowledgment, a resolve, an escalation
+        "acknowledged": 1,
+        "resolved_in_time": 1,
+        "reopened": 0,
+        "records_created": 1,
+        "records_resolved": 0,
+        "still_open": 2,
+    }
+    assert story.summary.line().startswith("payloads 5, incidents 3, ")
+    assert "resolved in time 1" in story.summary.line()
+
+
+def test_messages_go_to_the_channel_of_the_request_or_the_default_one():
+    def to_channel(body, query):
+        policy = replace(POLICY, destinations={"slack": query} if query else {})
+        return BODIES[body], lambda _: policy, []
+
+    story = Replay(to_channel, reopen_ms=0, channels={"slack": "C0ALERTS"})
+    events = list(story.run([posted(0, b"firing", "C0OTHER"), posted(1, b"other")]))
+
+    assert [event.details[1] for event in events[:2]] == ["Slack C0OTHER", "Slack C0ALERTS"]
+
+
+def test_each_notification_has_its_own_policy():
+    def by_title(body, query):
+        return (
+            [*BODIES[b"firing"], *BODIES[b"other"]],
+            lambda it: replace(POLICY, destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
+            [],
+        )
+
+    story = Replay(by_title, reopen_ms=0, channels={"slack": "C0ALERTS"})
+    first, second, *_ = story.run([posted(0, b"")])
+
+    assert [event.details[1] for event in (first, second)] == ["Slack C0DiskFull", "Slack C0HostDown"]
+    assert [event.escalates_at_ms for event in (first, second)] == [START_MS + 8 * MINUTE_MS] * 2
+
+
+def test_warnings_of_the_request_are_in_the_timeline():
+    def warning(body, query):
+        return BODIES[body], lambda _: POLICY, ["query parameter odd is not known"]
+
+    story = Replay(warning, reopen_ms=0, channels={})
+    first, *_ = story.run([posted(0, b"firing")])
+
+    assert "warning: query parameter odd is not known" in first.details
+
+
+def test_a_body_that_is_no_news_of_an_alert_says_why():
+    def no_news(body, query):
+        return [], POLICY, ["nothing to do: it is a test"]
+
+    [event] = Replay(no_news, reopen_ms=0, channels={}).run([posted(0, b"test")])
+
+    assert (event.what, event.details) == ("ignored", ("nothing to do: it is a test",))
+
+
+@pytest.mark.parametrize(
+    "name", ["DiskFull", "group", incident_id("group", START_MS)], ids=["title", "dedup key", "id"]
+)
+def test_an_open_incident_goes_by_its_title_dedup_key_or_id(name):
+    _, timeline, _ = run(posted(0, b"firing"), posted(0, b"other", "never"), acted(1, incident=name))
+
+    assert timeline[-1] == (1, "acknowledged")
+
+
+@pytest.mark.parametrize(
+    ("records", "problem"),
+    [
+        ([acted(1)], "x:1: no incident is open whose title, dedup key or id is 'DiskFull'"),
+        ([posted(0, b"firing"), acted(1, "resolve"), acted(2)], "x:2: no incident is open whose"),
+        (
+            [posted(0, b"firing"), posted(0, b"namesake"), acted(1)],
+            "x:1: 2 open incidents are called 'DiskFull'; name one by its dedup key or id",
+        ),
+        ([posted(3, b"broken")], "x:3: no body b'broken'"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_left_out_and_reported(records, problem):
+    story, timeline, _ = run(*records, posted(30, b"other", "never"))
+
+    assert [it[: len(problem)] for it in story.problems] == [problem]
+    assert timeline[-1] == (30, "triggered")
+
+
+def as_line(**fields):
+    return orjson.dumps(fields)
+
+
+@pytest.mark.parametrize(
+    ("line", "record"),
+    [
+        (as_line(at=AT, payload={"a": 1}), Posted("f:1", AT_MS, b'{"a":1}', "")),
+        (as_line(at=AT, payload=[{}], query="a=b"), Posted("f:1", AT_MS, b"[{}]", "a=b")),
+        (as_line(at="2026-05-04T12:20:01+02:00", payload={}), Posted("f:1", AT_MS, b"{}", "")),
+        (as_line(at=AT, acknowledge="x", by="ana"), Acted("f:1", AT_MS, "acknowledge", "x", "ana")),
+        (as_line(at=AT, resolve="x"), Acted("f:1", AT_MS, "resolve", "x", "somebody")),
+        (
+            as_line(timestamp="2026-05-04T10:20:01.000999Z", event="intake.body", level="info", body="{}", query="a=b"),
+            Posted("f:1", AT_MS, b"{}", "a=b"),
+        ),
+        (as_line(timestamp=AT, event="intake.body", body="{}", query=None), Posted("f:1", AT_MS, b"{}", "")),
+    ],
+)
+def test_lines_are_read(line, record):
+    assert read_lines("f", [line]) == ([record], [])
+
+
+@pytest.mark.parametrize("line", [b"", b"  \n", as_line(event="service.started"), as_line(event=None)])
+def test_lines_that_are_no_record_are_left_out_silently(line):
+    assert read_lines("f", [line]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"{", "this is not JSON"),
+        (b"\xff", "this is not JSON"),
+        (b"12:00 [info] intake.body", "this is not JSON"),
+        (b"[]", "this is no JSON object"),
+        (b"{}", "at is None; write an RFC 3339 time"),
+        (as_line(at="10:20", payload={}), "at is '10:20'; write an RFC 3339 time"),
+        (as_line(at="2026-05-04T10:20:01", payload={}), "at is '2026-05-04T10:20:01'; write an RFC 3339"),
+        (as_line(at=1777890001, payload={}), "at is 1777890001; write an RFC 3339"),
+        (as_line(at=AT), "one of payload, acknowledge and resolve is required"),
+        (as_line(at=AT, payload={}, query=5), "query is 5; write text"),
+        (as_line(at=AT, acknowledge=None), "acknowledge is None; write text"),
+        (as_line(at=AT, resolve="x", by=[]), "by is []; write text"),
+        (as_line(timestamp=AT, event="intake.body"), "body is None; write text"),
+        (as_line(event="intake.body", body="{}"), "timestamp is None; write an RFC 3339"),
+    ],
+)
+def test_a_broken_line_is_reported_with_its_place_and_the_others_are_read(line, problem):
+    records, problems = read_lines("morning.jsonl", [as_line(at=AT, payload={}), line, as_line(at=AT, payload={})])
+
+    assert len(records) == 2
+    assert len(problems) == 1
+    assert problems[0].startswith(f"morning.jsonl:2: {problem}")
+
+
+def test_a_line_of_the_timeline_reads_well():
+    event = Event(AT_MS, "triggered", "DiskFull", "id", ("1 alert from x", "Slack C1"), "", AT_MS + 300_000)
+
+    assert event.line(UTC) == (
+        "2026-05-04 10:20:01  DiskFull                      triggered     1 alert from x; Slack C1; "
+        "escalates 10:25:01 unless acknowledged"
+    )
+
+
+def test_a_long_title_is_cut_in_lines_and_whole_in_json():
+    event = Event(AT_MS, "ignored", "x" * 100)
+
+    assert event.line(UTC) == f"2026-05-04 10:20:01  {'x' * 27}…  ignored"
+    assert event.as_json()["title"] == "x" * 100
+
+
+def test_a_servers_log_holds_bodies_and_what_people_did():
+    lines = [
+        {"event": "intake.body", "timestamp": AT, "body": "firing", "query": "oncall_wait_minutes=5"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "acknowledged", "by": "ana"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "resolved", "by": "ben"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "resolved", "by": "alertmanager"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "escalated"},
+        {"event": "sync.done", "timestamp": AT},
+    ]
+
+    records, problems = read_lines("log", [orjson.dumps(line) for line in lines])
+
+    assert problems == []
+    assert records == [
+        Posted("log:1", AT_MS, b"firing", "oncall_wait_minutes=5"),
+        Acted("log:2", AT_MS, "acknowledge", "x-1", "ana"),
+        Acted("log:3", AT_MS, "resolve", "x-1", "ben"),
+    ]

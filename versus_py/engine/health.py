@@ -1,0 +1,108 @@
+"""Whether this process can do its work: for load balancers, for Prometheus, and for a sign of life."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.engine.watchdog import GRACE_MS, Watchdog
+from versus_py.engine.worker import Worker
+from versus_py.errors import StoreUnavailable
+from versus_py.store import Store
+from versus_py.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+WRITE_TIMEOUT_S = 4.0
+"""As long as an alert waits for Redis; whether a write lasts is known after half of it."""
+
+STALLED_AFTER_MS = GRACE_MS
+"""A worker whose hands are all full may have no time for Redis as long as a claim lasts."""
+
+FRESH_FOR_S = 1.0
+"""How long an answer is given again: whoever asks often does not keep Redis busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What can be done, each part in a word: "ok", or what is wrong."""
+
+    redis: str
+    worker: str
+    targets: Mapping[str, str]  # "open" is one that is left alone for a while because it does not answer
+    overdue: int
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should come here.
+
+        A target that does not answer is no reason to send them elsewhere: what is accepted waits, and no other
+        replica would reach it either.
+        """
+        return self.redis == "ok" and self.worker == "ok"
+
+    @property
+    def status(self) -> str:
+        if not self.is_ready:
+            return "unready"
+        return "degraded" if self.overdue or any(it != "ok" for it in self.targets.values()) else "ready"
+
+
+class Health:
+    """Looks at the parts of this process."""
+
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, *, worker: Worker, watchdog: Watchdog) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._worker = worker
+        self._watchdog = watchdog
+        self._asking = asyncio.Lock()
+        self._known: tuple[float, str] | None = None
+
+    async def readiness(self) -> Readiness:
+        standing = self._watchdog.standing
+        return Readiness(
+            redis=await self._redis(),
+            worker=self._worker_says(),
+            targets=dict.fromkeys(self._worker.target_names, "ok") | dict.fromkeys(self._worker.left_alone, "open"),
+            overdue=0 if standing is None else standing.overdue,
+        )
+
+    async def trouble(self) -> str:
+        """Why there should be no sign of life; "" when everything goes on."""
+        if (said := self._worker_says()) != "ok":
+            return f"the worker is {said}"
+        if await self._redis() != "ok":
+            return "Redis takes no writes, or not as surely as redis.durability asks for: alerts are refused"
+        standing, looked_at_ms = self._watchdog.standing, self._watchdog.looked_at_ms
+        if standing is None or looked_at_ms is None:
+            return "nobody has looked yet at what is overdue"
+        if self._clock.now_ms() - looked_at_ms > STALLED_AFTER_MS:
+            return "nobody could look for a while at what is overdue"
+        return f"{standing.overdue} escalations are overdue" if standing.overdue else ""
+
+    def _worker_says(self) -> str:
+        turned_at_ms = self._worker.turned_at_ms
+        if turned_at_ms is None:
+            return "starting"
+        return "ok" if self._clock.now_ms() - turned_at_ms <= STALLED_AFTER_MS else "stalled"
+
+    async def _redis(self) -> str:
+        async with self._asking:  # who asks meanwhile gets the same answer
+            loop = asyncio.get_running_loop()
+            if self._known is None or loop.time() - self._known[0] >= FRESH_FOR_S:
+                said = await self._written()
+                self._known = (loop.time(), said)
+            return self._known[1]
+
+    async def _written(self) -> str:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._store.prove_writable()
+        except (StoreUnavailable, TimeoutError) as exc:
+            log.warning("health.redis_unavailable", error=str(exc) or f"no answer within {WRITE_TIMEOUT_S:g} s")
+            return "unavailable"
+        return "ok"

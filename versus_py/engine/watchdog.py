@@ -1,0 +1,99 @@
+"""The watchdog: knows by the ledger, and not by the timers, what is overdue, and says so until somebody mends it."""
+
+import asyncio
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.engine.worker import LEASE_MS
+from versus_py.errors import StoreUnavailable, Unreadable
+from versus_py.incidents.model import IncidentId
+from versus_py.store import Ledger, Standing, Store
+from versus_py.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 5.0
+GRACE_MS = LEASE_MS + 15_000
+"""How late an escalation may be before it counts as overdue: a worker that died costs a lease."""
+
+TOLD_EVERY_MS = 60_000
+"""How often the log says the same of an incident."""
+
+TOLD_AT_ONCE = 5
+"""Most incidents that one look logs; the number of all is with each."""
+
+
+class Watchdog:
+    """Looks at the escalations of all replicas; every process has one."""
+
+    def __init__(self, store: Store, ledger: Ledger, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._metrics = metrics
+        self._told_ms: dict[IncidentId, int] = {}
+        self.standing: Standing | None = None
+        """What the last look found; None before the first."""
+        self.looked_at_ms: int | None = None
+        """When everything was looked at last."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look every few seconds, until *stop* is set. Redis may come and go meanwhile."""
+        # Looks at *stop* by itself: a cancellation that meets an answer can get lost in redis-py.
+        while not stop.is_set():
+            try:
+                await self.look()
+            except StoreUnavailable as exc:
+                log.warning("watchdog.store_unavailable", error=str(exc))
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self) -> Standing:
+        """How things stand now; what is overdue is told, and what nobody would come back to is armed again."""
+        now_ms = self._clock.now_ms()
+        standing = await self._ledger.look(now_ms=now_ms, due_before_ms=now_ms - GRACE_MS)
+        self.standing = standing
+        if standing.partitions_lost:
+            log.warning("watchdog.store_unavailable", partitions=standing.partitions_lost)
+        else:
+            self.looked_at_ms = now_ms
+        self._show(standing)
+        self._tell(standing, now_ms)
+        await self._bring_back(standing.overdue_ids, now_ms)
+        return standing
+
+    def _show(self, standing: Standing) -> None:
+        self._metrics.escalations_pending.set(standing.pending)
+        self._metrics.escalations_overdue.set(standing.overdue)
+        for state, number in (
+            ("due", standing.timers_due),
+            ("waiting", standing.timers_waiting),
+            ("running", standing.running),
+            ("failed", standing.failed),
+        ):
+            self._metrics.timers.labels(state).set(number)
+
+    def _tell(self, standing: Standing, now_ms: int) -> None:
+        self._told_ms = {it: told_ms for it, told_ms in self._told_ms.items() if told_ms > now_ms - TOLD_EVERY_MS}
+        untold = [it for it in standing.overdue_ids if it not in self._told_ms]
+        for incident_id in untold[:TOLD_AT_ONCE]:
+            self._told_ms[incident_id] = now_ms
+            log.error("escalation.overdue", incident=incident_id, overdue=standing.overdue)
+
+    async def _bring_back(self, incident_ids: tuple[IncidentId, ...], now_ms: int) -> None:
+        for incident_id in incident_ids:
+            try:
+                incident = await self._store.get(incident_id)
+            except Unreadable as exc:
+                log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
+                continue
+            match await self._ledger.rearm(incident_id, incident, now_ms=now_ms):
+                case "armed":
+                    self._metrics.escalations_rearmed.inc()
+                    log.error("escalation.rearmed", incident=incident_id)
+                case "gone":
+                    log.error("escalation.forgotten", incident=incident_id)

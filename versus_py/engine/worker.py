@@ -1,0 +1,528 @@
+"""The worker: claims timers that are due, syncs each with its target, and gives the claim back.
+
+It knows targets by what they are for, not by name: channels are told at once, an on-call provider when nobody
+acknowledged in time.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypedDict
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.engine.breaker import Breakers, HeldBack
+from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.retries import RetryPolicy
+from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
+from versus_py.incidents.model import Delivery, Ending, Entry, Incident
+from versus_py.store import Claim, Completion, Store
+from versus_py.targets import NotYet, Target, display_name
+from versus_py.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+LEASE_MS = 120_000
+"""How long a claim is nobody else's. A worker that dies costs what it held this much time."""
+
+SYNC_MAX_S = 50.0
+"""How long after its claim a sync ends at the latest. The rest of the lease is longer than what it has sent may take to
+have its effect (60 s at ServiceNow): whoever claims next, after a crash, finds it."""
+
+SYNC_MIN_S = 10.0
+"""With less time left than this, a sync does not begin."""
+
+GIVE_BACK_TIMEOUT_S = 600.0
+"""How long to go on trying to write down what came of a sync while Redis is away."""
+
+LOOK_AGAIN_MS = 5 * 60_000
+"""The longest time between two looks at what is silenced: a silence may be taken back before its end."""
+
+LOOK_AGAIN_MIN_MS = 10_000
+"""And the shortest, should Alertmanager's clock be behind ours."""
+
+LOOK_AGAIN_SOON_MS = 1_000
+"""The shortest time until a target that wants to look again is called."""
+
+STORE_AGAIN_MS = 1_000
+"""When to ask Redis again that did not answer, or that answers and refuses, as one that is full does."""
+
+IDLE_MAX_S = 5.0
+"""The longest sleep, in case the news of a change got lost."""
+
+TRIM_EVERY_S = 60.0
+STOP_GRACE_S = 5.0
+"""How long syncs may finish after the word to stop; then they are cancelled and their claims given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once, and for how long."""
+
+    concurrency: int = 32
+    per_target: int = 16  # so that one target that hangs does not hold up the others
+
+
+class _Outcome(TypedDict, total=False):
+    before: Incident
+    after: Incident
+
+
+class Worker:
+    """Syncs what is due. Several workers, in one process or many, share the work through the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        lifecycle: Lifecycle,
+        clock: Clock,
+        *,
+        channels: Mapping[str, Target],
+        oncall: Mapping[str, Target],
+        last_look: LastLook | None = None,
+        limits: Limits | None = None,
+        retries: RetryPolicy | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._store = store
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._targets = {**channels, **oncall}
+        self._last_look = last_look
+        self._limits = limits or Limits()
+        self._metrics = metrics or Metrics()
+        for target in self._targets:
+            self._metrics.retries.labels(target)
+            for how in ("done", "retry", "postponed", "failed"):
+                self._metrics.syncs.labels(target, how)
+        self.turned_at_ms: int | None = None
+        """When Redis last answered what is due."""
+        self._retries = retries or RetryPolicy()
+        self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
+        for name in self._targets:
+            self._metrics.breaker_changed(name, is_open=False)
+        self._busy: Counter[str] = Counter()
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(self._targets)
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """The systems that are not called for a while because they do not answer."""
+        return self._breakers.open_systems
+
+    async def run_due(self) -> int:
+        """Sync everything that is due, until nothing is; returns how many syncs that took."""
+        total = 0
+        while True:
+            claims, _ = await self._claim(self._limits.concurrency)
+            if not claims:
+                return total
+            async with asyncio.TaskGroup() as syncs:
+                for claim in claims:
+                    syncs.create_task(self._work(claim))
+            total += len(claims)
+
+    async def run(self) -> None:
+        """Work until `stop`, then let what runs finish within STOP_GRACE_S. Redis may come and go meanwhile."""
+        async with asyncio.TaskGroup() as loops:
+            helpers = [loops.create_task(self._follow_changes()), loops.create_task(self._trim_now_and_then())]
+            try:
+                await self._dispatch()
+            finally:
+                self.stop()
+                for helper in helpers:
+                    helper.cancel()
+
+    def stop(self) -> None:
+        """Take no new work."""
+        self._stop.set()
+        self._wake.set()
+
+    async def stopped_within(self, seconds: float) -> bool:
+        """Wait for `stop`, but no longer than that; whether it came."""
+        return await _happens_within(self._stop, seconds)
+
+    async def _dispatch(self) -> None:
+        running: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as syncs:
+            while not self._stop.is_set():
+                self._wake.clear()
+                claims, next_ms = await self._claim_or_wait(self._limits.concurrency - len(running))
+                for claim in claims:
+                    task = syncs.create_task(self._work(claim))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                    task.add_done_callback(lambda _: self._wake.set())
+                await self._sleep_until(next_ms)
+            if running:
+                await asyncio.wait(running, timeout=STOP_GRACE_S)
+            for task in running:
+                task.cancel()
+
+    async def _claim_or_wait(self, limit: int) -> tuple[list[Claim], int | None]:
+        """Claims, or none and when to ask again: when a slot is free, or Redis may be back."""
+        if limit <= 0:
+            return [], None
+        try:
+            return await self._claim(limit)
+        except StoreUnavailable as exc:
+            log.warning("worker.store_unavailable", error=str(exc))
+            return [], self._clock.now_ms() + STORE_AGAIN_MS
+
+    async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
+        found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
+        self.turned_at_ms = self._clock.now_ms()
+        self._metrics.worker_turned.set(self.turned_at_ms / 1000)
+        return found
+
+    async def _sleep_until(self, next_ms: int | None) -> None:
+        wait_s = IDLE_MAX_S if next_ms is None else min(IDLE_MAX_S, (next_ms - self._clock.now_ms()) / 1000)
+        if wait_s > 0:
+            await _happens_within(self._wake, wait_s)
+
+    async def _follow_changes(self) -> None:
+        # Looks at the word to stop by itself: a cancellation that meets an answer can get lost in redis-py.
+        last = "$"
+        while not self._stop.is_set():
+            try:
+                last = await self._store.next_change(last)
+                self._wake.set()
+            except StoreUnavailable:
+                await self.stopped_within(1)
+
+    async def _trim_now_and_then(self) -> None:
+        while not await self.stopped_within(TRIM_EVERY_S):
+            try:
+                await self._store.trim(now_ms=self._clock.now_ms())
+            except StoreUnavailable as exc:
+                log.warning("worker.store_unavailable", error=str(exc))
+
+    async def _work(self, claim: Claim) -> None:
+        """One claim, from its sync to giving it back. Raises nothing but the cancellation."""
+        with structlog.contextvars.bound_contextvars(incident=claim.incident_id, target=claim.target):
+            completion = await self._worked(claim)
+            self._count(claim, completion)
+            await self._give_back(claim, completion)
+
+    async def _worked(self, claim: Claim) -> Completion:
+        seen_version, has_begun = 0, False
+        self._busy[claim.target] += 1
+        try:
+            incident = await self._store.get(claim.incident_id)
+            if incident is not None:
+                seen_version = incident.version
+                incident = await self._as_time_has_it(claim, incident)
+            if incident is None:
+                log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
+                return Completion("done", 0)
+            seen_version, has_begun = incident.version, True
+            return await self._sync(claim, incident)
+        except StoreUnavailable as exc:
+            log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
+            if not has_begun:
+                return Completion("postponed", seen_version, at_ms=self._clock.now_ms() + STORE_AGAIN_MS)
+            # It may have sent something before: that was an attempt, and the next one looks for it.
+            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
+        except Unreadable as exc:
+            log.error("incident.unreadable", incident=claim.incident_id, error=str(exc))  # noqa: TRY400
+            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
+        except Exception:
+            # A bug that one incident meets must not end the others' worker.
+            log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
+            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
+        except asyncio.CancelledError:
+            # What was sent may still take effect, so that the next attempt is as late as after a crash.
+            await self._give_back(claim, Completion("retry", seen_version, at_ms=claim.token))
+            raise
+        finally:
+            self._busy[claim.target] -= 1
+
+    def _again_ms(self, claim: Claim) -> int:
+        return self._clock.now_ms() + round(self._retries.wait_s(claim.attempt) * 1000)
+
+    def _count(self, claim: Claim, completion: Completion) -> None:
+        target = claim.target if claim.target in self._targets else "other"
+        self._metrics.syncs.labels(target, completion.how).inc()
+        if completion.how == "retry":
+            self._metrics.retries.labels(target).inc()
+
+    async def _as_time_has_it(self, claim: Claim, before: Incident) -> Incident | None:
+        """The incident to sync. What time has brought is written down first: the end of a snooze, of the wait."""
+        incident: Incident | None = before
+        if before.snooze is not None and before.snooze.until_ms <= self._clock.now_ms():
+            incident = await self._lifecycle.end_snooze(before.id)
+        if incident is None or incident.policy.oncall != claim.target:
+            return incident
+        if self._last_look is None or not incident.is_due(self._clock.now_ms()):
+            return await self._lifecycle.begin_escalation(incident.id)
+        if self._is_busy(claim.target):
+            return incident
+        match await self._looked(self._last_look, incident):
+            case Over(by):
+                return await self._lifecycle.end_quietly(incident, by)
+            case Suppressed(by, until_ms):
+                return await self._lifecycle.suppress(incident, by, until_ms)
+            case Escalate():
+                return await self._lifecycle.begin_escalation(incident.id)
+
+    async def _looked(self, last_look: LastLook, incident: Incident) -> Verdict:
+        """What the last look says; a look that fails stops no escalation."""
+        try:
+            return await last_look.ask(incident)
+        except Exception:
+            log.exception("last_look.crashed", incident=incident.id)
+            return Escalate()
+
+    def _is_busy(self, target: str) -> bool:
+        """Whether so many syncs of this target run that the others' would have to wait."""
+        return self._busy[target] > self._limits.per_target
+
+    async def _sync(self, claim: Claim, incident: Incident) -> Completion:
+        if claim.target == incident.policy.fallback and incident.fallback_due_ms is None and claim.attempt == 1:
+            return Completion("done", incident.version, delivery=_not_failing(incident.delivery(claim.target)))
+        try:
+            delivery = await self._call(claim, incident)
+        except NotYet as exc:
+            return self._postponed(claim, incident, exc)
+        except HeldBack as exc:
+            return await self._held_back(claim, incident, exc)
+        except Permanent as exc:
+            return await self._give_up(claim, incident, str(exc))
+        except Transient as exc:
+            return await self._retry(claim, incident, str(exc), exc.retry_after_s)
+        except TimeoutError:
+            return await self._retry(claim, incident, "no answer in time", LEASE_MS / 1000 - SYNC_MAX_S)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:
+            # A bug in one target must not take the others' incidents with it.
+            log.exception("sync.crashed", incident=incident.id, target=claim.target)
+            return await self._retry(claim, incident, f"internal error: {type(exc).__name__}", None)
+        return self._done(claim, incident, delivery)
+
+    async def _call(self, claim: Claim, incident: Incident) -> Delivery:
+        now_ms = self._clock.now_ms()
+        target = self._targets.get(claim.target)
+        if target is None:
+            raise Permanent(f"{display_name(claim.target)} is not configured any more")
+        if self._is_busy(claim.target):
+            raise NotYet(now_ms + 500, f"{claim.target} is busy")
+        if claim.target == incident.policy.oncall and incident.is_waiting:
+            raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
+        if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
+            raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
+        left_s = SYNC_MAX_S - (now_ms - _claimed_at_ms(claim)) / 1000
+        if left_s < SYNC_MIN_S:
+            raise NotYet(now_ms, "its claim is too old to begin")
+        before = incident.delivery(claim.target)
+        with self._breakers.guard(target.system(incident), incident.id) as call:
+            async with asyncio.timeout(left_s):
+                # Also the first attempt after it was given up is not the first.
+                after = await target.sync(incident, attempt=max(claim.attempt, before.attempts + 1))
+            call.was_made = after != before
+            return after
+
+    async def _held_back(self, claim: Claim, incident: Incident, exc: HeldBack) -> Completion:
+        """No attempt; but the time that a target may fail for goes by, and people are told that it does."""
+        before = incident.delivery(claim.target)
+        since_ms = _failing_since_ms(claim, incident) or self._clock.now_ms()
+        if self._retries.is_over(since_ms, self._clock.now_ms()):
+            return await self._give_up_late(claim, incident, str(exc), since_ms)
+        after = replace(before, failing_since_ms=since_ms, error=str(exc))
+        return Completion(
+            "postponed",
+            incident.version,
+            at_ms=exc.until_ms,
+            delivery=None if after == before else after,
+            arm=self._shown_by(claim, incident, before, after),
+        )
+
+    def _postponed(self, claim: Claim, incident: Incident, exc: NotYet) -> Completion:
+        if exc.delivery is None:
+            return Completion("postponed", incident.version, at_ms=exc.at_ms)
+        achieved = replace(exc.delivery, version=incident.version)
+        entries = self._first_shown(claim, incident, achieved)
+        return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved, entries=entries)
+
+    def _first_shown(self, claim: Claim, incident: Incident, after: Delivery) -> tuple[Entry, ...]:
+        """For the timeline, when the target has something that it did not have before, or what it has counts again."""
+        told = _told(claim, incident, after)
+        is_outcome = told.ending is Ending.ESCALATED and incident.ending is not Ending.ESCALATED
+        if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
+            return ()
+        event = "escalated" if claim.target in incident.providers else "posted"
+        entry = Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}")
+        log.info("incident.changed", incident=incident.id, what=event, detail=entry.detail)
+        return (entry,)
+
+    def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
+        before = incident.delivery(claim.target)
+        after = replace(delivery, version=incident.version)
+        if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
+            # An escalation that began while it was under way was not seen by it.
+            seen_ms = max(_claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
+            after = replace(after, synced_at_ms=seen_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
+        elif not after.attempts:  # it was held back and has never been attempted
+            after = replace(after, failing_since_ms=None, error="")
+        log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
+        return Completion(
+            "done",
+            incident.version,
+            **_outcome(claim, incident, after),
+            at_ms=_again_at_ms(after.look_again_at_ms, self._clock.now_ms()),
+            delivery=after,
+            arm=self._shown_by(claim, incident, before, after),
+            entries=self._first_shown(claim, incident, after),
+        )
+
+    async def _retry(self, claim: Claim, incident: Incident, error: str, retry_after_s: float | None) -> Completion:
+        now_ms = self._clock.now_ms()
+        before = incident.delivery(claim.target)
+        since_ms = _failing_since_ms(claim, incident) or now_ms
+        if self._retries.is_over(since_ms, now_ms):
+            return await self._give_up_late(claim, incident, error, since_ms)
+        wait_s = self._retries.wait_s(claim.attempt, retry_after_s)
+        log.warning(
+            "sync.retry",
+            incident=incident.id,
+            target=claim.target,
+            attempt=claim.attempt,
+            error=error,
+            retry_in_s=round(wait_s, 1),
+        )
+        after = replace(before, attempts=claim.attempt, failing_since_ms=since_ms, error=error)
+        return Completion(
+            "retry",
+            incident.version,
+            at_ms=now_ms + round(wait_s * 1000),
+            delivery=after,
+            arm=self._shown_by(claim, incident, before, after),
+        )
+
+    async def _give_up_late(self, claim: Claim, incident: Incident, error: str, since_ms: int) -> Completion:
+        hours = (self._clock.now_ms() - since_ms) / 3_600_000
+        return await self._give_up(claim, incident, f"{error} (failing for {hours:.1f} hours)")
+
+    async def _give_up(self, claim: Claim, incident: Incident, error: str) -> Completion:
+        now_ms = self._clock.now_ms()
+        log.error("sync.failed", incident=incident.id, target=claim.target, attempt=claim.attempt, error=error)
+        before = incident.delivery(claim.target)
+        after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
+        return Completion(
+            "failed",
+            await self._announce_failure(claim, incident, error),
+            **_outcome(claim, incident, after),
+            delivery=after,
+            arm=self._shown_by(claim, incident, before, after),
+            entries=(Entry(now_ms, "failed", f"{display_name(claim.target)}: {error}"),),
+        )
+
+    async def _announce_failure(self, claim: Claim, incident: Incident, error: str) -> int:
+        """Tell the record of a channel; returns the version up to which there is no other news."""
+        if claim.target not in incident.policy.channels:
+            return incident.version
+        told, is_news = await self._lifecycle.give_up(incident.id, claim.target, error)
+        is_only_that = is_news and told is not None and told.version == incident.version + 1
+        return incident.version + 1 if is_only_that else incident.version
+
+    def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
+        """Who is told what became of an on-call provider, when that is news: the channels, and the one that steps in.
+
+        That one as soon as it has to, and then also of what it came to itself: in a channel, its message says so. Not
+        of its own failure for good, as that would be tried again.
+        """
+        if claim.target not in incident.providers:
+            return ()
+        is_news = _visible(before) != _visible(after) or _told(claim, incident, after).ending is not incident.ending
+        if not is_news:
+            return ()
+        fallback, told = incident.policy.fallback, _told(claim, incident, after)
+        if fallback is None:
+            return incident.policy.channels
+        first_fails = after.failing_since_ms is not None or after.failed_at_ms is not None
+        steps_in = claim.target != fallback and first_fails
+        is_there = bool(told.delivery(fallback).reference) and not (claim.target == fallback and after.failed_at_ms)
+        return (*incident.policy.channels, fallback) if steps_in or is_there else incident.policy.channels
+
+    async def _give_back(self, claim: Claim, completion: Completion) -> None:
+        """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""
+        deadline_s = asyncio.get_running_loop().time() + (STOP_GRACE_S if self._stop.is_set() else GIVE_BACK_TIMEOUT_S)
+        while True:
+            try:
+                held = await self._store.complete(claim, completion, now_ms=self._clock.now_ms())
+            except StoreUnavailable as exc:
+                if asyncio.get_running_loop().time() > deadline_s:
+                    log.error("sync.not_recorded", incident=claim.incident_id, target=claim.target, error=str(exc))  # noqa: TRY400
+                    return
+                await asyncio.sleep(0.5)
+            else:
+                if not held:
+                    log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
+                elif completion.before is not None and completion.after is not None:
+                    self._metrics.observe_change(completion.before, completion.after, self._clock.now_ms())
+                return
+
+
+def _claimed_at_ms(claim: Claim) -> int:
+    return claim.token - LEASE_MS
+
+
+def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
+    """The incident with what the claim's target has come to."""
+    return replace(incident, deliveries={**incident.deliveries, claim.target: delivery})
+
+
+def _outcome(claim: Claim, incident: Incident, delivery: Delivery) -> _Outcome:
+    """What the incident comes to by this; nothing where no on-call provider has a part in it."""
+    if claim.target not in incident.providers:
+        return {}
+    return {"before": incident, "after": _told(claim, incident, delivery)}
+
+
+def _failing_since_ms(claim: Claim, incident: Incident) -> int | None:
+    """Since when the claim's target fails; for a provider, that of an earlier wait says nothing about this one."""
+    since_ms = incident.delivery(claim.target).failing_since_ms
+    is_of_this_wait = since_ms is not None and since_ms >= incident.waiting_since_ms
+    return since_ms if is_of_this_wait or claim.target not in incident.providers else None
+
+
+def _not_failing(delivery: Delivery) -> Delivery | None:
+    """Of a fallback that is not needed, as the first provider has it or it is over; None when it says no more."""
+    if delivery.failing_since_ms is None or delivery.failed_at_ms is not None:
+        return None
+    return replace(delivery, failing_since_ms=None, error="")
+
+
+def _again_at_ms(look_again_at_ms: int | None, now_ms: int) -> int | None:
+    """Not at once: a target that does not move on must not keep the worker busy."""
+    return None if look_again_at_ms is None else max(look_again_at_ms, now_ms + LOOK_AGAIN_SOON_MS)
+
+
+def _waits_until_ms(incident: Incident, now_ms: int) -> int:
+    """When the wait is over; for what is silenced by then, when to look again; at once for what changed meanwhile."""
+    if incident.suppression is None or not incident.is_due(now_ms):
+        return incident.escalates_at_ms or now_ms
+    again_ms, until_ms = now_ms + LOOK_AGAIN_MS, incident.suppression.until_ms
+    return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
+
+
+async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _visible(delivery: Delivery) -> tuple[object, ...]:
+    """What channels show of another target."""
+    is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
+    return delivery.label, delivery.url, delivery.note, is_failing, delivery.failed_at_ms, delivery.comment_count

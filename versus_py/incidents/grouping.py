@@ -1,0 +1,92 @@
+"""What belongs to one incident: a payload as a whole or each of its alerts, by the source's dedup key or one's own."""
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from versus_py.incidents.model import Alert, Notification, common
+from versus_py.incidents.severity import highest_severity
+from versus_py.templating import TemplateFailed, TemplateText
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How notifications become incidents. *dedup_key* None leaves it to the sources."""
+
+    per_alert: bool = False
+    dedup_key: TemplateText | None = None
+
+    def arrange(self, notification: Notification) -> list[Notification]:
+        """One notification for each incident, in their order; each alert is in exactly one of them."""
+        parts = [_alone(notification, alert) for alert in notification.alerts] if self.per_alert else [notification]
+        if self.dedup_key is None:
+            return parts
+        found: dict[str, Notification] = {}
+        for part in parts:
+            keyed = _keyed(part, self.dedup_key)
+            known = found.get(keyed.dedup_key or "")
+            found[keyed.dedup_key or f"\n{len(found)}"] = keyed if known is None else _joined(known, keyed)
+        return list(found.values())
+
+
+def _alone(notification: Notification, alert: Alert) -> Notification:
+    key = notification.dedup_key
+    if key is not None and alert.fingerprint:
+        key = f"{notification.source}\n{notification.receiver}\n{alert.fingerprint}"
+    return replace(
+        notification,
+        title=alert.title or notification.title,
+        severity=alert.severity or notification.severity,
+        alerts=(alert,),
+        dedup_key=key,
+        is_complete=True,  # about this alert there is no more to say
+        truncated_alerts=0,
+    )
+
+
+def _keyed(notification: Notification, template: TemplateText) -> Notification:
+    """With the key that the template makes; with its own, and a warning, when it makes none."""
+    notification = replace(notification, alerts=tuple(_identified(alert) for alert in notification.alerts))
+    try:
+        key = template.render(_values(notification))
+    except TemplateFailed as exc:
+        return _warned(notification, f"{exc}; the source's own dedup key was used")
+    if not key:
+        return _warned(notification, "dedup_key came out empty; the source's own was used")
+    # Alerts of other payloads may share the key, so that this one does not say what is over.
+    return replace(notification, dedup_key=f"template\n{key}", is_complete=False)
+
+
+def _identified(alert: Alert) -> Alert:
+    """An alert that other payloads' alerts of the same key can be told from, also when its source cannot name it."""
+    if alert.fingerprint:
+        return alert
+    said = [alert.title, *sorted(f"{name}={value}" for name, value in alert.labels.items())]
+    return replace(alert, fingerprint=sha256("\n".join(said).encode(errors="replace")).hexdigest()[:32])
+
+
+def _values(notification: Notification) -> dict[str, Any]:
+    alerts = notification.alerts
+    return {
+        "labels": common([alert.labels for alert in alerts]),
+        "annotations": common([alert.annotations for alert in alerts]),
+        "fingerprint": alerts[0].fingerprint if len(alerts) == 1 else "",
+        "resource": alerts[0].resource if len(alerts) == 1 else "",
+        "title": notification.title,
+        "severity": notification.severity,
+        "source": notification.source,
+        "receiver": notification.receiver,
+    }
+
+
+def _joined(first: Notification, second: Notification) -> Notification:
+    return replace(
+        first,
+        severity=highest_severity((first.severity, second.severity)),
+        alerts=(*first.alerts, *second.alerts),
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
+    )
+
+
+def _warned(notification: Notification, warning: str) -> Notification:
+    return replace(notification, warnings=(*notification.warnings, warning))

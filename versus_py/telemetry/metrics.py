@@ -1,0 +1,131 @@
+"""What is counted and measured, for Prometheus: one instance for a process, handed to whoever counts.
+
+Labels take their values from the program and its configuration, never from a payload: there are few, whatever is sent.
+Who counts makes the series of all labels at the start: what begins at 1 instead of 0 is no increase to Prometheus.
+"""
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from versus_py import __version__
+from versus_py.incidents.model import Ending, Incident
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+TIMER_STATES = ("due", "waiting", "running", "failed")
+
+_LATENESS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14_400)
+_ACKNOWLEDGED_S = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 28_800, 86_400)
+_REDIS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The metrics of a process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("versus_build", "What runs.", registry=registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        self.notifications_accepted = Counter(
+            "versus_notifications_accepted_total",
+            "Notifications that were written down before their sender was answered, by what they did.",
+            ("source", "outcome"),
+            registry=registry,
+        )
+        self.requests_refused = Counter(
+            "versus_requests_refused_total",
+            "Requests that were answered with an error.",
+            ("reason",),
+            registry=registry,
+        )
+        self.incident_outcomes = Counter(
+            "versus_incident_outcomes_total",
+            "Waits of incidents that ended, by how.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.escalations_pending = Gauge(
+            "versus_escalations_pending",
+            "Incidents that may still escalate, of all replicas.",
+            registry=registry,
+        )
+        self.escalations_overdue = Gauge(
+            "versus_escalations_overdue",
+            "Those whose escalation is long due and that have no outcome, of all replicas: should be 0.",
+            registry=registry,
+        )
+        self.escalations_rearmed = Counter(
+            "versus_escalations_rearmed_total",
+            "Overdue escalations that nobody would have come back to, armed again by the watchdog: should be 0.",
+            registry=registry,
+        )
+        self.timers = Gauge("versus_timers", "Timers of all replicas.", ("state",), registry=registry)
+        self.escalation_lateness = Histogram(
+            "versus_escalation_lateness_seconds",
+            "How much later than due an incident had its record.",
+            buckets=_LATENESS_S,
+            registry=registry,
+        )
+        self.time_to_acknowledge = Histogram(
+            "versus_time_to_acknowledge_seconds",
+            "From the start of an incident's wait to its acknowledgment.",
+            buckets=_ACKNOWLEDGED_S,
+            registry=registry,
+        )
+        self.syncs = Counter(
+            "versus_syncs_total", "Syncs, by what came of them.", ("target", "result"), registry=registry
+        )
+        self.retries = Counter(
+            "versus_retries_total", "Syncs that failed and are tried again.", ("target",), registry=registry
+        )
+        self.breaker_open = Gauge(
+            "versus_breaker_open",
+            "1 while this process leaves a target alone because it does not answer.",
+            ("target",),
+            registry=registry,
+        )
+        self.redis_call = Histogram(
+            "versus_redis_call_seconds",
+            "How long Redis took to run a script, the way there and back included.",
+            buckets=_REDIS_S,
+            registry=registry,
+        )
+        self.leases_taken_over = Counter(
+            "versus_leases_taken_over_total",
+            "Claims of workers that did not give them back in time.",
+            registry=registry,
+        )
+        self.worker_turned = Gauge(
+            "versus_worker_last_claim_timestamp_seconds",
+            "When this process last asked Redis for what is due, and was answered.",
+            registry=registry,
+        )
+        self.heartbeats = Counter(
+            "versus_heartbeats_total", "Heartbeats: sent, failed, or withheld.", ("result",), registry=registry
+        )
+        for ending in Ending:
+            self.incident_outcomes.labels(ending)
+        for state in TIMER_STATES:
+            self.timers.labels(state)
+
+    def breaker_changed(self, system: str, is_open: bool) -> None:
+        """Whether this process leaves *system* alone from now on."""
+        self.breaker_open.labels(system).set(is_open)
+
+    def observe_change(self, before: Incident, after: Incident, now_ms: int) -> None:
+        """Count what an incident has come to."""
+        if after.acknowledged_at_ms is not None and before.acknowledged_at_ms is None:
+            self.time_to_acknowledge.observe(max(0, after.acknowledged_at_ms - before.waiting_since_ms) / 1000)
+        if after.ending is None or after.ending is before.ending:
+            return
+        self.incident_outcomes.labels(after.ending).inc()
+        if after.ending is Ending.ESCALATED and after.escalates_at_ms is not None:
+            self.escalation_lateness.observe(max(0, now_ms - after.escalates_at_ms) / 1000)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)

@@ -1,0 +1,280 @@
+"""`versus demo`: the real server with simulators around it, and a story whose ending is checked.
+
+Four alerts come in over HTTP: one is acknowledged, one is left to escalate, one resolves before its wait is over,
+and one is sent three times. Nothing is told to the server but by HTTP; what happened is read from the simulators.
+"""
+
+import asyncio
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from versus_py.config import Config
+from versus_py.errors import VersusError
+from versus_py.incidents.model import Ending
+from versus_py.service import serve
+from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
+from versus_py.simulators.slack import PEOPLE, SIGNING_SECRET, PostedMessage
+from versus_py.targets.slack.actions import Action
+from versus_py.tools.client import Client, open_client
+from versus_py.tools.samples import alertmanager
+from versus_py.web.slack import PATH as INTERACTIONS_PATH
+
+WAIT_S = 8
+CHANNEL = "C0ALERTS"
+PASSWORD = "demo-password"  # noqa: S105 - of a simulator that lives as long as this process
+ANA = PEOPLE[0]
+STEP_TIMEOUT_S = 20.0
+STORY_TIMEOUT_S = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One alert of the story, and how it has to end."""
+
+    alert: str
+    plot: str
+    ending: Ending
+    records: int
+    acknowledged_by: str | None = None
+
+
+SCENES = (
+    Scene("DiskFull", "Ana acknowledges", Ending.ACKNOWLEDGED, 0, ANA.real_name),
+    Scene("HostDown", "nobody acknowledges", Ending.ESCALATED, 1),
+    Scene("HighLatency", "resolves in time", Ending.RESOLVED, 0),
+    Scene("QueueStuck", "is sent three times", Ending.ESCALATED, 1),
+)
+
+
+@dataclass(slots=True)
+class Stage:
+    """What runs, and where to look at it."""
+
+    server: str
+    slack: str
+    servicenow: str
+    client: Client
+    workspace: SlackSimulator
+    instance: ServiceNowSimulator
+    started_at: datetime
+
+    def messages(self, scene: Scene) -> list[PostedMessage]:
+        return [message for message in self.workspace.messages if scene.alert in message.shown]
+
+    def records(self, incident: dict[str, Any]) -> list[dict[str, str]]:
+        return [record for record in self.instance.incidents if record["correlation_id"] == incident["id"]]
+
+
+async def run_demo(console: Console, *, stays: bool) -> bool:
+    """Tell the story; whether it ended as it has to. With *stays*, everything goes on running until cancelled."""
+    async with _stage() as stage:
+        console.print(f"[bold]versus[/bold]      {stage.server}  (API and worker, embedded Valkey)")
+        console.print(f"[bold]Slack[/bold]       {stage.slack}  (simulator: press the buttons)")
+        console.print(f"[bold]ServiceNow[/bold]  {stage.servicenow}  (simulator: the records)\n")
+        try:
+            async with asyncio.timeout(STORY_TIMEOUT_S):
+                incidents = await _tell(stage, console)
+        except TimeoutError:
+            console.print(f"[red]The story did not end within {STORY_TIMEOUT_S:g} seconds.[/red]")
+            incidents = await _incidents(stage)
+        table, is_right = _result(stage, incidents)
+        console.print(table)
+        console.print("[green]Everything ended as it should.[/green]" if is_right else "[red]Something is wrong.[/red]")
+        if stays:
+            console.print("\nOpen the URLs above; send more with:")
+            console.print(f"  {sys.argv[0]} send --url {stage.server} --query oncall_wait_minutes=0.5 --name Another")
+            console.print("Ctrl-C ends it.")
+            await asyncio.Event().wait()
+        return is_right
+
+
+@asynccontextmanager
+async def _stage() -> AsyncIterator[Stage]:
+    """The simulators and the server, in this process but connected by HTTP only."""
+    workspace, instance = SlackSimulator(), ServiceNowSimulator(password=PASSWORD)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="versus-demo-"))
+        slack_url = await stack.enter_async_context(run_app(workspace.app()))
+        servicenow_url = await stack.enter_async_context(run_app(instance.app()))
+        config = Config.model_validate(
+            {
+                "host": "127.0.0.1",
+                "port": _free_port(),
+                "data_dir": Path(folder),
+                "alert": {
+                    "slack": {
+                        "enable": True,
+                        "token": "xoxb-demo",
+                        "channel_id": CHANNEL,
+                        "api_url": f"{slack_url}/api",
+                        "signing_secret": SIGNING_SECRET,
+                    }
+                },
+                "oncall": {
+                    "enable": True,
+                    "servicenow": {
+                        "instance_url": servicenow_url,
+                        "username": "versus.integration",
+                        "password": PASSWORD,
+                    },
+                },
+            }
+        )
+        workspace.interactions_url = f"{config.link_base}{INTERACTIONS_PATH}"
+        stop = asyncio.Event()
+        loops = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.callback(stop.set)
+        loops.create_task(serve(config.model_copy(update={"public_host": config.link_base}), stop))
+        client = await stack.enter_async_context(open_client(config.link_base))
+        await _until(lambda: _answers(config.link_base), "the server to start")
+        yield Stage(config.link_base, slack_url, servicenow_url, client, workspace, instance, datetime.now(UTC))
+
+
+async def _tell(stage: Stage, console: Console) -> dict[str, dict[str, Any]]:
+    """The story; returns the incidents by alert once each has ended."""
+    acknowledged, _, resolving, repeated = SCENES
+    for scene in SCENES:
+        await _send(stage, scene)
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(_watch(stage, live))
+            await _send(stage, repeated)
+            await _until(partial(_is_posted, stage, acknowledged), "the first message in Slack")
+            await _press_acknowledge(stage, stage.messages(acknowledged)[0])
+            await _until(partial(_is_posted, stage, resolving), "the third message in Slack")
+            await _send(stage, resolving, is_resolved=True)
+            await _send(stage, repeated)
+            for scene in SCENES:
+                await _until(partial(_has_ended, stage, scene), f"{scene.alert} to end", STORY_TIMEOUT_S)
+            # Whoever should not escalate must not have done so when its wait would have been over.
+            await asyncio.sleep(max(0.0, WAIT_S + 1 - (datetime.now(UTC) - stage.started_at).total_seconds()))
+            watching.cancel()
+    return await _incidents(stage)
+
+
+async def _watch(stage: Stage, live: Live) -> None:
+    while True:
+        live.update(_progress(stage, await _incidents(stage)))
+        await asyncio.sleep(0.25)
+
+
+async def _send(stage: Stage, scene: Scene, *, is_resolved: bool = False) -> None:
+    payload = alertmanager(scene.alert, starts_at=stage.started_at, is_resolved=is_resolved)
+    await stage.client.send(orjson.dumps(payload), {"oncall_wait_minutes": str(WAIT_S / 60)})
+
+
+async def _press_acknowledge(stage: Stage, message: PostedMessage) -> None:
+    delivery = await stage.workspace.press(message, Action.ACKNOWLEDGE, user=ANA.id)
+    if delivery.trouble:
+        raise VersusError(f"Ana pressed Acknowledge, and {delivery.trouble}")
+
+
+async def _incidents(stage: Stage) -> dict[str, dict[str, Any]]:
+    listed = (await stage.client.incidents({}))["incidents"]
+    return {scene.alert: it for scene in SCENES for it in listed if it["title"].startswith(scene.alert)}
+
+
+async def _is_posted(stage: Stage, scene: Scene) -> bool:
+    return bool(stage.messages(scene))
+
+
+async def _has_ended(stage: Stage, scene: Scene) -> bool:
+    """Whether the incident has its outcome, and Slack shows it."""
+    incident = (await _incidents(stage)).get(scene.alert)
+    return incident is not None and incident["outcome"] is not None and _is_shown(stage, scene, incident)
+
+
+def _is_shown(stage: Stage, scene: Scene, incident: dict[str, Any]) -> bool:
+    expected = incident["record"] or str(incident["status"]).capitalize()
+    return any(expected in message.shown for message in stage.messages(scene))
+
+
+def _progress(stage: Stage, incidents: dict[str, dict[str, Any]]) -> Table:
+    table = Table(title="What is happening", title_justify="left", box=box.SIMPLE)
+    for column in ("alert", "plot", "Slack", "incident", "escalates in", "ServiceNow"):
+        table.add_column(column)
+    for scene in SCENES:
+        incident = incidents.get(scene.alert, {})
+        messages = stage.messages(scene)
+        due = incident.get("escalates_at")
+        left_s = "" if due is None else f"{(datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds():.0f} s"
+        status, record = incident.get("status", "…"), incident.get("record") or ""
+        table.add_row(scene.alert, scene.plot, _posted(messages), status, left_s, record)
+    return table
+
+
+def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, bool]:
+    table = Table(title="What happened", title_justify="left", box=box.SIMPLE)
+    for column in ("alert", "plot", "outcome", "Slack", "ServiceNow", ""):
+        table.add_column(column)
+    verdicts = []
+    for scene in SCENES:
+        incident = incidents.get(scene.alert, _UNKNOWN)
+        messages, records = stage.messages(scene), stage.records(incident)
+        is_right = (
+            incident["outcome"] == scene.ending
+            and incident["acknowledged_by"] == scene.acknowledged_by
+            and len(messages) == 1
+            and len(records) == scene.records
+            and _is_shown(stage, scene, incident)
+        )
+        verdicts.append(is_right)
+        table.add_row(
+            scene.alert,
+            scene.plot,
+            _outcome(incident),
+            _posted(messages),
+            ", ".join(record["number"] for record in records) or "never called",
+            "[green]✓[/green]" if is_right else "[red]✗[/red]",
+        )
+    return table, all(verdicts)
+
+
+_UNKNOWN = {"id": None, "outcome": None, "record": None, "status": None, "acknowledged_by": None}
+
+
+def _outcome(incident: dict[str, Any]) -> str:
+    by = f" by {incident['acknowledged_by']}" if incident["acknowledged_by"] else ""
+    return f"{incident['outcome']}{by}"
+
+
+def _posted(messages: list[PostedMessage]) -> str:
+    return "1 message" if len(messages) == 1 else f"{len(messages)} messages"
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/healthz") as response:
+            return response.ok
+    except aiohttp.ClientError:
+        return False
+
+
+async def _until(condition: Callable[[], Any], what: str, timeout_s: float = STEP_TIMEOUT_S) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not await condition():
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise VersusError(f"waited {timeout_s:g} s in vain for {what}") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

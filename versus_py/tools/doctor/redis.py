@@ -1,0 +1,73 @@
+"""Redis: whether it answers, is new enough, and keeps what it is given."""
+
+from collections.abc import AsyncIterator
+
+from versus_py.config import Config, RedisConfig
+from versus_py.errors import StoreUnavailable, VersusError
+from versus_py.store.connection import OLDEST_VERSION, ServerFacts, inspect_server
+from versus_py.store.embedded import inspect_embedded
+from versus_py.tools.doctor.check import Check, CheckStatus
+
+NAME = "Redis"
+DURABILITY = "Redis durability"
+
+
+async def examine(config: Config) -> AsyncIterator[Check]:
+    if config.redis.is_embedded:
+        yield _embedded(config)
+        return
+    try:
+        facts = await inspect_server(config.redis)
+    except StoreUnavailable as exc:
+        yield Check(NAME, CheckStatus.FAILED, str(exc), _advice(config.redis))
+        return
+    yield _server(facts)
+    for check in _durability(facts):
+        yield check
+
+
+def _advice(config: RedisConfig) -> str:
+    if config.sentinel.hosts:
+        return "check redis.sentinel and redis.password, and that the sentinels and the primary run"
+    if config.cluster.hosts:
+        return "check redis.cluster.hosts, redis.password and redis.tls, and that the nodes run"
+    where = "redis.url" if config.url else "redis.host, redis.port, redis.password and redis.tls"
+    return f"check {where}, and that the server runs"
+
+
+def _embedded(config: Config) -> Check:
+    """Nothing is started: a second server on a data_dir in use would be the end of the first."""
+    try:
+        holder = inspect_embedded(config.data_dir)
+    except VersusError as exc:
+        return Check(NAME, CheckStatus.FAILED, str(exc), "name a folder that can be written, or set redis.host")
+    use = f"in use by process {holder}" if holder else "can be written"
+    return Check(NAME, CheckStatus.OK, f"embedded Valkey; data_dir {str(config.data_dir)!r} {use}")
+
+
+def _server(facts: ServerFacts) -> Check:
+    oldest = ".".join(map(str, OLDEST_VERSION))
+    if facts.is_replica:
+        return Check(NAME, CheckStatus.FAILED, "this is a replica, which takes no writes", "name the primary")
+    if facts.is_too_old:
+        return Check(NAME, CheckStatus.FAILED, f"version {facts.version}", f"use Redis {oldest} or later, or Valkey")
+    if not facts.version:
+        return Check(
+            NAME, CheckStatus.WARNING, "it answers, but tells no version", f"make sure it is {oldest} or later"
+        )
+    said = f"version {facts.version}" if facts.servers == 1 else f"{facts.servers} primaries, version {facts.version}"
+    return Check(NAME, CheckStatus.OK, said)
+
+
+def _durability(facts: ServerFacts) -> list[Check]:
+    checks = [_check(CheckStatus.FAILED, it) for it in facts.refusals]
+    checks += [_check(CheckStatus.WARNING, it) for it in facts.warnings]
+    if not facts.tells_settings:
+        advice = "make sure that it evicts nothing (noeviction) and keeps an append-only file"
+        checks.append(Check(DURABILITY, CheckStatus.WARNING, "it does not tell its settings", advice))
+    return checks or [Check(DURABILITY, CheckStatus.OK, "noeviction, append-only file")]
+
+
+def _check(status: CheckStatus, sentence: str) -> Check:
+    found, _, advice = sentence.partition("; ")
+    return Check(DURABILITY, status, found, advice)

@@ -1,0 +1,362 @@
+"""`versus lint-alertmanager`: what in an Alertmanager's configuration breaks the way from an alert to a record.
+
+Whether the file is valid at all is `amtool check-config`'s to say; this looks at the webhooks that lead here, and at
+the routes that lead to them. Pure: text in, findings out.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import yaml
+from multidict import MultiDict
+
+from versus_py.config import Config
+from versus_py.errors import ConfigError
+from versus_py.incidents.model import Policy
+from versus_py.web.intake.overrides import read_overrides
+
+PATH = "/api/incidents"
+GROUP_BY_EVERYTHING = "..."
+
+# Prometheus' durations, each unit once and from the largest down: prometheus/common, model/time.go.
+_DURATION = re.compile(
+    r"(?=.)(?:(\d{1,9})y)?(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?"
+)
+_UNITS_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"  # no alert arrives
+    WARNING = "warning"  # alerts arrive, and something expected does not happen
+    NOTE = "note"  # nothing is wrong, but it is worth knowing
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know: where it is, what it does, and what to do."""
+
+    severity: Severity
+    where: str
+    what: str
+    advice: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A route with what it inherits; the defaults are Alertmanager's."""
+
+    path: str = ""
+    line: int | None = None
+    receiver: str = ""
+    group_by: tuple[str, ...] = ()
+    group_interval: str = "5m"
+    repeat_interval: str = "4h"
+
+    @property
+    def where(self) -> str:
+        return f"route {self.path} to receiver {self.receiver!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Webhook:
+    """One webhook that leads here."""
+
+    receiver: str
+    url: str
+    settings: Mapping[str, Any]
+    line: int | None
+
+    @property
+    def where(self) -> str:
+        return f"receiver {self.receiver!r}"
+
+
+def lint(text: str, config: Config | None = None) -> list[Finding]:
+    """What the alertmanager.yml *text* has to say about its way here, from the top of the file down.
+
+    *config* is versus_py's own; without one, on-call is taken to be on, and the other instances to be what the file
+    calls them. Raises ConfigError when *text* is no mapping in YAML.
+    """
+    data = _load(text)
+    receivers = [it for it in _mappings(data.get("receivers")) if isinstance(it.get("name"), str)]
+    webhooks = [webhook for receiver in receivers for webhook in _webhooks_to_us(receiver)]
+    routes = list(_routes(data.get("route"), _Route()))
+    findings = [*_unseen(receivers, webhooks), *_misspelt(receivers), *_undefined(receivers, routes)]
+    for webhook in webhooks:
+        leading = [route for route in routes if route.receiver == webhook.receiver]
+        findings += _about_webhook(webhook, leading, config)
+    return sorted(dict.fromkeys(findings), key=lambda finding: finding.line or 0)
+
+
+def duration_ms(value: str) -> int | None:
+    """A duration as Prometheus writes it, such as 1h30m or 2w; None when it is none."""
+    if value == "0":
+        return 0
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        return None
+    return sum(int(number) * unit_ms for number, unit_ms in zip(found.groups(), _UNITS_MS, strict=True) if number)
+
+
+class _Mapping(dict[Any, Any]):
+    """A mapping that knows the line it begins on."""
+
+    line: int
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads mappings with their lines."""
+
+
+def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> Iterator[_Mapping]:
+    found = _Mapping()
+    found.line = node.start_mark.line + 1
+    yield found  # first empty and then filled, so that an alias in it may refer to it
+    found.update(loader.construct_mapping(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+
+
+def _load(text: str) -> _Mapping:
+    try:
+        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as exc:
+        where = f" in line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
+        raise ConfigError([f"this is not YAML{where}: {exc.problem or exc.context}"]) from None
+    except (yaml.YAMLError, ValueError):
+        raise ConfigError(["this is not YAML: it has characters or dates that must not be in it"]) from None
+    except RecursionError:
+        raise ConfigError(["this is nested too deeply"]) from None
+    if not isinstance(data, _Mapping):
+        raise ConfigError([f"the file holds a {type(data).__name__}, not an Alertmanager configuration"])
+    return data
+
+
+def _mappings(value: Any) -> list[_Mapping]:
+    return [item for item in value if isinstance(item, _Mapping)] if isinstance(value, list) else []
+
+
+def _routes(value: Any, parent: _Route, ancestors: tuple[int, ...] = ()) -> Iterator[_Route]:
+    """The routes that an alert can end in.
+
+    A route below that takes everything leaves nothing for its parent, nor, without `continue`, for those after it.
+    """
+    if not isinstance(value, _Mapping) or id(value) in ancestors:
+        return
+    route = _inherited(value, parent)
+    takes_everything = False
+    for below in _mappings(value.get("routes")):
+        yield from _routes(below, route, (*ancestors, id(value)))
+        if not _matchers(below):
+            takes_everything = True
+            if below.get("continue") is not True:
+                break
+    if not takes_everything:
+        yield route
+
+
+def _inherited(value: _Mapping, parent: _Route) -> _Route:
+    named = ("receiver", "group_interval", "repeat_interval")
+    group_by = value.get("group_by")
+    own: dict[str, Any] = {name: str(value[name]) for name in named if value.get(name) is not None}
+    if isinstance(group_by, list) and group_by:  # an empty one inherits: dispatch/route.go
+        own["group_by"] = tuple(str(label) for label in group_by)
+    step = f"{{{','.join(_matchers(value))}}}"
+    path = f"{parent.path}/{step}" if parent.path else step
+    return replace(parent, path=path, line=value.line, **own)
+
+
+def _matchers(value: _Mapping) -> list[str]:
+    """What a route matches, in the notation of `matchers`."""
+    matchers = value.get("matchers")
+    found = [str(matcher) for matcher in matchers] if isinstance(matchers, list) else []
+    for name, operator in (("match", "="), ("match_re", "=~")):
+        old = value.get(name)
+        found += [f'{label}{operator}"{text}"' for label, text in old.items()] if isinstance(old, _Mapping) else []
+    return found
+
+
+def _webhooks_to_us(receiver: _Mapping) -> Iterator[_Webhook]:
+    for settings in _mappings(receiver.get("webhook_configs")):
+        url = settings.get("url")
+        if isinstance(url, str) and _path_of(url).rstrip("/").endswith(PATH):
+            yield _Webhook(receiver["name"], url, settings, settings.line)
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def _misspelt(receivers: Iterable[_Mapping]) -> Iterator[Finding]:
+    """Webhooks that hardly lead where they should."""
+    for receiver in receivers:
+        for settings in _mappings(receiver.get("webhook_configs")):
+            path = _path_of(str(settings.get("url", ""))).rstrip("/")
+            if not path.endswith(PATH) and get_close_matches(path, [PATH], cutoff=0.8):
+                yield Finding(
+                    Severity.WARNING,
+                    f"receiver {receiver['name']!r}",
+                    f"its url ends in {path}, which is nearly {PATH}",
+                    f"write {PATH}, if it is meant to lead here",
+                    settings.line,
+                )
+
+
+def _undefined(receivers: Iterable[_Mapping], routes: Iterable[_Route]) -> Iterator[Finding]:
+    known = {receiver["name"] for receiver in receivers}
+    for route in routes:
+        if route.receiver not in known:
+            yield Finding(
+                Severity.ERROR,
+                f"route {route.path}",
+                f"its receiver {route.receiver!r} is not defined, so that Alertmanager refuses the file",
+                f"name one of {', '.join(sorted(known)) or 'the receivers'}",
+            )
+
+
+def _unseen(receivers: Iterable[_Mapping], webhooks: list[_Webhook]) -> Iterator[Finding]:
+    """What cannot be looked at, and that there is nothing to look at."""
+    hidden = False
+    for receiver in receivers:
+        for settings in _mappings(receiver.get("webhook_configs")):
+            if "url_file" in settings:
+                hidden = True
+                yield Finding(
+                    Severity.NOTE,
+                    f"receiver {receiver['name']!r}",
+                    "url_file: where this webhook leads cannot be seen here",
+                    "check the file it names by hand",
+                    settings.line,
+                )
+    if not webhooks:
+        yield Finding(
+            Severity.WARNING if hidden else Severity.ERROR,
+            "receivers",
+            f"no webhook has a url that ends in {PATH}, so no alert arrives here",
+            f"add a receiver with a webhook such as http://versus:3000{PATH}",
+        )
+
+
+def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | None) -> Iterator[Finding]:
+    def finding(severity: Severity, what: str, advice: str) -> Finding:
+        return Finding(severity, webhook.where, what, advice, webhook.line)
+
+    if not routes:
+        yield finding(
+            Severity.WARNING, "no route leads to this receiver, so it is never used", "name it in a route, or remove it"
+        )
+    if _path_of(webhook.url).endswith("/"):
+        yield finding(
+            Severity.ERROR, "its url has a slash at the end of the path, which is answered 404", "remove the slash"
+        )
+    if webhook.settings.get("send_resolved") is False:
+        yield finding(
+            Severity.WARNING,
+            "send_resolved is false: that an alert is over is never told, so its incident stays open, may "
+            "escalate though it is over, and its record is not resolved",
+            "set send_resolved: true, or remove the line",
+        )
+    if webhook.settings.get("max_alerts"):
+        yield finding(
+            Severity.WARNING,
+            "max_alerts is set: from a list that was cut nothing can be told to be over, so its incident stays open",
+            "remove max_alerts, and raise max_body_bytes of versus_py if payloads are larger than that",
+        )
+    known = config or _assumed(webhook)
+    if "{{" in webhook.url:
+        yield finding(
+            Severity.WARNING,
+            "its url is a template, which Alertmanager fills in since v0.31 and cannot before: what it asks for "
+            "cannot be seen here",
+            "write the query parameters out, with a receiver for each",
+        )
+        return
+    overrides = read_overrides(_query(webhook), known)
+    for warning in overrides.warnings:
+        yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
+    for route in routes:
+        yield from _about_timing(route, overrides.policy, known)
+        if not overrides.per_alert:
+            yield from _about_grouping(route)
+
+
+def _about_timing(route: _Route, policy: Policy, config: Config) -> Iterator[Finding]:
+    """How often Alertmanager speaks, against how long people have to acknowledge."""
+    group_ms, repeat_ms = duration_ms(route.group_interval), duration_ms(route.repeat_interval)
+    for name, value in (("group_interval", route.group_interval), ("repeat_interval", route.repeat_interval)):
+        if not duration_ms(value):
+            yield Finding(
+                Severity.ERROR,
+                route.where,
+                f"{name} is {value!r}, which is no duration",
+                "write one such as 30s, 5m, 1h30m, 4h or 1d",
+                route.line,
+            )
+    if not group_ms or not repeat_ms or policy.oncall is None or policy.wait_ms == 0:
+        return
+    wait = f"the wait of {policy.wait_ms / 60_000:g} minutes"
+    # Whether to repeat is asked at every group_interval only: notify, dedup_stage.go.
+    if math.ceil(repeat_ms / group_ms) * group_ms < policy.wait_ms:
+        yield Finding(
+            Severity.WARNING,
+            route.where,
+            f"repeat_interval ({route.repeat_interval}) is shorter than {wait}: what is known is said again and "
+            "again while people still have time to acknowledge",
+            "make repeat_interval longer than the wait; the default is 4h",
+            route.line,
+        )
+    if group_ms >= policy.wait_ms and config.alertmanager.url is None:
+        yield Finding(
+            Severity.WARNING,
+            route.where,
+            f"group_interval ({route.group_interval}) is not shorter than {wait}: that an alert is over may be told "
+            "only after its record was created",
+            "make group_interval shorter than the wait, such as 1m",
+            route.line,
+        )
+
+
+def _about_grouping(route: _Route) -> Iterator[Finding]:
+    """What one incident for each group comes to."""
+    if not route.group_by:
+        yield Finding(
+            Severity.WARNING,
+            route.where,
+            "no group_by on the way: whatever fires is one group and so one incident, and one acknowledgment is for "
+            "all of it",
+            "set group_by, such as [alertname, service]",
+            route.line,
+        )
+    elif GROUP_BY_EVERYTHING in route.group_by:
+        yield Finding(
+            Severity.NOTE,
+            route.where,
+            "group_by is ['...']: every alert is a group and so an incident of its own, with a message, a wait and a "
+            "record of its own",
+            "nothing, if that is meant",
+            route.line,
+        )
+
+
+def _query(webhook: _Webhook) -> MultiDict[str]:
+    return MultiDict(parse_qsl(urlsplit(webhook.url).query, keep_blank_values=True))
+
+
+def _assumed(webhook: _Webhook) -> Config:
+    """A configuration that goes with *webhook*, where none is given: its other instances cannot be known."""
+    named = (name.strip() for name in _query(webhook).getall("servicenow_other_instance", []))
+    instances: dict[str, Any] = {name: {} for name in named if name}
+    return Config.model_validate({"oncall": {"enable": True, "servicenow": {"other_instance_urls": instances}}})

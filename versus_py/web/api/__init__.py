@@ -1,0 +1,1 @@
+"""Reading incidents and acting on them, as JSON, and the OpenAPI document."""

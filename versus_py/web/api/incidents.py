@@ -1,0 +1,164 @@
+"""Reading incidents, and acting on them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from versus_py.config import MAX_WAIT_MINUTES
+from versus_py.engine.lifecycle import Decision, Lifecycle
+from versus_py.incidents import transitions
+from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.store import Store
+from versus_py.web.answers import json_answer
+from versus_py.web.api.views import detail, failure, summary
+from versus_py.web.intake.bodies import read_whole
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+NAME_MAX = 100
+
+BODY_TIMEOUT_S = 10.0
+_LIMIT_DIGITS_MAX = 9
+"""Python refuses to read numbers of thousands of digits."""
+
+
+class Api:
+    """The handlers below /api/incidents, but for the intake."""
+
+    def __init__(self, store: Store, lifecycle: Lifecycle) -> None:
+        self._store = store
+        self._lifecycle = lifecycle
+
+    async def list(self, request: web.Request) -> web.Response:
+        """`{"incidents": […], "next": cursor or null}`, newest first."""
+        only_failed, status = _only_failed(request.query.get("failed")), _status(request.query.get("status"))
+        if only_failed and status is not None:
+            raise web.HTTPBadRequest(text="failed=true and status exclude each other")
+        limit, cursor = _limit(request.query.get("limit")), request.query.get("cursor")
+        try:
+            if only_failed:
+                given_up = await self._store.given_up(limit=limit, cursor=cursor)
+                return _page([failure(it) for it in given_up.found], given_up.cursor)
+            page = await self._store.page(status=status, limit=limit, cursor=cursor)
+        except ValueError:
+            raise web.HTTPBadRequest(text="cursor is not one that a page gave as next") from None
+        return _page([summary(incident) for incident in page.incidents], page.cursor)
+
+    async def show(self, request: web.Request) -> web.Response:
+        return await self._detail(_known(await self._store.get(_id(request)), request))
+
+    async def acknowledge(self, request: web.Request) -> web.Response:
+        """201 the first time, 200 after."""
+        incident, is_first = await self._lifecycle.acknowledge(_id(request), _by(await _said(request)))
+        return await self._detail(_known(incident, request), 201 if is_first else 200)
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        """201 the first time, 200 after."""
+        incident, is_first = await self._lifecycle.resolve(_id(request), _by(await _said(request)))
+        return await self._detail(_known(incident, request), 201 if is_first else 200)
+
+    async def unacknowledge(self, request: web.Request) -> web.Response:
+        """201 when it was acknowledged, else 200 and how it stands."""
+        by = _by(await _said(request))
+        return await self._act(request, lambda it, now_ms: transitions.unacknowledge(it, by, now_ms))
+
+    async def escalate(self, request: web.Request) -> web.Response:
+        """201 when this began the escalation, else 200 and how it stands."""
+        by = _by(await _said(request))
+        return await self._act(request, lambda it, now_ms: transitions.escalate(it, by, now_ms))
+
+    async def snooze(self, request: web.Request) -> web.Response:
+        """For so many `minutes`: 201, or 200 and how it stands when nothing waits."""
+        said = await _said(request)
+        by, minutes = _by(said), _minutes(said)
+        return await self._act(
+            request, lambda it, now_ms: transitions.snooze(it, now_ms + round(minutes * 60_000), by, now_ms)
+        )
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """Try again what was given up: 201, or 200 and how it stands when nothing was."""
+        incident, is_retried = await self._lifecycle.retry(_id(request), _by(await _said(request)))
+        return await self._detail(_known(incident, request), 201 if is_retried else 200)
+
+    async def retry_all(self, request: web.Request) -> web.Response:
+        """The same for every incident: `{"retried": 12, "more": false}`."""
+        number, has_more = await self._lifecycle.retry_all(_by(await _said(request)))
+        return json_answer({"retried": number, "more": has_more}, 201 if number else 200)
+
+    async def _act(self, request: web.Request, decide: Decision) -> web.Response:
+        incident, is_changed = await self._lifecycle.act(_id(request), decide)
+        return await self._detail(_known(incident, request), 201 if is_changed else 200)
+
+    async def _detail(self, incident: Incident, status: int = 200) -> web.Response:
+        return json_answer(detail(incident, await self._store.timeline(incident.id)), status)
+
+
+def _id(request: web.Request) -> IncidentId:
+    return IncidentId(request.match_info["id"])
+
+
+def _known(incident: Incident | None, request: web.Request) -> Incident:
+    if incident is None:
+        raise web.HTTPNotFound(text=f"no incident {request.match_info['id']!r}: it never was, or its time is over")
+    return incident
+
+
+def _status(value: str | None) -> Status | None:
+    if value is None:
+        return None
+    try:
+        return Status(value)
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"status is {value!r}; allowed: {', '.join(Status)}") from None
+
+
+def _only_failed(value: str | None) -> bool:
+    if value not in {None, "true", "false"}:
+        raise web.HTTPBadRequest(text=f"failed is {value!r}; allowed: true, false")
+    return value == "true"
+
+
+def _page(incidents: Sequence[Mapping[str, Any]], cursor: str | None) -> web.Response:
+    return json_answer({"incidents": incidents, "next": cursor})
+
+
+def _limit(value: str | None) -> int:
+    limit = (
+        PAGE_DEFAULT if value is None else int(value) if value.isdecimal() and len(value) <= _LIMIT_DIGITS_MAX else 0
+    )
+    if not 1 <= limit <= PAGE_MAX:
+        raise web.HTTPBadRequest(text=f"limit is {value!r}; allowed: 1 to {PAGE_MAX}")
+    return limit
+
+
+async def _said(request: web.Request) -> Mapping[str, Any]:
+    """The JSON object in the body, and the query parameters, which win."""
+    try:
+        body = orjson.loads(await read_whole(request, within_s=BODY_TIMEOUT_S) or b"{}")
+    except orjson.JSONDecodeError:
+        if "by" not in request.query:
+            raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
+        body = None
+    return (body if isinstance(body, dict) else {}) | dict(request.query)
+
+
+def _minutes(said: Mapping[str, Any]) -> float:
+    value = said.get("minutes", "")
+    try:
+        minutes = math.nan if isinstance(value, bool) else float(value)  # Python takes True for 1
+    except (TypeError, ValueError):
+        minutes = math.nan
+    if not 0 < minutes <= MAX_WAIT_MINUTES:
+        raise web.HTTPBadRequest(text=f"say for how long: minutes, more than 0 and up to {MAX_WAIT_MINUTES}")
+    return minutes
+
+
+def _by(said: Mapping[str, Any]) -> Actor:
+    """Who acts: `{"by": "ana"}` in the body, or `?by=ana`."""
+    name = said.get("by")
+    if not isinstance(name, str) or not name.strip() or len(name) > NAME_MAX:
+        raise web.HTTPBadRequest(text=f'say who you are: {{"by": "your name"}}, 1 to {NAME_MAX} characters')
+    return Actor(name.strip())

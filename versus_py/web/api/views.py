@@ -1,0 +1,121 @@
+"""Incidents as JSON."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from versus_py.incidents.model import Actor, Alert, Delivery, Entry, Incident
+from versus_py.store import GivenUp
+
+
+def rfc3339(at_ms: int | None) -> str | None:
+    """A moment in UTC, to the millisecond; None for None."""
+    if at_ms is None:
+        return None
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc(at_ms: int | None) -> str:
+    """A moment for people, to the second; empty for None."""
+    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def escalates_at(incident: Incident) -> str | None:
+    """When it escalates if nobody acknowledges; None when it will not, has begun to, or nobody knows."""
+    return rfc3339(incident.escalates_at_ms) if incident.is_waiting and incident.suppression is None else None
+
+
+def summary(incident: Incident) -> dict[str, Any]:
+    """An incident in a list."""
+    return {
+        "id": incident.id,
+        "status": incident.status,
+        "outcome": incident.ending,
+        "title": incident.title,
+        "severity": incident.severity,
+        "source": incident.source,
+        "alerts": len(incident.alerts),
+        "firing": len(incident.firing),
+        "occurrences": incident.occurrences,
+        "created_at": rfc3339(incident.created_at_ms),
+        "updated_at": rfc3339(incident.updated_at_ms),
+        "escalates_at": escalates_at(incident),
+        "suppressed_by": incident.suppression.by if incident.suppression else None,
+        "suppressed_until": rfc3339(incident.suppression.until_ms) if incident.suppression else None,
+        "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
+        **_actor("acknowledged_by", incident.acknowledged_by),
+        "resolved_at": rfc3339(incident.resolved_at_ms),
+        **_actor("resolved_by", incident.resolved_by),
+        "snoozed_until": rfc3339(incident.snooze.until_ms) if incident.snooze else None,
+        **_actor("snoozed_by", incident.snooze.by if incident.snooze else None),
+        "record": incident.record.label or None,
+        "record_url": incident.record.url or None,
+    }
+
+
+def failure(given_up: GivenUp) -> dict[str, Any]:
+    """An incident in the list of those that were given up, once for each target."""
+    it = given_up.delivery
+    failed = {"target": given_up.target, "since": rfc3339(it.failed_at_ms), "error": it.error}
+    return summary(given_up.incident) | {"failed": failed}
+
+
+def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
+    """An incident with everything that is known of it."""
+    return summary(incident) | {
+        "dedup_key": incident.dedup_key,
+        "url": incident.url or None,
+        "warnings": incident.warnings,
+        "truncated_alerts": incident.truncated_alerts,
+        "policy": {
+            "channels": incident.policy.channels,
+            "oncall": incident.policy.oncall,
+            "fallback": incident.policy.fallback,
+            "wait_minutes": incident.policy.wait_ms / 60_000,
+            "destinations": dict(incident.policy.destinations),
+        },
+        "alerts": [_alert(alert) for alert in incident.alerts],
+        "deliveries": {target: _delivery(delivery) for target, delivery in incident.deliveries.items()},
+        "timeline": [_entry(entry) for entry in timeline],
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "fingerprint": alert.fingerprint,
+        "status": alert.status,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": rfc3339(alert.starts_at_ms),
+        "ends_at": rfc3339(alert.ends_at_ms),
+        "resource": alert.resource or None,
+        "url": alert.url or None,
+        "links": dict(alert.links),
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "label": delivery.label or None,
+        "url": delivery.url or None,
+        "version": delivery.version,
+        "note": delivery.note or None,
+        "attempts": delivery.attempts,
+        "error": delivery.error or None,
+        "failing_since": rfc3339(delivery.failing_since_ms),
+        "failed_at": rfc3339(delivery.failed_at_ms),
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    said = {"at": rfc3339(entry.at_ms), "event": entry.event, "detail": entry.detail or None}
+    return said | _actor("by", entry.by)
+
+
+def _actor(key: str, actor: Actor | None) -> dict[str, str | None]:
+    """The name by that key, and beside it the e-mail address, where that is known."""
+    said = {key: actor.name if actor else None}
+    if actor is not None and actor.email:
+        said[f"{key}_email"] = actor.email
+    return said

@@ -1,0 +1,153 @@
+"""POST /api/incidents: payloads come in, and are answered once they are written down."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from versus_py.clock import Clock
+from versus_py.config import Config
+from versus_py.engine.lifecycle import Accepted, Lifecycle
+from versus_py.errors import BadPayload, StoreUnavailable
+from versus_py.incidents.model import Notification, Outcome
+from versus_py.sources import SOURCES
+from versus_py.telemetry.metrics import Metrics
+from versus_py.telemetry.refusals import Refusals
+from versus_py.web.answers import json_answer
+from versus_py.web.api.views import escalates_at
+from versus_py.web.intake.overload import Arrivals, Pace, Slots
+from versus_py.web.intake.overrides import Overrides, read_overrides
+from versus_py.web.intake.reading import Payload, Reader, TooMany, read_body
+from versus_py.web.intake.senders import Sender, Senders
+from versus_py.web.intake.trust import Trust
+
+log = structlog.get_logger()
+
+BODY_TIMEOUT_S = 30.0
+ACCEPT_TIMEOUT_S = 4.0
+LOGGED_BODY_MAX = 256 * 1024
+WARNINGS_MAX = 50
+"""Of one request; each is a line of the log, and thousands of elements may be wrong in the same way."""
+
+
+class Intake:
+    """Accepts payloads. Nothing but Redis is called while a sender waits."""
+
+    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, clock: Clock, metrics: Metrics) -> None:
+        self._config = config
+        self._lifecycle = lifecycle
+        self._trust = trust
+        self._senders = Senders(config, clock)
+        self._pace = Pace(config.intake, clock)
+        self._arrivals = Arrivals()
+        self._slots = Slots(config.intake, clock)
+        self._refusals = Refusals("intake.refused", clock.now_ms)
+        self._metrics = metrics
+        for source, outcome in product(SOURCES, Outcome):
+            metrics.notifications_accepted.labels(source, outcome)
+        self._reader = Reader(config)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """201 when all of it is written down; 503 when it was not, and the sender should try again."""
+        sender = self._senders.identify(request)
+        self._pace.check(sender.name, request.remote)
+        try:
+            body = await self._body(request)
+            async with self._slots.slot(request, len(body)):
+                return await self._take(request, sender, body)
+        except web.HTTPClientError as exc:
+            # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
+            self._refusals.note(remote=request.remote, sender=sender.name, status=exc.status, error=exc.text)
+            raise
+
+    async def _take(self, request: web.Request, sender: Sender, body: bytes) -> web.Response:
+        if self._config.alert.debug_body:
+            shown = body[:LOGGED_BODY_MAX].decode(errors="replace")
+            log.info("intake.body", query=request.query_string, body=shown)
+        are_many, payloads, warnings = _payloads(body)
+        overrides = read_overrides(request.query, self._config, sender.limits)
+        payloads, refused = self._trust.believed(payloads, body, request.headers)
+        # Afterwards: without what nobody signed, a payload may be of another source.
+        payloads, left_out = sender.may_post(payloads, overrides.source)
+        reading = self._reader.read(payloads, overrides)
+        warnings += [*left_out, *refused, *overrides.warnings, *reading.warnings]
+        for it in filter(None, reading.notifications):
+            warnings += it.warnings
+        warnings = _first(list(dict.fromkeys(warnings)))
+        for warning in warnings:
+            log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
+        answers = await self._accept(reading.notifications, overrides, sender)
+        status: dict[str, Any] = {"status": "Incident created"}
+        if are_many or len(answers) > 1:
+            status = {"status": "Incidents created", "count": len(answers)}
+        return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
+
+    async def _accept(
+        self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender
+    ) -> list[dict[str, Any]]:
+        """Written down, or StoreUnavailable before senders give up: Monasca's wait 5 s."""
+        news = [it for it in notifications if it is not None]
+        try:
+            async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+                accepted = iter(await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings))
+        except TimeoutError:
+            raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
+        answers = []
+        for it in notifications:
+            outcome = None if it is None else next(accepted)
+            answers.append(_answer(outcome))
+            if it is not None and outcome is not None:
+                source = it.source if it.source in SOURCES else "other"
+                self._metrics.notifications_accepted.labels(source, outcome.outcome).inc()
+                log.info(
+                    "intake.accepted",
+                    outcome=outcome.outcome,
+                    incident=outcome.incident.id if outcome.incident else None,
+                    source=it.source,
+                    sender=sender.name,
+                )
+        return answers
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            return await self._arrivals.read(request, within_s=BODY_TIMEOUT_S)
+        except web.HTTPRequestEntityTooLarge:
+            limit = self._config.max_body_bytes
+            raise _too_large(
+                limit,
+                f"the body is larger than {limit} bytes; send fewer alerts at once "
+                "(Alertmanager: max_alerts), or raise max_body_bytes",
+            ) from None
+
+
+def _payloads(body: bytes) -> tuple[bool, list[Payload], list[str]]:
+    try:
+        return read_body(body)
+    except TooMany as exc:
+        raise _too_large(len(body), str(exc)) from None
+    except BadPayload as exc:
+        raise web.HTTPBadRequest(text=str(exc)) from None
+
+
+def _first(warnings: list[str]) -> list[str]:
+    left_out = len(warnings) - WARNINGS_MAX
+    return [*warnings[:WARNINGS_MAX], f"and {left_out} further warnings"] if left_out > 0 else warnings
+
+
+def _too_large(size: int, text: str) -> web.HTTPRequestEntityTooLarge:
+    return web.HTTPRequestEntityTooLarge(max_size=size, actual_size=size, text=text)
+
+
+def _answer(accepted: Accepted | None) -> dict[str, Any]:
+    incident = accepted.incident if accepted else None
+    if incident is None or accepted is None:
+        return {"id": None, "outcome": "ignored", "status": None, "escalates_at": None}
+    return {
+        "id": incident.id,
+        "outcome": accepted.outcome,
+        "status": incident.status,
+        "escalates_at": escalates_at(incident),
+    }

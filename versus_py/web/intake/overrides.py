@@ -1,0 +1,223 @@
+"""The policy of what a request brings: query parameters win over the route of its labels, that over the defaults.
+
+A mistake in a query parameter never loses the alert: it counts as not given, and a warning says so. So does what the
+sender's token does not allow.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from multidict import MultiMapping
+
+from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits, SlackRoute
+from versus_py.incidents.model import Notification, Policy, common
+from versus_py.sources import SOURCES
+from versus_py.targets import servicenow, slack
+
+_CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_PER_ALERT = {"group": False, "alert": True}
+_NAMES = (
+    "incident_per",
+    "oncall_enable",
+    "oncall_wait_minutes",
+    "servicenow_other_instance",
+    "slack_channel_id",
+    "source",
+)
+_SHOWN_MAX = 80
+_PARAMETERS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a request asked for, as far as it could be understood."""
+
+    policy: Policy  # of what no route matches
+    has_wait: bool  # the policy's wait is the request's own
+    routes: tuple[SlackRoute, ...]
+    per_alert: bool
+    source: str | None  # whose payload it is; None: by its shape
+    warnings: tuple[str, ...]
+
+    def policy_for(self, notification: Notification) -> Policy:
+        """The policy of the incident that *notification* creates, by the first route that matches."""
+        labels = _common_labels(notification) if self.routes else {}
+        route = next((it for it in self.routes if it.matches(labels)), None)
+        if route is None:
+            return self.policy
+        wait_ms = self.policy.wait_ms if self.has_wait or route.wait_minutes is None else _ms(route.wait_minutes)
+        channel = {slack.NAME: route.channel_id} if route.channel_id else {}
+        destinations = {**channel, **self.policy.destinations}  # which hold what the request asked for
+        return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mention=route.mention)
+
+
+_UNLIMITED = OverrideLimits()
+
+
+def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLimits = _UNLIMITED) -> Overrides:
+    """What a request with this query string asks for, as far as its sender's *limits* allow it."""
+    values, warnings = _known(query)
+    values = _allowed(values, limits, warnings)
+    wait_minutes = _clamped(_wait_minutes(values, warnings), limits, warnings)
+    policy = Policy(
+        channels=(slack.NAME,) if config.alert.slack.enable else (),
+        oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
+        wait_ms=_ms(config.oncall.wait_minutes if wait_minutes is None else wait_minutes),
+        destinations=_destinations(values, config, warnings),
+    )
+    policy = _with_fallback(policy, config.oncall)
+    if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
+        when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
+        warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
+    per_alert, source = _is_per_alert(values, config, warnings), _source(values, warnings)
+    return Overrides(
+        policy,
+        wait_minutes is not None,
+        config.alert.slack.routes if config.alert.slack.enable else (),
+        per_alert,
+        source,
+        tuple(warnings),
+    )
+
+
+def _with_fallback(policy: Policy, oncall: OncallConfig) -> Policy:
+    """Not to where it escalates anyway: what is down there would be down for both."""
+    fallback = oncall.fallback
+    is_the_same = policy.destinations.get(servicenow.NAME, "") == fallback.servicenow_other_instance != ""
+    if policy.oncall is None or fallback.target is None or is_the_same:
+        return policy
+    return replace(policy, fallback=fallback.target, fallback_after_ms=_ms(fallback.after_minutes))
+
+
+def _common_labels(notification: Notification) -> dict[str, str]:
+    """What all that fires has in common: what is over says nothing about where the rest belongs."""
+    firing = [alert.labels for alert in notification.alerts if alert.is_firing]
+    return common(firing or [alert.labels for alert in notification.alerts])
+
+
+def _ms(minutes: float) -> int:
+    return round(minutes * 60_000)
+
+
+def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
+    warnings: list[str] = []
+    for index, (name, value) in enumerate(query.items()):
+        if index >= _PARAMETERS_MAX:
+            warnings.append(f"only the first {_PARAMETERS_MAX} query parameters were read")
+            break
+        if name not in _NAMES:
+            close = get_close_matches(name, _NAMES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
+            warnings.append(f"query parameter {_shown(name)} is not known and was ignored; {hint}")
+        elif name in values:
+            warnings.append(
+                f"query parameter {name} stands more than once: {_shown(values[name])} counts, the first one"
+            )
+        else:
+            values[name] = value.strip()
+    return values, warnings
+
+
+def _allowed(values: Mapping[str, str], limits: OverrideLimits, warnings: list[str]) -> dict[str, str]:
+    """Without those that the sender may not set, or not to this."""
+    lists = {"slack_channel_id": limits.channels, "servicenow_other_instance": limits.instances}
+    allowed = {}
+    for name, value in values.items():
+        listed = lists.get(name)
+        if name == "oncall_enable" and not limits.oncall:
+            warnings.append("query parameter oncall_enable was ignored: this sender's token does not allow it")
+        elif listed is not None and value not in listed:
+            which = ", ".join(listed) or "none"
+            warnings.append(f"query parameter {name}={_shown(value)} was ignored; this sender's token allows: {which}")
+        else:
+            allowed[name] = value
+    return allowed
+
+
+def _clamped(minutes: float | None, limits: OverrideLimits, warnings: list[str]) -> float | None:
+    """The nearest wait that the sender may ask for."""
+    if minutes is None:
+        return None
+    nearest = min(max(minutes, limits.min_wait_minutes), limits.max_wait_minutes)
+    if nearest != minutes:
+        warnings.append(
+            f"query parameter oncall_wait_minutes={minutes:g} became {nearest:g}; this sender's token allows: "
+            f"{limits.min_wait_minutes:g} to {limits.max_wait_minutes:g}"
+        )
+    return nearest
+
+
+def _is_per_alert(values: Mapping[str, str], config: Config, warnings: list[str]) -> bool:
+    value = values.get("incident_per", config.incident_per)
+    if value not in _PER_ALERT:
+        _ignored(warnings, "incident_per", value, " and ".join(_PER_ALERT))
+        return _PER_ALERT[config.incident_per]
+    return _PER_ALERT[value]
+
+
+def _source(values: Mapping[str, str], warnings: list[str]) -> str | None:
+    value = values.get("source")
+    if value is not None and value not in SOURCES:
+        _ignored(warnings, "source", value, ", ".join(SOURCES))
+        return None
+    return value
+
+
+def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool:
+    value = values.get("oncall_enable")
+    if value is None:
+        return oncall.by_default
+    wanted = _BOOLEANS.get(value.lower())
+    if wanted is None:
+        _ignored(warnings, "oncall_enable", value, "true and false")
+        return oncall.by_default
+    if wanted and not oncall.is_prepared:
+        warnings.append("oncall_enable=true was ignored: on-call is off in the configuration (oncall.enable)")
+        return False
+    return wanted
+
+
+def _wait_minutes(values: Mapping[str, str], warnings: list[str]) -> float | None:
+    """None when the request does not say, or not so that it can be understood."""
+    value = values.get("oncall_wait_minutes")
+    if value is None:
+        return None
+    try:
+        minutes = float(value)
+    except ValueError:
+        minutes = math.nan
+    if not 0 <= minutes <= MAX_WAIT_MINUTES:
+        _ignored(warnings, "oncall_wait_minutes", value, f"0 to {MAX_WAIT_MINUTES} (7 days)")
+        return None
+    return minutes
+
+
+def _destinations(values: Mapping[str, str], config: Config, warnings: list[str]) -> dict[str, str]:
+    destinations = {}
+    instance = values.get("servicenow_other_instance")
+    if instance is not None:
+        names = config.oncall.servicenow.other_instance_urls
+        if instance in names:
+            destinations[servicenow.NAME] = instance
+        else:
+            _ignored(warnings, "servicenow_other_instance", instance, ", ".join(names) or "none, as none is configured")
+    channel = values.get("slack_channel_id")
+    if channel is not None:
+        if _CHANNEL.fullmatch(channel):
+            destinations[slack.NAME] = channel
+        else:
+            _ignored(warnings, "slack_channel_id", channel, "a channel's id such as C0123456789")
+    return destinations
+
+
+def _ignored(warnings: list[str], name: str, value: str, allowed: str) -> None:
+    warnings.append(f"query parameter {name}={_shown(value)} was ignored; allowed: {allowed}")
+
+
+def _shown(value: str) -> str:
+    return value if len(value) <= _SHOWN_MAX else f"{value[:_SHOWN_MAX]}…"

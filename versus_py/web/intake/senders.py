@@ -1,0 +1,119 @@
+"""Who posts alerts: told by a token, where tokens are configured."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from aiohttp import web
+
+from versus_py.clock import Clock
+from versus_py.config import Config, IntakeToken, OverrideLimits
+from versus_py.sources import cloudwatch, sentry, source_of
+from versus_py.telemetry.refusals import Refusals
+from versus_py.web.intake.reading import Payload
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="versus", Basic realm="versus", charset="UTF-8"'}
+_HOW = "send a token of intake.tokens: Authorization: Bearer <token>, or Basic with its name and the token"
+_AUTHORIZATION_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who posts, and what it may post and ask for."""
+
+    name: str  # "": not known, as no tokens are configured, or as only its payloads are signed
+    sources: frozenset[str] | None  # None: all of them
+    limits: OverrideLimits
+
+    def may_post(self, payloads: Sequence[Payload], source: str | None) -> tuple[list[Payload], list[str]]:
+        """Those of its sources, read as *source* if that is said, and a warning for each that is left out.
+
+        Raises 403 when nothing is left.
+        """
+        if self.sources is None:
+            return list(payloads), []
+        names = [source_of(payload, source).NAME for payload in payloads]
+        found = [payload for payload, name in zip(payloads, names, strict=True) if name in self.sources]
+        allowed = ", ".join(sorted(self.sources))
+        who = f"the token of {self.name!r}" if self.name else "a request without a token"
+        refused = [
+            f"a payload of {name} was left out: {who} is for {allowed}" for name in names if name not in self.sources
+        ]
+        if refused and not found:
+            raise web.HTTPForbidden(text=refused[0])
+        return found, refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token that is taken; only its digest, so that comparing takes as long whatever its length."""
+
+    digest: bytes
+    sender: Sender
+
+
+class Senders:
+    """The senders that are configured."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._known = [_Known(_digest(token), _sender(it)) for it in config.intake.tokens for _, token in it.accepted()]
+        self._signing = _signing_sources(config)
+        self._refusals = Refusals("intake.sender_refused", clock.now_ms)
+
+    def identify(self, request: web.Request) -> Sender:
+        """Who sends this, told from its head alone. Raises 401."""
+        if not self._known:
+            return Sender("", None, OverrideLimits())
+        authorization = request.headers.getall("Authorization", [])
+        if not authorization and (source := self._signing_source(request.headers)):
+            return Sender("", frozenset({source}), OverrideLimits())
+        found = self._sender_with(authorization[0]) if len(authorization) == 1 else None
+        if found is None:
+            self._refusals.note(remote=request.remote)
+            raise web.HTTPUnauthorized(text=_HOW, headers=_CHALLENGE)
+        return found
+
+    def _signing_source(self, headers: Mapping[str, str]) -> str | None:
+        """The source that signs what it sends and has no way to send a token, if this says to be of one."""
+        return next((source for header, source in self._signing.items() if header in headers), None)
+
+    def _sender_with(self, authorization: str) -> Sender | None:
+        user, token = _credentials(authorization)
+        digest = _digest(token)
+        matching = [it.sender for it in self._known if hmac.compare_digest(it.digest, digest)]  # always all of them
+        return next((it for it in matching if user in {None, it.name}), None)
+
+
+def _sender(token: IntakeToken) -> Sender:
+    return Sender(token.name, None if token.sources is None else frozenset(token.sources), token.overrides)
+
+
+def _signing_sources(config: Config) -> dict[str, str]:
+    """Header -> source, of those whose signatures are verified here."""
+    found = {}
+    if config.sources.cloudwatch.topics:
+        found["x-amz-sns-message-type"] = cloudwatch.NAME
+    if config.sources.sentry.client_secret.get_secret_value():
+        found["Sentry-Hook-Signature"] = sentry.NAME
+    return found
+
+
+def _credentials(authorization: str) -> tuple[str | None, str]:
+    """The user, None with Bearer, and the token; an empty one when it cannot be read."""
+    scheme, _, value = authorization[:_AUTHORIZATION_MAX].partition(" ")
+    if scheme.lower() == "bearer":
+        return None, value.strip()
+    if scheme.lower() != "basic":
+        return None, ""
+    try:
+        user, _, token = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None, ""
+    return user, token
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="surrogateescape")).digest()

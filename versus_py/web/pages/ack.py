@@ -1,0 +1,134 @@
+"""The page behind the link that acknowledges: a GET looks, a POST acknowledges."""
+
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from versus_py.ack_links import AckLinks, Verdict
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.store import Store
+from versus_py.targets import display_name
+from versus_py.web.answers import json_answer
+from versus_py.web.api.views import rfc3339, utc
+
+BY_LINK = Actor("the ACK link")
+
+_pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=select_autoescape(default=True))
+
+
+class AckPage:
+    """The handlers of /api/ack/<id>."""
+
+    def __init__(self, links: AckLinks, store: Store, lifecycle: Lifecycle, *, is_restricted: bool) -> None:
+        self._links = links
+        self._store = store
+        self._lifecycle = lifecycle
+        self._is_restricted = is_restricted  # who opens a link is not known, so nobody may by one, however old it is
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Changes nothing: previews and scanners fetch links. The page it answers posts when a person opens it."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        incident = await self._store.get(_id(request))
+        if incident is None:
+            return _unknown(request)
+        if incident.status is Status.TRIGGERED:
+            return _answer(request, 200, incident, "Acknowledge this incident?", "", is_question=True)
+        return _answer(request, 200, incident, *_standing(incident))
+
+    async def post(self, request: web.Request) -> web.Response:
+        """201 the first time, 200 after."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        incident, is_first = await self._lifecycle.acknowledge(_id(request), BY_LINK)
+        if incident is None:
+            return _unknown(request)
+        if is_first:
+            return _answer(request, 201, incident, "Acknowledged", _acknowledged(incident))
+        return _answer(request, 200, incident, *_standing(incident))
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        expires_s, signature = request.query.get("exp", ""), request.query.get("sig", "")
+        match self._links.check(_id(request), expires_s, signature):
+            case Verdict.VALID if self._is_restricted:
+                text = "Only some people may do that here, and a link does not tell who opens it. "
+                how = "Use the buttons in Slack, the API, or: versus incidents ack"
+                return _answer(request, 403, None, "Links do not acknowledge here", text + how)
+            case Verdict.VALID:
+                return None
+            case Verdict.EXPIRED:
+                text = "It is too old. Acknowledge with the newest message, or with: versus incidents ack"
+                return _answer(request, 403, None, "This link has expired", text)
+            case Verdict.INVALID:
+                text = "This server did not sign it for this incident. "
+                how = "Acknowledge with the newest message, or with: versus incidents ack"
+                return _answer(request, 401, None, "This link is not valid", text + how)
+
+
+def _id(request: web.Request) -> IncidentId:
+    return IncidentId(request.match_info["id"])
+
+
+def _unknown(request: web.Request) -> web.Response:
+    return _answer(request, 404, None, "No such incident", "It is over, and its time to be kept too.")
+
+
+def _standing(incident: Incident) -> tuple[str, str]:
+    """Headline and sentence for an incident that cannot be acknowledged any more."""
+    if incident.status is Status.RESOLVED:
+        return "Already resolved", f"By {incident.resolved_by}, {utc(incident.resolved_at_ms)}. {_record(incident)}"
+    return "Already acknowledged", _acknowledged(incident)
+
+
+def _acknowledged(incident: Incident) -> str:
+    """By whom, when, and what it means."""
+    return f"By {incident.acknowledged_by}, {utc(incident.acknowledged_at_ms)}. {_consequence(incident)}"
+
+
+def _consequence(incident: Incident) -> str:
+    """What the acknowledgment means for the escalation: whether it came first was decided when it was saved."""
+    if incident.policy.oncall is None:
+        return "This incident does not escalate."
+    name = display_name(incident.policy.oncall)
+    if not incident.is_escalating:
+        return f"{name} will not be called."
+    if incident.record.label:
+        return _record(incident)
+    return f"The wait was already over: the escalation to {name} had begun, and may still create a record."
+
+
+def _record(incident: Incident) -> str:
+    label = incident.record.label
+    return f"It had been escalated as {label}." if label else ""
+
+
+def _answer(
+    request: web.Request,
+    status: int,
+    incident: Incident | None,
+    headline: str,
+    text: str,
+    *,
+    is_question: bool = False,
+) -> web.Response:
+    """A page for browsers, JSON for everything else."""
+    if "text/html" in request.headers.get("Accept", ""):
+        page = _pages.get_template("ack.html").render(
+            incident=incident, headline=headline, text=text.strip(), is_question=is_question
+        )
+        return web.Response(text=page, status=status, content_type="text/html")
+    if incident is None:
+        return json_answer({"error": f"{headline}. {text}"}, status)
+    data: dict[str, Any] = {
+        "id": incident.id,
+        "status": incident.status,
+        "acknowledged_by": incident.acknowledged_by and incident.acknowledged_by.name,
+        "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
+        "record": incident.record.label or None,
+        "message": "POST to this URL to acknowledge" if is_question else f"{headline}. {text}".strip(),
+    }
+    return json_answer(data, status)
