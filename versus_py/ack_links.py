@@ -4,11 +4,11 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from enum import Enum
+from typing import Protocol
 from urllib.parse import quote
 
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import Incident
 
 PATH = "/api/ack"
 
@@ -25,6 +25,16 @@ STORM_MS = 7 * DAY_MS
 def storm_subject(channel: str, storm_id: str) -> str:
     """What a link to a storm is about; no incident's id has spaces."""
     return f"storm {channel} {storm_id}"
+
+
+class Acknowledgeable(Protocol):
+    """What a link acknowledges: an incident."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def escalates_at_ms(self) -> int | None: ...
 
 
 class Verdict(Enum):
@@ -47,7 +57,7 @@ class AckLinks:
         self._previous = tuple(previous)
         self.key = key
 
-    def url(self, incident: Incident) -> str:
+    def url(self, incident: Acknowledgeable) -> str:
         """The link for *incident*. The same all day, so that a message is not edited for its link alone."""
         lasts_ms = max(self._clock.now_ms(), incident.escalates_at_ms or 0) + DAY_MS
         expires_s = -(-lasts_ms // DAY_MS) * DAY_MS // 1000
