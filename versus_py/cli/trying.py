@@ -31,7 +31,7 @@ from versus_py.simulators.slack import SIGNING_SECRET
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.client import open_client
 from versus_py.tools.demo import run_demo
-from versus_py.tools.replay import Event, Posted, Read, Record, Replay, read_lines
+from versus_py.tools.replay import Posted, Read, Record, Replay, Step, read_lines
 from versus_py.tools.samples import SAMPLES
 from versus_py.web.intake.overrides import read_overrides
 from versus_py.web.intake.reading import Reader, read_body
@@ -196,7 +196,7 @@ def _reader(config: Config) -> Read:
     return read
 
 
-async def _tell(events: Iterator[Event], *, speed: float, as_json: bool) -> None:
+async def _tell(events: Iterator[Step], *, speed: float, as_json: bool) -> None:
     """Print what happens, as fast as it happened when *speed* is 1."""
     last_ms: int | None = None
     for event in events:

@@ -287,6 +287,6 @@ def _log_change(change: Change) -> None:
         log.info(
             "incident.changed",
             incident=change.incident.id,
-            what=entry.event,
+            what=entry.event.value,
             **{name: value for name, value in said.items() if value},
         )

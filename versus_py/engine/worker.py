@@ -18,10 +18,11 @@ from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Ver
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
-from versus_py.incidents.model import Delivery, Ending, Entry, Incident
+from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import NotYet, Target, display_name
 from versus_py.telemetry.metrics import Metrics
+from versus_py.telemetry.refusals import Refusals
 
 log = structlog.get_logger()
 
@@ -49,6 +50,12 @@ LOOK_AGAIN_SOON_MS = 1_000
 
 STORE_AGAIN_MS = 1_000
 """When to ask Redis again that did not answer, or that answers and refuses, as one that is full does."""
+
+UNREADABLE_AGAIN_MS = 5_000
+"""When what this version may not work on is due again: soon, for a replica of another version to take it."""
+
+_WHATEVER_VERSION = 2**53
+"""As the version that was seen: nothing is due any sooner because an incident that cannot be read has changed."""
 
 IDLE_MAX_S = 5.0
 """The longest sleep, in case the news of a change got lost."""
@@ -104,6 +111,7 @@ class Worker:
         self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
         for name in self._targets:
             self._metrics.breaker_changed(name, is_open=False)
+        self._unreadable = Refusals("incident.unreadable", clock.now_ms, level="error")
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -231,8 +239,8 @@ class Worker:
             # It may have sent something before: that was an attempt, and the next one looks for it.
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except Unreadable as exc:
-            log.error("incident.unreadable", incident=claim.incident_id, error=str(exc))  # noqa: TRY400
-            return Completion("retry", seen_version, at_ms=self._again_ms(claim))
+            self._unreadable.note(incident=claim.incident_id, error=str(exc))
+            return Completion("postponed", _WHATEVER_VERSION, at_ms=self._clock.now_ms() + UNREADABLE_AGAIN_MS)
         except Exception:
             # A bug that one incident meets must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
@@ -347,7 +355,8 @@ class Worker:
     def _postponed(self, claim: Claim, incident: Incident, exc: NotYet) -> Completion:
         if exc.delivery is None:
             return Completion("postponed", incident.version, at_ms=exc.at_ms)
-        achieved = replace(exc.delivery, version=incident.version)
+        unknown = incident.delivery(claim.target).unknown
+        achieved = replace(exc.delivery, version=incident.version, unknown=unknown)
         entries = self._first_shown(claim, incident, achieved)
         return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved, entries=entries)
 
@@ -357,14 +366,14 @@ class Worker:
         is_outcome = told.ending is Ending.ESCALATED and incident.ending is not Ending.ESCALATED
         if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
             return ()
-        event = "escalated" if claim.target in incident.providers else "posted"
+        event = Event.ESCALATED if claim.target in incident.providers else Event.POSTED
         entry = Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}")
-        log.info("incident.changed", incident=incident.id, what=event, detail=entry.detail)
+        log.info("incident.changed", incident=incident.id, what=event.value, detail=entry.detail)
         return (entry,)
 
     def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
         before = incident.delivery(claim.target)
-        after = replace(delivery, version=incident.version)
+        after = replace(delivery, version=incident.version, unknown=before.unknown)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             # An escalation that began while it was under way was not seen by it.
             seen_ms = max(_claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
@@ -421,7 +430,7 @@ class Worker:
             **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
-            entries=(Entry(now_ms, "failed", f"{display_name(claim.target)}: {error}"),),
+            entries=(Entry(now_ms, Event.FAILED, f"{display_name(claim.target)}: {error}"),),
         )
 
     async def _announce_failure(self, claim: Claim, incident: Incident, error: str) -> int:

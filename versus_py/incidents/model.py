@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
-from typing import NewType
+from typing import Any, NewType
 
 IncidentId = NewType("IncidentId", str)
 
@@ -51,6 +51,39 @@ class Ending(StrEnum):
     SUPPRESSED = "suppressed"
     ESCALATED = "escalated"
     FAILED = "failed"
+
+
+class Event(StrEnum):
+    """What an entry of the timeline is about."""
+
+    TRIGGERED = "triggered"
+    WARNING = "warning"
+    POSTED = "posted"
+    JOINED = "joined"
+    LEFT = "left"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
+    IDENTIFIED = "identified"
+    SNOOZED = "snoozed"
+    SNOOZE_OVER = "snooze over"
+    SUPPRESSED = "suppressed"
+    WAIT_ENDED = "wait ended"
+    ESCALATING = "escalating"
+    ESCALATED = "escalated"
+    FAILED = "failed"
+    GIVEN_UP = "given up"
+    RETRY = "retry"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Event | None":
+        """An event that only a newer version knows: it is shown and kept as it is written."""
+        if not isinstance(value, str):
+            return None
+        unknown = str.__new__(cls, value)
+        unknown._name_ = unknown._value_ = value
+        return unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +141,7 @@ class Policy:
     oncall: str | None = None  # the target told when the wait is over; None: it never escalates
     wait_ms: int = 0
     destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance; else its default
-    mention: str = ""  # who channels mention, where that does not go by severity
+    mentions: Mapping[str, str] = field(default_factory=dict)  # channel -> who it mentions, instead of by severity
     fallback: str | None = None  # the target that escalates too when *oncall* has not for `fallback_after_ms`
     fallback_after_ms: int = 0
 
@@ -143,6 +176,7 @@ class Delivery:
     look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
+    unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":
         """This one, but for a failure of that time or before it: somebody asked to try again.
@@ -160,10 +194,14 @@ class Actor:
 
     name: str
     email: str = ""  # "": not known
-    slack_id: str = ""  # "": not by Slack
+    ids: Mapping[str, str] = field(default_factory=dict)  # system -> what it calls this person
 
     def __str__(self) -> str:
         return f"{self.name} ({self.email})" if self.email else self.name
+
+    def is_same(self, other: "Actor") -> bool:
+        """Whether some system calls both the same."""
+        return any(other.ids.get(system) == user_id for system, user_id in self.ids.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +209,7 @@ class Entry:
     """One line of an incident's timeline."""
 
     at_ms: int
-    event: str
+    event: Event
     detail: str = ""
     by: Actor | None = None
 
@@ -229,6 +267,7 @@ class Incident:
     retried: Mapping[str, int] = field(default_factory=dict)  # target -> the failure that counts no more, by its time
     version: int = 0
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     @property
     def is_escalating(self) -> bool:

@@ -15,6 +15,7 @@ from versus_py.incidents.model import (
     AlertStatus,
     Ending,
     Entry,
+    Event,
     Incident,
     Notification,
     Outcome,
@@ -84,8 +85,8 @@ def trigger(notification: Notification, policy: Policy, *, dedup_key: str, now_m
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,
     )
-    entries = [Entry(now_ms, "triggered", f"{_count(len(incident.firing), 'alert')} from {incident.source}")]
-    entries += [Entry(now_ms, "warning", warning) for warning in incident.warnings]
+    entries = [Entry(now_ms, Event.TRIGGERED, f"{_count(len(incident.firing), 'alert')} from {incident.source}")]
+    entries += [Entry(now_ms, Event.WARNING, warning) for warning in incident.warnings]
     return Change(incident, Outcome.CREATED, _all_timers(incident, now_ms), tuple(entries))
 
 
@@ -111,7 +112,7 @@ def acknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     """A person takes it. The first name stands; None when it was acknowledged or resolved before."""
     if incident.status is not Status.TRIGGERED:
         return None
-    news = (Entry(now_ms, "acknowledged", by=by),)
+    news = (Entry(now_ms, Event.ACKNOWLEDGED, by=by),)
     acknowledged = _with_news(
         replace(
             incident,
@@ -130,7 +131,7 @@ def unacknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     """A person gives it back: the wait starts again. None when it is not acknowledged."""
     if incident.status is not Status.ACKNOWLEDGED:
         return None
-    news = (Entry(now_ms, "unacknowledged", by=by),)
+    news = (Entry(now_ms, Event.UNACKNOWLEDGED, by=by),)
     waiting = _waiting_anew(incident, now_ms)
     return Change(_with_news(waiting, news), Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
@@ -152,7 +153,7 @@ def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
         return None
     if incident.is_escalating and incident.status is Status.TRIGGERED and incident.ending is not Ending.FAILED:
         return None
-    news = (Entry(now_ms, "escalating", by=by),)
+    news = (Entry(now_ms, Event.ESCALATING, by=by),)
     escalating = replace(
         incident if incident.status is Status.TRIGGERED else _waiting_anew(incident, now_ms),
         escalates_at_ms=now_ms,
@@ -183,7 +184,7 @@ def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str]
         timers |= _channel_timers(retried, now_ms)
     if oncall in given_up:
         timers[oncall] = retried.escalates_at_ms if retried.is_waiting else now_ms
-    entries = tuple(Entry(now_ms, "retry", name_of(target), by) for target in given_up)
+    entries = tuple(Entry(now_ms, Event.RETRY, name_of(target), by) for target in given_up)
     return Change(retried, Outcome.UPDATED, timers, entries)
 
 
@@ -193,9 +194,10 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int) -> Change |
     Where no channel can be told any more, nobody can acknowledge: the wait ends. None when that is known.
     """
     is_known = any(
-        it.event == "given up" and it.detail == what and it.at_ms >= incident.waiting_since_ms for it in incident.news
+        it.event is Event.GIVEN_UP and it.detail == what and it.at_ms >= incident.waiting_since_ms
+        for it in incident.news
     )
-    told = incident if is_known else _with_news(incident, (Entry(now_ms, "given up", what),))
+    told = incident if is_known else _with_news(incident, (Entry(now_ms, Event.GIVEN_UP, what),))
     timers: dict[str, int | None] = {}
     entries: tuple[Entry, ...] = ()
     oncall = incident.policy.oncall
@@ -204,7 +206,7 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int) -> Change |
     if oncall is not None and _nobody_was_told(incident, but=target) and _waits_longer(incident, now_ms):
         told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
         timers[oncall] = now_ms
-        entries = (Entry(now_ms, "wait ended", "it cannot be told anywhere, so nobody can acknowledge"),)
+        entries = (Entry(now_ms, Event.WAIT_ENDED, "it cannot be told anywhere, so nobody can acknowledge"),)
     return None if told is incident else Change(told, Outcome.UPDATED, timers, entries)
 
 
@@ -223,7 +225,7 @@ def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change 
         escalates_at_ms=until_ms + max(0, incident.escalates_at_ms - wait_goes_on_ms),
         updated_at_ms=now_ms,
     )
-    entry = Entry(now_ms, "snoozed", f"until {_utc(until_ms)}", by)
+    entry = Entry(now_ms, Event.SNOOZED, f"until {_utc(until_ms)}", by)
     return Change(snoozed, Outcome.UPDATED, _all_timers(snoozed, now_ms), (entry,))
 
 
@@ -231,7 +233,7 @@ def end_snooze(incident: Incident, now_ms: int) -> Change | None:
     """Takes back a snooze whose time is over; None without one."""
     if incident.snooze is None or incident.snooze.until_ms > now_ms:
         return None
-    news = (Entry(now_ms, "snooze over"),)
+    news = (Entry(now_ms, Event.SNOOZE_OVER),)
     awake = _with_news(replace(incident, snooze=None, updated_at_ms=now_ms), news)
     return Change(awake, Outcome.UPDATED, _channel_timers(awake, now_ms), news)
 
@@ -240,7 +242,7 @@ def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
     """Who did something is known by name now; None when that says nothing new."""
 
     def known(by: Actor | None) -> Actor | None:
-        return actor if by is not None and by.slack_id == actor.slack_id else by
+        return actor if by is not None and by.is_same(actor) else by
 
     identified = replace(
         incident,
@@ -249,9 +251,9 @@ def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
         snooze=incident.snooze and replace(incident.snooze, by=known(incident.snooze.by) or actor),
         news=tuple(replace(entry, by=known(entry.by)) for entry in incident.news),
     )
-    if not actor.slack_id or identified == incident:
+    if not actor.ids or identified == incident:
         return None
-    entry = Entry(now_ms, "identified", f"{actor.slack_id} is {actor}")
+    entry = Entry(now_ms, Event.IDENTIFIED, f"{', '.join(actor.ids.values())} is {actor}")
     timers = _channel_timers(identified, now_ms)
     if identified.may_have_record and not identified.is_waiting:
         timers |= dict.fromkeys(identified.providers, now_ms)
@@ -286,7 +288,7 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
         may_have_record=True,
     )
     timers = _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS) | _fallback_timer(begun)
-    return Change(begun, Outcome.UPDATED, timers, (Entry(now_ms, "escalating", said),))
+    return Change(begun, Outcome.UPDATED, timers, (Entry(now_ms, Event.ESCALATING, said),))
 
 
 def _was_due_at(incident: Incident, now_ms: int) -> int | None:
@@ -314,7 +316,7 @@ def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None,
     if not incident.is_due_as(asked, now_ms) or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
         return None
     suppressed = replace(incident, suppression=Suppression(now_ms, by, until_ms), updated_at_ms=now_ms)
-    entry = Entry(now_ms, "suppressed", by)
+    entry = Entry(now_ms, Event.SUPPRESSED, by)
     return Change(suppressed, Outcome.UPDATED, _channel_timers(suppressed, now_ms), (entry,))
 
 
@@ -342,7 +344,7 @@ def _not_all_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
 def _update(
     incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, warning: str = ""
 ) -> Change:
-    entries = (Entry(now_ms, "warning", warning),) if warning else ()
+    entries = (Entry(now_ms, Event.WARNING, warning),) if warning else ()
     warnings = incident.warnings if not warning or warning in incident.warnings else (*incident.warnings, warning)
     updated = replace(
         incident,
@@ -390,8 +392,8 @@ def _joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[En
     new = {alert.fingerprint: alert for alert in after.firing}
     joined = [alert for fingerprint, alert in new.items() if fingerprint not in old]
     left = [alert for fingerprint, alert in old.items() if fingerprint not in new]
-    news = [Entry(now_ms, "joined", f"{_count(len(joined), 'alert')} joined: {_names(joined)}")] if joined else []
-    news += [Entry(now_ms, "left", f"{_count(len(left), 'alert')} resolved: {_names(left)}")] if left else []
+    news = [Entry(now_ms, Event.JOINED, f"{_count(len(joined), 'alert')} joined: {_names(joined)}")] if joined else []
+    news += [Entry(now_ms, Event.LEFT, f"{_count(len(left), 'alert')} resolved: {_names(left)}")] if left else []
     return tuple(news)
 
 
@@ -401,7 +403,7 @@ def _names(alerts: list[Alert]) -> str:
 
 
 def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
-    news = (Entry(now_ms, "resolved", by=by),)
+    news = (Entry(now_ms, Event.RESOLVED, by=by),)
     resolved = _with_news(
         replace(
             incident,
@@ -419,7 +421,7 @@ def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
 def _reopen(
     incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, reason: str
 ) -> Change:
-    news = (Entry(now_ms, "reopened", reason),)
+    news = (Entry(now_ms, Event.REOPENED, reason),)
     reopened = replace(
         _waiting_anew(incident, now_ms),
         title=notification.title,
@@ -528,7 +530,7 @@ def _fallback_timer(incident: Incident) -> dict[str, int | None]:
 def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[str, int | None]:
     """Channels show the news at once; the provider hears of it only if it was called before."""
     timers = _channel_timers(incident, now_ms)
-    at_ms = now_ms + IDENTIFY_MS if by.slack_id and not by.email else now_ms
+    at_ms = now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
     timers |= dict.fromkeys(incident.providers, at_ms if incident.may_have_record else None)
     return timers
 

@@ -58,7 +58,7 @@ def _standing(action: Action, incident: Incident, asker: str) -> str:
 
 
 def _done(what: str, by: Actor | None, at_ms: int | None, asker: str) -> str:
-    who = "somebody" if by is None else "you" if by.slack_id == asker else f"*{escape(by.name)}*"
+    who = "somebody" if by is None else "you" if by.ids.get("slack") == asker else f"*{escape(by.name)}*"
     when = f" {date(at_ms)}" if at_ms is not None else ""
     return f"{who} {what} it{when}."
 

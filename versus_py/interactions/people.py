@@ -37,7 +37,7 @@ class Directory:
 
     async def find(self, so_far: Actor) -> Actor:
         """Who that is; *so_far* itself where Slack does not tell. Raises Transient, Permanent and StoreUnavailable."""
-        known = await self._known.get(so_far.slack_id)
+        known = await self._known.get(so_far.ids["slack"])
         if known is not None:
             return known
         person, keep_ms = await self._ask(so_far)
@@ -47,7 +47,7 @@ class Directory:
     async def _ask(self, so_far: Actor) -> tuple[Actor, int]:
         """Who that is, and for how long to believe it."""
         try:
-            reply = await self._api.get("users.info", user=so_far.slack_id)
+            reply = await self._api.get("users.info", user=so_far.ids["slack"])
         except Refused as exc:
             if exc.code == "missing_scope":
                 self._tell_missing_scope(exc)
@@ -73,7 +73,7 @@ def read_person(user: Any, so_far: Actor) -> Actor:
     name = short_name(profile.get("real_name"), profile.get("display_name"), told.get("real_name"), told.get("name"))
     email = profile.get("email")
     is_address = isinstance(email, str) and len(email) <= EMAIL_MAX and email.isprintable() and _EMAIL.fullmatch(email)
-    return Actor(name or so_far.name, email if is_address and email else so_far.email, so_far.slack_id)
+    return Actor(name or so_far.name, email if is_address and email else so_far.email, so_far.ids)
 
 
 def short_name(*candidates: Any) -> str:

@@ -41,7 +41,7 @@ class Press:
     @property
     def actor(self) -> Actor:
         """Who it was, as far as the press itself tells."""
-        return Actor(self.user_name, slack_id=self.user_id)
+        return Actor(self.user_name, ids={"slack": self.user_id})
 
 
 def read_presses(payload: Any) -> tuple[Press, ...]:

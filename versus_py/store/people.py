@@ -22,4 +22,4 @@ class KnownPeople:
 
     async def keep(self, person: Actor, *, for_ms: int) -> None:
         """*person* has a Slack id."""
-        await answered(self._redis.set(keys.slack_user(person.slack_id), _ACTOR.dump_json(person), px=for_ms))
+        await answered(self._redis.set(keys.slack_user(person.ids["slack"]), _ACTOR.dump_json(person), px=for_ms))

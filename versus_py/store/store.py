@@ -5,11 +5,10 @@ import heapq
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
-from pydantic import TypeAdapter
 
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
@@ -26,6 +25,7 @@ from versus_py.store.calls import (
     run_all,
     server_time,
 )
+from versus_py.store.codec import dump_delivery, dump_entry, dump_incident, load_entry, load_incident
 from versus_py.store.durability import Durability
 from versus_py.telemetry.metrics import Metrics
 
@@ -55,11 +55,6 @@ PAGES_SCANNED = 20
 
 LOST_MS = 5_000
 """How long a partition of a cluster is left alone whose node does not answer."""
-
-_INCIDENT = TypeAdapter(Incident)
-_DELIVERY = TypeAdapter(Delivery)
-_ENTRY = TypeAdapter(Entry)
-_FIELDS_OF_THEIR_OWN = {"version", "status", "deliveries"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +158,17 @@ class Store:
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
-        return _load(incident_id, await answered(self._redis.hgetall(keys.incident(incident_id))))
+        return load_incident(incident_id, await answered(self._redis.hgetall(keys.incident(incident_id))))
 
     async def get_all(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
         """Many at once, in their order. Raises Unreadable, as `get` does."""
         found = await self._fields_of(incident_ids)
-        return [_load(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
+        return [load_incident(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
 
     async def get_readable(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
         """The same, with None also for those that cannot be read."""
         found = await self._fields_of(incident_ids)
-        return [_load_readable(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
+        return [_readable(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
 
     async def create(
         self, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int
@@ -283,14 +278,14 @@ class Store:
             now_ms,
             completion.seen_version,
             f"{keys.DELIVERY_FIELD}{claim.target}",
-            "" if completion.delivery is None else _DELIVERY.dump_json(completion.delivery),
+            "" if completion.delivery is None else dump_delivery(completion.delivery),
             max(now_ms, completion.at_ms or 0) + self._retention_ms,
             incident_id,
             int(completion.is_settled),
             TIMELINE_MAX,
             len(completion.arm),
             *(keys.member(incident_id, target) for target in completion.arm),
-            *map(_ENTRY.dump_json, completion.entries),
+            *map(dump_entry, completion.entries),
         ]
         held = await self._run(
             self._complete,
@@ -319,7 +314,7 @@ class Store:
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""
         lines = await answered(self._redis.lrange(keys.timeline(incident_id), 0, -1))
-        return [_ENTRY.validate_json(line) for line in lines]
+        return [load_entry(line) for line in lines]
 
     async def page(self, *, status: Status | None = None, limit: int = 50, cursor: str | None = None) -> Page:
         """Incidents, newest first. *cursor* is that of an earlier page; ValueError when it is not.
@@ -400,13 +395,13 @@ class Store:
             [
                 incident.id,
                 incident.status,
-                _dump(incident),
+                dump_incident(incident),
                 incident.created_at_ms,
                 self._expire_at(incident, now_ms),
                 stale_id or "",
                 _or_nothing(incident.owed_at_ms),
                 *_timer_args(change),
-                *map(_ENTRY.dump_json, change.entries),
+                *map(dump_entry, change.entries),
             ],
         )
 
@@ -426,14 +421,14 @@ class Store:
                 incident.id,
                 incident.version,
                 incident.status,
-                _dump(incident),
+                dump_incident(incident),
                 expire_at_ms,
                 now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms,
                 TIMELINE_MAX,
                 SETTLE_MS,
                 _or_nothing(incident.owed_at_ms),
                 *_timer_args(change),
-                *map(_ENTRY.dump_json, change.entries),
+                *map(dump_entry, change.entries),
             ],
         )
 
@@ -501,37 +496,12 @@ def _or_nothing(at_ms: int | None) -> int | str:
     return "" if at_ms is None else at_ms
 
 
-def _dump(incident: Incident) -> bytes:
-    return _INCIDENT.dump_json(incident, exclude=_FIELDS_OF_THEIR_OWN)
-
-
-def _load_readable(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | None:
+def _readable(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | None:
     try:
-        return _load(incident_id, fields)
+        return load_incident(incident_id, fields)
     except Unreadable as exc:
         log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
         return None
-
-
-def _load(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | None:
-    if not fields:
-        return None
-    try:
-        return _parsed(fields)
-    except (ValueError, KeyError) as exc:
-        raise Unreadable(f"incident {incident_id} cannot be read: a newer version may have written it") from exc
-
-
-def _parsed(fields: Mapping[str, str]) -> Incident:
-    deliveries = {
-        name.removeprefix(keys.DELIVERY_FIELD): _DELIVERY.validate_json(value)
-        for name, value in fields.items()
-        if name.startswith(keys.DELIVERY_FIELD)
-    }
-    incident = replace(
-        _INCIDENT.validate_json(fields["incident"]), status=Status(fields["status"]), version=int(fields["version"])
-    )
-    return incident.with_deliveries(deliveries)
 
 
 def _streams(reply: Any) -> Iterator[list[Any]]:

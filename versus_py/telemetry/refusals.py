@@ -1,6 +1,7 @@
 """Telling that something was refused, without letting those who bring it about fill the log."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import structlog
 
@@ -11,11 +12,17 @@ REFUSALS_EVERY_MS = 60_000
 
 
 class Refusals:
-    """Says that requests were refused: the first at once, then how many there were, at most once a minute."""
+    """Says that something was refused: the first time at once, then how often it was, at most once a minute.
 
-    def __init__(self, event: str, now_ms: Callable[[], int]) -> None:
+    The line of the log has the *level*, the number as `requests`, and what was noted last.
+    """
+
+    def __init__(
+        self, event: str, now_ms: Callable[[], int], *, level: Literal["warning", "error"] = "warning"
+    ) -> None:
         self._event = event
         self._now_ms = now_ms
+        self._level = level
         self._untold = 0
         self._next_ms = 0
 
@@ -24,5 +31,5 @@ class Refusals:
         self._untold += 1
         now_ms = self._now_ms()
         if now_ms >= self._next_ms:
-            log.warning(self._event, requests=self._untold, **latest)
+            getattr(log, self._level)(self._event, requests=self._untold, **latest)
             self._untold, self._next_ms = 0, now_ms + REFUSALS_EVERY_MS

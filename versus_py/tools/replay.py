@@ -13,7 +13,7 @@ import orjson
 
 from versus_py.errors import BadPayload
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
+from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
 from versus_py.incidents.transitions import Change
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
@@ -51,7 +51,7 @@ Record = Posted | Acted
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Step:
     """One line of the timeline."""
 
     at_ms: int
@@ -145,7 +145,7 @@ class Replay:
         self.summary = Summary()
         self.problems: list[str] = []
 
-    def run(self, records: Iterable[Record]) -> Iterator[Event]:
+    def run(self, records: Iterable[Record]) -> Iterator[Step]:
         """What would have happened, in order of time, until the last wait has ended.
 
         Afterwards `summary` says how often what happened, and `problems` which records were left out and why.
@@ -159,7 +159,7 @@ class Replay:
         yield from self._escalate()
         self.summary.still_open = sum(it.status is not Status.RESOLVED for it in self._incidents.values())
 
-    def _escalate(self, until_ms: int | None = None) -> Iterator[Event]:
+    def _escalate(self, until_ms: int | None = None) -> Iterator[Step]:
         """The waits that end until then, None for ever."""
         while self._due_ms:
             incident_id, due_ms = min(self._due_ms.items(), key=lambda item: (item[1], item[0]))
@@ -174,23 +174,23 @@ class Replay:
             effect = "would be created" if is_first else "would be moved to In Progress again"
             yield self._applied(change, due_ms, "escalated", _record_of(incident, effect))
 
-    def _post(self, posted: Posted) -> Iterator[Event]:
+    def _post(self, posted: Posted) -> Iterator[Step]:
         notifications, policy_for, warnings = self._read(posted.body, posted.query)
         self.summary.payloads += 1
         if not notifications:
-            yield Event(posted.at_ms, "ignored", "", details=tuple(warnings))
+            yield Step(posted.at_ms, "ignored", "", details=tuple(warnings))
         for notification in notifications:
             said = replace(notification, warnings=(*warnings, *notification.warnings))
             yield self._accept(said, policy_for, posted.at_ms)
 
-    def _accept(self, notification: Notification, policy_for: PolicyFor, now_ms: int) -> Event:
+    def _accept(self, notification: Notification, policy_for: PolicyFor, now_ms: int) -> Step:
         """As `Lifecycle.accept` does it."""
         # Without an identity, an incident of its own: no source's dedup key has an empty line in it there.
         dedup_key = notification.dedup_key or f"{notification.source}\n\n{self.summary.incidents}"
         known = self._find(dedup_key, now_ms)
         if known is None:
             if not notification.is_firing:
-                return Event(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
+                return Step(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
             change = transitions.trigger(notification, policy_for(notification), dedup_key=dedup_key, now_ms=now_ms)
             self._named[dedup_key] = change.incident.id
             known = self._incidents.get(change.incident.id)
@@ -198,7 +198,7 @@ class Replay:
                 return self._created(change, now_ms)
         observed = transitions.observe(known, notification, now_ms)
         if observed is None:
-            return Event(now_ms, "ignored", known.title, known.id, ("no news",))
+            return Step(now_ms, "ignored", known.title, known.id, ("no news",))
         return self._observed(known, observed, now_ms)
 
     def _find(self, dedup_key: str, now_ms: int) -> Incident | None:
@@ -208,7 +208,7 @@ class Replay:
             return known
         return None
 
-    def _created(self, change: Change, now_ms: int) -> Event:
+    def _created(self, change: Change, now_ms: int) -> Step:
         policy = change.incident.policy
         self.summary.incidents += 1
         self.summary.messages += len(policy.channels)
@@ -216,13 +216,13 @@ class Replay:
         told = [f"{display_name(name)} {place}".rstrip() for name, place in places.items()]
         return self._applied(change, now_ms, "triggered", *told)
 
-    def _observed(self, before: Incident, change: Change, now_ms: int) -> Event:
+    def _observed(self, before: Incident, change: Change, now_ms: int) -> Step:
         if change.outcome is Outcome.RESOLVED:
             return self._resolved(before, change, now_ms)
         self.summary.reopened += change.outcome is Outcome.REOPENED
         return self._applied(change, now_ms, change.outcome.value, f"seen {change.incident.occurrences} times")
 
-    def _resolved(self, before: Incident, change: Change, now_ms: int) -> Event:
+    def _resolved(self, before: Incident, change: Change, now_ms: int) -> Step:
         if before.id in self._records:
             self._records.remove(before.id)
             self.summary.records_resolved += 1
@@ -231,7 +231,7 @@ class Replay:
             self.summary.resolved_in_time += 1
         return self._applied(change, now_ms, "resolved")
 
-    def _act(self, acted: Acted) -> Iterator[Event]:
+    def _act(self, acted: Acted) -> Iterator[Step]:
         incident = self._open_incident(acted.incident)
         if acted.action == "resolve":
             change = transitions.resolve(incident, Actor(acted.by), acted.at_ms)
@@ -241,7 +241,7 @@ class Replay:
         change = transitions.acknowledge(incident, Actor(acted.by), acted.at_ms)
         if change is None:
             said = f"acknowledged by {incident.acknowledged_by} before"
-            yield Event(acted.at_ms, "ignored", incident.title, incident.id, (said,), acted.by)
+            yield Step(acted.at_ms, "ignored", incident.title, incident.id, (said,), acted.by)
             return
         self.summary.acknowledged += 1
         effects = [_record_of(incident, "would be moved to In Progress")] if incident.id in self._records else []
@@ -260,7 +260,7 @@ class Replay:
             raise BadPayload(f"no incident is open whose title, dedup key or id is {name!r}")
         raise BadPayload(f"{len(found)} open incidents are called {name!r}; name one by its dedup key or id")
 
-    def _applied(self, change: Change, now_ms: int, what: str, *effects: str) -> Event:
+    def _applied(self, change: Change, now_ms: int, what: str, *effects: str) -> Step:
         """Keep the incident as it is now, with the wait that goes on."""
         incident = change.incident
         self._incidents[incident.id] = incident
@@ -272,7 +272,7 @@ class Replay:
         if change.outcome is not Outcome.CREATED:
             self.summary.edits += len(incident.policy.channels)
             effects += tuple(f"{display_name(name)} message edited" for name in incident.policy.channels)
-        return Event(
+        return Step(
             now_ms,
             what,
             incident.title,
@@ -333,7 +333,7 @@ def _said(change: Change) -> Iterator[str]:
     """What the incident's timeline says of it."""
     for entry in change.entries:
         if entry.detail:
-            yield f"warning: {entry.detail}" if entry.event == "warning" else entry.detail
+            yield f"warning: {entry.detail}" if entry.event is Event.WARNING else entry.detail
 
 
 def _record_of(incident: Incident, effect: str) -> str:

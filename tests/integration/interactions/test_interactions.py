@@ -35,8 +35,8 @@ from versus_py.web import slack as door
 from versus_py.web.slack import PATH
 
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
-ANA = Actor("Ana Diaz", "ana@example.com", "U0ANA")
-BEN = Actor("Ben Okafor", "ben@example.com", "U0BEN")
+ANA = Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"})
+BEN = Actor("Ben Okafor", "ben@example.com", {"slack": "U0BEN"})
 
 
 @pytest.fixture
@@ -487,7 +487,7 @@ async def test_without_the_scope_the_handle_has_to_do_and_is_not_asked_for_again
     await press(engine, shown, "unacknowledge")
 
     assert engine.slack.calls.count("users.info") == 1
-    assert await engine.people.get("U0ANA") == Actor("ana", slack_id="U0ANA")
+    assert await engine.people.get("U0ANA") == Actor("ana", ids={"slack": "U0ANA"})
     assert [line["log_level"] for line in logs if line["event"] == "slack.names_unknown"] == ["info"]
     assert [entry.by.name for entry in await engine.store.timeline(incident_id) if entry.by] == ["ana", "ana"]
 
@@ -497,7 +497,7 @@ async def test_without_the_scope_for_addresses_there_is_a_name(engine, incident)
 
     await press(engine, incident[1], "acknowledge")
 
-    assert (await engine.store.get(incident[0])).acknowledged_by == Actor("Ana Diaz", "", "U0ANA")
+    assert (await engine.store.get(incident[0])).acknowledged_by == Actor("Ana Diaz", "", {"slack": "U0ANA"})
 
 
 async def test_while_slack_tells_nobody_the_handle_has_to_do_for_now(engine, incident, logs):
@@ -506,7 +506,7 @@ async def test_while_slack_tells_nobody_the_handle_has_to_do_for_now(engine, inc
 
     await press(engine, shown, "acknowledge")
 
-    assert (await engine.store.get(incident_id)).acknowledged_by == Actor("ana", slack_id="U0ANA")
+    assert (await engine.store.get(incident_id)).acknowledged_by == Actor("ana", ids={"slack": "U0ANA"})
     assert await engine.people.get("U0ANA") is None
     assert "interaction.follow_up_failed" in [line["event"] for line in logs]
 
@@ -582,7 +582,7 @@ async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis
     await redis.client_unpause()
     await desk.take([asked])
 
-    assert (await store.get(incident_id)).acknowledged_by == Actor("ana", slack_id="U0ANA")
+    assert (await store.get(incident_id)).acknowledged_by == Actor("ana", ids={"slack": "U0ANA"})
 
 
 # Who is not believed

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import Actor, Delivery, Entry, IncidentId, Outcome, Status, partition_of
+from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId, Outcome, Status, partition_of
 from versus_py.incidents.transitions import Change, acknowledge, observe, resolve, trigger
 from versus_py.store import Claim, Completion, Store, keys
 
@@ -240,7 +240,7 @@ async def test_completing_arms_the_targets_that_show_it(store, clock):
     clock.advance(minutes=5)
     [servicenow] = await claim(store, clock)
 
-    done = Completion("done", 1, delivery=Delivery(label="INC1"), arm=("slack",), entries=(Entry(1, "escalated"),))
+    done = Completion("done", 1, delivery=Delivery(label="INC1"), arm=("slack",), entries=(Entry(1, Event.ESCALATED),))
     await store.complete(servicenow, done, now_ms=clock.now_ms())
 
     stored = await store.get(incident.id)
@@ -468,7 +468,7 @@ async def test_trim_gets_past_what_is_old_and_still_there(store, clock, redis, m
 
 async def test_the_timeline_is_bounded(store, clock):
     incident = (await created(store, clock)).incident
-    entries = tuple(Entry(number, "updated") for number in range(600))
+    entries = tuple(Entry(number, Event.JOINED) for number in range(600))
     await save(store, Change(incident, Outcome.UPDATED, {}, entries), now_ms=clock.now_ms())
 
     timeline = await store.timeline(incident.id)

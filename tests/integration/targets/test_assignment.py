@@ -115,10 +115,11 @@ async def test_giving_it_back_leaves_the_assignment_and_the_next_one_gets_it(eng
 
 async def test_an_email_that_becomes_known_later_assigns_without_a_second_note(engine):
     record = await escalated(engine)
-    await acknowledge(engine, Actor("U0ANA", slack_id="U0ANA"))
+    await acknowledge(engine, Actor("U0ANA", ids={"slack": "U0ANA"}))
     assert record["assigned_to"] == ""
 
-    await engine.lifecycle.identify(await the_incident(engine), Actor("Ana Diaz", "ana@example.com", "U0ANA"))
+    identified = Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"})
+    await engine.lifecycle.identify(await the_incident(engine), identified)
     await engine.settle()
 
     assert record["assigned_to"] == ana(engine)

@@ -80,10 +80,10 @@ async def test_a_note_whose_reply_was_lost_is_known_again_although_its_person_ha
     await escalated(engine)
     incident_id = await the_incident(engine)
     engine.servicenow.faults.order(Fault(kind="lost_reply", method="PATCH"))
-    await engine.lifecycle.acknowledge(incident_id, Actor("U0ANA", slack_id="U0ANA"))
+    await engine.lifecycle.acknowledge(incident_id, Actor("U0ANA", ids={"slack": "U0ANA"}))
     await engine.settle()
 
-    await engine.lifecycle.identify(incident_id, Actor("Ana Diaz", "ana@example.com", "U0ANA"))
+    await engine.lifecycle.identify(incident_id, Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"}))
     await engine.after(minutes=2)
 
     assert notes(engine) == ["acknowledged by U0ANA"]

@@ -15,6 +15,7 @@ from versus_py.incidents.model import (
     Delivery,
     Ending,
     Entry,
+    Event,
     Incident,
     Outcome,
     Policy,
@@ -48,7 +49,7 @@ from versus_py.incidents.transitions import (
 MINUTE_MS = 60_000
 NOW = START_MS
 DUE = NOW + 5 * MINUTE_MS
-ANA = Actor("ana", slack_id="U0ANA")
+ANA = Actor("ana", ids={"slack": "U0ANA"})
 BEN = Actor("ben")
 
 
@@ -403,7 +404,7 @@ def test_a_retry_forgets_the_failure_and_nothing_else():
     assert change.incident.ending is None
     assert change.incident.delivery("servicenow") == Delivery(attempts=7, label="INC1")
     assert change.timers == {"servicenow": DUE + 9, "slack": DUE + 9}
-    assert change.entries == (Entry(DUE + 9, "retry", "SERVICENOW", BEN),)
+    assert change.entries == (Entry(DUE + 9, Event.RETRY, "SERVICENOW", BEN),)
     assert retry(change.incident, BEN, DUE + 10) is None
 
 
@@ -700,7 +701,7 @@ def test_a_snoozed_incident_that_resolves_and_fires_again_is_not_snoozed():
 
 
 def test_who_is_known_by_an_id_gets_a_name_wherever_the_incident_tells_of_them():
-    known = Actor("Ana Diaz", "ana@example.com", "U0ANA")
+    known = Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"})
     incident = acknowledged(escalating(make_incident()), DUE + 1)
 
     change = changed(identify(incident, known, DUE + 2))
@@ -713,7 +714,9 @@ def test_who_is_known_by_an_id_gets_a_name_wherever_the_incident_tells_of_them()
     assert identify(change.incident, known, DUE + 3) is None
 
 
-@pytest.mark.parametrize("actor", [Actor("Ben", "ben@example.com", "U0BEN"), Actor("somebody", "x@example.com")])
+@pytest.mark.parametrize(
+    "actor", [Actor("Ben", "ben@example.com", {"slack": "U0BEN"}), Actor("somebody", "x@example.com")]
+)
 def test_a_name_is_given_to_nobody_else(actor):
     assert identify(acknowledged(make_incident()), actor, NOW + 2000) is None
 

@@ -13,7 +13,7 @@ from versus_py.interactions.answers import how_it_stands, only_some_may, switche
 from versus_py.targets.slack.actions import Action
 from versus_py.targets.slack.mrkdwn import date
 
-ANA = Actor("Ana <Diaz>", "ana@example.com", "U0ANA")
+ANA = Actor("Ana <Diaz>", "ana@example.com", {"slack": "U0ANA"})
 NOW = START_MS + 60_000
 AT = date(NOW)
 

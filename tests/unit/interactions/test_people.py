@@ -7,18 +7,24 @@ from tests.support.payloads import json_values
 from versus_py.incidents.model import Actor
 from versus_py.interactions.people import EMAIL_MAX, NAME_MAX, read_person
 
-SO_FAR = Actor("ana", slack_id="U0ANA")
-ANA = Actor("Ana Diaz", "ana@example.com", "U0ANA")
+SO_FAR = Actor("ana", ids={"slack": "U0ANA"})
+
+
+def named(name):
+    return Actor(name, ids={"slack": "U0ANA"})
+
+
+ANA = Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"})
 
 
 @pytest.mark.parametrize(
     ("user", "person"),
     [
         pytest.param({"name": "ana", "profile": {"real_name": "Ana Diaz", "email": "ana@example.com"}}, ANA, id="all"),
-        pytest.param({"profile": {"real_name": "", "display_name": "Ana"}}, Actor("Ana", "", "U0ANA"), id="display"),
-        pytest.param({"real_name": "Ana Diaz", "profile": None}, Actor("Ana Diaz", "", "U0ANA"), id="no profile"),
-        pytest.param({"name": "anad"}, Actor("anad", "", "U0ANA"), id="handle"),
-        pytest.param({"profile": {"real_name": "<!channel>\nx"}}, Actor("<!channel> x", "", "U0ANA"), id="one line"),
+        pytest.param({"profile": {"real_name": "", "display_name": "Ana"}}, named("Ana"), id="display"),
+        pytest.param({"real_name": "Ana Diaz", "profile": None}, named("Ana Diaz"), id="no profile"),
+        pytest.param({"name": "anad"}, named("anad"), id="handle"),
+        pytest.param({"profile": {"real_name": "<!channel>\nx"}}, named("<!channel> x"), id="one line"),
         pytest.param({}, SO_FAR, id="nothing"),
         pytest.param(None, SO_FAR, id="null"),
     ],
@@ -37,4 +43,4 @@ def test_anything_is_a_person_of_bounded_size(value):
     person = read_person(value, SO_FAR)
 
     assert 0 < len(person.name) <= NAME_MAX
-    assert person.slack_id == "U0ANA"
+    assert person.ids == {"slack": "U0ANA"}

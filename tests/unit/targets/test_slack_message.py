@@ -276,7 +276,7 @@ def test_with_buttons_that_tell_who_presses_them_the_link_stands_beside_the_fact
 
 
 def test_who_has_acted_is_named_and_not_pinged():
-    change = acknowledge(make_incident(), Actor("Ana", "ana@example.com", "U0ANA"), START_MS)
+    change = acknowledge(make_incident(), Actor("Ana", "ana@example.com", {"slack": "U0ANA"}), START_MS)
     assert change
 
     text = interactive(change.incident)
@@ -298,7 +298,7 @@ def test_a_snoozed_incident_says_who_until_when_and_what_comes_then():
 
 def test_mentions_are_those_of_the_route_and_else_of_the_severity():
     config = SlackConfig(mention={"critical": "<!here>"})
-    of_a_route = make_incident(policy=replace(POLICY, mention="<@U0ANA>"))
+    of_a_route = make_incident(policy=replace(POLICY, mentions={"slack": "<@U0ANA>"}))
 
     assert build(make_incident(), "", config, ack_url=None).text.endswith(" <!here>")
     assert build(of_a_route, "", config, ack_url=None).text.endswith(" <@U0ANA>")

@@ -10,7 +10,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import Policy, incident_id
-from versus_py.tools.replay import Acted, Event, Posted, Replay, read_lines
+from versus_py.tools.replay import Acted, Posted, Replay, Step, read_lines
 
 MINUTE_MS = 60_000
 AT = "2026-05-04T10:20:01Z"
@@ -321,7 +321,7 @@ def test_a_broken_line_is_reported_with_its_place_and_the_others_are_read(line, 
 
 
 def test_a_line_of_the_timeline_reads_well():
-    event = Event(AT_MS, "triggered", "DiskFull", "id", ("1 alert from x", "Slack C1"), "", AT_MS + 300_000)
+    event = Step(AT_MS, "triggered", "DiskFull", "id", ("1 alert from x", "Slack C1"), "", AT_MS + 300_000)
 
     assert event.line(UTC) == (
         "2026-05-04 10:20:01  DiskFull                      triggered     1 alert from x; Slack C1; "
@@ -330,7 +330,7 @@ def test_a_line_of_the_timeline_reads_well():
 
 
 def test_a_long_title_is_cut_in_lines_and_whole_in_json():
-    event = Event(AT_MS, "ignored", "x" * 100)
+    event = Step(AT_MS, "ignored", "x" * 100)
 
     assert event.line(UTC) == f"2026-05-04 10:20:01  {'x' * 27}…  ignored"
     assert event.as_json()["title"] == "x" * 100

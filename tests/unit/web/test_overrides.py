@@ -139,7 +139,7 @@ def routed(*alerts, query=(), enable_slack=True, oncall=True):
 
 
 def shown(policy):
-    return policy.destinations.get("slack"), policy.mention, policy.wait_ms / 60_000
+    return policy.destinations.get("slack"), policy.mentions.get("slack", ""), policy.wait_ms / 60_000
 
 
 @pytest.mark.parametrize(

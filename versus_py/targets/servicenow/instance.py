@@ -11,7 +11,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
-from versus_py.incidents.model import Entry, Incident, Status
+from versus_py.incidents.model import Entry, Event, Incident, Status
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assigner, Assignment
 from versus_py.targets.servicenow.comments import Comments
@@ -201,7 +201,9 @@ class Instance:
             rendered = Rendered({} if state is None else {"state": state})
             if self._is_plain(record) and told.is_reopened:  # it has no state that says so
                 rendered = self._fields.render(self._values(incident))
-            if self.config.on_update == "fields" and any(entry.event in {"joined", "left"} for entry in told.news):
+            if self.config.on_update == "fields" and any(
+                entry.event in {Event.JOINED, Event.LEFT} for entry in told.news
+            ):
                 updated = self._update_fields.render(self._values(incident))
                 ours = self._still_ours(record, told.wrote)
                 kept = {name: text for name, text in updated.fields.items() if name in ours}

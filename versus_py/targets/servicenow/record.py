@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
-from versus_py.incidents.model import Entry, Incident, Status
+from versus_py.incidents.model import Entry, Event, Incident, Status
 from versus_py.targets.servicenow.table_api import value_of
 
 IDENTITY = ("sys_id", "number", "state", "correlation_id", "sys_created_on")
@@ -73,11 +73,11 @@ def line(text: str) -> Line:
 
 def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
     """A line for each of *news* that belongs into the record."""
-    unwanted = {"snooze over"}
+    unwanted = {Event.SNOOZE_OVER}
     if instance.on_update == "nothing":
-        unwanted |= {"joined", "left"}
+        unwanted |= {Event.JOINED, Event.LEFT}
     if instance.on_resolve == "nothing":
-        unwanted.add("resolved")
+        unwanted.add(Event.RESOLVED)
     return [_note(entry) for entry in news if entry.event not in unwanted]
 
 
@@ -97,13 +97,13 @@ def utc(at_ms: int | None) -> str:
 def _note(entry: Entry) -> Line:
     at = f"{utc(entry.at_ms)} UTC: "
     match entry.event:
-        case "reopened":
+        case Event.REOPENED:
             return line(f"{at}reopened: {entry.detail}")
-        case "joined" | "left":
+        case Event.JOINED | Event.LEFT:
             return line(at + entry.detail)
-        case "given up":
+        case Event.GIVEN_UP:
             return line(f"{at}not tried any more: {entry.detail}")
-        case "escalating":
+        case Event.ESCALATING:
             begins = f"{at}escalated by "
             return Line(f"{begins}{entry.by} before the wait was over", begins)
         case _:

@@ -14,7 +14,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.incidents.model import Comment, Delivery, Entry, Incident, Status
+from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
 from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
@@ -348,11 +348,11 @@ def _told_to_a_new_one(incident: Incident) -> tuple[Entry, ...]:
         entry
         for entry in incident.news
         if (
-            entry.event == "escalating"
+            entry.event is Event.ESCALATING
             and entry.at_ms == incident.escalation_began_at_ms
             and entry.at_ms < wait_ends_ms
         )
-        or (entry.event == "given up" and entry.at_ms >= incident.waiting_since_ms)
+        or (entry.event is Event.GIVEN_UP and entry.at_ms >= incident.waiting_since_ms)
     )
 
 

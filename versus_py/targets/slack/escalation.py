@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from versus_py.incidents.model import Delivery, Incident
-from versus_py.targets.slack.target import SlackTarget
+from versus_py.targets.slack.target import NAME, SlackTarget
 
 
 class Escalation:
@@ -18,5 +18,6 @@ class Escalation:
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """As with every message."""
-        policy = replace(incident.policy, mention=self._mention or incident.policy.mention)
+        mentions = {**incident.policy.mentions, NAME: self._mention} if self._mention else incident.policy.mentions
+        policy = replace(incident.policy, mentions=mentions)
         return await self._target.sync(replace(incident, policy=policy), attempt=attempt)

@@ -89,7 +89,7 @@ def plain_body(incident: Incident) -> str:
 
 def mention_of(incident: Incident, config: SlackConfig) -> str:
     """Who is mentioned; only the configuration says so, and nothing that was sent."""
-    return incident.policy.mention or config.mention.get(incident.severity, "")
+    return incident.policy.mentions.get("slack") or config.mention.get(incident.severity, "")
 
 
 def _headline(incident: Incident, config: SlackConfig) -> str:

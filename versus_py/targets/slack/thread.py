@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from versus_py.config import SlackConfig
-from versus_py.incidents.model import Actor, Ending, Entry, Incident
+from versus_py.incidents.model import Actor, Ending, Entry, Event, Incident
 from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import display_name
@@ -94,11 +94,11 @@ def _failure(incident: Incident) -> str:
 
 def _news(entry: Entry) -> str:
     match entry.event:
-        case "reopened":
+        case Event.REOPENED:
             said = f"Reopened: {escape(entry.detail)}"
-        case "unacknowledged":
+        case Event.UNACKNOWLEDGED:
             said = f"Given back by {name_of(entry.by)}: the wait starts again"
-        case "snooze over":
+        case Event.SNOOZE_OVER:
             said = "The snooze is over: the wait goes on"
         case _:
             said = escape(entry.detail)
@@ -115,7 +115,7 @@ def _escalated(incident: Incident, config: SlackConfig) -> str:
 
 def _asked_by(incident: Incident) -> Actor | None:
     """Who began the present escalation; None for the end of the wait."""
-    asked = (entry for entry in incident.news if entry.event == "escalating")
+    asked = (entry for entry in incident.news if entry.event is Event.ESCALATING)
     return next((entry.by for entry in asked if entry.at_ms == incident.escalation_began_at_ms), None)
 
 

@@ -51,8 +51,9 @@ class Overrides:
             return self.policy
         wait_ms = self.policy.wait_ms if self.has_wait or route.wait_minutes is None else _ms(route.wait_minutes)
         channel = {slack.NAME: route.channel_id} if route.channel_id else {}
+        mentions = {slack.NAME: route.mention} if route.mention else {}
         destinations = {**channel, **self.policy.destinations}  # which hold what the request asked for
-        return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mention=route.mention)
+        return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mentions=mentions)
 
 
 _UNLIMITED = OverrideLimits()

@@ -1,0 +1,166 @@
+"""What is stored of an incident, as JSON, and which versions may work on it.
+
+The text of an incident, and that of each delivery, begins with two numbers. `schema` is its layout; `readable_from` is
+the oldest layout whose versions may work on it. A version that is older than `readable_from` leaves the incident alone.
+One that is older than `schema` alone works on it, and keeps the fields that it does not know: what it read is kept as
+`unknown`, and merged into what it writes. A text without numbers is of layout 1.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+import orjson
+from pydantic import TypeAdapter
+
+from versus_py.errors import Unreadable
+from versus_py.incidents.model import Delivery, Entry, Incident, IncidentId, Policy, Status
+from versus_py.store.keys import DELIVERY_FIELD
+
+SCHEMA = 2
+"""The layout that this version writes.
+
+1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
+"""
+
+READABLE_FROM = 1
+"""The oldest layout whose versions may work on what this version writes."""
+
+_INCIDENT = TypeAdapter(Incident)
+_DELIVERY = TypeAdapter(Delivery)
+_ENTRY = TypeAdapter(Entry)
+_NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
+_STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown"}
+
+
+def dump_incident(incident: Incident) -> bytes:
+    """Without its deliveries, version and status, which have fields of their own."""
+    return _dumped(Incident, _INCIDENT.dump_json(incident, exclude=_STORED_ELSEWHERE), incident.unknown)
+
+
+def dump_delivery(delivery: Delivery) -> bytes:
+    return _dumped(Delivery, _DELIVERY.dump_json(delivery, exclude={"unknown"}), delivery.unknown)
+
+
+def dump_entry(entry: Entry) -> bytes:
+    return _ENTRY.dump_json(entry)
+
+
+def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Incident | None:
+    """From the fields of its hash; None when there are none.
+
+    Raises Unreadable when a newer version wrote it and says that this one may not work on it, and when it is broken.
+    """
+    if not stored:
+        return None
+    try:
+        deliveries = {
+            name.removeprefix(DELIVERY_FIELD): _loaded_delivery(text)
+            for name, text in stored.items()
+            if name.startswith(DELIVERY_FIELD)
+        }
+        incident = _loaded_incident(stored["incident"])
+        incident = replace(incident, status=Status(stored["status"]), version=int(stored["version"]))
+    except _TooNew as exc:
+        raise Unreadable(f"incident {incident_id} {exc}: a replica of that version has to work on it") from None
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Unreadable(f"incident {incident_id} cannot be read: a newer version may have written it") from exc
+    return incident.with_deliveries(deliveries)
+
+
+def load_entry(text: str) -> Entry:
+    data = orjson.loads(text)
+    _upgrade_actor(data.get("by"))
+    return _ENTRY.validate_python(data)
+
+
+class _TooNew(Exception):
+    """Only newer versions may work on it."""
+
+
+def _schema_of(text: str) -> int:
+    """Raises _TooNew."""
+    found = _NUMBERS.match(text)
+    schema, readable_from = map(int, found.groups()) if found else (1, 1)
+    if readable_from > SCHEMA:
+        raise _TooNew(f"is of schema {schema}, for versions that read {readable_from}; this one reads {SCHEMA}")
+    return schema
+
+
+def _loaded_incident(text: str) -> Incident:
+    schema = _schema_of(text)
+    if schema < SCHEMA:
+        return _INCIDENT.validate_python(_upgraded(orjson.loads(text)))
+    incident = _INCIDENT.validate_json(text)
+    return replace(incident, unknown=orjson.loads(text)) if schema > SCHEMA else incident
+
+
+def _loaded_delivery(text: str) -> Delivery:
+    schema = _schema_of(text)
+    delivery = _DELIVERY.validate_json(text)
+    return replace(delivery, unknown=orjson.loads(text)) if schema > SCHEMA else delivery
+
+
+def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
+    """An incident of layout 1 as one of layout 2."""
+    for actor in (data.get("acknowledged_by"), data.get("resolved_by"), (data.get("snooze") or {}).get("by")):
+        _upgrade_actor(actor)
+    for entry in data.get("news", ()):
+        _upgrade_actor(entry.get("by"))
+    mention = data["policy"].pop("mention", "")
+    if mention:
+        data["policy"]["mentions"] = {"slack": mention}
+    return data
+
+
+def _upgrade_actor(actor: dict[str, Any] | None) -> None:
+    if actor and (slack_id := actor.pop("slack_id", "")):
+        actor["ids"] = {"slack": slack_id}
+
+
+def _dumped(kind: type, text: bytes, unknown: Mapping[str, Any]) -> bytes:
+    """With its numbers, and with what *unknown*, the text of a newer version, has beyond what is known here."""
+    if not unknown:
+        return b'{"schema":%d,"readable_from":%d,' % (SCHEMA, READABLE_FROM) + text[1:]
+    numbers = {"schema": unknown["schema"], "readable_from": max(READABLE_FROM, unknown["readable_from"])}
+    return orjson.dumps(numbers | _merged(kind, orjson.loads(text), unknown))
+
+
+def _merged(kind: type, written: dict[str, Any], unknown: Mapping[str, Any]) -> dict[str, Any]:
+    parts = _parts(kind)
+    for name, value in unknown.items():
+        if name not in parts:
+            written[name] = value
+        elif (part := parts[name]) is not None and value:
+            before, after = value, written[name]
+            if isinstance(after, list):
+                written[name] = [_merged_item(part, item, before) for item in after]
+            elif isinstance(after, dict) and (part is Policy or _is_same(part, after, before)):
+                written[name] = _merged(part, after, before)
+    return written
+
+
+def _merged_item(kind: type, item: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any]:
+    same = next((it for it in candidates if _is_same(kind, item, it)), None)
+    return item if same is None else _merged(kind, item, same)
+
+
+def _is_same(kind: type, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both are about the same thing: an alert by its fingerprint, anything else by all that is known of it."""
+    names = ["fingerprint"] if "fingerprint" in _parts(kind) else list(_parts(kind))
+    return all(one.get(name) == other.get(name) for name in names if _parts(kind)[name] is None)
+
+
+@cache
+def _parts(kind: type) -> Mapping[str, type | None]:
+    """The fields of *kind*; beside each, the dataclass that it holds, one or many of; None for plain values."""
+    hints = get_type_hints(kind)
+    return {it.name: _dataclass_in(hints[it.name]) for it in fields(kind)}
+
+
+def _dataclass_in(hint: Any) -> type | None:
+    if is_dataclass(hint) and isinstance(hint, type):
+        return hint
+    return next((it for it in get_args(hint) if is_dataclass(it) and isinstance(it, type)), None)
