@@ -112,4 +112,4 @@ async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def store(redis: Redis) -> Store:
-    return Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * MINUTE_MS)
+    return Store(redis, retention_ms=7 * DAY_MS, reopen_ms=5 * MINUTE_MS, settle_ms=MINUTE_MS)

@@ -2,19 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import aiohttp
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
-from versus_py.clock import Clock, SharedClock
-from versus_py.config import Config, RedisConfig
+from versus_py.clock import SharedClock
+from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook
 from versus_py.engine.lifecycle import Lifecycle
@@ -23,20 +24,22 @@ from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incidents.model import IncidentId
-from versus_py.interactions import Desk, SocketMode
+from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
-from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets import Target, servicenow, slack
+from versus_py.targets import titles
+from versus_py.targets.interactive import Loop, WaysIn
+from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
 from versus_py.telemetry.metrics import Metrics
-from versus_py.web import SlackDoor, create_app, create_monitoring_app
+from versus_py.web import InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
+from versus_py.web.inbound import switched_off
 
 log = structlog.get_logger()
 
@@ -49,32 +52,101 @@ SHUTDOWN_TIMEOUT_S = 3.0
 FIRST_TIME_TIMEOUT_S = 2.0
 """How long the port waits to be opened for Redis to tell the time; after that, alerts are refused until it does."""
 
+SESSION_TIMEOUT_S = 15.0
+SESSION_CONNECTIONS = 20
+"""Of the session that is no system's: to Alertmanager, SNS and the heartbeat."""
+
 DAY_MS = 24 * 3600 * 1000
 
 
+class _Core:
+    """What every replica has, whatever the systems around it: the clock, the store and what decides."""
+
+    def __init__(self, config: Config, redis: RedisClient, systems: Sequence[System]) -> None:
+        self.config = config
+        self.redis = redis
+        self.systems = _in_use(config, systems)
+        self.called = titles({it.name: it.title for it in systems})
+        self.clock = SharedClock()
+        self.metrics = Metrics()
+        retention_ms = round(config.retention_days * DAY_MS)
+        self.settles_within_s = max((it.abilities.settles_within_s for it in self.systems), default=0.0)
+        self.store = Store(
+            redis,
+            retention_ms=retention_ms,
+            reopen_ms=round(config.oncall.reopen_minutes * 60_000),
+            settle_ms=round(self.settles_within_s * 1000),
+            durability=durability_for(redis, config.redis),
+            metrics=self.metrics,
+        )
+        self.turns = Turns(redis)
+        self.storms = Storms(redis, retention_ms=retention_ms)
+        self.lifecycle = Lifecycle(self.store, self.clock, self.metrics, called=self.called)
+        previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
+        key = config.ack.signing_key.get_secret_value() or None
+        self.links = AckLinks(config.link_base, self.clock, key, previous=previous)
+
+    async def wake(self, incident_id: IncidentId, target: str) -> None:
+        """Have *target* sync an incident although it did not change."""
+        await self.store.arm(incident_id, target, now_ms=self.clock.now_ms())
+
+    def around(self, session: aiohttp.ClientSession) -> Surroundings:
+        """What the targets of one system are built with."""
+        return Surroundings(
+            config=self.config,
+            clock=self.clock,
+            session=session,
+            turns=self.turns,
+            storms=self.storms,
+            called=self.called,
+            ack_url=self.links.url,
+            storm_url=self.links.storm_url,
+            wake=self.wake,
+        )
+
+
+class _Around:
+    """The systems that the configuration uses, built: their targets, their loops, and what people press."""
+
+    def __init__(self, core: _Core, built: Mapping[System, Parts], known: Sequence[System]) -> None:
+        self.targets = {name: it for parts in built.values() for name, it in parts.targets.items()}
+        interactive = {system.name: it.interactive for system, it in built.items() if it.interactive is not None}
+        self.desk = Desk(
+            interactive,
+            lifecycle=core.lifecycle,
+            people=KnownPeople(core.redis),
+            requests=TakenRequests(core.redis),
+            called=core.called,
+        )
+        self.loops: dict[str, Loop] = {"interactions": self.desk.run} if interactive else {}
+        self.inbound: dict[str, Handler] = {
+            it.inbound_path: switched_off(it.inbound_is_off) for it in known if it.inbound_path
+        }
+        for system, parts in built.items():
+            self.loops |= parts.loops
+            ways = parts.interactive.ways_in(self.desk.take) if parts.interactive is not None else WaysIn()
+            self.loops |= ways.loops
+            if ways.inbound is not None:
+                door = InboundDoor(system.name, system.title, ways.inbound, core.clock)
+                self.inbound[ways.inbound.path] = door.post
+
+
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class _Running:
     """What runs, built and connected."""
 
+    core: _Core
     app: web.Application
     monitoring: web.Application  # of a worker without the API
     worker: Worker
-    watchdog: Watchdog
-    heartbeat: Heartbeat | None
-    store: Store
-    clock: SharedClock
-    links: AckLinks
-    sns: SnsDoor
-    desk: Desk | None  # takes what people press in Slack; None where nobody can
-    socket: SocketMode | None
-    digests: slack.StormMessages | None
-    redis: RedisClient
-    redis_config: RedisConfig
-    embedded: EmbeddedServer | None
+    background: Mapping[str, Loop]  # the loops that are cancelled in the end
+    working: Mapping[str, Loop]  # those that end by themselves, soon after the word to stop
 
 
-async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -> None:
+async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System], with_api: bool = True) -> None:
     """Run the API and a worker until *stop* is set; only a worker without *with_api*.
+
+    *systems* are those that *config* may use.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
     the start is impossible, and an ExceptionGroup when a loop died, or ended by itself, which the log names: the
@@ -84,13 +156,13 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
         raise ConfigError(["redis.host: is required for a worker of its own; without it incidents are in this process"])
     for warning in config.warnings():
         log.warning("config.warning", warning=warning)
-    async with _build(config) as parts, asyncio.TaskGroup() as loops:
-        app, port = (parts.app, config.port) if with_api else (parts.monitoring, config.metrics.port)
+    async with _build(config, systems) as built, asyncio.TaskGroup() as loops:
+        app, port = (built.app, config.port) if with_api else (built.monitoring, config.metrics.port)
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
-        background = _start(_background(parts, stop), stop, loops)
-        working = _start(_working(parts, stop), stop, loops)
+        background = _start(built.background, stop, loops)
+        working = _start(built.working, stop, loops)
         try:
-            await _tell_time(parts)
+            await _tell_time(built.core)
             if port is not None:
                 most = connections_allowed(config.max_connections)
                 settings = "host, port" if with_api else "host, metrics.port"
@@ -101,7 +173,7 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
             await stop.wait()
         finally:
             stop.set()
-            parts.worker.stop()
+            built.worker.stop()
             await runner.cleanup()
             await asyncio.wait(working)
             for task in background:
@@ -110,182 +182,78 @@ async def serve(config: Config, stop: asyncio.Event, *, with_api: bool = True) -
 
 
 @asynccontextmanager
-async def _build(config: Config) -> AsyncIterator[_Parts]:
+async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
-        client, embedded = await stack.enter_async_context(open_redis(config.redis, config.data_dir))
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=slack.TIMEOUT_S),
-                headers={"User-Agent": f"versus_py/{__version__}"},
-            )
-        )
-        clock = SharedClock()
-        metrics = Metrics()
-        retention_ms = round(config.retention_days * DAY_MS)
-        turns = Turns(client)
-        storms = Storms(client, retention_ms=retention_ms)
-        store = Store(
-            client,
-            retention_ms=retention_ms,
-            reopen_ms=round(config.oncall.reopen_minutes * 60_000),
-            durability=durability_for(client, config.redis),
-            metrics=metrics,
-        )
-        ledger = Ledger(client)
-        lifecycle = Lifecycle(store, clock, metrics)
-        previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
-        links = AckLinks(config.link_base, clock, config.ack.signing_key.get_secret_value() or None, previous=previous)
-        messages = _slack(config, store, clock, session, links, turns=turns, storms=storms)
+        redis, embedded = await stack.enter_async_context(open_redis(config.redis, config.data_dir))
+        core = _Core(config, redis, systems)
+        sessions = {it: await stack.enter_async_context(_session(it.timeout_s, it.connections)) for it in core.systems}
+        around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
+        session = await stack.enter_async_context(_session())
+        alertmanager = AlertmanagerLook(config.alertmanager, clock=core.clock, session=session)
         worker = Worker(
-            store,
-            lifecycle,
-            clock,
-            channels={} if messages is None else {slack.NAME: messages.target},
-            oncall=_oncall(config, clock, session, turns, messages),
-            last_look=AlertmanagerLook(config.alertmanager, clock=clock, session=session)
-            if config.alertmanager.url
-            else None,
+            core.store,
+            core.lifecycle,
+            core.clock,
+            targets=around.targets,
+            called=core.called,
+            settles_within_s=core.settles_within_s,
+            last_look=alertmanager if config.alertmanager.url else None,
             retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
-            metrics=metrics,
+            metrics=core.metrics,
         )
-        watchdog = Watchdog(store, ledger, clock, metrics)
-        health = Health(store, clock, metrics, worker=worker, watchdog=watchdog)
+        watchdog = Watchdog(core.store, Ledger(redis), core.clock, core.metrics, lease_ms=worker.lease_ms)
+        health = Health(core.store, core.clock, core.metrics, worker=worker, watchdog=watchdog)
         sns = SnsDoor(config.sources.cloudwatch, session)
-        desk = _desk(config, lifecycle, client, session)
         app = create_app(
             config,
-            store=store,
-            lifecycle=lifecycle,
-            storms=storms,
-            links=links,
+            store=core.store,
+            lifecycle=core.lifecycle,
+            storms=core.storms,
+            links=core.links,
             sns=sns,
-            slack=_slack_door(config, desk, clock),
-            metrics=metrics,
+            called=core.called,
+            inbound=around.inbound,
+            metrics=core.metrics,
             health=health,
-            clock=clock,
+            clock=core.clock,
         )
-        socket = _socket_mode(config, desk, session)
-        digests = None if messages is None else messages.storms
-        yield _Parts(
+        background: dict[str, Loop] = {
+            "clock": partial(_follow_clock, core),
+            "sns": sns.run,
+            "watchdog": watchdog.run,
+        }
+        if config.heartbeat.url:
+            background["heartbeat"] = Heartbeat(config.heartbeat, session, core.metrics, health.trouble).run
+        if embedded is not None:
+            background["embedded redis"] = lambda _: embedded.watch()
+        yield _Running(
+            core=core,
             app=app,
-            monitoring=create_monitoring_app(config, metrics, health),
+            monitoring=create_monitoring_app(config, core.metrics, health),
             worker=worker,
-            watchdog=watchdog,
-            heartbeat=Heartbeat(config.heartbeat, session, metrics, health.trouble) if config.heartbeat.url else None,
-            store=store,
-            clock=clock,
-            links=links,
-            sns=sns,
-            desk=desk,
-            socket=socket,
-            digests=digests,
-            redis=client,
-            redis_config=config.redis,
-            embedded=embedded,
+            background=background,
+            working={"worker": lambda _: _work(core, worker), **around.loops},
         )
 
 
-def _slack(
-    config: Config,
-    store: Store,
-    clock: SharedClock,
-    session: aiohttp.ClientSession,
-    links: AckLinks,
-    *,
-    turns: Turns,
-    storms: Storms,
-) -> slack.Slack | None:
-    if not config.alert.slack.enable:
-        return None
+def _in_use(config: Config, systems: Sequence[System]) -> tuple[System, ...]:
+    """Those that the configuration uses."""
+    used = {part.NAME for part in config.systems_in_use()}
+    return tuple(it for it in systems if it.name in used)
 
-    async def wake(incident_id: IncidentId) -> None:
-        await store.arm(incident_id, slack.NAME, now_ms=clock.now_ms())
 
-    return slack.make_slack(
-        config.alert.slack,
-        slack.SlackApi(config.alert.slack, session),
-        clock=clock,
-        turns=turns,
-        storms=storms,
-        ack_url=links.url,
-        storm_url=links.storm_url,
-        wake=wake,
-        fallback=config.oncall.fallback,
+def _session(timeout_s: float = SESSION_TIMEOUT_S, connections: int = SESSION_CONNECTIONS) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        headers={"User-Agent": f"versus_py/{__version__}"},
     )
 
 
-def _oncall(
-    config: Config, clock: Clock, session: aiohttp.ClientSession, turns: Turns, messages: slack.Slack | None
-) -> dict[str, Target]:
-    if not config.oncall.is_prepared:
-        return {}
-
-    def target(name: str, default: str | None = None) -> Target:
-        return servicenow.ServiceNowTarget(
-            config.oncall.servicenow,
-            clock=clock,
-            session=session,
-            turns=turns,
-            service=config.name,
-            name=name,
-            default=default,
-        )
-
-    found = {servicenow.NAME: target(servicenow.NAME)}
-    fallback = config.oncall.fallback
-    if fallback.target is not None and fallback.servicenow_other_instance:
-        found[fallback.target] = target(fallback.target, fallback.servicenow_other_instance)
-    elif fallback.target is not None and messages is not None and messages.fallback is not None:
-        found[fallback.target] = messages.fallback
-    return found
-
-
-def _desk(config: Config, lifecycle: Lifecycle, redis: RedisClient, session: aiohttp.ClientSession) -> Desk | None:
-    slack_config = config.alert.slack
-    if not slack_config.enable or not slack_config.is_interactive:
-        return None
-    api = slack.SlackApi(slack_config, session)
-    return Desk(slack_config, lifecycle=lifecycle, people=KnownPeople(redis), requests=TakenRequests(redis), api=api)
-
-
-def _slack_door(config: Config, desk: Desk | None, clock: SharedClock) -> SlackDoor | None:
-    secret = config.alert.slack.signing_secret.get_secret_value()
-    return SlackDoor(secret, desk, clock) if desk is not None and secret else None
-
-
-def _socket_mode(config: Config, desk: Desk | None, session: aiohttp.ClientSession) -> SocketMode | None:
-    if desk is None or not config.alert.slack.app_token.get_secret_value():
-        return None
-    return SocketMode(config.alert.slack, desk, session)
-
-
-_Loops = dict[str, Coroutine[Any, Any, None]]
-"""What runs for as long as the process does, each by its name in the log."""
-
-
-def _background(parts: _Parts, stop: asyncio.Event) -> _Loops:
-    """The loops that are cancelled in the end."""
-    loops: _Loops = {
-        "clock": _follow_clock(parts, stop),
-        "sns": parts.sns.run(stop),
-        "watchdog": parts.watchdog.run(stop),
-    }
-    if parts.heartbeat is not None:
-        loops["heartbeat"] = parts.heartbeat.run(stop)
-    if parts.embedded is not None:
-        loops["embedded redis"] = parts.embedded.watch()
-    return loops
-
-
-def _working(parts: _Parts, stop: asyncio.Event) -> _Loops:
-    """The loops that end by themselves, soon after *stop*."""
-    found = {"interactions": parts.desk, "socket mode": parts.socket, "storms": parts.digests}
-    return {"worker": _work(parts)} | {name: it.run(stop) for name, it in found.items() if it is not None}
-
-
-def _start(named: _Loops, stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-    return [loops.create_task(_owned(name, work, stop)) for name, work in named.items()]
+def _start(named: Mapping[str, Loop], stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    """Each by its name in the log."""
+    return [loops.create_task(_owned(name, loop(stop), stop)) for name, loop in named.items()]
 
 
 async def _owned(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:
@@ -324,37 +292,37 @@ async def _listen(runner: web.AppRunner, host: str, port: int, settings: str, *,
         raise VersusError(f"cannot listen on {host}:{port} ({settings}): {reason}") from None
 
 
-async def _tell_time(parts: _Parts) -> None:
+async def _tell_time(core: _Core) -> None:
     """So that the first alert has not to be refused. Where Redis is away, the worker goes on asking."""
     with suppress(StoreUnavailable, TimeoutError):
         async with asyncio.timeout(FIRST_TIME_TIMEOUT_S):
-            await parts.clock.follow(parts.store.server_time_ms)
+            await core.clock.follow(core.store.server_time_ms)
 
 
-async def _work(parts: _Parts) -> None:
+async def _work(core: _Core, worker: Worker) -> None:
     """The worker, as soon as Redis has told the time and the key that links are signed with."""
     while True:
         try:
-            await parts.clock.follow(parts.store.server_time_ms)
-            if parts.links.key is None:
-                parts.links.key = await parts.store.signing_key()
+            await core.clock.follow(core.store.server_time_ms)
+            if core.links.key is None:
+                core.links.key = await core.store.signing_key()
             break
         except StoreUnavailable as exc:
             log.warning("redis.unavailable", error=str(exc))
-            if await parts.worker.stopped_within(1):
+            if await worker.stopped_within(1):
                 return
-    for warning in await durability_warnings(parts.redis, parts.redis_config):
+    for warning in await durability_warnings(core.redis, core.config.redis):
         log.warning("redis.warning", warning=warning)
-    await parts.worker.run()
+    await worker.run()
 
 
-async def _follow_clock(parts: _Parts, stop: asyncio.Event) -> None:
+async def _follow_clock(core: _Core, stop: asyncio.Event) -> None:
     # Looks at *stop* by itself: a cancellation that meets an answer can get lost in redis-py.
     while not stop.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOCK_EVERY_S):
                 await stop.wait()
         try:
-            await parts.clock.follow(parts.store.server_time_ms)
+            await core.clock.follow(core.store.server_time_ms)
         except StoreUnavailable as exc:
             log.warning("redis.unavailable", error=str(exc))

@@ -15,7 +15,7 @@ from tests.acceptance.conftest import request
 from tests.support.servers import Process
 from tests.support.waiting import wait_until
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
-from versus_py.web.slack import PATH as SLACK_PATH
+from versus_py.targets.slack.requests import PATH as SLACK_PATH
 
 MIB = 1024 * 1024
 CONNECTIONS_MAX = 300

@@ -16,7 +16,7 @@ from tests.acceptance.conftest import PASSWORD, TOKEN, answers, kill, request
 from tests.support.forking import IN_QUICK_TEMPO, call_versus
 from tests.support.servers import find_program, free_port, run_redis
 from tests.support.waiting import wait_until
-from versus_py.config import Config
+from versus_py.systems import model
 from versus_py.tools.samples import alertmanager
 
 
@@ -226,7 +226,7 @@ def test_no_log_line_page_or_answer_shows_a_secret(world):
 
     text = world.logged() + str(shown) + answers + str(world.slack.state())
     hidden = [TOKEN, PASSWORD, "wrong-secret", "intake-secret-wrong", "gateway-secret-wrong"]
-    hidden += ["slack-signing-secret-1", "xapp-app-secret-1", *Config.model_validate(SECRETS).secrets()]
+    hidden += ["slack-signing-secret-1", "xapp-app-secret-1", *model().model_validate(SECRETS).secrets()]
     assert len(hidden) == 15
     assert "incident.changed" in text
     for secret in hidden:

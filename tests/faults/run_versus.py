@@ -3,13 +3,14 @@
 import sys
 
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.tempo import QUICK, QUICK_SLACK, shorten
+from tests.faults.tempo import QUICK, QUICK_SLACK, settle_soon, shorten
 from versus_py.cli import app
 
 
 def main() -> None:
     arguments = sys.argv[1:]
     shorten(QUICK)
+    settle_soon()
     shorten(QUICK_SLACK)
     if arguments[:1] == ["--sabotage"]:
         SABOTAGES[arguments[1]]()

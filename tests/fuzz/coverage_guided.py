@@ -13,7 +13,7 @@ with atheris.instrument_imports(include=["versus_py"]):
     from versus_py import sources
     from versus_py.config import SourcesConfig
     from versus_py.errors import BadPayload, NotAnAlert
-    from versus_py.interactions.press import read_presses
+    from versus_py.targets.slack.press import read_presses
     from versus_py.web.intake.reading import read_body
 
 SETTINGS = SourcesConfig()

@@ -12,11 +12,12 @@ from tests.support.fuzzing import share
 from tests.support.nasty import GOOD, Nasty
 from tests.support.payloads import assert_is_sound
 from versus_py import sources
-from versus_py.config import MAX_WAIT_MINUTES, Config
+from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incidents.model import Notification
-from versus_py.interactions.press import read_presses
-from versus_py.web.intake.overrides import _NAMES, read_overrides
+from versus_py.systems import model
+from versus_py.targets.slack.press import read_presses
+from versus_py.web.intake.overrides import override_names, read_overrides
 from versus_py.web.intake.reading import read_body
 
 _NOTIFICATION = TypeAdapter(Notification)
@@ -50,7 +51,7 @@ def test_every_payload_is_read_by_every_source_or_no_alert(nasty: Nasty, name):
         for payload in payloads:
             try:
                 with suppress(NotAnAlert):
-                    found = sources.parse(payload, Config().sources, name)
+                    found = sources.parse(payload, model()().sources, name)
                     assert_is_sound(found)
                     _NOTIFICATION.dump_json(found)  # as it is stored
             except Exception as exc:
@@ -71,7 +72,7 @@ def test_good_elements_are_kept_whatever_stands_beside_them(nasty: Nasty):
 
 def test_every_query_comes_to_a_policy(nasty: Nasty):
     settings = {"alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C0ALERTS"}}}
-    config = Config.model_validate(settings)
+    config = model().model_validate(settings)
     for _ in share("overrides", 5):
         query = MultiDict(nasty.query())
 
@@ -79,7 +80,7 @@ def test_every_query_comes_to_a_policy(nasty: Nasty):
 
         assert found.policy.channels == ("slack",), query
         assert 0 <= found.policy.wait_ms <= MAX_WAIT_MINUTES * 60_000, query
-        assert found.warnings or query.keys() <= set(_NAMES), query
+        assert found.warnings or query.keys() <= set(override_names(model()())), query
 
 
 def test_every_interaction_is_presses_or_refused(nasty: Nasty):

@@ -21,17 +21,15 @@ from tests.support.openapi import Answers
 from tests.support.redis_servers import SharedRedis
 from tests.support.waiting import DEADLINE_S
 from versus_py.ack_links import AckLinks
-from versus_py.config import Config, OncallFallback, SlackConfig
+from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.watchdog import Watchdog
-from versus_py.engine.worker import Worker
+from versus_py.engine.worker import LEASE_MARGIN_S, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import PARTITIONS, IncidentId
 from versus_py.interactions import Desk
-from versus_py.interactions.allowed import Allowed
 from versus_py.interactions.follow_ups import FollowUps
-from versus_py.service import _oncall
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns, keys
@@ -39,14 +37,23 @@ from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.slack import Slack, SlackApi, StormMessages, make_slack
+from versus_py.systems import called, model, registered
+from versus_py.targets.servicenow.system import SETTLES_WITHIN_S
+from versus_py.targets.slack.allowed import Allowed
+from versus_py.targets.slack.api import SlackApi
+from versus_py.targets.slack.interactive import SlackInteractive
+from versus_py.targets.slack.requests import PATH as SLACK_PATH
+from versus_py.targets.slack.storm import StormMessages
+from versus_py.targets.slack.system import SLACK
+from versus_py.targets.system import Surroundings
 from versus_py.telemetry.metrics import Metrics
-from versus_py.web import SlackDoor, create_app
-from versus_py.web.slack import PATH as SLACK_PATH
+from versus_py.web import InboundDoor, create_app
+from versus_py.web.inbound import switched_off
 
 DAY_MS = 24 * 3600 * 1000
 CHANNEL = "C0ALERTS"
 PASSWORD = "servicenow-secret"
+LEASE_MS = round(1000 * (SYNC_MAX_S + SETTLES_WITHIN_S + LEASE_MARGIN_S))
 TOKEN = "xoxb-secret-token"
 
 
@@ -156,7 +163,7 @@ def config(
     fallback: dict[str, Any],
 ) -> Config:
     slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api", **slack_settings}
-    return Config.model_validate(
+    return model().model_validate(
         {
             "public_host": "https://versus.example",
             "alert": {"slack": slack},
@@ -188,6 +195,7 @@ class Engine:
     links: AckLinks
     worker: Worker
     digests: StormMessages
+    side: SlackInteractive
     http: TestClient[Any, Any]
     slack: SlackSimulator
     servicenow: ServiceNowSimulator
@@ -255,24 +263,24 @@ def make_storms(store: Store) -> Storms:
     return Storms(store._redis, retention_ms=7 * DAY_MS)
 
 
-def make_slack_parts(
-    config: SlackConfig,
-    clock: FakeClock,
-    store: Store,
-    session: aiohttp.ClientSession,
-    links: AckLinks,
-    fallback: OncallFallback | None = None,
-) -> Slack:
-    return make_slack(
-        config,
-        SlackApi(config, session),
+def around(
+    config: Config, clock: FakeClock, store: Store, session: aiohttp.ClientSession, links: AckLinks
+) -> Surroundings:
+    """What the service would build the targets of a system with."""
+
+    async def wake(incident_id: IncidentId, target: str) -> None:
+        await store.arm(incident_id, target, now_ms=clock.now_ms())
+
+    return Surroundings(
+        config=config,
         clock=clock,
+        session=session,
         turns=Turns(store._redis),
         storms=make_storms(store),
+        called=called(),
         ack_url=links.url,
         storm_url=links.storm_url,
-        wake=lambda incident_id: store.arm(incident_id, "slack", now_ms=clock.now_ms()),
-        fallback=fallback,
+        wake=wake,
     )
 
 
@@ -284,13 +292,15 @@ def make_worker(
     links: AckLinks,
     metrics: Metrics | None = None,
 ) -> Worker:
-    parts = make_slack_parts(config.alert.slack, clock, store, session, links, config.oncall.fallback)
+    used = {part.NAME for part in config.systems_in_use()}
+    built = [it.build(around(config, clock, store, session, links)) for it in registered() if it.name in used]
     return Worker(
         store,
-        Lifecycle(store, clock, metrics),
+        Lifecycle(store, clock, metrics, called=called()),
         clock,
-        channels={"slack": parts.target},
-        oncall=_oncall(config, clock, session, Turns(store._redis), parts),
+        targets={name: target for parts in built for name, target in parts.targets.items()},
+        called=called(),
+        settles_within_s=SETTLES_WITHIN_S,
         metrics=metrics,
     )
 
@@ -307,24 +317,32 @@ async def engine_redis(request: pytest.FixtureRequest, shared_redis: SharedRedis
 @pytest.fixture
 async def engine(config, clock, session, slack, servicenow, shared_redis, engine_redis) -> AsyncIterator[Engine]:
     metrics = Metrics()
-    store = Store(engine_redis, retention_ms=7 * DAY_MS, reopen_ms=5 * 60_000, metrics=metrics)
-    lifecycle = Lifecycle(store, clock, metrics)
+    store = Store(
+        engine_redis,
+        retention_ms=7 * DAY_MS,
+        reopen_ms=5 * 60_000,
+        settle_ms=round(1000 * SETTLES_WITHIN_S),
+        metrics=metrics,
+    )
+    lifecycle = Lifecycle(store, clock, metrics, called=called())
     links = AckLinks(config.link_base, clock, "signing-key")
     worker = make_worker(config, clock, store, session, links, metrics)
     ledger = Ledger(engine_redis)
-    watchdog = Watchdog(store, ledger, clock, metrics)
+    watchdog = Watchdog(store, ledger, clock, metrics, lease_ms=worker.lease_ms)
     people, follow_ups = KnownPeople(engine_redis), FollowUps(retry_s=0.01)
-    api = SlackApi(config.alert.slack, session)
-    allowed = Allowed(config.alert.slack, api, retry_s=0.01)
+    slack_parts = SLACK.build(around(config, clock, store, session, links))
+    side = SlackInteractive(config.alert.slack, SlackApi(config.alert.slack, session), session, clock)
+    side._allowed = Allowed(config.alert.slack, side._api, retry_s=0.01)
     desk = Desk(
-        config.alert.slack,
+        {"slack": side},
         lifecycle=lifecycle,
         people=people,
         requests=TakenRequests(engine_redis),
-        api=api,
-        allowed=allowed,
+        called=called(),
         follow_ups=follow_ups,
     )
+    found = side.ways_in(desk.take).inbound
+    door = InboundDoor("slack", "Slack", found, clock).post if found else switched_off(SLACK.inbound_is_off)
     secret = config.alert.slack.signing_secret.get_secret_value()
     app = create_app(
         config,
@@ -333,7 +351,8 @@ async def engine(config, clock, session, slack, servicenow, shared_redis, engine
         storms=make_storms(store),
         links=links,
         sns=SnsDoor(config.sources.cloudwatch, session),
-        slack=SlackDoor(secret, desk, clock) if secret else None,
+        called=called(),
+        inbound={SLACK_PATH: door},
         metrics=metrics,
         health=Health(store, clock, metrics, worker=worker, watchdog=watchdog),
         clock=clock,
@@ -351,7 +370,8 @@ async def engine(config, clock, session, slack, servicenow, shared_redis, engine
             lifecycle,
             links,
             worker,
-            make_slack_parts(config.alert.slack, clock, store, session, links).storms,
+            slack_parts.loops["storms"].__self__,  # type: ignore[attr-defined]  # the digests' own loop
+            side,
             http,
             slack,
             servicenow,

@@ -10,13 +10,13 @@ from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.servers import free_port
 from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
-from versus_py.config import Config
 from versus_py.errors import VersusError
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import Store
+from versus_py.systems import model, registered
 
 APP_TOKEN = "xapp-1-A0DEMO-app-secret"
 
@@ -33,7 +33,7 @@ def config(slack_url, tmp_path):
     def build(more, **settings):
         slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api", **more}
         everything = {"host": "127.0.0.1", "port": free_port(), "data_dir": tmp_path, "alert": {"slack": slack}}
-        return Config.model_validate(everything | settings)
+        return model().model_validate(everything | settings)
 
     return build
 
@@ -42,7 +42,7 @@ def config(slack_url, tmp_path):
 async def running(config, **how):
     """A service, until the block is left; it then has to end soon."""
     stop = asyncio.Event()
-    task = asyncio.create_task(serve(config, stop, **how))
+    task = asyncio.create_task(serve(config, stop, **how, systems=registered()))
     try:
         yield f"http://127.0.0.1:{config.port}"
     finally:
@@ -120,9 +120,9 @@ LOOPS = {
     "heartbeat": "versus_py.telemetry.heartbeat.Heartbeat.run",
     "embedded redis": "versus_py.store.embedded.EmbeddedServer.watch",
     "worker": "versus_py.engine.worker.Worker.run",
-    "interactions": "versus_py.interactions.Desk.run",
-    "socket mode": "versus_py.interactions.SocketMode.run",
-    "storms": "versus_py.targets.slack.StormMessages.run",
+    "interactions": "versus_py.interactions.desk.Desk.run",
+    "socket mode": "versus_py.targets.slack.socket_mode.SocketMode.run",
+    "storms": "versus_py.targets.slack.storm.StormMessages.run",
 }
 
 
@@ -156,7 +156,7 @@ async def test_when_a_loop_dies_the_service_ends_and_names_it(with_every_loop, m
 
     with pytest.RaisesGroup(pytest.RaisesExc((VersusError, RuntimeError)), flatten_subgroups=True):
         async with asyncio.timeout(DEADLINE_S):
-            await serve(with_every_loop, asyncio.Event())
+            await serve(with_every_loop, asyncio.Event(), systems=registered())
 
     assert logs.expect_error("loop.died")["loop"] == name
 

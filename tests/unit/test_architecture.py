@@ -13,6 +13,7 @@ PACKAGES = [
     "__main__",
     "cli",
     "tools",
+    "systems",
     "service",
     "web",
     "interactions",

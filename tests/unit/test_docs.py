@@ -8,9 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from versus_py.cli import app, incidents_app
-from versus_py.config import Config
-from versus_py.web.intake.overrides import _NAMES
+from versus_py.systems import model
+from versus_py.web.intake.overrides import override_names
 
+CONFIG = model()
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -31,11 +32,11 @@ def documented() -> dict[str, str]:
 
 
 def test_every_setting_is_documented_and_every_documented_setting_exists():
-    assert documented().keys() == settings_of(Config).keys()
+    assert documented().keys() == settings_of(CONFIG).keys()
 
 
 def test_documented_defaults_are_the_defaults():
-    settings = settings_of(Config)
+    settings = settings_of(CONFIG)
     for name, shown in documented().items():
         if shown.startswith("`"):
             value = settings[name]
@@ -47,13 +48,13 @@ def test_every_setting_explains_itself_in_the_schema():
     def descriptions(model: type[BaseModel]) -> list[str | None]:
         return [field.description for field in model.model_fields.values()]
 
-    assert all(descriptions(Config))
+    assert all(descriptions(CONFIG))
 
 
 def test_every_override_is_in_the_readme():
     readme = (ROOT / "README.md").read_text()
 
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE)) == set(_NAMES)
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE)) == set(override_names(model()()))
 
 
 def test_every_error_and_warning_of_the_log_is_explained_and_every_explained_one_exists():

@@ -17,8 +17,9 @@ from versus_py.cli.common import (
     say,
 )
 from versus_py.cli.tables import print_rows
-from versus_py.config import Config, LogConfig
+from versus_py.config import LogConfig
 from versus_py.errors import ConfigError
+from versus_py.systems import model
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.doctor import CheckStatus, diagnose
 from versus_py.tools.lint import Finding, Severity, lint
@@ -62,7 +63,7 @@ def doctor(
 
 def config_schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    print(json.dumps(Config.json_schema(), indent=2))
+    print(json.dumps(model().json_schema(), indent=2))
 
 
 def slack_manifest(

@@ -11,8 +11,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from versus_py.config import Config, load_config
+from versus_py.config import Config
 from versus_py.errors import ConfigError, VersusError
+from versus_py.systems import load_config
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 LOCAL_SERVER = "http://127.0.0.1:3000"

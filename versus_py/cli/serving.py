@@ -15,6 +15,7 @@ from versus_py.cli.common import (
 )
 from versus_py.config import MetricsConfig
 from versus_py.service import serve as serve_until
+from versus_py.systems import registered
 from versus_py.telemetry.logs import configure_logging
 
 
@@ -43,6 +44,6 @@ def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> No
     configure_logging(config.log, config.secrets())
 
     async def run(stop: asyncio.Event) -> None:
-        await serve_until(config, stop, with_api=with_api)
+        await serve_until(config, stop, systems=registered(), with_api=with_api)
 
     run_to_end(until_signal(run))

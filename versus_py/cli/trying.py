@@ -28,6 +28,7 @@ from versus_py.incidents.model import Notification, PolicyFor
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
 from versus_py.simulators.slack import SIGNING_SECRET
+from versus_py.systems import model
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.client import open_client
 from versus_py.tools.demo import run_demo
@@ -44,7 +45,7 @@ class SimulatedSystem(StrEnum):
     SERVICENOW = "servicenow"
 
 
-_TRY_OUT = Config.model_validate({"alert": {"slack": {"enable": True}}, "oncall": {"enable": True}})
+_TRY_OUT = {"alert": {"slack": {"enable": True}}, "oncall": {"enable": True}}
 """The defaults, for trying out what on-call does with them."""
 
 
@@ -101,7 +102,7 @@ def replay(
     A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
     "by": NAME}, {"at": TIME, "resolve": TITLE, "by": NAME}, or one of versus_py's own JSON log with a body in it.
     """
-    loaded = _TRY_OUT if config is None else load(config)
+    loaded = model().model_validate(_TRY_OUT) if config is None else load(config)
     records: list[Record] = []
     problems: list[str] = []
     for file in files:
@@ -110,7 +111,7 @@ def replay(
         problems += broken
     if not any(isinstance(record, Posted) for record in records):
         problems.append("no payload in it; a server's log has them with alert.debug_body: true and log.format: json")
-    channels = {"slack": loaded.alert.slack.channel_id}
+    channels = {name: getattr(it, "channel_id", "") for name, it in loaded.alert.enabled.items()}
     story = Replay(_reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
     run_to_end(_tell(story.run(records), speed=speed, as_json=as_json))
     if as_json:

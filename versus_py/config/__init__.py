@@ -16,10 +16,11 @@ from versus_py.config.model import (
     RedisConfig,
     SentinelConfig,
     SourcesConfig,
+    config_model,
 )
 from versus_py.config.parts import MAX_WAIT_MINUTES
 from versus_py.config.servicenow import ServiceNowAuth, ServiceNowConfig, ServiceNowInstance, ServiceNowStates
-from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackRoute, SlackSnooze, SlackStorm
+from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackSnooze, SlackStorm
 
 __all__ = [
     "MAX_WAIT_MINUTES",
@@ -45,10 +46,10 @@ __all__ = [
     "ServiceNowStates",
     "SlackActions",
     "SlackConfig",
-    "SlackRoute",
     "SlackSnooze",
     "SlackStorm",
     "SourcesConfig",
+    "config_model",
     "load_config",
     "parse_config",
 ]

@@ -1,11 +1,11 @@
 """Who may post alerts, and how much of it is taken at once: intake."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from versus_py.config.parts import MAX_WAIT_MINUTES, SECRET_MIN, Minutes, Number, Part, Secret, Secrets
+from versus_py.config.parts import MAX_WAIT_MINUTES, SECRET_MIN, Minutes, Number, Part, Secret, Secrets, SystemPart
 
 SourceName = Literal["alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "sentry"]
 
@@ -32,9 +32,9 @@ class OverrideLimits(Part):
     """What the query parameters of a sender may ask for; what is not limited here is allowed."""
 
     channels: tuple[str, ...] | None = None
-    """The channels that slack_channel_id may name; none of them with an empty list."""
+    """The channels that an override such as slack_channel_id may name; none of them with an empty list."""
     instances: tuple[str, ...] | None = None
-    """The instances that servicenow_other_instance may name."""
+    """The instances that an override such as servicenow_other_instance may name."""
     min_wait_minutes: Minutes = 0
     """The shortest oncall_wait_minutes."""
     max_wait_minutes: Minutes = MAX_WAIT_MINUTES
@@ -78,8 +78,8 @@ class IntakeConfig(Part):
     burst: Annotated[int, Number] = Field(100, ge=1, le=100_000)
     """How many it may make at once after a quiet time, where requests_per_second is set."""
 
-    def problems(self, instances: Mapping[str, object]) -> Iterator[str]:
-        """What does not go together, with the names of the ServiceNow *instances* that there are."""
+    def problems(self, providers: Sequence[SystemPart]) -> Iterator[str]:
+        """What does not go together; *providers* know which instances there are."""
         owners: dict[str, str] = {}
         names: set[str] = set()
         for index, sender in enumerate(self.tokens):
@@ -94,8 +94,9 @@ class IntakeConfig(Part):
             if limits.min_wait_minutes > limits.max_wait_minutes:
                 yield f"{path}.overrides.min_wait_minutes: is more than max_wait_minutes"
             for name in limits.instances or ():
-                if name not in instances:
-                    yield f"{path}.overrides.instances: {name!r} is none of oncall.servicenow.other_instance_urls"
+                allowed = [provider.problem_with(name) for provider in providers]
+                if all(allowed):
+                    yield f"{path}.overrides.instances: {name!r} is not known; allowed: {'; '.join(allowed)}"
 
     def warnings(self, *, is_reachable: bool) -> Iterator[str]:
         """What works, but is hardly what was meant."""

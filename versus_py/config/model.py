@@ -1,28 +1,42 @@
 """The model. The keys are those of Versus Incident's configuration; our own additions are optional."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, create_model
 
 from versus_py.config.intake import IntakeConfig
 from versus_py.config.parts import (
     LOOPBACK,
     SECRET_MIN,
+    ChannelPart,
     HttpUrl,
     Minutes,
     Number,
     Part,
     Port,
+    ProviderPart,
+    RouteTo,
     Secret,
     Secrets,
+    SystemPart,
+    Template,
     split_url,
 )
-from versus_py.config.servicenow import ServiceNowConfig, Template
-from versus_py.config.slack import NO_CHANNEL_ID, OptionalMention, SlackConfig, is_channel_id
+from versus_py.config.routes import Route
+from versus_py.errors import ConfigError
+
+P = TypeVar("P", bound=SystemPart)
+M = TypeVar("M", bound=Part)
+
+_PROVIDER = "Where incidents escalate to."
+
+_FIRST_WITH_ROUTES = "slack"
+"""The channel whose routes stood at the channel before there were others."""
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -50,37 +64,80 @@ def _heartbeat_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _parts_of(section: Part, kind: type[P]) -> Mapping[str, P]:
+    values = ((name, getattr(section, name)) for name in type(section).model_fields)
+    return {name: value for name, value in values if isinstance(value, kind)}
+
+
 class AlertConfig(Part):
-    """How incidents are announced."""
+    """How incidents are announced. The channels are added when the model is built."""
 
     debug_body: bool = False
     """Log every body that is posted."""
-    slack: SlackConfig = SlackConfig()
-    """Slack."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def parts(self) -> Mapping[str, ChannelPart]:
+        """The channels by their names, whether or not they are enabled."""
+        return _parts_of(self, ChannelPart)
+
+    @property
+    def enabled(self) -> Mapping[str, ChannelPart]:
+        """Those that incidents are posted to."""
+        return {name: it for name, it in self.parts.items() if it.enable}
 
 
 class OncallFallback(Part):
-    """Where incidents escalate to as well when the first place fails; one of the two."""
+    """Where incidents escalate to as well when the first place fails; one place."""
+
+    SYSTEMS: ClassVar[Mapping[str, str]] = {}
+    """Key that names a place -> the system that it is one of. Filled when the model is built, as the keys are."""
 
     after_minutes: Minutes = 15
     """How long the first place may fail; one that refuses for good is not waited for."""
-    servicenow_other_instance: str = ""
-    """A further instance of ServiceNow, by its name in oncall.servicenow.other_instance_urls."""
-    slack_channel_id: str = ""
-    """A Slack channel."""
-    mention: OptionalMention = ""
-    """Who is mentioned in that channel, such as <!subteam^S0123456789>."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Key -> place, of those that are set."""
+        return {key: getattr(self, key) for key in self.SYSTEMS if getattr(self, key)}
+
+    @property
+    def system(self) -> str | None:
+        """The system that it is in; None when there is none."""
+        return next((self.SYSTEMS[key] for key in self.places), None)
+
+    @property
+    def destination(self) -> str:
+        return next(iter(self.places.values()), "")
 
     @property
     def target(self) -> str | None:
         """The name of the target that this is; None when there is none."""
-        if self.servicenow_other_instance:
-            return f"servicenow:{self.servicenow_other_instance}"
-        return f"slack:{self.slack_channel_id}" if self.slack_channel_id else None
+        return f"{self.system}:{self.destination}" if self.system else None
+
+    def problems(self, config: "Config") -> Iterator[str]:
+        """What does not go together."""
+        if len(self.places) > 1:
+            first, second, *_ = self.places
+            yield f"oncall.fallback.{first}: is set together with {second}; allowed is one of them"
+        parts = config.systems
+        for key, place in self.places.items():
+            yield from parts[self.SYSTEMS[key]].fallback_problems(config, place)
+        for name, part in parts.items():
+            for key in part.FALLBACK_KEYS:
+                if getattr(self, key) and name not in {self.SYSTEMS[it] for it in self.places}:
+                    yield f"oncall.fallback.{key}: needs oncall.fallback.{part.OVERRIDE}"
 
 
 class OncallConfig(Part):
-    """What happens to incidents that nobody acknowledges."""
+    """What happens to incidents that nobody acknowledges. The providers are added when the model is built."""
 
     enable: bool = False
     """Escalate every incident that is not acknowledged in time."""
@@ -88,16 +145,22 @@ class OncallConfig(Part):
     """Prepare escalation, but use it only for requests with oncall_enable=true."""
     wait_minutes: Minutes = 3
     """How long people have to acknowledge; 0 escalates at once."""
-    provider: Literal["servicenow"] = "servicenow"
-    """Where incidents escalate to."""
-    servicenow: ServiceNowConfig = ServiceNowConfig()
-    """ServiceNow."""
+    provider: str = Field("", description=_PROVIDER)
     fallback: OncallFallback = OncallFallback()
     """Where incidents escalate to as well when that fails."""
     retry_for_hours: Annotated[float, Number] = Field(24, gt=0, le=24 * 7, allow_inf_nan=False)
     """How long a failing target is tried before it is given up."""
     reopen_minutes: Minutes = 5
     """A resolved incident that fires again within this time is reopened instead of a new one."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def parts(self) -> Mapping[str, ProviderPart]:
+        """The providers by their names."""
+        return _parts_of(self, ProviderPart)
 
     @property
     def is_prepared(self) -> bool:
@@ -260,8 +323,17 @@ class LogConfig(Part):
     """The least severe level that is written."""
 
 
+@dataclass(frozen=True, slots=True)
+class RouteLeads:
+    """What a route says, whichever way it was written."""
+
+    matches: Callable[[Mapping[str, str]], bool]
+    wait_minutes: float | None
+    leads_to: Mapping[str, RouteTo]  # by channel
+
+
 class Config(Part):
-    """The whole configuration."""
+    """The whole configuration. `config_model` adds the parts of systems: this class alone knows none."""
 
     name: str = "versus"
     """What this installation is called in what it writes."""
@@ -291,6 +363,8 @@ class Config(Part):
     """Who may post alerts, and how much of it is taken at once."""
     sources: SourcesConfig = SourcesConfig()
     """Where alerts come from."""
+    routes: tuple[Route, ...] = ()
+    """Where incidents with certain labels go; the first that matches counts."""
     alert: AlertConfig = AlertConfig()
     """How incidents are announced."""
     oncall: OncallConfig = OncallConfig()
@@ -316,6 +390,31 @@ class Config(Part):
         host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self.port}"
 
+    @property
+    def systems(self) -> Mapping[str, SystemPart]:
+        """The parts of all systems by their names: channels, then providers."""
+        return {**self.alert.parts, **self.oncall.parts}
+
+    def systems_in_use(self) -> Iterator[SystemPart]:
+        """Enabled channels; the provider, and that of the fallback, where requests may escalate."""
+        yield from self.alert.enabled.values()
+        if self.oncall.is_prepared:
+            used = {self.oncall.provider, self.oncall.fallback.system}
+            yield from (it for name, it in self.oncall.parts.items() if name in used)
+
+    def route_leads(self) -> tuple[RouteLeads, ...]:
+        """The routes; also those that stand at the channel that first had some."""
+        older = getattr(getattr(self.alert, _FIRST_WITH_ROUTES, None), "routes", ())
+        found = [RouteLeads(it.matches, it.wait_minutes, it.leads_to) for it in self.routes]
+        if self.alert.enabled.get(_FIRST_WITH_ROUTES) is not None:
+            found += [RouteLeads(it.matches, it.wait_minutes, {_FIRST_WITH_ROUTES: it.leads_to}) for it in older]
+        return tuple(found)
+
+    def route_problems(self) -> Iterator[str]:
+        """Of two lists, nobody could tell which route comes first."""
+        if self.routes and getattr(getattr(self.alert, _FIRST_WITH_ROUTES, None), "routes", ()):
+            yield f"alert.{_FIRST_WITH_ROUTES}.routes: is set together with routes; write them all below routes"
+
     def secrets(self) -> Iterator[str]:
         """Every secret that is set, to be kept out of logs."""
         for name, secret in _secrets_in(self):
@@ -328,36 +427,25 @@ class Config(Part):
     def masked(self) -> dict[str, Any]:
         """As plain data, without secrets."""
         data = self.model_dump(mode="json")
-        others = self.oncall.servicenow.instances()
-        data["oncall"]["servicenow"]["other_instance_urls"] = {
-            name: other.model_dump(mode="json", exclude_defaults=True) for name, other in others.items() if name
-        }
+        for name, part in self.systems.items():
+            data[part.SECTION][name] |= part.masked()
         if self.redis.url is not None:
             data["redis"]["url"] = _without_password(self.redis.url.get_secret_value())
         return data
 
     def warnings(self) -> Iterator[str]:
         """What works, but is hardly what was meant."""
-        if self.alert.slack.enable:
-            yield from self.alert.slack.warnings()
-        else:
-            yield "alert.slack.enable is false: nobody is told about an incident before it escalates"
-        fallback_channel = self.oncall.fallback.slack_channel_id
-        if fallback_channel and not is_channel_id(fallback_channel):
-            yield f"oncall.fallback.slack_channel_id {NO_CHANNEL_ID}"
+        for part in self.systems.values():
+            yield from part.warnings(self)
+        for index, route in enumerate(self.routes):
+            yield from route.warnings(f"routes.{index}")
+        if not self.alert.enabled:
+            keys = " and ".join(f"alert.{name}.enable" for name in self.alert.parts)
+            yield f"{keys} is false: nobody is told about an incident before it escalates"
         if not self.oncall.is_prepared:
             yield "oncall.enable is false: no incident ever escalates"
-        if self.public_host is None and self.alert.slack.enable and self.oncall.is_prepared:
+        if self.public_host is None and self.alert.enabled and self.oncall.is_prepared:
             yield f"public_host is not set: links to acknowledge point at {self.link_base}"
-        in_the_way = self.alert.slack.in_the_way_of_requests(self.public_host)
-        if in_the_way is not None:
-            yield in_the_way
-        servicenow = self.oncall.servicenow
-        if self.oncall.is_prepared and servicenow.on_update == "fields" and not servicenow.update_fields:
-            yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
-        written = {column for it in servicenow.instances().values() for column in (*it.fields, *it.update_fields)}
-        if self.oncall.is_prepared and "priority" in written:
-            yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
         yield from self._insecure()
         yield from self._without_effect()
 
@@ -378,10 +466,7 @@ class Config(Part):
         if self.redis.durability != "replicated" and "replicas" in self.redis.model_fields_set:
             yield "redis.replicas has no effect without redis.durability: replicated"
         if fallback.target is None and "after_minutes" in fallback.model_fields_set:
-            yield (
-                "oncall.fallback.after_minutes has no effect without servicenow_other_instance or slack_channel_id "
-                "beside it"
-            )
+            yield f"oncall.fallback.after_minutes has no effect without {' or '.join(fallback.SYSTEMS)} beside it"
         if self.ack.previous_signing_keys and not self.ack.signing_key.get_secret_value():
             yield "ack.previous_signing_keys is set without ack.signing_key: links are signed with a generated key"
 
@@ -403,6 +488,58 @@ class Config(Part):
                         **kept,
                     }
         return schema
+
+
+def config_model(systems: Sequence[type[SystemPart]]) -> type[Config]:
+    """The model with the parts of *systems*: each below alert or oncall, in routes and in oncall.fallback.
+
+    Raises ConfigError when two of them have the same name, or one has that of a setting.
+    """
+    _raise_if_taken(systems)
+    channels = [it for it in systems if issubclass(it, ChannelPart)]
+    providers = [it for it in systems if issubclass(it, ProviderPart)]
+    fallback = _fallback_model(systems)
+    names = tuple(it.NAME for it in providers)
+    oncall = _model(
+        OncallConfig,
+        provider=(Literal[names] if names else str, Field(names[0] if names else "", description=_PROVIDER)),
+        fallback=(fallback, Field(fallback(), description=OncallConfig.model_fields["fallback"].description)),
+        **{it.NAME: (it, Field(it(), description=f"{it.TITLE}.")) for it in providers},
+    )
+    alert = _model(AlertConfig, **{it.NAME: (it, Field(it(), description=f"{it.TITLE}.")) for it in channels})
+    leads = {it.NAME: (it.ROUTE | None, Field(None, description=f"In {it.TITLE}.")) for it in channels if it.ROUTE}
+    route = _model(Route, **leads)
+    fields = Config.model_fields
+    return _model(
+        Config,
+        alert=(alert, Field(alert(), description=fields["alert"].description)),
+        oncall=(oncall, Field(oncall(), description=fields["oncall"].description)),
+        routes=(tuple[route, ...], Field((), description=fields["routes"].description)),  # type: ignore[valid-type]
+    )
+
+
+def _fallback_model(systems: Sequence[type[SystemPart]]) -> type[OncallFallback]:
+    keys: dict[str, Any] = {}
+    for it in systems:
+        if it.OVERRIDE:
+            keys[it.OVERRIDE] = (str, Field("", description=it.FALLBACK_PLACE or f"A place in {it.TITLE}."))
+        keys |= it.FALLBACK_KEYS
+    model = _model(OncallFallback, **keys)
+    model.SYSTEMS = {it.OVERRIDE: it.NAME for it in systems if it.OVERRIDE}
+    return model
+
+
+def _raise_if_taken(systems: Sequence[type[SystemPart]]) -> None:
+    taken = {*AlertConfig.model_fields, *OncallConfig.model_fields}
+    for it in systems:
+        if it.NAME in taken:
+            raise ConfigError([f"{it.SECTION}.{it.NAME}: two systems have this name, or it is that of a setting"])
+        taken.add(it.NAME)
+
+
+def _model(base: type[M], **fields: Any) -> type[M]:
+    """*base* with more fields, under the same name."""
+    return create_model(base.__name__, __base__=base, __module__=__name__, __doc__=base.__doc__, **fields)
 
 
 _URLS = {"url", "proxy"}  # of which only the password is secret

@@ -1,11 +1,17 @@
 """What the parts of the configuration have in common: how they read values, and the kinds of values."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
+
+from versus_py.templating import TemplateFailed, TemplateText
+
+if TYPE_CHECKING:
+    from versus_py.config.model import Config
 
 MAX_WAIT_MINUTES = 7 * 24 * 60
 """The longest wait before an escalation, for the configuration and for overrides."""
@@ -51,6 +57,19 @@ def _secret(value: Any) -> Any:
     return value
 
 
+def _written_out(value: Any) -> Any:
+    """YAML's true and false as ServiceNow writes them."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _template(value: str) -> str:
+    try:
+        TemplateText(value, "template")
+    except TemplateFailed as exc:
+        raise ValueError(f"must be a Jinja2 template; {str(exc).removeprefix('template: ')}") from None
+    return value
+
+
 def in_form(pattern: str, said: str) -> tuple[AfterValidator, FieldInfo]:
     """As Field(pattern=…), which would tell people a regular expression; *said* goes on after "must be"."""
 
@@ -72,6 +91,8 @@ SECRET_MIN = 16
 
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
+Text = Annotated[str, BeforeValidator(_written_out)]
+Template = Annotated[Text, AfterValidator(_template)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Number = BeforeValidator(_no_boolean)
 Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
@@ -88,3 +109,92 @@ class Part(BaseModel):
         coerce_numbers_to_str=True,
         use_attribute_docstrings=True,
     )
+
+
+class RouteTo(Part):
+    """Where a route leads in one channel: its part of an item of `routes`, by the channel's name."""
+
+    @property
+    def destination(self) -> str:
+        """As the channel's query override would name it; "" leaves the default."""
+        return ""
+
+    @property
+    def mentions(self) -> str:
+        """Who is mentioned, in the channel's markup; "" leaves it to the severity."""
+        return ""
+
+    def warnings(self, path: str) -> Iterator[str]:  # noqa: ARG002 - for those that have something to say
+        """What works, but is hardly what was meant, in what stands at *path*."""
+        yield from ()
+
+
+class SystemPart(Part):
+    """The part of one remote system: below `alert` for a channel, below `oncall` for a provider, by its NAME."""
+
+    NAME: ClassVar[str]
+    """In settings, targets, metrics and keys: lower case, no colon."""
+    TITLE: ClassVar[str]
+    """As people write it."""
+    SECTION: ClassVar[Literal["alert", "oncall"]]
+    OVERRIDE: ClassVar[str] = ""
+    """The query parameter that names another destination, and the key of oncall.fallback that escalates there."""
+    LIMITED_BY: ClassVar[Literal["channels", "instances"]]
+    """Which list of a sender's limits says what that may be."""
+    PATHS: ClassVar[tuple[str, ...]] = ()
+    """Keys that hold the path of a file, which is looked for beside the configuration too."""
+    FALLBACK_PLACE: ClassVar[str] = ""
+    """What OVERRIDE is as a key of oncall.fallback, in a sentence."""
+    FALLBACK_KEYS: ClassVar[Mapping[str, Any]] = {}
+    """Further keys of oncall.fallback, each with its type and default, as pydantic's create_model takes them."""
+
+    def problem_with(self, destination: str) -> str:
+        """What would be allowed in place of *destination*; "" when it is good."""
+        return "" if destination.strip() else "the name of one"
+
+    def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
+        """What is missing or does not go together, `key: what`. Asked for a system that is in use."""
+        yield from ()
+
+    def fallback_problems(self, config: "Config", destination: str) -> Iterator[str]:  # noqa: ARG002
+        """The same of oncall.fallback, where it leads to *destination*."""
+        allowed = self.problem_with(destination)
+        if allowed:
+            yield f"oncall.fallback.{self.OVERRIDE}: is {destination!r}; allowed: {allowed}"
+
+    def warnings(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
+        """What works, but is hardly what was meant."""
+        yield from ()
+
+    def masked(self) -> dict[str, Any]:
+        """What is shown in place of, or beside, what the model shows by itself."""
+        return {}
+
+
+class ChannelPart(SystemPart):
+    """A channel: told at once."""
+
+    SECTION = "alert"
+    LIMITED_BY = "channels"
+    ROUTE: ClassVar[type[RouteTo] | None] = None
+    """What an item of `routes` may say of it."""
+
+    enable: bool = False
+    """Post incidents to it."""
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether only some may act: then links, which do not tell who opens them, acknowledge nothing."""
+        return False
+
+    @property
+    def offers_acknowledge(self) -> bool:
+        """Whether messages offer to acknowledge at all."""
+        return True
+
+
+class ProviderPart(SystemPart):
+    """An on-call provider: called when nobody acknowledged."""
+
+    SECTION = "oncall"
+    LIMITED_BY = "instances"

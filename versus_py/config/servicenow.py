@@ -1,14 +1,19 @@
 """Where unacknowledged incidents become records: oncall.servicenow."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from versus_py.config.parts import HttpUrl, Number, Part, Secret, split_url
-from versus_py.templating import TemplateFailed, TemplateText
+from versus_py.config.parts import LOOPBACK, HttpUrl, Number, Part, ProviderPart, Secret, Template, Text, split_url
+
+if TYPE_CHECKING:
+    from versus_py.config.model import Config
+
+_WHEN = "is required when oncall.enable or oncall.initialized_only is true"
 
 CREDENTIALS = {"username", "password", "auth", "client_certificate", "client_key"}
 """The keys of an instance that are taken together: whoever sets one of them shares none."""
@@ -21,19 +26,6 @@ def _proxy_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _written_out(value: Any) -> Any:
-    """YAML's true and false as ServiceNow writes them."""
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _template(value: str) -> str:
-    try:
-        TemplateText(value, "template")
-    except TemplateFailed as exc:
-        raise ValueError(f"must be a Jinja2 template; {str(exc).removeprefix('template: ')}") from None
-    return value
-
-
 def _field_name(value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
         raise ValueError("must be the name of a column, such as short_description")
@@ -42,8 +34,6 @@ def _field_name(value: str) -> str:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_written_out)]
-Template = Annotated[Text, AfterValidator(_template)]
 Fields = dict[Annotated[str, AfterValidator(_field_name)], Template]
 State = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")]
 
@@ -137,8 +127,44 @@ OtherInstance = Annotated[
 ]
 
 
-class ServiceNowConfig(ServiceNowInstance):
+def _incomplete_instance(instance: ServiceNowInstance) -> Iterator[tuple[str, str]]:
+    """What one instance lacks: the key, and what to say of it."""
+    if instance.instance_url is None:
+        yield "instance_url", f"{_WHEN}, such as https://dev12345.service-now.com"
+    yield from _incomplete_auth(instance)
+    for key in ("ca_file", "client_certificate", "client_key"):
+        path = getattr(instance, key)
+        if path is not None and not path.is_file():
+            yield key, f"no file {str(path)!r}"
+    if instance.client_key is not None and instance.client_certificate is None:
+        yield "client_certificate", "is required together with client_key"
+
+
+def _incomplete_auth(instance: ServiceNowInstance) -> Iterator[tuple[str, str]]:
+    auth = instance.auth
+    if auth.type in {"basic", "oauth_password"}:
+        if not instance.username:
+            yield "username", _WHEN
+        elif ":" in instance.username and auth.type == "basic":
+            yield "username", "has a colon in it, which Basic authentication cannot send"
+        if not instance.password.get_secret_value():
+            yield "password", _WHEN
+    if auth.type in {"oauth_password", "oauth_client_credentials"}:
+        if not auth.client_id:
+            yield "auth.client_id", f"is required for auth.type {auth.type}"
+        if not auth.client_secret.get_secret_value():
+            yield "auth.client_secret", f"is required for auth.type {auth.type}"
+    if auth.type == "api_key" and not auth.api_key.get_secret_value():
+        yield "auth.api_key", "is required for auth.type api_key"
+
+
+class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     """Where unacknowledged incidents become records."""
+
+    NAME = "servicenow"
+    TITLE = "ServiceNow"
+    OVERRIDE = "servicenow_other_instance"
+    FALLBACK_PLACE = "A further instance of ServiceNow, by its name in oncall.servicenow.other_instance_urls."
 
     other_instance_urls: dict[str, OtherInstance] = {}
     """Further instances by name, for the override servicenow_other_instance: a URL, or a mapping with keys as above."""
@@ -160,3 +186,45 @@ class ServiceNowConfig(ServiceNowInstance):
         shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
         own_states = {name: getattr(other.states, name) for name in other.states.model_fields_set}
         return other.model_copy(update=shared | {"states": self.states.model_copy(update=own_states)})
+
+    def problem_with(self, destination: str) -> str:
+        names = self.other_instance_urls
+        return "" if destination in names else ", ".join(names) or "none, as none is configured"
+
+    def fallback_problems(self, config: "Config", destination: str) -> Iterator[str]:  # noqa: ARG002
+        if destination not in self.other_instance_urls:
+            known = ", ".join(self.other_instance_urls) or "none"
+            yield f"oncall.fallback.servicenow_other_instance: is {destination!r}; other_instance_urls has {known}"
+
+    def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
+        said: set[str] = set()
+        for name, instance in self.instances().items():
+            path = "oncall.servicenow" if name is None else f"oncall.servicenow.other_instance_urls.{name}"
+            own = instance.model_fields_set if name is None else self.other_instance_urls[name].model_fields_set
+            for key, problem in _incomplete_instance(instance):
+                is_shared = name is not None and key not in own and not (own & CREDENTIALS)
+                if not (is_shared and key in said):  # told once, where it is set
+                    yield f"{path}.{key}: {problem}"
+                    said.add(key)
+            url = instance.instance_url or ""
+            parts = urlsplit(url)
+            if parts.scheme == "http" and parts.hostname not in LOOPBACK and not self.allow_insecure_http:
+                yield (
+                    f"{path}.instance_url: is {url!r}; allowed is https://, or http:// to this machine, or set "
+                    "oncall.servicenow.allow_insecure_http: true to send the credentials in the clear"
+                )
+
+    def warnings(self, config: "Config") -> Iterator[str]:
+        if not config.oncall.is_prepared:
+            return
+        if self.on_update == "fields" and not self.update_fields:
+            yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
+        written = {column for it in self.instances().values() for column in (*it.fields, *it.update_fields)}
+        if "priority" in written:
+            yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
+
+    def masked(self) -> dict[str, Any]:
+        """Other instances without what they share with the default one."""
+        others = {name: it for name, it in self.instances().items() if name}
+        shown = {name: it.model_dump(mode="json", exclude_defaults=True) for name, it in others.items()}
+        return {"other_instance_urls": shown}

@@ -1,18 +1,32 @@
 """Where alerts are posted, and who may do what there: alert.slack."""
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from versus_py.config.parts import LOOPBACK, MAX_WAIT_MINUTES, HttpUrl, Minutes, Number, Part, Secret, in_form
-from versus_py.incidents.matchers import Matcher, parse_matchers
+from versus_py.config.parts import (
+    LOOPBACK,
+    MAX_WAIT_MINUTES,
+    ChannelPart,
+    HttpUrl,
+    Number,
+    Part,
+    RouteTo,
+    Secret,
+    in_form,
+)
+from versus_py.config.routes import Matching
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
+
+if TYPE_CHECKING:
+    from versus_py.config.model import Config
+
+_CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
 
 
 def _time_of_day(value: Any) -> Any:
@@ -38,20 +52,6 @@ def _mention(value: str) -> str:
 def _mention_or_none(value: str) -> str:
     """Not a union with Literal[""], which would tell one mistake once for each of its members."""
     return _mention(value) if value else value
-
-
-def _matchers(value: str) -> str:
-    """A matcher that is empty, such as a variable that is not set, would match everything."""
-    if not parse_matchers(value):
-        raise ValueError('must hold a matcher, such as severity="critical"')
-    return value
-
-
-def _some(values: tuple[str, ...]) -> tuple[str, ...]:
-    """As min_length, which would also tell of a list whose items were all mistaken."""
-    if not values:
-        raise ValueError("must have at least one matcher in it")
-    return values
 
 
 def is_channel_id(value: str) -> bool:
@@ -115,29 +115,38 @@ class SlackStorm(Part):
     """How many messages may wait for a channel; one message, edited in place, stands for what comes beyond that."""
 
 
-class SlackRoute(Part):
-    """Where incidents with certain labels go."""
+class SlackRouteTo(RouteTo):
+    """Where a route leads in Slack."""
 
-    matchers: Annotated[
-        tuple[Annotated[str, AfterValidator(_matchers)], ...],
-        AfterValidator(_some),
-        Field(json_schema_extra={"minItems": 1}),
-    ]
-    """Alertmanager's label matchers, such as severity="critical" or team=~"db|infra"; all of them have to match."""
     channel_id: str = ""
     """The channel; without one, the default channel."""
     mention: OptionalMention = ""
     """Who is mentioned, instead of what alert.slack.mention says."""
-    wait_minutes: Minutes | None = None
-    """How long people have to acknowledge, instead of oncall.wait_minutes."""
 
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether incidents with these *labels* go here."""
-        return all(matcher.matches(labels) for matcher in self._parsed)
+    @property
+    def destination(self) -> str:
+        return self.channel_id
 
-    @cached_property
-    def _parsed(self) -> tuple[Matcher, ...]:
-        return tuple(matcher for text in self.matchers for matcher in parse_matchers(text))
+    @property
+    def mentions(self) -> str:
+        return self.mention
+
+    def warnings(self, path: str) -> Iterator[str]:
+        if self.channel_id and not is_channel_id(self.channel_id):
+            yield f"{path}.channel_id {NO_CHANNEL_ID}"
+
+
+class SlackRoute(Matching):
+    """An item of `routes` as it was written before other channels had routes too."""
+
+    channel_id: str = ""
+    """The channel; without one, the default channel."""
+    mention: OptionalMention = ""
+    """Who is mentioned, instead of what alert.slack.mention says."""
+
+    @property
+    def leads_to(self) -> SlackRouteTo:
+        return SlackRouteTo(channel_id=self.channel_id, mention=self.mention)
 
     def warnings(self, path: str) -> Iterator[str]:
         """What works, but is hardly what was meant, in the route at *path*."""
@@ -147,8 +156,21 @@ class SlackRoute(Part):
             yield f"{path} changes nothing: it has no channel_id, no mention and no wait_minutes"
 
 
-class SlackConfig(Part):
+class SlackConfig(ChannelPart):
     """Where alerts are posted."""
+
+    NAME = "slack"
+    TITLE = "Slack"
+    OVERRIDE = "slack_channel_id"
+    FALLBACK_PLACE = "A Slack channel."
+    FALLBACK_KEYS = {
+        "mention": (
+            OptionalMention,
+            Field("", description="Who is mentioned in that channel, such as <!subteam^S0123456789>."),
+        )
+    }
+    ROUTE = SlackRouteTo
+    PATHS = ("template_path",)
 
     enable: bool = False
     """Post incidents to Slack."""
@@ -177,14 +199,43 @@ class SlackConfig(Part):
     storm: SlackStorm = SlackStorm()
     """What happens when more new incidents come than a channel takes."""
     routes: tuple[SlackRoute, ...] = ()
-    """Where incidents with certain labels go; the first that matches counts."""
+    """The routes as they were written before other channels had some: use routes at the top instead."""
     message_properties: MessageProperties = MessageProperties()
     """How the message looks."""
     api_url: HttpUrl = "https://slack.com/api"
     """Slack's Web API, or a stand-in for it."""
 
-    def warnings(self) -> Iterator[str]:
+    def problem_with(self, destination: str) -> str:
+        return "" if _CHANNEL.fullmatch(destination) else "a channel's id such as C0123456789"
+
+    def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002 - others need the rest
+        if not self.token.get_secret_value():
+            yield "alert.slack.token: is required when alert.slack.enable is true; it starts with xoxb-"
+        if not self.channel_id:
+            yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
+        if self.is_restricted and not self.is_interactive:
+            name = "allowed_users" if self.allowed_users else "allowed_groups"
+            yield (
+                f"alert.slack.{name}: needs alert.slack.signing_secret or app_token: who opens a link is not known, "
+                "only who presses a button"
+            )
+
+    def fallback_problems(self, config: "Config", destination: str) -> Iterator[str]:  # noqa: ARG002
+        if not self.enable:
+            yield "oncall.fallback.slack_channel_id: needs alert.slack.enable: true"
+        if destination == self.channel_id:
+            taken = "alert.slack.channel_id, which has it already"
+            yield f"oncall.fallback.slack_channel_id: is {taken}; name another channel"
+
+    def warnings(self, config: "Config") -> Iterator[str]:
         """What works, but is hardly what was meant."""
+        fallback_channel = getattr(config.oncall.fallback, self.OVERRIDE)
+        if fallback_channel and not is_channel_id(fallback_channel):
+            yield f"oncall.fallback.slack_channel_id {NO_CHANNEL_ID}"
+        if self.enable:
+            yield from self._warnings_when_enabled(config)
+
+    def _warnings_when_enabled(self, config: "Config") -> Iterator[str]:
         if not self.token.get_secret_value().startswith("xoxb-"):
             yield "alert.slack.token does not start with xoxb-, as bot tokens do"
         if self.app_token.get_secret_value() and not self.app_token.get_secret_value().startswith("xapp-"):
@@ -203,6 +254,10 @@ class SlackConfig(Part):
         api = urlsplit(self.api_url)
         if api.scheme == "http" and api.hostname not in LOOPBACK:
             yield "alert.slack.api_url starts with http://: the token travels in the clear"
+
+        in_the_way = self.in_the_way_of_requests(config.public_host)
+        if in_the_way is not None:
+            yield in_the_way
 
     def _warnings_about_requests(self) -> Iterator[str]:
         secret = self.signing_secret.get_secret_value()
@@ -239,6 +294,10 @@ class SlackConfig(Part):
     def is_interactive(self) -> bool:
         """Whether buttons tell us who pressed them; else they are links."""
         return self.uses_socket_mode or bool(self.signing_secret.get_secret_value())
+
+    @property
+    def offers_acknowledge(self) -> bool:
+        return self.actions.acknowledge
 
     @property
     def is_restricted(self) -> bool:

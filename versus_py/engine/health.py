@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.engine.watchdog import GRACE_MS, Watchdog
+from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.store import Store
@@ -17,9 +17,6 @@ log = structlog.get_logger()
 
 WRITE_TIMEOUT_S = 4.0
 """As long as an alert waits for Redis; whether a write lasts is known after half of it."""
-
-STALLED_AFTER_MS = GRACE_MS
-"""A worker whose hands are all full may have no time for Redis as long as a claim lasts."""
 
 FRESH_FOR_S = 1.0
 """How long an answer is given again: whoever asks often does not keep Redis busy."""
@@ -59,6 +56,8 @@ class Health:
         self._metrics = metrics
         self._worker = worker
         self._watchdog = watchdog
+        # A worker whose hands are all full may have no time for Redis as long as a claim lasts.
+        self._stalled_after_ms = watchdog.grace_ms
         self._asking = asyncio.Lock()
         self._known: tuple[float, str] | None = None
 
@@ -80,7 +79,7 @@ class Health:
         standing, looked_at_ms = self._watchdog.standing, self._watchdog.looked_at_ms
         if standing is None or looked_at_ms is None:
             return "nobody has looked yet at what is overdue"
-        if self._clock.now_ms() - looked_at_ms > STALLED_AFTER_MS:
+        if self._clock.now_ms() - looked_at_ms > self._stalled_after_ms:
             return "nobody could look for a while at what is overdue"
         return f"{standing.overdue} escalations are overdue" if standing.overdue else ""
 
@@ -88,7 +87,7 @@ class Health:
         turned_at_ms = self._worker.turned_at_ms
         if turned_at_ms is None:
             return "starting"
-        return "ok" if self._clock.now_ms() - turned_at_ms <= STALLED_AFTER_MS else "stalled"
+        return "ok" if self._clock.now_ms() - turned_at_ms <= self._stalled_after_ms else "stalled"
 
     async def _redis(self) -> str:
         async with self._asking:  # who asks meanwhile gets the same answer

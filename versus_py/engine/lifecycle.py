@@ -15,7 +15,7 @@ from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor
 from versus_py.incidents.transitions import Change
 from versus_py.store import Store
-from versus_py.targets import display_name
+from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -58,9 +58,13 @@ class _Arrivals:
 
 
 class Lifecycle:
-    """The incidents, and what may happen to them. Every method raises StoreUnavailable."""
+    """The incidents, and what may happen to them. Every method raises StoreUnavailable.
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics | None = None) -> None:
+    *called* tells what people call a target.
+    """
+
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics | None = None, *, called: Called = str) -> None:
+        self._called = called
         self._store = store
         self._clock = clock
         self._metrics = metrics or Metrics()
@@ -149,7 +153,7 @@ class Lifecycle:
 
         The incident as it is now, and whether this changed it.
         """
-        what = f"{display_name(channel)}: {error}"
+        what = f"{self._called(channel)}: {error}"
         incident, change = await self._apply(
             incident_id, lambda it, now_ms: transitions.give_up(it, channel, what, now_ms)
         )
@@ -157,7 +161,7 @@ class Lifecycle:
 
     async def retry(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """Try again what was given up: the incident as it is now, and whether there was any; None when unknown."""
-        return await self.act(incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=display_name))
+        return await self.act(incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=self._called))
 
     async def retry_all(self, by: Actor) -> tuple[int, bool]:
         """The same for every incident: of how many, and whether there are more than this tried at once."""

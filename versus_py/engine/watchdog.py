@@ -5,7 +5,6 @@ import asyncio
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.engine.worker import LEASE_MS
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import IncidentId
 from versus_py.store import Ledger, Standing, Store
@@ -14,8 +13,8 @@ from versus_py.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 5.0
-GRACE_MS = LEASE_MS + 15_000
-"""How late an escalation may be before it counts as overdue: a worker that died costs a lease."""
+GRACE_MS = 15_000
+"""How much later than by a lease, which a worker that died costs, an escalation may be before it counts as overdue."""
 
 TOLD_EVERY_MS = 60_000
 """How often the log says the same of an incident."""
@@ -25,9 +24,10 @@ TOLD_AT_ONCE = 5
 
 
 class Watchdog:
-    """Looks at the escalations of all replicas; every process has one."""
+    """Looks at the escalations of all replicas; every process has one. *lease_ms* is how long a claim lasts."""
 
-    def __init__(self, store: Store, ledger: Ledger, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: Store, ledger: Ledger, clock: Clock, metrics: Metrics, *, lease_ms: int) -> None:
+        self.grace_ms = lease_ms + GRACE_MS
         self._store = store
         self._ledger = ledger
         self._clock = clock
@@ -55,7 +55,7 @@ class Watchdog:
     async def look(self) -> Standing:
         """How things stand now; what is overdue is told, and what nobody would come back to is armed again."""
         now_ms = self._clock.now_ms()
-        standing = await self._ledger.look(now_ms=now_ms, due_before_ms=now_ms - GRACE_MS)
+        standing = await self._ledger.look(now_ms=now_ms, due_before_ms=now_ms - self.grace_ms)
         self.standing = standing
         if standing.partitions_lost:
             log.warning("watchdog.store_unavailable", partitions=standing.partitions_lost)

@@ -20,18 +20,17 @@ from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
 from versus_py.store import Claim, Completion, Store
-from versus_py.targets import NotYet, Target, display_name
+from versus_py.targets import Called, NotYet, Target
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.refusals import Refusals
 
 log = structlog.get_logger()
 
-LEASE_MS = 120_000
-"""How long a claim is nobody else's. A worker that dies costs what it held this much time."""
-
 SYNC_MAX_S = 50.0
-"""How long after its claim a sync ends at the latest. The rest of the lease is longer than what it has sent may take to
-have its effect (60 s at ServiceNow): whoever claims next, after a crash, finds it."""
+"""How long after its claim a sync ends at the latest."""
+
+LEASE_MARGIN_S = 10.0
+"""How much longer a lease is than a sync, and what it has sent, may take: whoever claims next finds it."""
 
 SYNC_MIN_S = 10.0
 """With less time left than this, a sync does not begin."""
@@ -79,7 +78,11 @@ class _Outcome(TypedDict, total=False):
 
 
 class Worker:
-    """Syncs what is due. Several workers, in one process or many, share the work through the store."""
+    """Syncs what is due. Several workers, in one process or many, share the work through the store.
+
+    *targets* are those that incidents are synced with, by name; *called* tells what people call one.
+    What is sent to any of them and not answered takes effect *settles_within_s* after it was sent, or never.
+    """
 
     def __init__(
         self,
@@ -87,8 +90,9 @@ class Worker:
         lifecycle: Lifecycle,
         clock: Clock,
         *,
-        channels: Mapping[str, Target],
-        oncall: Mapping[str, Target],
+        targets: Mapping[str, Target],
+        called: Called,
+        settles_within_s: float,
         last_look: LastLook | None = None,
         limits: Limits | None = None,
         retries: RetryPolicy | None = None,
@@ -97,7 +101,11 @@ class Worker:
         self._store = store
         self._lifecycle = lifecycle
         self._clock = clock
-        self._targets = {**channels, **oncall}
+        self._targets = targets
+        self._called = called
+        self._settles_s = settles_within_s + LEASE_MARGIN_S
+        self.lease_ms = round((SYNC_MAX_S + self._settles_s) * 1000)
+        """How long a claim is nobody else's. A worker that dies costs what it held this much time."""
         self._last_look = last_look
         self._limits = limits or Limits()
         self._metrics = metrics or Metrics()
@@ -185,7 +193,7 @@ class Worker:
             return [], self._clock.now_ms() + STORE_AGAIN_MS
 
     async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
-        found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
+        found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=self.lease_ms, limit=limit)
         self.turned_at_ms = self._clock.now_ms()
         self._metrics.worker_turned.set(self.turned_at_ms / 1000)
         return found
@@ -288,6 +296,9 @@ class Worker:
             log.exception("last_look.crashed", incident=incident.id)
             return Escalate()
 
+    def _claimed_at_ms(self, claim: Claim) -> int:
+        return claim.token - self.lease_ms
+
     def _is_busy(self, target: str) -> bool:
         """Whether so many syncs of this target run that the others' would have to wait."""
         return self._busy[target] > self._limits.per_target
@@ -296,7 +307,7 @@ class Worker:
         if claim.target == incident.policy.fallback and incident.fallback_due_ms is None and claim.attempt == 1:
             return Completion("done", incident.version, delivery=_not_failing(incident.delivery(claim.target)))
         try:
-            delivery = await self._call(claim, incident)
+            return self._done(claim, incident, await self._call(claim, incident))
         except NotYet as exc:
             return self._postponed(claim, incident, exc)
         except HeldBack as exc:
@@ -306,27 +317,26 @@ class Worker:
         except Transient as exc:
             return await self._retry(claim, incident, str(exc), exc.retry_after_s)
         except TimeoutError:
-            return await self._retry(claim, incident, "no answer in time", LEASE_MS / 1000 - SYNC_MAX_S)
+            return await self._retry(claim, incident, "no answer in time", self._settles_s)
         except StoreUnavailable:
             raise
         except Exception as exc:
             # A bug in one target must not take the others' incidents with it.
             log.exception("sync.crashed", incident=incident.id, target=claim.target)
             return await self._retry(claim, incident, f"internal error: {type(exc).__name__}", None)
-        return self._done(claim, incident, delivery)
 
     async def _call(self, claim: Claim, incident: Incident) -> Delivery:
         now_ms = self._clock.now_ms()
         target = self._targets.get(claim.target)
         if target is None:
-            raise Permanent(f"{display_name(claim.target)} is not configured any more")
+            raise Permanent(f"{self._called(claim.target)} is not configured any more")
         if self._is_busy(claim.target):
             raise NotYet(now_ms + 500, f"{claim.target} is busy")
         if claim.target == incident.policy.oncall and incident.is_waiting:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
         if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
             raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
-        left_s = SYNC_MAX_S - (now_ms - _claimed_at_ms(claim)) / 1000
+        left_s = SYNC_MAX_S - (now_ms - self._claimed_at_ms(claim)) / 1000
         if left_s < SYNC_MIN_S:
             raise NotYet(now_ms, "its claim is too old to begin")
         before = incident.delivery(claim.target)
@@ -367,16 +377,19 @@ class Worker:
         if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
             return ()
         event = Event.ESCALATED if claim.target in incident.providers else Event.POSTED
-        entry = Entry(self._clock.now_ms(), event, f"{display_name(claim.target)} {after.label}")
+        entry = Entry(self._clock.now_ms(), event, f"{self._called(claim.target)} {after.label}")
         log.info("incident.changed", incident=incident.id, what=event.value, detail=entry.detail)
         return (entry,)
 
     def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
+        if not delivery.reference and claim.target in incident.providers and incident.wants(claim.target):
+            # It would be overdue for ever: nobody could tell that it has escalated.
+            raise Permanent(f"{self._called(claim.target)} says that it has the incident, and not where")
         before = incident.delivery(claim.target)
         after = replace(delivery, version=incident.version, unknown=before.unknown)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             # An escalation that began while it was under way was not seen by it.
-            seen_ms = max(_claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
+            seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
             after = replace(after, synced_at_ms=seen_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
         elif not after.attempts:  # it was held back and has never been attempted
             after = replace(after, failing_since_ms=None, error="")
@@ -430,7 +443,7 @@ class Worker:
             **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
-            entries=(Entry(now_ms, Event.FAILED, f"{display_name(claim.target)}: {error}"),),
+            entries=(Entry(now_ms, Event.FAILED, f"{self._called(claim.target)}: {error}"),),
         )
 
     async def _announce_failure(self, claim: Claim, incident: Incident, error: str) -> int:
@@ -477,10 +490,6 @@ class Worker:
                 elif completion.before is not None and completion.after is not None:
                     self._metrics.observe_change(completion.before, completion.after, self._clock.now_ms())
                 return
-
-
-def _claimed_at_ms(claim: Claim) -> int:
-    return claim.token - LEASE_MS
 
 
 def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:

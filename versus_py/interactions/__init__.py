@@ -1,7 +1,5 @@
-"""What people do in Slack: presses of buttons, however they come in, are taken at one desk."""
+"""What people press in channels, whatever the channel: who may, what it changes, and what they are told."""
 
 from versus_py.interactions.desk import Desk
-from versus_py.interactions.press import Press, read_presses
-from versus_py.interactions.socket_mode import SocketMode
 
-__all__ = ["Desk", "Press", "SocketMode", "read_presses"]
+__all__ = ["Desk"]

@@ -1,14 +1,13 @@
 """What only the person sees who pressed something that changed nothing. Pure."""
 
-from versus_py.config import SlackConfig
-from versus_py.incidents.model import Actor, Incident, Status
-from versus_py.targets import display_name
-from versus_py.targets.slack.actions import Action
-from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
+from collections.abc import Callable
 
-TITLE_MAX = 200
-NAMED_MAX = 10
-"""The most users and groups that are named as those who may act."""
+from versus_py.incidents.actions import Action
+from versus_py.incidents.model import Actor, Incident, Status
+from versus_py.targets.interactive import Markup
+
+TITLE_MAX = 90
+"""In most markups, a character that means something takes four or five."""
 
 CANNOT_TELL = (
     "Whether you may do that cannot be told at the moment: the members of the groups that may are still being asked "
@@ -24,61 +23,62 @@ _NAMES = {
 }
 
 
-def only_some_may(config: SlackConfig) -> str:
-    """To somebody who may not."""
-    named = [f"<@{user}>" for user in config.allowed_users] + [f"<!subteam^{group}>" for group in config.allowed_groups]
-    shown = ", ".join(named[:NAMED_MAX])
-    more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
-    return f"Nothing was changed: you are not among those who may do that. They are {shown}{more}."
+def only_some_may(who: str) -> str:
+    """To somebody who may not; *who* names those who may."""
+    return f"Nothing was changed: you are not among those who may do that. They are {who}."
 
 
-def switched_off(action: Action) -> str:
-    """To somebody who used a button that is not offered any more."""
-    return f"Nothing was changed: {_NAMES[action].lower()} from Slack is switched off here."
+def switched_off(action: Action, title: str) -> str:
+    """To somebody who used a button that is not offered any more, in the channel called *title*."""
+    return f"Nothing was changed: {_NAMES[action].lower()} from {title} is switched off here."
 
 
-def how_it_stands(action: Action, incident: Incident | None, asker: str) -> str:
-    """Why *action* changed nothing, to the person whose Slack id is *asker*; None is an incident nobody knows."""
-    if incident is None:
-        return "Nothing was changed: this incident is not known any more. It is over, and its time to be kept too."
-    title = shorten(escape(" ".join(incident.title.split())), TITLE_MAX)
-    return f"*{title}*: {_standing(action, incident, asker)}"
+class Standing:
+    """Why an action changed nothing, in the *markup* of a channel; *called* tells what people call a target."""
 
+    def __init__(self, markup: Markup, called: Callable[[str], str]) -> None:
+        self._markup = markup
+        self._called = called
 
-def _standing(action: Action, incident: Incident, asker: str) -> str:
-    if incident.status is Status.RESOLVED:
-        return _done("resolved", incident.resolved_by, incident.resolved_at_ms, asker) + _record(incident)
-    if action is Action.ESCALATE:
-        return _no_escalation(incident)
-    if incident.status is Status.ACKNOWLEDGED:
-        return _done("acknowledged", incident.acknowledged_by, incident.acknowledged_at_ms, asker) + _record(incident)
-    if action is Action.UNACKNOWLEDGE:
-        return "it is not acknowledged."
-    return _no_escalation(incident) if action is Action.SNOOZE else "nothing was changed."
+    def how_it_stands(self, action: Action, incident: Incident | None, asker: Actor) -> str:
+        """To the person who asked; None is an incident nobody knows."""
+        if incident is None:
+            return "Nothing was changed: this incident is not known any more. It is over, and its time to be kept too."
+        title = " ".join(incident.title.split())
+        shown = title if len(title) <= TITLE_MAX else f"{title[: TITLE_MAX - 1]}…"
+        return f"{self._markup.bold(shown)}: {self._standing(action, incident, asker)}"
 
+    def _standing(self, action: Action, incident: Incident, asker: Actor) -> str:
+        if incident.status is Status.RESOLVED:
+            return self._done("resolved", incident.resolved_by, incident.resolved_at_ms, asker) + self._record(incident)
+        if action is Action.ESCALATE:
+            return self._no_escalation(incident)
+        if incident.status is Status.ACKNOWLEDGED:
+            by, at_ms = incident.acknowledged_by, incident.acknowledged_at_ms
+            return self._done("acknowledged", by, at_ms, asker) + self._record(incident)
+        if action is Action.UNACKNOWLEDGE:
+            return "it is not acknowledged."
+        return self._no_escalation(incident) if action is Action.SNOOZE else "nothing was changed."
 
-def _done(what: str, by: Actor | None, at_ms: int | None, asker: str) -> str:
-    who = "somebody" if by is None else "you" if by.ids.get("slack") == asker else f"*{escape(by.name)}*"
-    when = f" {date(at_ms)}" if at_ms is not None else ""
-    return f"{who} {what} it{when}."
+    def _done(self, what: str, by: Actor | None, at_ms: int | None, asker: Actor) -> str:
+        who = "somebody" if by is None else "you" if by.is_same(asker) else self._markup.bold(by.name)
+        when = f" {self._markup.date(at_ms)}" if at_ms is not None else ""
+        return f"{who} {what} it{when}."
 
+    def _no_escalation(self, incident: Incident) -> str:
+        """Why it cannot be escalated, nor kept from it."""
+        if incident.policy.oncall is None:
+            return "it does not escalate."
+        if not incident.is_escalating:
+            return "nothing was changed."
+        name = self._called(incident.escalated_to)
+        label = self._record_link(incident)
+        return f"it has been escalated to {name} as {label}." if label else f"it is being escalated to {name} already."
 
-def _no_escalation(incident: Incident) -> str:
-    """Why it cannot be escalated, nor kept from it."""
-    if incident.policy.oncall is None:
-        return "it does not escalate."
-    if not incident.is_escalating:
-        return "nothing was changed."
-    name = display_name(incident.escalated_to)
-    label = _record_link(incident)
-    return f"it has been escalated to {name} as {label}." if label else f"it is being escalated to {name} already."
+    def _record(self, incident: Incident) -> str:
+        label = self._record_link(incident)
+        return f" It was escalated as {label}." if label else ""
 
-
-def _record(incident: Incident) -> str:
-    label = _record_link(incident)
-    return f" It was escalated as {label}." if label else ""
-
-
-def _record_link(incident: Incident) -> Mrkdwn | None:
-    record = incident.record
-    return link(record.url, record.label) if record.label else None
+    def _record_link(self, incident: Incident) -> str:
+        record = incident.record
+        return self._markup.link(record.url, record.label) if record.label else ""

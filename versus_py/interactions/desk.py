@@ -1,56 +1,48 @@
 """Where presses are taken: permission, the change, and what is said afterwards."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from versus_py.config import SlackConfig
 from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents import transitions
+from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Incident
 from versus_py.incidents.transitions import Change
-from versus_py.interactions.allowed import Allowed, Permission
-from versus_py.interactions.answers import CANNOT_TELL, how_it_stands, only_some_may, switched_off
+from versus_py.interactions.answers import CANNOT_TELL, Standing, only_some_may, switched_off
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.interactions.people import Directory
-from versus_py.interactions.press import Press
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.slack.actions import Action, snoozed_until_ms
-from versus_py.targets.slack.api import SlackApi
+from versus_py.targets.interactive import Interactive, Permission, Press
 
 log = structlog.get_logger()
 
-TAKE_WITHIN_S = 2.5
-"""Slack waits 3 seconds for its answer: docs.slack.dev/interactivity/handling-user-interaction."""
-
 
 class Desk:
-    """Takes presses. While Slack waits, only Redis is called; `run` does the rest."""
+    """Takes presses of all *channels*, by their names. While one waits, only Redis is called; `run` does the rest.
+
+    *called* tells what people call a target.
+    """
 
     def __init__(
         self,
-        config: SlackConfig,
+        channels: Mapping[str, Interactive],
         *,
         lifecycle: Lifecycle,
         people: KnownPeople,
         requests: TakenRequests,
-        api: SlackApi,
-        allowed: Allowed | None = None,
+        called: Callable[[str], str],
         follow_ups: FollowUps | None = None,
-        take_within_s: float = TAKE_WITHIN_S,
     ) -> None:
-        self._config = config
+        self._channels = channels
         self._lifecycle = lifecycle
         self._people = people
         self._requests = requests
-        self._api = api
-        self._allowed = allowed or Allowed(config, api)
-        self._directory = Directory(people, api)
+        self._called = called
         self._follow_ups = follow_ups or FollowUps()
-        self._take_within_s = take_within_s
 
     async def take(self, presses: Sequence[Press]) -> None:
         """When this returns, what they ask for has happened, or the person will hear why not.
@@ -58,19 +50,21 @@ class Desk:
         Raises StoreUnavailable, also when Redis takes too long: then nothing is known to have happened. The same
         press has its effect once, however often it is taken.
         """
+        within_s = min((self._channels[press.system].take_within_s for press in presses), default=0)
         try:
-            async with asyncio.timeout(self._take_within_s):
+            async with asyncio.timeout(within_s):
                 for press in presses:
                     await self._take(press)
         except TimeoutError:
-            raise StoreUnavailable(f"Redis did not answer within {self._take_within_s:g} s") from None
+            raise StoreUnavailable(f"Redis did not answer within {within_s:g} s") from None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is to be said, ask who people are, and who is in the groups that may act, until *stop*."""
         async with asyncio.TaskGroup() as loops:
-            loading = loops.create_task(self._allowed.run())
+            loading = [loops.create_task(it.keep_members()) for it in self._channels.values()]
             await self._follow_ups.run(stop)
-            loading.cancel()
+            for task in loading:
+                task.cancel()
 
     async def _take(self, press: Press) -> None:
         if await self._requests.has(press.request_id):
@@ -85,29 +79,31 @@ class Desk:
 
     def _refusal(self, press: Press) -> str:
         """What to tell somebody who may not do that; "" when they may."""
-        match self._allowed.permission(press.user_id):
+        channel = self._channels[press.system]
+        match channel.permission(press):
             case Permission.NO:
-                return only_some_may(self._config)
+                return only_some_may(channel.who_may())
             case Permission.UNKNOWN:
                 return CANNOT_TELL
             case Permission.YES:
-                is_on: bool = getattr(self._config.actions, press.action)
-                return "" if is_on else switched_off(press.action)
+                title = self._called(press.system)
+                return "" if channel.is_offered(press.action) else switched_off(press.action, title)
 
     async def _act(self, press: Press) -> None:
-        known = await self._people.get(press.user_id)
+        known = await self._people.get(press.system, press.user_id)
         decision = self._decision(press, known or press.actor)
         incident, is_changed = await self._lifecycle.act(press.incident_id, decision, press.request_id)
         log.info("interaction.taken", **_named(press), is_changed=is_changed)
         is_replay = incident is not None and press.request_id in incident.handled
         if not is_changed and not is_replay:
-            self._say(press, how_it_stands(press.action, incident, press.user_id))
+            standing = Standing(self._channels[press.system].markup, self._called)
+            self._say(press, standing.how_it_stands(press.action, incident, press.actor))
         if known is None and incident is not None:
             self._follow_ups.add("who that is", lambda: self._identify(press), incident=press.incident_id)
 
     def _decision(self, press: Press, by: Actor) -> Decision:
         def snooze(incident: Incident, now_ms: int) -> Change | None:
-            until_ms = snoozed_until_ms(press.choice, self._config.snooze, now_ms)
+            until_ms = self._channels[press.system].snoozed_until_ms(press.choice, now_ms)
             return transitions.snooze(incident, until_ms, by, now_ms)
 
         match press.action:
@@ -123,16 +119,13 @@ class Desk:
                 return snooze
 
     def _say(self, press: Press, text: str) -> None:
-        """To the one who pressed, and nobody else. Not by response_url: no URL that a request names is fetched."""
-
-        async def post() -> None:
-            await self._api.post("chat.postEphemeral", channel=press.channel, user=press.user_id, text=text)
-
-        what = f"an answer to {press.user_id} in {press.channel}"
-        self._follow_ups.add(what, post, incident=press.incident_id)
+        """To the one who pressed, and nobody else."""
+        what = f"an answer to {press.user_id}"
+        channel = self._channels[press.system]
+        self._follow_ups.add(what, lambda: channel.answer(press, text), incident=press.incident_id)
 
     async def _identify(self, press: Press) -> None:
-        person = await self._directory.find(press.actor)
+        person = await Directory(press.system, self._people, self._channels[press.system]).find(press.actor)
         await self._lifecycle.identify(press.incident_id, person)
 
 

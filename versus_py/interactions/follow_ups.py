@@ -1,4 +1,4 @@
-"""What is done after Slack has its answer: a few at a time, each with a deadline, and none in another's way."""
+"""What is done after a channel has its answer: a few at a time, each with a deadline, and none in another's way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,87 +1,26 @@
-"""Who pressed a button: what Slack tells of a person, in bounds."""
-
-import re
-from collections.abc import Mapping
-from typing import Any
-
-import structlog
+"""Who acted: people by name and e-mail, asked for once and then known for a while."""
 
 from versus_py.incidents.model import Actor
 from versus_py.store.people import KnownPeople
-from versus_py.targets.slack.api import Refused, SlackApi
-from versus_py.targets.slack.scopes import USERS
-
-log = structlog.get_logger()
-
-NAME_MAX = 100
-EMAIL_MAX = 254
-
-KEEP_MS = 24 * 3600 * 1000
-"""People change their names now and then."""
-
-KEEP_HANDLE_MS = 3600 * 1000
-"""Of whom Slack would tell more with a scope that is missing: when it is added, names should show soon."""
-
-# Those of whom Slack will tell nothing more tomorrow either.
-_NOT_TOLD = frozenset(["user_not_found", "user_not_visible", "users_not_found"])
-_EMAIL = re.compile(r"[^\s@<>|]+@[^\s@<>|]+")
+from versus_py.targets.interactive import Interactive
 
 
 class Directory:
-    """Slack's people, asked for once a day each, and once an hour while the scope to ask is missing."""
+    """The people of one system."""
 
-    def __init__(self, known: KnownPeople, api: SlackApi) -> None:
+    def __init__(self, system: str, known: KnownPeople, side: Interactive) -> None:
+        self._system = system
         self._known = known
-        self._api = api
-        self._is_scope_missing = False
+        self._side = side
 
     async def find(self, so_far: Actor) -> Actor:
-        """Who that is; *so_far* itself where Slack does not tell. Raises Transient, Permanent and StoreUnavailable."""
-        known = await self._known.get(so_far.ids["slack"])
+        """Who that is; *so_far* itself where the system does not tell.
+
+        Raises Transient, Permanent and StoreUnavailable.
+        """
+        known = await self._known.get(self._system, so_far.ids[self._system])
         if known is not None:
             return known
-        person, keep_ms = await self._ask(so_far)
-        await self._known.keep(person, for_ms=keep_ms)
+        person, keep_ms = await self._side.describe(so_far)
+        await self._known.keep(self._system, person, for_ms=keep_ms)
         return person
-
-    async def _ask(self, so_far: Actor) -> tuple[Actor, int]:
-        """Who that is, and for how long to believe it."""
-        try:
-            reply = await self._api.get("users.info", user=so_far.ids["slack"])
-        except Refused as exc:
-            if exc.code == "missing_scope":
-                self._tell_missing_scope(exc)
-                return so_far, KEEP_HANDLE_MS
-            if exc.code not in _NOT_TOLD:
-                raise
-            return so_far, KEEP_MS
-        self._is_scope_missing = False
-        return read_person(reply.get("user"), so_far), KEEP_MS
-
-    def _tell_missing_scope(self, exc: Refused) -> None:
-        if not self._is_scope_missing:
-            self._is_scope_missing = True
-            scope = exc.needed or USERS
-            log.info("slack.names_unknown", advice=f"with the scope {scope}, people are shown by their full names")
-
-
-def read_person(user: Any, so_far: Actor) -> Actor:
-    """The user object of users.info; what it does not tell is as it was."""
-    told = user if isinstance(user, Mapping) else {}
-    found = told.get("profile")
-    profile = found if isinstance(found, Mapping) else {}
-    name = short_name(profile.get("real_name"), profile.get("display_name"), told.get("real_name"), told.get("name"))
-    email = profile.get("email")
-    is_address = isinstance(email, str) and len(email) <= EMAIL_MAX and email.isprintable() and _EMAIL.fullmatch(email)
-    return Actor(name or so_far.name, email if is_address and email else so_far.email, so_far.ids)
-
-
-def short_name(*candidates: Any) -> str:
-    """The first that says something, as one line of printable text; "" when none does. People choose them freely."""
-    for it in candidates:
-        words = (
-            "".join(char if char.isprintable() else " " for char in it[:1000]).split() if isinstance(it, str) else []
-        )
-        if words:
-            return " ".join(words)[:NAME_MAX].rstrip()
-    return ""

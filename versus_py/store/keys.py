@@ -23,7 +23,7 @@
 | `storms`                | set        | `<channel> <id>` of every storm whose message is to be kept up to date  |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
-| `slack_user:<id>`       | string     | who that is (JSON); expires                                             |
+| `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
@@ -91,8 +91,8 @@ def dedup(dedup_key: str) -> str:
     return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode()).hexdigest()}")
 
 
-def slack_user(user_id: str) -> str:
-    return f"{PREFIX}slack_user:{user_id}"
+def person(system: str, user_id: str) -> str:
+    return f"{PREFIX}person:{system}:{user_id}"
 
 
 def taken_request(request_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Who people of Slack are, as far as somebody has asked: shared by all replicas, and forgotten after a while."""
+"""Who people are, as far as somebody has asked a system: shared by all replicas, and forgotten after a while."""
 
 from pydantic import TypeAdapter
 
@@ -10,16 +10,16 @@ _ACTOR = TypeAdapter(Actor)
 
 
 class KnownPeople:
-    """People by their Slack id. Every method raises StoreUnavailable."""
+    """People by a system and their id in it. Every method raises StoreUnavailable."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
-    async def get(self, slack_id: str) -> Actor | None:
+    async def get(self, system: str, user_id: str) -> Actor | None:
         """None when nobody has asked yet, or it is too long ago."""
-        found = await answered(self._redis.get(keys.slack_user(slack_id)))
+        found = await answered(self._redis.get(keys.person(system, user_id)))
         return None if found is None else _ACTOR.validate_json(found)
 
-    async def keep(self, person: Actor, *, for_ms: int) -> None:
-        """*person* has a Slack id."""
-        await answered(self._redis.set(keys.slack_user(person.ids["slack"]), _ACTOR.dump_json(person), px=for_ms))
+    async def keep(self, system: str, person: Actor, *, for_ms: int) -> None:
+        """*person* has an id in *system*."""
+        await answered(self._redis.set(keys.person(system, person.ids[system]), _ACTOR.dump_json(person), px=for_ms))

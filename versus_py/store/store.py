@@ -35,9 +35,6 @@ TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
 
 PROBE_TTL_MS = 60_000
-SETTLE_MS = 60_000
-"""How long what a failed attempt sent may take to have its effect; a change does not make it tried again sooner."""
-
 EVENTS_MAX = 1000
 """Entries kept, about, of the stream of changes."""
 
@@ -119,8 +116,9 @@ class Store:
 
     Every method raises StoreUnavailable when Redis does not answer or refuses a write. Times are ms.
     *retention_ms* is how long an incident is kept after the last thing that was due; *reopen_ms* how long
-    after its resolve a dedup key still names it. *durability* says how sure a write is before `create` and `save`
-    return; without one, Redis has it in memory.
+    after its resolve a dedup key still names it; *settle_ms* how long what a failed attempt sent may take to have its
+    effect: a change does not make it tried again sooner. *durability* says how sure a write is before `create` and
+    `save` return; without one, Redis has it in memory.
     """
 
     def __init__(
@@ -129,6 +127,7 @@ class Store:
         *,
         retention_ms: int,
         reopen_ms: int,
+        settle_ms: int = 0,
         durability: Durability | None = None,
         metrics: Metrics | None = None,
     ) -> None:
@@ -136,6 +135,7 @@ class Store:
         self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
+        self._settle_ms = settle_ms
         self._metrics = metrics or Metrics()
         self._create = load_script(redis, "create")
         self._save = load_script(redis, "save")
@@ -425,7 +425,7 @@ class Store:
                 expire_at_ms,
                 now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms,
                 TIMELINE_MAX,
-                SETTLE_MS,
+                self._settle_ms,
                 _or_nothing(incident.owed_at_ms),
                 *_timer_args(change),
                 *map(dump_entry, change.entries),

@@ -1,5 +1,5 @@
-"""The places where an incident is kept in sync: channels and on-call providers, one module each."""
+"""Where incidents are kept in sync: what a target is, and a package for each remote system."""
 
-from versus_py.targets.target import NotYet, Target, display_name
+from versus_py.targets.target import Called, NotYet, Target, titles
 
-__all__ = ["NotYet", "Target", "display_name"]
+__all__ = ["Called", "NotYet", "Target", "titles"]

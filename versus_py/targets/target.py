@@ -1,17 +1,23 @@
 """What a target is: a place where an incident is kept in sync."""
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from versus_py.errors import VersusError
 from versus_py.incidents.model import Delivery, Incident
 
-_DISPLAY_NAMES = {"slack": "Slack", "servicenow": "ServiceNow"}
+Called = Callable[[str], str]
+"""What people call a target."""
 
 
-def display_name(target: str) -> str:
-    """A target's name as people write it; that of `servicenow:infra` is ServiceNow infra."""
-    system, _, place = target.partition(":")
-    return f"{_DISPLAY_NAMES.get(system, system)} {place}".rstrip()
+def titles(systems: Mapping[str, str]) -> Called:
+    """By the titles of *systems*: that of `servicenow:infra` is ServiceNow infra."""
+
+    def called(target: str) -> str:
+        system, _, place = target.partition(":")
+        return f"{systems.get(system, system)} {place}".rstrip()
+
+    return called
 
 
 class NotYet(VersusError):
@@ -34,7 +40,13 @@ class Target(Protocol):
 
         Called once more whenever the incident changed, and after a crash or an error with *attempt* above 1:
         then an earlier attempt may have had an effect that nobody recorded, so look before acting, and before
-        deciding that nothing needs doing. Only the delivery's reference, label, url and note are the target's.
+        deciding that nothing needs doing. Only the delivery's reference, label, url, note, comments and the time of
+        the next look are the target's.
+
+        The reference must say something once the target shows the incident: by it the target finds its side again,
+        and by it the engine knows that a provider has the incident. A provider that returns an empty one although the
+        incident `wants` it counts as failed.
+
         Raises Transient to be tried again, Unreachable when it is down for everybody, Permanent to give up, and
         NotYet to be called later.
         """

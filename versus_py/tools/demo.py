@@ -23,16 +23,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from versus_py.config import Config
 from versus_py.errors import VersusError
+from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Ending
 from versus_py.service import serve
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.slack import PEOPLE, SIGNING_SECRET, PostedMessage
-from versus_py.targets.slack.actions import Action
+from versus_py.systems import model, registered
+from versus_py.targets.slack.requests import PATH as INTERACTIONS_PATH
 from versus_py.tools.client import Client, open_client
 from versus_py.tools.samples import alertmanager
-from versus_py.web.slack import PATH as INTERACTIONS_PATH
 
 WAIT_S = 8
 CHANNEL = "C0ALERTS"
@@ -111,7 +111,7 @@ async def _stage() -> AsyncIterator[Stage]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="versus-demo-"))
         slack_url = await stack.enter_async_context(run_app(workspace.app()))
         servicenow_url = await stack.enter_async_context(run_app(instance.app()))
-        config = Config.model_validate(
+        config = model().model_validate(
             {
                 "host": "127.0.0.1",
                 "port": _free_port(),
@@ -139,7 +139,8 @@ async def _stage() -> AsyncIterator[Stage]:
         stop = asyncio.Event()
         loops = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(stop.set)
-        loops.create_task(serve(config.model_copy(update={"public_host": config.link_base}), stop))
+        public = config.model_copy(update={"public_host": config.link_base})
+        loops.create_task(serve(public, stop, systems=registered()))
         client = await stack.enter_async_context(open_client(config.link_base))
         await _until(lambda: _answers(config.link_base), "the server to start")
         yield Stage(config.link_base, slack_url, servicenow_url, client, workspace, instance, datetime.now(UTC))

@@ -19,6 +19,7 @@ from multidict import MultiDict
 from versus_py.config import Config
 from versus_py.errors import ConfigError
 from versus_py.incidents.model import Policy
+from versus_py.systems import model
 from versus_py.web.intake.overrides import read_overrides
 
 PATH = "/api/incidents"
@@ -359,4 +360,4 @@ def _assumed(webhook: _Webhook) -> Config:
     """A configuration that goes with *webhook*, where none is given: its other instances cannot be known."""
     named = (name.strip() for name in _query(webhook).getall("servicenow_other_instance", []))
     instances: dict[str, Any] = {name: {} for name in named if name}
-    return Config.model_validate({"oncall": {"enable": True, "servicenow": {"other_instance_urls": instances}}})
+    return model().model_validate({"oncall": {"enable": True, "servicenow": {"other_instance_urls": instances}}})

@@ -17,7 +17,7 @@ from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Notifi
 from versus_py.incidents.transitions import Change
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
-from versus_py.targets import display_name
+from versus_py.systems import called
 from versus_py.web.api.views import rfc3339
 
 Read = Callable[[bytes, str], tuple[list[Notification], PolicyFor, list[str]]]
@@ -213,7 +213,7 @@ class Replay:
         self.summary.incidents += 1
         self.summary.messages += len(policy.channels)
         places = {name: policy.destinations.get(name) or self._channels.get(name, "") for name in policy.channels}
-        told = [f"{display_name(name)} {place}".rstrip() for name, place in places.items()]
+        told = [f"{called()(name)} {place}".rstrip() for name, place in places.items()]
         return self._applied(change, now_ms, "triggered", *told)
 
     def _observed(self, before: Incident, change: Change, now_ms: int) -> Step:
@@ -271,7 +271,7 @@ class Replay:
         begins = change.outcome in {Outcome.CREATED, Outcome.REOPENED}
         if change.outcome is not Outcome.CREATED:
             self.summary.edits += len(incident.policy.channels)
-            effects += tuple(f"{display_name(name)} message edited" for name in incident.policy.channels)
+            effects += tuple(f"{called()(name)} message edited" for name in incident.policy.channels)
         return Step(
             now_ms,
             what,
@@ -337,7 +337,7 @@ def _said(change: Change) -> Iterator[str]:
 
 
 def _record_of(incident: Incident, effect: str) -> str:
-    return f"{display_name(incident.policy.oncall or '')} record {effect}"
+    return f"{called()(incident.policy.oncall or '')} record {effect}"
 
 
 def _moment(at_ms: int, zone: tzinfo | None) -> datetime:

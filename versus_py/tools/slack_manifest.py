@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from versus_py.config import Config
 from versus_py.config.parts import HttpUrl
 from versus_py.errors import ConfigError
+from versus_py.targets.slack.requests import PATH
 from versus_py.targets.slack.scopes import scopes_in_use
-from versus_py.web.slack import PATH
 
 NAME = "Versus"
 NAME_MAX = 35

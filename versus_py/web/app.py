@@ -1,8 +1,10 @@
 """The routes."""
 
+from collections.abc import Mapping
 from importlib import resources
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import STORM_PATH, AckLinks
@@ -12,6 +14,7 @@ from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, Storms
+from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json
 from versus_py.web.api import openapi
@@ -23,8 +26,6 @@ from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
-from versus_py.web.slack import PATH as SLACK_PATH
-from versus_py.web.slack import SlackDoor, switched_off
 
 _STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
 
@@ -37,14 +38,15 @@ def create_app(
     storms: Storms,
     links: AckLinks,
     sns: SnsDoor,
-    slack: SlackDoor | None = None,
+    called: Called = str,
+    inbound: Mapping[str, Handler] | None = None,
     metrics: Metrics | None = None,
     health: Health | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
-    """The application, ready to be served; without *slack*, presses do not come in by HTTP.
+    """The application, ready to be served. *inbound* are routes for requests of channels, by path.
 
-    *clock* is this machine's, unless it is given.
+    *called* tells what people call a target; *clock* is this machine's, unless it is given.
     """
     metrics = metrics or Metrics()
     app = web.Application(
@@ -54,9 +56,10 @@ def create_app(
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics)
     api = Api(store, lifecycle)
-    slack_config = config.alert.slack
-    ack = AckPage(links, store, lifecycle, is_restricted=slack_config.is_restricted)
-    has_ack_links = slack_config.actions.acknowledge and not slack_config.is_restricted
+    channels = config.alert.parts
+    restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
+    ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)
+    has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
     storm = StormPage(links, store, storms, has_ack_links=has_ack_links)
     guarded = Guard(config.gateway_secret, config.previous_gateway_secrets)
     app.add_routes(
@@ -74,9 +77,9 @@ def create_app(
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
             web.get(f"{STORM_PATH}/{{channel}}/{{id}}", storm.get, allow_head=False),
-            web.post(SLACK_PATH, slack.post if slack is not None else switched_off),
             web.get("/static/{name}", _static),
             web.get(openapi.PATH, openapi.get, allow_head=False),
+            *(web.post(path, handler) for path, handler in (inbound or {}).items()),
             *Monitoring(metrics, health).routes(guarded),
         ]
     )

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.conftest import CHANNEL, Engine, make_worker
+from tests.integration.conftest import CHANNEL, LEASE_MS, Engine, make_worker
 from tests.support.waiting import until
-from versus_py.engine.worker import LEASE_MS
 from versus_py.incidents.model import Status
 from versus_py.simulators import Fault
 from versus_py.store import keys

@@ -22,17 +22,25 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.integration.conftest import CHANNEL, DAY_MS, PASSWORD, TOKEN, idle_seconds, make_storms, make_worker
+from tests.integration.conftest import (
+    CHANNEL,
+    DAY_MS,
+    LEASE_MS,
+    PASSWORD,
+    TOKEN,
+    idle_seconds,
+    make_storms,
+    make_worker,
+)
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis
 from versus_py.ack_links import AckLinks
-from versus_py.config import Config
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.engine.worker import LEASE_MS
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store
 from versus_py.store.connection import connect
+from versus_py.systems import model
 from versus_py.tools.samples import alertmanager
 from versus_py.web import create_app
 
@@ -82,7 +90,7 @@ class EngineMachine(RuleBasedStateMachine):
         servicenow = {"instance_url": servicenow_url, "username": "versus.integration", "password": PASSWORD}
         slack = {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{slack_url}/api"}
         oncall = {"enable": True, "wait_minutes": WAIT_MS / 60_000, "servicenow": servicenow}
-        config = Config.model_validate({"alert": {"slack": slack}, "oncall": oncall})
+        config = model().model_validate({"alert": {"slack": slack}, "oncall": oncall})
         self.server.empty()
         self.redis = await enter(connect(self.server.config))
         self.store = Store(self.redis, retention_ms=7 * DAY_MS, reopen_ms=REOPEN_MS)

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tests.integration.conftest import Engine
+from tests.integration.conftest import LEASE_MS, Engine
 from tests.support.factories import POLICY, make_alert, make_notification
 from tests.support.waiting import until
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
-from versus_py.engine.worker import LEASE_MS
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import PARTITIONS, Actor, Delivery, IncidentId
 from versus_py.incidents.transitions import acknowledge, begin_escalation, observe, trigger
@@ -185,14 +184,14 @@ async def test_an_escalation_without_timer_or_claim_comes_back(engine, logs):
 
 async def test_what_is_late_within_reason_is_not_overdue(engine):
     await post(engine)
-    engine.clock.advance(minutes=5, ms=GRACE_MS)
+    engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS)
 
     assert (await engine.watchdog.look()).overdue == 0
 
 
 async def test_what_is_only_overdue_is_told_and_left_to_its_timer(engine, logs):
     await post(engine)
-    engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
+    engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
 
     standing = await engine.watchdog.look()
 
@@ -203,7 +202,7 @@ async def test_what_is_only_overdue_is_told_and_left_to_its_timer(engine, logs):
 
 async def test_a_claim_that_runs_is_left_alone(engine, logs):
     await post(engine)
-    engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
+    engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
     await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
 
     await engine.watchdog.look()
@@ -216,7 +215,7 @@ async def test_a_claim_that_runs_is_left_alone(engine, logs):
 async def test_an_incident_is_told_once_a_minute_and_few_at_once(engine, logs):
     for number in range(TOLD_AT_ONCE + 2):
         await post(engine, f"group-{number}")
-    engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
+    engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
     told = []
     for _ in range(3):
         await engine.watchdog.look()
@@ -237,7 +236,7 @@ async def test_what_lies_behind_many_is_reached_too(engine, logs, monkeypatch):
     for number in range(2 * PARTITIONS):
         await post(engine, f"group-{number}")
     await forget_timers(engine.store._redis)
-    engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
+    engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
 
     for _ in range(2 * PARTITIONS + 1):
         await engine.watchdog.look()
@@ -250,7 +249,7 @@ async def test_what_lies_behind_many_is_reached_too(engine, logs, monkeypatch):
 async def test_a_forgotten_incident_is_told_and_taken_off_the_ledger(engine, logs):
     incident_id = await post(engine)
     await engine.store._redis.delete(keys.incident(incident_id))
-    engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
+    engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
 
     await engine.watchdog.look()
 

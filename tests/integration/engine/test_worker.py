@@ -8,15 +8,17 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from tests.integration.conftest import LEASE_MS
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.clock import SystemClock
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.engine.worker import LEASE_MS, STORE_AGAIN_MS, SYNC_MAX_S, Limits, Worker
+from versus_py.engine.worker import STORE_AGAIN_MS, SYNC_MAX_S, Limits, Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Delivery, Incident, Policy, Status
 from versus_py.store import Claim
+from versus_py.systems import called, registered
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
 from versus_py.targets.slack.api import LATE_POST_S
 
@@ -53,7 +55,11 @@ def oncall():
 
 def make_worker(store, clock, channel, oncall, limits: Limits | None = None) -> Worker:
     lifecycle = Lifecycle(store, clock)
-    return Worker(store, lifecycle, clock, channels={"slack": channel}, oncall={"servicenow": oncall}, limits=limits)
+    targets = {"slack": channel, "servicenow": oncall}
+    settles_within_s = max(it.abilities.settles_within_s for it in registered())
+    return Worker(
+        store, lifecycle, clock, targets=targets, called=called(), settles_within_s=settles_within_s, limits=limits
+    )
 
 
 @asynccontextmanager

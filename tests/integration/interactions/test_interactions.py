@@ -16,11 +16,10 @@ from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import SlackConfig
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Status
-from versus_py.interactions import Desk, Press
-from versus_py.interactions.allowed import Allowed, Permission
+from versus_py.interactions import Desk
 from versus_py.interactions.follow_ups import WAITING_MAX, FollowUps
-from versus_py.interactions.press import read_presses
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import Press as SlackPress
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
@@ -29,10 +28,16 @@ from versus_py.store import Store, keys
 from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.slack import SlackApi
-from versus_py.targets.slack.actions import LINK_ACTION, Action
-from versus_py.web import slack as door
-from versus_py.web.slack import PATH
+from versus_py.systems import called
+from versus_py.targets.interactive import Permission, Press
+from versus_py.targets.slack import requests as door
+from versus_py.targets.slack.actions import LINK_ACTION
+from versus_py.targets.slack.allowed import Allowed
+from versus_py.targets.slack.api import SlackApi
+from versus_py.targets.slack.interactive import SlackInteractive
+from versus_py.targets.slack.press import read_presses
+from versus_py.targets.slack.requests import PATH
+from versus_py.web import inbound
 
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
 ANA = Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"})
@@ -221,11 +226,11 @@ async def take_elsewhere(engine, body, config=None):
         config = config or engine.config.alert.slack
         store = Store(redis, retention_ms=DAY_MS, reopen_ms=0)
         desk = Desk(
-            config,
+            {"slack": SlackInteractive(config, SlackApi(config, session), session, engine.clock)},
             lifecycle=Lifecycle(store, engine.clock),
             people=KnownPeople(redis),
             requests=TakenRequests(redis),
-            api=SlackApi(config, session),
+            called=called(),
         )
         await desk.take(read_presses(orjson.loads(parse_qs(body.decode())["payload"][0])))
         stop = asyncio.Event()
@@ -287,7 +292,7 @@ async def test_a_press_that_failed_half_way_is_taken_when_it_is_sent_again(engin
     incident_id, shown = incident
     body, headers = engine.slack.prepare_press(shown, "acknowledge")
 
-    async def fail(_):
+    async def fail(*_):
         raise StoreUnavailable("gone")
 
     with monkeypatch.context() as patch:
@@ -447,7 +452,7 @@ async def test_nobody_is_in_a_group_that_does_not_exist(slack, groups_config, se
 
 @pytest.mark.parametrize("slack_settings", [{"signing_secret": SIGNING_SECRET, "allowed_groups": ["S0ONCALL"]}])
 async def test_who_cannot_be_told_to_be_a_member_is_refused_and_asked_to_try_again(engine, incident, slack_settings):
-    engine.desk._allowed._members.clear()
+    engine.side._allowed._members.clear()
 
     await press(engine, incident[1], "acknowledge")
 
@@ -470,7 +475,7 @@ async def test_people_are_asked_for_once(engine, incident):
 
 async def test_who_is_known_already_is_known_at_once(engine, incident):
     incident_id, shown = incident
-    await engine.people.keep(ANA, for_ms=60_000)
+    await engine.people.keep("slack", ANA, for_ms=60_000)
 
     await press(engine, shown, "acknowledge")
 
@@ -487,7 +492,7 @@ async def test_without_the_scope_the_handle_has_to_do_and_is_not_asked_for_again
     await press(engine, shown, "unacknowledge")
 
     assert engine.slack.calls.count("users.info") == 1
-    assert await engine.people.get("U0ANA") == Actor("ana", ids={"slack": "U0ANA"})
+    assert await engine.people.get("slack", "U0ANA") == Actor("ana", ids={"slack": "U0ANA"})
     assert [line["log_level"] for line in logs if line["event"] == "slack.names_unknown"] == ["info"]
     assert [entry.by.name for entry in await engine.store.timeline(incident_id) if entry.by] == ["ana", "ana"]
 
@@ -507,7 +512,7 @@ async def test_while_slack_tells_nobody_the_handle_has_to_do_for_now(engine, inc
     await press(engine, shown, "acknowledge")
 
     assert (await engine.store.get(incident_id)).acknowledged_by == Actor("ana", ids={"slack": "U0ANA"})
-    assert await engine.people.get("U0ANA") is None
+    assert await engine.people.get("slack", "U0ANA") is None
     assert "interaction.follow_up_failed" in [line["event"] for line in logs]
 
 
@@ -524,7 +529,7 @@ async def test_what_is_known_of_people_is_forgotten_after_a_while(engine, incide
 
     await press(engine, incident[1], "acknowledge")
 
-    ttl_ms = await engine.people._redis.pttl(keys.slack_user("U0ANA"))
+    ttl_ms = await engine.people._redis.pttl(keys.person("slack", "U0ANA"))
     assert (hours - 0.1) * 3600 * 1000 < ttl_ms <= hours * 3600 * 1000
 
 
@@ -547,11 +552,11 @@ async def test_while_redis_is_gone_the_person_is_told_that_it_failed_and_nothing
 
 
 async def test_a_redis_that_is_too_slow_counts_as_gone(engine, incident, monkeypatch):
-    async def hang(_):
+    async def hang(*_):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(engine.people, "get", hang)
-    engine.desk._take_within_s = 0.05
+    engine.side.take_within_s = 0.05
 
     delivery = await engine.slack.press(incident[1], "acknowledge")
 
@@ -566,15 +571,12 @@ async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis
     incident_id = accepted.incident.id
     known = KnownPeople(redis)
     config = groups_config.model_copy(update={"allowed_groups": (), "allowed_users": ()})
-    desk = Desk(
-        config,
-        lifecycle=lifecycle,
-        people=known,
-        requests=TakenRequests(redis),
-        api=SlackApi(config, session),
-        take_within_s=0.2,
-    )
-    asked = Press(Action.ACKNOWLEDGE, incident_id, "", "U0ANA", "ana", CHANNEL, "1.1", "request-1")
+    side = SlackInteractive(config, SlackApi(config, session), session, clock)
+    side.take_within_s = 0.2
+    requests = TakenRequests(redis)
+    desk = Desk({"slack": side}, lifecycle=lifecycle, people=known, requests=requests, called=called())
+    ana = Actor("ana", ids={"slack": "U0ANA"})
+    asked = Press("slack", Action.ACKNOWLEDGE, incident_id, ana, "request-1")
     await redis.client_pause(60_000, all=False)
 
     with pytest.raises(StoreUnavailable, match="within"):
@@ -661,7 +663,7 @@ async def test_refused_requests_are_counted_and_told_once_a_minute(engine, clock
     clock.advance(seconds=1)
     await refuse(1)
 
-    assert [line["requests"] for line in logs if line["event"] == "slack.request_refused"] == [1, 5]
+    assert [line["requests"] for line in logs if line["event"] == "inbound.refused"] == [1, 5]
 
 
 async def test_two_signatures_are_none(engine, incident):
@@ -769,7 +771,7 @@ async def test_for_one_more_body_the_one_that_arrives_for_longest_is_given_up_an
     async with asyncio.timeout(DEADLINE_S / 2), asyncio.TaskGroup() as group:
         alert = group.create_task(engine.http.post("/api/incidents", data=dripping(orjson.dumps(ALERT))))
         await until(lambda: len(begun) == 1)
-        presses = [press() for _ in range(door.ARRIVING_MAX + 1)]
+        presses = [press() for _ in range(inbound.ARRIVING_MAX + 1)]
 
         [given_up], _ = await asyncio.wait(presses, return_when=asyncio.FIRST_COMPLETED)
         finish.set()

@@ -10,11 +10,10 @@ import pytest
 from tests.integration.conftest import CHANNEL
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.incidents.model import Status
-from versus_py.interactions import SocketMode
-from versus_py.interactions.socket_mode import Pauses
 from versus_py.simulators import Fault, SlackSimulator
 from versus_py.simulators.slack import Press as SlackPress
 from versus_py.simulators.slack.validation import Content
+from versus_py.targets.slack.socket_mode import Pauses, SocketMode
 
 APP_TOKEN = "xapp-1-A0DEMO-app-secret"
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
@@ -38,7 +37,9 @@ async def running(engine, session, pauses=PAUSES):
     """Socket Mode, until the block is left; it then has to end soon and leave nothing behind."""
     before = asyncio.all_tasks()
     stop = asyncio.Event()
-    task = asyncio.create_task(SocketMode(engine.config.alert.slack, engine.desk, session, pauses=pauses).run(stop))
+    task = asyncio.create_task(
+        SocketMode(engine.config.alert.slack, engine.desk.take, session, pauses=pauses).run(stop)
+    )
     try:
         yield
     finally:
@@ -160,9 +161,9 @@ async def test_a_press_that_is_being_taken_is_acknowledged_although_the_connecti
 ):
     go_on, get = asyncio.Event(), engine.people.get
 
-    async def wait(slack_id):
+    async def wait(*person):
         await go_on.wait()
-        return await get(slack_id)
+        return await get(*person)
 
     monkeypatch.setattr(engine.people, "get", wait)
     async with running(engine, session):

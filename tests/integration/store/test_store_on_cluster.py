@@ -79,9 +79,9 @@ async def test_turns_people_and_requests_are_kept_on_a_cluster(redis, clock):
     second = await turns.take("slack:C1", "b", rate, now_ms=clock.now_ms())
     await turns.leave("slack:C1", "b")
     await turns.hold_back("slack:C1", rate, until_ms=clock.now_ms() + 5000)
-    await people.keep(Actor("ana", ids={"slack": "U1"}), for_ms=DAY_MS)
+    await people.keep("slack", Actor("ana", ids={"slack": "U1"}), for_ms=DAY_MS)
     await requests.add("request")
 
     assert (first.wait_until_ms, second.wait_until_ms) == (None, clock.now_ms() + 1000)
-    assert await people.get("U1") == Actor("ana", ids={"slack": "U1"})
+    assert await people.get("slack", "U1") == Actor("ana", ids={"slack": "U1"})
     assert await requests.has("request")

@@ -7,12 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.integration.conftest import Engine, make_turns, make_worker
+from tests.integration.conftest import LEASE_MS, Engine, make_turns, make_worker
 from versus_py.config import ServiceNowConfig
-from versus_py.engine.worker import LEASE_MS
 from versus_py.simulators import Fault
 from versus_py.store import keys
-from versus_py.targets.servicenow import ServiceNowTarget
+from versus_py.targets.servicenow.target import ServiceNowTarget
 
 START = datetime(2026, 5, 4, 10, 20, tzinfo=UTC)
 

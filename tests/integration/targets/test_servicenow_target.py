@@ -15,7 +15,7 @@ from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Actor, IncidentId
 from versus_py.incidents.transitions import acknowledge, begin_escalation
 from versus_py.simulators import ServiceNowSimulator, run_app
-from versus_py.targets.servicenow import ServiceNowTarget
+from versus_py.targets.servicenow.target import ServiceNowTarget
 
 URL_OF_TABLE = "https://sn.example/api/now/table/incident"
 

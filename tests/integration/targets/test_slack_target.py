@@ -6,15 +6,17 @@ import aiohttp
 import pytest
 from fakeredis import FakeAsyncRedis
 
-from tests.integration.conftest import DAY_MS
+from tests.integration.conftest import DAY_MS, around
 from tests.support.answers import canned_answers
 from tests.support.factories import POLICY, make_incident
 from tests.support.servers import free_port
+from versus_py.ack_links import AckLinks
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
-from versus_py.store import Store, Storms, Turns
-from versus_py.targets.slack import SlackApi, make_slack
-from versus_py.targets.slack.api import LATE_POST_S
+from versus_py.store import Store
+from versus_py.systems import model
+from versus_py.targets.slack.api import LATE_POST_S, SlackApi
+from versus_py.targets.slack.system import SLACK
 from versus_py.targets.slack.target import DEAD_MS
 
 POST = "https://slack.com/api/chat.postMessage"
@@ -22,19 +24,12 @@ POST = "https://slack.com/api/chat.postMessage"
 
 @pytest.fixture
 async def target(session, clock):
-    config = SlackConfig(enable=True, token="xoxb-secret", channel_id="C1")
+    slack = {"enable": True, "token": "xoxb-secret", "channel_id": "C1"}
+    config = model().model_validate({"alert": {"slack": slack}})
     async with FakeAsyncRedis(decode_responses=True) as redis:
         store = Store(redis, retention_ms=DAY_MS, reopen_ms=0)
-        yield make_slack(
-            config,
-            SlackApi(config, session),
-            clock=clock,
-            turns=Turns(redis),
-            storms=Storms(redis, retention_ms=DAY_MS),
-            ack_url=lambda _: "https://versus.example/ack",
-            storm_url=lambda channel, storm: f"https://versus.example/{channel}/{storm}",
-            wake=lambda incident_id: store.arm(incident_id, "slack", now_ms=clock.now_ms()),
-        ).target
+        links = AckLinks("https://versus.example", clock, "key")
+        yield SLACK.build(around(config, clock, store, session, links)).targets["slack"]
 
 
 @pytest.fixture

@@ -10,11 +10,15 @@ from aiohttp import web
 from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.answers import canned_answers
 from tests.support.servers import free_port
-from versus_py.config import Config
+from versus_py.clock import SystemClock
 from versus_py.simulators import Fault, SlackSimulator, run_app
 from versus_py.simulators.slack import SCOPES
 from versus_py.store.embedded import run_embedded
-from versus_py.tools.doctor import Check, CheckStatus, alertmanager, diagnose, public_host, slack
+from versus_py.systems import model
+from versus_py.targets.slack.checks import examine
+from versus_py.targets.slack.system import SLACK
+from versus_py.targets.system import Examined
+from versus_py.tools.doctor import Check, CheckStatus, alertmanager, diagnose, public_host
 
 OK, WARNING, FAILED, SKIPPED = CheckStatus
 
@@ -37,7 +41,7 @@ async def collect(examination):
 
 
 async def test_nothing_configured_is_nothing_failed(tmp_path):
-    config = Config.model_validate({"data_dir": tmp_path})
+    config = model().model_validate({"data_dir": tmp_path})
 
     checks = await diagnose(config)
 
@@ -47,7 +51,7 @@ async def test_nothing_configured_is_nothing_failed(tmp_path):
 async def test_everything_that_is_there_is_looked_at(engine, redis_socket, slack_url):
     host = str(engine.http.make_url("")).rstrip("/")
     async with run_app(alertmanager_app()) as url:
-        config = Config.model_validate(
+        config = model().model_validate(
             {
                 "public_host": host,
                 "redis": {"url": f"unix://{redis_socket}"},
@@ -87,7 +91,7 @@ async def test_nothing_is_written_or_posted_unasked(engine, redis, redis_socket)
 
 async def test_everything_that_hangs_fails_by_its_deadline_and_says_no_secret(tmp_path):
     async with hanging_server() as url:
-        config = Config.model_validate(
+        config = model().model_validate(
             {
                 "data_dir": tmp_path,
                 "public_host": url,
@@ -106,7 +110,7 @@ async def test_everything_that_hangs_fails_by_its_deadline_and_says_no_secret(tm
 async def test_a_secret_that_comes_back_in_an_answer_is_masked(tmp_path):
     simulator = SlackSimulator(scopes=["chat:write", TOKEN])
     async with run_app(simulator.app()) as url:
-        config = Config.model_validate(
+        config = model().model_validate(
             {"data_dir": tmp_path, "alert": {"slack": slack_settings(url) | {"channel_id": "C1"}}}
         )
 
@@ -120,7 +124,7 @@ async def test_a_secret_that_comes_back_in_an_answer_is_masked(tmp_path):
 
 
 def redis_config(**settings):
-    return Config.model_validate({"redis": settings})
+    return model().model_validate({"redis": settings})
 
 
 async def test_a_redis_that_is_not_there_fails_and_names_the_settings():
@@ -207,7 +211,7 @@ async def test_a_replica_fails(redis, redis_socket):
 
 
 async def test_an_embedded_server_that_runs_is_left_alone(tmp_path):
-    config = Config.model_validate({"data_dir": tmp_path})
+    config = model().model_validate({"data_dir": tmp_path})
     async with run_embedded(tmp_path) as server:
         found = named(await diagnose(config), "Redis")
 
@@ -219,7 +223,7 @@ async def test_an_embedded_server_that_runs_is_left_alone(tmp_path):
 async def test_a_data_dir_that_cannot_be_written_fails(tmp_path):
     (tmp_path / "file").write_text("")
 
-    found = named(await diagnose(Config.model_validate({"data_dir": tmp_path / "file"})), "Redis")
+    found = named(await diagnose(model().model_validate({"data_dir": tmp_path / "file"})), "Redis")
 
     assert found.status is FAILED
     assert "Not a directory" in found.found
@@ -235,15 +239,13 @@ def slack_settings(url):
 async def examine_slack(simulator, *, public_host=None, post_test=False, fallback_channel="", **settings):
     """The checks of a simulated Slack."""
     async with run_app(simulator.app()) as url, aiohttp.ClientSession() as session:
-        config = Config.model_validate({"alert": {"slack": slack_settings(url) | settings}})
-        examined = slack.examine(
-            config.alert.slack,
-            session,
-            public_host=public_host,
-            post_test=post_test,
-            fallback_channel=fallback_channel,
+        oncall = {"fallback": {"slack_channel_id": fallback_channel}}
+        config = model().model_validate(
+            {"public_host": public_host, "alert": {"slack": slack_settings(url) | settings}, "oncall": oncall}
         )
-        return await collect(examined)
+        examined = Examined(config=config, clock=SystemClock(), session=session, may_post=post_test)
+        [examination] = SLACK.examine(examined).values()
+        return await collect(examination())
 
 
 async def test_a_slack_in_order_names_the_bot_and_the_channel():
@@ -399,22 +401,22 @@ async def test_a_slack_that_does_not_answer_like_slack_fails(kind, found):
     ids=str,
 )
 async def test_an_odd_answer_is_a_failed_check(answer):
-    config = Config.model_validate({"alert": {"slack": slack_settings("https://slack.example")}})
+    config = model().model_validate({"alert": {"slack": slack_settings("https://slack.example")}})
     with canned_answers() as answers:
         answers.post("https://slack.example/api/auth.test", **answer)
         async with aiohttp.ClientSession() as session:
-            [check] = await collect(slack.examine(config.alert.slack, session, public_host=None, post_test=False))
+            [check] = await collect(examine(config.alert.slack, session, public_host=None, post_test=False))
 
     assert (check.name, check.status) == ("Slack", FAILED)
     assert TOKEN not in str(check)
 
 
 async def test_a_slack_that_fails_half_way_keeps_what_was_found():
-    config = Config.model_validate({"alert": {"slack": slack_settings("https://slack.example")}})
+    config = model().model_validate({"alert": {"slack": slack_settings("https://slack.example")}})
     with canned_answers() as answers:
         answers.post("https://slack.example/api/auth.test", payload={"ok": True, "user": "versus", "team": "Acme"})
         async with aiohttp.ClientSession() as session:
-            checks = await collect(slack.examine(config.alert.slack, session, public_host=None, post_test=False))
+            checks = await collect(examine(config.alert.slack, session, public_host=None, post_test=False))
 
     assert statuses(checks) == {"Slack": OK, "Slack scopes": WARNING, "Slack channel": FAILED}
 
@@ -477,7 +479,7 @@ async def test_an_address_that_slack_cannot_send_to_is_a_warning(public_host, sa
 async def test_the_doctor_knows_where_slacks_requests_are_to_come(tmp_path):
     async with run_app(SlackSimulator().app()) as url:
         settings = slack_settings(url) | {"signing_secret": "s3cret"}
-        config = Config.model_validate({"data_dir": tmp_path, "public_host": url, "alert": {"slack": settings}})
+        config = model().model_validate({"data_dir": tmp_path, "public_host": url, "alert": {"slack": settings}})
 
         checks = await diagnose(config)
 
@@ -527,7 +529,7 @@ def answering(status=200, **options):
 
 
 async def examine_public_host(url):
-    config = Config.model_validate({"public_host": url})
+    config = model().model_validate({"public_host": url})
     async with aiohttp.ClientSession() as session:
         [check] = await collect(public_host.examine(config, session))
     return check
@@ -591,7 +593,7 @@ def alertmanager_app(*, authorization=None, receivers=None):
 
 
 async def examine_alertmanager(url, **auth):
-    config = Config.model_validate({"alertmanager": {"url": url, "auth": auth}})
+    config = model().model_validate({"alertmanager": {"url": url, "auth": auth}})
     async with aiohttp.ClientSession() as session:
         return await collect(alertmanager.examine(config.alertmanager, session))
 

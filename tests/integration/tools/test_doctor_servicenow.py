@@ -5,7 +5,8 @@ import pytest
 from tests.integration.conftest import PASSWORD
 from versus_py.config import ServiceNowInstance
 from versus_py.simulators import Fault
-from versus_py.tools.doctor import CheckStatus, servicenow
+from versus_py.targets.check import CheckStatus
+from versus_py.targets.servicenow import checks as servicenow
 
 OK, WARNING, FAILED, SKIPPED = CheckStatus
 

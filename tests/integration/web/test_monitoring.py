@@ -11,14 +11,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.integration.conftest import Engine, make_storms
 from tests.support.servers import find_program
-from versus_py.config import Config
 from versus_py.engine.breaker import OPENS_AFTER
-from versus_py.engine.health import STALLED_AFTER_MS, Health
-from versus_py.engine.watchdog import GRACE_MS
+from versus_py.engine.health import Health
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Ending
 from versus_py.simulators import Fault
 from versus_py.sources.sns import SnsDoor
+from versus_py.systems import model
 from versus_py.tools.samples import SAMPLES, alertmanager
 from versus_py.web import create_app
 
@@ -215,7 +214,7 @@ async def test_what_is_scraped_is_as_prometheus_wants_it(engine):
 
 
 async def test_metrics_take_the_secret_as_prometheus_sends_it(engine, session):
-    config = engine.config.model_copy(update={"gateway_secret": Config(gateway_secret="s3cret").gateway_secret})
+    config = engine.config.model_copy(update={"gateway_secret": model()(gateway_secret="s3cret").gateway_secret})
     app = create_app(
         config,
         store=engine.store,
@@ -262,7 +261,7 @@ async def test_not_ready_before_the_worker_has_turned(engine):
 
 async def test_not_ready_while_the_worker_is_stalled(engine):
     await engine.settle()
-    engine.clock.advance(ms=STALLED_AFTER_MS + 1)
+    engine.clock.advance(ms=engine.watchdog.grace_ms + 1)
 
     response = await engine.http.get("/readyz")
 
@@ -338,7 +337,7 @@ async def test_a_target_that_is_left_alone_is_shown_and_does_not_make_it_unready
 
 async def test_what_is_overdue_is_degraded(engine, health, logs):
     await engine.post(GENERIC)
-    engine.clock.advance(minutes=5, ms=GRACE_MS + 1)
+    engine.clock.advance(minutes=5, ms=engine.watchdog.grace_ms + 1)
     await engine.worker._claim(0)
     await engine.watchdog.look()
 
@@ -359,7 +358,7 @@ async def test_a_look_of_long_ago_is_no_sign_of_life(engine, health):
     await engine.watchdog.look()
     await engine.settle()
     assert await health.trouble() == ""
-    engine.clock.advance(ms=STALLED_AFTER_MS + 1)
+    engine.clock.advance(ms=engine.watchdog.grace_ms + 1)
 
     await engine.settle()
 

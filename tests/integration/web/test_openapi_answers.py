@@ -7,8 +7,8 @@ import pytest
 from tests.integration.web.test_storm_page import storm_page
 from tests.support.openapi import METHODS, strict_document
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
+from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.web.api.openapi import PATH, document
-from versus_py.web.slack import PATH as SLACK_PATH
 
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
 

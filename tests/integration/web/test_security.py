@@ -14,8 +14,8 @@ from aiohttp import web
 from versus_py.simulators import run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.store.connection import connect
+from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.tools.samples import SAMPLES
-from versus_py.web.slack import PATH as SLACK_PATH
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"

@@ -13,10 +13,11 @@ from fakeredis import FakeAsyncRedis, FakeServer
 
 from tests.integration.conftest import make_storms
 from versus_py.ack_links import AckLinks
-from versus_py.config import CloudWatchConfig, Config
+from versus_py.config import CloudWatchConfig
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, keys
+from versus_py.systems import model
 from versus_py.web import create_app
 from versus_py.web.intake.intake import WARNINGS_MAX
 
@@ -183,7 +184,7 @@ async def broken(session):
         lifecycle = Lifecycle(store, _Now())
         links = AckLinks("http://x", _Now(), "key")
         app = create_app(
-            Config(),
+            model()(),
             store=store,
             lifecycle=lifecycle,
             storms=make_storms(store),
@@ -534,7 +535,7 @@ async def test_a_caller_from_elsewhere_is_refused_without_a_secret(engine, monke
 
 
 async def test_with_a_secret_everybody_who_has_it_may(engine, session):
-    config = engine.config.model_copy(update={"gateway_secret": Config(gateway_secret="s3cret").gateway_secret})
+    config = engine.config.model_copy(update={"gateway_secret": model()(gateway_secret="s3cret").gateway_secret})
     sns = SnsDoor(config.sources.cloudwatch, session)
     app = create_app(
         config,

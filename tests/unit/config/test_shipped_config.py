@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.support.factories import make_alert, make_incident
-from versus_py.config import parse_config
+from versus_py.systems import parse_config
 from versus_py.targets.servicenow.fields import FieldTemplates, values_for
 
 CONFIG = Path(__file__).parents[3] / "config" / "config.yaml"
@@ -46,14 +46,15 @@ def test_as_it_stands_records_have_two_fields():
     assert servicenow(CONFIG.read_text()).fields == {}
 
 
-def slack(text: str, **environ: str):
-    return parse_config(text, ENVIRON | environ, folder=CONFIG.parent).alert.slack
+def shipped(text: str, **environ: str):
+    return parse_config(text, ENVIRON | environ, folder=CONFIG.parent)
 
 
 def test_as_it_stands_everybody_may_act_and_nobody_is_mentioned():
-    found = slack(CONFIG.read_text())
+    config = shipped(CONFIG.read_text())
 
-    assert (found.is_restricted, found.mention, found.routes) == (False, {}, ())
+    found = config.alert.slack
+    assert (found.is_restricted, found.mention, config.routes) == (False, {}, ())
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,10 @@ def test_as_it_stands_everybody_may_act_and_nobody_is_mentioned():
     ids=["neither", "Socket Mode", "requests"],
 )
 def test_buttons_tell_who_pressed_them_as_soon_as_the_environment_says_how(environ, is_interactive):
-    found = slack(CONFIG.read_text(), **environ)
+    config = shipped(CONFIG.read_text(), **environ)
 
-    assert found.is_interactive is is_interactive
-    assert list(found.warnings()) == []
+    assert config.alert.slack.is_interactive is is_interactive
+    assert [it for it in config.alert.slack.warnings(config) if "public_host" not in it] == []
 
 
 def test_docker_compose_hands_everything_about_slack_on():
@@ -81,17 +82,22 @@ def test_the_examples_for_slack_are_settings_that_work():
     block = re.search(r"^    # allowed_users:(\n|.)*?(?=^    [^#])", CONFIG.read_text(), flags=re.MULTILINE)
     assert block
     text = CONFIG.read_text().replace(block[0], re.sub(r"^    # ", "    ", block[0], flags=re.MULTILINE))
+    routes = re.search(r"^# routes:(\n|.)*?(?=^$)", text, flags=re.MULTILINE)
+    assert routes
+    text = text.replace(routes[0], re.sub(r"^# ", "", routes[0], flags=re.MULTILINE))
 
-    found = slack(text, SLACK_APP_TOKEN="xapp-1")
+    config = shipped(text, SLACK_APP_TOKEN="xapp-1")
 
-    assert found.routes[0].matches({"team": "db", "severity": "error"})
+    found, [route] = config.alert.slack, config.route_leads()
+    assert route.matches({"team": "db", "severity": "error"})
+    assert route.leads_to["slack"].destination == "C0123456789"
     assert (found.allowed_users, found.allowed_groups) == (("U0123456789",), ("S0123456789",))
     assert found.mention == {"critical": "<!subteam^S0123456789>"}
     assert (found.actions.escalate, found.actions.acknowledge) == (False, True)
     assert found.broadcast_on_escalate
     assert "storm" in found.model_fields_set
     assert (found.snooze.minutes, found.snooze.timezone) == ((15, 60), "Europe/Berlin")
-    assert list(found.warnings()) == []
+    assert list(found.warnings(config)) == []
 
 
 def test_the_block_describes_every_alert():

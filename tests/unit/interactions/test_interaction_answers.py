@@ -7,13 +7,18 @@ import pytest
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_incident
 from versus_py.config import SlackConfig
+from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Delivery, Policy
 from versus_py.incidents.transitions import acknowledge, escalate, resolve
-from versus_py.interactions.answers import how_it_stands, only_some_may, switched_off
-from versus_py.targets.slack.actions import Action
+from versus_py.interactions.answers import Standing, only_some_may, switched_off
+from versus_py.systems import called
+from versus_py.targets.slack.interactive import SlackMarkup, who_may
 from versus_py.targets.slack.mrkdwn import date
 
+how_it_stands = Standing(SlackMarkup(), called()).how_it_stands
+
 ANA = Actor("Ana <Diaz>", "ana@example.com", {"slack": "U0ANA"})
+BEN = Actor("ben", ids={"slack": "U0BEN"})
 NOW = START_MS + 60_000
 AT = date(NOW)
 
@@ -63,33 +68,33 @@ CHANNEL_ONLY = make_incident(title="Disk <!channel>\nfull", policy=Policy(channe
     ],
 )
 def test_the_answer_says_how_it_stands(action, incident, said):
-    assert how_it_stands(action, incident, "U0BEN") == f"*Disk &lt;!channel&gt; full*: {said}"
+    assert how_it_stands(action, incident, BEN) == f"*Disk &lt;!channel&gt; full*: {said}"
 
 
 def test_somebody_who_presses_twice_is_spoken_to_as_such():
-    assert how_it_stands(Action.ACKNOWLEDGE, ACKNOWLEDGED, "U0ANA").endswith(f": you acknowledged it {AT}.")
+    assert how_it_stands(Action.ACKNOWLEDGE, ACKNOWLEDGED, ANA).endswith(f": you acknowledged it {AT}.")
 
 
 @pytest.mark.parametrize("action", Action)
 def test_an_incident_nobody_knows_is_said_to_be_over(action):
-    assert "not known any more" in how_it_stands(action, None, "U0ANA")
+    assert "not known any more" in how_it_stands(action, None, ANA)
 
 
 def test_an_endless_title_is_cut():
     incident = replace(ACKNOWLEDGED, title="<" * 5000)
 
-    assert len(how_it_stands(Action.ACKNOWLEDGE, incident, "U0BEN")) < 500
+    assert len(how_it_stands(Action.ACKNOWLEDGE, incident, BEN)) < 500
 
 
 def test_who_may_not_act_hears_who_may():
     config = SlackConfig(allowed_users=tuple(f"U{number}" for number in range(12)), allowed_groups=("S1",))
 
-    text = only_some_may(config)
+    text = only_some_may(who_may(config))
 
     assert "<@U0>, <@U1>" in text
     assert text.endswith(" and 3 more.")
-    assert "<!subteam^S1>" in only_some_may(SlackConfig(allowed_groups=("S1",)))
+    assert "<!subteam^S1>" in only_some_may(who_may(SlackConfig(allowed_groups=("S1",))))
 
 
 def test_an_action_that_is_switched_off_is_named():
-    assert "escalating from Slack is switched off" in switched_off(Action.ESCALATE)
+    assert "escalating from Slack is switched off" in switched_off(Action.ESCALATE, "Slack")

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from tests.support.payloads import json_values
 from versus_py.incidents.model import Actor
-from versus_py.interactions.people import EMAIL_MAX, NAME_MAX, read_person
+from versus_py.targets.slack.people import EMAIL_MAX, NAME_MAX, read_person
 
 SO_FAR = Actor("ana", ids={"slack": "U0ANA"})
 

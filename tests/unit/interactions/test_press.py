@@ -9,8 +9,9 @@ from hypothesis import given
 
 from tests.support.payloads import damaged, json_values
 from versus_py.errors import BadPayload
-from versus_py.interactions.press import read_presses
-from versus_py.targets.slack.actions import LINK_ACTION, Action
+from versus_py.incidents.actions import Action
+from versus_py.targets.slack.actions import LINK_ACTION
+from versus_py.targets.slack.press import read_presses
 
 INCIDENT = "0123456789abcdef0123-2"
 PAYLOAD: dict[str, Any] = {
@@ -52,8 +53,8 @@ def test_a_press_of_a_button_says_who_pressed_what_and_where():
     [press] = read_presses(PAYLOAD)
 
     assert (press.action, press.incident_id, press.choice) == (Action.ACKNOWLEDGE, INCIDENT, "")
-    assert (press.user_id, press.user_name) == ("U1", "ana")
-    assert (press.channel, press.message_ts) == ("C1", "1700000000.000100")
+    assert (press.user_id, press.actor.name) == ("U1", "ana")
+    assert press.where == {"channel": "C1"}
 
 
 @pytest.mark.parametrize("choice", ["15", "10080", "09:00", "23:59"])
@@ -124,7 +125,7 @@ def test_a_damaged_payload_is_read_or_refused(value):
     except BadPayload:
         return
     for press in presses:
-        assert press.user_name
+        assert press.actor.name
         assert press.incident_id
         assert press.request_id
 
@@ -158,4 +159,4 @@ def test_the_same_press_has_the_same_id_and_another_one_another():
 def test_names_are_one_line_of_bounded_printable_text(user, name):
     [press] = read_presses(PAYLOAD | {"user": user})
 
-    assert press.user_name == name
+    assert press.actor.name == name

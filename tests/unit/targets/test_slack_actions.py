@@ -8,9 +8,10 @@ import pytest
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_incident
 from versus_py.config import SlackActions, SlackConfig, SlackSnooze
+from versus_py.incidents.actions import Action, snoozed_until_ms
 from versus_py.incidents.model import Actor, Delivery, Incident
 from versus_py.incidents.transitions import Change, acknowledge, begin_escalation, resolve
-from versus_py.targets.slack.actions import Action, action_block, offered, read_value, snoozed_until_ms
+from versus_py.targets.slack.actions import action_block, offered, read_value
 
 INTERACTIVE = SlackConfig(signing_secret="secret")
 ANA = Actor("ana")
@@ -139,11 +140,11 @@ def test_values_are_read_back(value, expected):
 def test_a_snooze_ends_when_it_says(choice, timezone, now, until):
     now_ms = round(datetime.fromisoformat(now).timestamp() * 1000)
 
-    found_ms = snoozed_until_ms(choice, SlackSnooze(timezone=timezone), now_ms)
+    found_ms = snoozed_until_ms(choice, timezone, now_ms)
 
     assert datetime.fromtimestamp(found_ms / 1000, UTC) == datetime.fromisoformat(until)
 
 
 def test_a_choice_that_is_none_is_refused():
     with pytest.raises(ValueError, match="invalid literal"):
-        snoozed_until_ms("soon", SlackSnooze(), START_MS)
+        snoozed_until_ms("soon", "UTC", START_MS)

@@ -13,6 +13,7 @@ from versus_py.config import MessageProperties, SlackConfig
 from versus_py.incidents.model import Actor, Delivery, Incident, Policy
 from versus_py.incidents.transitions import acknowledge, begin_escalation, resolve, snooze
 from versus_py.simulators.slack import read_content
+from versus_py.systems import called
 from versus_py.targets.slack.message import build, build_plain, plain_body
 from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
 
@@ -25,6 +26,7 @@ def message_of(incident: Incident, *, ack_url: str | None = ACK_URL, body: str |
         incident,
         plain_body(incident) if body is None else body,
         SlackConfig(message_properties=MessageProperties(**properties)),
+        called=called(),
         ack_url=ack_url,
     )
     read_content({"text": found.text, "attachments": list(found.attachments)}, text_max=4000)  # Slack would take it
@@ -95,7 +97,7 @@ def test_a_title_or_severity_of_any_length_leaves_a_headline_that_can_be_edited(
 def test_what_happened_to_the_message_itself_is_told_before_older_warnings():
     incident = replace(make_incident(), warnings=tuple(f"w{number}" for number in range(9)))
 
-    found = build(incident, "body", SlackConfig(), ack_url=None, warnings=("the template failed",))
+    found = build(incident, "body", SlackConfig(), called=called(), ack_url=None, warnings=("the template failed",))
 
     assert "the template failed" in json.dumps(found.attachments)
 
@@ -240,7 +242,7 @@ def test_equal_states_have_equal_digests_and_different_ones_have_not():
 
 
 def test_the_least_that_can_be_said_still_has_the_link():
-    found = build_plain(make_incident(), SlackConfig(), ack_url=ACK_URL)
+    found = build_plain(make_incident(), SlackConfig(), called=called(), ack_url=ACK_URL)
 
     assert found.attachments == ()
     assert "Triggered" in found.text
@@ -263,7 +265,7 @@ def test_whatever_an_alert_says_slack_takes_the_message(title, label, value, sum
 
 
 def interactive(incident: Incident, **settings) -> str:
-    found = build(incident, "body", SlackConfig(signing_secret="secret", **settings), ack_url=ACK_URL)
+    found = build(incident, "body", SlackConfig(signing_secret="secret", **settings), called=called(), ack_url=ACK_URL)
     read_content({"text": found.text, "attachments": list(found.attachments)}, text_max=4000)
     return found.text + json.dumps(found.attachments, ensure_ascii=False)
 
@@ -300,9 +302,11 @@ def test_mentions_are_those_of_the_route_and_else_of_the_severity():
     config = SlackConfig(mention={"critical": "<!here>"})
     of_a_route = make_incident(policy=replace(POLICY, mentions={"slack": "<@U0ANA>"}))
 
-    assert build(make_incident(), "", config, ack_url=None).text.endswith(" <!here>")
-    assert build(of_a_route, "", config, ack_url=None).text.endswith(" <@U0ANA>")
-    assert build(replace(make_incident(), severity="warning"), "", config, ack_url=None).text.endswith("DiskFull")
+    assert build(make_incident(), "", config, called=called(), ack_url=None).text.endswith(" <!here>")
+    assert build(of_a_route, "", config, called=called(), ack_url=None).text.endswith(" <@U0ANA>")
+    assert build(replace(make_incident(), severity="warning"), "", config, called=called(), ack_url=None).text.endswith(
+        "DiskFull"
+    )
 
 
 def test_what_fires_and_what_does_not_are_counted():

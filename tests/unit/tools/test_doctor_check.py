@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from versus_py.errors import VersusError
-from versus_py.tools.doctor.check import Check, CheckStatus, run_examinations
+from versus_py.targets.check import Check, CheckStatus
+from versus_py.tools.doctor.running import run_examinations
 
 FINE = Check("fine", CheckStatus.OK, "all of it")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from versus_py.config import Config
 from versus_py.errors import ConfigError
+from versus_py.systems import model
 from versus_py.tools.lint import Severity, duration_ms, lint
 
 ROOT = Path(__file__).parents[3]
@@ -16,7 +16,7 @@ GROUPED = {"group_by": ["alertname"], "group_interval": "1m"}
 
 
 def make_config(**oncall):
-    return Config.model_validate({"oncall": {"enable": True, **oncall}})
+    return model().model_validate({"oncall": {"enable": True, **oncall}})
 
 
 def lint_webhook(webhook=None, *, route=None, config=None, **settings):
@@ -240,7 +240,7 @@ def test_the_wait_is_that_of_the_configuration():
 
 
 def test_late_news_is_no_matter_where_alertmanager_is_asked_before_a_record_is_created():
-    config = Config.model_validate({"oncall": {"enable": True}, "alertmanager": {"url": "http://alertmanager:9093"}})
+    config = model().model_validate({"oncall": {"enable": True}, "alertmanager": {"url": "http://alertmanager:9093"}})
 
     assert lint_webhook(route={"group_interval": "5m"}, config=config) == []
 
@@ -295,7 +295,7 @@ def test_group_by_is_looked_for_on_the_way(above, below, expected):
 
 
 def test_grouping_is_no_matter_where_every_alert_is_an_incident():
-    config = Config.model_validate({"incident_per": "alert", "oncall": {"enable": True}})
+    config = model().model_validate({"incident_per": "alert", "oncall": {"enable": True}})
 
     assert lint_webhook(route={"group_by": []}, config=config) == []
     assert lint_webhook(route={"group_by": []}, url=f"{URL}?incident_per=alert") == []

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from versus_py.config import Config
 from versus_py.errors import ConfigError
+from versus_py.systems import model
 from versus_py.targets.slack import scopes
 from versus_py.tools.slack_manifest import slack_manifest
 
@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "slack.md"
 
 
 def config(**slack):
-    return Config.model_validate({"public_host": "https://versus.example.com/", "alert": {"slack": slack}})
+    return model().model_validate({"public_host": "https://versus.example.com/", "alert": {"slack": slack}})
 
 
 def asked_for(manifest):
@@ -66,7 +66,7 @@ def test_the_address_is_the_configurations_unless_another_is_given():
     assert url("https://other.example.com") == "https://other.example.com/api/slack/interactions"
 
 
-@pytest.mark.parametrize("given", [None, Config()], ids=["no configuration", "one without"])
+@pytest.mark.parametrize("given", [None, model()()], ids=["no configuration", "one without"])
 def test_without_an_address_it_says_what_to_give(given):
     with pytest.raises(ConfigError, match=r"--public-host.*--socket-mode"):
         slack_manifest(given)

@@ -6,9 +6,10 @@ import pytest
 from multidict import MultiDict
 
 from tests.support.factories import make_alert, make_notification
-from versus_py.config import Config, OverrideLimits
+from versus_py.config import OverrideLimits
 from versus_py.config.intake import SourceName
 from versus_py.sources import SOURCES
+from versus_py.systems import model
 from versus_py.web.intake.overrides import read_overrides
 
 SLACK = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
@@ -21,7 +22,7 @@ SERVICENOW = {
 
 
 def config(**oncall):
-    return Config.model_validate(
+    return model().model_validate(
         {"alert": {"slack": SLACK}, "oncall": {"enable": True, "wait_minutes": 3, "servicenow": SERVICENOW, **oncall}}
     )
 
@@ -134,7 +135,7 @@ def routed(*alerts, query=(), enable_slack=True, oncall=True):
     """The policy for a notification with these alerts."""
     found = config(enable=oncall).model_dump()
     found["alert"]["slack"] |= {"routes": ROUTES, "enable": enable_slack}
-    overrides = read_overrides(MultiDict(query), Config.model_validate(found))
+    overrides = read_overrides(MultiDict(query), model().model_validate(found))
     return overrides.policy_for(make_notification(*alerts))
 
 

@@ -4,7 +4,3 @@
 written, `assignment` who gets it; `comments` hears what people say there; `table_api`, `login` and `connection` are the
 way there.
 """
-
-from versus_py.targets.servicenow.target import NAME, ServiceNowTarget
-
-__all__ = ["NAME", "ServiceNowTarget"]

@@ -26,7 +26,7 @@ from versus_py.targets.target import NotYet
 
 log = structlog.get_logger()
 
-NAME = "servicenow"
+NAME = ServiceNowConfig.NAME
 
 AT_ONCE = Rate(interval_ms=0)
 """An instance is asked as often as there is something to do, until it asks to be left alone."""

@@ -1,9 +1,6 @@
 """What people may do with a message: its buttons, and what a press of one asks for."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -16,19 +13,10 @@ from slack_sdk.models.blocks import (
 )
 
 from versus_py.config import SlackConfig, SlackSnooze
-from versus_py.incidents.model import Ending, Incident, IncidentId, Status
+from versus_py.incidents.actions import Action, possible_actions
+from versus_py.incidents.model import Incident, IncidentId
 
 BLOCK_ID = "versus"
-
-
-class Action(StrEnum):
-    """What a person may do, by the action_id of its button."""
-
-    ACKNOWLEDGE = "acknowledge"
-    UNACKNOWLEDGE = "unacknowledge"
-    RESOLVE = "resolve"
-    ESCALATE = "escalate"
-    SNOOZE = "snooze"
 
 
 LINK_ACTION = "ack"
@@ -46,42 +34,15 @@ def action_block(incident: Incident, config: SlackConfig, *, ack_url: str | None
 
 def offered(incident: Incident, config: SlackConfig) -> list[Action]:
     """What is switched on and would change something now."""
-    possible = {
-        Action.ACKNOWLEDGE: incident.status is Status.TRIGGERED,
-        Action.UNACKNOWLEDGE: incident.status is Status.ACKNOWLEDGED,
-        Action.RESOLVE: incident.status is not Status.RESOLVED,
-        Action.ESCALATE: _may_escalate(incident),
-        Action.SNOOZE: incident.is_waiting and bool(config.snooze.minutes or config.snooze.until),
-    }
-    return [action for action, is_possible in possible.items() if is_possible and getattr(config.actions, action)]
+    has_choices = bool(config.snooze.minutes or config.snooze.until)
+    shown = (it for it in possible_actions(incident) if it is not Action.SNOOZE or has_choices)
+    return [action for action in shown if getattr(config.actions, action)]
 
 
 def read_value(value: str) -> tuple[IncidentId, str]:
     """The incident that a button is about, and the choice of a snooze; "" for other buttons."""
     incident_id, _, choice = value.partition(" ")
     return IncidentId(incident_id), choice
-
-
-def snoozed_until_ms(choice: str, snooze: SlackSnooze, now_ms: int) -> int:
-    """When a snooze with that choice ends: in so many minutes, or the next time that it is so late.
-
-    Raises ValueError for a choice that is neither.
-    """
-    if ":" not in choice:
-        return now_ms + int(choice) * 60_000
-    here = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(snooze.timezone))
-    hour, minute = map(int, choice.split(":"))
-    today = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    tomorrow = today + timedelta(days=1)  # of the clock on the wall, also when it is set forward or back that night
-    # Compared as instants: when the clock is set back, the same time comes twice that day.
-    instants = (day.replace(fold=fold).timestamp() for day in (today, tomorrow) for fold in (0, 1))
-    return next(at_ms for at_ms in (round(instant * 1000) for instant in instants) if at_ms > now_ms)
-
-
-def _may_escalate(incident: Incident) -> bool:
-    has_begun = incident.is_escalating and incident.ending is not Ending.FAILED
-    is_open = incident.status is not Status.RESOLVED
-    return incident.policy.oncall is not None and is_open and not (incident.status is Status.TRIGGERED and has_begun)
 
 
 def _elements(incident: Incident, config: SlackConfig) -> Iterator[InteractiveElement]:

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Incident
-from versus_py.targets.slack.target import NAME, SlackTarget
+from versus_py.targets.slack.target import SlackTarget
 
 
 class Escalation:
@@ -18,6 +19,6 @@ class Escalation:
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """As with every message."""
-        mentions = {**incident.policy.mentions, NAME: self._mention} if self._mention else incident.policy.mentions
-        policy = replace(incident.policy, mentions=mentions)
+        own = {SlackConfig.NAME: self._mention} if self._mention else {}
+        policy = replace(incident.policy, mentions={**incident.policy.mentions, **own})
         return await self._target.sync(replace(incident, policy=policy), attempt=attempt)

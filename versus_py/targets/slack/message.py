@@ -14,7 +14,7 @@ from versus_py.incidents.model import Alert, Delivery, Ending, Incident, Status
 from versus_py.sources import alertmanager
 from versus_py.targets.slack.actions import action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
-from versus_py.targets.target import display_name
+from versus_py.targets.target import Called
 from versus_py.targets.values import common_links
 
 # Limits: docs.slack.dev/reference/block-kit. A message's blocks together are refused from about 13,000 characters
@@ -55,14 +55,23 @@ class Message:
 
 
 def build(
-    incident: Incident, body: str, config: SlackConfig, *, ack_url: str | None, warnings: tuple[str, ...] = ()
+    incident: Incident,
+    body: str,
+    config: SlackConfig,
+    *,
+    called: Called,
+    ack_url: str | None,
+    warnings: tuple[str, ...] = (),
 ) -> Message:
-    """The message for *incident* as it is now. *body* is mrkdwn; *ack_url* None leaves the link to acknowledge out."""
+    """The message for *incident* as it is now. *body* is mrkdwn; *ack_url* None leaves the link to acknowledge out.
+
+    *called* tells what people call a target.
+    """
     texts = _sections(body)
     if ack_url is not None and not config.is_interactive and config.message_properties.disable_button:
         texts.append(link(ack_url, config.message_properties.button_text))
     blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text)) for text in texts]
-    blocks += _context(incident, config, ack_url, warnings)
+    blocks += _context(incident, config, called, ack_url, warnings)
     actions: ActionsBlock | None = action_block(incident, config, ack_url=ack_url)
     if actions is not None:
         blocks.append(actions)
@@ -71,9 +80,9 @@ def build(
     return Message(headline, (attachment.to_dict(),))
 
 
-def build_plain(incident: Incident, config: SlackConfig, *, ack_url: str | None) -> Message:
+def build_plain(incident: Incident, config: SlackConfig, *, called: Called, ack_url: str | None) -> Message:
     """The least that can be said, for a Slack that refuses the blocks."""
-    text = f"{_headline(incident, config)}\n{_next_step(incident)}"
+    text = f"{_headline(incident, config)}\n{_next_step(incident, called)}"
     return Message(f"{text}\n{link(ack_url, 'Acknowledge')}" if ack_url else text)
 
 
@@ -112,12 +121,12 @@ def _colour(incident: Incident) -> str:
 
 
 def _context(
-    incident: Incident, config: SlackConfig, ack_url: str | None, warnings: tuple[str, ...]
+    incident: Incident, config: SlackConfig, called: Called, ack_url: str | None, warnings: tuple[str, ...]
 ) -> list[ContextBlock]:
     """Below the body, a line each: what happens next, what there is to know, what is not in order."""
     record_notes = (incident.record.note,) if incident.record.note else ()
     lines = [
-        shorten(_next_step(incident), FACTS_MAX),
+        shorten(_next_step(incident, called), FACTS_MAX),
         shorten(" · ".join(_facts(incident, config, ack_url)), FACTS_MAX),
         "\n".join(_warning_lines((*warnings, *record_notes, *incident.warnings))),
     ]
@@ -147,29 +156,29 @@ def _count(incident: Incident) -> str:
     return text
 
 
-def _next_step(incident: Incident) -> str:
+def _next_step(incident: Incident, called: Called) -> str:
     """Where the incident stands, and what happens next."""
     parts = []
     if incident.acknowledged_at_ms is not None:
         parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}")
     if incident.snooze is not None:
         parts.append(f"snoozed by {name_of(incident.snooze.by)} until {date(incident.snooze.until_ms)}")
-    parts.append(_escalation(incident))
+    parts.append(_escalation(incident, called))
     if incident.resolved_at_ms is not None:
         parts.append(f"resolved by {name_of(incident.resolved_by)} {date(incident.resolved_at_ms)}")
     return " · ".join(part for part in parts if part)
 
 
-def _escalation(incident: Incident) -> str:
+def _escalation(incident: Incident, called: Called) -> str:
     oncall = incident.policy.oncall
     if oncall is None:
         return "no escalation" if incident.status is Status.TRIGGERED else ""
-    shown = " · ".join(text for target in incident.providers if (text := _at_provider(incident, target)))
+    shown = " · ".join(text for target in incident.providers if (text := _at_provider(incident, target, called)))
     if incident.record.label and incident.is_waiting:
         return f"{shown} · escalates again {countdown(incident.escalates_at_ms)}"
     if shown or incident.status is not Status.TRIGGERED:
         return shown
-    name = display_name(oncall)
+    name = called(oncall)
     if incident.suppression is not None and incident.is_waiting:
         until = incident.suppression.until_ms
         return f":mute: {escape(incident.suppression.by)}" + (f" until {date(until)}" if until else "")
@@ -178,9 +187,9 @@ def _escalation(incident: Incident) -> str:
     return f"escalates to {name} {countdown(incident.escalates_at_ms)}"
 
 
-def _at_provider(incident: Incident, target: str) -> str:
+def _at_provider(incident: Incident, target: str, called: Called) -> str:
     """What an on-call provider has, or why it has nothing; "" while that is not its turn."""
-    name, record = display_name(target), incident.delivery(target)
+    name, record = called(target), incident.delivery(target)
     if record.label:
         return f"{name} {link(record.url, record.label)}" + _trouble(record.failed_at_ms, record.error)
     if incident.has_failed(target):

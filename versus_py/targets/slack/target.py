@@ -17,13 +17,11 @@ from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
 from versus_py.targets.slack.wire import EDITS, POSTS, WORKSPACE, Urgency, Wire
-from versus_py.targets.target import NotYet
+from versus_py.targets.target import Called, NotYet
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
 
 log = structlog.get_logger()
-
-NAME = "slack"
 
 # What Slack's method reference lists about the channel.
 _CHANNEL = frozenset(
@@ -55,7 +53,8 @@ class SlackTarget:
         history: History,
         storms: StormMessages,
         ack_url: Callable[[Incident], str],
-        name: str = NAME,
+        called: Called,
+        name: str = SlackConfig.NAME,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -63,6 +62,7 @@ class SlackTarget:
         self._history = history
         self._storms = storms
         self._ack_url = ack_url
+        self._called = called
         self._name = name
         self._dead: dict[str, tuple[int, Refused]] = {}  # channel -> until when nothing is sent there, and why
         self._template: TemplateFile | None = None
@@ -71,7 +71,7 @@ class SlackTarget:
             self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
 
     def system(self, incident: Incident) -> str:  # noqa: ARG002 - all channels are in one workspace
-        return NAME
+        return SlackConfig.NAME
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Post the message, or edit the one there is when it would look different; then tell the thread what is new.
@@ -219,14 +219,14 @@ class SlackTarget:
     async def _tell_thread(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
         """What is new; nothing that a lost attempt has said already. Raises NotYet with what is shown."""
         told = Told.read(shown.reference)
-        reply = reply_of(incident, told, self._config)
+        reply = reply_of(incident, told, self._config, self._called)
         everything = Told.everything(incident)
         if reply is None:
             return _changed(shown, **everything.written())
         channel, ts = shown.reference["channel"], shown.reference["ts"]
         if is_unsure:
             said = await self._history.last_reply(channel, ts)
-            reply = reply_of(incident, Told.read(said.said) if said else told, self._config)
+            reply = reply_of(incident, Told.read(said.said) if said else told, self._config, self._called)
         if reply is not None:
             try:
                 urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
@@ -252,11 +252,11 @@ class SlackTarget:
         ack_url = self._ack_link(incident)
         body, warning = self._body(incident, ack_url)
         warnings = tuple(text for text in (note, warning) if text)
-        return build(incident, body, self._config, ack_url=ack_url, warnings=warnings)
+        return build(incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings)
 
     def _plain(self, incident: Incident, exc: Permanent) -> Message:
         log.error("slack.blocks_refused", incident=incident.id, error=str(exc))
-        return build_plain(incident, self._config, ack_url=self._ack_link(incident))
+        return build_plain(incident, self._config, called=self._called, ack_url=self._ack_link(incident))
 
     def _body(self, incident: Incident, ack_url: str | None) -> tuple[str, str]:
         """The rendered template, or a plain body and a warning why."""

@@ -12,7 +12,7 @@ from versus_py.config import SlackConfig
 from versus_py.incidents.model import Actor, Ending, Entry, Event, Incident
 from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
-from versus_py.targets.target import display_name
+from versus_py.targets.target import Called
 
 LINES_MAX = 5
 """The most lines of one post beside those about an escalation; of more, the latest."""
@@ -20,10 +20,10 @@ LINES_MAX = 5
 COMMENT_MAX = 1000
 
 _EMOJI = {
-    "joined": ":heavy_plus_sign:",
-    "reopened": ":repeat:",
-    "unacknowledged": ":leftwards_arrow_with_hook:",
-    "snooze over": ":bell:",
+    Event.JOINED: ":heavy_plus_sign:",
+    Event.REOPENED: ":repeat:",
+    Event.UNACKNOWLEDGED: ":leftwards_arrow_with_hook:",
+    Event.SNOOZE_OVER: ":bell:",
 }
 
 
@@ -64,13 +64,13 @@ class Reply:
     is_urgent: bool  # it tells of an escalation
 
 
-def reply_of(incident: Incident, told: Told, config: SlackConfig) -> Reply | None:
+def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called) -> Reply | None:
     """What the thread is to be told now; None when that is nothing."""
     urgent = []
     if _escalation(incident) not in {"", told.escalation}:
-        urgent.append(_escalated(incident, config))
+        urgent.append(_escalated(incident, config, called))
     if _failure(incident) not in {"", told.failure}:
-        urgent.append(_failed(incident, config))
+        urgent.append(_failed(incident, config, called))
     lines = [_news(entry) for entry in incident.news_after(told.news) if entry.event in _EMOJI]
     lines += _comments(incident, told)
     if not urgent and not lines:
@@ -105,8 +105,8 @@ def _news(entry: Entry) -> str:
     return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
 
 
-def _escalated(incident: Incident, config: SlackConfig) -> str:
-    name, record = display_name(incident.escalated_to), incident.record
+def _escalated(incident: Incident, config: SlackConfig, called: Called) -> str:
+    name, record = called(incident.escalated_to), incident.record
     asked = _asked_by(incident)
     who = f", as {name_of(asked)} asked" if asked else ""
     line = f":rotating_light: Escalated to {name} as {link(record.url, record.label)}{who}"
@@ -119,8 +119,8 @@ def _asked_by(incident: Incident) -> Actor | None:
     return next((entry.by for entry in asked if entry.at_ms == incident.escalation_began_at_ms), None)
 
 
-def _failed(incident: Incident, config: SlackConfig) -> str:
-    name = display_name(incident.policy.oncall or "")
+def _failed(incident: Incident, config: SlackConfig, called: Called) -> str:
+    name = called(incident.policy.oncall or "")
     line = shorten(f":warning: Escalation to {name} failed: {escape(incident.record.error)}", HEADLINE_MAX)
     return f"{line} {mention_of(incident, config)}".rstrip()
 

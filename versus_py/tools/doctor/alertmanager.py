@@ -8,8 +8,8 @@ import aiohttp
 
 from versus_py.config import AlertmanagerConfig
 from versus_py.engine.last_look import login
+from versus_py.targets.check import Check, CheckStatus
 from versus_py.tools.doctor.answer import Answer, NoAnswer, ask
-from versus_py.tools.doctor.check import Check, CheckStatus
 
 NAME = "Alertmanager"
 RECEIVERS = "Alertmanager receivers"

@@ -6,8 +6,8 @@ from http import HTTPStatus
 import aiohttp
 
 from versus_py.config import Config
+from versus_py.targets.check import Check, CheckStatus
 from versus_py.tools.doctor.answer import NoAnswer, ask
-from versus_py.tools.doctor.check import Check, CheckStatus
 
 NAME = "public_host"
 

@@ -6,7 +6,7 @@ from versus_py.config import Config, RedisConfig
 from versus_py.errors import StoreUnavailable, VersusError
 from versus_py.store.connection import OLDEST_VERSION, ServerFacts, inspect_server
 from versus_py.store.embedded import inspect_embedded
-from versus_py.tools.doctor.check import Check, CheckStatus
+from versus_py.targets.check import Check, CheckStatus
 
 NAME = "Redis"
 DURABILITY = "Redis durability"

@@ -5,29 +5,21 @@ sender's token does not allow.
 """
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from multidict import MultiMapping
 
-from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits, SlackRoute
+from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits
+from versus_py.config.model import RouteLeads
+from versus_py.config.parts import SystemPart
 from versus_py.incidents.model import Notification, Policy, common
 from versus_py.sources import SOURCES
-from versus_py.targets import servicenow, slack
 
-_CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _PER_ALERT = {"group": False, "alert": True}
-_NAMES = (
-    "incident_per",
-    "oncall_enable",
-    "oncall_wait_minutes",
-    "servicenow_other_instance",
-    "slack_channel_id",
-    "source",
-)
+_NAMES = ("incident_per", "oncall_enable", "oncall_wait_minutes", "source")
 _SHOWN_MAX = 80
 _PARAMETERS_MAX = 20
 
@@ -38,7 +30,7 @@ class Overrides:
 
     policy: Policy  # of what no route matches
     has_wait: bool  # the policy's wait is the request's own
-    routes: tuple[SlackRoute, ...]
+    routes: tuple[RouteLeads, ...]
     per_alert: bool
     source: str | None  # whose payload it is; None: by its shape
     warnings: tuple[str, ...]
@@ -50,9 +42,9 @@ class Overrides:
         if route is None:
             return self.policy
         wait_ms = self.policy.wait_ms if self.has_wait or route.wait_minutes is None else _ms(route.wait_minutes)
-        channel = {slack.NAME: route.channel_id} if route.channel_id else {}
-        mentions = {slack.NAME: route.mention} if route.mention else {}
-        destinations = {**channel, **self.policy.destinations}  # which hold what the request asked for
+        named = {name: to.destination for name, to in route.leads_to.items() if to.destination}
+        destinations = {**named, **self.policy.destinations}  # which hold what the request asked for
+        mentions = {name: to.mentions for name, to in route.leads_to.items() if to.mentions}
         return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mentions=mentions)
 
 
@@ -61,14 +53,15 @@ _UNLIMITED = OverrideLimits()
 
 def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLimits = _UNLIMITED) -> Overrides:
     """What a request with this query string asks for, as far as its sender's *limits* allow it."""
-    values, warnings = _known(query)
-    values = _allowed(values, limits, warnings)
+    places = {part.OVERRIDE: part for part in config.systems.values() if part.OVERRIDE}
+    values, warnings = _known(query, override_names(config))
+    values = _allowed(values, limits, places, warnings)
     wait_minutes = _clamped(_wait_minutes(values, warnings), limits, warnings)
     policy = Policy(
-        channels=(slack.NAME,) if config.alert.slack.enable else (),
+        channels=tuple(config.alert.enabled),
         oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
         wait_ms=_ms(config.oncall.wait_minutes if wait_minutes is None else wait_minutes),
-        destinations=_destinations(values, config, warnings),
+        destinations=_destinations(values, places, warnings),
     )
     policy = _with_fallback(policy, config.oncall)
     if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
@@ -78,17 +71,22 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
     return Overrides(
         policy,
         wait_minutes is not None,
-        config.alert.slack.routes if config.alert.slack.enable else (),
+        config.route_leads(),
         per_alert,
         source,
         tuple(warnings),
     )
 
 
+def override_names(config: Config) -> list[str]:
+    """The query parameters that there are."""
+    return sorted([*_NAMES, *(part.OVERRIDE for part in config.systems.values() if part.OVERRIDE)])
+
+
 def _with_fallback(policy: Policy, oncall: OncallConfig) -> Policy:
     """Not to where it escalates anyway: what is down there would be down for both."""
     fallback = oncall.fallback
-    is_the_same = policy.destinations.get(servicenow.NAME, "") == fallback.servicenow_other_instance != ""
+    is_the_same = fallback.target == f"{policy.oncall}:{policy.destinations.get(policy.oncall or '', '')}"
     if policy.oncall is None or fallback.target is None or is_the_same:
         return policy
     return replace(policy, fallback=fallback.target, fallback_after_ms=_ms(fallback.after_minutes))
@@ -104,16 +102,16 @@ def _ms(minutes: float) -> int:
     return round(minutes * 60_000)
 
 
-def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
+def _known(query: MultiMapping[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     values: dict[str, str] = {}
     warnings: list[str] = []
     for index, (name, value) in enumerate(query.items()):
         if index >= _PARAMETERS_MAX:
             warnings.append(f"only the first {_PARAMETERS_MAX} query parameters were read")
             break
-        if name not in _NAMES:
-            close = get_close_matches(name, _NAMES, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
             warnings.append(f"query parameter {_shown(name)} is not known and was ignored; {hint}")
         elif name in values:
             warnings.append(
@@ -124,9 +122,11 @@ def _known(query: MultiMapping[str]) -> tuple[dict[str, str], list[str]]:
     return values, warnings
 
 
-def _allowed(values: Mapping[str, str], limits: OverrideLimits, warnings: list[str]) -> dict[str, str]:
+def _allowed(
+    values: Mapping[str, str], limits: OverrideLimits, places: Mapping[str, SystemPart], warnings: list[str]
+) -> dict[str, str]:
     """Without those that the sender may not set, or not to this."""
-    lists = {"slack_channel_id": limits.channels, "servicenow_other_instance": limits.instances}
+    lists = {name: getattr(limits, part.LIMITED_BY) for name, part in places.items()}
     allowed = {}
     for name, value in values.items():
         listed = lists.get(name)
@@ -198,21 +198,15 @@ def _wait_minutes(values: Mapping[str, str], warnings: list[str]) -> float | Non
     return minutes
 
 
-def _destinations(values: Mapping[str, str], config: Config, warnings: list[str]) -> dict[str, str]:
+def _destinations(values: Mapping[str, str], places: Mapping[str, SystemPart], warnings: list[str]) -> dict[str, str]:
     destinations = {}
-    instance = values.get("servicenow_other_instance")
-    if instance is not None:
-        names = config.oncall.servicenow.other_instance_urls
-        if instance in names:
-            destinations[servicenow.NAME] = instance
-        else:
-            _ignored(warnings, "servicenow_other_instance", instance, ", ".join(names) or "none, as none is configured")
-    channel = values.get("slack_channel_id")
-    if channel is not None:
-        if _CHANNEL.fullmatch(channel):
-            destinations[slack.NAME] = channel
-        else:
-            _ignored(warnings, "slack_channel_id", channel, "a channel's id such as C0123456789")
+    for name, part in places.items():
+        if name in values:
+            allowed = part.problem_with(values[name])
+            if allowed:
+                _ignored(warnings, name, values[name], allowed)
+            else:
+                destinations[part.NAME] = values[name]
     return destinations
 
 

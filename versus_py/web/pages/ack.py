@@ -1,5 +1,6 @@
 """The page behind the link that acknowledges: a GET looks, a POST acknowledges."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +10,7 @@ from versus_py.ack_links import AckLinks, Verdict
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.store import Store
-from versus_py.targets import display_name
+from versus_py.targets import Called
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import rfc3339, utc
 
@@ -19,13 +20,20 @@ _pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=sel
 
 
 class AckPage:
-    """The handlers of /api/ack/<id>."""
+    """The handlers of /api/ack/<id>.
 
-    def __init__(self, links: AckLinks, store: Store, lifecycle: Lifecycle, *, is_restricted: bool) -> None:
+    *restricted_by* are the titles of channels where only some may act: who opens a link is not known, so with any of
+    them nobody acts by one, however old it is.
+    """
+
+    def __init__(
+        self, links: AckLinks, store: Store, lifecycle: Lifecycle, *, called: Called, restricted_by: Sequence[str]
+    ) -> None:
         self._links = links
         self._store = store
         self._lifecycle = lifecycle
-        self._is_restricted = is_restricted  # who opens a link is not known, so nobody may by one, however old it is
+        self._called = called
+        self._restricted_by = restricted_by
 
     async def get(self, request: web.Request) -> web.Response:
         """Changes nothing: previews and scanners fetch links. The page it answers posts when a person opens it."""
@@ -37,7 +45,7 @@ class AckPage:
             return _unknown(request)
         if incident.status is Status.TRIGGERED:
             return _answer(request, 200, incident, "Acknowledge this incident?", "", is_question=True)
-        return _answer(request, 200, incident, *_standing(incident))
+        return _answer(request, 200, incident, *_standing(incident, self._called))
 
     async def post(self, request: web.Request) -> web.Response:
         """201 the first time, 200 after."""
@@ -48,15 +56,15 @@ class AckPage:
         if incident is None:
             return _unknown(request)
         if is_first:
-            return _answer(request, 201, incident, "Acknowledged", _acknowledged(incident))
-        return _answer(request, 200, incident, *_standing(incident))
+            return _answer(request, 201, incident, "Acknowledged", _acknowledged(incident, self._called))
+        return _answer(request, 200, incident, *_standing(incident, self._called))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         expires_s, signature = request.query.get("exp", ""), request.query.get("sig", "")
         match self._links.check(_id(request), expires_s, signature):
-            case Verdict.VALID if self._is_restricted:
+            case Verdict.VALID if self._restricted_by:
                 text = "Only some people may do that here, and a link does not tell who opens it. "
-                how = "Use the buttons in Slack, the API, or: versus incidents ack"
+                how = f"Use the buttons in {' or '.join(self._restricted_by)}, the API, or: versus incidents ack"
                 return _answer(request, 403, None, "Links do not acknowledge here", text + how)
             case Verdict.VALID:
                 return None
@@ -77,23 +85,23 @@ def _unknown(request: web.Request) -> web.Response:
     return _answer(request, 404, None, "No such incident", "It is over, and its time to be kept too.")
 
 
-def _standing(incident: Incident) -> tuple[str, str]:
+def _standing(incident: Incident, called: Called) -> tuple[str, str]:
     """Headline and sentence for an incident that cannot be acknowledged any more."""
     if incident.status is Status.RESOLVED:
         return "Already resolved", f"By {incident.resolved_by}, {utc(incident.resolved_at_ms)}. {_record(incident)}"
-    return "Already acknowledged", _acknowledged(incident)
+    return "Already acknowledged", _acknowledged(incident, called)
 
 
-def _acknowledged(incident: Incident) -> str:
+def _acknowledged(incident: Incident, called: Called) -> str:
     """By whom, when, and what it means."""
-    return f"By {incident.acknowledged_by}, {utc(incident.acknowledged_at_ms)}. {_consequence(incident)}"
+    return f"By {incident.acknowledged_by}, {utc(incident.acknowledged_at_ms)}. {_consequence(incident, called)}"
 
 
-def _consequence(incident: Incident) -> str:
+def _consequence(incident: Incident, called: Called) -> str:
     """What the acknowledgment means for the escalation: whether it came first was decided when it was saved."""
     if incident.policy.oncall is None:
         return "This incident does not escalate."
-    name = display_name(incident.policy.oncall)
+    name = called(incident.policy.oncall)
     if not incident.is_escalating:
         return f"{name} will not be called."
     if incident.record.label:

@@ -1,36 +1,12 @@
-"""What a check is, and how several are run: at once, each with a deadline, and none with an exception."""
+"""Running checks: at once, each with a deadline, and none with an exception."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 
 from versus_py.errors import VersusError
+from versus_py.targets.check import Check, CheckStatus, Examination
 
 DEADLINE_S = 10.0
-
-
-class CheckStatus(StrEnum):
-    """What came of a check."""
-
-    OK = "ok"
-    WARNING = "warning"  # it works, but something is missing or cannot be told
-    FAILED = "failed"
-    SKIPPED = "skipped"  # nothing was looked at: the configuration does not use it, or it cannot be seen from here
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: what was found, and what to do about it; "" when nothing is to be done."""
-
-    name: str
-    status: CheckStatus
-    found: str
-    advice: str = ""
-
-
-Examination = Callable[[], AsyncIterator[Check]]
-"""Looks at one system, and says what it found as it goes. A VersusError that it raises is a failed check."""
 
 
 async def run_examinations(examinations: Mapping[str, Examination], *, deadline_s: float = DEADLINE_S) -> list[Check]:

@@ -9,11 +9,11 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from versus_py.config import SlackConfig
 from versus_py.errors import Transient
-from versus_py.interactions.socket_mode import app_token_advice, open_connection
+from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.slack.api import ADVICE, Refused, SlackApi
+from versus_py.targets.slack.requests import PATH
 from versus_py.targets.slack.scopes import CHANNELS, GROUPS, OPTIONAL, PUBLIC, PURPOSES, WRITE
-from versus_py.tools.doctor.check import Check, CheckStatus
-from versus_py.web.slack import PATH
+from versus_py.targets.slack.socket_mode import app_token_advice, open_connection
 
 NAME = "Slack"
 SCOPES = "Slack scopes"
@@ -35,10 +35,11 @@ async def examine(
     public_host: str | None,
     post_test: bool,
     fallback_channel: str = "",
+    routed: Sequence[str] = (),
 ) -> AsyncIterator[Check]:
     """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see.
 
-    *fallback_channel* is where incidents escalate to when the on-call provider fails.
+    *fallback_channel* is where incidents escalate to when the on-call provider fails, *routed* the channels of routes.
     """
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
@@ -57,7 +58,7 @@ async def examine(
     scopes = _scopes(reply)
     yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
     yield await _channel(api, config.channel_id, scopes)
-    async for check in _others(api, config, fallback_channel, scopes):
+    async for check in _others(api, config, fallback_channel, routed, scopes):
         yield check
     if post_test:
         yield await _post(api, config.channel_id)
@@ -88,10 +89,10 @@ def _about_scopes(scopes: frozenset[str], *, needs_groups: bool) -> Check:
 
 
 async def _others(
-    api: SlackApi, config: SlackConfig, fallback_channel: str, scopes: frozenset[str]
+    api: SlackApi, config: SlackConfig, fallback_channel: str, routed: Sequence[str], scopes: frozenset[str]
 ) -> AsyncIterator[Check]:
     """The channels that only the fallback and routes name, each of them once."""
-    channels: Sequence[str] = (fallback_channel, *(it.channel_id for it in config.routes))
+    channels: Sequence[str] = (fallback_channel, *routed)
     named = dict.fromkeys(channel for channel in channels if channel not in {"", config.channel_id})
     for channel in list(named)[:ROUTES_MAX]:
         yield replace(await _channel(api, channel, scopes), name=f"{CHANNEL} {channel}")

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
-from versus_py.config import MAX_WAIT_MINUTES
+from versus_py.config import MAX_WAIT_MINUTES, SlackConfig
 from versus_py.errors import BadPayload
-from versus_py.incidents.model import Actor, IncidentId
-from versus_py.interactions.people import short_name
-from versus_py.targets.slack.actions import Action, read_value
+from versus_py.incidents.actions import Action
+from versus_py.incidents.model import Actor
+from versus_py.targets.interactive import Press
+from versus_py.targets.slack.actions import read_value
+from versus_py.targets.slack.people import short_name
 
 ACTIONS_MAX = 25
 """A block of actions has no more elements; a payload mostly tells of one."""
@@ -23,25 +24,6 @@ _TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
 _VALUE = re.compile(r"[!-~][ -~]{0,254}")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _MINUTES = re.compile(r"[1-9][0-9]{0,5}")
-
-
-@dataclass(frozen=True, slots=True)
-class Press:
-    """One press of a button, or one choice in a menu."""
-
-    action: Action
-    incident_id: IncidentId
-    choice: str  # of a snooze: so many minutes, or a time of day; "" for other actions
-    user_id: str
-    user_name: str  # what the payload calls them: the handle
-    channel: str
-    message_ts: str
-    request_id: str  # the same for the same press only, however often it is sent
-
-    @property
-    def actor(self) -> Actor:
-        """Who it was, as far as the press itself tells."""
-        return Actor(self.user_name, ids={"slack": self.user_id})
 
 
 def read_presses(payload: Any) -> tuple[Press, ...]:
@@ -77,14 +59,14 @@ def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
     incident_id, choice = read_value(value)
     if kind is Action.SNOOZE:
         _check_choice(choice)
+    name = short_name(user.get("name"), user.get("username")) or user_id
     return Press(
+        system=SlackConfig.NAME,
         action=kind,
         incident_id=incident_id,
+        actor=Actor(name, ids={SlackConfig.NAME: user_id}),
         choice=choice,
-        user_id=user_id,
-        user_name=short_name(user.get("name"), user.get("username")) or user_id,
-        channel=channel,
-        message_ts=message_ts,
+        where={"channel": channel},
         request_id=_request_id(user_id, channel, message_ts, kind, value, action_ts),
     )
 

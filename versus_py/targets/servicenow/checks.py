@@ -10,11 +10,11 @@ from versus_py.config import ServiceNowInstance
 from versus_py.errors import ConfigError, Permanent, Transient
 from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification, Policy
 from versus_py.incidents.transitions import trigger
+from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.fields import RESOLVE_DEFAULTS, References, Rendered
 from versus_py.targets.servicenow.instance import Instance
 from versus_py.targets.servicenow.record import IDENTITY
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
-from versus_py.tools.doctor.check import Check, CheckStatus
 
 STATE_CANCELED = "8"
 CHOICES_MAX = 500

@@ -1,12 +1,12 @@
 """Who may press buttons: alert.slack.allowed_users, and the members of allowed_groups."""
 
 import asyncio
-from enum import Enum
 
 import structlog
 
 from versus_py.config import SlackConfig
 from versus_py.errors import Transient
+from versus_py.targets.interactive import Permission
 from versus_py.targets.slack.api import Refused, SlackApi
 from versus_py.targets.slack.scopes import GROUPS
 
@@ -14,14 +14,6 @@ log = structlog.get_logger()
 
 REFRESH_S = 300.0
 RETRY_S = 15.0
-
-
-class Permission(Enum):
-    """Whether somebody may act."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"  # a group could not be asked for yet
 
 
 class Allowed:

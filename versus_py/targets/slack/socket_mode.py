@@ -22,9 +22,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from versus_py.config import SlackConfig
 from versus_py.errors import BadPayload, StoreUnavailable, Transient
-from versus_py.interactions.desk import Desk
-from versus_py.interactions.press import read_presses
+from versus_py.targets.interactive import Take
 from versus_py.targets.slack.api import Refused, SlackApi
+from versus_py.targets.slack.press import read_presses
 
 log = structlog.get_logger()
 
@@ -93,14 +93,14 @@ class SocketMode:
     def __init__(
         self,
         config: SlackConfig,
-        desk: Desk,
+        take: Take,
         session: aiohttp.ClientSession,
         *,
         pauses: Pauses | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
-        self._desk = desk
+        self._take_presses = take
         self._session = session
         self._pauses = pauses or Pauses()
         self._now_s = now_s
@@ -169,7 +169,7 @@ class SocketMode:
 
     async def _connected(self) -> "_Link":
         url = await open_connection(self._config, self._session)
-        link = _Link(self._config, self._desk, self._pauses, since_s=self._now_s())
+        link = _Link(self._config, self._take_presses, self._pauses, since_s=self._now_s())
         self._links.add(link)
         try:
             await link.connect(url)
@@ -234,8 +234,8 @@ class _Client(SocketModeClient):
 class _Link:
     """One connection, from its opening until it is given up."""
 
-    def __init__(self, config: SlackConfig, desk: Desk, pauses: Pauses, *, since_s: float) -> None:
-        self._desk = desk
+    def __init__(self, config: SlackConfig, take: Take, pauses: Pauses, *, since_s: float) -> None:
+        self._take_presses = take
         self._pauses = pauses
         self._taking: set[asyncio.Task[None]] = set()  # slack-sdk starts a task for each frame, and keeps none
         self.since_s = since_s
@@ -292,7 +292,7 @@ class _Link:
             task.add_done_callback(self._taking.discard)
         try:
             if request.type == "interactive":
-                await self._desk.take(read_presses(request.payload))
+                await self._take_presses(read_presses(request.payload))
         except BadPayload as exc:
             log.warning("slack.envelope_refused", error=str(exc))
         except StoreUnavailable as exc:

@@ -1,0 +1,51 @@
+"""What people may do to an incident, in whatever channel they do it. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from versus_py.incidents.model import Ending, Incident, Status
+
+
+class Action(StrEnum):
+    """The verbs."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"
+    RESOLVE = "resolve"
+    ESCALATE = "escalate"
+    SNOOZE = "snooze"
+
+
+def possible_actions(incident: Incident) -> tuple[Action, ...]:
+    """Those that would change something now."""
+    would_change = {
+        Action.ACKNOWLEDGE: incident.status is Status.TRIGGERED,
+        Action.UNACKNOWLEDGE: incident.status is Status.ACKNOWLEDGED,
+        Action.RESOLVE: incident.status is not Status.RESOLVED,
+        Action.ESCALATE: _may_escalate(incident),
+        Action.SNOOZE: incident.is_waiting,
+    }
+    return tuple(action for action, it in would_change.items() if it)
+
+
+def snoozed_until_ms(choice: str, timezone: str, now_ms: int) -> int:
+    """When a snooze ends: in so many minutes, or the next time that it is so late (`09:00`) in *timezone*.
+
+    Raises ValueError for a choice that is neither.
+    """
+    if ":" not in choice:
+        return now_ms + int(choice) * 60_000
+    here = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(timezone))
+    hour, minute = map(int, choice.split(":"))
+    today = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    tomorrow = today + timedelta(days=1)  # of the clock on the wall, also when it is set forward or back that night
+    # Compared as instants: when the clock is set back, the same time comes twice that day.
+    instants = (day.replace(fold=fold).timestamp() for day in (today, tomorrow) for fold in (0, 1))
+    return next(at_ms for at_ms in (round(instant * 1000) for instant in instants) if at_ms > now_ms)
+
+
+def _may_escalate(incident: Incident) -> bool:
+    has_begun = incident.is_escalating and incident.ending is not Ending.FAILED
+    is_open = incident.status is not Status.RESOLVED
+    return incident.policy.oncall is not None and is_open and not (incident.status is Status.TRIGGERED and has_begun)

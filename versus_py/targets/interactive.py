@@ -1,0 +1,123 @@
+"""What a channel offers whose messages people can press something in; `interactions` knows channels by this alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from multidict import MultiMapping
+
+from versus_py.errors import VersusError
+from versus_py.incidents.actions import Action
+from versus_py.incidents.model import Actor, IncidentId
+
+
+class Permission(Enum):
+    """Whether somebody may act."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"  # who may cannot be told yet
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Something that somebody asked for, in the messages of one system."""
+
+    system: str
+    action: Action
+    incident_id: IncidentId
+    actor: Actor  # as far as the press itself tells; with their id in that system
+    request_id: str  # the same for the same press only, however often it is sent
+    choice: str = ""  # of a snooze: so many minutes, or a time of day
+    where: Mapping[str, str] = field(default_factory=dict)  # what the system needs to answer
+
+    @property
+    def user_id(self) -> str:
+        return self.actor.ids[self.system]
+
+
+Take = Callable[[Sequence[Press]], Awaitable[None]]
+"""When it returns, what the presses ask for has happened, or the person will hear why not. Raises StoreUnavailable."""
+
+Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""Runs until the event is set, and ends soon after that."""
+
+
+class Markup(Protocol):
+    """How a channel writes what is not plain text."""
+
+    def escape(self, text: str) -> str:
+        """As text that is shown as it is."""
+
+    def bold(self, text: str) -> str:
+        """*text* is plain."""
+
+    def link(self, url: str, label: str) -> str: ...
+
+    def date(self, at_ms: int) -> str: ...
+
+
+class NotSigned(VersusError):
+    """A request is not one that the system has signed just now."""
+
+
+class Inbound(Protocol):
+    """Requests of the system's own, which say what people pressed. The server reads their bodies, in bounds."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def body_within_s(self) -> float: ...
+
+    @property
+    def body_max_bytes(self) -> int: ...
+
+    def may_be_signed(self, headers: MultiMapping[str], length: int | None) -> bool:
+        """Whether some body of that *length* could make it right; without one, none is read."""
+
+    async def take(self, headers: MultiMapping[str], body: bytes) -> None:
+        """Raises NotSigned; BadPayload; and StoreUnavailable to have it sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """How presses come in: by requests, by loops that fetch them, or both."""
+
+    inbound: Inbound | None = None
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+
+
+class Interactive(Protocol):
+    """A channel in whose messages people can press something."""
+
+    @property
+    def markup(self) -> Markup: ...
+
+    @property
+    def take_within_s(self) -> float:
+        """How long the system waits for an answer to a press."""
+
+    def ways_in(self, take: Take) -> WaysIn: ...
+
+    def permission(self, press: Press) -> Permission:
+        """What is known now; nobody waits for the system to tell."""
+
+    def who_may(self) -> str:
+        """Those who may act, in its markup, to be said to somebody who may not."""
+
+    def is_offered(self, action: Action) -> bool:
+        """Whether the configuration lets people do that here."""
+
+    def snoozed_until_ms(self, choice: str, now_ms: int) -> int: ...
+
+    async def answer(self, press: Press, text: str) -> None:
+        """Tell the one who pressed, and nobody else. Raises Transient and Permanent."""
+
+    async def describe(self, actor: Actor) -> tuple[Actor, int]:
+        """Who that is by name and e-mail, and for how many ms to believe it. Raises Transient and Permanent."""
+
+    async def keep_members(self) -> None:
+        """Keep up to date who may act, until it is cancelled; returns at once where there is nothing to keep."""

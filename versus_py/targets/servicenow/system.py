@@ -1,0 +1,65 @@
+"""ServiceNow, as the registry knows it."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from versus_py.config import ServiceNowConfig
+from versus_py.targets.check import Examination
+from versus_py.targets.servicenow.checks import examine
+from versus_py.targets.servicenow.target import ServiceNowTarget
+from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
+from versus_py.targets.target import Target
+
+NAME = ServiceNowConfig.NAME
+
+SETTLES_WITHIN_S = 60.0
+"""A transaction that nobody waits for any more is cancelled after 60 s, the quota of REST Table API requests."""
+
+
+def build(around: Surroundings) -> Parts:
+    """The record of each incident that escalates, and that in another instance to escalate to."""
+
+    def target(name: str, default: str | None = None) -> Target:
+        return ServiceNowTarget(
+            around.config.oncall.servicenow,
+            clock=around.clock,
+            session=around.session,
+            turns=around.turns,
+            service=around.config.name,
+            name=name,
+            default=default,
+        )
+
+    targets = {NAME: target(NAME)}
+    fallback = around.config.oncall.fallback
+    if fallback.system == NAME and fallback.target is not None:
+        targets[fallback.target] = target(fallback.target, fallback.destination)
+    return Parts(targets=targets)
+
+
+def checks(examined: Examined) -> Mapping[str, Examination]:
+    """Those of every instance."""
+    config = examined.config
+    if NAME not in {part.NAME for part in config.systems_in_use()}:
+        return {}
+    found: dict[str, Examination] = {}
+    for name, instance in config.oncall.servicenow.instances().items():
+        shown = ServiceNowConfig.TITLE if name is None else f"{ServiceNowConfig.TITLE} {name}"
+        found[shown] = partial(
+            examine,
+            instance,
+            shown,
+            clock=examined.clock,
+            session=examined.session,
+            service=config.name,
+            create_test_record=examined.may_create,
+        )
+    return found
+
+
+SERVICENOW = System(
+    config=ServiceNowConfig,
+    build=build,
+    examine=checks,
+    abilities=Abilities(threads=True, settles_within_s=SETTLES_WITHIN_S),
+)

@@ -1,0 +1,88 @@
+"""Slack, as the registry knows it."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from versus_py.config import SlackConfig, SlackStorm
+from versus_py.targets.check import Examination
+from versus_py.targets.interactive import Loop
+from versus_py.targets.slack.api import LATE_POST_S, TIMEOUT_S, SlackApi
+from versus_py.targets.slack.checks import NAME as CHECK
+from versus_py.targets.slack.checks import examine
+from versus_py.targets.slack.escalation import Escalation
+from versus_py.targets.slack.history import History
+from versus_py.targets.slack.interactive import SlackInteractive
+from versus_py.targets.slack.requests import PATH
+from versus_py.targets.slack.storm import StormMessages
+from versus_py.targets.slack.target import SlackTarget
+from versus_py.targets.slack.wire import Wire
+from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
+from versus_py.targets.target import Target
+
+NAME = SlackConfig.NAME
+
+
+def build(around: Surroundings) -> Parts:
+    """The message of each incident, the digests of storms, what people press, and a channel to escalate to."""
+    config: SlackConfig = around.config.alert.slack
+    api = SlackApi(config, around.session)
+    wire, history = Wire(api, around.turns, around.clock), History(api, around.clock)
+    digests = StormMessages(
+        config,
+        storms=around.storms,
+        wire=wire,
+        history=history,
+        clock=around.clock,
+        list_url=around.storm_url,
+        wake=lambda incident_id: around.wake(incident_id, NAME),
+    )
+
+    def target(own: SlackConfig, name: str) -> SlackTarget:
+        return SlackTarget(
+            own,
+            clock=around.clock,
+            wire=wire,
+            history=history,
+            storms=digests,
+            ack_url=around.ack_url,
+            called=around.called,
+            name=name,
+        )
+
+    targets: dict[str, Target] = {NAME: target(config, NAME)}
+    fallback = around.config.oncall.fallback
+    if fallback.system == NAME and fallback.target is not None:
+        # An escalation is not counted in the message of a storm.
+        own = {"channel_id": fallback.destination, "storm": SlackStorm(threshold=1000)}
+        targets[fallback.target] = Escalation(target(config.model_copy(update=own), fallback.target), fallback.mention)
+    loops: dict[str, Loop] = {"storms": digests.run}
+    interactive = SlackInteractive(config, api, around.session, around.clock) if config.is_interactive else None
+    return Parts(targets=targets, loops=loops, interactive=interactive)
+
+
+def checks(examined: Examined) -> Mapping[str, Examination]:
+    fallback = examined.config.oncall.fallback
+    return {
+        CHECK: partial(
+            examine,
+            examined.config.alert.slack,
+            examined.session,
+            public_host=examined.config.public_host,
+            post_test=examined.may_post,
+            fallback_channel=fallback.destination if fallback.system == NAME else "",
+            routed=[it.leads_to[NAME].destination for it in examined.config.route_leads() if NAME in it.leads_to],
+        )
+    }
+
+
+SLACK = System(
+    config=SlackConfig,
+    build=build,
+    examine=checks,
+    abilities=Abilities(threads=True, buttons=True, private_answers=True, settles_within_s=LATE_POST_S),
+    timeout_s=TIMEOUT_S,
+    inbound_path=PATH,
+    inbound_is_off=(
+        "Slack's requests are not taken here: alert.slack is not enabled, or its signing_secret is not set"
+    ),
+)

@@ -1,0 +1,97 @@
+"""What an entry of the registry says of one remote system: how its targets are built, what it can do, its checks."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from versus_py.clock import Clock
+from versus_py.config import Config
+from versus_py.config.parts import SystemPart
+from versus_py.incidents.model import Incident, IncidentId
+from versus_py.store import Storms, Turns
+from versus_py.targets.check import Examination
+from versus_py.targets.interactive import Interactive, Loop
+from versus_py.targets.target import Called, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What the system's API can do; the engine and the conformance kit ask for nothing else."""
+
+    edits: bool = True
+    """What was sent can be changed afterwards. Else the target says news in further messages."""
+    threads: bool = False
+    buttons: bool = False
+    private_answers: bool = False
+    idempotency_key: bool = False
+    """Sending twice with one key is sending once. Else the target has to look before it sends again."""
+    settles_within_s: float = 0.0
+    """How long a write that was not answered may still take effect after it was sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What targets are built with. The session is the system's own; whoever builds closes it."""
+
+    config: Config
+    clock: Clock
+    session: aiohttp.ClientSession
+    turns: Turns
+    storms: Storms
+    called: Called
+    ack_url: Callable[[Incident], str]
+    storm_url: Callable[[str, str], str]
+    wake: Callable[[IncidentId, str], Awaitable[None]]
+    """Has a target sync an incident although it did not change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a system consists of while the service runs."""
+
+    targets: Mapping[str, Target]
+    """By name: the system's own, and the system's own, a colon and a destination for that of oncall.fallback."""
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+    interactive: Interactive | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What `versus doctor` looks at, and how far it may go."""
+
+    config: Config
+    clock: Clock
+    session: aiohttp.ClientSession
+    may_post: bool = False
+    """A test message may be posted, which people see."""
+    may_create: bool = False
+    """A test record may be created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One remote system. Nothing else of the project knows it by its name."""
+
+    config: type[SystemPart]
+    build: Callable[[Surroundings], Parts]
+    """Called once, when the configuration uses the system."""
+    examine: Callable[[Examined], Mapping[str, Examination]]
+    """The checks by what they are about."""
+    abilities: Abilities = Abilities()
+    timeout_s: float = 30.0
+    """How long one request of its session may take."""
+    connections: int = 50
+    """The most connections of its session at once: no system takes those of another."""
+    inbound_path: str = ""
+    """Where it sends requests; "" when it sends none."""
+    inbound_is_off: str = ""
+    """What is answered there while the configuration does not take them."""
+
+    @property
+    def name(self) -> str:
+        return self.config.NAME
+
+    @property
+    def title(self) -> str:
+        return self.config.TITLE
