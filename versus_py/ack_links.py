@@ -22,9 +22,9 @@ STORM_MS = 7 * DAY_MS
 """A list of a storm is good for a week."""
 
 
-def storm_subject(channel: str, storm_id: str) -> str:
+def storm_subject(place: str, storm_id: str) -> str:
     """What a link to a storm is about; no incident's id has spaces."""
-    return f"storm {channel} {storm_id}"
+    return f"storm {place} {storm_id}"
 
 
 class Acknowledgeable(Protocol):
@@ -65,11 +65,11 @@ class AckLinks:
             f"{self._base_url}{PATH}/{incident.id}?exp={expires_s}&sig={self._signature(incident.id, str(expires_s))}"
         )
 
-    def storm_url(self, channel: str, storm_id: str) -> str:
+    def storm_url(self, place: str, storm_id: str) -> str:
         """The link to the list of a storm's incidents."""
         expires_s = -(-(self._clock.now_ms() + STORM_MS) // DAY_MS) * DAY_MS // 1000
-        subject = storm_subject(channel, storm_id)
-        path = f"{STORM_PATH}/{quote(channel)}/{quote(storm_id)}"
+        subject = storm_subject(place, storm_id)
+        path = f"{STORM_PATH}/{quote(place, safe=':')}/{quote(storm_id)}"
         return f"{self._base_url}{path}?exp={expires_s}&sig={self._signature(subject, str(expires_s))}"
 
     def check(self, subject: str, expires_s: str, signature: str) -> Verdict:

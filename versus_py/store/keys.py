@@ -20,14 +20,14 @@
 | `{d}:counted:<id>`      | string     | id of the storm that an incident is counted in                          |
 | `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
 | `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
-| `storms`                | set        | `<channel> <id>` of every storm whose message is to be kept up to date  |
+| `storms`                | set        | `<place> <id>` of every storm whose message is to be kept up to date    |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
-`{d}` is a destination, such as a Slack channel.
+`{d}` is a destination, such as `slack:C0123456789`.
 """
 
 from hashlib import sha256
@@ -63,20 +63,20 @@ def at_destination(destination: str, name: str) -> str:
     return f"{PREFIX}{{{destination}}}:{name}"
 
 
-def current_storm(channel: str) -> str:
-    return at_destination(channel, "storm")
+def current_storm(place: str) -> str:
+    return at_destination(place, "storm")
 
 
-def storm(channel: str, storm_id: str) -> str:
-    return at_destination(channel, f"storm:{storm_id}")
+def storm(place: str, storm_id: str) -> str:
+    return at_destination(place, f"storm:{storm_id}")
 
 
-def counted(channel: str, incident_id: IncidentId) -> str:
-    return at_destination(channel, f"counted:{incident_id}")
+def counted(place: str, incident_id: IncidentId) -> str:
+    return at_destination(place, f"counted:{incident_id}")
 
 
-def storm_lock(channel: str, storm_id: str) -> str:
-    return at_destination(channel, f"storm:{storm_id}:lock")
+def storm_lock(place: str, storm_id: str) -> str:
+    return at_destination(place, f"storm:{storm_id}:lock")
 
 
 def incident(incident_id: IncidentId) -> str:

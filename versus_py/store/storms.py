@@ -1,4 +1,7 @@
-"""Storms: incidents that share one message, as more came than their channel takes. Any replica goes on with them."""
+"""Storms: incidents that share one message, as more came than their channel takes. Any replica goes on with them.
+
+A place is a channel with its system's name, such as `slack:C0123456789`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -50,7 +53,7 @@ class Member:
 class Storm:
     """A storm as it is now. *changes* is how often it changed, *shown* up to which of those its message shows."""
 
-    channel: str
+    place: str
     id: str
     began_ms: int
     joined_ms: int  # when the last one joined
@@ -84,60 +87,58 @@ class Storms:
         self._note = load_script(redis, "note_storm")
         self._unlock = load_script(redis, "unlock")
 
-    async def join(self, channel: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> str:
-        """Into the channel's storm, or into a new one: its id."""
+    async def join(self, place: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> str:
+        """Into the storm there, or into a new one: its id."""
         while True:
-            storm_id = await self._current(channel) or token_hex(8)
-            if await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=True):
+            storm_id = await self._current(place) or token_hex(8)
+            if await self._changed(place, storm_id, incident_id, member, now_ms=now_ms, joins=True):
                 return storm_id
 
-    async def joined(self, channel: str, incident_id: IncidentId) -> str | None:
+    async def joined(self, place: str, incident_id: IncidentId) -> str | None:
         """The id of the storm that the incident is counted in; None when it is in none."""
-        found: str | None = await answered(self._redis.get(keys.counted(channel, incident_id)))
+        found: str | None = await answered(self._redis.get(keys.counted(place, incident_id)))
         return found
 
-    async def change(
-        self, channel: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int
-    ) -> bool:
+    async def change(self, place: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> bool:
         """How an incident of the storm stands now; False when it is not in it any more, or that is forgotten."""
-        return bool(await self._changed(channel, storm_id, incident_id, member, now_ms=now_ms, joins=False))
+        return bool(await self._changed(place, storm_id, incident_id, member, now_ms=now_ms, joins=False))
 
-    async def leave(self, channel: str, storm_id: str, incident_id: IncidentId) -> bool:
+    async def leave(self, place: str, storm_id: str, incident_id: IncidentId) -> bool:
         """The incident is counted no more: it is to have a message of its own. Whether it was counted until now."""
-        name = keys.storm(channel, storm_id)
-        await answered(self._redis.delete(keys.counted(channel, incident_id)))
+        name = keys.storm(place, storm_id)
+        await answered(self._redis.delete(keys.counted(place, incident_id)))
         if not await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
             return False
         await answered(self._redis.hincrby(name, "changes", 1))
-        await self._keep_if_behind(channel, storm_id)
+        await self._keep_if_behind(place, storm_id)
         return True
 
     async def kept(self) -> list[tuple[str, str]]:
-        """Channel and id of every storm whose message is to be kept up to date."""
+        """Place and id of every storm whose message is to be kept up to date."""
         found = await answered(self._redis.smembers(keys.STORMS))
-        return [(channel, storm_id) for channel, _, storm_id in (str(it).partition(" ") for it in sorted(found))]
+        return [(place, storm_id) for place, _, storm_id in (str(it).partition(" ") for it in sorted(found))]
 
-    async def dismiss(self, channel: str, storm_id: str) -> None:
+    async def dismiss(self, place: str, storm_id: str) -> None:
         """Nothing is to be done for it until it changes again."""
-        await answered(self._redis.srem(keys.STORMS, f"{channel} {storm_id}"))
-        await self._keep_if_behind(channel, storm_id)  # since just now
+        await answered(self._redis.srem(keys.STORMS, f"{place} {storm_id}"))
+        await self._keep_if_behind(place, storm_id)  # since just now
 
-    async def summary(self, channel: str, storm_id: str) -> Storm | None:
+    async def summary(self, place: str, storm_id: str) -> Storm | None:
         """The storm without its members; None when it is unknown or forgotten. Raises Unreadable, as `get` does."""
-        values = await answered(self._redis.hmget(keys.storm(channel, storm_id), list(_FIELDS)))
-        return _storm(channel, dict(zip(_FIELDS, values, strict=True)))
+        values = await answered(self._redis.hmget(keys.storm(place, storm_id), list(_FIELDS)))
+        return _storm(place, dict(zip(_FIELDS, values, strict=True)))
 
-    async def get(self, channel: str, storm_id: str) -> Storm | None:
+    async def get(self, place: str, storm_id: str) -> Storm | None:
         """None when it is unknown or forgotten."""
-        return _storm(channel, await answered(self._redis.hgetall(keys.storm(channel, storm_id))))
+        return _storm(place, await answered(self._redis.hgetall(keys.storm(place, storm_id))))
 
     @asynccontextmanager
-    async def lock(self, channel: str, storm_id: str) -> AsyncIterator[bool]:
+    async def lock(self, place: str, storm_id: str) -> AsyncIterator[bool]:
         """Whether this one alone writes the storm's message while the block lasts, at most LOCK_S.
 
         Who is cancelled keeps it for that long, as after a crash: what they sent may still have its effect.
         """
-        name, token = keys.storm_lock(channel, storm_id), token_hex(8)
+        name, token = keys.storm_lock(place, storm_id), token_hex(8)
         is_ours = bool(await answered(self._redis.set(name, token, nx=True, px=round(LOCK_S * 1000))))
         try:
             yield is_ours
@@ -148,42 +149,42 @@ class Storms:
             if is_ours:
                 await answered(self._unlock([name], [token]))
 
-    async def note(self, channel: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
+    async def note(self, place: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
         """What came of its message: `tried`, `telling` before a post; `ts`, `shown`, `news`, `told` afterwards.
 
         And when to go on with it: `write_at_ms`, `tell_at_ms`.
         """
         fields = [part for pair in values.items() for part in pair]
-        await answered(self._note([keys.storm(channel, storm_id)], [now_ms + self._retention_ms, *fields]))
+        await answered(self._note([keys.storm(place, storm_id)], [now_ms + self._retention_ms, *fields]))
 
     async def end(self, storm: Storm, *, now_ms: int, refused: str = "") -> bool:
         """Whether this ended it: nobody has joined since it was read. With *refused*, it has no message in any case."""
-        names = [keys.current_storm(storm.channel), keys.storm(storm.channel, storm.id)]
+        names = [keys.current_storm(storm.place), keys.storm(storm.place, storm.id)]
         args = [storm.id, "" if refused else storm.joined_ms, now_ms, refused]
         return bool(await answered(self._end(keys=names, args=args)))
 
-    async def _current(self, channel: str) -> str | None:
-        found: str | None = await answered(self._redis.get(keys.current_storm(channel)))
+    async def _current(self, place: str) -> str | None:
+        found: str | None = await answered(self._redis.get(keys.current_storm(place)))
         return found
 
-    async def _keep_if_behind(self, channel: str, storm_id: str) -> None:
-        storm = await self.summary(channel, storm_id)
+    async def _keep_if_behind(self, place: str, storm_id: str) -> None:
+        storm = await self.summary(place, storm_id)
         if storm is not None and storm.is_behind:
-            await self._note_to_be_kept(channel, storm_id)
+            await self._note_to_be_kept(place, storm_id)
 
-    async def _note_to_be_kept(self, channel: str, storm_id: str) -> None:
-        await answered(self._redis.sadd(keys.STORMS, f"{channel} {storm_id}"))
+    async def _note_to_be_kept(self, place: str, storm_id: str) -> None:
+        await answered(self._redis.sadd(keys.STORMS, f"{place} {storm_id}"))
 
     async def _changed(
-        self, channel: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int, joins: bool
+        self, place: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int, joins: bool
     ) -> int:
         change = int(
             await answered(
                 self._change(
                     keys=[
-                        keys.current_storm(channel),
-                        keys.storm(channel, storm_id),
-                        keys.counted(channel, incident_id),
+                        keys.current_storm(place),
+                        keys.storm(place, storm_id),
+                        keys.counted(place, incident_id),
                     ],
                     args=[
                         storm_id,
@@ -197,23 +198,23 @@ class Storms:
             )
         )
         if change:
-            await self._note_to_be_kept(channel, storm_id)
+            await self._note_to_be_kept(place, storm_id)
         return change
 
 
-def _storm(channel: str, fields: Mapping[str, Any]) -> Storm | None:
+def _storm(place: str, fields: Mapping[str, Any]) -> Storm | None:
     if not fields.get("id"):
         return None
     try:
-        return _parsed(channel, fields)
+        return _parsed(place, fields)
     except (ValueError, TypeError, KeyError) as exc:
-        said = f"storm {fields['id']} in {channel} cannot be read: a newer version may have written it"
+        said = f"storm {fields['id']} in {place} cannot be read: a newer version may have written it"
         raise Unreadable(said) from exc
 
 
-def _parsed(channel: str, fields: Mapping[str, Any]) -> Storm:
+def _parsed(place: str, fields: Mapping[str, Any]) -> Storm:
     return Storm(
-        channel=channel,
+        place=place,
         id=fields["id"],
         began_ms=int(fields["began_ms"]),
         joined_ms=int(fields["joined_ms"]),

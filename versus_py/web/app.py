@@ -76,7 +76,7 @@ def create_app(
             web.post("/api/retry", guarded(api.retry_all)),
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
-            web.get(f"{STORM_PATH}/{{channel}}/{{id}}", storm.get, allow_head=False),
+            web.get(f"{STORM_PATH}/{{place}}/{{id}}", storm.get, allow_head=False),
             web.get("/static/{name}", _static),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in (inbound or {}).items()),

@@ -19,7 +19,7 @@ _pages.filters["utc"] = utc
 
 
 class StormPage:
-    """The handler of /api/storms/<channel>/<id>. Changes nothing: each incident's link leads to its own page."""
+    """The handler of /api/storms/<place>/<id>. Changes nothing: each incident's link leads to its own page."""
 
     def __init__(self, links: AckLinks, store: Store, storms: Storms, *, has_ack_links: bool) -> None:
         self._links = links
@@ -29,16 +29,16 @@ class StormPage:
 
     async def get(self, request: web.Request) -> web.Response:
         """The incidents that still need somebody first, the worst of them at the top."""
-        channel, storm_id = request.match_info["channel"], request.match_info["id"]
+        place, storm_id = request.match_info["place"], request.match_info["id"]
         expires_s, signature = request.query.get("exp", ""), request.query.get("sig", "")
-        match self._links.check(storm_subject(channel, storm_id), expires_s, signature):
+        match self._links.check(storm_subject(place, storm_id), expires_s, signature):
             case Verdict.EXPIRED:
                 raise web.HTTPForbidden(text="this link has expired")
             case Verdict.INVALID:
                 raise web.HTTPUnauthorized(text="this link is not one that this server signed for this storm")
             case Verdict.VALID:
                 pass
-        storm = await self._storms.get(channel, storm_id)
+        storm = await self._storms.get(place, storm_id)
         if storm is None:
             raise web.HTTPNotFound(text="no such storm: it is over, and its time to be kept too")
         members = sorted(storm.members, key=lambda it: _urgency(storm.members[it].standing, storm.members[it].severity))
