@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Some environments switch this off; without it, every process that a test starts compiles everything again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-quick faults faults-sample fuzz check audit format clean lock
+.PHONY: help demo test test-quick faults faults-sample fuzz check audit format imports clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ format: $(VENV)/installed  ## Write what check would complain about.
 
 lock: $(VENV)/installed  ## Write down the versions that are installed.
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+imports: $(VENV)/installed  ## Which package imports which.
+	@$(BIN)/python -m tests.support.imports
 
 clean:  ## Start over.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-evidence
