@@ -8,13 +8,14 @@ RUN python -m venv /opt/versus \
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="versus_py" org.opencontainers.image.licenses="MIT"
-RUN useradd --system --uid 10001 --home-dir /app versus \
+RUN useradd --system --uid 10001 --user-group --home-dir /app versus \
  && install -d -o versus -g versus /app /data
 COPY --from=build /opt/versus /opt/versus
 COPY --chown=versus:versus config /app/config
 ENV PATH="/opt/versus/bin:$PATH" PYTHONUNBUFFERED=1 VERSUS_DATA_DIR=/data
 WORKDIR /app
-USER versus
+# By number: Kubernetes' runAsNonRoot cannot look a name up.
+USER 10001
 VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

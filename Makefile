@@ -12,7 +12,7 @@ help:  ## What there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/installed  ## The main job on this machine: alerts, Slack, ServiceNow, all local.
-	$(BIN)/versus demo
+	@$(BIN)/python -m versus_py demo
 
 test: $(VENV)/installed  ## All tests but those of `make faults`. Servers that are not installed are skipped, but not in CI.
 	$(BIN)/pytest -ra -n auto -m "not long"
@@ -55,7 +55,8 @@ clean:  ## Start over.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-evidence
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@echo "Installing into $(VENV) …"
+	@printf 'Installing some 90 packages into $(VENV); that takes about a minute '
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' & pip=$$!; \
+	while kill -0 $$pip 2>/dev/null; do printf .; sleep 2; done; echo; wait $$pip
 	@touch $@

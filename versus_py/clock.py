@@ -14,7 +14,7 @@ DRIFT_MAX = 0.0002
 """How much a machine's clock may gain or lose: twice what a bad crystal does."""
 
 
-def _monotonic_ms() -> int:
+def monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
@@ -39,7 +39,7 @@ class SharedClock:
     `follow` there is no time: an alert that was accepted by this machine's own would escalate when nobody expects it.
     """
 
-    def __init__(self, monotonic_ms: Callable[[], int] = _monotonic_ms) -> None:
+    def __init__(self, monotonic_ms: Callable[[], int] = monotonic_ms) -> None:
         self._monotonic_ms = monotonic_ms
         self._set_at_ms = monotonic_ms()
         self._offset_ms: int | None = None

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
-from versus_py.clock import SharedClock
+from versus_py.clock import SharedClock, monotonic_ms
 from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook
@@ -37,6 +37,7 @@ from versus_py.targets.interactive import Loop, WaysIn
 from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
 from versus_py.telemetry.metrics import Metrics
+from versus_py.telemetry.refusals import Refusals
 from versus_py.web import InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
 from versus_py.web.inbound import switched_off
@@ -69,6 +70,7 @@ class _Core:
         self.called = titles({it.name: it.title for it in systems})
         self.clock = SharedClock()
         self.metrics = Metrics()
+        self.unavailable = Refusals("redis.unavailable", monotonic_ms, counted_as="times")
         retention_ms = round(config.retention_days * DAY_MS)
         self.settles_within_s = max((it.abilities.settles_within_s for it in self.systems), default=0.0)
         self.store = Store(
@@ -159,10 +161,10 @@ async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System
     async with _build(config, systems) as built, asyncio.TaskGroup() as loops:
         app, port = (built.app, config.port) if with_api else (built.monitoring, config.metrics.port)
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
+        await _tell_time(built.core)
         background = _start(built.background, stop, loops)
         working = _start(built.working, stop, loops)
         try:
-            await _tell_time(built.core)
             if port is not None:
                 most = connections_allowed(config.max_connections)
                 settings = "host, port" if with_api else "host, metrics.port"
@@ -308,7 +310,7 @@ async def _work(core: _Core, worker: Worker) -> None:
                 core.links.key = await core.store.signing_key()
             break
         except StoreUnavailable as exc:
-            log.warning("redis.unavailable", error=str(exc))
+            core.unavailable.note(error=str(exc))
             if await worker.stopped_within(1):
                 return
     for warning in await durability_warnings(core.redis, core.config.redis):
@@ -325,4 +327,4 @@ async def _follow_clock(core: _Core, stop: asyncio.Event) -> None:
         try:
             await core.clock.follow(core.store.server_time_ms)
         except StoreUnavailable as exc:
-            log.warning("redis.unavailable", error=str(exc))
+            core.unavailable.note(error=str(exc))

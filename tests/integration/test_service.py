@@ -10,6 +10,7 @@ from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.servers import free_port
 from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
+from versus_py.clock import SharedClock
 from versus_py.errors import VersusError
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
@@ -249,3 +250,32 @@ async def ask(session, url):
             return response.status
     except OSError:
         return None
+
+
+async def test_a_start_with_a_redis_that_answers_warns_of_nothing_about_it(config, session, logs):
+    async with running(config({})) as url:
+        await post(session, url)
+
+    assert [line for line in logs if "Redis" in str(line.get("error"))] == []
+
+
+async def test_a_redis_that_is_away_is_told_now_and_then(config, session, logs, shared_redis, monkeypatch):
+    shared_redis.go_away()
+    async with running(config({}, redis={"url": shared_redis.config.url})):
+        await until(lambda: [line for line in logs if line["event"] == "redis.unavailable"])
+        asked = counting(monkeypatch, SharedClock, "follow")
+        await until(lambda: len(asked) >= 2)
+
+    assert [line["event"] for line in logs].count("redis.unavailable") == 1
+
+
+def counting(monkeypatch, kind, name):
+    """The calls of that method from now on."""
+    calls, method = [], getattr(kind, name)
+
+    async def counted(*arguments):
+        calls.append(arguments)
+        return await method(*arguments)
+
+    monkeypatch.setattr(kind, name, counted)
+    return calls

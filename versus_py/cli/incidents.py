@@ -33,8 +33,8 @@ FailedOption = Annotated[
 ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
 _STATUS_HELP = (
-    "Only triggered, acknowledged or resolved ones. "
-    "What the list calls snoozed, suppressed, escalated or failed is triggered."
+    "Only those that stand so: triggered, acknowledged, resolved; and of what is triggered: snoozed, suppressed, "
+    "escalated, failed."
 )
 
 
@@ -74,6 +74,9 @@ def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: 
         out.print_json(data=page)
         return
     is_of_failures = "failed" in wanted
+    if not page["incidents"] and not page["next"]:
+        err.print("nothing was given up" if is_of_failures else "no incidents", markup=False)
+        return
     rows = [failure_row(it) if is_of_failures else incident_row(it) for it in page["incidents"]]
     if not out.is_terminal:
         for row in rows:
@@ -81,7 +84,7 @@ def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: 
     else:
         out.print(incident_table(rows, FAILURE_COLUMNS if is_of_failures else COLUMNS))
     if page["next"]:
-        err.print(f"… and more; --limit shows up to 200, the API goes on with cursor={page['next']}", markup=False)
+        err.print("… and more: --limit shows up to 200", markup=False)
 
 
 @incidents_app.command()
@@ -133,7 +136,7 @@ def unack(
 def escalate(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Escalate an incident at once. Exit status 1 when it never escalates, has escalated, or is resolved."""
+    """Escalate an incident at once. Exit status 1 when it never escalates, has an open record, or is resolved."""
     _act(url, gateway_secret, incident_id, "escalate", by)
 
 

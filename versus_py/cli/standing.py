@@ -60,6 +60,5 @@ def _who(it: Any, key: str) -> str:
 
 
 def time_of(moment: str) -> str:
-    """A moment as the clock on the wall shows it, with the date when that is not today."""
-    local = datetime.fromisoformat(moment).astimezone()
-    return local.strftime("%H:%M:%S" if local.date() == datetime.now(UTC).astimezone().date() else "%Y-%m-%d %H:%M")
+    """A moment as the clock on the wall shows it, with its date and its time zone."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -55,10 +56,21 @@ def demo(
     """Run everything on this machine, with a simulated Slack and ServiceNow, and tell a story of four alerts."""
     configure_logging(LogConfig(level="error"))
 
-    async def tell() -> bool:
-        return await run_demo(out, stays=out.is_terminal and not once)
+    is_right = True
 
-    if not run_to_end(tell()):
+    async def tell(stop: asyncio.Event) -> None:
+        nonlocal is_right
+        telling = asyncio.create_task(run_demo(out, stays=out.is_terminal and not once))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([telling, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            telling.cancel()
+        with suppress(asyncio.CancelledError):
+            is_right = await telling
+
+    run_to_end(until_signal(tell))
+    if not is_right:
         raise typer.Exit(1)
 
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 import structlog
 
-from versus_py.clock import Clock
+from versus_py.clock import Clock, monotonic_ms
 from versus_py.engine.breaker import Breakers, HeldBack
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.engine.lifecycle import Lifecycle
@@ -119,7 +119,9 @@ class Worker:
         self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
         for name in self._targets:
             self._metrics.breaker_changed(name, is_open=False)
-        self._unreadable = Refusals("incident.unreadable", clock.now_ms, level="error")
+        self._unreadable = Refusals("incident.unreadable", clock.now_ms, level="error", counted_as="claims")
+        # By a clock of this machine: while Redis is away, there may be no other.
+        self._unavailable = Refusals("worker.store_unavailable", monotonic_ms, counted_as="times")
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -189,7 +191,7 @@ class Worker:
         try:
             return await self._claim(limit)
         except StoreUnavailable as exc:
-            log.warning("worker.store_unavailable", error=str(exc))
+            self._unavailable.note(error=str(exc))
             return [], self._clock.now_ms() + STORE_AGAIN_MS
 
     async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
@@ -218,7 +220,7 @@ class Worker:
             try:
                 await self._store.trim(now_ms=self._clock.now_ms())
             except StoreUnavailable as exc:
-                log.warning("worker.store_unavailable", error=str(exc))
+                self._unavailable.note(error=str(exc))
 
     async def _work(self, claim: Claim) -> None:
         """One claim, from its sync to giving it back. Raises nothing but the cancellation."""
@@ -241,7 +243,7 @@ class Worker:
             seen_version, has_begun = incident.version, True
             return await self._sync(claim, incident)
         except StoreUnavailable as exc:
-            log.warning("worker.store_unavailable", incident=claim.incident_id, error=str(exc))
+            self._unavailable.note(incident=claim.incident_id, error=str(exc))
             if not has_begun:
                 return Completion("postponed", seen_version, at_ms=self._clock.now_ms() + STORE_AGAIN_MS)
             # It may have sent something before: that was an attempt, and the next one looks for it.

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from versus_py.incidents.model import Ending, Incident, Status
+from versus_py.incidents.model import Incident, Status
+from versus_py.incidents.transitions import may_escalate
 
 
 class Action(StrEnum):
@@ -23,7 +24,7 @@ def possible_actions(incident: Incident) -> tuple[Action, ...]:
         Action.ACKNOWLEDGE: incident.status is Status.TRIGGERED,
         Action.UNACKNOWLEDGE: incident.status is Status.ACKNOWLEDGED,
         Action.RESOLVE: incident.status is not Status.RESOLVED,
-        Action.ESCALATE: _may_escalate(incident),
+        Action.ESCALATE: may_escalate(incident),
         Action.SNOOZE: incident.is_waiting,
     }
     return tuple(action for action, it in would_change.items() if it)
@@ -43,9 +44,3 @@ def snoozed_until_ms(choice: str, timezone: str, now_ms: int) -> int:
     # Compared as instants: when the clock is set back, the same time comes twice that day.
     instants = (day.replace(fold=fold).timestamp() for day in (today, tomorrow) for fold in (0, 1))
     return next(at_ms for at_ms in (round(instant * 1000) for instant in instants) if at_ms > now_ms)
-
-
-def _may_escalate(incident: Incident) -> bool:
-    has_begun = incident.is_escalating and incident.ending is not Ending.FAILED
-    is_open = incident.status is not Status.RESOLVED
-    return incident.policy.oncall is not None and is_open and not (incident.status is Status.TRIGGERED and has_begun)

@@ -176,6 +176,7 @@ class Delivery:
     look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
+    is_over: bool = False  # people have closed it over there, whatever the incident is
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":
@@ -313,6 +314,11 @@ class Incident:
     def record(self) -> Delivery:
         """That provider's side of it; an empty delivery where there is none."""
         return self.delivery(self.escalated_to)
+
+    @property
+    def has_open_record(self) -> bool:
+        """Whether it has escalated, and what it escalated as is not over."""
+        return self._has_escalated_to(self.escalated_to) and not self.record.is_over
 
     @property
     def comments(self) -> tuple[tuple[Delivery, Comment], ...]:

@@ -146,12 +146,11 @@ def resolve(incident: Incident, by: Actor, now_ms: int) -> Change | None:
 def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     """A person wants the on-call provider to be called now, whoever has acknowledged.
 
-    An escalation that was given up is tried once more. None when it never escalates, is resolved, or has escalated.
+    An escalation that was given up is tried once more. None when it never escalates, is resolved, is escalating, or has
+    escalated as something that is not over yet.
     """
     oncall = incident.policy.oncall
-    if oncall is None or incident.status is Status.RESOLVED:
-        return None
-    if incident.is_escalating and incident.status is Status.TRIGGERED and incident.ending is not Ending.FAILED:
+    if oncall is None or not may_escalate(incident):
         return None
     news = (Entry(now_ms, Event.ESCALATING, by=by),)
     escalating = replace(
@@ -165,6 +164,14 @@ def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     )
     timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
     return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
+
+
+def may_escalate(incident: Incident) -> bool:
+    """Whether somebody's word would call the on-call provider."""
+    if incident.policy.oncall is None or incident.status is Status.RESOLVED or incident.has_open_record:
+        return False
+    is_under_way = incident.is_escalating and incident.ending not in {Ending.FAILED, Ending.ESCALATED}
+    return not (incident.status is Status.TRIGGERED and is_under_way)
 
 
 def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str], str] = str) -> Change | None:

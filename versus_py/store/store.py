@@ -3,10 +3,10 @@
 import asyncio
 import heapq
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -30,6 +30,8 @@ from versus_py.store.durability import Durability
 from versus_py.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
@@ -316,43 +318,53 @@ class Store:
         lines = await answered(self._redis.lrange(keys.timeline(incident_id), 0, -1))
         return [load_entry(line) for line in lines]
 
-    async def page(self, *, status: Status | None = None, limit: int = 50, cursor: str | None = None) -> Page:
-        """Incidents, newest first. *cursor* is that of an earlier page; ValueError when it is not.
+    async def page(
+        self, *, wanted: Callable[[Incident], bool] | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page:
+        """Incidents, newest first, of those that are *wanted*. *cursor* is that of an earlier page; else ValueError.
 
         One call looks at a bounded number of incidents, so a page may hold fewer than *limit* and still have a cursor.
         """
-        before = None if cursor is None else _parse_cursor(cursor)
-        found: list[Incident] = []
-        for _ in range(PAGES_SCANNED):
-            rows = await self._newest("incidents", before, limit)
+
+        async def found_in(rows: Sequence[tuple[int, str]]) -> list[Incident | None]:
             incidents = await self.get_readable([IncidentId(name) for _, name in rows])
-            for row, incident in zip(rows, incidents, strict=True):
-                before = row
-                if incident is not None and (status is None or incident.status is status):
-                    found.append(incident)
-                if len(found) == limit:
-                    return Page(tuple(found), _cursor(row))
-            if len(rows) < limit or before is None:
-                return Page(tuple(found), None)
-        return Page(tuple(found), None if before is None else _cursor(before))
+            return [it if it is not None and (wanted is None or wanted(it)) else None for it in incidents]
+
+        return Page(*await self._scanned("incidents", found_in, limit, cursor))
 
     async def given_up(self, *, limit: int = 50, cursor: str | None = None) -> GivenUpPage:
         """What was given up and is not being tried again, latest first. *cursor* as with `page`, and so is the rest."""
-        before = None if cursor is None else _parse_cursor(cursor)
-        found: list[GivenUp] = []
-        for _ in range(PAGES_SCANNED):
-            rows = await self._newest("failed", before, limit)
+
+        async def found_in(rows: Sequence[tuple[int, str]]) -> list[GivenUp | None]:
             members = [keys.split_member(member) for _, member in rows]
             incidents = await self.get_readable([incident_id for incident_id, _ in members])
-            for row, (_, target), incident in zip(rows, members, incidents, strict=True):
-                before = row
-                if incident is not None and target in incident.given_up:
-                    found.append(GivenUp(incident, target))
-                if len(found) == limit:
-                    return GivenUpPage(tuple(found), _cursor(row))
-            if len(rows) < limit or before is None:
-                return GivenUpPage(tuple(found), None)
-        return GivenUpPage(tuple(found), None if before is None else _cursor(before))
+            pairs = zip(incidents, (target for _, target in members), strict=True)
+            return [GivenUp(it, target) if it is not None and target in it.given_up else None for it, target in pairs]
+
+        return GivenUpPage(*await self._scanned("failed", found_in, limit, cursor))
+
+    async def _scanned(
+        self,
+        index: str,
+        found_in: Callable[[Sequence[tuple[int, str]]], Awaitable[Sequence[T | None]]],
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[tuple[T, ...], str | None]:
+        """Up to *limit* of what *found_in* finds in rows of the index, and the cursor of what comes after."""
+        before = None if cursor is None else _parse_cursor(cursor)
+        found: list[T] = []
+        last = before
+        for _ in range(PAGES_SCANNED):
+            rows = await self._newest(index, before, limit + 1)
+            for row, it in zip(rows, await found_in(rows), strict=True):
+                if it is not None and len(found) == limit:
+                    return tuple(found), None if last is None else _cursor(last)
+                if it is not None:
+                    found.append(it)
+                before = last = row
+            if len(rows) <= limit or before is None:
+                return tuple(found), None
+        return tuple(found), None if before is None else _cursor(before)
 
     async def trim(self, *, now_ms: int) -> None:
         """Drop from the indexes what has expired, a bounded number of entries a call."""

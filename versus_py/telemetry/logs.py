@@ -13,6 +13,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from versus_py.config import LogConfig
 
 _MASK = "**********"
+OWN_NAMES = {"versus", "versus_py"}
+"""What is said everywhere. A secret that is one of these is none: masked, it would make the log unreadable."""
+
 _SECRET_MIN = 4
 """A shorter secret would mask half of every line, and protects nothing."""
 
@@ -56,7 +59,8 @@ class Redactor:
     """Masks the secrets of the configuration wherever they turn up: in a line of the log, or in other text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        found = sorted({secret for secret in secrets if len(secret) >= _SECRET_MIN}, key=len, reverse=True)
+        told = {it for it in secrets if len(it) >= _SECRET_MIN and it.lower() not in OWN_NAMES}
+        found = sorted(told, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_pattern, found))) if found else None
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

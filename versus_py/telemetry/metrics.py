@@ -5,6 +5,7 @@ Who counts makes the series of all labels at the start: what begins at 1 instead
 """
 
 import platform
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -21,92 +22,46 @@ _ACKNOWLEDGED_S = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 28_800, 86_
 _REDIS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
+_ACCEPTED = "Notifications that were written down before their sender was answered, by what they did."
+_REFUSED = "Requests that were answered with an error."
+_OUTCOMES = "Waits of incidents that ended, by how."
+_PENDING = "Incidents that may still escalate, of all replicas."
+_OVERDUE = "Those whose escalation is long due and that have no outcome, of all replicas: should be 0."
+_REARMED = "Overdue escalations that nobody would have come back to, armed again by the watchdog: should be 0."
+_LATENESS = "How much later than due an incident had its record."
+_TO_ACK = "From the start of an incident's wait to its acknowledgment."
+_BREAKER = "1 while this process leaves a target alone because it does not answer."
+_REDIS = "How long Redis took to run a script, the way there and back included."
+_TAKEN_OVER = "Claims of workers that did not give them back in time."
+_TURNED = "When this process last asked Redis for what is due, and was answered."
+
+
 class Metrics:
     """The metrics of a process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        Info("versus_build", "What runs.", registry=registry).info(
-            {"version": __version__, "python": platform.python_version()}
-        )
-        self.notifications_accepted = Counter(
-            "versus_notifications_accepted_total",
-            "Notifications that were written down before their sender was answered, by what they did.",
-            ("source", "outcome"),
-            registry=registry,
-        )
-        self.requests_refused = Counter(
-            "versus_requests_refused_total",
-            "Requests that were answered with an error.",
-            ("reason",),
-            registry=registry,
-        )
-        self.incident_outcomes = Counter(
-            "versus_incident_outcomes_total",
-            "Waits of incidents that ended, by how.",
-            ("outcome",),
-            registry=registry,
-        )
-        self.escalations_pending = Gauge(
-            "versus_escalations_pending",
-            "Incidents that may still escalate, of all replicas.",
-            registry=registry,
-        )
-        self.escalations_overdue = Gauge(
-            "versus_escalations_overdue",
-            "Those whose escalation is long due and that have no outcome, of all replicas: should be 0.",
-            registry=registry,
-        )
-        self.escalations_rearmed = Counter(
-            "versus_escalations_rearmed_total",
-            "Overdue escalations that nobody would have come back to, armed again by the watchdog: should be 0.",
-            registry=registry,
-        )
-        self.timers = Gauge("versus_timers", "Timers of all replicas.", ("state",), registry=registry)
-        self.escalation_lateness = Histogram(
-            "versus_escalation_lateness_seconds",
-            "How much later than due an incident had its record.",
-            buckets=_LATENESS_S,
-            registry=registry,
-        )
-        self.time_to_acknowledge = Histogram(
-            "versus_time_to_acknowledge_seconds",
-            "From the start of an incident's wait to its acknowledgment.",
-            buckets=_ACKNOWLEDGED_S,
-            registry=registry,
-        )
-        self.syncs = Counter(
-            "versus_syncs_total", "Syncs, by what came of them.", ("target", "result"), registry=registry
-        )
-        self.retries = Counter(
-            "versus_retries_total", "Syncs that failed and are tried again.", ("target",), registry=registry
-        )
-        self.breaker_open = Gauge(
-            "versus_breaker_open",
-            "1 while this process leaves a target alone because it does not answer.",
-            ("target",),
-            registry=registry,
-        )
-        self.redis_call = Histogram(
-            "versus_redis_call_seconds",
-            "How long Redis took to run a script, the way there and back included.",
-            buckets=_REDIS_S,
-            registry=registry,
-        )
-        self.leases_taken_over = Counter(
-            "versus_leases_taken_over_total",
-            "Claims of workers that did not give them back in time.",
-            registry=registry,
-        )
-        self.worker_turned = Gauge(
-            "versus_worker_last_claim_timestamp_seconds",
-            "When this process last asked Redis for what is due, and was answered.",
-            registry=registry,
-        )
-        self.heartbeats = Counter(
-            "versus_heartbeats_total", "Heartbeats: sent, failed, or withheld.", ("result",), registry=registry
-        )
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.notifications_accepted = counter("versus_notifications_accepted_total", _ACCEPTED, ("source", "outcome"))
+        self.requests_refused = counter("versus_requests_refused_total", _REFUSED, ("reason",))
+        self.incident_outcomes = counter("versus_incident_outcomes_total", _OUTCOMES, ("outcome",))
+        self.escalations_pending = gauge("versus_escalations_pending", _PENDING)
+        self.escalations_overdue = gauge("versus_escalations_overdue", _OVERDUE)
+        self.escalations_rearmed = counter("versus_escalations_rearmed_total", _REARMED)
+        self.timers = gauge("versus_timers", "Timers of all replicas.", ("state",))
+        self.escalation_lateness = histogram("versus_escalation_lateness_seconds", _LATENESS, buckets=_LATENESS_S)
+        self.time_to_acknowledge = histogram("versus_time_to_acknowledge_seconds", _TO_ACK, buckets=_ACKNOWLEDGED_S)
+        self.syncs = counter("versus_syncs_total", "Syncs, by what came of them.", ("target", "result"))
+        self.retries = counter("versus_retries_total", "Syncs that failed and are tried again.", ("target",))
+        self.breaker_open = gauge("versus_breaker_open", _BREAKER, ("target",))
+        self.redis_call = histogram("versus_redis_call_seconds", _REDIS, buckets=_REDIS_S)
+        self.leases_taken_over = counter("versus_leases_taken_over_total", _TAKEN_OVER)
+        self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED)
+        self.heartbeats = counter("versus_heartbeats_total", "Heartbeats: sent, failed, or withheld.", ("result",))
+        build = Info("versus_build", "What runs.", registry=self.registry)
+        build.info({"version": __version__, "python": platform.python_version()})
         for ending in Ending:
             self.incident_outcomes.labels(ending)
         for state in TIMER_STATES:

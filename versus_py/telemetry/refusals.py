@@ -14,12 +14,18 @@ REFUSALS_EVERY_MS = 60_000
 class Refusals:
     """Says that something was refused: the first time at once, then how often it was, at most once a minute.
 
-    The line of the log has the *level*, the number as `requests`, and what was noted last.
+    The line of the log has the *level*, the number by the name *counted_as*, and what was noted last.
     """
 
     def __init__(
-        self, event: str, now_ms: Callable[[], int], *, level: Literal["warning", "error"] = "warning"
+        self,
+        event: str,
+        now_ms: Callable[[], int],
+        *,
+        level: Literal["warning", "error"] = "warning",
+        counted_as: str = "requests",
     ) -> None:
+        self._counted_as = counted_as
         self._event = event
         self._now_ms = now_ms
         self._level = level
@@ -31,5 +37,5 @@ class Refusals:
         self._untold += 1
         now_ms = self._now_ms()
         if now_ms >= self._next_ms:
-            getattr(log, self._level)(self._event, requests=self._untold, **latest)
+            getattr(log, self._level)(self._event, **{self._counted_as: self._untold}, **latest)
             self._untold, self._next_ms = 0, now_ms + REFUSALS_EVERY_MS

@@ -55,9 +55,9 @@ class Scene:
 
 SCENES = (
     Scene("DiskFull", "Ana acknowledges", Ending.ACKNOWLEDGED, 0, ANA.real_name),
-    Scene("HostDown", "nobody acknowledges", Ending.ESCALATED, 1),
+    Scene("HostDown", "nobody reacts", Ending.ESCALATED, 1),
     Scene("HighLatency", "resolves in time", Ending.RESOLVED, 0),
-    Scene("QueueStuck", "is sent three times", Ending.ESCALATED, 1),
+    Scene("QueueStuck", "is sent 3 times", Ending.ESCALATED, 1),
 )
 
 
@@ -97,7 +97,8 @@ async def run_demo(console: Console, *, stays: bool) -> bool:
         console.print("[green]Everything ended as it should.[/green]" if is_right else "[red]Something is wrong.[/red]")
         if stays:
             console.print("\nOpen the URLs above; send more with:")
-            console.print(f"  {sys.argv[0]} send --url {stage.server} --query oncall_wait_minutes=0.5 --name Another")
+            command = f"  {sys.argv[0]} send --url {stage.server} -q oncall_wait_minutes=0.5 --name Another"
+            console.print(command, soft_wrap=True, highlight=False)
             console.print("Ctrl-C ends it.")
             await asyncio.Event().wait()
         return is_right
@@ -205,8 +206,15 @@ def _is_shown(stage: Stage, scene: Scene, incident: dict[str, Any]) -> bool:
     return any(expected in message.shown for message in stage.messages(scene))
 
 
+def _table(title: str) -> Table:
+    """Narrow enough for a terminal of 80 columns."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE, collapse_padding=True, pad_edge=False)
+
+
 def _progress(stage: Stage, incidents: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title="What is happening", title_justify="left", box=box.SIMPLE)
+    table = Table(
+        title="What is happening", title_justify="left", box=box.SIMPLE, collapse_padding=True, pad_edge=False
+    )
     for column in ("alert", "plot", "Slack", "incident", "escalates in", "ServiceNow"):
         table.add_column(column)
     for scene in SCENES:
@@ -220,7 +228,7 @@ def _progress(stage: Stage, incidents: dict[str, dict[str, Any]]) -> Table:
 
 
 def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, bool]:
-    table = Table(title="What happened", title_justify="left", box=box.SIMPLE)
+    table = _table("What happened")
     for column in ("alert", "plot", "outcome", "Slack", "ServiceNow", ""):
         table.add_column(column)
     verdicts = []
@@ -240,7 +248,7 @@ def _result(stage: Stage, incidents: dict[str, dict[str, Any]]) -> tuple[Table, 
             scene.plot,
             _outcome(incident),
             _posted(messages),
-            ", ".join(record["number"] for record in records) or "never called",
+            ", ".join(record["number"] for record in records) or "not called",
             "[green]✓[/green]" if is_right else "[red]✗[/red]",
         )
     return table, all(verdicts)
@@ -255,7 +263,7 @@ def _outcome(incident: dict[str, Any]) -> str:
 
 
 def _posted(messages: list[PostedMessage]) -> str:
-    return "1 message" if len(messages) == 1 else f"{len(messages)} messages"
+    return "1 post" if len(messages) == 1 else f"{len(messages)} posts"
 
 
 async def _answers(url: str) -> bool:

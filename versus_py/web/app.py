@@ -55,7 +55,7 @@ def create_app(
     look_after_connections(app)
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics)
-    api = Api(store, lifecycle)
+    api = Api(store, lifecycle, called)
     channels = config.alert.parts
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
     ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)

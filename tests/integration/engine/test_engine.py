@@ -657,7 +657,7 @@ async def test_nothing_is_left_to_do_when_all_has_ended(engine):
 
     _, next_ms = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=1, limit=1)
     assert next_ms is None
-    page = await engine.store.page(status=Status.RESOLVED)
+    page = await engine.store.page(wanted=lambda it: it.status is Status.RESOLVED)
     assert len(page.incidents) == 3
     assert [record["state"] for record in engine.servicenow.incidents] == ["6", "6", "6"]
 

@@ -403,6 +403,7 @@ async def test_a_sync_under_way_is_not_taken_for_the_escalation_that_begins_mean
     delivery = await engine.worker._call(claim, acknowledged)
 
     engine.clock.advance(seconds=1)
+    await engine.http.post(f"/api/incidents/{incident_id}/unacknowledge?by=ben")
     await engine.http.post(f"/api/incidents/{incident_id}/escalate?by=ben")
     engine.clock.advance(seconds=1)
     completed = engine.worker._done(claim, acknowledged, delivery)

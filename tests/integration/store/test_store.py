@@ -387,8 +387,8 @@ async def test_pages_filter_by_status(store, clock):
             assert change
             await save(store, change, now_ms=clock.now_ms())
 
-    page = await store.page(status=Status.ACKNOWLEDGED, limit=2)
-    rest = await store.page(status=Status.ACKNOWLEDGED, limit=2, cursor=page.cursor)
+    page = await store.page(wanted=lambda it: it.status is Status.ACKNOWLEDGED, limit=2)
+    rest = await store.page(wanted=lambda it: it.status is Status.ACKNOWLEDGED, limit=2, cursor=page.cursor)
 
     assert len(page.incidents) == 2
     assert len(rest.incidents) == 1

@@ -50,10 +50,11 @@ async def test_a_record_says_who_did_not_wait_for_it(engine, kind):
     assert notes(engine) == [f"escalated {SAID_BY_ANA} before the wait was over"]
 
 
-async def test_what_is_acknowledged_and_escalated_all_the_same_says_so_in_its_record(engine):
+async def test_what_is_given_back_and_escalated_again_says_so_in_its_record(engine):
     await escalated(engine)
     incident_id = await the_incident(engine)
     await engine.lifecycle.acknowledge(incident_id, ANA)
+    await engine.lifecycle.act(incident_id, lambda it, now_ms: transitions.unacknowledge(it, ANA, now_ms))
     await engine.settle()
 
     await engine.lifecycle.act(incident_id, lambda it, now_ms: transitions.escalate(it, ANA, now_ms))

@@ -314,6 +314,7 @@ async def test_a_second_escalation_into_the_same_record_is_shown_whoever_is_firs
     await engine.settle()
     await act(engine, incident_id, "acknowledge")
     await engine.settle()
+    await act(engine, incident_id, "unacknowledge")
     await act(engine, incident_id, "escalate")
 
     claims, _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=10)

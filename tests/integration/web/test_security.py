@@ -52,7 +52,7 @@ async def places(engine) -> dict[str, str]:
     return {
         "/api/incidents/{id}": f"/api/incidents/{incident}",
         "/api/ack/{id}": _path(ack),
-        "/api/storms/{channel}/{id}": _path(storm.replace("&amp;", "&")),
+        "/api/storms/{place}/{id}": _path(storm.replace("&amp;", "&")),
         "/static/{name}": "/static/page.css",
     }
 
@@ -133,7 +133,7 @@ class _Finder(HTMLParser):
 async def pages(engine, places) -> AsyncIterator[tuple[str, str]]:
     """Every page there is, in every state: the path, and its text."""
     ack = places["/api/ack/{id}"]
-    storm = places["/api/storms/{channel}/{id}"]
+    storm = places["/api/storms/{place}/{id}"]
     for method, path in [("GET", ack), ("GET", f"{ack}x"), ("GET", storm), ("POST", ack), ("GET", ack), ("GET", storm)]:
         response = await engine.http.request(method, path, headers=HTML)
         if response.content_type == "text/html":

@@ -99,3 +99,8 @@ def test_a_secret_that_is_a_word_is_masked_as_a_word_and_not_within_others():
     assert masked("u:secret@host") == "u:**********@host"
     assert masked("check auth.client_secret and secretary") == "check auth.client_secret and secretary"
     assert masked("xs3crety") == "x**********y"
+
+
+@pytest.mark.parametrize("name", ["versus", "Versus", "versus_py"])
+def test_what_the_program_says_everywhere_is_no_secret(name):
+    assert Redactor([name, "s3cret-token"]).masked(f"{name} has s3cret-token") == f"{name} has **********"

@@ -148,6 +148,7 @@ class ServiceNowTarget:
             before,
             reference={**before.reference, **heard.reference},
             note=before.note if said in before.note else _said(before.note, said),
+            is_over=bool(said),
             look_again_at_ms=instance.comments.next_look_ms(incident, record),
             comments=(*before.comments, *new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(new),
@@ -211,6 +212,7 @@ class ServiceNowTarget:
             look_again_at_ms=_next_look_ms(instance, incident, record, before),
             comments=before.comments,
             comment_count=before.comment_count,
+            is_over=bool(contradiction(record, incident, instance.config.states)),
         )
 
     async def _created(
@@ -299,7 +301,7 @@ def _next_look_ms(instance: Instance, incident: Incident, record: Record, before
 def _gone(before: Delivery) -> Delivery:
     """Nothing more is done with a record that is deleted, which people may, or hidden from the user."""
     said = f"{before.label} is gone, or the user may not read it any more"
-    return replace(before, note=_said(before.reference.get("note", ""), said), look_again_at_ms=None)
+    return replace(before, note=_said(before.reference.get("note", ""), said), look_again_at_ms=None, is_over=True)
 
 
 def _second(at_ms: int) -> int:

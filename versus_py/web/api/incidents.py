@@ -1,7 +1,8 @@
 """Reading incidents, and acting on them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,8 +11,9 @@ from aiohttp import web
 from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.store import Store
+from versus_py.targets import Called
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import detail, failure, summary
 from versus_py.web.intake.bodies import read_whole
@@ -28,21 +30,22 @@ _LIMIT_DIGITS_MAX = 9
 class Api:
     """The handlers below /api/incidents, but for the intake."""
 
-    def __init__(self, store: Store, lifecycle: Lifecycle) -> None:
+    def __init__(self, store: Store, lifecycle: Lifecycle, called: Called) -> None:
+        self._called = called
         self._store = store
         self._lifecycle = lifecycle
 
     async def list(self, request: web.Request) -> web.Response:
         """`{"incidents": […], "next": cursor or null}`, newest first."""
-        only_failed, status = _only_failed(request.query.get("failed")), _status(request.query.get("status"))
-        if only_failed and status is not None:
+        only_failed, wanted = _only_failed(request.query.get("failed")), _wanted(request.query.get("status"))
+        if only_failed and wanted is not None:
             raise web.HTTPBadRequest(text="failed=true and status exclude each other")
         limit, cursor = _limit(request.query.get("limit")), request.query.get("cursor")
         try:
             if only_failed:
                 given_up = await self._store.given_up(limit=limit, cursor=cursor)
                 return _page([failure(it) for it in given_up.found], given_up.cursor)
-            page = await self._store.page(status=status, limit=limit, cursor=cursor)
+            page = await self._store.page(wanted=wanted, limit=limit, cursor=cursor)
         except ValueError:
             raise web.HTTPBadRequest(text="cursor is not one that a page gave as next") from None
         return _page([summary(incident) for incident in page.incidents], page.cursor)
@@ -66,9 +69,16 @@ class Api:
         return await self._act(request, lambda it, now_ms: transitions.unacknowledge(it, by, now_ms))
 
     async def escalate(self, request: web.Request) -> web.Response:
-        """201 when this began the escalation, else 200 and how it stands."""
+        """201 when this began the escalation, 409 while it has a record that is open, else 200 and how it stands."""
         by = _by(await _said(request))
-        return await self._act(request, lambda it, now_ms: transitions.escalate(it, by, now_ms))
+        incident, has_begun = await self._lifecycle.act(
+            _id(request), lambda it, now_ms: transitions.escalate(it, by, now_ms)
+        )
+        found = _known(incident, request)
+        if not has_begun and found.has_open_record:
+            name, label = self._called(found.escalated_to), found.record.label
+            raise web.HTTPConflict(text=f"it has escalated to {name} as {label}, which is not over")
+        return await self._detail(found, 201 if has_begun else 200)
 
     async def snooze(self, request: web.Request) -> web.Response:
         """For so many `minutes`: 201, or 200 and how it stands when nothing waits."""
@@ -106,13 +116,21 @@ def _known(incident: Incident | None, request: web.Request) -> Incident:
     return incident
 
 
-def _status(value: str | None) -> Status | None:
-    if value is None:
-        return None
-    try:
-        return Status(value)
-    except ValueError:
-        raise web.HTTPBadRequest(text=f"status is {value!r}; allowed: {', '.join(Status)}") from None
+_STANDINGS: Mapping[str, Callable[[Incident], bool]] = {
+    **{str(status): partial(lambda status, it: it.status is status, status) for status in Status},
+    "snoozed": lambda it: it.snooze is not None,
+    **{
+        str(ending): partial(lambda ending, it: it.status is Status.TRIGGERED and it.ending is ending, ending)
+        for ending in (Ending.SUPPRESSED, Ending.ESCALATED, Ending.FAILED)
+    },
+}
+"""What a list may be asked for: by status, and of those that are triggered by what else is to be said of them."""
+
+
+def _wanted(value: str | None) -> Callable[[Incident], bool] | None:
+    if value is not None and value not in _STANDINGS:
+        raise web.HTTPBadRequest(text=f"status is {value!r}; allowed: {', '.join(_STANDINGS)}")
+    return None if value is None else _STANDINGS[value]
 
 
 def _only_failed(value: str | None) -> bool:
