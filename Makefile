@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Some environments switch this off; without it, every process that a test starts compiles everything again.
+# Let Python write .pyc files: where that is off, every process that a test starts compiles all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help demo test test-quick faults faults-sample fuzz check audit format imports clean lock
@@ -18,12 +18,12 @@ test: $(VENV)/installed  ## All tests but those of `make faults`. Servers that a
 	$(BIN)/pytest -ra -n auto -m "not long"
 
 test-quick: $(VENV)/installed  ## Of those, unit and integration tests that start no cluster.
-	$(BIN)/pytest -ra -p no:schemathesis -n logical -m "not long and not cluster" tests/unit tests/integration
+	$(BIN)/pytest -ra -p no:schemathesis -n $$(($$(nproc) + 1)) -m "not long and not cluster" tests/unit tests/integration
 
-faults: $(VENV)/installed  ## All faults under load: kills, cuts, stalls, failovers; and what sabotaged engines are found by.
+faults: $(VENV)/installed  ## All faults under load (kills, cuts, stalls, failovers), and sabotaged engines; about 30 minutes.
 	$(BIN)/pytest -raP -n 2 tests/faults
 
-faults-sample: $(VENV)/installed  ## The part of them that CI plays.
+faults-sample: $(VENV)/installed  ## The part of them that CI runs; about three minutes.
 	$(BIN)/pytest -raP -n 2 -m sample tests/faults
 
 fuzz: FUZZ_SEED ?= $(shell date +%s)

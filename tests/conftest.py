@@ -24,28 +24,34 @@ MINUTE_MS = 60_000
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no annotations
-    """Gives all tests of a module to one worker, so that their servers start once."""
+    """Keeps the tests of a module on one worker, so that module fixtures start once; those in APART go one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
-    config.option.loadscopereorder = False  # what takes long comes first, in the order of the folders
+    config.option.loadscopereorder = False  # the slowest folders sort first
     return ByModule(config, log)
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """`-n logical`: one more than cores. `-n auto`: twice as many, as what slow tests do is mostly waiting."""
-    cores = os.cpu_count() or 1
-    return cores + 1 if config.option.numprocesses == "logical" else 2 * cores
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Workers for `-n auto`: two for each core that this process may use, because slow tests mostly wait."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed and (folder := evidence.keep(item)):
-        report.sections.append((evidence.SECTION, str(folder)))
+    if report.failed:
+        try:
+            folder = evidence.keep(item)
+        except Exception as exc:  # noqa: BLE001 - the run goes on, and the report says why there is none
+            report.sections.append(("evidence could not be kept", repr(exc)))
+        else:
+            report.sections += [(evidence.SECTION, str(folder))] if folder else []
     return report
 
 
@@ -56,7 +62,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # of a worker of xdist, for the one who reports
+    if hasattr(session.config, "workeroutput"):  # in a worker of xdist: the counts go to the one that prints them
         session.config.workeroutput["fuzzed"] = fuzzing.tried
 
 

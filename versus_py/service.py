@@ -161,7 +161,7 @@ async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System
     async with _build(config, systems) as built, asyncio.TaskGroup() as loops:
         app, port = (built.app, config.port) if with_api else (built.monitoring, config.metrics.port)
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
-        await _tell_time(built.core)
+        await _prepare(built.core)
         background = _start(built.background, stop, loops)
         working = _start(built.working, stop, loops)
         try:
@@ -294,20 +294,25 @@ async def _listen(runner: web.AppRunner, host: str, port: int, settings: str, *,
         raise VersusError(f"cannot listen on {host}:{port} ({settings}): {reason}") from None
 
 
-async def _tell_time(core: _Core) -> None:
-    """So that the first alert has not to be refused. Where Redis is away, the worker goes on asking."""
+async def _prepare(core: _Core) -> None:
+    """So that the first alert and link have not to be refused. Where Redis is away, the worker goes on asking."""
     with suppress(StoreUnavailable, TimeoutError):
         async with asyncio.timeout(FIRST_TIME_TIMEOUT_S):
-            await core.clock.follow(core.store.server_time_ms)
+            await _ask_redis(core)
+
+
+async def _ask_redis(core: _Core) -> None:
+    """For the time, and for the key that links are signed with."""
+    await core.clock.follow(core.store.server_time_ms)
+    if core.links.key is None:
+        core.links.key = await core.store.signing_key()
 
 
 async def _work(core: _Core, worker: Worker) -> None:
-    """The worker, as soon as Redis has told the time and the key that links are signed with."""
+    """The worker, as soon as Redis has told what `_ask_redis` asks for."""
     while True:
         try:
-            await core.clock.follow(core.store.server_time_ms)
-            if core.links.key is None:
-                core.links.key = await core.store.signing_key()
+            await _ask_redis(core)
             break
         except StoreUnavailable as exc:
             core.unavailable.note(error=str(exc))

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.journal import Answer, Did, Event
 from tests.faults.scenario import at_length, suffering
 from tests.faults.test_scenarios import kill_one_every
-from tests.faults.world import OneRedis, Program, World, command
+from tests.faults.world import OneRedis, Program, World, launcher
 from tests.support.servers import find_program, free_port
 from tests.support.waiting import until
 
@@ -62,7 +62,7 @@ class Alertmanager:
         started = [binary, f"--config.file={path}", f"--storage.path={folder}", f"--cluster.listen-address={listen}"]
         started += [f"--cluster.peer=127.0.0.1:{peer.cluster_port}" for peer in peers or ()]
         started += [f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.peer-timeout=1s"]
-        self.program = Program(command(started), folder.with_suffix(".log"))
+        self.program = Program(launcher(started), folder.with_suffix(".log"))
         self._session = world.session
         world.stack.push_async_callback(self.program.end)
 

@@ -89,8 +89,8 @@ class Program:
             await self.kill()
 
 
-def command(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Callable[[Path], Process]:
-    """Launches a program."""
+def launcher(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Callable[[Path], Process]:
+    """A function that starts the program, with its output appended to a log file."""
 
     def launch(log: Path) -> Process:
         with log.open("ab") as output:
@@ -100,8 +100,8 @@ def command(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> C
     return launch
 
 
-def versus(arguments: Sequence[str]) -> Callable[[Path], Process]:
-    """Launches `versus` in the tempo of the fault tests."""
+def versus_launcher(arguments: Sequence[str]) -> Callable[[Path], Process]:
+    """The same for `versus` in the tempo of the fault tests, forked."""
     return lambda log: ForkedProcess(tuple(arguments), stdout=log, main=IN_QUICK_TEMPO)
 
 
@@ -159,7 +159,7 @@ class OneRedis:
         self.proxies: list[FaultProxy] = []
         server = [find_program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
         server += ["--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync]
-        self.program = Program(command(server), folder / "redis.log")
+        self.program = Program(launcher(server), folder / "redis.log")
         self.client = redis.asyncio.Redis(port=self.port, decode_responses=True)
         stack.push_async_callback(self.client.aclose)
         stack.push_async_callback(self.program.end)
@@ -250,8 +250,9 @@ class World(Generic[RedisT]):
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(self._settings(port) | await self.redis.settings() | settings))
         arguments = [*(["--sabotage", sabotage] if sabotage else []), "serve", "-c", str(path)]
-        is_forked = not wrapper and env is None
-        launch = versus(arguments) if is_forked else command([*wrapper, *STARTED_VERSUS, *arguments], env)
+        # The first has a hash seed of its own, as no two replicas of a deployment share one.
+        is_forked = not wrapper and env is None and self.replicas
+        launch = versus_launcher(arguments) if is_forked else launcher([*wrapper, *STARTED_VERSUS, *arguments], env)
         replica = Replica(name, port, Program(launch, self.folder / f"{name}.log"))
         self.stack.push_async_callback(replica.program.end)
         self.replicas.append(replica)
@@ -392,7 +393,7 @@ async def _simulator(
     system: str, folder: Path, stack: AsyncExitStack, session: aiohttp.ClientSession, *options: str
 ) -> Simulator:
     port = free_port()
-    program = Program(versus(["simulate", system, "--port", str(port), *options]), folder / f"{system}.log")
+    program = Program(versus_launcher(["simulate", system, "--port", str(port), *options]), folder / f"{system}.log")
     stack.push_async_callback(program.end)
     program.start()
     proxy = await stack.enter_async_context(run_proxy(("127.0.0.1", port)))

@@ -219,7 +219,10 @@ class Engine:
         return body
 
     async def settle(self) -> None:
-        """Sync what is due, and what only waits for its turn in the channel; keep the digests of storms."""
+        """Run everything that is due in the next 12 s, also what waits for a rate limit; keep the digests of storms.
+
+        Seconds in which nothing is due are skipped.
+        """
         seconds = 12
         while seconds:
             idle = min(await idle_seconds(self.store, self.clock), seconds)
@@ -242,7 +245,7 @@ class Engine:
 
 
 async def idle_seconds(store: Store, clock: FakeClock) -> int:
-    """For how many whole seconds no timer, lease or digest is due. One round trip; the worker takes five."""
+    """Whole seconds until the next timer or lease is due, at most a day; 0 when one is, or a storm is kept."""
     async with store._redis.pipeline(transaction=False) as asked:
         asked.exists(keys.STORMS)
         for partition, name in product(range(PARTITIONS), ("timers", "running")):
@@ -307,7 +310,7 @@ def make_worker(
 
 @pytest.fixture
 async def engine_redis(request: pytest.FixtureRequest, shared_redis: SharedRedis) -> AsyncIterator[RedisClient]:
-    """What the engine is connected to: a server, or with the mark `orderly` one in this process."""
+    """The engine's client. With the mark `orderly` it has one connection: commands run in the order of their issue."""
     is_orderly = request.node.get_closest_marker("orderly") is not None
     client = shared_redis.one_connection() if is_orderly else connect(shared_redis.config)
     async with client as connected:

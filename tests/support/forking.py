@@ -1,8 +1,10 @@
-"""The command `versus` as a process, forked from one that has imported it already.
+"""Runs `versus` in a process that is forked from one which has imported it already: it saves a second of CPU each time.
 
-It does what `python -m versus_py` does, without the second of CPU that its imports take: the tests start hundreds.
+It differs from `python -m versus_py` in two ways: what is read from the environment at import is that of the process that
+is forked, and all forks share one hash seed. Tests of start-up or shutdown start a new interpreter.
 """
 
+import atexit
 import gc
 import importlib
 import multiprocessing
@@ -21,19 +23,24 @@ from pathlib import Path
 from tests.support.servers import ended
 
 VERSUS = "versus_py.cli:app"
-"""What is called in the new process: module and name, as in an entry point."""
+"""The entry point to call in the new process: `module:function`."""
 
 IN_QUICK_TEMPO = "tests.faults.run_versus:main"
-"""The same with leases and backoffs of seconds, so that a test need not wait for minutes."""
+"""The same, with leases and backoffs of seconds instead of minutes: tests/faults/tempo.py."""
+
+_preloaded: list[str] = []
 
 PRELOADED = ("versus_py.cli", "tests.faults.run_versus")
+
+_children = threading.Lock()
+"""multiprocessing looks at all children whenever one is started or asked, and does not expect that from two threads."""
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.support.forking_preload"])
 
 
 class ForkedProcess:
-    """What tests use of `subprocess.Popen`, for a process that another one has forked."""
+    """A forked process, with the part of `subprocess.Popen` that tests use."""
 
     def __init__(
         self,
@@ -53,21 +60,20 @@ class ForkedProcess:
         self._process = _forks.Process(
             target=_run, args=(main, arguments, files, everything, str(Path.cwd())), daemon=True
         )
-        self._reading = threading.Lock()
-        self._process.start()
+        self._code: int | None = None
+        with _children:
+            self._process.start()
 
     @property
     def pid(self) -> int:
         assert self._process.pid is not None
         return self._process.pid
 
-    @property
-    def returncode(self) -> int | None:
-        return self.poll()
-
     def poll(self) -> int | None:
-        with self._reading:
-            return self._process.exitcode
+        with _children:
+            if self._code is None:
+                self._code = self._process.exitcode
+            return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Raises subprocess.TimeoutExpired, as Popen does."""
@@ -101,8 +107,10 @@ def call_versus(
         process = ForkedProcess(arguments, stdin=given, stdout=out, stderr=err, env=env)
         try:
             code = process.wait(timeout_s)
-        finally:
+        except subprocess.TimeoutExpired:
             process.kill()
+            process.wait(10)
+            raise subprocess.TimeoutExpired(arguments, timeout_s, out.read_text(), err.read_text()) from None
         return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
 
@@ -123,20 +131,27 @@ def _run(main: str, arguments: tuple[str, ...], files: list[str], env: dict[str,
         os.dup2(opened, number)
         os.close(opened)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
+    buffering = 1 if env.get("PYTHONUNBUFFERED") else -1
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=buffering, closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
     os.chdir(folder)
     sys.argv = ["versus", *arguments]
+    assert PRELOADED[0] in _preloaded, "the process that is forked from has not imported the program: run from the root"
     module, _, name = main.partition(":")
-    getattr(importlib.import_module(module), name)()
+    try:
+        getattr(importlib.import_module(module), name)()
+    finally:  # as an interpreter that ends: what nobody awaited is said
+        atexit._run_exitfuncs()
+        gc.collect()
 
 
 def preload() -> None:
-    """In the process that the others are forked from: import everything, and leave it out of later collections."""
+    """In the process that is forked from: import everything, and freeze it, so that no collection looks at it."""
     for module in PRELOADED:
         importlib.import_module(module)
+        _preloaded.append(module)
     gc.collect()
     gc.freeze()

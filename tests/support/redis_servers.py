@@ -92,27 +92,27 @@ class RedisServer:
 
 
 class SharedRedis:
-    """A server on a unix socket that one test after the other empties and uses, and that can be out of reach."""
+    """A server on a unix socket that tests use one after the other. A test can make it unreachable."""
 
     def __init__(self, socket: Path) -> None:
         self.config = RedisConfig.model_validate({"url": f"unix://{socket}"})
         self._socket = socket
         self._hidden = socket.with_suffix(".hidden")
-        self._meddler = redis.Redis(unix_socket_path=str(socket))
+        self._admin = redis.Redis(unix_socket_path=str(socket))
 
     def empty(self) -> None:
-        self._meddler.flushall()
+        self._admin.flushall()
 
     def one_connection(self) -> redis.asyncio.Redis:
-        """A client that sends one command after the other, in the order in which they are given."""
+        """A client that sends one command after the other. Its pipelines use another connection."""
         return redis.asyncio.Redis(
             unix_socket_path=str(self._socket), decode_responses=True, single_connection_client=True
         )
 
     def go_away(self) -> None:
-        """End every connection, and take none."""
+        """Close all connections, and refuse new ones until `come_back`."""
         self._socket.rename(self._hidden)
-        self._meddler.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self._admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def come_back(self) -> None:
         if self._hidden.exists():
@@ -241,7 +241,7 @@ class ClusterWorld:
         return all(len(nodes) * 3 == len(self.primaries) + len(self.replicas) for _, _, *nodes in ranges)
 
     def mend(self) -> None:
-        """Every node runs."""
+        """Start the primaries that were killed, and wait until all slots are served."""
         for node in self.primaries:
             if node.process is None:
                 node.start()
@@ -277,11 +277,9 @@ class ClusterWorld:
 
 
 def cluster_port() -> int:
-    """Free, as is the one of the nodes' bus, 10000 above."""
+    """Free, as is the one of the nodes' bus, 10000 above: that is nobody's of those that `free_port` tells of."""
     while True:
         port = free_port()
-        if port > 55_000:
-            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port + 10_000))
             return port

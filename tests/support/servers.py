@@ -1,11 +1,12 @@
 """Real servers, started by a test on a free port or a socket of their own, and ended with it."""
 
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
@@ -30,10 +31,27 @@ def find_program(name: str, package: str) -> str:
     return path
 
 
+def _ports_of_this_worker() -> Iterator[int]:
+    """Below those that the system gives to clients, and another stretch for each worker of pytest-xdist."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
+    first = FIRST_PORT + worker * PORTS_EACH
+    return itertools.cycle(range(first, first + PORTS_EACH))
+
+
+WORKERS_MAX = 8
+FIRST_PORT = 12_000
+PORTS_EACH = 1000
+
+_ports = _ports_of_this_worker()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no other test of this run is told of soon."""
+    for port in itertools.islice(_ports, PORTS_EACH):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("every port of this worker is in use")
 
 
 @contextmanager
@@ -48,7 +66,7 @@ def run_program(
 
 
 class Process(Protocol):
-    """What is used of `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that tests use; a ForkedProcess has it too."""
 
     @property
     def pid(self) -> int: ...
@@ -69,7 +87,7 @@ ProcessT = TypeVar("ProcessT", bound=Process)
 
 @contextmanager
 def ended(process: ProcessT) -> Iterator[ProcessT]:
-    """Ends it, by its own id, when the block is left."""
+    """Terminate the process when the block is left; kill it when it does not end."""
     try:
         yield process
     finally:

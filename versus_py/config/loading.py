@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -268,7 +269,7 @@ def _shown(model: type[Config], keys: list[str], error: ErrorDetails) -> str:
 
 def _known_keys(model: type[Config], path: list[str]) -> set[str]:
     """The keys of the part of the model at *path*."""
-    kind = _kind_at(model, path)
+    kind = _part_in(_kind_at(model, path))
     return set(kind.model_fields) if _is_part(kind) else set()
 
 
@@ -286,6 +287,7 @@ def _is_secret(kind: Any) -> bool:
 
 def _kind_below(kind: Any, key: str) -> Any:
     """The type of what stands at *key* in a part, a list or a mapping; None when nothing is known to."""
+    kind = _part_in(kind)
     if _is_part(kind):
         field = kind.model_fields.get(key)
         return None if field is None else field.annotation
@@ -294,6 +296,12 @@ def _kind_below(kind: Any, key: str) -> Any:
         return None
     item = get_args(kind)[items]
     return get_args(item)[0] if get_origin(item) is Annotated else item
+
+
+def _part_in(kind: Any) -> Any:
+    """The part that an optional one is; else *kind* itself."""
+    is_union = get_origin(kind) in {Union, UnionType}
+    return next(filter(_is_part, get_args(kind)), kind) if is_union else kind
 
 
 def _is_part(kind: Any) -> bool:

@@ -302,8 +302,9 @@ def server(running_valkey):
 @pytest.fixture(autouse=True)
 def logs():
     """Errors are expected here: targets are broken all the time."""
-    with structlog.testing.capture_logs():
+    with structlog.testing.capture_logs() as lines:
         yield
+    print(*lines[-200:], sep="\n")  # noqa: T201 - shown beside a failure
 
 
 TestEngineMachine = EngineMachine.TestCase

@@ -51,12 +51,12 @@ async def running(engine, session, pauses=PAUSES):
 
 
 async def connected(engine, number=1):
-    """For as many as that, Slack has a connection; our end knows of it, and says so, a moment later."""
+    """Wait until Slack has *number* connections. The client logs `slack.socket_connected` shortly after."""
     await until(lambda: engine.slack.connections == number)
 
 
 async def said(logs, *events):
-    """These events about the connection, in this order, and no other."""
+    """Wait until the log has exactly these `slack.socket_*` events, in this order."""
     expected = [f"slack.socket_{event}" for event in events]
     await until(lambda: [line["event"] for line in logs if line["event"].startswith("slack.socket_")] == expected)
 

@@ -118,8 +118,10 @@ async def test_the_doctor_asks_the_primary_and_each_sentinel(intact_world):
     assert (facts.is_replica, facts.warnings) == (False, ())
 
     intact_world.sentinels[0].kill()
-
-    [warning] = (await inspect_server(config_for(intact_world))).warnings
+    try:
+        [warning] = (await inspect_server(config_for(intact_world))).warnings
+    finally:
+        intact_world.sentinels[0].start()
     assert f"sentinel 127.0.0.1:{intact_world.sentinels[0].port} does not answer" in warning
 
 

@@ -938,3 +938,58 @@ def test_text_where_a_list_is_wanted_is_told_in_words():
     [problem] = problems("previous_gateway_secrets: old")
 
     assert problem == "previous_gateway_secrets: must be a list"
+
+
+TOP_ROUTES = """
+alert: {slack: {enable: true, token: xoxb-1, channel_id: C1%s}}
+routes:
+  - matchers: [team=db]
+    wait_minutes: 10
+    slack: {channel_id: C0DB, mention: <!here>}
+"""
+
+
+def test_routes_at_the_top_have_a_destination_for_each_channel():
+    config = parse_config(TOP_ROUTES % "")
+
+    [route] = config.route_leads()
+    assert (route.wait_minutes, route.matches({"team": "db"}), route.matches({})) == (10, True, False)
+    assert (route.leads_to["slack"].destination, route.leads_to["slack"].mentions) == ("C0DB", "<!here>")
+
+
+def test_older_routes_lead_to_the_same():
+    older = parse_config(f"{ROUTES}    - {{matchers: [team=db], channel_id: C0DB, mention: <!here>, wait_minutes: 10}}")
+
+    [route], [newer] = older.route_leads(), parse_config(TOP_ROUTES % "").route_leads()
+    assert (route.wait_minutes, route.leads_to) == (newer.wait_minutes, newer.leads_to)
+
+
+def test_older_routes_beside_newer_ones_are_a_problem():
+    [problem] = problems(TOP_ROUTES % ", routes: [{matchers: [a=b], channel_id: C2}]")
+
+    assert problem == "alert.slack.routes: is set together with routes; write them all below routes"
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        ("{matchers: [a=b], slakc: {channel_id: C1}}", "routes.0.slakc: is not a known key; did you mean 'slack'?"),
+        (
+            "{matchers: [a=b], slack: {chanel_id: C1}}",
+            "routes.0.slack.chanel_id: is not a known key; did you mean 'channel_id'?",
+        ),
+        ("{matchers: [], slack: {channel_id: C1}}", "routes.0.matchers: is a list; must have at least one matcher"),
+        ("{slack: {channel_id: C1}}", "routes.0.matchers: is required"),
+    ],
+)
+def test_a_route_that_is_mistaken_is_told_by_its_place(route, said):
+    assert any(problem.startswith(said) for problem in problems(f"routes: [{route}]"))
+
+
+def test_routes_at_the_top_that_are_hardly_meant_are_warned_about():
+    config = parse_config("routes: [{matchers: [a=b], slack: {channel_id: '#db'}}, {matchers: [a=c]}]")
+
+    assert [warning for warning in config.warnings() if warning.startswith("routes.")] == [
+        "routes.0.slack.channel_id does not look like an id, such as C0123456789; a name may not work",
+        "routes.1 changes nothing: it names no channel and has no wait_minutes",
+    ]
