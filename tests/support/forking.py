@@ -1,7 +1,7 @@
 """Runs `versus` in a process that is forked from one which has imported it already: it saves a second of CPU each time.
 
-It differs from `python -m versus_py` in two ways: what is read from the environment at import is that of the process that
-is forked, and all forks share one hash seed. Tests of start-up or shutdown start a new interpreter.
+It differs from `python -m versus_py` in two ways: what is read from the environment at import is that of the process it
+is forked from, and all forks share one hash seed. Tests of start-up or shutdown start a new interpreter.
 """
 
 import atexit
