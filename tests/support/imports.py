@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "versus_py"
@@ -34,16 +35,17 @@ def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module that the file imports, by its dotted name."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             is_root = node.module == PACKAGE.name
             found |= {f"{node.module}.{alias.name}" for alias in node.names} if is_root else {node.module}
-    return found
+    return frozenset(found)
 
 
 def graph() -> Mapping[str, set[str]]:
