@@ -23,7 +23,7 @@ from versus_py.engine.retries import RetryPolicy
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
-from versus_py.incidents.model import IncidentId
+from versus_py.incidents.model import Incident, IncidentId
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns
@@ -49,6 +49,9 @@ CLOCK_EVERY_S = 30.0
 
 SHUTDOWN_TIMEOUT_S = 3.0
 """How long requests that are being answered may take after the word to stop."""
+
+STOP_TIMEOUT_S = 30.0
+"""How long the loops may take that end by themselves; the longest of ours, the worker, takes some five."""
 
 FIRST_TIME_TIMEOUT_S = 2.0
 """How long the port waits to be opened for Redis to tell the time; after that, alerts are refused until it does."""
@@ -92,6 +95,10 @@ class _Core:
         """Have *target* sync an incident although it did not change."""
         await self.store.arm(incident_id, target, now_ms=self.clock.now_ms())
 
+    def _ack_url(self, incident: Incident) -> str | None:
+        """None where a channel lets only some act: who opens a link is not known."""
+        return None if any(it.is_restricted for it in self.config.alert.enabled.values()) else self.links.url(incident)
+
     def around(self, session: aiohttp.ClientSession) -> Surroundings:
         """What the targets of one system are built with."""
         return Surroundings(
@@ -101,7 +108,7 @@ class _Core:
             turns=self.turns,
             storms=self.storms,
             called=self.called,
-            ack_url=self.links.url,
+            ack_url=self._ack_url,
             storm_url=self.links.storm_url,
             wake=self.wake,
         )
@@ -120,17 +127,34 @@ class _Around:
             requests=TakenRequests(core.redis),
             called=core.called,
         )
-        self.loops: dict[str, Loop] = {"interactions": self.desk.run} if interactive else {}
+        self.loops: dict[str, Loop] = {}
+        self._add({"interactions": self.desk.run} if interactive else {})
         self.inbound: dict[str, Handler] = {
             it.inbound_path: switched_off(it.inbound_is_off) for it in known if it.inbound_path
         }
         for system, parts in built.items():
-            self.loops |= parts.loops
+            self._add(parts.loops)
             ways = parts.interactive.ways_in(self.desk.take) if parts.interactive is not None else WaysIn()
-            self.loops |= ways.loops
+            self._add(ways.loops)
             if ways.inbound is not None:
                 door = InboundDoor(system.name, system.title, ways.inbound, core.clock)
-                self.inbound[ways.inbound.path] = door.post
+                self.inbound[system.inbound_path] = door.post
+
+    def _add(self, loops: Mapping[str, Loop]) -> None:
+        for name, loop in loops.items():
+            if name in {*self.loops, *_OWN_LOOPS}:
+                raise ConfigError([f"two systems have a loop that is called {name!r}"])
+            self.loops[name] = loop
+
+    def raise_if_missing(self, config: Config) -> None:
+        """What the configuration names has to be there before it is needed. Raises ConfigError."""
+        oncall = config.oncall
+        wanted = {*config.alert.enabled, *((oncall.provider, oncall.fallback.target) if oncall.is_prepared else ())}
+        if missing := wanted - {None, *self.targets}:
+            raise ConfigError([f"{name}: its system has no such target" for name in sorted(map(str, missing))])
+
+
+_OWN_LOOPS = ("worker", "clock", "sns", "watchdog", "heartbeat", "embedded redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +201,10 @@ async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System
             stop.set()
             built.worker.stop()
             await runner.cleanup()
-            await asyncio.wait(working)
+            _, late = await asyncio.wait(working, timeout=STOP_TIMEOUT_S)
+            for task in late:
+                log.error("loop.does_not_end", loop=task.get_name())
+                task.cancel()
             for task in background:
                 task.cancel()
         log.info("service.stopped")
@@ -190,6 +217,7 @@ async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Ru
         core = _Core(config, redis, systems)
         sessions = {it: await stack.enter_async_context(_session(it.timeout_s, it.connections)) for it in core.systems}
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
+        around.raise_if_missing(config)
         session = await stack.enter_async_context(_session())
         alertmanager = AlertmanagerLook(config.alertmanager, clock=core.clock, session=session)
         worker = Worker(
@@ -255,7 +283,7 @@ def _session(timeout_s: float = SESSION_TIMEOUT_S, connections: int = SESSION_CO
 
 def _start(named: Mapping[str, Loop], stop: asyncio.Event, loops: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     """Each by its name in the log."""
-    return [loops.create_task(_owned(name, loop(stop), stop)) for name, loop in named.items()]
+    return [loops.create_task(_owned(name, loop(stop), stop), name=name) for name, loop in named.items()]
 
 
 async def _owned(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:

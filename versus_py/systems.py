@@ -6,7 +6,7 @@ Installed packages name a `System` by the entry point `versus_py.systems`.
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from versus_py.config import Config, config_model
@@ -27,12 +27,17 @@ ENTRY_POINT = "versus_py.systems"
 def registered() -> tuple[System, ...]:
     """All systems: those built in, then those of installed packages, by name. Raises ConfigError for what is none."""
     found = sorted(entry_points(group=ENTRY_POINT), key=lambda it: it.name)
-    return BUILT_IN + tuple(_loaded(it.name, it.load()) for it in found)
+    return BUILT_IN + tuple(map(_loaded, found))
 
 
-def _loaded(name: str, value: object) -> System:
+def _loaded(found: EntryPoint) -> System:
+    named = f"the entry point {ENTRY_POINT} {found.name!r}"
+    try:
+        value = found.load()
+    except Exception as exc:
+        raise ConfigError([f"{named} cannot be loaded: {type(exc).__name__}: {exc}"]) from exc
     if not isinstance(value, System):
-        raise ConfigError([f"the entry point {ENTRY_POINT} {name!r} is a {type(value).__name__}, no System"])
+        raise ConfigError([f"{named} is a {type(value).__name__}, no System"])
     return value
 
 

@@ -60,16 +60,19 @@ def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_demo_that_is_told_to_end_has_ended_well_and_leaves_nothing_behind(tmp_path, number):
+@pytest.mark.parametrize(
+    ("said", "status"), [("Ctrl-C ends it.", 0), ("simulator", 130)], ids=["after the story", "before its end"]
+)
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path, number, said, status):
     log, folder = tmp_path / "log", tmp_path / "tmp"
     folder.mkdir()
     environment = os.environ | {"TMPDIR": str(folder), "TERM": "dumb", "FORCE_COLOR": "1"}
     with running_versus(["demo"], log=log, env=environment) as process:
-        wait_until(lambda: list(folder.glob("versus-demo-*")) and "Slack" in log.read_text())
+        wait_until(lambda: list(folder.glob("versus-demo-*")) and said in log.read_text())
 
         os.kill(process.pid, number)
 
-        assert process.wait(60) == 0
+        assert process.wait(60) == status
     assert list(folder.glob("versus-demo-*")) == []
 
 

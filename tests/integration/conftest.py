@@ -38,7 +38,7 @@ from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.systems import called, model, registered
-from versus_py.targets.servicenow.system import SETTLES_WITHIN_S
+from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S as SETTLES_WITHIN_S
 from versus_py.targets.slack.allowed import Allowed
 from versus_py.targets.slack.api import SlackApi
 from versus_py.targets.slack.interactive import SlackInteractive

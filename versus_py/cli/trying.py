@@ -56,21 +56,23 @@ def demo(
     """Run everything on this machine, with a simulated Slack and ServiceNow, and tell a story of four alerts."""
     configure_logging(LogConfig(level="error"))
 
-    is_right = True
+    outcomes: list[bool] = []
 
     async def tell(stop: asyncio.Event) -> None:
-        nonlocal is_right
-        telling = asyncio.create_task(run_demo(out, stays=out.is_terminal and not once))
+        stays = out.is_terminal and not once
+        telling = asyncio.create_task(run_demo(out, stays=stays, ended=outcomes.append))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([telling, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if stop.is_set():
             telling.cancel()
         with suppress(asyncio.CancelledError):
-            is_right = await telling
+            await telling
 
     run_to_end(until_signal(tell))
-    if not is_right:
+    if not outcomes:
+        raise typer.Exit(130)  # told to end before the end of the story
+    if not outcomes[0]:
         raise typer.Exit(1)
 
 

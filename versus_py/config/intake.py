@@ -94,7 +94,7 @@ class IntakeConfig(Part):
             if limits.min_wait_minutes > limits.max_wait_minutes:
                 yield f"{path}.overrides.min_wait_minutes: is more than max_wait_minutes"
             for name in limits.instances or ():
-                allowed = [provider.problem_with(name) for provider in providers]
+                allowed = [it.problem_with(name) for it in providers if it.OVERRIDE]
                 if all(allowed):
                     yield f"{path}.overrides.instances: {name!r} is not known; allowed: {'; '.join(allowed)}"
 

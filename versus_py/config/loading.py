@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from versus_py.config.model import Config, RedisConfig
-from versus_py.config.parts import ChannelPart
+from versus_py.config.parts import SystemPart
 from versus_py.errors import ConfigError
 
 _SECRET_KEYS = {
@@ -88,10 +88,10 @@ def _validated(model: type[Config], data: dict[str, Any]) -> tuple[Config, list[
 
 
 def _with_paths(config: Config, folder: Path | None) -> tuple[Config, list[str]]:
-    """Paths of enabled channels as found: from here, beside the configuration, or beside the configuration's folder."""
+    """Paths of systems in use as found: from here, beside the configuration, or beside the configuration's folder."""
     problems: list[str] = []
-    channels: dict[str, ChannelPart] = {}
-    for name, part in config.alert.enabled.items():
+    changed: dict[str, dict[str, SystemPart]] = {"alert": {}, "oncall": {}}
+    for part in config.systems_in_use():
         for key in part.PATHS:
             path = getattr(part, key)
             if path is None:
@@ -100,11 +100,12 @@ def _with_paths(config: Config, folder: Path | None) -> tuple[Config, list[str]]
             found = next((it for it in candidates if it.is_file()), None)
             if found is None:
                 looked_in = ", ".join(dict.fromkeys(str(it.resolve()) for it in candidates))
-                problems.append(f"alert.{name}.{key}: no file {str(path)!r}; looked for {looked_in}")
+                problems.append(f"{part.SECTION}.{part.NAME}.{key}: no file {str(path)!r}; looked for {looked_in}")
             else:
-                channels[name] = channels.get(name, part).model_copy(update={key: found})
-    alert = config.alert.model_copy(update=channels)
-    return config.model_copy(update={"alert": alert}), problems
+                section = changed[part.SECTION]
+                section[part.NAME] = section.get(part.NAME, part).model_copy(update={key: found})
+    sections = {name: getattr(config, name).model_copy(update=parts) for name, parts in changed.items()}
+    return config.model_copy(update=sections), problems
 
 
 def _incomplete(config: Config) -> Iterator[str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, create_model
+from pydantic import AfterValidator, Field, SecretStr, create_model
 
 from versus_py.config.intake import IntakeConfig
 from versus_py.config.parts import (
     LOOPBACK,
+    QUERY_PARAMETERS,
     SECRET_MIN,
     ChannelPart,
     HttpUrl,
@@ -206,6 +207,8 @@ class ClusterConfig(Part):
 
 class RedisConfig(Part):
     """Where incidents are kept. When it names no server, an embedded Valkey server keeps them in data_dir."""
+
+    URLS_WITH_PASSWORD = ("url",)
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """redis://, rediss:// or unix://; instead of the keys below."""
@@ -417,10 +420,9 @@ class Config(Part):
 
     def secrets(self) -> Iterator[str]:
         """Every secret that is set, to be kept out of logs."""
-        for name, secret in _secrets_in(self):
+        for is_url, secret in _secrets_in(self):
             value = secret.get_secret_value()
-            is_whole = name not in _URLS or secret is self.heartbeat.url
-            hidden = value if is_whole else urlsplit(value).password
+            hidden = urlsplit(value).password if is_url else value
             if hidden:
                 yield hidden
 
@@ -480,7 +482,7 @@ class Config(Part):
         """For editors, of the file as it is written: a reference may stand for any value."""
         schema = cls.model_json_schema()
         for part in (schema, *schema["$defs"].values()):
-            for name, field in part["properties"].items():
+            for name, field in part.get("properties", {}).items():
                 if "$ref" not in field:
                     kept = {key: field.pop(key) for key in ("description", "default") if key in field}
                     part["properties"][name] = {
@@ -530,11 +532,18 @@ def _fallback_model(systems: Sequence[type[SystemPart]]) -> type[OncallFallback]
 
 
 def _raise_if_taken(systems: Sequence[type[SystemPart]]) -> None:
-    taken = {*AlertConfig.model_fields, *OncallConfig.model_fields}
+    """A name stands for one thing only: as a key, as a query parameter, and as an attribute of the model."""
+    models = (AlertConfig, OncallConfig, Route)
+    names = {name for it in models for name in (*dir(it), *it.model_fields)}
+    keys = {*dir(OncallFallback), *OncallFallback.model_fields, *QUERY_PARAMETERS}
     for it in systems:
-        if it.NAME in taken:
+        if it.NAME in names:
             raise ConfigError([f"{it.SECTION}.{it.NAME}: two systems have this name, or it is that of a setting"])
-        taken.add(it.NAME)
+        names.add(it.NAME)
+        for key in (*([it.OVERRIDE] if it.OVERRIDE else []), *it.FALLBACK_KEYS):
+            if key in keys:
+                raise ConfigError([f"oncall.fallback.{key}: two systems have this key, or it is that of a setting"])
+            keys.add(key)
 
 
 def _model(base: type[M], **fields: Any) -> type[M]:
@@ -542,19 +551,16 @@ def _model(base: type[M], **fields: Any) -> type[M]:
     return create_model(base.__name__, __base__=base, __module__=__name__, __doc__=base.__doc__, **fields)
 
 
-_URLS = {"url", "proxy"}  # of which only the password is secret
-
-
-def _secrets_in(value: Any, name: str = "") -> Iterator[tuple[str, SecretStr]]:
-    """Every secret in a part of the configuration, however deep, with its key."""
+def _secrets_in(value: Any, *, is_url: bool = False) -> Iterator[tuple[bool, SecretStr]]:
+    """Every secret in a part of the configuration, however deep; before it, whether only its password is secret."""
     if isinstance(value, SecretStr):
-        yield name, value
-    elif isinstance(value, BaseModel):
+        yield is_url, value
+    elif isinstance(value, Part):
         for key in type(value).model_fields:
-            yield from _secrets_in(getattr(value, key), key)
+            yield from _secrets_in(getattr(value, key), is_url=key in value.URLS_WITH_PASSWORD)
     elif isinstance(value, Mapping | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _secrets_in(item, name)
+            yield from _secrets_in(item, is_url=is_url)
 
 
 def _without_password(url: str) -> str:

@@ -86,6 +86,9 @@ def _without_blanks(value: Any) -> Any:
     return [item for item in value if not isinstance(item, str) or item.strip()] if isinstance(value, list) else value
 
 
+QUERY_PARAMETERS = ("incident_per", "oncall_enable", "oncall_wait_minutes", "source")
+"""Those of every configuration; systems add their OVERRIDE."""
+
 SECRET_MIN = 16
 """Secrets of our own, with fewer characters than this, can be guessed."""
 
@@ -109,6 +112,9 @@ class Part(BaseModel):
         coerce_numbers_to_str=True,
         use_attribute_docstrings=True,
     )
+
+    URLS_WITH_PASSWORD: ClassVar[tuple[str, ...]] = ()
+    """Keys of secrets that are URLs, of which only the password is not to be shown."""
 
 
 class RouteTo(Part):
@@ -181,6 +187,11 @@ class ChannelPart(SystemPart):
 
     enable: bool = False
     """Post incidents to it."""
+
+    def fallback_problems(self, config: "Config", destination: str) -> Iterator[str]:
+        if not self.enable:
+            yield f"oncall.fallback.{self.OVERRIDE}: needs alert.{self.NAME}.enable: true"
+        yield from super().fallback_problems(config, destination)
 
     @property
     def is_restricted(self) -> bool:

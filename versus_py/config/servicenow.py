@@ -69,6 +69,8 @@ class ServiceNowStates(Part):
 class ServiceNowInstance(Part):
     """One instance, and how records are written there."""
 
+    URLS_WITH_PASSWORD = ("proxy",)
+
     instance_url: HttpUrl | None = None
     """The instance, such as https://dev12345.service-now.com."""
     username: str = ""

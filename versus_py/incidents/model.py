@@ -176,7 +176,7 @@ class Delivery:
     look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
-    is_over: bool = False  # people have closed it over there, whatever the incident is
+    is_over: bool | None = None  # people have closed it over there, whatever the incident is; None: nobody looks
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":
@@ -317,8 +317,9 @@ class Incident:
 
     @property
     def has_open_record(self) -> bool:
-        """Whether it has escalated, and what it escalated as is not over."""
-        return self._has_escalated_to(self.escalated_to) and not self.record.is_over
+        """Whether it has escalated, and what it escalated as is known not to be over."""
+        is_open = self.status is not Status.RESOLVED and self.record.is_over is False
+        return is_open and self._has_escalated_to(self.escalated_to)
 
     @property
     def comments(self) -> tuple[tuple[Delivery, Comment], ...]:

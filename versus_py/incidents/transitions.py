@@ -153,8 +153,9 @@ def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     if oncall is None or not may_escalate(incident):
         return None
     news = (Entry(now_ms, Event.ESCALATING, by=by),)
+    is_anew = incident.status is not Status.TRIGGERED or incident.ending is Ending.ESCALATED
     escalating = replace(
-        incident if incident.status is Status.TRIGGERED else _waiting_anew(incident, now_ms),
+        _waiting_anew(incident, now_ms) if is_anew else incident,
         escalates_at_ms=now_ms,
         escalation_began_at_ms=now_ms,
         suppression=None,
@@ -170,8 +171,8 @@ def may_escalate(incident: Incident) -> bool:
     """Whether somebody's word would call the on-call provider."""
     if incident.policy.oncall is None or incident.status is Status.RESOLVED or incident.has_open_record:
         return False
-    is_under_way = incident.is_escalating and incident.ending not in {Ending.FAILED, Ending.ESCALATED}
-    return not (incident.status is Status.TRIGGERED and is_under_way)
+    has_begun = incident.status is Status.TRIGGERED and incident.is_escalating and incident.ending is not Ending.FAILED
+    return not has_begun or incident.record.is_over is True
 
 
 def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str], str] = str) -> Change | None:

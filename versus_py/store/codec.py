@@ -124,7 +124,7 @@ def _dumped(kind: type, text: bytes, unknown: Mapping[str, Any]) -> bytes:
     """With its numbers, and with what *unknown*, the text of a newer version, has beyond what is known here."""
     if not unknown:
         return b'{"schema":%d,"readable_from":%d,' % (SCHEMA, READABLE_FROM) + text[1:]
-    numbers = {"schema": unknown["schema"], "readable_from": max(READABLE_FROM, unknown["readable_from"])}
+    numbers = {"schema": unknown["schema"], "readable_from": unknown["readable_from"]}
     return orjson.dumps(numbers | _merged(kind, orjson.loads(text), unknown))
 
 

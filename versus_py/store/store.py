@@ -353,15 +353,14 @@ class Store:
         """Up to *limit* of what *found_in* finds in rows of the index, and the cursor of what comes after."""
         before = None if cursor is None else _parse_cursor(cursor)
         found: list[T] = []
-        last = before
         for _ in range(PAGES_SCANNED):
             rows = await self._newest(index, before, limit + 1)
             for row, it in zip(rows, await found_in(rows), strict=True):
                 if it is not None and len(found) == limit:
-                    return tuple(found), None if last is None else _cursor(last)
+                    return tuple(found), None if before is None else _cursor(before)
                 if it is not None:
                     found.append(it)
-                before = last = row
+                before = row
             if len(rows) <= limit or before is None:
                 return tuple(found), None
         return tuple(found), None if before is None else _cursor(before)

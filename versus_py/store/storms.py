@@ -1,6 +1,6 @@
 """Storms: incidents that share one message, as more came than their channel takes. Any replica goes on with them.
 
-A place is a channel with its system's name, such as `slack:C0123456789`.
+A place is a channel with its system's name and a colon before it; a Slack channel is its id alone, which has no colon.
 """
 
 import asyncio

@@ -48,9 +48,6 @@ Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 class Markup(Protocol):
     """How a channel writes what is not plain text."""
 
-    def escape(self, text: str) -> str:
-        """As text that is shown as it is."""
-
     def bold(self, text: str) -> str:
         """*text* is plain."""
 
@@ -65,9 +62,6 @@ class NotSigned(VersusError):
 
 class Inbound(Protocol):
     """Requests of the system's own, which say what people pressed. The server reads their bodies, in bounds."""
-
-    @property
-    def path(self) -> str: ...
 
     @property
     def body_within_s(self) -> float: ...

@@ -17,7 +17,7 @@ from versus_py.targets.target import Called, Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What the system's API can do; the engine and the conformance kit ask for nothing else."""
+    """What the system's API can do. The engine asks for settles_within_s; the rest is for people and for pages."""
 
     edits: bool = True
     """What was sent can be changed afterwards. Else the target says news in further messages."""
@@ -40,7 +40,8 @@ class Surroundings:
     turns: Turns
     storms: Storms
     called: Called
-    ack_url: Callable[[Incident], str]
+    ack_url: Callable[[Incident], str | None]
+    """The link to acknowledge; None where links do not act."""
     storm_url: Callable[[str, str], str]
     wake: Callable[[IncidentId, str], Awaitable[None]]
     """Has a target sync an incident although it did not change."""

@@ -80,8 +80,8 @@ class Stage:
         return [record for record in self.instance.incidents if record["correlation_id"] == incident["id"]]
 
 
-async def run_demo(console: Console, *, stays: bool) -> bool:
-    """Tell the story; whether it ended as it has to. With *stays*, everything goes on running until cancelled."""
+async def run_demo(console: Console, *, stays: bool, ended: Callable[[bool], None]) -> None:
+    """Tell the story; *ended* hears whether it ended as it has to. With *stays*, all goes on until cancelled."""
     async with _stage() as stage:
         console.print(f"[bold]versus[/bold]      {stage.server}  (API and worker, embedded Valkey)")
         console.print(f"[bold]Slack[/bold]       {stage.slack}  (simulator: press the buttons)")
@@ -95,13 +95,13 @@ async def run_demo(console: Console, *, stays: bool) -> bool:
         table, is_right = _result(stage, incidents)
         console.print(table)
         console.print("[green]Everything ended as it should.[/green]" if is_right else "[red]Something is wrong.[/red]")
+        ended(is_right)
         if stays:
             console.print("\nOpen the URLs above; send more with:")
             command = f"  {sys.argv[0]} send --url {stage.server} -q oncall_wait_minutes=0.5 --name Another"
             console.print(command, soft_wrap=True, highlight=False)
             console.print("Ctrl-C ends it.")
             await asyncio.Event().wait()
-        return is_right
 
 
 @asynccontextmanager
@@ -212,9 +212,7 @@ def _table(title: str) -> Table:
 
 
 def _progress(stage: Stage, incidents: dict[str, dict[str, Any]]) -> Table:
-    table = Table(
-        title="What is happening", title_justify="left", box=box.SIMPLE, collapse_padding=True, pad_edge=False
-    )
+    table = _table("What is happening")
     for column in ("alert", "plot", "Slack", "incident", "escalates in", "ServiceNow"):
         table.add_column(column)
     for scene in SCENES:

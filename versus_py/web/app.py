@@ -56,7 +56,7 @@ def create_app(
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics)
     api = Api(store, lifecycle, called)
-    channels = config.alert.parts
+    channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
     ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)
     has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())

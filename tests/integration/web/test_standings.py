@@ -116,3 +116,42 @@ async def test_before_the_new_wait_is_over_somebodys_word_escalates_at_once(engi
 
     assert status == 201
     assert len(engine.servicenow.incidents) == 1
+
+
+@pytest.mark.parametrize("state", ["6", "7"])
+async def test_what_is_still_triggered_and_closed_over_there_is_escalated_again(engine, state):
+    incident_id = await post(engine, "DiskFull")
+    await engine.after(minutes=6)
+    engine.servicenow.incidents[0]["state"] = state
+    await engine.after(minutes=6)
+
+    status, _ = await act(engine, incident_id, "escalate")
+    await engine.settle()
+
+    assert status == 201
+    states = [it["state"] for it in engine.servicenow.incidents]
+    assert states == (["2"] if state == "6" else ["7", "1"])  # what is only resolved is opened again
+    assert not (await engine.store.get(incident_id)).record.is_over
+
+
+async def test_what_is_resolved_says_how_it_stands(engine):
+    incident_id = await post(engine, "DiskFull")
+    await engine.after(minutes=6)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    assert (await act(engine, incident_id, "escalate"))[0] == 200
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"comments_every_minutes": 0}])
+async def test_where_nobody_looks_whether_a_record_is_over_somebodys_word_counts(engine, servicenow_settings):
+    incident_id = await post(engine, "DiskFull")
+    await engine.after(minutes=6)
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+
+    status, _ = await act(engine, incident_id, "escalate")
+    await engine.settle()
+
+    assert status == 201
+    assert len(engine.servicenow.incidents) == 1

@@ -6,14 +6,12 @@ from functools import partial
 from versus_py.config import ServiceNowConfig
 from versus_py.targets.check import Examination
 from versus_py.targets.servicenow.checks import examine
+from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
 from versus_py.targets.servicenow.target import ServiceNowTarget
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
 from versus_py.targets.target import Target
 
 NAME = ServiceNowConfig.NAME
-
-SETTLES_WITHIN_S = 60.0
-"""A transaction that nobody waits for any more is cancelled after 60 s, the quota of REST Table API requests."""
 
 
 def build(around: Surroundings) -> Parts:
@@ -61,5 +59,5 @@ SERVICENOW = System(
     config=ServiceNowConfig,
     build=build,
     examine=checks,
-    abilities=Abilities(threads=True, settles_within_s=SETTLES_WITHIN_S),
+    abilities=Abilities(threads=True, settles_within_s=UNANSWERED_SETTLES_S),
 )

@@ -148,7 +148,7 @@ class ServiceNowTarget:
             before,
             reference={**before.reference, **heard.reference},
             note=before.note if said in before.note else _said(before.note, said),
-            is_over=bool(said),
+            is_over=_is_known_over(said, instance.comments.next_look_ms(incident, record)),
             look_again_at_ms=instance.comments.next_look_ms(incident, record),
             comments=(*before.comments, *new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(new),
@@ -182,11 +182,14 @@ class ServiceNowTarget:
             known = self._known(instance, incident, before, found, note)
         record, wrote, assignment = known.record, known.wrote, known.assignment
         warnings: tuple[str, ...] = ()
+        said = contradiction(record, incident, instance.config.states)
         if not _is_over(instance, record, incident, before):
+            is_reopened = _wants_record(incident) and _is_of_an_earlier_wait(incident, before)
+            said = "" if is_reopened else said
             news = Told(
                 known.untold,
                 is_retry=is_unsure,
-                is_reopened=_wants_record(incident) and _is_of_an_earlier_wait(incident, before),
+                is_reopened=is_reopened,
                 follows=follows,
                 wrote=wrote,
             )
@@ -208,11 +211,11 @@ class ServiceNowTarget:
             reference={name: value for name, value in reference.items() if value},
             label=record.number,
             url=instance.page(record),
-            note=_said(known.note, contradiction(record, incident, instance.config.states), *warnings),
+            note=_said(known.note, said, *warnings),
             look_again_at_ms=_next_look_ms(instance, incident, record, before),
             comments=before.comments,
             comment_count=before.comment_count,
-            is_over=bool(contradiction(record, incident, instance.config.states)),
+            is_over=_is_known_over(said, _next_look_ms(instance, incident, record, before)),
         )
 
     async def _created(
@@ -296,6 +299,11 @@ def _next_look_ms(instance: Instance, incident: Incident, record: Record, before
     next_ms = instance.comments.next_look_ms(incident, record)
     planned_ms = before.look_again_at_ms
     return next_ms if next_ms is None or planned_ms is None else min(planned_ms, next_ms)
+
+
+def _is_known_over(contradiction: str, next_look_ms: int | None) -> bool | None:
+    """Whether people have closed it; None where nobody will look whether they do."""
+    return True if contradiction else None if next_look_ms is None else False
 
 
 def _gone(before: Delivery) -> Delivery:

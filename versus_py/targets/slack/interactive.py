@@ -24,9 +24,6 @@ NAMED_MAX = 10
 class SlackMarkup:
     """mrkdwn."""
 
-    def escape(self, text: str) -> str:
-        return escape(text)
-
     def bold(self, text: str) -> str:
         return f"*{escape(text)}*"
 

@@ -38,7 +38,6 @@ class _Signed(NamedTuple):
 class SlackRequests:
     """Those that were signed with the app's signing secret within the last 5 minutes, by *clock*."""
 
-    path = PATH
     body_max_bytes = BODY_MAX_BYTES
 
     def __init__(self, signing_secret: str, take: Take, clock: Clock) -> None:

@@ -74,18 +74,14 @@ class StormMessages:
 
     async def join(self, channel: str, incident: Incident) -> Delivery:
         """Count a new incident in the channel's digest."""
-        place = _place(channel)
-        storm_id = await self._storms.join(place, incident.id, self._member(incident), now_ms=self._clock.now_ms())
+        storm_id = await self._storms.join(channel, incident.id, self._member(incident), now_ms=self._clock.now_ms())
         log.info("slack.storm_joined", incident=incident.id, channel=channel, storm=storm_id)
-        return _counted_in(place, storm_id)
+        return _counted_in(channel, storm_id)
 
     async def joined(self, channel: str, incident: Incident) -> Delivery | None:
         """That it is counted in the channel's digest already; None when it is not."""
-        for place in (_place(channel), channel):  # the second is of the time when only Slack had storms
-            storm_id = await self._storms.joined(place, incident.id)
-            if storm_id is not None:
-                return _counted_in(place, storm_id)
-        return None
+        storm_id = await self._storms.joined(channel, incident.id)
+        return None if storm_id is None else _counted_in(channel, storm_id)
 
     async def sync(self, incident: Incident, before: Delivery) -> Delivery | None:
         """Count it as it stands now; None when it should have a message of its own.
@@ -94,14 +90,13 @@ class StormMessages:
         has to hear of it, and Slack will not take the digest; NotYet before that, when it did take one.
         """
         channel, storm_id = before.reference["channel"], before.reference["storm"]
-        place = before.reference.get("place", channel)
-        storm = await self._storms.summary(place, storm_id)
+        storm = await self._storms.summary(channel, storm_id)
         needs_somebody = incident.status is Status.TRIGGERED
         if storm is None or storm.refused:
             if needs_somebody and storm is not None and storm.ts and not before.label:
                 told = replace(before, label=f"message {storm.ts} in {channel}")
                 raise NotYet(self._clock.now_ms(), "people were told by the digest, which is noted first", told)
-            has_left = await self._storms.leave(place, storm_id, incident.id)
+            has_left = await self._storms.leave(channel, storm_id, incident.id)
             if not needs_somebody:
                 return before
             # Slack has said so for all of them. Who comes back later, as after a retry, asks it anew.
@@ -109,10 +104,10 @@ class StormMessages:
                 raise Refused(storm.refused)
             return None
         if needs_somebody and storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms:
-            await self._storms.leave(place, storm_id, incident.id)
+            await self._storms.leave(channel, storm_id, incident.id)
             return None
         member = self._member(incident)
-        is_counted = await self._storms.change(place, storm_id, incident.id, member, now_ms=self._clock.now_ms())
+        is_counted = await self._storms.change(channel, storm_id, incident.id, member, now_ms=self._clock.now_ms())
         return before if is_counted or not needs_somebody else None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -149,7 +144,7 @@ class StormMessages:
             await self._keep_or_log(place, storm_id)
 
     async def _keep_or_log(self, place: str, storm_id: str) -> None:
-        about = {"channel": _channel(place), "storm": storm_id}
+        about = {"channel": place, "storm": storm_id}
         try:
             await self._keep(place, storm_id)
         except StoreUnavailable as exc:
@@ -196,7 +191,7 @@ class StormMessages:
             with suppress(NotYet):
                 await act(storm)
         except Transient as exc:
-            log.warning("slack.storm_not_written", channel=_channel(storm.place), storm=storm.id, error=str(exc))
+            log.warning("slack.storm_not_written", channel=storm.place, storm=storm.id, error=str(exc))
             wait_ms = max(FAILED_MS, round((exc.retry_after_s or 0) * 1000))
             await self._note(storm, **{again_at: self._clock.now_ms() + wait_ms})
 
@@ -205,14 +200,14 @@ class StormMessages:
         if storm.ts:
             await self._wire.take(WORKSPACE, storm.id, EDITS)
         else:
-            await self._wire.take(_channel(storm.place), storm.id, POSTS, urgency=Urgency.STORM)
+            await self._wire.take(storm.place, storm.id, POSTS, urgency=Urgency.STORM)
         ts = storm.ts or await self._found(storm)
         message = build_digest(storm, list_url=self._list_url(storm.place, storm.id))
         if ts:
-            await self._wire.edit(_channel(storm.place), ts, message)
+            await self._wire.edit(storm.place, ts, message)
         else:
             await self._note(storm, tried="1")
-            reply = await self._wire.post(_channel(storm.place), message, metadata=metadata(storm=storm.id))
+            reply = await self._wire.post(storm.place, message, metadata=metadata(storm=storm.id))
             ts = str(reply["ts"])
         again_at_ms = self._clock.now_ms() + EDIT_EVERY_MS
         await self._note(storm, ts=ts, shown=storm.changes, news=_news(storm), write_at_ms=again_at_ms)
@@ -221,7 +216,7 @@ class StormMessages:
         """The digest that an attempt whose answer was lost has posted; "" when there is none to be found."""
         if not storm.was_tried:
             return ""
-        found = await self._history.find(_channel(storm.place), {"storm": storm.id}, since_ms=storm.began_ms)
+        found = await self._history.find(storm.place, {"storm": storm.id}, since_ms=storm.began_ms)
         return found.ts if found else ""
 
     async def _tell(self, storm: Storm) -> None:
@@ -230,7 +225,7 @@ class StormMessages:
         if not news:
             await self._note(storm, told="")
             return
-        await self._wire.take(_channel(storm.place), f"{storm.id} thread", POSTS, urgency=Urgency.STORM)
+        await self._wire.take(storm.place, f"{storm.id} thread", POSTS, urgency=Urgency.STORM)
         if news != await self._told(storm):
             await self._note(storm, telling="1")
             await self._say(storm, news)
@@ -241,15 +236,15 @@ class StormMessages:
         message = Message(f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip())
         about = metadata(reply_about=storm.id, told=news)
         try:
-            await self._wire.post(_channel(storm.place), message, metadata=about, thread_ts=storm.ts)
+            await self._wire.post(storm.place, message, metadata=about, thread_ts=storm.ts)
         except Refused as exc:
             if exc.code not in THREAD - GONE:
                 raise
-            log.warning("slack.thread_refused", channel=_channel(storm.place), storm=storm.id, error=exc.code)
+            log.warning("slack.thread_refused", channel=storm.place, storm=storm.id, error=exc.code)
 
     async def _told(self, storm: Storm) -> str:
         """What the thread was told last, also by an attempt whose answer was lost."""
-        found = await self._history.last_reply(_channel(storm.place), storm.ts) if storm.is_being_told else None
+        found = await self._history.last_reply(storm.place, storm.ts) if storm.is_being_told else None
         return str(found.said.get("told", "")) if found else storm.told
 
     async def _refused(self, storm: Storm, exc: Refused) -> None:
@@ -258,7 +253,7 @@ class StormMessages:
             await self._note(storm, ts="")
             if storm.ended_ms is None:
                 return
-        log.warning("slack.storm_refused", channel=_channel(storm.place), storm=storm.id, error=str(exc))
+        log.warning("slack.storm_refused", channel=storm.place, storm=storm.id, error=str(exc))
         await self._storms.end(storm, now_ms=self._clock.now_ms(), refused=exc.code)
 
     async def _hand_over(self, place: str, storm_id: str) -> None:
@@ -322,25 +317,12 @@ def _mentions(storm: Storm) -> str:
     return " ".join(mention for mention, _ in mentions.most_common(MENTIONS_SHOWN))
 
 
-def _counted_in(place: str, storm_id: str) -> Delivery:
-    channel = _channel(place)
+def _counted_in(channel: str, storm_id: str) -> Delivery:
     return Delivery(
-        reference={"channel": channel, "storm": storm_id, "place": place},
-        note=f"counted in the message of an alert storm in {channel}",
+        reference={"channel": channel, "storm": storm_id}, note=f"counted in the message of an alert storm in {channel}"
     )
 
 
-_PREFIX = f"{SlackConfig.NAME}:"
-
-
-def _place(channel: str) -> str:
-    return f"{_PREFIX}{channel}"
-
-
-def _channel(place: str) -> str:
-    return place.removeprefix(_PREFIX)
-
-
 def _is_ours(place: str) -> bool:
-    """Another system's has its name before it. Without any, it is of the time when only Slack had storms."""
-    return ":" not in place or place.startswith(_PREFIX)
+    """Slack's places are its channels' ids, without its name before them, as they always were: they have no colon."""
+    return ":" not in place

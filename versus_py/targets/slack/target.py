@@ -52,7 +52,7 @@ class SlackTarget:
         wire: Wire,
         history: History,
         storms: StormMessages,
-        ack_url: Callable[[Incident], str],
+        ack_url: Callable[[Incident], str | None],
         called: Called,
         name: str = SlackConfig.NAME,
     ) -> None:

@@ -13,13 +13,12 @@ from multidict import MultiMapping
 
 from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits
 from versus_py.config.model import RouteLeads
-from versus_py.config.parts import SystemPart
+from versus_py.config.parts import QUERY_PARAMETERS, SystemPart
 from versus_py.incidents.model import Notification, Policy, common
 from versus_py.sources import SOURCES
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _PER_ALERT = {"group": False, "alert": True}
-_NAMES = ("incident_per", "oncall_enable", "oncall_wait_minutes", "source")
 _SHOWN_MAX = 80
 _PARAMETERS_MAX = 20
 
@@ -80,7 +79,7 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
 
 def override_names(config: Config) -> list[str]:
     """The query parameters that there are."""
-    return sorted([*_NAMES, *(part.OVERRIDE for part in config.systems.values() if part.OVERRIDE)])
+    return sorted([*QUERY_PARAMETERS, *(part.OVERRIDE for part in config.systems.values() if part.OVERRIDE)])
 
 
 def _with_fallback(policy: Policy, oncall: OncallConfig) -> Policy:
