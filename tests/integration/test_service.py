@@ -279,3 +279,16 @@ def counting(monkeypatch, kind, name):
 
     monkeypatch.setattr(kind, name, counted)
     return calls
+
+
+async def test_links_are_checked_as_soon_as_the_port_is_open(config, session, monkeypatch):
+    async def idle(_core, worker):
+        while not await worker.stopped_within(60):
+            pass
+
+    monkeypatch.setattr("versus_py.service._work", idle)
+    async with running(config({})) as url:
+        await post(session, url)
+
+        async with session.get(f"{url}/api/ack/x-0?exp=1&sig=forged") as response:
+            assert response.status == 401
