@@ -98,10 +98,17 @@ async def run_demo(console: Console, *, stays: bool, ended: Callable[[bool], Non
         ended(is_right)
         if stays:
             console.print("\nOpen the URLs above; send more with:")
-            command = f"  {sys.argv[0]} send --url {stage.server} -q oncall_wait_minutes=0.5 --name Another"
+            command = f"  {_this_command()} send --url {stage.server} -q oncall_wait_minutes=0.5 --name Another"
             console.print(command, soft_wrap=True, highlight=False)
             console.print("Ctrl-C ends it.")
             await asyncio.Event().wait()
+
+
+def _this_command() -> str:
+    """How people run `versus` as this process was run: by its script, or by the script beside this interpreter."""
+    started = Path(sys.argv[0])
+    script = started if started.name == "versus" else Path(sys.executable).with_name("versus")
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
 @asynccontextmanager
