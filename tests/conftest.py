@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         else:
             report.sections += [(evidence.SECTION, str(folder))] if folder else []
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several tests with one id, pytest-xdist would run a single one, and nobody would hear of the others."""
+    ids = Counter(item.nodeid for item in items)
+    if twice := [nodeid for nodeid, number in ids.items() if number > 1]:
+        raise pytest.UsageError(f"several tests have the same id: {', '.join(twice)}")
 
 
 def pytest_collection_finish() -> None:
