@@ -37,7 +37,7 @@ from versus_py.targets.interactive import Loop, WaysIn
 from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
 from versus_py.telemetry.metrics import Metrics
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web import InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
 from versus_py.web.inbound import switched_off
@@ -73,7 +73,7 @@ class _Core:
         self.called = titles({it.name: it.title for it in systems})
         self.clock = SharedClock()
         self.metrics = Metrics()
-        self.unavailable = Refusals("redis.unavailable", monotonic_ms, counted_as="times")
+        self.unavailable = ThrottledLog("redis.unavailable", monotonic_ms, counted_as="times")
         retention_ms = round(config.retention_days * DAY_MS)
         self.settles_within_s = max((it.abilities.settles_within_s for it in self.systems), default=0.0)
         self.store = Store(
@@ -170,9 +170,7 @@ class _Running:
 
 
 async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System], with_api: bool = True) -> None:
-    """Run the API and a worker until *stop* is set; only a worker without *with_api*.
-
-    *systems* are those that *config* may use.
+    """Run the API and a worker until *stop* is set, or only a worker. *config* says which of the *systems* are used.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
     the start is impossible, and an ExceptionGroup when a loop died, or ended by itself, which the log names: the

@@ -334,8 +334,9 @@ async def engine(config, clock, session, slack, servicenow, shared_redis, engine
     watchdog = Watchdog(store, ledger, clock, metrics, lease_ms=worker.lease_ms)
     people, follow_ups = KnownPeople(engine_redis), FollowUps(retry_s=0.01)
     slack_parts = SLACK.build(around(config, clock, store, session, links))
-    side = SlackInteractive(config.alert.slack, SlackApi(config.alert.slack, session), session, clock)
-    side._allowed = Allowed(config.alert.slack, side._api, retry_s=0.01)
+    api = SlackApi(config.alert.slack, session)
+    allowed = Allowed(config.alert.slack, api, retry_s=0.01)
+    side = SlackInteractive(config.alert.slack, api, session, clock, allowed)
     desk = Desk(
         {"slack": side},
         lifecycle=lifecycle,

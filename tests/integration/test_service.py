@@ -2,22 +2,30 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from tests.integration.conftest import CHANNEL, TOKEN
+from tests.support import toys
+from tests.support.factories import make_incident
 from tests.support.servers import free_port
 from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
 from versus_py.clock import SharedClock
-from versus_py.errors import VersusError
+from versus_py.config import SlackConfig
+from versus_py.errors import ConfigError, VersusError
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import Store
-from versus_py.systems import model, registered
+from versus_py.systems import BUILT_IN, model, registered
+from versus_py.targets.slack.allowed import Allowed
+from versus_py.targets.slack.interactive import SlackInteractive
+from versus_py.targets.system import Parts
 
 APP_TOKEN = "xapp-1-A0DEMO-app-secret"
 
@@ -292,3 +300,74 @@ async def test_links_are_checked_as_soon_as_the_port_is_open(config, session, mo
 
         async with session.get(f"{url}/api/ack/x-0?exp=1&sig=forged") as response:
             assert response.status == 401
+
+
+# What installed systems may bring along
+
+
+def board(build):
+    """The board, built in another way."""
+    return (*BUILT_IN, replace(toys.BOARD, build=build))
+
+
+def with_board(config, **board):
+    found = config({})
+    everything = found.model_dump(mode="json", include={"host", "port", "data_dir"})
+    return model((*BUILT_IN, toys.BOARD)).model_validate(
+        everything | {"alert": {"board": {"enable": True, "url": "http://127.0.0.1:1", **board}}}
+    )
+
+
+async def test_a_system_without_its_target_ends_the_start_and_is_named(config):
+    with pytest.raises(ConfigError, match="board: its system has no such target"):
+        await serve(with_board(config), asyncio.Event(), systems=board(lambda _: Parts(targets={})))
+
+
+@pytest.mark.parametrize("name", ["worker", "watchdog", "interactions"])
+async def test_a_loop_takes_no_other_loops_name(config, name):
+    unused: Any = None
+
+    async def idle(stop):
+        await stop.wait()
+
+    def build(around):
+        settings = SlackConfig()
+        interactive = SlackInteractive(settings, unused, unused, unused, Allowed(settings, unused))
+        return replace(toys.build_board(around), loops={name: idle}, interactive=interactive)
+
+    with pytest.raises(ConfigError, match=f"a loop that is called '{name}'"):
+        await serve(with_board(config), asyncio.Event(), systems=board(build))
+
+
+async def test_a_loop_that_does_not_end_holds_up_no_stop_and_is_named(config, session, logs, monkeypatch):
+    monkeypatch.setattr("versus_py.service.STOP_TIMEOUT_S", 0.05)
+
+    async def endless(_):
+        await asyncio.Event().wait()
+
+    def build(around):
+        return replace(toys.build_board(around), loops={"notices": endless})
+
+    stop = asyncio.Event()
+    found = with_board(config)
+    task = asyncio.create_task(serve(found, stop, systems=board(build)))
+    await post(session, f"http://127.0.0.1:{found.port}")
+    stop.set()
+    async with asyncio.timeout(DEADLINE_S):
+        await task
+
+    assert logs.expect_error("loop.does_not_end")["loop"] == "notices"
+
+
+async def test_where_one_channel_lets_only_some_act_no_channel_offers_a_link(config, session, monkeypatch):
+    offered = []
+
+    def build(around):
+        offered.append(around.ack_url(make_incident()))
+        return toys.build_board(around)
+
+    monkeypatch.setattr(toys.BoardConfig, "is_restricted", True)
+    with pytest.raises(ConfigError):
+        await serve(with_board(config), asyncio.Event(), systems=board(lambda it: replace(build(it), targets={})))
+
+    assert offered == [None]

@@ -47,6 +47,10 @@ class BoardConfig(ChannelPart):
     name: str = "hall"
     """The board for everything that names no other."""
 
+    @property
+    def default_destination(self) -> str:
+        return self.name
+
     def problems(self, config: Config) -> Any:
         if self.url is None:
             yield "alert.board.url: is required when alert.board.enable is true"

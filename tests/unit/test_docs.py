@@ -75,7 +75,7 @@ def logged() -> set[str]:
             match call:
                 case ast.Call(
                     func=ast.Attribute(value=ast.Name("log"), attr="error" | "exception" | "warning")
-                    | ast.Name("Refusals"),
+                    | ast.Name("ThrottledLog"),
                     args=[ast.Constant(str(event)), *_],
                 ):
                     found.add(event)

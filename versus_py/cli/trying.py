@@ -125,7 +125,7 @@ def replay(
         problems += broken
     if not any(isinstance(record, Posted) for record in records):
         problems.append("no payload in it; a server's log has them with alert.debug_body: true and log.format: json")
-    channels = {name: getattr(it, "channel_id", "") for name, it in loaded.alert.enabled.items()}
+    channels = {name: it.default_destination for name, it in loaded.alert.enabled.items()}
     story = Replay(_reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
     run_to_end(_tell(story.run(records), speed=speed, as_json=as_json))
     if as_json:

@@ -31,7 +31,6 @@ from versus_py.config.parts import (
 from versus_py.config.routes import Route
 from versus_py.errors import ConfigError
 
-P = TypeVar("P", bound=SystemPart)
 M = TypeVar("M", bound=Part)
 
 _PROVIDER = "Where incidents escalate to."
@@ -65,13 +64,11 @@ def _heartbeat_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _parts_of(section: Part, kind: type[P]) -> Mapping[str, P]:
-    values = ((name, getattr(section, name)) for name in type(section).model_fields)
-    return {name: value for name, value in values if isinstance(value, kind)}
-
-
 class AlertConfig(Part):
     """How incidents are announced. The channels are added when the model is built."""
+
+    CHANNELS: ClassVar[tuple[str, ...]] = ()
+    """Their names."""
 
     debug_body: bool = False
     """Log every body that is posted."""
@@ -83,7 +80,7 @@ class AlertConfig(Part):
     @property
     def parts(self) -> Mapping[str, ChannelPart]:
         """The channels by their names, whether or not they are enabled."""
-        return _parts_of(self, ChannelPart)
+        return {name: getattr(self, name) for name in self.CHANNELS}
 
     @property
     def enabled(self) -> Mapping[str, ChannelPart]:
@@ -140,6 +137,9 @@ class OncallFallback(Part):
 class OncallConfig(Part):
     """What happens to incidents that nobody acknowledges. The providers are added when the model is built."""
 
+    PROVIDERS: ClassVar[tuple[str, ...]] = ()
+    """Their names."""
+
     enable: bool = False
     """Escalate every incident that is not acknowledged in time."""
     initialized_only: bool = False
@@ -161,7 +161,7 @@ class OncallConfig(Part):
     @property
     def parts(self) -> Mapping[str, ProviderPart]:
         """The providers by their names."""
-        return _parts_of(self, ProviderPart)
+        return {name: getattr(self, name) for name in self.PROVIDERS}
 
     @property
     def is_prepared(self) -> bool:
@@ -442,8 +442,9 @@ class Config(Part):
         for index, route in enumerate(self.routes):
             yield from route.warnings(f"routes.{index}")
         if not self.alert.enabled:
-            keys = " and ".join(f"alert.{name}.enable" for name in self.alert.parts)
-            yield f"{keys} is false: nobody is told about an incident before it escalates"
+            keys = " and ".join(f"alert.{name}.enable" for name in self.alert.CHANNELS)
+            verb = "is" if len(self.alert.CHANNELS) == 1 else "are"
+            yield f"{keys} {verb} false: nobody is told about an incident before it escalates"
         if not self.oncall.is_prepared:
             yield "oncall.enable is false: no incident ever escalates"
         if self.public_host is None and self.alert.enabled and self.oncall.is_prepared:
@@ -509,6 +510,7 @@ def config_model(systems: Sequence[type[SystemPart]]) -> type[Config]:
         **{it.NAME: (it, Field(it(), description=f"{it.TITLE}.")) for it in providers},
     )
     alert = _model(AlertConfig, **{it.NAME: (it, Field(it(), description=f"{it.TITLE}.")) for it in channels})
+    alert.CHANNELS, oncall.PROVIDERS = tuple(it.NAME for it in channels), names
     leads = {it.NAME: (it.ROUTE | None, Field(None, description=f"In {it.TITLE}.")) for it in channels if it.ROUTE}
     route = _model(Route, **leads)
     fields = Config.model_fields

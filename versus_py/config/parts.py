@@ -194,6 +194,11 @@ class ChannelPart(SystemPart):
         yield from super().fallback_problems(config, destination)
 
     @property
+    def default_destination(self) -> str:
+        """Where incidents go that name no other place, as OVERRIDE would name it; "" where it has no name."""
+        return ""
+
+    @property
     def is_restricted(self) -> bool:
         """Whether only some may act: then links, which do not tell who opens them, acknowledge nothing."""
         return False

@@ -296,6 +296,10 @@ class SlackConfig(ChannelPart):
         return self.uses_socket_mode or bool(self.signing_secret.get_secret_value())
 
     @property
+    def default_destination(self) -> str:
+        return self.channel_id
+
+    @property
     def offers_acknowledge(self) -> bool:
         return self.actions.acknowledge
 

@@ -22,7 +22,7 @@ from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import Called, NotYet, Target
 from versus_py.telemetry.metrics import Metrics
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
 
@@ -119,9 +119,9 @@ class Worker:
         self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
         for name in self._targets:
             self._metrics.breaker_changed(name, is_open=False)
-        self._unreadable = Refusals("incident.unreadable", clock.now_ms, level="error", counted_as="claims")
+        self._unreadable = ThrottledLog("incident.unreadable", clock.now_ms, level="error", counted_as="claims")
         # By a clock of this machine: while Redis is away, there may be no other.
-        self._unavailable = Refusals("worker.store_unavailable", monotonic_ms, counted_as="times")
+        self._unavailable = ThrottledLog("worker.store_unavailable", monotonic_ms, counted_as="times")
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()

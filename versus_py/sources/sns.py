@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from versus_py.config import CloudWatchConfig
 from versus_py.errors import VersusError
 from versus_py.sources.cloudwatch import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
 
@@ -97,7 +97,7 @@ class SnsDoor:
         self._fetched: dict[str, RSAPublicKey] = {}  # the same, by which none was yet
         self._asked_until_s: dict[str, float] = {}  # URL of a certificate -> when to ask again; inf: it is asked for
         self._certificates: asyncio.Queue[str] = asyncio.Queue()  # bounded by what may be asked for
-        self._failures = Refusals("sns.certificate_failed", lambda: int(now_s() * 1000))
+        self._failures = ThrottledLog("sns.certificate_failed", lambda: int(now_s() * 1000))
         self._seen: dict[str, None] = {}  # SubscribeURLs in the queue, being tried, or confirmed
         self._subscriptions: asyncio.Queue[tuple[str, str]] = asyncio.Queue(QUEUE_MAX)  # SubscribeURL and topic
 

@@ -2,7 +2,7 @@
 
     @pytest.fixture
     async def bed():
-        async with test_bed(MyRemote()) as found:
+        async with open_bed(MyRemote()) as found:
             yield found
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda it: it.__name__)
@@ -26,6 +26,7 @@ from aiohttp import web
 from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Actor, Alert, AlertStatus, Delivery, Incident, Notification, Policy, Status
 from versus_py.incidents.transitions import Change, acknowledge, begin_escalation, resolve, trigger
+from versus_py.targets.system import Abilities
 from versus_py.targets.target import NotYet, Target
 
 WAIT_MS = 60_000
@@ -42,6 +43,8 @@ class Remote(Protocol):
     role: Literal["channel", "provider"]
     url: str
     """Where the system is."""
+    abilities: Abilities
+    """What its entry says that it can do."""
 
     def build(self, url: str, session: aiohttp.ClientSession) -> Target:
         """The target, with the system at *url*: the proxy, which stands for `url`."""
@@ -112,10 +115,8 @@ class Between:
 
 
 @dataclass
-class TestBed:
+class Bed:
     """A target, the system behind it, and the proxy between them."""
-
-    __test__ = False  # what pytest is not to collect
 
     remote: Remote
     target: Target
@@ -173,17 +174,14 @@ class TestBed:
 
 
 @asynccontextmanager
-async def test_bed(remote: Remote) -> AsyncIterator[TestBed]:
+async def open_bed(remote: Remote) -> AsyncIterator[Bed]:
     """For one check."""
     between = Between(remote.url)
     async with between.listening() as url, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield TestBed(remote, remote.build(url, session), between)
+        yield Bed(remote, remote.build(url, session), between)
 
 
-test_bed.__test__ = False  # type: ignore[attr-defined]  # nor this
-
-
-async def it_says_where_the_incident_is(bed: TestBed) -> None:
+async def it_says_where_the_incident_is(bed: Bed) -> None:
     shown = await bed.sync(bed.incident())
 
     delivery = shown.delivery(bed.remote.name)
@@ -192,7 +190,7 @@ async def it_says_where_the_incident_is(bed: TestBed) -> None:
     bed.assert_once(shown)
 
 
-async def twice_is_once(bed: TestBed) -> None:
+async def twice_is_once(bed: Bed) -> None:
     shown = await bed.sync(bed.incident())
     again = await bed.sync(shown)
     forgotten = replace(again, deliveries={})
@@ -202,7 +200,17 @@ async def twice_is_once(bed: TestBed) -> None:
     bed.assert_once(found)
 
 
-async def a_lost_answer_makes_no_second_one(bed: TestBed) -> None:
+async def a_key_makes_sending_twice_sending_once(bed: Bed) -> None:
+    """Where the system is said to have such a key: nobody looks then before a first attempt."""
+    if not bed.remote.abilities.idempotency_key:
+        return
+    incident = bed.incident()
+    await bed.sync(incident)
+
+    bed.assert_once(await bed.sync(incident))
+
+
+async def a_lost_answer_makes_no_second_one(bed: Bed) -> None:
     incident = bed.incident()
     bed.between.losing = True
     await _fails_for_now(bed, incident)
@@ -211,7 +219,7 @@ async def a_lost_answer_makes_no_second_one(bed: TestBed) -> None:
     bed.assert_once(await bed.sync_until_done(incident))
 
 
-async def a_cancelled_sync_makes_no_second_one(bed: TestBed) -> None:
+async def a_cancelled_sync_makes_no_second_one(bed: Bed) -> None:
     incident = bed.incident()
     bed.between.held = asyncio.Event()
     syncing = asyncio.ensure_future(bed.sync(incident))
@@ -225,7 +233,7 @@ async def a_cancelled_sync_makes_no_second_one(bed: TestBed) -> None:
     bed.assert_once(await bed.sync_until_done(incident))
 
 
-async def one_who_comes_back_late_makes_no_second_one(bed: TestBed) -> None:
+async def one_who_comes_back_late_makes_no_second_one(bed: Bed) -> None:
     """Its lease has ended while it waited for an answer, and somebody else has taken over."""
     incident = bed.incident()
     bed.between.held = held = asyncio.Event()
@@ -240,7 +248,7 @@ async def one_who_comes_back_late_makes_no_second_one(bed: TestBed) -> None:
     bed.assert_once(found)
 
 
-async def a_system_that_is_down_is_tried_again(bed: TestBed) -> None:
+async def a_system_that_is_down_is_tried_again(bed: Bed) -> None:
     incident = bed.incident()
     async with aiohttp.ClientSession() as session:
         nowhere = bed.remote.build("http://127.0.0.1:1", session)
@@ -249,7 +257,7 @@ async def a_system_that_is_down_is_tried_again(bed: TestBed) -> None:
     bed.assert_once(await bed.sync_until_done(incident))
 
 
-async def what_is_refused_for_good_is_given_up(bed: TestBed) -> None:
+async def what_is_refused_for_good_is_given_up(bed: Bed) -> None:
     incident = bed.incident()
     bed.remote.refuse()
     said = None
@@ -262,7 +270,7 @@ async def what_is_refused_for_good_is_given_up(bed: TestBed) -> None:
     assert bed.remote.effects(incident.id) == 0
 
 
-async def it_follows_the_incident(bed: TestBed) -> None:
+async def it_follows_the_incident(bed: Bed) -> None:
     shown = await bed.sync(bed.incident())
     before = bed.remote.standing(shown.id)
     acknowledged = _after(acknowledge(shown, Actor("ana"), bed.remote.now_ms()))
@@ -274,7 +282,7 @@ async def it_follows_the_incident(bed: TestBed) -> None:
     bed.assert_once(shown)
 
 
-async def a_provider_is_not_called_before_the_wait_is_over(bed: TestBed) -> None:
+async def a_provider_is_not_called_before_the_wait_is_over(bed: Bed) -> None:
     if bed.remote.role == "channel":
         return
     waiting = bed.waiting()
@@ -285,9 +293,10 @@ async def a_provider_is_not_called_before_the_wait_is_over(bed: TestBed) -> None
         assert bed.remote.effects(incident.id) == 0
 
 
-CHECKS: tuple[Callable[[TestBed], Awaitable[None]], ...] = (
+CHECKS: tuple[Callable[[Bed], Awaitable[None]], ...] = (
     it_says_where_the_incident_is,
     twice_is_once,
+    a_key_makes_sending_twice_sending_once,
     a_lost_answer_makes_no_second_one,
     a_cancelled_sync_makes_no_second_one,
     one_who_comes_back_late_makes_no_second_one,
@@ -299,7 +308,7 @@ CHECKS: tuple[Callable[[TestBed], Awaitable[None]], ...] = (
 """All of them."""
 
 
-async def _fails_for_now(bed: TestBed, incident: Incident) -> None:
+async def _fails_for_now(bed: Bed, incident: Incident) -> None:
     try:
         await bed.sync(incident)
     except Transient:
@@ -307,12 +316,12 @@ async def _fails_for_now(bed: TestBed, incident: Incident) -> None:
     raise AssertionError("no answer has to raise Transient, to be tried again")
 
 
-async def _held(bed: TestBed) -> None:
+async def _held(bed: Bed) -> None:
     async with asyncio.timeout(DEADLINE_S):
         await bed.between.has_held.wait()
 
 
-def _let_go(bed: TestBed) -> None:
+def _let_go(bed: Bed) -> None:
     if bed.between.held is not None:
         bed.between.held.set()
         bed.between.held = None

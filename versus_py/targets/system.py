@@ -17,7 +17,7 @@ from versus_py.targets.target import Called, Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What the system's API can do. The engine asks for settles_within_s; the rest is for people and for pages."""
+    """What the system's API can do. The engine asks for settles_within_s, the conformance kit for idempotency_key."""
 
     edits: bool = True
     """What was sent can be changed afterwards. Else the target says news in further messages."""

@@ -9,7 +9,7 @@ from aiohttp import web
 from versus_py.clock import Clock
 from versus_py.errors import BadPayload
 from versus_py.targets.interactive import Inbound, NotSigned
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.intake.overload import Arrivals
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ class InboundDoor:
         self._title = title
         self._inbound = inbound
         self._arrivals = Arrivals(most=ARRIVING_MAX)
-        self._refusals = Refusals("inbound.refused", clock.now_ms)
+        self._refusals = ThrottledLog("inbound.refused", clock.now_ms)
 
     async def post(self, request: web.Request) -> web.Response:
         """200 once what was pressed has happened; 503 when it has not, and the person is told by the system."""

@@ -1,6 +1,7 @@
 """Slack, ServiceNow and the systems of an installed package hold what every target has to hold."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run
 from versus_py.store import Store
 from versus_py.systems import BUILT_IN, model
 from versus_py.targets import conformance
-from versus_py.targets.conformance import CHECKS, test_bed
+from versus_py.targets.conformance import CHECKS, open_bed
 from versus_py.targets.servicenow.system import SERVICENOW
 from versus_py.targets.slack.system import SLACK
 from versus_py.targets.system import System
@@ -26,7 +27,7 @@ from versus_py.targets.system import System
 SYSTEMS = (*BUILT_IN, toys.BOARD, toys.PAGER)
 
 
-class Remote:
+class Remote(ABC):
     """What all of them have: a clock to move, and a store for turns."""
 
     name: str
@@ -43,8 +44,12 @@ class Remote:
         links = AckLinks("https://versus.example", self.clock, "key")
         return self.system.build(around(config, self.clock, self.store, session, links)).targets[self.name]
 
-    def settings(self, url) -> dict[str, Any]:
-        raise NotImplementedError
+    @property
+    def abilities(self):
+        return self.system.abilities
+
+    @abstractmethod
+    def settings(self, url) -> dict[str, Any]: ...
 
     def now_ms(self):
         return self.clock.now_ms()
@@ -140,7 +145,7 @@ async def remote_of(kind, clock):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda it: it.__name__)
 @pytest.mark.parametrize("kind", [SlackRemote, ServiceNowRemote, BoardRemote, PagerRemote], ids=lambda it: it.name)
 async def test_what_must_hold_of_every_target(kind, check, clock):
-    async with remote_of(kind, clock) as remote, test_bed(remote) as bed:
+    async with remote_of(kind, clock) as remote, open_bed(remote) as bed:
         await check(bed)
 
 
@@ -239,6 +244,13 @@ async def test_the_kit_finds_a_target_that_is_broken(broken, checks, clock, monk
     assert await failing(PagerRemote, clock) == checks
 
 
+async def test_the_kit_finds_a_key_that_is_none(clock, monkeypatch):
+    system = replace(toys.BOARD, abilities=replace(toys.BOARD.abilities, idempotency_key=True))
+    monkeypatch.setattr(BoardRemote, "system", system)
+
+    assert await failing(BoardRemote, clock) == {conformance.a_key_makes_sending_twice_sending_once}
+
+
 async def test_the_kit_finds_a_target_that_does_not_look_before_it_sends_again(clock, monkeypatch):
     monkeypatch.setattr(toys, "BoardTarget", Blind)
 
@@ -254,7 +266,7 @@ async def failing(kind, clock):
     """The checks that it does not pass."""
     found = set()
     for check in CHECKS:
-        async with remote_of(kind, clock) as remote, test_bed(remote) as bed:
+        async with remote_of(kind, clock) as remote, open_bed(remote) as bed:
             try:
                 await check(bed)
             except (AssertionError, Permanent, Transient):

@@ -15,7 +15,7 @@ from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incidents.model import Notification, Outcome
 from versus_py.sources import SOURCES
 from versus_py.telemetry.metrics import Metrics
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import escalates_at
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
@@ -44,7 +44,7 @@ class Intake:
         self._pace = Pace(config.intake, clock)
         self._arrivals = Arrivals()
         self._slots = Slots(config.intake, clock)
-        self._refusals = Refusals("intake.refused", clock.now_ms)
+        self._refusals = ThrottledLog("intake.refused", clock.now_ms)
         self._metrics = metrics
         for source, outcome in product(SOURCES, Outcome):
             metrics.notifications_accepted.labels(source, outcome)

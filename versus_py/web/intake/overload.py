@@ -10,7 +10,7 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import IntakeConfig
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.answers import RETRY_AFTER_S
 from versus_py.web.intake.bodies import read_whole
 
@@ -58,7 +58,7 @@ class Slots:
         self._waiting_max = config.max_waiting
         self._waiting = 0
         self._held_bytes = 0
-        self._refusals = Refusals("intake.overloaded", clock.now_ms)
+        self._refusals = ThrottledLog("intake.overloaded", clock.now_ms)
 
     @asynccontextmanager
     async def slot(self, request: web.Request, size: int) -> AsyncIterator[None]:
@@ -98,7 +98,7 @@ class Pace:
         self._burst = config.burst
         self._clock = clock
         self._spent_until_ms: dict[str, float] = {}  # sender -> when all that it has spent is paid back
-        self._refusals = Refusals("intake.too_fast", clock.now_ms)
+        self._refusals = ThrottledLog("intake.too_fast", clock.now_ms)
 
     def check(self, sender: str, remote: str | None) -> None:
         """Count a request of *sender*; the address counts where it has no name. Raises 503."""

@@ -5,7 +5,7 @@ sender's token does not allow.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -53,7 +53,7 @@ _UNLIMITED = OverrideLimits()
 def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLimits = _UNLIMITED) -> Overrides:
     """What a request with this query string asks for, as far as its sender's *limits* allow it."""
     places = {part.OVERRIDE: part for part in config.systems.values() if part.OVERRIDE}
-    values, warnings = _known(query, override_names(config))
+    values, warnings = _known(query, {*QUERY_PARAMETERS, *places})
     values = _allowed(values, limits, places, warnings)
     wait_minutes = _clamped(_wait_minutes(values, warnings), limits, warnings)
     policy = Policy(
@@ -101,7 +101,7 @@ def _ms(minutes: float) -> int:
     return round(minutes * 60_000)
 
 
-def _known(query: MultiMapping[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def _known(query: MultiMapping[str], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
     values: dict[str, str] = {}
     warnings: list[str] = []
     for index, (name, value) in enumerate(query.items()):
@@ -109,8 +109,8 @@ def _known(query: MultiMapping[str], names: Sequence[str]) -> tuple[dict[str, st
             warnings.append(f"only the first {_PARAMETERS_MAX} query parameters were read")
             break
         if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+            close = get_close_matches(name, sorted(names), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(names))}"
             warnings.append(f"query parameter {_shown(name)} is not known and was ignored; {hint}")
         elif name in values:
             warnings.append(

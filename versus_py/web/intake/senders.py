@@ -12,7 +12,7 @@ from aiohttp import web
 from versus_py.clock import Clock
 from versus_py.config import Config, IntakeToken, OverrideLimits
 from versus_py.sources import cloudwatch, sentry, source_of
-from versus_py.telemetry.refusals import Refusals
+from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.intake.reading import Payload
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="versus", Basic realm="versus", charset="UTF-8"'}
@@ -61,7 +61,7 @@ class Senders:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._known = [_Known(_digest(token), _sender(it)) for it in config.intake.tokens for _, token in it.accepted()]
         self._signing = _signing_sources(config)
-        self._refusals = Refusals("intake.sender_refused", clock.now_ms)
+        self._refusals = ThrottledLog("intake.sender_refused", clock.now_ms)
 
     def identify(self, request: web.Request) -> Sender:
         """Who sends this, told from its head alone. Raises 401."""

@@ -1,4 +1,4 @@
-"""Telling that something was refused, without letting those who bring it about fill the log."""
+"""Lines of the log that whoever brings them about could fill it with: the first at once, then one a minute."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,12 +7,12 @@ import structlog
 
 log = structlog.get_logger()
 
-REFUSALS_EVERY_MS = 60_000
-"""Whoever reaches the port can have requests refused; the log is not to fill up with them."""
+EVERY_MS = 60_000
+"""The shortest time between two lines."""
 
 
-class Refusals:
-    """Says that something was refused: the first time at once, then how often it was, at most once a minute.
+class ThrottledLog:
+    """Says the first time at once, then how often it was, at most once a minute.
 
     The line of the log has the *level*, the number by the name *counted_as*, and what was noted last.
     """
@@ -25,10 +25,10 @@ class Refusals:
         level: Literal["warning", "error"] = "warning",
         counted_as: str = "requests",
     ) -> None:
-        self._counted_as = counted_as
         self._event = event
         self._now_ms = now_ms
         self._level = level
+        self._counted_as = counted_as
         self._untold = 0
         self._next_ms = 0
 
@@ -38,4 +38,4 @@ class Refusals:
         now_ms = self._now_ms()
         if now_ms >= self._next_ms:
             getattr(log, self._level)(self._event, **{self._counted_as: self._untold}, **latest)
-            self._untold, self._next_ms = 0, now_ms + REFUSALS_EVERY_MS
+            self._untold, self._next_ms = 0, now_ms + EVERY_MS
