@@ -86,7 +86,9 @@ class _Core:
         )
         self.turns = Turns(redis)
         self.storms = Storms(redis, retention_ms=retention_ms)
-        self.lifecycle = Lifecycle(self.store, self.clock, self.metrics, called=self.called)
+        self.lifecycle = Lifecycle(
+            self.store, self.clock, self.metrics, called=self.called, installation=config.installation_name
+        )
         previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
         key = config.ack.signing_key.get_secret_value() or None
         self.links = AckLinks(config.link_base, self.clock, key, previous=previous)

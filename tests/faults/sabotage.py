@@ -21,10 +21,10 @@ def _forget_every_third() -> None:
     """What was accepted is not written down."""
     create = Store.create
 
-    async def forgetful(self: Store, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int) -> Any:
+    async def forgetful(self: Store, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> Any:
         kept = [it for it in changes if it[0].incident.created_at_ms % 3]
         await create(self, kept, now_ms=now_ms)
-        return [None for _ in changes]
+        return ["" for _ in changes]
 
     Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
 
@@ -33,7 +33,7 @@ def _drop_timers() -> None:
     """Nobody is reminded that a wait ends."""
     create = Store.create
 
-    async def forgetful(self: Store, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int) -> Any:
+    async def forgetful(self: Store, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> Any:
         timers = [
             {name: at for name, at in it.timers.items() if name != it.incident.policy.oncall} for it, _ in changes
         ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from getpass import getuser
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from versus_py.cli.common import LOCAL_SERVER, UrlOption, err, out, run_to_end
@@ -85,6 +86,12 @@ def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: 
         out.print(incident_table(rows, FAILURE_COLUMNS if is_of_failures else COLUMNS))
     if page["next"]:
         err.print("… and more: --limit shows up to 200", markup=False)
+
+
+@incidents_app.command()
+def payload(incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "") -> None:
+    """Print the last body that an incident came with, as JSON, without secrets; `versus replay` reads it."""
+    print(orjson.dumps(_ask(url, gateway_secret, lambda client: client.payload(incident_id))).decode())
 
 
 @incidents_app.command()

@@ -151,6 +151,8 @@ class OncallConfig(Part):
     """Where incidents escalate to as well when that fails."""
     retry_for_hours: Annotated[float, Number] = Field(24, gt=0, le=24 * 7, allow_inf_nan=False)
     """How long a failing target is tried before it is given up."""
+    ack_timeout_minutes: Minutes = 0
+    """How long an acknowledgment lasts while the alert still fires: then the wait starts again; 0: for ever."""
     reopen_minutes: Minutes = 5
     """A resolved incident that fires again within this time is reopened instead of a new one."""
 
@@ -357,7 +359,11 @@ class Config(Part):
     data_dir: Path = Path("data")
     """Where the embedded Valkey server keeps its files."""
     retention_days: Annotated[float, Number] = Field(7, ge=1, le=365, allow_inf_nan=False)
-    """How long an incident is kept after it last changed."""
+    """How long an incident is kept after its end; one that is open is kept for as long as it is."""
+    keep_payload: bool = True
+    """Keep the last body of each incident with it, without secrets."""
+    installation: str | None = Field(None, max_length=200)
+    """Tells this installation from others that write to the same places; by default host and path of public_host."""
     incident_per: Literal["group", "alert"] = "group"
     """What becomes one incident: all that a payload says (Alertmanager's notification group), or each of its alerts."""
     dedup_key: Template | None = None
@@ -392,6 +398,15 @@ class Config(Part):
             return self.public_host
         host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self.port}"
+
+    @property
+    def installation_name(self) -> str:
+        """Part of the ids of new incidents. "" for one on this machine alone, whose ids are as they always were."""
+        if self.installation is not None:
+            return self.installation
+        parts = urlsplit(self.public_host or "")
+        is_elsewhere = parts.hostname is not None and parts.hostname not in LOOPBACK
+        return f"{parts.netloc}{parts.path}".rstrip("/") if is_elsewhere else ""
 
     @property
     def systems(self) -> Mapping[str, SystemPart]:

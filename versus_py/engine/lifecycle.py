@@ -10,11 +10,24 @@ from weakref import WeakValueDictionary
 import structlog
 
 from versus_py.clock import Clock
+from versus_py.engine.reporting import Reporting
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Actor, Incident, IncidentId, Notification, Outcome, PolicyFor
+from versus_py.incidents.identity import is_the_same, shares_an_alert
+from versus_py.incidents.model import (
+    Actor,
+    Incident,
+    IncidentId,
+    Notification,
+    Outcome,
+    Policy,
+    PolicyFor,
+    Status,
+    incident_id,
+)
+from versus_py.incidents.payloads import pack
 from versus_py.incidents.transitions import Change
-from versus_py.store import Store
+from versus_py.store import Names, Store
 from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 
@@ -43,28 +56,60 @@ class Accepted:
     incident: Incident | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Arrivals:
     """What came for one dedup key, in order, and what became of it so far."""
 
     dedup_key: str
     notifications: list[Notification]
     accepted: list[Accepted] = field(default_factory=list)
-    stale_id: IncidentId | None = None  # what the key named, and what turned out to be gone
+    named: str = ""  # what the key names
+    others: set[IncidentId] = field(default_factory=set)  # found by some name, and gone, or about something else
 
     @property
     def pending(self) -> list[Notification]:
         return self.notifications[len(self.accepted) :]
 
+    @property
+    def next(self) -> Notification:
+        return self.pending[0]
+
+
+@dataclass(slots=True)
+class _Step:
+    """An incident that is there, and what becomes of it."""
+
+    before: Incident
+    change: Change | None = None
+    is_saved: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        return self.change is None or self.is_saved
+
+    @property
+    def incident(self) -> Incident:
+        return self.change.incident if self.change else self.before
+
 
 class Lifecycle:
     """The incidents, and what may happen to them. Every method raises StoreUnavailable.
 
-    *called* tells what people call a target.
+    *called* tells what people call a target. *installation* is part of the ids of new incidents.
     """
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics | None = None, *, called: Called = str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics | None = None,
+        *,
+        called: Called = str,
+        installation: str = "",
+    ) -> None:
         self._called = called
+        self._installation = installation
+        self._reporting = Reporting(store, clock)
         self._store = store
         self._clock = clock
         self._metrics = metrics or Metrics()
@@ -80,6 +125,7 @@ class Lifecycle:
         """
         by_key: dict[str, _Arrivals] = {}
         keys = []
+        await self._reporting.note(notifications)
         for it in notifications:
             key = it.dedup_key or f"{it.source}\n{uuid4()}"
             arrivals = by_key.setdefault(key, _Arrivals(key, []))
@@ -110,7 +156,7 @@ class Lifecycle:
         incident, change = await self._apply(incident_id, decided, durably=True)
         if change is None:
             await self._store.settle([incident_id])  # what this answer tells may be news to Redis too
-        return incident, change is not None
+        return incident, change is not None and not change.is_renewal
 
     async def acknowledge(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
@@ -127,6 +173,16 @@ class Lifecycle:
     async def end_snooze(self, incident_id: IncidentId) -> Incident | None:
         """The incident as it is now, its snooze taken back if that is over."""
         incident, _ = await self._apply(incident_id, transitions.end_snooze)
+        return incident
+
+    async def end_acknowledgment(self, incident_id: IncidentId) -> Incident | None:
+        """The incident as it is now, waiting again if its acknowledgment has ended."""
+        incident, _ = await self._apply(incident_id, transitions.end_acknowledgment)
+        return incident
+
+    async def notice_news(self, incident_id: IncidentId) -> Incident | None:
+        """The incident as it is now, waiting again if it fires for a reason that nobody knows."""
+        incident, _ = await self._apply(incident_id, transitions.notice_news)
         return incident
 
     async def begin_escalation(self, incident_id: IncidentId) -> Incident | None:
@@ -176,67 +232,108 @@ class Lifecycle:
         return number, True
 
     async def _accept_some(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
-        """One step for each: an incident created, a known one changed, or nothing, when somebody else was faster."""
-        known = await self._created(pending, policy_for) | await self._found(pending)
+        """One step for each: an incident created, known ones changed, or nothing, when somebody else was faster."""
+        known = await self._known(pending)
+        unknown = [arrivals for arrivals, ids in known.items() if not ids]
+        for arrivals in unknown:
+            while arrivals.pending and not arrivals.next.is_firing:  # a resolve of nothing known is done with
+                arrivals.accepted.append(Accepted(Outcome.IGNORED, None))
+        known |= await self._created([it for it in unknown if it.pending], policy_for)
+        known = {arrivals: ids for arrivals, ids in known.items() if ids}
         async with AsyncExitStack() as locks:
-            for incident_id in sorted(known):  # in one order everywhere, so that nobody waits in a circle
-                await locks.enter_async_context(self._lock(incident_id))
-            await self._observed(known)
+            for incident_id in sorted({it for ids in known.values() for it in ids}):  # in one order everywhere, so
+                await locks.enter_async_context(self._lock(incident_id))  # that nobody waits in a circle
+            await self._observed(known, policy_for)
 
-    async def _created(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> dict[IncidentId, _Arrivals]:
-        """Create an incident for what fires; what exists already is returned."""
-        firing = [arrivals for arrivals in pending if arrivals.pending[0].is_firing]
+    async def _known(self, pending: Sequence[_Arrivals]) -> dict[_Arrivals, tuple[IncidentId, ...]]:
+        """The incidents that each is about, as far as their names tell: by the key, else by what else it may have."""
+        origins = self._reporting.unknown([it.next for it in pending])
+        named, report = await self._store.find([it.dedup_key for it in pending], origins)
+        self._reporting.learn(origins, report)
+        known: dict[_Arrivals, tuple[IncidentId, ...]] = {}
+        for arrivals, text in zip(pending, named, strict=True):
+            arrivals.named = text
+            known[arrivals] = tuple(it for it in map(IncidentId, text.split()) if it not in arrivals.others)
+        unnamed = [arrivals for arrivals, ids in known.items() if not ids]
+        names = [self._names(arrivals) for arrivals in unnamed]
+        if any(names):
+            older = await self._store.find_older([it or Names() for it in names])
+            for arrivals, ids in zip(unnamed, older, strict=True):
+                known[arrivals] = tuple(it for it in ids if it not in arrivals.others)
+        return known
+
+    def _names(self, arrivals: _Arrivals) -> Names | None:
+        """By what else an incident may be known; None where nothing else tells."""
+        notification = arrivals.next
+        if notification.dedup_key is None or notification.is_keyed:
+            return None
+        start_ms = transitions.episode_start_ms(notification)
+        older = [key for it in arrivals.pending for key in it.older_keys]
+        keys = tuple(dict.fromkeys(key for key in older if key != arrivals.dedup_key))
+        by_key = (arrivals.dedup_key, *keys) if self._installation else keys
+        ids = () if start_ms is None else tuple(incident_id(key, start_ms) for key in by_key)
+        alerts = notification.alerts if notification.group else ()
+        began = tuple((it.fingerprint, it.starts_at_ms) for it in alerts if it.starts_at_ms is not None)
+        return Names(keys, ids, began) if keys or ids or began else None
+
+    async def _created(
+        self, firing: Sequence[_Arrivals], policy_for: PolicyFor
+    ) -> dict[_Arrivals, tuple[IncidentId, ...]]:
+        """Create an incident for each; what exists already is returned."""
         now_ms = self._clock.now_ms()
         changes = [
-            transitions.trigger(it.pending[0], policy_for(it.pending[0]), dedup_key=it.dedup_key, now_ms=now_ms)
+            _with_payload(
+                transitions.trigger(
+                    it.next,
+                    policy_for(it.next),
+                    dedup_key=it.dedup_key,
+                    now_ms=now_ms,
+                    installation=self._installation,
+                ),
+                it.next,
+            )
             for it in firing
         ]
         existing = await self._store.create(
-            [(change, arrivals.stale_id) for change, arrivals in zip(changes, firing, strict=True)], now_ms=now_ms
+            [(change, arrivals.named) for change, arrivals in zip(changes, firing, strict=True)], now_ms=now_ms
         )
-        for change, arrivals, existing_id in zip(changes, firing, existing, strict=True):
-            if existing_id is None:
+        for change, arrivals, there in zip(changes, firing, existing, strict=True):
+            if not there:
                 _log_change(change)
                 arrivals.accepted.append(Accepted(Outcome.CREATED, change.incident))
-        return {known: arrivals for known, arrivals in zip(existing, firing, strict=True) if known is not None}
+        pairs = zip(firing, existing, strict=True)
+        return {arrivals: tuple(map(IncidentId, there.split())) for arrivals, there in pairs}
 
-    async def _found(self, pending: Sequence[_Arrivals]) -> dict[IncidentId, _Arrivals]:
-        """The incidents of what is over; a resolve of nothing known is done with."""
-        over = [arrivals for arrivals in pending if arrivals.pending and not arrivals.pending[0].is_firing]
-        known: dict[IncidentId, _Arrivals] = {}
-        for arrivals, found in zip(over, await self._store.find([it.dedup_key for it in over]), strict=True):
-            if found is None or found == arrivals.stale_id:
-                while arrivals.pending and not arrivals.pending[0].is_firing:
-                    arrivals.accepted.append(Accepted(Outcome.IGNORED, None))
-            else:
-                known[found] = arrivals
-        return known
-
-    async def _observed(self, known: Mapping[IncidentId, _Arrivals]) -> None:
+    async def _observed(self, known: Mapping[_Arrivals, tuple[IncidentId, ...]], policy_for: PolicyFor) -> None:
         """Apply what is pending to incidents that exist, all of one incident in one save."""
         now_ms = self._clock.now_ms()
-        changes: list[tuple[_Arrivals, Incident, Change, list[Outcome]]] = []
-        unchanged: list[IncidentId] = []
-        for (incident_id, arrivals), incident in zip(
-            known.items(), await self._store.get_all(list(known)), strict=True
+        ids = tuple(dict.fromkeys(it for found in known.values() for it in found))
+        found = zip(ids, await self._store.get_all(ids), strict=True)
+        steps = {incident_id: _Step(incident) for incident_id, incident in found if incident is not None}
+        outcomes: dict[_Arrivals, list[tuple[Outcome, IncidentId]]] = {}
+        for arrivals, named in known.items():
+            mine = [steps[it] for it in named if it in steps and _is_about(steps[it].before, arrivals, policy_for)]
+            arrivals.others |= {*named} - {it.before.id for it in mine}
+            if mine:
+                outcomes[arrivals] = [
+                    _applied(self._reporting.marked(it), mine, arrivals.dedup_key, policy_for(it), now_ms)
+                    for it in arrivals.pending
+                ]
+        await self._store.settle([it for it, step in steps.items() if step.change is None])
+        await self._save([step for step in steps.values() if step.change is not None], now_ms)
+        for arrivals, results in outcomes.items():
+            if all(steps[it].is_done for it in known[arrivals] if it in steps):
+                arrivals.accepted += [Accepted(outcome, _as_saved(steps[it])) for outcome, it in results]
+
+    async def _save(self, changed: Sequence[_Step], now_ms: int) -> None:
+        changes = [step.change for step in changed if step.change is not None]
+        for step, change, is_saved in zip(
+            changed, changes, await self._store.save(changes, now_ms=now_ms), strict=True
         ):
-            if incident is None:
-                arrivals.stale_id = incident_id
-                continue
-            change, outcomes = _folded(incident, arrivals.pending, now_ms)
-            if change is None:
-                arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
-                unchanged.append(incident_id)
-            else:
-                changes.append((arrivals, incident, change, outcomes))
-        await self._store.settle(unchanged)
-        saved = await self._store.save([change for _, _, change, _ in changes], now_ms=now_ms)
-        for (arrivals, before, change, outcomes), is_saved in zip(changes, saved, strict=True):
+            step.is_saved = is_saved
             if is_saved:
                 _log_change(change)
-                self._metrics.observe_change(before, change.incident, now_ms)
-                incident = replace(change.incident, version=change.incident.version + 1)
-                arrivals.accepted += [Accepted(outcome, incident) for outcome in outcomes]
+                self._metrics.observe_change(step.before, change.incident, now_ms)
 
     async def _apply(
         self, incident_id: IncidentId, decide: Decision, *, durably: bool = False
@@ -263,6 +360,7 @@ class Lifecycle:
             change = decide(incident, now_ms)
             if change is None:
                 return incident, None
+            change = replace(change, before=incident)
             [is_saved] = await self._store.save([change], now_ms=now_ms, durably=durably)
             if is_saved:
                 _log_change(change)
@@ -271,18 +369,65 @@ class Lifecycle:
         raise StoreUnavailable(f"incident {incident_id} keeps changing")
 
 
-def _folded(
-    incident: Incident, notifications: Sequence[Notification], now_ms: int
-) -> tuple[Change | None, list[Outcome]]:
-    """One change for all of them, None when they say nothing new, and the outcome of each."""
-    change: Change | None = None
-    outcomes = []
-    for notification in notifications:
-        step = transitions.observe(change.incident if change else incident, notification, now_ms)
-        outcomes.append(step.outcome if step else Outcome.IGNORED)
-        if step is not None:
-            change = change.then(step) if change else step
-    return change, outcomes
+def _is_about(incident: Incident, arrivals: _Arrivals, policy_for: PolicyFor) -> bool:
+    """Whether an incident is the one that is meant, which its own key tells, and another name does not alone.
+
+    One alert may go to two receivers, each of which tells other people: these are two incidents.
+    """
+    notification = arrivals.next
+    if incident.id in arrivals.named.split():
+        return True
+    if {incident.dedup_key, *incident.aliases} & {arrivals.dedup_key, *notification.older_keys}:
+        return is_the_same(incident, notification)
+    is_same_receiver = incident.receiver == notification.receiver
+    tells_the_same = is_same_receiver or incident.policy.places == policy_for(notification).places
+    return tells_the_same and shares_an_alert(incident, notification)
+
+
+def _applied(
+    notification: Notification, mine: Sequence[_Step], dedup_key: str, policy: Policy, now_ms: int
+) -> tuple[Outcome, IncidentId]:
+    """What *notification* does to the incidents that it is about: the outcome for the first that it changes."""
+    results: list[tuple[Outcome, IncidentId]] = []
+    for step, part in _parts(notification, mine):
+        later = transitions.observe(step.incident, part, now_ms, policy)
+        results.append((later.outcome if later else Outcome.IGNORED, step.before.id))
+        if later is None:
+            continue
+        later = _with_payload(replace(later, incident=transitions.named(later.incident, dedup_key)), part)
+        step.change = step.change.then(later) if step.change else replace(later, before=step.before)
+    changed = (it for it in results if it[0] is not Outcome.IGNORED)
+    return next(changed, results[0])
+
+
+def _parts(notification: Notification, mine: Sequence[_Step]) -> list[tuple[_Step, Notification]]:
+    """What *notification* says to each: of several, to each about the alerts that it has; the first has what is new."""
+    if len(mine) == 1:
+        return [(mine[0], notification)]
+    holders = {
+        alert.fingerprint: step
+        for step in sorted(mine, key=lambda it: it.incident.status is not Status.RESOLVED)
+        for alert in step.incident.alerts
+    }
+    first = next((it for it in mine if it.incident.status is not Status.RESOLVED), mine[0])
+    parts = []
+    for step in mine:
+        alerts = tuple(it for it in notification.alerts if holders.get(it.fingerprint, first) is step)
+        if alerts or step.incident.status is not Status.RESOLVED:  # it hears also what is left out
+            parts.append((step, replace(notification, alerts=alerts)))
+    return parts
+
+
+def _with_payload(change: Change, notification: Notification) -> Change:
+    """With the body that it comes of, where that is to be kept, and is another than the one that is."""
+    if notification.payload is None:
+        return change
+    digest, packed = pack(notification.payload, change.incident.payload_digest)
+    return replace(change, incident=replace(change.incident, payload_digest=digest), payload=packed)
+
+
+def _as_saved(step: _Step) -> Incident:
+    return step.before if step.change is None else replace(step.incident, version=step.before.version + 1)
 
 
 def _log_change(change: Change) -> None:

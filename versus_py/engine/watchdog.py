@@ -6,7 +6,7 @@ import structlog
 
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import IncidentId
+from versus_py.incidents.model import PARTITIONS, IncidentId
 from versus_py.store import Ledger, Standing, Store
 from versus_py.telemetry.metrics import Metrics
 
@@ -15,6 +15,9 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 5.0
 GRACE_MS = 15_000
 """How much later than by a lease, which a worker that died costs, an escalation may be before it counts as overdue."""
+
+RENEW_EVERY_MS = 6 * 3600_000
+"""How often all that is open is looked through for what has to be kept for longer."""
 
 TOLD_EVERY_MS = 60_000
 """How often the log says the same of an incident."""
@@ -33,6 +36,8 @@ class Watchdog:
         self._clock = clock
         self._metrics = metrics
         self._told_ms: dict[IncidentId, int] = {}
+        self._renew_at_ms = 0
+        self._renewing = dict.fromkeys(range(PARTITIONS), 0)  # partition -> the number to go on from
         self.standing: Standing | None = None
         """What the last look found; None before the first."""
         self.looked_at_ms: int | None = None
@@ -44,6 +49,7 @@ class Watchdog:
         while not stop.is_set():
             try:
                 await self.look()
+                await self.renew()
             except StoreUnavailable as exc:
                 log.warning("watchdog.store_unavailable", error=str(exc))
             try:
@@ -65,6 +71,19 @@ class Watchdog:
         self._tell(standing, now_ms)
         await self._bring_back(standing.overdue_ids, now_ms)
         return standing
+
+    async def renew(self) -> None:
+        """Keep what is open from being forgotten: a bounded part of it each time, and all of it several times a day."""
+        now_ms = self._clock.now_ms()
+        if not self._renewing and now_ms >= self._renew_at_ms:
+            self._renewing = dict.fromkeys(range(PARTITIONS), 0)
+        for partition, start in [*self._renewing.items()]:
+            next_start = await self._store.renew(partition, start, now_ms=now_ms)
+            if next_start is None:
+                del self._renewing[partition]
+                self._renew_at_ms = now_ms + RENEW_EVERY_MS
+            else:
+                self._renewing[partition] = next_start
 
     def _show(self, standing: Standing) -> None:
         self._metrics.escalations_pending.set(standing.pending)

@@ -18,6 +18,7 @@ from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Ver
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
+from versus_py.incidents import transitions
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import Called, NotYet, Target
@@ -241,7 +242,7 @@ class Worker:
                 log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
                 return Completion("done", 0)
             seen_version, has_begun = incident.version, True
-            return await self._sync(claim, incident)
+            return replace(await self._sync(claim, incident), dedup_key=incident.dedup_key)
         except StoreUnavailable as exc:
             self._unavailable.note(incident=claim.incident_id, error=str(exc))
             if not has_begun:
@@ -274,8 +275,13 @@ class Worker:
     async def _as_time_has_it(self, claim: Claim, before: Incident) -> Incident | None:
         """The incident to sync. What time has brought is written down first: the end of a snooze, of the wait."""
         incident: Incident | None = before
-        if before.snooze is not None and before.snooze.until_ms <= self._clock.now_ms():
+        now_ms = self._clock.now_ms()
+        if before.snooze is not None and before.snooze.until_ms <= now_ms:
             incident = await self._lifecycle.end_snooze(before.id)
+        elif _has_lapsed(before, now_ms):
+            incident = await self._lifecycle.end_acknowledgment(before.id)
+        elif transitions.notice_news(before, now_ms) is not None:
+            incident = await self._lifecycle.notice_news(before.id)
         if incident is None or incident.policy.oncall != claim.target:
             return incident
         if self._last_look is None or not incident.is_due(self._clock.now_ms()):
@@ -306,8 +312,10 @@ class Worker:
         return self._busy[target] > self._limits.per_target
 
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
-        if claim.target == incident.policy.fallback and incident.fallback_due_ms is None and claim.attempt == 1:
-            return Completion("done", incident.version, delivery=_not_failing(incident.delivery(claim.target)))
+        if _needs_nothing(claim, incident):
+            after = _not_failing(incident.delivery(claim.target))
+            at_ms = _again_at_ms(claim, incident, self._clock.now_ms())
+            return Completion("done", incident.version, at_ms=at_ms, delivery=after)
         try:
             return self._done(claim, incident, await self._call(claim, incident))
         except NotYet as exc:
@@ -400,7 +408,7 @@ class Worker:
             "done",
             incident.version,
             **_outcome(claim, incident, after),
-            at_ms=_again_at_ms(after.look_again_at_ms, self._clock.now_ms()),
+            at_ms=_again_at_ms(claim, _told(claim, incident, after), self._clock.now_ms()),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
             entries=self._first_shown(claim, incident, after),
@@ -442,6 +450,7 @@ class Worker:
         return Completion(
             "failed",
             await self._announce_failure(claim, incident, error),
+            at_ms=_again_at_ms(claim, _told(claim, incident, replace(after, look_again_at_ms=None)), now_ms),
             **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
@@ -513,16 +522,47 @@ def _failing_since_ms(claim: Claim, incident: Incident) -> int | None:
     return since_ms if is_of_this_wait or claim.target not in incident.providers else None
 
 
+def _needs_nothing(claim: Claim, incident: Incident) -> bool:
+    """Whether its target is a fallback whose turn it is not, or a provider that was never called and is not to be."""
+    if claim.attempt > 1 or claim.target not in incident.providers:
+        return False
+    if claim.target == incident.policy.fallback and incident.fallback_due_ms is None:
+        return True
+    before = incident.delivery(claim.target)
+    was_called = bool(before.attempts or before.reference)
+    return not (was_called or incident.is_waiting or incident.wants(claim.target))
+
+
 def _not_failing(delivery: Delivery) -> Delivery | None:
-    """Of a fallback that is not needed, as the first provider has it or it is over; None when it says no more."""
+    """Of a provider that is not needed; None when it says no more than what is there."""
     if delivery.failing_since_ms is None or delivery.failed_at_ms is not None:
         return None
     return replace(delivery, failing_since_ms=None, error="")
 
 
-def _again_at_ms(look_again_at_ms: int | None, now_ms: int) -> int | None:
-    """Not at once: a target that does not move on must not keep the worker busy."""
-    return None if look_again_at_ms is None else max(look_again_at_ms, now_ms + LOOK_AGAIN_SOON_MS)
+def _has_lapsed(incident: Incident, now_ms: int) -> bool:
+    """Whether its acknowledgment has ended, for all that is known of what people do at the provider.
+
+    A record that was not looked at since then is looked at first, unless it cannot be.
+    """
+    ends_at_ms = incident.ack_ends_at_ms
+    if ends_at_ms is None or ends_at_ms > now_ms:
+        return False
+    record = incident.record
+    is_watched = record.is_over is False and record.failing_since_ms is None
+    return not is_watched or (record.synced_at_ms or 0) >= ends_at_ms
+
+
+def _again_at_ms(claim: Claim, incident: Incident, now_ms: int) -> int | None:
+    """When the target wants to look again, or an acknowledgment ends, which is looked at with the first provider.
+
+    Not at once: a target that does not move on must not keep the worker busy.
+    """
+    times = [incident.delivery(claim.target).look_again_at_ms]
+    if claim.target == incident.policy.oncall:
+        times.append(incident.ack_ends_at_ms)
+    due = [at_ms for at_ms in times if at_ms is not None]
+    return max(min(due), now_ms + LOOK_AGAIN_SOON_MS) if due else None
 
 
 def _waits_until_ms(incident: Incident, now_ms: int) -> int:

@@ -1,9 +1,11 @@
 """What belongs to one incident: a payload as a whole or each of its alerts, by the source's dedup key or one's own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from versus_py.incidents.identity import dedup_key, of_sender
 from versus_py.incidents.model import Alert, Notification, common
 from versus_py.incidents.severity import highest_severity
 from versus_py.templating import TemplateFailed, TemplateText
@@ -18,9 +20,10 @@ class Grouping:
 
     def arrange(self, notification: Notification) -> list[Notification]:
         """One notification for each incident, in their order; each alert is in exactly one of them."""
-        parts = [_alone(notification, alert) for alert in notification.alerts] if self.per_alert else [notification]
+        is_split = self.per_alert or notification.is_ungrouped
+        parts = _each(notification) if is_split else [notification]
         if self.dedup_key is None:
-            return parts
+            return [_of_sender(part) for part in parts]
         found: dict[str, Notification] = {}
         for part in parts:
             keyed = _keyed(part, self.dedup_key)
@@ -29,32 +32,65 @@ class Grouping:
         return list(found.values())
 
 
+def _each(notification: Notification) -> list[Notification]:
+    """A notification for each alert, with its part of the body."""
+    bodies = _bodies(notification.payload, len(notification.alerts))
+    return [
+        replace(_alone(notification, alert), payload=body)
+        for alert, body in zip(notification.alerts, bodies, strict=True)
+    ]
+
+
+def _bodies(payload: Mapping[str, Any] | None, number: int) -> list[Mapping[str, Any] | None]:
+    """The body of each alert alone; none where it is not known which part that is."""
+    if payload is None or number == 1:
+        return [payload] * number
+    listed = payload.get("alerts")
+    if not isinstance(listed, list) or len(listed) != number:
+        return [None] * number
+    return [{**payload, "alerts": [it]} for it in listed]
+
+
 def _alone(notification: Notification, alert: Alert) -> Notification:
-    key = notification.dedup_key
+    key, older = notification.dedup_key, notification.older_keys
     if key is not None and alert.fingerprint:
-        key = f"{notification.source}\n{notification.receiver}\n{alert.fingerprint}"
+        source, receiver = notification.source, notification.receiver
+        older_key = dedup_key(source, receiver, alert.fingerprint)
+        if notification.group or len(notification.alerts) > 1:
+            key, older = dedup_key(source, receiver, alert.fingerprint, notification.namespace), (older_key,)
+        else:  # there is no other in it, and its key says more
+            older = (*older, older_key)
     return replace(
         notification,
         title=alert.title or notification.title,
         severity=alert.severity or notification.severity,
         alerts=(alert,),
         dedup_key=key,
+        older_keys=tuple(it for it in older if it != key),
         is_complete=True,  # about this alert there is no more to say
         truncated_alerts=0,
     )
 
 
+def _of_sender(notification: Notification) -> Notification:
+    key, sender = notification.dedup_key, notification.sender
+    if key is None or not sender:
+        return notification
+    return replace(notification, dedup_key=of_sender(key, sender), older_keys=(key, *notification.older_keys))
+
+
 def _keyed(notification: Notification, template: TemplateText) -> Notification:
     """With the key that the template makes; with its own, and a warning, when it makes none."""
     notification = replace(notification, alerts=tuple(_identified(alert) for alert in notification.alerts))
+    own = _of_sender(notification)
     try:
         key = template.render(_values(notification))
     except TemplateFailed as exc:
-        return _warned(notification, f"{exc}; the source's own dedup key was used")
+        return _warned(own, f"{exc}; the source's own dedup key was used")
     if not key:
-        return _warned(notification, "dedup_key came out empty; the source's own was used")
+        return _warned(own, "dedup_key came out empty; the source's own was used")
     # Alerts of other payloads may share the key, so that this one does not say what is over.
-    return replace(notification, dedup_key=f"template\n{key}", is_complete=False)
+    return replace(notification, dedup_key=f"template\n{key}", older_keys=(), is_keyed=True, is_complete=False)
 
 
 def _identified(alert: Alert) -> Alert:
@@ -75,6 +111,7 @@ def _values(notification: Notification) -> dict[str, Any]:
         "title": notification.title,
         "severity": notification.severity,
         "source": notification.source,
+        "sender": notification.sender,
         "receiver": notification.receiver,
     }
 

@@ -14,6 +14,12 @@ NAME_MAX = 100
 FALLBACK_GRACE_MS = 5 * 60_000
 """How much longer a first on-call provider gets that has not failed: it may only wait for its turn, or for a worker."""
 
+ACK_MAX_MS = 7 * 24 * 3600_000
+"""The longest that an acknowledgment with a timeout lasts, whatever people do meanwhile."""
+
+TOKEN_SENDER = "t"  # noqa: S105 - no secret
+"""What the name of a lister begins with whose sender is known by its token."""
+
 PARTITIONS = 4
 """How many hash slots incidents spread over (Redis Cluster). Changing it orphans what is stored."""
 
@@ -61,7 +67,10 @@ class Event(StrEnum):
     POSTED = "posted"
     JOINED = "joined"
     LEFT = "left"
+    SEVERITY_RAISED = "severity raised"
     ACKNOWLEDGED = "acknowledged"
+    ACK_RENEWED = "acknowledgment renewed"
+    ACK_ENDED = "acknowledgment ended"
     UNACKNOWLEDGED = "unacknowledged"
     IDENTIFIED = "identified"
     SNOOZED = "snoozed"
@@ -75,6 +84,7 @@ class Event(StrEnum):
     RETRY = "retry"
     RESOLVED = "resolved"
     REOPENED = "reopened"
+    RETRIGGERED = "triggered again"
 
     @classmethod
     def _missing_(cls, value: object) -> "Event | None":
@@ -84,6 +94,15 @@ class Event(StrEnum):
         unknown = str.__new__(cls, value)
         unknown._name_ = unknown._value_ = value
         return unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one lister last said of an alert."""
+
+    starts_at_ms: int | None = None
+    is_firing: bool = True
+    is_seen: bool = False  # it was in the incident when that was acknowledged, snoozed, or escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +120,23 @@ class Alert:
     url: str = ""  # where the alert came from: the expression's graph, a rule's page
     resource: str = ""  # what it is about, by the name its source has for it: a host, an instance, a pod
     links: Mapping[str, str] = field(default_factory=dict)  # further pages: what to call one -> its URL
+    listings: Mapping[str, Listing] = field(default_factory=dict)  # `Notification.lister` -> what it last said
+    unlisted_since_ms: int | None = None  # its lister has left it out since then, and did not say that it is over
 
     @property
     def is_firing(self) -> bool:
         return self.status is AlertStatus.FIRING
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether what fires was in the incident when it was acknowledged, snoozed, or escalated."""
+        return any(it.is_firing and it.is_seen for it in self.listings.values())
+
+    @property
+    def text_size(self) -> int:
+        """How many characters it holds, but for the short ones."""
+        texts = (text for said in (self.labels, self.annotations, self.links) for pair in said.items() for text in pair)
+        return sum(map(len, texts))
 
     @property
     def name(self) -> str:
@@ -122,15 +154,44 @@ class Notification:
     severity: str
     alerts: tuple[Alert, ...]
     dedup_key: str | None = None  # None: the source has no identity to offer, so this is an incident of its own
+    older_keys: tuple[str, ...] = ()  # what earlier versions, or fewer settings, made of the same identity
+    sender: str = ""  # the name of the intake token that it came with
+    group: str = ""  # its sender's name for the list that this is, such as Alertmanager's groupKey; "": it is no list
+    namespace: str = ""  # what alerts' fingerprints are unique in, beside source and receiver: Grafana's organisation
     receiver: str = ""  # the sender's name for where it sends this, such as Alertmanager's receiver
-    is_complete: bool = False  # it lists everything of its group that fires: what it leaves out is over
+    is_complete: bool = False  # it lists everything of its group that fires
+    is_keyed: bool = False  # the configuration's template made its key, so that nothing else tells its incident
+    is_ungrouped: bool = False  # its alerts came in one payload by chance: each is an incident of its own
+    reports_resolves: bool = False  # its origin has listed resolved alerts: what it leaves out is not over
     truncated_alerts: int = 0  # alerts that the sender cut off
     url: str = ""
     warnings: tuple[str, ...] = ()
+    payload: Mapping[str, Any] | None = None  # the body that says so, where it is to be kept
 
     @property
     def is_firing(self) -> bool:
         return any(alert.is_firing for alert in self.alerts)
+
+    @property
+    def lists_resolves(self) -> bool:
+        return any(not alert.is_firing for alert in self.alerts)
+
+    @property
+    def lister(self) -> str:
+        """Who lists its alerts: a short name of the sender, a dot, and one of its list; "" for what is no list.
+
+        The sender is the token where there is one, else the address that it gives as its own. The peers of one
+        Alertmanager cluster have different addresses, and two clusters may have lists of the same name.
+        """
+        if not self.group:
+            return ""
+        sender = f"{TOKEN_SENDER}{_short(self.sender)}" if self.sender else f"u{_short(self.url)}"
+        return f"{sender}.{_short(self.group)}"
+
+    @property
+    def origin(self) -> str:
+        """The sender and its receiver: whether resolved alerts are sent is a setting of the two. "": it is no list."""
+        return f"{self.sender or self.url}\n{self.receiver}" if self.group else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +205,12 @@ class Policy:
     mentions: Mapping[str, str] = field(default_factory=dict)  # channel -> who it mentions, instead of by severity
     fallback: str | None = None  # the target that escalates too when *oncall* has not for `fallback_after_ms`
     fallback_after_ms: int = 0
+    ack_timeout_ms: int = 0  # how long an acknowledgment lasts while it still fires; 0: for ever
+
+    @property
+    def places(self) -> tuple[object, ...]:
+        """Whom it tells, whenever that is."""
+        return self.channels, self.oncall, self.fallback, dict(self.destinations)
 
 
 PolicyFor = Callable[[Notification], Policy]
@@ -177,6 +244,7 @@ class Delivery:
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
     is_over: bool | None = None  # people have closed it over there, whatever the incident is; None: nobody looks
+    touched_at_ms: int | None = None  # when somebody was last seen to work on it over there, beside comments
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":
@@ -254,21 +322,28 @@ class Incident:
     status: Status = Status.TRIGGERED
     acknowledged_at_ms: int | None = None
     acknowledged_by: Actor | None = None
+    ack_renewed_at_ms: int | None = None  # when somebody last said here that it is still worked on
+    seen_severity: str = ""  # when it was acknowledged, snoozed, or escalated; "": that was not yet
     resolved_at_ms: int | None = None
     resolved_by: Actor | None = None
     occurrences: int = 1
     truncated_alerts: int = 0
     receiver: str = ""
+    sender: str = ""  # the name of the intake token that it first came with
+    aliases: tuple[str, ...] = ()  # further dedup keys that name it
     has_other_senders: bool = False  # some of it came from another source or receiver than the first
     url: str = ""
     warnings: tuple[str, ...] = ()
     news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
     news_count: int = 0  # how many there ever were: the number of the last one
+    payload_digest: str = ""  # of the body that is kept with it
+    content_count: int = 0  # how often what its alerts say has changed
     handled: tuple[str, ...] = ()  # ids of the latest requests that were applied, so that none is applied twice
     retried: Mapping[str, int] = field(default_factory=dict)  # target -> the failure that counts no more, by its time
     version: int = 0
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
+    schema: int = field(default=0, compare=False)  # the layout that it is stored in; 0: not at all
 
     @property
     def is_escalating(self) -> bool:
@@ -287,6 +362,28 @@ class Incident:
     @property
     def firing(self) -> tuple[Alert, ...]:
         return tuple(alert for alert in self.alerts if alert.is_firing)
+
+    @property
+    def firing_senders(self) -> frozenset[str]:
+        """Those who list what fires, as far as they are known: by their tokens, or by the addresses that they give."""
+        listers = (name for alert in self.firing for name, it in alert.listings.items() if it.is_firing)
+        return frozenset(sender_of(name) for name in listers if name)
+
+    @property
+    def is_dealt_with(self) -> bool:
+        """Whether people know of it, so that only news has them told again: acknowledged, snoozed, or escalated."""
+        return self.status is Status.ACKNOWLEDGED or self.snooze is not None or self.is_escalating
+
+    @property
+    def ack_ends_at_ms(self) -> int | None:
+        """When the acknowledgment ends unless somebody is seen to be at it; None: never, or there is none."""
+        began_ms, timeout_ms = self.acknowledged_at_ms, self.policy.ack_timeout_ms
+        if self.status is not Status.ACKNOWLEDGED or began_ms is None or not timeout_ms or self.policy.oncall is None:
+            return None
+        seen_ms = [began_ms, self.ack_renewed_at_ms or 0]
+        for delivery in map(self.delivery, self.providers):
+            seen_ms += [delivery.touched_at_ms or 0, *(it.at_ms for it in delivery.comments[-1:])]
+        return min(max(seen_ms) + timeout_ms, began_ms + ACK_MAX_MS)
 
     def is_due_as(self, asked: "Incident", now_ms: int) -> bool:
         """Whether it is due, and the same fires as when somebody was *asked* about it."""
@@ -347,8 +444,11 @@ class Incident:
     def owed_at_ms(self) -> int | None:
         """When its escalation is due, while it may still come to that; None when nothing is owed.
 
-        What is silenced is owed again once the silence ends, as far as somebody knows when that is.
+        What is silenced is owed again once the silence ends, as far as somebody knows when that is; what is
+        acknowledged, when the acknowledgment ends.
         """
+        if self.ack_ends_at_ms is not None:
+            return self.ack_ends_at_ms
         if self.policy.oncall is None or self.ending not in {None, Ending.SUPPRESSED}:
             return None
         return self.escalates_at_ms if self.suppression is None else self.suppression.until_ms
@@ -410,16 +510,27 @@ def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
 
 
+def sender_of(lister: str) -> str:
+    """The sender's part of a `Notification.lister`."""
+    return lister.partition(".")[0]
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode(errors="replace")).hexdigest()[:10]
+
+
 def partition_of(dedup_key: str) -> int:
     """The partition that everything about *dedup_key* is kept in."""
-    return int.from_bytes(sha256(dedup_key.encode()).digest()[:4]) % PARTITIONS
+    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4]) % PARTITIONS
 
 
-def incident_id(dedup_key: str, episode_start_ms: int) -> IncidentId:
+def incident_id(dedup_key: str, episode_start_ms: int, installation: str = "") -> IncidentId:
     """The id of the incident that began at *episode_start_ms*: 20 hex digits, a dash, its partition.
 
-    A hash, so that two replicas, a retry, or a Redis that forgot its last second arrive at the same id,
+    *installation* tells those of one installation from those of others that write into the same places. It is
+    a hash, so that two replicas, a retry, or a Redis that forgot its last second arrive at the same id,
     and so that it is safe in an encoded query of ServiceNow and in a URL, whatever the dedup key holds.
     """
-    digest = sha256(f"{dedup_key}\n{episode_start_ms}".encode()).hexdigest()
+    place = f"{installation}\n" if installation else ""
+    digest = sha256(f"{place}{dedup_key}\n{episode_start_ms}".encode(errors="replace")).hexdigest()
     return IncidentId(f"{digest[:20]}-{partition_of(dedup_key)}")

@@ -13,6 +13,7 @@ _SEVERITIES = (
     ("info", "informational", "information", "p5", "sev5"),
     ("debug", "ok", "none"),
 )
+_NOTICE = 3
 _RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
 
 
@@ -25,6 +26,11 @@ def highest_severity(severities: Iterable[str]) -> str:
 def severity_rank(name: str) -> int:
     """For sorting: the gravest come first."""
     return _RANK.get(name.lower(), len(_SEVERITIES))
+
+
+def is_graver(name: str, other: str) -> bool:
+    """Whether *name* is worse news than *other*; an unknown one is taken for a notice."""
+    return min(severity_rank(name), _NOTICE) < min(severity_rank(other), _NOTICE)
 
 
 def is_severity(name: str) -> bool:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from versus_py.incidents.listings import merged, seen
 from versus_py.incidents.model import (
     Actor,
     Alert,
-    AlertStatus,
     Ending,
     Entry,
     Event,
@@ -25,10 +25,16 @@ from versus_py.incidents.model import (
     Suppression,
     incident_id,
 )
-from versus_py.incidents.severity import highest_severity
+from versus_py.incidents.severity import highest_severity, is_graver
 
 MAX_ALERTS = 1000
 """The most alerts kept with one incident; a storm in one group must not grow a record without end."""
+
+ALERTS_TEXT_MAX = 256 * 1024
+"""The most characters of labels, annotations and links kept with one incident; alerts beyond that lose theirs."""
+
+MAX_ALIASES = 50
+"""The most further dedup keys that name one incident."""
 
 SHOW_ESCALATING_AFTER_MS = 2000
 """Channels show that an escalation has begun this much later: mostly its record is there sooner, and shown at once."""
@@ -57,23 +63,35 @@ class Change:
     outcome: Outcome
     timers: Mapping[str, int | None]  # target -> when its sync is due, ms; None: it is not
     entries: tuple[Entry, ...] = ()
+    before: Incident | None = None  # what was there, as it is stored; None for a new incident
+    payload: str = ""  # the body that it comes of, packed, to be kept with it; "" keeps the one that is there
+    is_renewal: bool = False  # it only restarts a timer: nobody is told, and who asked for it changed nothing
 
     def then(self, later: "Change") -> "Change":
         """Both as one, *later* having been decided on this one's incident."""
         timers = {**self.timers, **later.timers}
-        return Change(later.incident, later.outcome, timers, (*self.entries, *later.entries))
+        entries = (*self.entries, *later.entries)
+        return replace(later, timers=timers, entries=entries, before=self.before, payload=later.payload or self.payload)
 
 
-def trigger(notification: Notification, policy: Policy, *, dedup_key: str, now_ms: int) -> Change:
-    """A new incident."""
+def episode_start_ms(notification: Notification) -> int | None:
+    """When the first of what fires began; None where no alert says."""
     starts = [alert.starts_at_ms for alert in notification.alerts if alert.is_firing and alert.starts_at_ms is not None]
+    return min(starts, default=None)
+
+
+def trigger(
+    notification: Notification, policy: Policy, *, dedup_key: str, now_ms: int, installation: str = ""
+) -> Change:
+    """A new incident."""
+    start_ms = episode_start_ms(notification)
     incident = Incident(
-        id=incident_id(dedup_key, min(starts, default=now_ms)),
+        id=incident_id(dedup_key, now_ms if start_ms is None else start_ms, installation),
         dedup_key=dedup_key,
         source=notification.source,
         title=notification.title,
         severity=notification.severity,
-        alerts=_bounded(notification.alerts),
+        alerts=_bounded(merged((), notification, now_ms)),
         policy=policy,
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
@@ -81,6 +99,7 @@ def trigger(notification: Notification, policy: Policy, *, dedup_key: str, now_m
         escalates_at_ms=_escalates_at(policy, now_ms),
         truncated_alerts=notification.truncated_alerts,
         receiver=notification.receiver,
+        sender=notification.sender,
         url=notification.url,
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,
@@ -90,41 +109,74 @@ def trigger(notification: Notification, policy: Policy, *, dedup_key: str, now_m
     return Change(incident, Outcome.CREATED, _all_timers(incident, now_ms), tuple(entries))
 
 
-def observe(incident: Incident, notification: Notification, now_ms: int) -> Change | None:
-    """A further notification about a known incident: an update, a resolve, or a reopening."""
-    alerts = _merged(incident.alerts, notification, now_ms)
+def observe(incident: Incident, notification: Notification, now_ms: int, policy: Policy | None = None) -> Change | None:
+    """A further notification about a known incident: an update, a resolve, a reopening, or news that begins a wait.
+
+    *policy* is the one that it would give an incident of its own; None: the same.
+    """
+    seen_at_ms = incident.acknowledged_at_ms or incident.escalation_began_at_ms
+    alerts = _bounded(merged(incident.alerts, notification, now_ms, seen_at_ms=seen_at_ms))
+    fires = any(alert.is_firing for alert in alerts)
     if notification.is_firing:
-        if not any(alert.is_firing for alert in alerts):
+        if not fires:
             return None  # older news than what is known
         if incident.status is Status.RESOLVED:
             return _reopen(incident, notification, alerts, now_ms, "it fires again")
-        if _is_another_episode(incident, notification):
-            return _reopen(incident, notification, alerts, now_ms, "what was known is over, and it fires again")
-        return _update(incident, notification, alerts, now_ms)
+        return _update(incident, notification, alerts, now_ms, policy)
     if incident.status is Status.RESOLVED:
         return None
-    if notification.truncated_alerts or any(alert.is_firing for alert in alerts):
-        return _update(incident, notification, alerts, now_ms, _not_all_over(notification, alerts))
+    if notification.truncated_alerts or fires:
+        return _update(incident, notification, alerts, now_ms, warning=_not_all_over(notification, alerts))
     return _resolved(replace(incident, alerts=alerts), by=Actor(notification.source), now_ms=now_ms)
 
 
 def acknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
-    """A person takes it. The first name stands; None when it was acknowledged or resolved before."""
+    """A person takes it. The first name stands; None when it was resolved before, or acknowledged for ever.
+
+    Where acknowledgments end, a further one has it last longer.
+    """
+    if incident.status is Status.ACKNOWLEDGED:
+        return _renewed(incident, now_ms, Entry(now_ms, Event.ACK_RENEWED, by=by), now_ms)
     if incident.status is not Status.TRIGGERED:
         return None
     news = (Entry(now_ms, Event.ACKNOWLEDGED, by=by),)
     acknowledged = _with_news(
         replace(
-            incident,
+            _seen(incident),
             status=Status.ACKNOWLEDGED,
             acknowledged_at_ms=now_ms,
             acknowledged_by=by,
+            ack_renewed_at_ms=None,
             snooze=None,
             updated_at_ms=now_ms,
         ),
         news,
     )
     return Change(acknowledged, Outcome.UPDATED, _timers_after_the_wait(acknowledged, by, now_ms), news)
+
+
+def _renewed(incident: Incident, at_ms: int, entry: Entry, now_ms: int) -> Change | None:
+    """Somebody is still at it, as of *at_ms*; None where the acknowledgment does not end."""
+    if incident.ack_ends_at_ms is None:
+        return None
+    renewed = replace(incident, ack_renewed_at_ms=max(at_ms, incident.ack_renewed_at_ms or 0))
+    timers = _channel_timers(renewed, now_ms) | _ack_timer(renewed)
+    return Change(renewed, Outcome.UPDATED, timers, (entry,), is_renewal=True)
+
+
+def end_acknowledgment(incident: Incident, now_ms: int) -> Change | None:
+    """It was acknowledged, still fires, and nobody was seen to be at it for too long: the wait starts again.
+
+    None when there is no acknowledgment that has ended by now.
+    """
+    ends_at_ms = incident.ack_ends_at_ms
+    if ends_at_ms is None or ends_at_ms > now_ms:
+        return None
+    minutes = round((now_ms - (incident.acknowledged_at_ms or now_ms)) / 60_000)
+    said = f"acknowledged {minutes} minutes ago, and it still fires"
+    news = (Entry(now_ms, Event.ACK_ENDED, said, incident.acknowledged_by),)
+    waiting = _with_news(_waiting_anew(incident, now_ms), news)
+    return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
 
 def unacknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
@@ -155,7 +207,7 @@ def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     news = (Entry(now_ms, Event.ESCALATING, by=by),)
     is_anew = incident.status is not Status.TRIGGERED or incident.ending is Ending.ESCALATED
     escalating = replace(
-        _waiting_anew(incident, now_ms) if is_anew else incident,
+        _seen(_waiting_anew(incident, now_ms) if is_anew else incident),
         escalates_at_ms=now_ms,
         escalation_began_at_ms=now_ms,
         suppression=None,
@@ -221,13 +273,19 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int) -> Change |
 def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change | None:
     """A person wants to be left alone until then; what is left of the wait goes on afterwards.
 
-    A later one counts from now, whatever an earlier one said. None when nothing waits, or *until_ms* is over.
+    A later one counts from now, whatever an earlier one said. What is acknowledged stays so until then at least. None
+    when nothing waits, or *until_ms* is over.
     """
+    if incident.ack_ends_at_ms is not None and until_ms > now_ms:
+        entry = Entry(now_ms, Event.SNOOZED, f"until {_utc(until_ms)}", by)
+        renewed_ms = max(now_ms, until_ms - incident.policy.ack_timeout_ms)
+        change = _renewed(incident, renewed_ms, entry, now_ms)
+        return None if change is None else replace(change, is_renewal=False)
     if not incident.is_waiting or incident.escalates_at_ms is None or until_ms <= now_ms:
         return None
     wait_goes_on_ms = now_ms if incident.snooze is None else max(now_ms, incident.snooze.until_ms)
     snoozed = replace(
-        incident,
+        _seen(incident),
         snooze=Snooze(until_ms, by),
         suppression=None,
         escalates_at_ms=until_ms + max(0, incident.escalates_at_ms - wait_goes_on_ms),
@@ -270,7 +328,7 @@ def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
 
 def once(change: Change | None, request_id: str) -> Change | None:
     """*change* as the effect of that request, which has no other; `handled` says whether it had it."""
-    if change is None or not request_id:
+    if change is None or not request_id or change.is_renewal:
         return change
     incident = change.incident
     handled = (*incident.handled, request_id)[-MAX_HANDLED:]
@@ -288,7 +346,7 @@ def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
     begun = replace(
-        incident,
+        _seen(incident),
         escalates_at_ms=_was_due_at(incident, now_ms),
         escalation_began_at_ms=now_ms,
         suppression=None,
@@ -343,14 +401,70 @@ def _nobody_was_told(incident: Incident, *, but: str) -> bool:
 
 def _not_all_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
     """Why a notification that lists nothing firing does not resolve the incident, when that may surprise; else ""."""
-    listed = {alert.fingerprint for alert in notification.alerts}
-    if any(alert.is_firing and alert.fingerprint in listed for alert in alerts):
+    listed = {alert.fingerprint: alert for alert in notification.alerts}
+    lister = notification.lister
+    disbelieved = [
+        alert
+        for alert in alerts
+        if alert.is_firing
+        and alert.fingerprint in listed
+        and (lister not in alert.listings or alert.listings[lister].is_firing)
+    ]
+    if disbelieved:
         return "a resolve was not believed: what it says is over began before what is known to fire"
+    unlisted = [alert for alert in alerts if alert.is_firing and alert.unlisted_since_ms is not None]
+    if unlisted:
+        return f"not resolved: its sender does not list {_names(unlisted)} any more, and did not say that it is over"
     return ""
 
 
+def named(incident: Incident, alias: str) -> Incident:
+    """It has a further dedup key from now on."""
+    if alias == incident.dedup_key or alias in incident.aliases:
+        return incident
+    return replace(incident, aliases=(*incident.aliases, alias)[-MAX_ALIASES:])
+
+
+def notice_news(incident: Incident, now_ms: int) -> Change | None:
+    """Begins a wait when the incident, though people know of it, fires for a reason that they do not know.
+
+    Of a record that is over nobody may have known when the reason came. None when there is no such news.
+    """
+    why = _news_behind(incident)
+    return _retriggered(incident, why, now_ms) if why else None
+
+
+def _news_behind(incident: Incident) -> str:
+    """What people who dealt with the incident do not know, and have to; "" when that is nothing."""
+    firing = incident.firing
+    if incident.status is Status.RESOLVED or not incident.is_dealt_with or not firing:
+        return ""
+    unseen = [alert for alert in firing if not alert.is_seen]
+    if len(unseen) == len(firing):
+        return f"what was known is over, and this fires: {_names(unseen)}"
+    is_escalated = incident.is_escalating and incident.status is Status.TRIGGERED
+    if not is_escalated and is_graver(incident.severity, incident.seen_severity):
+        return f"the severity rose from {incident.seen_severity} to {incident.severity}"
+    has_record = incident.status is Status.ACKNOWLEDGED or incident.ending is Ending.ESCALATED
+    if unseen and has_record and incident.record.is_over is True:
+        return f"{incident.record.label} is over, and this fires: {_names(unseen)}"
+    return ""
+
+
+def _retriggered(incident: Incident, why: str, now_ms: int) -> Change:
+    news = (Entry(now_ms, Event.RETRIGGERED, why),)
+    waiting = _with_news(_waiting_anew(incident, now_ms), news)
+    return Change(waiting, Outcome.REOPENED, _all_timers(waiting, now_ms), news)
+
+
 def _update(
-    incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, warning: str = ""
+    incident: Incident,
+    notification: Notification,
+    alerts: tuple[Alert, ...],
+    now_ms: int,
+    policy: Policy | None = None,
+    *,
+    warning: str = "",
 ) -> Change:
     entries = (Entry(now_ms, Event.WARNING, warning),) if warning else ()
     warnings = incident.warnings if not warning or warning in incident.warnings else (*incident.warnings, warning)
@@ -361,20 +475,86 @@ def _update(
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
+        receiver=_receiver(incident, notification),
         has_other_senders=_has_other_senders(incident, notification),
         warnings=warnings[:MAX_WARNINGS],
         updated_at_ms=now_ms,
     )
+    updated = _with_content(incident, updated)
     news = _joined_and_left(incident, updated, now_ms)
+    is_graver_now = is_graver(updated.severity, incident.severity)
+    if is_graver_now:
+        said = f"{incident.severity} → {updated.severity}"
+        news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, said))
     updated = _with_news(updated, news)
-    timers = _channel_timers(updated, now_ms)
-    has_record = updated.may_have_record and not updated.is_waiting
+    if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
+        updated = _with_policy(updated, policy, now_ms, is_graver=is_graver_now)
+    change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
+    change = replace(change, entries=(*news, *entries))
+    later = notice_news(updated, now_ms)
+    return change if later is None else change.then(later)
+
+
+def _timers_of_update(
+    before: Incident, after: Incident, news: tuple[Entry, ...], notification: Notification, now_ms: int
+) -> dict[str, int | None]:
+    timers = _channel_timers(after, now_ms)
+    if after.is_waiting and after.escalates_at_ms != before.escalates_at_ms:
+        timers |= _all_timers(after, now_ms)
+    has_record = after.may_have_record and not after.is_waiting
+    is_changed = bool(news) or after.content_count != before.content_count
     # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to
     # be silenced is looked at again: Alertmanager does not tell of what is.
-    is_doubtful = updated.ending is Ending.FAILED or (updated.suppression is not None and notification.is_firing)
-    if is_doubtful or (news and has_record):
-        timers |= dict.fromkeys(updated.providers, now_ms)
-    return Change(updated, Outcome.UPDATED, timers, (*news, *entries))
+    is_doubtful = after.ending is Ending.FAILED or (after.suppression is not None and notification.is_firing)
+    if is_doubtful or (is_changed and has_record):
+        timers |= dict.fromkeys(after.providers, now_ms)
+    return timers
+
+
+def _with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
+    """What joins has a policy of its own: the sooner of both waits counts, and the graver alert's mention."""
+    mine = incident.policy
+    if policy.oncall is None:
+        return incident if not is_graver else replace(incident, policy=_mentioning(mine, policy))
+    joined = replace(mine, wait_ms=min(mine.wait_ms, policy.wait_ms))
+    if mine.oncall is None:
+        joined = replace(
+            mine,
+            oncall=policy.oncall,
+            wait_ms=policy.wait_ms,
+            fallback=policy.fallback,
+            fallback_after_ms=policy.fallback_after_ms,
+            ack_timeout_ms=policy.ack_timeout_ms,
+            destinations={**policy.destinations, **mine.destinations},
+        )
+        if incident.status is Status.TRIGGERED:
+            incident = replace(incident, waiting_since_ms=now_ms, escalates_at_ms=now_ms + policy.wait_ms)
+    if is_graver:
+        joined = _mentioning(joined, policy)
+    due_ms = incident.escalates_at_ms
+    if incident.is_waiting and incident.snooze is None and due_ms is not None:
+        due_ms = min(due_ms, now_ms + joined.wait_ms)
+    return replace(incident, policy=joined, escalates_at_ms=due_ms)
+
+
+def _mentioning(mine: Policy, other: Policy) -> Policy:
+    return replace(mine, mentions={**mine.mentions, **other.mentions})
+
+
+def _with_content(before: Incident, after: Incident) -> Incident:
+    """Counted, when what its alerts say to people is another; who lists them is not."""
+    said_before, said = ((it.title, it.severity, it.url) for it in (before, after))
+    is_same = said_before == said and (before.alerts is after.alerts or _shown(before.alerts) == _shown(after.alerts))
+    return after if is_same else replace(after, content_count=before.content_count + 1)
+
+
+def _shown(alerts: tuple[Alert, ...]) -> list[Alert]:
+    return [replace(alert, listings={}) for alert in alerts]
+
+
+def _seen(incident: Incident) -> Incident:
+    """People know of all that is in it."""
+    return replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
 
 
 def _severity(incident: Incident, notification: Notification, alerts: tuple[Alert, ...]) -> str:
@@ -387,7 +567,18 @@ def _severity(incident: Incident, notification: Notification, alerts: tuple[Aler
 
 def _has_other_senders(incident: Incident, notification: Notification) -> bool:
     sender = (notification.source, notification.receiver)
-    return incident.has_other_senders or sender != (incident.source, incident.receiver)
+    is_other = sender != (incident.source, incident.receiver) and not _is_renamed(incident, notification)
+    return incident.has_other_senders or is_other
+
+
+def _receiver(incident: Incident, notification: Notification) -> str:
+    return notification.receiver if _is_renamed(incident, notification) else incident.receiver
+
+
+def _is_renamed(incident: Incident, notification: Notification) -> bool:
+    """Whether another receiver is the same by another name: what a template joins may be of any."""
+    is_list = bool(notification.group) and not notification.is_keyed
+    return is_list and notification.source == incident.source
 
 
 def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
@@ -432,11 +623,13 @@ def _reopen(
     news = (Entry(now_ms, Event.REOPENED, reason),)
     reopened = replace(
         _waiting_anew(incident, now_ms),
+        content_count=incident.content_count + 1,
         title=notification.title,
         severity=_severity(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
+        receiver=_receiver(incident, notification),
         has_other_senders=_has_other_senders(incident, notification),
     )
     return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
@@ -455,61 +648,28 @@ def _waiting_anew(incident: Incident, now_ms: int) -> Incident:
         snooze=None,
         acknowledged_at_ms=None,
         acknowledged_by=None,
+        ack_renewed_at_ms=None,
+        seen_severity="",
         resolved_at_ms=None,
         resolved_by=None,
     )
 
 
-def _is_another_episode(incident: Incident, notification: Notification) -> bool:
-    """Whether everything that was acknowledged or escalated is over, though nobody said so.
-
-    A sender that is told not to report resolves (Alertmanager's `send_resolved: false`) leaves an incident open for
-    ever, and what was done about it would silence whatever comes later. So: when the list is complete, all that
-    fires started after that, and none of it was known, it was about something else.
-    """
-    dealt_with_ms = incident.acknowledged_at_ms or incident.escalation_began_at_ms
-    if dealt_with_ms is None or not notification.is_complete:
-        return False
-    listed_as_resolved = {alert.fingerprint for alert in notification.alerts if not alert.is_firing}
-    if any(alert.fingerprint in listed_as_resolved for alert in incident.firing):
-        return False  # the sender does report resolves: alerts came and went within one open group
-    known = {(alert.fingerprint, alert.starts_at_ms) for alert in incident.firing}
-    return all(
-        alert.starts_at_ms is not None
-        and alert.starts_at_ms > dealt_with_ms
-        and (alert.fingerprint, alert.starts_at_ms) not in known
-        for alert in notification.alerts
-        if alert.is_firing
-    )
-
-
-def _merged(known: tuple[Alert, ...], notification: Notification, now_ms: int) -> tuple[Alert, ...]:
-    """The alerts of the incident after *notification*: the later start wins, so that stale news changes nothing."""
-    merged = {alert.fingerprint: alert for alert in known}
-    listed = set()
-    for alert in notification.alerts:
-        listed.add(alert.fingerprint)
-        if not _is_stale(alert, merged.get(alert.fingerprint)):
-            merged[alert.fingerprint] = alert
-    if notification.is_complete:
-        for fingerprint, alert in merged.items():
-            if alert.is_firing and fingerprint not in listed:
-                merged[fingerprint] = replace(alert, status=AlertStatus.RESOLVED, ends_at_ms=now_ms)
-    return _bounded(tuple(merged.values()))
-
-
-def _is_stale(alert: Alert, known: Alert | None) -> bool:
-    """Whether *alert* is older news. An end counts by itself: Alertmanager may move a start back, merging replicas."""
-    if known is None or known.starts_at_ms is None:
-        return False
-    latest_ms = alert.starts_at_ms if alert.is_firing or alert.ends_at_ms is None else alert.ends_at_ms
-    return latest_ms is not None and latest_ms < known.starts_at_ms
-
-
 def _bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
-    if len(alerts) <= MAX_ALERTS:
-        return alerts
-    return tuple(sorted(alerts, key=lambda alert: not alert.is_firing)[:MAX_ALERTS])
+    """Not too many, those first that fire; and of the last ones not their texts, when these are too long in all."""
+    if len(alerts) > MAX_ALERTS:
+        alerts = tuple(sorted(alerts, key=lambda alert: not alert.is_firing)[:MAX_ALERTS])
+    left = ALERTS_TEXT_MAX
+    kept = []
+    for alert in alerts:
+        left -= alert.text_size
+        kept.append(alert if left >= 0 else replace(alert, labels=_named(alert), annotations={}, links={}))
+    return alerts if left >= 0 else tuple(kept)
+
+
+def _named(alert: Alert) -> dict[str, str]:
+    """The label that it is called by."""
+    return {name: text for name, text in alert.labels.items() if name == "alertname"}
 
 
 def _escalates_at(policy: Policy, now_ms: int) -> int | None:
@@ -518,6 +678,15 @@ def _escalates_at(policy: Policy, now_ms: int) -> int | None:
 
 def _channel_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
     return dict.fromkeys(incident.policy.channels, now_ms)
+
+
+def _ack_timer(incident: Incident) -> dict[str, int | None]:
+    """For the provider to be asked when the acknowledgment ends, or before that, when it wants to look again."""
+    oncall, ends_at_ms = incident.policy.oncall, incident.ack_ends_at_ms
+    if oncall is None or ends_at_ms is None:
+        return {}
+    look_ms = incident.delivery(oncall).look_again_at_ms
+    return {oncall: ends_at_ms if look_ms is None else min(look_ms, ends_at_ms)}
 
 
 def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
@@ -539,8 +708,9 @@ def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[s
     """Channels show the news at once; the provider hears of it only if it was called before."""
     timers = _channel_timers(incident, now_ms)
     at_ms = now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
-    timers |= dict.fromkeys(incident.providers, at_ms if incident.may_have_record else None)
-    return timers
+    if incident.may_have_record:
+        return timers | dict.fromkeys(incident.providers, at_ms)
+    return timers | dict.fromkeys(incident.providers, None) | _ack_timer(incident)
 
 
 def _utc(at_ms: int) -> str:

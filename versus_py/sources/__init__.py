@@ -11,6 +11,7 @@ from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import Notification
 from versus_py.sources import alertmanager, cloudwatch, fluentbit, generic, grafana, monasca, sentry
+from versus_py.sources.bounds import bounded
 from versus_py.sources.source import Source
 
 __all__ = ["SOURCES", "parse", "source_of"]
@@ -39,7 +40,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
     else:
         if name not in {None, source.NAME}:
             found = _warned(found, f"{how}, but its shape is another")
-    return _titled(found)
+    return bounded(_titled(found))
 
 
 def source_of(payload: Mapping[str, Any], name: str | None = None) -> Source:
@@ -61,6 +62,7 @@ def _broken(found: Notification, source: Source) -> Notification:
         source=source.NAME,
         alerts=(replace(alert, fingerprint=identity),),
         dedup_key=f"{source.NAME}\n{identity}" if identity else None,
+        older_keys=(),
     )
 
 

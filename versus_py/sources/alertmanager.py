@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
+from versus_py.incidents.identity import dedup_key
 from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification, common
 from versus_py.incidents.severity import highest_severity
 from versus_py.sources import fields
@@ -24,7 +25,15 @@ _COUNT_MAX = 1_000_000  # a larger number would not fit JSON's integers everywhe
 
 
 def recognizes(payload: Mapping[str, Any]) -> bool:
-    return "alerts" in payload and bool({"groupKey", "groupLabels"} & payload.keys())
+    """A list of alerts that is a group, or whose first alert has labels: other senders leave the group out."""
+    if "alerts" not in payload:
+        return False
+    return bool({"groupKey", "groupLabels"} & payload.keys()) or _has_labels(payload["alerts"])
+
+
+def _has_labels(alerts: Any) -> bool:
+    first = alerts[0] if isinstance(alerts, list) and alerts else None
+    return isinstance(first, Mapping) and isinstance(first.get("labels"), Mapping)
 
 
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
@@ -32,8 +41,14 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     return read_group(payload, NAME, read_alert)
 
 
-def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[str, Any]], Alert]) -> Notification:
-    """The group as it is now, its alerts as *read* reads them. Raises BadPayload when nothing in it is an alert."""
+def read_group(
+    payload: Mapping[str, Any], source: str, read: Callable[[Mapping[str, Any]], Alert], *, namespace: str = ""
+) -> Notification:
+    """The group as it is now, its alerts as *read* reads them; its labels are its name, within *namespace*.
+
+    Not the groupKey, which holds the path of the route as well: it is another one as soon as a matcher is edited.
+    Raises BadPayload when nothing in it is an alert.
+    """
     listed = payload["alerts"]
     if not isinstance(listed, list):
         raise BadPayload("its alerts are no list")
@@ -54,12 +69,18 @@ def read_group(payload: Mapping[str, Any], source: str, read: Callable[[Mapping[
     alerts = tuple(read(item) for item in items[:ALERTS_MAX])
     firing = [alert for alert in alerts if alert.is_firing] or alerts
     receiver = fields.text(payload.get("receiver"))
+    name, older_name = _group_name(payload), _group_key(payload)
+    key, older_key = dedup_key(source, receiver, name, namespace), dedup_key(source, receiver, older_name)
     return Notification(
         source=source,
         title=_title(payload, firing),
         severity=highest_severity(alert.labels.get("severity", "") for alert in firing),
         alerts=alerts,
-        dedup_key="\n".join((source, receiver, _group_key(payload))),
+        dedup_key=key,
+        older_keys=() if older_key == key else (older_key,),
+        group=dedup_key(source, receiver, older_name, namespace),
+        namespace=namespace,
+        is_ungrouped=not name,
         receiver=receiver,
         # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
         is_complete=not truncated and len(items) == len(listed),
@@ -108,6 +129,19 @@ def _made_up_fingerprint(labels: Mapping[str, str]) -> str:
 
 def _group_key(payload: Mapping[str, Any]) -> str:
     return fields.text(payload.get("groupKey")) or _canonical(fields.text_map(payload.get("groupLabels")))
+
+
+def _group_name(payload: Mapping[str, Any]) -> str:
+    """The group by its labels; one that has none by its key, as every route may have such a group.
+
+    Where the sender names no group, by the labels that its alerts share; "" without any.
+    """
+    labels = fields.text_map(payload.get("groupLabels"))
+    key = fields.text(payload.get("groupKey"))
+    shared = fields.text_map(payload.get("commonLabels"))
+    if labels or key or "groupLabels" in payload:
+        return _canonical(labels) if labels or not key else f"group {key}"
+    return _canonical(shared) if shared else ""
 
 
 def _title(payload: Mapping[str, Any], alerts: list[Alert] | tuple[Alert, ...]) -> str:

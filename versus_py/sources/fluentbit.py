@@ -44,7 +44,9 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     labels = _labels(payload)
     resource = labels.get("pod_name") or fields.resource(labels)
     severity = highest_severity([fields.first_text(payload, _SEVERITY)])
-    identity = fields.identity(payload) or _digest(labels.get("namespace_name", ""), resource, severity, message)
+    explicit = fields.first_text(payload, fields.STRONG_IDENTITY)  # a line's id is that of a request, or of the line
+    identity = explicit or _digest(labels.get("namespace_name", ""), resource, severity, message)
+    older = fields.identity(payload)
     title = fields.title(message)
     is_resolved = fields.is_resolved(payload)
     at_ms = _date_ms(payload)
@@ -57,7 +59,14 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         ends_at_ms=at_ms if is_resolved else None,
         resource=resource,
     )
-    return Notification(source=NAME, title=title, severity=severity, alerts=(alert,), dedup_key=f"{NAME}\n{identity}")
+    return Notification(
+        source=NAME,
+        title=title,
+        severity=severity,
+        alerts=(alert,),
+        dedup_key=f"{NAME}\n{identity}",
+        older_keys=(f"{NAME}\n{older}",) if older and older != identity else (),
+    )
 
 
 def _date_ms(payload: Mapping[str, Any]) -> int | None:

@@ -29,6 +29,21 @@ _STARTS_AT = ("startsAt", "starts_at")
 _LABELS = ("labels", "tags")
 _ANNOTATIONS = "annotations"
 _READ = {*_TITLE, *fields.STATUS, *fields.IDENTITY, *_URL, *_STARTS_AT}  # what becomes something better than a label
+_OLDER_IDENTITY = (
+    "dedup_key",
+    "deduplication_key",
+    "dedupKey",
+    "fingerprint",
+    "alert_id",
+    "alertId",
+    "incident_id",
+    "incident_key",
+    "id",
+    "uuid",
+    "MessageId",
+)
+"""Of which the key was made, by itself, before 1.0: what was open then is found by it until it is forgotten."""
+
 _ENVELOPE = {"Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL"}  # of SNS; the last acts on a click
 
 
@@ -43,7 +58,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     for name in _LABELS:
         labels |= fields.text_map(payload.get(name))
     annotations = fields.text_map(payload.get(_ANNOTATIONS))
-    identity = fields.identity(payload)
+    identity, older = fields.identity(payload), fields.first_text(payload, _OLDER_IDENTITY)
     title = fields.title(fields.first_text(payload, _TITLE) or fields.first_text(labels, _TITLE))
     said = {
         name.lower(): everything[name]
@@ -61,12 +76,14 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         resource=fields.resource(labels),
         links=fields.links(labels | annotations),
     )
+    key = fields.identity_key(payload, title)
     return Notification(
         source=NAME,
         title=title or "Alert without a title",
         severity=fields.severity({**labels, **everything}),
         alerts=(alert,),
-        dedup_key=f"{NAME}\n{identity}" if identity else None,
+        dedup_key=f"{NAME}\n{key}" if key else None,
+        older_keys=(f"{NAME}\n{older}",) if older and older != key else (),
         url=alert.url,
         warnings=() if title else (f"no title found; looked for {', '.join(_TITLE)}",),
     )

@@ -25,7 +25,8 @@ def recognizes(payload: Mapping[str, Any]) -> bool:
 
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
     """The group as it is now. Raises BadPayload when nothing in it is an alert."""
-    return alertmanager.read_group(payload, NAME, _alert)
+    # Organisations of one Grafana have receivers and rules of their own, which may be called the same.
+    return alertmanager.read_group(payload, NAME, _alert, namespace=f"org {fields.text(payload['orgId'])}")
 
 
 def _alert(item: Mapping[str, Any]) -> Alert:

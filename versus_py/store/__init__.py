@@ -1,7 +1,7 @@
 """Everything Redis: the durable state of incidents and timers."""
 
 from versus_py.store.ledger import Ledger, Standing
-from versus_py.store.store import Claim, Completion, GivenUp, Page, Store
+from versus_py.store.store import Claim, Completion, GivenUp, Names, Page, Store
 from versus_py.store.storms import Member, Storm, Storms
 from versus_py.store.turns import Rate, Turns
 
@@ -11,6 +11,7 @@ __all__ = [
     "GivenUp",
     "Ledger",
     "Member",
+    "Names",
     "Page",
     "Rate",
     "Standing",

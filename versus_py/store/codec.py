@@ -16,28 +16,42 @@ import orjson
 from pydantic import TypeAdapter
 
 from versus_py.errors import Unreadable
-from versus_py.incidents.model import Delivery, Entry, Incident, IncidentId, Policy, Status
+from versus_py.incidents.listings import seen
+from versus_py.incidents.model import Alert, Delivery, Entry, Incident, IncidentId, Policy, Status
 from versus_py.store.keys import DELIVERY_FIELD
 
-SCHEMA = 2
+SCHEMA = 3
 """The layout that this version writes.
 
 1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
+3: alerts in a field of their own, each with who lists it.
 """
 
-READABLE_FROM = 1
+READABLE_FROM = 3
 """The oldest layout whose versions may work on what this version writes."""
 
 _INCIDENT = TypeAdapter(Incident)
+_ALERTS = TypeAdapter(tuple[Alert, ...])
 _DELIVERY = TypeAdapter(Delivery)
 _ENTRY = TypeAdapter(Entry)
+_ALERTS_APART = 3  # from this layout on
 _NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
-_STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown"}
+_STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema"}
 
 
 def dump_incident(incident: Incident) -> bytes:
-    """Without its deliveries, version and status, which have fields of their own."""
-    return _dumped(Incident, _INCIDENT.dump_json(incident, exclude=_STORED_ELSEWHERE), incident.unknown)
+    """Without its alerts, deliveries, version and status, which have fields of their own."""
+    apart = replace(incident, alerts=())
+    return _dumped(Incident, _INCIDENT.dump_json(apart, exclude=_STORED_ELSEWHERE), incident.unknown)
+
+
+def dump_alerts(incident: Incident) -> bytes:
+    """Without what is as it is by default: there may be a thousand."""
+    text = _ALERTS.dump_json(incident.alerts, exclude_defaults=True)
+    known = incident.unknown.get("alerts")
+    if not known:
+        return text
+    return orjson.dumps([_merged_item(Alert, item, known) for item in orjson.loads(text)])
 
 
 def dump_delivery(delivery: Delivery) -> bytes:
@@ -61,8 +75,8 @@ def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Inciden
             for name, text in stored.items()
             if name.startswith(DELIVERY_FIELD)
         }
-        incident = _loaded_incident(stored["incident"])
-        incident = replace(incident, status=Status(stored["status"]), version=int(stored["version"]))
+        incident = _loaded_incident(stored["incident"], Status(stored["status"]), stored.get("alerts", "[]"))
+        incident = replace(incident, version=int(stored["version"]))
     except _TooNew as exc:
         raise Unreadable(f"incident {incident_id} {exc}: a replica of that version has to work on it") from None
     except (ValueError, KeyError, TypeError) as exc:
@@ -89,12 +103,20 @@ def _schema_of(text: str) -> int:
     return schema
 
 
-def _loaded_incident(text: str) -> Incident:
+def _loaded_incident(text: str, status: Status, alerts: str) -> Incident:
     schema = _schema_of(text)
-    if schema < SCHEMA:
-        return _INCIDENT.validate_python(_upgraded(orjson.loads(text)))
+    if schema < _ALERTS_APART:
+        data = _upgraded(orjson.loads(text)) if schema == 1 else orjson.loads(text)
+        incident = replace(_INCIDENT.validate_python(data), status=status)
+        # Nobody knows which of them people knew. They are not to be told again of what they dealt with.
+        if incident.is_dealt_with:
+            incident = replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
+        return replace(incident, schema=schema)
     incident = _INCIDENT.validate_json(text)
-    return replace(incident, unknown=orjson.loads(text)) if schema > SCHEMA else incident
+    incident = replace(incident, status=status, alerts=_ALERTS.validate_json(alerts), schema=schema)
+    if schema <= SCHEMA:
+        return incident
+    return replace(incident, unknown={**orjson.loads(text), "alerts": orjson.loads(alerts)})
 
 
 def _loaded_delivery(text: str) -> Delivery:

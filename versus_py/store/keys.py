@@ -2,8 +2,10 @@
 
 | key (prefix `versus:`)  | type       | holds                                                                   |
 |-------------------------|------------|-------------------------------------------------------------------------|
-| `{p}:incident:<id>`     | hash       | `version`, `status`, `incident` (JSON), `delivery:<target>` (JSON each) |
-| `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names                               |
+| `{p}:incident:<id>`     | hash       | `version`, `status`, `incident`, `alerts`, `delivery:<target>` (JSON)   |
+| `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names; of a further key, ids        |
+| `{q}:alert:<sha256>`    | string     | id of the incident that an alert with this start is in                  |
+| `{p}:payload:<id>`      | string     | the last body that the incident came with, packed                       |
 | `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
 | `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |
 | `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
@@ -23,10 +25,12 @@
 | `storms`                | set        | `<place> <id>` of every storm whose message is to be kept up to date    |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
+| `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
+`{q}` is that of an alert's fingerprint, whatever its incident: it is asked for before that is known.
 `{d}` is a destination, such as `slack:C0123456789`.
 """
 
@@ -88,7 +92,20 @@ def timeline(incident_id: IncidentId) -> str:
 
 
 def dedup(dedup_key: str) -> str:
-    return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode()).hexdigest()}")
+    return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode(errors='replace')).hexdigest()}")
+
+
+def alert(fingerprint: str, starts_at_ms: int) -> str:
+    digest = sha256(f"{fingerprint}\n{starts_at_ms}".encode(errors="replace")).hexdigest()
+    return in_partition(partition_of(fingerprint), f"alert:{digest}")
+
+
+def payload(incident_id: IncidentId) -> str:
+    return of_incident(incident_id, f"payload:{incident_id}")
+
+
+def resolves(origin: str) -> str:
+    return f"{PREFIX}resolves:{sha256(origin.encode(errors='replace')).hexdigest()}"
 
 
 def person(system: str, user_id: str) -> str:

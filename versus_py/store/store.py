@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeVar
 import structlog
 
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.model import PARTITIONS, Alert, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys
 from versus_py.store.calls import (
     Call,
+    Command,
     RedisClient,
     Script,
     answered,
@@ -25,7 +26,15 @@ from versus_py.store.calls import (
     run_all,
     server_time,
 )
-from versus_py.store.codec import dump_delivery, dump_entry, dump_incident, load_entry, load_incident
+from versus_py.store.codec import (
+    SCHEMA,
+    dump_alerts,
+    dump_delivery,
+    dump_entry,
+    dump_incident,
+    load_entry,
+    load_incident,
+)
 from versus_py.store.durability import Durability
 from versus_py.telemetry.metrics import Metrics
 
@@ -45,6 +54,18 @@ ANNOUNCE_TIMEOUT_S = 1.0
 
 CLAIM_TIMEOUT_S = 4.0
 """How long it may take until claims are sure; then they count without."""
+
+RESOLVES_FOR_MS = 90 * 24 * 3600_000
+"""How long it is known of a sender that it lists resolved alerts, after it did."""
+
+ALERTS_ASKED_MAX = 100
+"""The most alerts of one notification that are asked for the incident that they are in."""
+
+RENEW_BATCH = 200
+"""Incidents looked at in one go whether they have to be kept for longer."""
+
+RENEW_BEFORE_MS = 12 * 3600_000
+"""An open incident is kept for longer when it has lost this much of its time, so about twice a day."""
 
 TRIM_BATCH = 100
 """Index entries looked at in one trim of one partition."""
@@ -67,6 +88,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """What else an incident may be known by whose dedup key names nothing."""
+
+    keys: tuple[str, ...] = ()  # older dedup keys
+    ids: tuple[IncidentId, ...] = ()  # ids that earlier versions would have given it
+    alerts: tuple[tuple[str, int], ...] = ()  # fingerprints, and when they began
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What became of a claim."""
 
@@ -76,13 +106,14 @@ class Completion:
     delivery: Delivery | None = None  # None leaves what is stored
     arm: tuple[str, ...] = ()  # targets that show what this one achieved
     entries: tuple[Entry, ...] = ()
+    dedup_key: str = ""  # the incident's; "" when it could not be read
     before: Incident | None = None  # as it was synced, where this may give it its outcome
     after: Incident | None = None  # and as it is by this
 
     @property
-    def is_settled(self) -> bool:
-        """Whether by this nothing is owed any more: the incident has its outcome."""
-        return self.after is not None and self.after.owed_at_ms is None
+    def owed_at_ms(self) -> int | str:
+        """When its escalation is due by this, as `complete` takes it."""
+        return "-" if self.after is None else _or_nothing(self.after.owed_at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +172,8 @@ class Store:
         self._metrics = metrics or Metrics()
         self._create = load_script(redis, "create")
         self._save = load_script(redis, "save")
+        self._name = load_script(redis, "name")
+        self._renew = load_script(redis, "renew")
         self._claim = load_script(redis, "claim")
         self._complete = load_script(redis, "complete")
         self._arm = load_script(redis, "arm")
@@ -153,10 +186,37 @@ class Store:
         seconds, microseconds = await server_time(self._redis)
         return seconds * 1000 + microseconds // 1000
 
-    async def find(self, dedup_keys: Sequence[str]) -> list[IncidentId | None]:
-        """The incident that each of *dedup_keys* names: an open one, or one resolved less than *reopen_ms* ago."""
-        found = await answers(self._redis, [("GET", keys.dedup(dedup_key)) for dedup_key in dedup_keys])
-        return [None if it is None else IncidentId(it) for it in found]
+    async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool]]:
+        """What each of *dedup_keys* names, and of each of *origins*, whether it is known to list resolved alerts.
+
+        A key names an open incident, or one resolved less than *reopen_ms* ago; "" when it names none, and several
+        ids with a space between where one group has become of many.
+        """
+        commands = [("GET", keys.dedup(it)) for it in dedup_keys] + [("GET", keys.resolves(it)) for it in origins]
+        found = await answers(self._redis, commands)
+        return [it or "" for it in found[: len(dedup_keys)]], [bool(it) for it in found[len(dedup_keys) :]]
+
+    async def find_older(self, names: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
+        """The incidents that each of *names* stands for, in the order in which they say it, each once."""
+        commands: list[tuple[str, str]] = []
+        for it in names:
+            commands += [("GET", keys.dedup(key)) for key in it.keys]
+            commands += [("HGET", keys.incident(incident_id), "version") for incident_id in it.ids]  # type: ignore[misc]
+            commands += [("GET", keys.alert(*alert)) for alert in it.alerts[:ALERTS_ASKED_MAX]]
+        replies = iter(await answers(self._redis, commands))
+        found = []
+        for it in names:
+            ids: list[str] = []
+            for _ in it.keys:
+                ids += (next(replies) or "").split()
+            ids += [incident_id for incident_id in it.ids if next(replies) is not None]
+            ids += [reply for _ in it.alerts[:ALERTS_ASKED_MAX] if (reply := next(replies))]
+            found.append(tuple(dict.fromkeys(map(IncidentId, ids))))
+        return found
+
+    async def note_resolves(self, origins: Sequence[str]) -> None:
+        """Write down that these list resolved alerts."""
+        await answers(self._redis, [("SET", keys.resolves(it), "1", "PX", RESOLVES_FOR_MS) for it in origins])
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
@@ -172,18 +232,16 @@ class Store:
         found = await self._fields_of(incident_ids)
         return [_readable(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
 
-    async def create(
-        self, changes: Sequence[tuple[Change, IncidentId | None]], *, now_ms: int
-    ) -> list[IncidentId | None]:
+    async def create(self, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> list[str]:
         """Write new incidents and arm their timers, each in one step by itself, all in one round trip.
 
-        For each, None when it was written, else the id of the incident that is there already: the one its dedup
-        key names, or itself. The id beside a change is one under that key which turned out to be gone.
+        For each, "" when it was written, else the id of the incident that is there already: what its dedup key
+        names, or itself. Beside a change is what that key names though it turned out to be gone.
         """
-        replies = await self._write([self._creation(change, stale_id, now_ms) for change, stale_id in changes])
-        existing = [IncidentId(reply) if reply else None for reply in replies]
+        replies = await self._write([self._creation(change, stale, now_ms) for change, stale in changes])
+        existing = [str(reply or "") for reply in replies]
         created = zip(changes, existing, strict=True)
-        await self._announce(*(change.incident.id for (change, _), known in created if known is None))
+        await self._announce(*(change for (change, _), known in created if not known), now_ms=now_ms)
         return existing
 
     async def save(self, changes: Sequence[Change], *, now_ms: int, durably: bool = True) -> list[bool]:
@@ -192,10 +250,12 @@ class Store:
         False where somebody else changed it, or it is gone: read again and decide again. Without *durably* nobody
         is told about it, and it would be decided again if it were lost.
         """
-        replies = await self._write([self._saving(change, now_ms) for change in changes], durably=durably)
-        saved = [bool(written) for written in replies]
+        saving = [self._saving(change, now_ms) for change in changes]
+        naming = [call for change in changes for call in self._naming(change.incident, now_ms)]
+        replies = await self._write([*saving, *naming], durably=durably)
+        saved = [bool(written) for written in replies[: len(saving)]]
         pairs = zip(changes, saved, strict=True)
-        await self._announce(*(change.incident.id for change, is_saved in pairs if is_saved))
+        await self._announce(*(change for change, is_saved in pairs if is_saved), now_ms=now_ms)
         return saved
 
     async def settle(self, incident_ids: Sequence[IncidentId]) -> None:
@@ -283,7 +343,7 @@ class Store:
             "" if completion.delivery is None else dump_delivery(completion.delivery),
             max(now_ms, completion.at_ms or 0) + self._retention_ms,
             incident_id,
-            int(completion.is_settled),
+            completion.owed_at_ms,
             TIMELINE_MAX,
             len(completion.arm),
             *(keys.member(incident_id, target) for target in completion.arm),
@@ -296,11 +356,12 @@ class Store:
                 *(keys.of_incident(incident_id, name) for name in ("timers", "running", "attempts", "failed")),
                 keys.timeline(incident_id),
                 keys.of_incident(incident_id, "pending"),
+                *([keys.dedup(completion.dedup_key), keys.payload(incident_id)] if completion.dedup_key else ()),
             ],
             args,
         )
         if held:
-            await self._announce(incident_id)
+            await self._announce_ids(incident_id)
         return bool(held)
 
     async def arm(self, incident_id: IncidentId, target: str, *, now_ms: int) -> None:
@@ -311,7 +372,7 @@ class Store:
             [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
             [keys.member(incident_id, target), now_ms],
         )
-        await self._announce(incident_id)
+        await self._announce_ids(incident_id)
 
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""
@@ -365,6 +426,36 @@ class Store:
                 return tuple(found), None
         return tuple(found), None if before is None else _cursor(before)
 
+    async def payload(self, incident_id: IncidentId) -> str:
+        """The last body that it came with, as `create` and `save` got it; "" when it is not kept."""
+        return str(await answered(self._redis.get(keys.payload(incident_id))) or "")
+
+    async def renew(self, partition: int, start: int, *, now_ms: int) -> int | None:
+        """Keep what is open for longer, of the incidents from number *start* of a partition on.
+
+        Returns the number to go on from; None at the end. An incident may be changed at any time meanwhile.
+        """
+        index = keys.in_partition(partition, "incidents")
+        found = await answered(self._redis.zrange(index, start, start + RENEW_BATCH - 1))
+        ids = [IncidentId(it) for it in found]
+        commands = [
+            command for it in ids for command in (("HGET", keys.incident(it), "status"), ("PTTL", keys.incident(it)))
+        ]
+        said = await answers(self._redis, commands)
+        pairs = zip(said[::2], said[1::2], strict=True)
+        fades = self._retention_ms - min(RENEW_BEFORE_MS, self._retention_ms // 2)
+        fading = [
+            it
+            for it, (status, left_ms) in zip(ids, pairs, strict=True)
+            if status not in {None, Status.RESOLVED} and left_ms < fades
+        ]
+        incidents = [it for it in await self.get_readable(fading) if it is not None]
+        await run_all(
+            self._redis, [call for it in incidents for call in (self._renewal(it, now_ms), *self._naming(it, now_ms))]
+        )
+        await answers(self._redis, [command for it in incidents for command in self._indexing(it, it.firing, now_ms)])
+        return start + RENEW_BATCH if len(ids) == RENEW_BATCH else None
+
     async def trim(self, *, now_ms: int) -> None:
         """Drop from the indexes what has expired, a bounded number of entries a call."""
         horizon_ms = now_ms - self._retention_ms
@@ -391,7 +482,34 @@ class Store:
         reply = await answered(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
         return next((str(entries[-1][0]) for entries in _streams(reply)), after)
 
-    def _creation(self, change: Change, stale_id: IncidentId | None, now_ms: int) -> Call:
+    def _renewal(self, incident: Incident, now_ms: int) -> Call:
+        return Call(
+            self._renew,
+            [
+                keys.incident(incident.id),
+                keys.dedup(incident.dedup_key),
+                keys.timeline(incident.id),
+                keys.payload(incident.id),
+            ],
+            [incident.id, self._expire_at(incident, now_ms)],
+        )
+
+    def _naming(self, incident: Incident, now_ms: int) -> list[Call]:
+        """Has the further keys name it that do, for as long as its own."""
+        args = [incident.id, self._named_until_ms(incident, now_ms), int(incident.status is not Status.RESOLVED)]
+        return [Call(self._name, [keys.dedup(it)], args) for it in incident.aliases]
+
+    def _indexing(self, incident: Incident, alerts: Sequence[Alert], now_ms: int) -> list[Command]:
+        """Has alerts name the incident that they are in."""
+        expire_at_ms = self._expire_at(incident, now_ms)
+        return [
+            ("SET", keys.alert(it.fingerprint, start_ms), incident.id, "PXAT", expire_at_ms)
+            for it in alerts
+            for start_ms in {listing.starts_at_ms for name, listing in it.listings.items() if name}
+            if start_ms is not None
+        ]
+
+    def _creation(self, change: Change, stale: str, now_ms: int) -> Call:
         incident = change.incident
         return Call(
             self._create,
@@ -402,15 +520,18 @@ class Store:
                 keys.timeline(incident.id),
                 keys.of_incident(incident.id, "incidents"),
                 keys.of_incident(incident.id, "pending"),
+                keys.payload(incident.id),
             ],
             [
                 incident.id,
                 incident.status,
                 dump_incident(incident),
+                dump_alerts(incident),
                 incident.created_at_ms,
                 self._expire_at(incident, now_ms),
-                stale_id or "",
+                stale,
                 _or_nothing(incident.owed_at_ms),
+                change.payload,
                 *_timer_args(change),
                 *map(dump_entry, change.entries),
             ],
@@ -418,7 +539,6 @@ class Store:
 
     def _saving(self, change: Change, now_ms: int) -> Call:
         incident = change.incident
-        expire_at_ms = self._expire_at(incident, now_ms)
         return Call(
             self._save,
             [
@@ -427,30 +547,41 @@ class Store:
                 *(keys.of_incident(incident.id, name) for name in ("timers", "running", "attempts")),
                 keys.timeline(incident.id),
                 keys.of_incident(incident.id, "pending"),
+                keys.payload(incident.id),
             ],
             [
                 incident.id,
                 incident.version,
                 incident.status,
                 dump_incident(incident),
-                expire_at_ms,
-                now_ms + self._reopen_ms if incident.status is Status.RESOLVED else expire_at_ms,
+                self._expire_at(incident, now_ms),
+                self._named_until_ms(incident, now_ms),
                 TIMELINE_MAX,
                 self._settle_ms,
                 _or_nothing(incident.owed_at_ms),
+                dump_alerts(incident) if _has_other_alerts(change) else "",
+                change.payload,
                 *_timer_args(change),
                 *map(dump_entry, change.entries),
             ],
         )
 
-    async def _announce(self, *incident_ids: IncidentId) -> None:
-        """Wake whoever follows. A convenience: workers look by themselves every few seconds."""
+    async def _announce(self, *changes: Change, now_ms: int) -> None:
+        """Wake whoever follows, and have new alerts name their incident.
+
+        A convenience: workers look by themselves every few seconds, and an alert's own name is asked for only where
+        its group has another one than before.
+        """
+        indexing = [it for change in changes for it in self._indexing(change.incident, _joined(change), now_ms)]
+        await self._announce_ids(*(change.incident.id for change in changes), also=indexing)
+
+    async def _announce_ids(self, *incident_ids: IncidentId, also: Sequence[Command] = ()) -> None:
         if not incident_ids:
             return
         entry = ("XADD", keys.EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", "incident")
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
-                await answers(self._redis, [(*entry, incident_id) for incident_id in incident_ids])
+                await answers(self._redis, [*((*entry, incident_id) for incident_id in incident_ids), *also])
 
     async def _fields_of(self, incident_ids: Sequence[IncidentId]) -> list[Mapping[str, str]]:
         return await answers(self._redis, [("HGETALL", keys.incident(incident_id)) for incident_id in incident_ids])
@@ -492,6 +623,31 @@ class Store:
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""
         return max(now_ms, incident.escalates_at_ms or 0) + self._retention_ms
+
+    def _named_until_ms(self, incident: Incident, now_ms: int) -> int:
+        """For how long its dedup key names it."""
+        if incident.status is not Status.RESOLVED:
+            return self._expire_at(incident, now_ms)
+        return max(now_ms + 1, (incident.resolved_at_ms or now_ms) + self._reopen_ms)
+
+
+def _has_other_alerts(change: Change) -> bool:
+    """Whether the alerts are to be written: they are others than those that are stored, or stored in an older way."""
+    before = change.before
+    return before is None or before.schema < SCHEMA or before.alerts != change.incident.alerts
+
+
+def _joined(change: Change) -> list[Alert]:
+    """What fires, and did not, or was not listed so, before."""
+    before = {it.fingerprint: it for it in change.before.alerts} if change.before is not None else {}
+    firing = change.incident.firing
+    return [
+        it
+        for it in firing
+        if it.fingerprint not in before
+        or it.listings.keys() - before[it.fingerprint].listings.keys()
+        or it.starts_at_ms != before[it.fingerprint].starts_at_ms
+    ]
 
 
 def _timer_args(change: Change) -> list[Any]:

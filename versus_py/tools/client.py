@@ -39,6 +39,10 @@ class Client:
     async def incident(self, incident_id: str) -> Any:
         return await self._request("GET", f"/api/incidents/{quote(incident_id, safe='')}")
 
+    async def payload(self, incident_id: str) -> Any:
+        """The last body that the incident came with."""
+        return await self._request("GET", f"/api/incidents/{quote(incident_id, safe='')}/payload")
+
     async def act(self, incident_id: str, action: str, by: str, **more: str) -> tuple[Any, bool]:
         """Acknowledge, resolve and the like, in the name of *by*: the incident, and whether that changed it."""
         path = f"/api/incidents/{quote(incident_id, safe='')}/{action}"

@@ -67,6 +67,7 @@ def create_app(
             web.post("/api/incidents", intake.post),
             web.get("/api/incidents", guarded(api.list), allow_head=False),
             web.get("/api/incidents/{id}", guarded(api.show), allow_head=False),
+            web.get("/api/incidents/{id}/payload", guarded(api.payload), allow_head=False),
             web.post("/api/incidents/{id}/acknowledge", guarded(api.acknowledge)),
             web.post("/api/incidents/{id}/unacknowledge", guarded(api.unacknowledge)),
             web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),

@@ -126,7 +126,7 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     for action in ("acknowledge", "unacknowledge"):
         await engine.http.post(f"/api/incidents/{incident.id}/{action}?by=ana")
 
-    assert completed.is_settled
+    assert completed.owed_at_ms == ""
     assert await engine.store.complete(oncall, completed, now_ms=engine.clock.now_ms())
     assert await ledger_of(engine.store._redis) == {incident.id: engine.clock.now_ms() + 5 * 60_000}
 
@@ -273,7 +273,7 @@ async def test_the_ledger_holds_on_real_servers(redis, store, clock):
     """The scripts on Redis and on Valkey: owed, settled, brought back."""
     ledger = Ledger(redis)
     change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=clock.now_ms())
-    await store.create([(change, None)], now_ms=clock.now_ms())
+    await store.create([(change, "")], now_ms=clock.now_ms())
     due_ms = change.incident.owed_at_ms or 0
     assert await ledger_of(redis) == {change.incident.id: due_ms}
     await forget_timers(redis)
@@ -292,7 +292,7 @@ async def test_the_ledger_holds_on_real_servers(redis, store, clock):
 @pytest.mark.parametrize(("moved_on", "left"), [(False, 0), (True, 1)], ids=["seen", "moved on"])
 async def test_completing_settles_on_real_servers_unless_the_incident_moved_on(redis, store, clock, moved_on, left):
     change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=clock.now_ms())
-    await store.create([(change, None)], now_ms=clock.now_ms())
+    await store.create([(change, "")], now_ms=clock.now_ms())
     clock.advance(minutes=5)
     claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [claim] = [it for it in claims if it.target == "servicenow"]

@@ -91,9 +91,9 @@ async def escalating(store: Store, clock: FakeClock) -> set[IncidentId]:
 async def test_incidents_are_spread_over_the_nodes(cluster, clock):
     async with connect(config_for(cluster)) as client:
         store = store_on(client)
-        changes = [(change(clock, number), None) for number in range(40)]
+        changes = [(change(clock, number), "") for number in range(40)]
 
-        assert await store.create(changes, now_ms=clock.now_ms()) == [None] * 40
+        assert await store.create(changes, now_ms=clock.now_ms()) == [""] * 40
         page = await store.page(limit=100)
 
         assert {it.id for it in page.incidents} == {it.incident.id for it, _ in changes}
@@ -129,7 +129,7 @@ async def test_a_script_flush_on_all_nodes_is_no_loss(cluster, clock):
             with node.client() as meddler:
                 meddler.script_flush()
 
-        assert await store.create([(change(clock, it), None) for it in range(20)], now_ms=0) == [None] * 20
+        assert await store.create([(change(clock, it), "") for it in range(20)], now_ms=0) == [""] * 20
         assert len(await escalating(store, clock)) == 20
 
 
@@ -164,7 +164,7 @@ async def test_a_lost_node_keeps_only_its_own_incidents_waiting(cluster, clock, 
     async with connect(config_for(cluster)) as client:
         store = store_on(client)
         changes = [change(clock, number) for number in range(40)]
-        await store.create([(it, None) for it in changes], now_ms=clock.now_ms())
+        await store.create([(it, "") for it in changes], now_ms=clock.now_ms())
         lost = cluster.owner_of(keys.incident(changes[0].incident.id))
         elsewhere = {it.incident.id for it in changes if cluster.owner_of(keys.incident(it.incident.id)) is not lost}
 

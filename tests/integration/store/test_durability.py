@@ -66,7 +66,7 @@ def change(clock: FakeClock, number: int = 0) -> Change:
 
 
 async def create(store: Store, clock: FakeClock, number: int = 0) -> None:
-    assert await store.create([(change(clock, number), None)], now_ms=clock.now_ms()) == [None]
+    assert await store.create([(change(clock, number), "")], now_ms=clock.now_ms()) == [""]
 
 
 def calls_of(server: RedisServer, command: str) -> int:
@@ -102,7 +102,7 @@ async def test_a_create_that_the_disk_does_not_confirm_is_not_accepted(server, c
 
         with server.client() as client:
             client.config_set("appendfsync", "always")
-        assert await store.create([(change(clock), None)], now_ms=clock.now_ms()) == [change(clock).incident.id]
+        assert await store.create([(change(clock), "")], now_ms=clock.now_ms()) == [change(clock).incident.id]
 
 
 async def test_those_who_come_together_share_the_wait(server, clock):
@@ -125,9 +125,9 @@ async def test_each_of_a_group_gets_its_own_answer(server, clock):
     async with opened(server, "fsync") as store:
         await create(store, clock, 1)
 
-        known, unknown = await store.create([(change(clock, 1), None), (change(clock, 2), None)], now_ms=clock.now_ms())
+        known, unknown = await store.create([(change(clock, 1), ""), (change(clock, 2), "")], now_ms=clock.now_ms())
 
-    assert (known, unknown) == (change(clock, 1).incident.id, None)
+    assert (known, unknown) == (change(clock, 1).incident.id, "")
 
 
 async def test_who_leaves_takes_nobody_else_along(server, clock):
@@ -147,7 +147,7 @@ async def test_a_group_whose_sender_leaves_is_sent_by_the_next(server, clock):
     with server.client() as client:
         client.config_set("appendfsync", "no")  # so that the group is under way until it is switched back
     async with opened(server, "fsync") as store:
-        waiting = [asyncio.create_task(store.create([(change(clock, number), None)], now_ms=0)) for number in range(3)]
+        waiting = [asyncio.create_task(store.create([(change(clock, number), "")], now_ms=0)) for number in range(3)]
         await until(lambda: calls_of(server, "waitaof") or blocked(server))
         waiting[0].cancel()
         with server.client() as client:

@@ -92,32 +92,39 @@ async def test_after_an_upgrade_people_and_mentions_are_still_known(engine, ids)
     assert all(it.by.ids == {"slack": "U0ANA"} for it in await engine.store.timeline(ids["Acknowledged"]) if it.by)
 
 
+NEWER = codec.SCHEMA + 1
+
+
 @contextmanager
-def an_older_replica(monkeypatch):
-    """This code, one schema back."""
+def a_newer_replica(monkeypatch):
+    """This code, one schema on."""
     with monkeypatch.context() as patched:
-        patched.setattr(codec, "SCHEMA", codec.SCHEMA - 1)
+        patched.setattr(codec, "SCHEMA", NEWER)
         yield
 
 
 PLACES = {
     "the incident": ("incident", []),
     "its policy": ("incident", ["policy"]),
-    "its alert": ("incident", ["alerts", 0]),
+    "its alert": ("alerts", [0]),
     "its news": ("incident", ["news", 0]),
     "who acknowledged": ("incident", ["acknowledged_by"]),
     "its message": ("delivery:slack", []),
 }
 
 
-async def add_field(engine, incident_id, field, path, readable_from=codec.READABLE_FROM):
+async def add_field(engine, incident_id, field, path, readable_from=codec.SCHEMA):
     """What a newer version has written, with a field that nobody else knows."""
     redis, key = engine.store._redis, keys.incident(incident_id)
     data = part = orjson.loads(await redis.hget(key, field))
     for step in path:
         part = part[step]
     part["colour"] = "teal"
-    await redis.hset(key, field, orjson.dumps(data | {"readable_from": readable_from}))
+    await redis.hset(key, field, orjson.dumps(data))
+    numbers = {"schema": NEWER, "readable_from": readable_from}
+    for numbered in {"incident", field} - {"alerts"}:
+        data = orjson.loads(await redis.hget(key, numbered))
+        await redis.hset(key, numbered, orjson.dumps(numbers | {**data, **numbers}))
 
 
 async def field_of(engine, incident_id, field, path):
@@ -139,39 +146,38 @@ async def news(engine):
 
 
 @pytest.mark.parametrize(("field", "path"), PLACES.values(), ids=PLACES)
-async def test_an_older_replica_keeps_what_it_does_not_know(engine, news, field, path, monkeypatch):
+async def test_an_older_replica_keeps_what_it_does_not_know(engine, news, field, path):
     await add_field(engine, news, field, path)
 
-    with an_older_replica(monkeypatch):
-        await engine.post(firing(engine, "DiskFull"))
-        await engine.settle()
-        await engine.lifecycle.acknowledge(news, Actor("ben"))
-        await engine.settle()
+    another = firing(engine, "DiskFull")
+    another["alerts"].append(another["alerts"][0] | {"fingerprint": "0123456789abcdef"})
+    await engine.post(another)
+    await engine.settle()
+    await engine.lifecycle.acknowledge(news, Actor("ben"))
+    await engine.settle()
 
     assert await field_of(engine, news, field, path) == "teal"
-    stored = await engine.store._redis.hget(keys.incident(news), field)
-    assert orjson.loads(stored)["schema"] == codec.SCHEMA
+    stored = await engine.store._redis.hget(keys.incident(news), "incident" if field == "alerts" else field)
+    assert orjson.loads(stored)["schema"] == NEWER
     assert await engine.store.get(news) is not None
 
 
-async def test_what_was_known_of_one_person_is_not_kept_of_another(engine, news, monkeypatch):
+async def test_what_was_known_of_one_person_is_not_kept_of_another(engine, news):
     await add_field(engine, news, "incident", ["acknowledged_by"])
 
-    with an_older_replica(monkeypatch):
-        await engine.http.post(f"/api/incidents/{news}/unacknowledge?by=ben")
-        await engine.http.post(f"/api/incidents/{news}/acknowledge?by=ben")
+    await engine.http.post(f"/api/incidents/{news}/unacknowledge?by=ben")
+    await engine.http.post(f"/api/incidents/{news}/acknowledge?by=ben")
 
     assert (await engine.store.get(news)).acknowledged_by == Actor("ben")
     assert await field_of(engine, news, "incident", ["acknowledged_by"]) is None
 
 
-async def test_going_back_one_version_escalates_everything_once(engine, monkeypatch):
+async def test_going_back_one_version_escalates_everything_once(engine):
     ids = [(await engine.post(firing(engine, name)))["incidents"][0]["id"] for name in ("One", "Two")]
     await engine.settle()
     await add_field(engine, ids[0], "incident", [])
 
-    with an_older_replica(monkeypatch):
-        await engine.after(minutes=6)
+    await engine.after(minutes=6)
 
     assert sorted(it["correlation_id"] for it in engine.servicenow.incidents) == sorted(ids)
     assert len(engine.slack.messages) == len(ids)
@@ -181,15 +187,14 @@ async def test_going_back_one_version_escalates_everything_once(engine, monkeypa
 async def test_what_an_older_replica_may_not_work_on_waits_for_a_newer_one(engine, monkeypatch, logs):
     [created] = (await engine.post(firing(engine, "DiskFull")))["incidents"]
     await engine.settle()
-    await add_field(engine, created["id"], "incident", [], readable_from=codec.SCHEMA)
+    await add_field(engine, created["id"], "incident", [], readable_from=NEWER)
 
-    said = rf"{created['id']} is of schema {codec.SCHEMA}"
-    with an_older_replica(monkeypatch):
-        await engine.after(minutes=10)
-        standing = await engine.watchdog.look()
-        with pytest.raises(Unreadable, match=said):
-            await engine.store.get(created["id"])
-        await engine.worker.run_due()
+    said = rf"{created['id']} is of schema {NEWER}"
+    await engine.after(minutes=10)
+    standing = await engine.watchdog.look()
+    with pytest.raises(Unreadable, match=said):
+        await engine.store.get(created["id"])
+    await engine.worker.run_due()
 
     assert engine.servicenow.incidents == []
     assert standing.overdue_ids == (created["id"],)
@@ -198,10 +203,12 @@ async def test_what_an_older_replica_may_not_work_on_waits_for_a_newer_one(engin
     attempts = await engine.store._redis.hgetall(keys.of_incident(created["id"], "attempts"))
     assert attempts == {}
 
-    await engine.after(minutes=1)
+    with a_newer_replica(monkeypatch):
+        await engine.after(minutes=1)
+        found = await engine.store.get(created["id"])
 
     assert [it["correlation_id"] for it in engine.servicenow.incidents] == [created["id"]]
-    assert (await engine.store.get(created["id"])).status is Status.TRIGGERED
+    assert found.status is Status.TRIGGERED
 
 
 async def test_an_event_that_only_a_newer_version_knows_is_shown_as_it_is_written(engine):

@@ -414,7 +414,7 @@ async def test_what_one_look_finds_unreadable_no_other_asks_for_within_the_hour(
     engine.servicenow.closed_tables.add("sys_journal_field")
     await engine.post(group("DiskFull"))
     await pass_time(engine, minutes=2)
-    await engine.post(group("HostDown") | {"groupKey": "other"})
+    await engine.post(group("HostDown") | {"groupLabels": {"alertname": "HostDown"}})
     await pass_time(engine, minutes=14)
     assert asked(engine) == 1
     before = len(engine.servicenow.calls)

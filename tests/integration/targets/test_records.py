@@ -117,7 +117,7 @@ async def test_an_unknown_severity_has_the_default_row(engine):
 @pytest.mark.parametrize("servicenow_settings", [{"fields": FIELDS, "severities": SEVERITIES}])
 async def test_each_name_is_looked_up_once(engine):
     await engine.post(group("DiskFull"))
-    await engine.post(group("HostDown") | {"groupKey": "other"})
+    await engine.post(group("HostDown") | {"groupLabels": {"alertname": "HostDown"}})
     await engine.after(minutes=6)
 
     calls = engine.servicenow.calls

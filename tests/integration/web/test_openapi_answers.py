@@ -67,7 +67,8 @@ async def use_everything(engine, logs):
         assert [(await engine.http.post(url)).status for _ in range(2)] == [201, 200]  # the second finds nothing
     await engine.settle()
     logs.expect_error("sync.failed")
-    for path in ("/api/incidents", f"/api/incidents/{created['id']}", "/static/page.css", PATH):
+    shown = f"/api/incidents/{created['id']}"
+    for path in ("/api/incidents", shown, f"{shown}/payload", "/static/page.css", PATH):
         assert (await engine.http.get(path)).ok
     for path in ("/healthz", "/readyz", "/metrics"):
         assert (await engine.http.get(path)).ok

@@ -473,6 +473,7 @@ async def test_an_incident_is_shown_with_everything(engine):
         "oncall": "servicenow",
         "fallback": None,
         "wait_minutes": 5.0,
+        "ack_timeout_minutes": 0.0,
         "destinations": {},
     }
 

@@ -156,11 +156,15 @@ def test_an_acknowledgment_stands_when_alerts_join_a_group_that_goes_on():
     assert changed(observe(incident, payload, NOW + 9 * MINUTE_MS)).incident.status is Status.ACKNOWLEDGED
 
 
-def test_an_acknowledgment_stands_when_one_notification_tells_that_one_alert_left_and_one_joined():
+def test_what_fires_when_all_that_was_acknowledged_is_over_waits_anew():
     incident = acknowledged(make_incident(make_alert("A")))
     payload = make_notification(make_alert("A", firing=False), make_alert("B", starts_at_ms=NOW + 9 * MINUTE_MS))
 
-    assert changed(observe(incident, payload, NOW + 9 * MINUTE_MS)).incident.status is Status.ACKNOWLEDGED
+    change = changed(observe(incident, payload, NOW + 9 * MINUTE_MS))
+
+    assert change.incident.status is Status.TRIGGERED
+    assert change.incident.escalates_at_ms == NOW + 14 * MINUTE_MS
+    assert change.incident.news[-1].event is Event.RETRIGGERED
 
 
 def test_a_new_episode_of_a_group_whose_resolves_are_not_sent_is_not_silenced_by_an_old_acknowledgment():
@@ -185,7 +189,7 @@ def test_a_new_episode_after_an_escalation_whose_end_nobody_told_waits_and_escal
     assert not change.incident.is_escalating
 
 
-def test_an_acknowledgment_stands_when_those_who_joined_outlast_those_who_were_there():
+def test_those_who_joined_behind_an_acknowledgment_wait_when_they_outlast_those_who_were_there():
     late = make_alert("B", starts_at_ms=NOW + 2 * MINUTE_MS)
     incident = acknowledged(make_incident(make_alert("A")))
     for payload in (
@@ -195,7 +199,7 @@ def test_an_acknowledgment_stands_when_those_who_joined_outlast_those_who_were_t
     ):
         incident = changed(observe(incident, payload, NOW + 3 * MINUTE_MS)).incident
 
-    assert incident.status is Status.ACKNOWLEDGED
+    assert incident.status is Status.TRIGGERED
 
 
 def test_a_resolve_whose_start_moved_back_resolves():
@@ -238,12 +242,14 @@ def test_an_incident_resolves_only_when_all_its_alerts_have():
     assert after_all.incident.status is Status.RESOLVED
 
 
-def test_a_complete_resolve_resolves_what_it_leaves_out():
+def test_a_resolve_says_nothing_about_what_it_leaves_out():
     incident = make_incident(make_alert("A"), make_alert("B"))
 
     change = changed(observe(incident, make_notification(make_alert("A", firing=False)), NOW))
 
-    assert change.outcome is Outcome.RESOLVED
+    assert change.outcome is Outcome.UPDATED
+    assert [alert.unlisted_since_ms for alert in change.incident.firing] == [NOW]
+    assert "does not list B any more" in change.incident.warnings[-1]
 
 
 def test_a_truncated_resolve_resolves_nothing():

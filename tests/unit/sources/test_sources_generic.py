@@ -47,10 +47,51 @@ def test_everything_else_fires(status):
     assert sources.parse({"title": "T", "status": status}).is_firing
 
 
-@pytest.mark.parametrize("field", ["dedup_key", "fingerprint", "alert_id", "id"])
+@pytest.mark.parametrize("field", ["dedup_key", "fingerprint", "alias", "incident_key"])
 @pytest.mark.parametrize("value", ["abc", 17])
-def test_an_identity_makes_the_dedup_key(field, value):
+def test_a_field_that_is_there_to_identify_makes_the_dedup_key_by_itself(field, value):
     assert sources.parse({"title": "T", field: value}).dedup_key == f"generic\n{value}"
+
+
+def key(**payload):
+    return sources.parse(payload).dedup_key
+
+
+@pytest.mark.parametrize("field", ["id", "uuid", "alert_id", "incident_id", "event_id"])
+def test_a_field_that_numbers_things_names_no_incident_of_another_tool(field):
+    theirs = key(**{field: "17", "title": "backup is late"})
+
+    assert key(**{field: "17", "title": "payment database is down", "severity": "critical"}) != theirs
+    assert key(**{field: "17", "title": "payment database is down"}) != theirs
+    assert key(**{field: "17", "status": "closed"}) != theirs
+    assert key(**{field: "17", "title": "backup is late", "host": "db-1"}) != theirs
+
+
+@pytest.mark.parametrize("field", ["id", "uuid", "alert_id", "incident_id", "event_id"])
+def test_a_repeat_and_the_end_of_an_alert_that_has_a_number_name_its_incident(field):
+    fires = key(**{field: 17, "title": "[FIRING:1] host1 DOWN", "severity": "CRITICAL", "status": "DOWN"})
+    ends = key(**{field: 17, "title": "[RESOLVED] host1 UP", "severity": "OK", "status": "UP", "ended_at": "now"})
+
+    assert ends == fires
+
+
+@pytest.mark.parametrize("name", ["host", "service", "check", "monitor", "instance"])
+def test_the_numbers_of_things_about_different_resources_are_different(name):
+    one, other = (key(**{"id": 17, "title": "T", name: value}) for value in ("a", "b"))
+
+    assert one != other
+    assert one == key(**{"id": 17, "title": "another title", name: "a"})
+
+
+def test_an_identity_that_is_no_number_needs_no_title():
+    assert key(id="c1", title="host1 is down") == key(id="c1", title="host1 is fine again")
+
+
+@pytest.mark.parametrize("field", ["dedup_key", "id"])
+def test_what_an_earlier_version_made_of_an_identity_is_still_tried(field):
+    found = sources.parse({"title": "T", field: "abc"})
+
+    assert "generic\nabc" in (found.dedup_key, *found.older_keys)
 
 
 def test_without_an_identity_there_is_no_dedup_key():
@@ -101,7 +142,7 @@ def test_a_broken_payload_names_no_incident_but_of_those_broken_alike(grouping):
 def test_one_that_is_said_to_be_of_another_source_is_a_generic_one():
     found = sources.parse(NAMED, name="alertmanager")
 
-    assert (found.source, found.dedup_key) == ("generic", "generic\ndisk-7")
+    assert (found.source, found.dedup_key) == ("generic", sources.parse(NAMED).dedup_key)
 
 
 known_names = st.sampled_from(

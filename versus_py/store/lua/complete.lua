@@ -2,23 +2,25 @@
 -- KEYS[1] incident   hash   KEYS[2] timers  zset   KEYS[3] running   zset   KEYS[4] attempts  hash
 -- KEYS[5] failed     zset, "<id>|<target>" -> when it was given up
 -- KEYS[6] timeline   list   KEYS[7] pending zset, id -> when its escalation is due
+-- KEYS[8] dedup      string   KEYS[9] payload string: of an incident that could be read
 -- ARGV[1] member   ARGV[2] token      the claim: its timer, and the end of its lease
 -- ARGV[3] how      "done" | "retry" (due again at at_ms, attempts go on) | "postponed" (due again at at_ms; this was
 --                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
 -- ARGV[4] at_ms    when it is due again; "" for never   ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
 -- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
 -- ARGV[9] expire_at_ms                when all of it may be forgotten, unless that is later already
--- ARGV[10] id       ARGV[11] is_settled  "1" when nothing is owed any more, unless the version moved on meanwhile;
---                  where something was, it moves on by this, so that no change is saved that was decided before
+-- ARGV[10] id       ARGV[11] owed_at_ms  when its escalation is due by what the target has come to; "" when nothing is
+--                  owed any more; "-" leaves it. Unless the version moved on meanwhile; where something was owed and
+--                  is no more, it moves on by this, so that no change is saved that was decided before
 -- ARGV[12] timeline_max   ARGV[13] arm_count   then that many members to arm at now_ms, and the version moves on:
 --                  what this target achieved is shown by those
 -- the rest         timeline entries
 -- returns 1 when the claim still held, 0 when its lease had ended: then nothing is written.
 local incident, timers, running, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local failed, timeline, pending = KEYS[5], KEYS[6], KEYS[7]
+local failed, timeline, pending, dedup, payload = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local member, token, how, at_ms, now_ms, seen_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local field, delivery, expire_at_ms = ARGV[7], ARGV[8], ARGV[9]
-local id, is_settled = ARGV[10], ARGV[11] == '1'
+local id, owed_at_ms = ARGV[10], ARGV[11]
 local timeline_max, arm_count = tonumber(ARGV[12]), tonumber(ARGV[13])
 
 if redis.call('ZSCORE', running, member) ~= token then
@@ -35,8 +37,10 @@ if not version then
 end
 local is_outdated = tonumber(version) > tonumber(seen_version)
 local is_news = arm_count > 0
-if is_settled and not is_outdated and redis.call('ZREM', pending, id) == 1 then
+if owed_at_ms == '' and not is_outdated and redis.call('ZREM', pending, id) == 1 then
   is_news = true
+elseif owed_at_ms ~= '' and owed_at_ms ~= '-' and not is_outdated then
+  redis.call('ZADD', pending, owed_at_ms, id)
 end
 
 if how == 'retry' then
@@ -65,6 +69,13 @@ end
 local is_longer = tonumber(now_ms) + redis.call('PTTL', incident) < tonumber(expire_at_ms)
 if is_longer then
   redis.call('PEXPIREAT', incident, expire_at_ms)
+  if dedup then
+    redis.call('PEXPIREAT', payload, expire_at_ms)
+    -- Of what is over, the key names it for some minutes only.
+    if redis.call('HGET', incident, 'status') ~= 'resolved' and redis.call('GET', dedup) == id then
+      redis.call('PEXPIREAT', dedup, expire_at_ms)
+    end
+  end
 end
 
 local next_arg = 14

@@ -21,7 +21,9 @@ KEPT_MAX = 20
 """The most comments kept with one delivery."""
 
 LOOKS_FOR_MS = 24 * 3600_000
-"""How long after its last change an incident's record is looked at: what is never resolved is not asked for ever."""
+"""How long after its last change an incident's record is looked at: what is never resolved is not asked for ever.
+
+While an acknowledgment may end, it is looked at for as long as that lasts."""
 
 _TEXT_MAX = 1000
 _READ_MAX = 50
@@ -66,7 +68,7 @@ class Comments:
     def next_look_ms(self, incident: Incident, record: Record | None = None) -> int | None:
         """When to look again at the *record*, if that is known; None for never, until the incident changes."""
         now_ms = self._clock.now_ms()
-        end_ms = incident.updated_at_ms + LOOKS_FOR_MS
+        end_ms = max(incident.updated_at_ms + LOOKS_FOR_MS, incident.ack_ends_at_ms or 0)
         if not self.is_on or incident.status is Status.RESOLVED or now_ms >= end_ms:
             return None
         if record is not None and not (record.state and is_open(record, self._instance.states)):

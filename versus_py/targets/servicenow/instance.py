@@ -1,9 +1,7 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 import aiohttp
 import structlog
@@ -11,9 +9,10 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
-from versus_py.incidents.model import Entry, Event, Incident, Status
+from versus_py.incidents.model import Entry, Incident, Status
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assigner, Assignment
+from versus_py.targets.servicenow.columns import Column, digest, read_columns, write_columns
 from versus_py.targets.servicenow.comments import Comments
 from versus_py.targets.servicenow.connection import Connection
 from versus_py.targets.servicenow.fields import (
@@ -43,6 +42,7 @@ class Told:
     is_reopened: bool = False  # the incident has escalated once more since
     follows: str = ""  # the record that this one is the successor of
     wrote: str = ""  # what `Written.wrote` was then
+    is_changed: bool = False  # the alerts say something else than then
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,21 @@ class Instance:
     def url(self) -> str:
         return self.api.url
 
+    @property
+    def writes_content(self) -> bool:
+        """Whether what the alerts say is written again when it changes."""
+        return self.config.on_update == "fields" and bool(self._update_fields.names)
+
     def page(self, record: Record) -> str:
         """Where people look at it."""
         return f"{self.url}/{self.config.table}.do?sys_id={record.sys_id}"
 
-    async def read(self, sys_id: str) -> Record | None:
-        """The record; None when it is gone."""
+    async def read(self, sys_id: str, incident: Incident) -> Record | None:
+        """The record; None when it is gone. Also who has it, where that keeps an acknowledgment going."""
+        also = () if incident.ack_ends_at_ms is None else (ASSIGNED_TO,)
         try:
-            return self._parsed(await self.api.read(self.config.table, sys_id, self._columns))
+            columns = tuple(dict.fromkeys((*self._columns, *also)))
+            return self._parsed(await self.api.read(self.config.table, sys_id, columns))
         except NotFound:
             return None
 
@@ -131,7 +138,7 @@ class Instance:
             raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
         log.info("servicenow.created", incident=incident.id, record=record.number)
         warnings = self._warned(incident, rendered.warnings)
-        return Written(record, self.digests(record), warnings, rendered.fields.get(ASSIGNED_TO, ""))
+        return Written(record, self.columns(record), warnings, rendered.fields.get(ASSIGNED_TO, ""))
 
     async def bring_up_to_date(self, record: Record, incident: Incident, told: Told) -> Written:
         """Move the record to where the incident is, and say what is new, in one request; none when that is nothing."""
@@ -149,7 +156,8 @@ class Instance:
             raise
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
         after = self._parsed(row) or record
-        wrote = self._rewritten(told.wrote, after, fields)
+        texts = self._update_fields.render(self._values(incident)).fields
+        wrote = self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
         return Written(after, wrote, self._warned(incident, rendered.warnings), fields.get(ASSIGNED_TO, ""))
 
     def has_to_assign(self, incident: Incident, known: Assignment) -> bool:
@@ -201,14 +209,22 @@ class Instance:
             rendered = Rendered({} if state is None else {"state": state})
             if self._is_plain(record) and told.is_reopened:  # it has no state that says so
                 rendered = self._fields.render(self._values(incident))
-            if self.config.on_update == "fields" and any(
-                entry.event in {Event.JOINED, Event.LEFT} for entry in told.news
-            ):
+            if self.config.on_update == "fields" and told.is_changed:
                 updated = self._update_fields.render(self._values(incident))
-                ours = self._still_ours(record, told.wrote)
-                kept = {name: text for name, text in updated.fields.items() if name in ours}
+                known = read_columns(told.wrote)
+                kept = {name: text for name, text in updated.fields.items() if self._is_news(record, known, name, text)}
                 rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
         return await self._with_references(rendered, is_retry=told.is_retry)
+
+    def _is_news(self, record: Record, known: Mapping[str, Column], name: str, text: str) -> bool:
+        """Whether a column is to be written: it would say something else than before, and is still ours.
+
+        What people changed is theirs. What comes out of ServiceNow may be written otherwise than what went in, so that
+        it is compared with what went in.
+        """
+        holds = record.values.get(name, "")
+        column = known.get(name, Column(digest("")))
+        return column.holds == digest(holds) and text != holds and column.sent != digest(text)
 
     async def _with_references(self, rendered: Rendered, *, is_retry: bool) -> Rendered:
         """The names looked up; left out when that failed before, as the rest matters more."""
@@ -224,25 +240,19 @@ class Instance:
         record = Record.parse(row)
         return replace(record, state="") if record and self.config.lifecycle == "plain" else record
 
-    def _still_ours(self, record: Record, wrote: str) -> set[str]:
-        """The columns that hold what we wrote, or that nobody ever filled; what people changed is theirs."""
-        digests = json.loads(wrote or "{}")
-        return {
-            name
-            for name in self._update_fields.names
-            if digests.get(name, _digest("")) == _digest(record.values.get(name, ""))
-        }
+    def columns(self, record: Record) -> str:
+        """What the watched columns hold, for `Told.wrote`; "" when none is watched."""
+        return self._columns_of("", record, dict.fromkeys(self._update_fields.names, ""))
 
-    def digests(self, record: Record) -> str:
-        """Of what the watched columns hold, for `Told.wrote`; "" when none is watched."""
-        return self._rewritten("", record, self._update_fields.names)
-
-    def _rewritten(self, wrote: str, record: Record, columns: Collection[str]) -> str:
-        """*wrote*, with what the record holds now in those of *columns* that are watched."""
+    def _columns_of(self, wrote: str, record: Record, sent: Mapping[str, str]) -> str:
+        """*wrote*, with what the record holds now in those of the columns *sent* that are watched."""
         if self.config.on_update != "fields":
             return ""
-        ours = {name: _digest(record.values.get(name, "")) for name in self._update_fields.names if name in columns}
-        return json.dumps(json.loads(wrote or "{}") | ours)
+        known = read_columns(wrote)
+        for name in self._update_fields.names:
+            if name in sent:
+                known[name] = Column(digest(record.values.get(name, "")), digest(sent[name]) if sent[name] else "")
+        return write_columns(known)
 
     async def _journal(self, record: Record) -> str:
         """All work notes as one text, as far as the user may read them."""
@@ -270,7 +280,3 @@ class Instance:
 def _without(rendered: Rendered, columns: Mapping[str, str], why: str) -> Rendered:
     fields = {name: text for name, text in rendered.fields.items() if name not in columns}
     return Rendered(fields, (*rendered.warnings, why))
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:8]

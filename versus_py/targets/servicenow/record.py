@@ -75,7 +75,7 @@ def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
     """A line for each of *news* that belongs into the record."""
     unwanted = {Event.SNOOZE_OVER}
     if instance.on_update == "nothing":
-        unwanted |= {Event.JOINED, Event.LEFT}
+        unwanted |= {Event.JOINED, Event.LEFT, Event.SEVERITY_RAISED}
     if instance.on_resolve == "nothing":
         unwanted.add(Event.RESOLVED)
     return [_note(entry) for entry in news if entry.event not in unwanted]
@@ -99,6 +99,12 @@ def _note(entry: Entry) -> Line:
     match entry.event:
         case Event.REOPENED:
             return line(f"{at}reopened: {entry.detail}")
+        case Event.RETRIGGERED:
+            return line(f"{at}triggered again: {entry.detail}")
+        case Event.SEVERITY_RAISED:
+            return line(f"{at}severity {entry.detail}")
+        case Event.ACK_ENDED:
+            return line(f"{at}the acknowledgment has ended: {entry.detail}")
         case Event.JOINED | Event.LEFT:
             return line(at + entry.detail)
         case Event.GIVEN_UP:

@@ -16,6 +16,7 @@ from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
 from versus_py.store import Rate, Turns
+from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
@@ -33,6 +34,9 @@ AT_ONCE = Rate(interval_ms=0)
 
 LOOK_TIMEOUT_S = 30.0
 """How long a look may take; it ends well before the worker's lease, which would count it as a failed attempt."""
+
+NOBODY = "-"
+"""In place of who has a record that nobody has."""
 
 _SAFE_IN_QUERY = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
@@ -132,7 +136,7 @@ class ServiceNowTarget:
             raise NotYet(again_ms, error) from exc
 
     async def _look(self, instance: Instance, incident: Incident, before: Delivery) -> Delivery:
-        record = await instance.read(before.reference["sys_id"])
+        record = await instance.read(before.reference["sys_id"], incident)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
             return _gone(before)
@@ -144,15 +148,23 @@ class ServiceNowTarget:
             log.warning("servicenow.comments_not_read", incident=incident.id, record=record.number, error=str(exc))
             await self._leave_alone(instance, exc)
         said = contradiction(record, incident, instance.config.states)
+        assignee = _assignee(record, before)
         return replace(
             before,
-            reference={**before.reference, **heard.reference},
+            reference={**before.reference, **heard.reference, "assignee": assignee},
+            touched_at_ms=self._touched_at_ms(before, assignee),
             note=before.note if said in before.note else _said(before.note, said),
             is_over=_is_known_over(said, instance.comments.next_look_ms(incident, record)),
             look_again_at_ms=instance.comments.next_look_ms(incident, record),
             comments=(*before.comments, *new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(new),
         )
+
+    def _touched_at_ms(self, before: Delivery, assignee: str) -> int | None:
+        """When somebody was last seen to have been given the record, by others than by us."""
+        before_that = before.reference.get("assignee", assignee)  # an earlier version did not look
+        known = {before_that, Assignment.of(before.reference).user, NOBODY, ""}
+        return before.touched_at_ms if assignee in known else self._clock.now_ms()
 
     async def _take_turn(self, instance: Instance, incident: Incident) -> None:
         """At once, unless the instance has asked this or another replica to be left alone."""
@@ -181,6 +193,7 @@ class ServiceNowTarget:
         else:
             known = self._known(instance, incident, before, found, note)
         record, wrote, assignment = known.record, known.wrote, known.assignment
+        assignee = _assignee(record, before)
         warnings: tuple[str, ...] = ()
         said = contradiction(record, incident, instance.config.states)
         if not _is_over(instance, record, incident, before):
@@ -192,6 +205,7 @@ class ServiceNowTarget:
                 is_reopened=is_reopened,
                 follows=follows,
                 wrote=wrote,
+                is_changed=_is_changed(incident, before),
             )
             written = await instance.bring_up_to_date(record, incident, news)
             assignment, not_assigned = await instance.assign(record, written, incident, assignment, is_retry=is_unsure)
@@ -202,6 +216,8 @@ class ServiceNowTarget:
             "table": instance.config.table,
             "wait": _wait(incident) if _wants_record(incident) else before.reference.get("wait", ""),
             "told": str(incident.news_count),
+            "content": str(incident.content_count),
+            "assignee": assignment.user or assignee,
             "wrote": wrote,
             "note": known.note,
             **assignment.reference,
@@ -215,6 +231,7 @@ class ServiceNowTarget:
             look_again_at_ms=_next_look_ms(instance, incident, record, before),
             comments=before.comments,
             comment_count=before.comment_count,
+            touched_at_ms=self._touched_at_ms(before, assignee),
             is_over=_is_known_over(said, _next_look_ms(instance, incident, record, before)),
         )
 
@@ -241,7 +258,7 @@ class ServiceNowTarget:
             wrote, assignment = before.reference.get("wrote", ""), Assignment.of(before.reference)
         else:  # that attempt was most likely of this escalation, and nobody has heard what was said since
             heard = Heard(_second(incident.escalation_began_at_ms or now_ms))
-            wrote, assignment = instance.digests(record), Assignment()
+            wrote, assignment = instance.columns(record), Assignment()
         return _Known(record, untold=untold, wrote=wrote, note=note, assignment=assignment, heard=heard)
 
     async def _find(
@@ -251,7 +268,7 @@ class ServiceNowTarget:
         sys_id = before.reference.get("sys_id")
         if sys_id is None:
             return await self._first(instance, incident, is_unsure=is_unsure), ""
-        record = await instance.read(sys_id)
+        record = await instance.read(sys_id, incident)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
         is_over = record is None or is_closed(record, instance.config.states)
@@ -289,9 +306,22 @@ def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery) ->
         before.look_again_at_ms is not None
         and instance.comments.is_on
         and _told(incident, before) == incident.news_count
+        and not (instance.writes_content and _is_changed(incident, before))
         and not (_wants_record(incident) and _is_of_an_earlier_wait(incident, before))
         and not instance.has_to_assign(incident, Assignment.of(before.reference))
     )
+
+
+def _assignee(record: Record, before: Delivery) -> str:
+    """Who has it, as far as that was asked for."""
+    if ASSIGNED_TO not in record.values:
+        return before.reference.get("assignee", "")
+    return record.values[ASSIGNED_TO] or NOBODY
+
+
+def _is_changed(incident: Incident, before: Delivery) -> bool:
+    """Whether the alerts say something else than when the record was written; an earlier version did not note that."""
+    return bool(before.reference) and before.reference.get("content") != str(incident.content_count)
 
 
 def _next_look_ms(instance: Instance, incident: Incident, record: Record, before: Delivery) -> int | None:

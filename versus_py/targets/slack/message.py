@@ -160,7 +160,8 @@ def _next_step(incident: Incident, called: Called) -> str:
     """Where the incident stands, and what happens next."""
     parts = []
     if incident.acknowledged_at_ms is not None:
-        parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}")
+        until = f", until {date(ends_ms)}" if (ends_ms := incident.ack_ends_at_ms) is not None else ""
+        parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}{until}")
     if incident.snooze is not None:
         parts.append(f"snoozed by {name_of(incident.snooze.by)} until {date(incident.snooze.until_ms)}")
     parts.append(_escalation(incident, called))
@@ -236,6 +237,8 @@ def _alert_lines(alert: Alert, shared_links: Mapping[str, str]) -> str:
     own_links = [link(url, name) for name, url in alert.links.items() if name not in shared_links]
     if own_links:
         lines.append(" · ".join(own_links))
+    if alert.is_firing and alert.unlisted_since_ms is not None:
+        lines.append(f"_not listed since {date(alert.unlisted_since_ms)}: its sender does not say that it is over_")
     if labels:
         more = f" … {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
         lines.append(f"`{escape(' '.join(labels[:LABELS_SHOWN]).replace('`', chr(39)))}`{more}")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from versus_py.config import SlackConfig
-from versus_py.incidents.model import Actor, Ending, Entry, Event, Incident
+from versus_py.incidents.model import Actor, Ending, Entry, Event, Incident, Status
 from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import Called
@@ -24,7 +24,12 @@ _EMOJI = {
     Event.REOPENED: ":repeat:",
     Event.UNACKNOWLEDGED: ":leftwards_arrow_with_hook:",
     Event.SNOOZE_OVER: ":bell:",
+    Event.SEVERITY_RAISED: ":small_red_triangle:",
+    Event.ACK_ENDED: ":alarm_clock:",
+    Event.RETRIGGERED: ":bangbang:",
 }
+_PINGING = {Event.SEVERITY_RAISED, Event.ACK_ENDED, Event.RETRIGGERED}
+"""Of what those have to hear who dealt with the incident: it is said with the mention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Reply:
     """A post in the thread."""
 
     text: str
-    is_urgent: bool  # it tells of an escalation
+    is_urgent: bool  # it tells of an escalation, or of news that people have to hear
 
 
 def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called) -> Reply | None:
@@ -71,13 +76,18 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
         urgent.append(_escalated(incident, config, called))
     if _failure(incident) not in {"", told.failure}:
         urgent.append(_failed(incident, config, called))
-    lines = [_news(entry) for entry in incident.news_after(told.news) if entry.event in _EMOJI]
+    news = [entry for entry in incident.news_after(told.news) if entry.event in _EMOJI]
+    lines = [_news(entry) for entry in news]
     lines += _comments(incident, told)
     if not urgent and not lines:
         return None
     left_out = len(lines) - LINES_MAX
     earlier = [f"… {left_out} more"] if left_out > 0 else []
-    return Reply("\n".join([*urgent, *earlier, *lines[-LINES_MAX:]]), is_urgent=bool(urgent))
+    shown = [*urgent, *earlier, *lines[-LINES_MAX:]]
+    is_pinging = not urgent and incident.status is Status.TRIGGERED and any(it.event in _PINGING for it in news)
+    if is_pinging:
+        shown[-1] = f"{shown[-1]} {mention_of(incident, config)}".rstrip()
+    return Reply("\n".join(shown), is_urgent=bool(urgent) or is_pinging)
 
 
 def _escalation(incident: Incident) -> str:
@@ -100,6 +110,12 @@ def _news(entry: Entry) -> str:
             said = f"Given back by {name_of(entry.by)}: the wait starts again"
         case Event.SNOOZE_OVER:
             said = "The snooze is over: the wait goes on"
+        case Event.SEVERITY_RAISED:
+            said = f"The severity rose: {escape(entry.detail)}"
+        case Event.ACK_ENDED:
+            said = f"The acknowledgment has ended, and the wait starts again: {escape(entry.detail)}"
+        case Event.RETRIGGERED:
+            said = f"Triggered again, and the wait starts again: {escape(entry.detail)}"
         case _:
             said = escape(entry.detail)
     return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)

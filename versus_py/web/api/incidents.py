@@ -12,6 +12,7 @@ from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
+from versus_py.incidents.payloads import unpack
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer
@@ -52,6 +53,14 @@ class Api:
 
     async def show(self, request: web.Request) -> web.Response:
         return await self._detail(_known(await self._store.get(_id(request)), request))
+
+    async def payload(self, request: web.Request) -> web.Response:
+        """The last body that it came with, as it is kept."""
+        incident = _known(await self._store.get(_id(request)), request)
+        packed = await self._store.payload(incident.id)
+        if not packed:
+            raise web.HTTPNotFound(text="no body is kept of it: keep_payload is false, or it was too large")
+        return json_answer(unpack(packed))
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         """201 the first time, 200 after."""

@@ -45,6 +45,7 @@ def summary(incident: Incident) -> dict[str, Any]:
         "suppressed_until": rfc3339(incident.suppression.until_ms) if incident.suppression else None,
         "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
         **_actor("acknowledged_by", incident.acknowledged_by),
+        "acknowledged_until": rfc3339(incident.ack_ends_at_ms),
         "resolved_at": rfc3339(incident.resolved_at_ms),
         **_actor("resolved_by", incident.resolved_by),
         "snoozed_until": rfc3339(incident.snooze.until_ms) if incident.snooze else None,
@@ -65,6 +66,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
     """An incident with everything that is known of it."""
     return summary(incident) | {
         "dedup_key": incident.dedup_key,
+        "aliases": incident.aliases,
         "url": incident.url or None,
         "warnings": incident.warnings,
         "truncated_alerts": incident.truncated_alerts,
@@ -73,6 +75,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
             "oncall": incident.policy.oncall,
             "fallback": incident.policy.fallback,
             "wait_minutes": incident.policy.wait_ms / 60_000,
+            "ack_timeout_minutes": incident.policy.ack_timeout_ms / 60_000,
             "destinations": dict(incident.policy.destinations),
         },
         "alerts": [_alert(alert) for alert in incident.alerts],
@@ -89,6 +92,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "annotations": dict(alert.annotations),
         "starts_at": rfc3339(alert.starts_at_ms),
         "ends_at": rfc3339(alert.ends_at_ms),
+        "not_listed_since": rfc3339(alert.unlisted_since_ms),
         "resource": alert.resource or None,
         "url": alert.url or None,
         "links": dict(alert.links),

@@ -72,7 +72,7 @@ class Intake:
         payloads, refused = self._trust.believed(payloads, body, request.headers)
         # Afterwards: without what nobody signed, a payload may be of another source.
         payloads, left_out = sender.may_post(payloads, overrides.source)
-        reading = self._reader.read(payloads, overrides)
+        reading = self._reader.read(payloads, overrides, sender.name)
         warnings += [*left_out, *refused, *overrides.warnings, *reading.warnings]
         for it in filter(None, reading.notifications):
             warnings += it.warnings

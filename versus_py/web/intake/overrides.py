@@ -61,6 +61,7 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
         oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
         wait_ms=_ms(config.oncall.wait_minutes if wait_minutes is None else wait_minutes),
         destinations=_destinations(values, places, warnings),
+        ack_timeout_ms=_ms(config.oncall.ack_timeout_minutes),
     )
     policy = _with_fallback(policy, config.oncall)
     if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -45,16 +45,19 @@ class Reader:
 
     def __init__(self, config: Config) -> None:
         self._settings = config.sources
+        self._keeps_payload = config.keep_payload
         self._dedup_key = None if config.dedup_key is None else TemplateText(config.dedup_key, "dedup_key")
 
-    def read(self, payloads: Sequence[Payload], overrides: Overrides) -> Reading:
-        """What *payloads* say, by the overrides of their request."""
+    def read(self, payloads: Sequence[Payload], overrides: Overrides, sender: str = "") -> Reading:
+        """What *payloads* of the token *sender* say, by the overrides of their request."""
         grouping = Grouping(overrides.per_alert, self._dedup_key)
         found: list[Notification | None] = []
         warnings: list[str] = []
         for payload in payloads:
             try:
-                found += grouping.arrange(sources.parse(payload, self._settings, overrides.source))
+                parsed = sources.parse(payload, self._settings, overrides.source)
+                kept = payload if self._keeps_payload else None
+                found += grouping.arrange(replace(parsed, sender=sender, payload=kept))
             except NotAnAlert as exc:
                 found.append(None)
                 warnings.append(f"nothing to do: {exc}")

@@ -1,0 +1,55 @@
+"""Which senders list resolved alerts: what these leave out of a list still fires, unless they say otherwise.
+
+That is a setting of a receiver (`send_resolved`), which shows in no list that has none.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from versus_py.clock import Clock
+from versus_py.incidents.model import Notification
+from versus_py.store import Store
+
+REMEMBERED_MAX = 4096
+"""The most senders that a process remembers; of others it asks Redis with each of their lists."""
+
+WRITTEN_EVERY_MS = 24 * 3600_000
+"""How often it is written down of one sender that it does."""
+
+
+class Reporting:
+    """Remembers them, in Redis and in this process."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._written_ms: OrderedDict[str, int] = OrderedDict()  # origin -> when that was last written down
+
+    async def note(self, notifications: Sequence[Notification]) -> None:
+        """Write down, now and then, which senders list resolved alerts. Raises StoreUnavailable."""
+        now_ms = self._clock.now_ms()
+        doing = {it.origin for it in notifications if it.origin and it.lists_resolves}
+        due = [it for it in doing if self._written_ms.get(it, 0) <= now_ms - WRITTEN_EVERY_MS]
+        if due:
+            await self._store.note_resolves(due)
+            self._remember(due, now_ms)
+
+    def unknown(self, notifications: Sequence[Notification]) -> list[str]:
+        """The senders, as `Store.find` takes them, of which this process does not know that they do."""
+        return [*dict.fromkeys(it.origin for it in notifications if it.origin and it.origin not in self._written_ms)]
+
+    def learn(self, origins: Sequence[str], report: Sequence[bool]) -> None:
+        """What the store says of them. What another process wrote down is written once more from here."""
+        self._remember([it for it, does in zip(origins, report, strict=True) if does], 0)
+
+    def marked(self, notification: Notification) -> Notification:
+        """*notification* with what is known of its sender."""
+        return replace(notification, reports_resolves=notification.origin in self._written_ms)
+
+    def _remember(self, origins: Sequence[str], written_ms: int) -> None:
+        for it in origins:
+            self._written_ms[it] = written_ms
+            self._written_ms.move_to_end(it)
+        while len(self._written_ms) > REMEMBERED_MAX:
+            self._written_ms.popitem(last=False)

@@ -1,0 +1,157 @@
+"""When an alert is over, by what everybody who lists it says. Pure.
+
+Several senders may list one alert: the peers of an Alertmanager cluster, two independent ones with the same chart, or
+one with two routes. What each of them last said is kept with the alert (`Alert.listings`).
+
+- Listed as resolved: over for who lists it so. For the others too when they are the same sender by its token, or when
+  it began at the same time: peers of one cluster agree on that, and independent senders do not.
+- Left out of a complete list: over for that lister, provided that its sender never lists resolved alerts
+  (`send_resolved: false`). Where it does, what is left out is silenced, inhibited, or lost in a reload: it still fires.
+- An alert fires for as long as it does for anybody.
+
+What comes without a name for its list, as from most sources, is listed by "": nobody in particular, for whom everybody
+speaks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from versus_py.incidents.model import TOKEN_SENDER, Alert, AlertStatus, Listing, Notification, sender_of
+
+LISTERS_MAX = 20
+"""The most listers of one alert: an address that changes with every restart must not fill a record."""
+
+NOBODY = ""
+"""The lister of what is in no list."""
+
+
+def merged(
+    known: tuple[Alert, ...], notification: Notification, now_ms: int, *, seen_at_ms: int | None = None
+) -> tuple[Alert, ...]:
+    """The alerts of an incident after *notification*, in their order; *known* itself when nothing has changed.
+
+    *seen_at_ms* is when the incident was acknowledged, or escalated.
+    """
+    lister = notification.lister
+    reports = notification.reports_resolves or notification.lists_resolves
+    found = {alert.fingerprint: alert for alert in known}
+    if reports or not notification.is_complete:
+        seen_at_ms = None
+    listed = set()
+    for told in notification.alerts:
+        listed.add(told.fingerprint)
+        before = found.get(told.fingerprint)
+        found[told.fingerprint] = _told(before, told, lister, seen_at_ms)
+    for fingerprint, alert in found.items():
+        if fingerprint not in listed:
+            found[fingerprint] = _left_out(alert, notification, lister, now_ms, reports=reports)
+    after = tuple(found.values())
+    return known if after == known else after
+
+
+def seen(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+    """*alerts*, as people know them now."""
+    return tuple(replace(alert, listings=_seen(_listings(alert))) for alert in alerts)
+
+
+def _told(known: Alert | None, told: Alert, lister: str, seen_at_ms: int | None) -> Alert:
+    """An alert after *lister* has told it; *seen_at_ms* None: a start that moves begins nothing new."""
+    listings = dict(_listings(known)) if known is not None else {}
+    before = listings.pop(lister, None) or listings.pop(NOBODY, None)
+    if known is not None and _is_stale(told, before):
+        return known
+    if told.is_firing:
+        is_seen = _was_seen(told, before, listings, seen_at_ms)
+        listings[lister] = Listing(told.starts_at_ms, is_firing=True, is_seen=is_seen)
+    else:
+        ended = replace(before or Listing(), is_firing=False)
+        starts_at_ms = told.starts_at_ms if told.starts_at_ms is not None else ended.starts_at_ms
+        listings = {
+            name: replace(it, is_firing=False) if _speaks_for(lister, told, name, it) else it
+            for name, it in listings.items()
+        }
+        listings[lister] = replace(ended, starts_at_ms=starts_at_ms)
+        if known is not None and any(it.is_firing for it in listings.values()):
+            return replace(known, listings=_bounded(listings))
+    starts = [it.starts_at_ms for it in listings.values() if it.is_firing and it.starts_at_ms is not None]
+    starts_at_ms = min(starts) if starts else told.starts_at_ms
+    return replace(told, listings=_bounded(listings), starts_at_ms=starts_at_ms, unlisted_since_ms=None)
+
+
+def _was_seen(told: Alert, before: Listing | None, others: Mapping[str, Listing], seen_at_ms: int | None) -> bool:
+    """Whether what fires now was in the incident when people dealt with it.
+
+    Alertmanager moves a start when it merges what several Prometheus say; so it is still the same, unless its sender
+    never says what is over, and the start is after people dealt with the one before.
+    """
+    is_same = before is not None and before.starts_at_ms == told.starts_at_ms
+    if before is not None and before.is_seen and (before.is_firing or is_same):
+        starts_at_ms = told.starts_at_ms
+        began_anew = seen_at_ms is not None and starts_at_ms is not None and starts_at_ms > seen_at_ms
+        return is_same or not began_anew
+    return any(it.is_seen and it.starts_at_ms == told.starts_at_ms for it in others.values())
+
+
+def _speaks_for(lister: str, told: Alert, name: str, listing: Listing) -> bool:
+    """Whether what *lister* lists as resolved is over for the lister *name* too."""
+    if NOBODY in {lister, name}:
+        return True
+    sender = sender_of(lister)
+    is_same_sender = sender.startswith(TOKEN_SENDER) and sender == sender_of(name)
+    return is_same_sender or (told.starts_at_ms is not None and listing.starts_at_ms == told.starts_at_ms)
+
+
+def _left_out(alert: Alert, notification: Notification, lister: str, now_ms: int, *, reports: bool) -> Alert:
+    """An alert that is not in the list."""
+    was_left_out = not alert.is_firing and alert.unlisted_since_ms is not None
+    if reports and was_left_out and any(sender_of(it) == sender_of(lister) for it in alert.listings):
+        return _revived(alert, lister)
+    listings = _listings(alert)
+    names = [name for name in (lister, NOBODY) if name in listings and listings[name].is_firing]
+    if not notification.is_complete or not alert.is_firing or not names:
+        return alert
+    if reports:
+        since_ms = now_ms if alert.unlisted_since_ms is None else alert.unlisted_since_ms
+        return replace(alert, unlisted_since_ms=since_ms)
+    listings = {name: replace(it, is_firing=it.is_firing and name not in names) for name, it in listings.items()}
+    if any(it.is_firing for it in listings.values()):
+        return replace(alert, listings=listings)
+    return replace(alert, status=AlertStatus.RESOLVED, ends_at_ms=now_ms, listings=listings, unlisted_since_ms=now_ms)
+
+
+def _revived(alert: Alert, lister: str) -> Alert:
+    """It was taken to be over, as its sender seemed to list no resolved alerts; now it has."""
+    listings = {
+        name: replace(it, is_firing=it.is_firing or sender_of(name) == sender_of(lister))
+        for name, it in alert.listings.items()
+    }
+    return replace(alert, status=AlertStatus.FIRING, ends_at_ms=None, listings=listings)
+
+
+def _is_stale(told: Alert, before: Listing | None) -> bool:
+    """Whether *told* is older news than what its lister said *before*.
+
+    An end counts by itself: Alertmanager may move a start back, merging replicas.
+    """
+    if before is None or before.starts_at_ms is None:
+        return False
+    latest_ms = told.starts_at_ms if told.is_firing or told.ends_at_ms is None else told.ends_at_ms
+    return latest_ms is not None and latest_ms < before.starts_at_ms
+
+
+def _listings(alert: Alert) -> Mapping[str, Listing]:
+    return alert.listings or {NOBODY: Listing(alert.starts_at_ms, alert.is_firing)}
+
+
+def _seen(listings: Mapping[str, Listing]) -> dict[str, Listing]:
+    return {name: replace(it, is_seen=True) for name, it in listings.items()}
+
+
+def _bounded(listings: dict[str, Listing]) -> dict[str, Listing]:
+    """Without the oldest ones when there are too many; those for whom it is over go first."""
+    for is_firing in (False, True):
+        for name in [name for name, it in listings.items() if it.is_firing is is_firing]:
+            if len(listings) <= LISTERS_MAX:
+                return listings
+            del listings[name]
+    return listings
