@@ -373,7 +373,7 @@ async def test_every_doubt_escalates(session, clock, answers):
 
 
 async def test_an_answer_without_end_is_a_doubt(session, clock, monkeypatch):
-    monkeypatch.setattr("versus_py.engine.last_look.BODY_MAX", 1000)
+    monkeypatch.setattr("versus_py.engine.alertmanager_api.BODY_MAX", 1000)
 
     assert (await ask(session, clock, {"alerts": [KNOWN | {"x": "y" * 2000}]}))[0] == Escalate()
 

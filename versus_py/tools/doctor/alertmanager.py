@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from versus_py.config import AlertmanagerConfig
-from versus_py.engine.last_look import login
+from versus_py.engine.alertmanager_api import login
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.tools.doctor.answer import Answer, NoAnswer, ask
 

@@ -1,0 +1,117 @@
+"""The API of one Alertmanager, as far as it is read: github.com/prometheus/alertmanager, api/v2/openapi.yaml."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from versus_py.config import AlertmanagerAuth
+from versus_py.sources import fields
+
+BODY_MAX = 8 * 1024 * 1024
+
+
+class Doubt(Exception):
+    """Why an answer is not certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAlert:
+    """An alert that has not ended."""
+
+    fingerprint: str
+    is_suppressed: bool
+    silenced_by: tuple[str, ...]  # ids of silences
+    inhibited_by: tuple[str, ...]  # fingerprints
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A silence: whose it is, and when it ends."""
+
+    said: str
+    ends_at_ms: int
+
+
+class AlertmanagerApi:
+    """Each method is a request or two, and raises Doubt for an answer that cannot be used.
+
+    Raises aiohttp.ClientError and OSError when there is no answer.
+    """
+
+    def __init__(self, url: str, auth: AlertmanagerAuth, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._session = session
+        self._headers = {"Accept": "application/json", **login(auth)}
+
+    async def alerts(self, matchers: Sequence[str]) -> list[ListedAlert]:
+        """The alerts that have not ended and match all *matchers*."""
+        listed = await self._get("/api/v2/alerts", [("filter", matcher) for matcher in matchers])
+        if not isinstance(listed, list):
+            raise Doubt("its answer is no list of alerts")
+        return [_listed_alert(it) for it in listed if isinstance(it, Mapping)]
+
+    async def up_since_ms(self) -> int | None:
+        """When it was started; None when it does not say."""
+        status = await self._get("/api/v2/status")
+        return fields.time_ms(status.get("uptime")) if isinstance(status, Mapping) else None
+
+    async def receivers(self) -> list[str]:
+        """The names of its receivers."""
+        listed = await self._get("/api/v2/receivers")
+        names = [it.get("name") for it in listed if isinstance(it, Mapping)] if isinstance(listed, list) else []
+        return [name for name in names if isinstance(name, str)]
+
+    async def silence(self, silence_id: str) -> Silence:
+        found = await self._get(f"/api/v2/silence/{silence_id}")
+        ends_at_ms = fields.time_ms(found.get("endsAt")) if isinstance(found, Mapping) else None
+        if not isinstance(found, Mapping) or ends_at_ms is None:
+            raise Doubt(f"silence {silence_id} does not say when it ends")
+        by, comment = fields.text(found.get("createdBy")), fields.text(found.get("comment"))
+        return Silence(f"silenced by {by or 'somebody'}" + (f" ({comment})" if comment else ""), ends_at_ms)
+
+    async def _get(self, path: str, query: Iterable[tuple[str, str]] = ()) -> Any:
+        async with self._session.get(
+            f"{self.url}{path}", params=list(query), headers=self._headers, allow_redirects=False
+        ) as response:
+            body = await response.content.read(BODY_MAX + 1)
+            while not response.content.at_eof() and len(body) <= BODY_MAX:
+                body += await response.content.read(BODY_MAX + 1 - len(body))
+        if response.status != 200:  # noqa: PLR2004 - HTTP's
+            raise Doubt(f"{path} answered {response.status}")
+        if len(body) > BODY_MAX:
+            raise Doubt(f"{path} answered with more than {BODY_MAX} bytes")
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise Doubt(f"{path} answered with something that is not JSON") from None
+
+
+def login(auth: AlertmanagerAuth) -> dict[str, str]:
+    """The headers that log in; none when nothing is set."""
+    if token := auth.bearer_token.get_secret_value():
+        return {"Authorization": f"Bearer {token}"}
+    if auth.username:
+        return {"Authorization": aiohttp.encode_basic_auth(auth.username, auth.password.get_secret_value())}
+    return {}
+
+
+def _listed_alert(item: Mapping[str, Any]) -> ListedAlert:
+    found = item.get("status")
+    status: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    return ListedAlert(
+        fingerprint=fields.text(item.get("fingerprint")),
+        is_suppressed=status.get("state") == "suppressed",
+        silenced_by=_names(status.get("silencedBy")),
+        inhibited_by=_names(status.get("inhibitedBy")),
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Ids of silences and fingerprints, as far as they may stand in a path."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(name for name in value if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9-]+", name))
