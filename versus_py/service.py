@@ -17,7 +17,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock, monotonic_ms
 from versus_py.config import Config
 from versus_py.engine.health import Health
-from versus_py.engine.last_look import AlertmanagerLook
+from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
 from versus_py.engine.watchdog import Watchdog
@@ -210,6 +210,12 @@ async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System
         log.info("service.stopped")
 
 
+def _last_look(core: _Core, session: aiohttp.ClientSession) -> LastLook | None:
+    """None when the configuration names no Alertmanager to ask."""
+    config = core.config.alertmanager
+    return AlertmanagerLook(config, clock=core.clock, session=session) if config.urls else None
+
+
 @asynccontextmanager
 async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
@@ -219,7 +225,6 @@ async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Ru
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
         around.raise_if_missing(config)
         session = await stack.enter_async_context(_session())
-        alertmanager = AlertmanagerLook(config.alertmanager, clock=core.clock, session=session)
         worker = Worker(
             core.store,
             core.lifecycle,
@@ -227,7 +232,7 @@ async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Ru
             targets=around.targets,
             called=core.called,
             settles_within_s=core.settles_within_s,
-            last_look=alertmanager if config.alertmanager.url else None,
+            last_look=_last_look(core, session),
             retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
             metrics=core.metrics,
         )

@@ -70,7 +70,8 @@ def parse_config(
 
 def _with_reference(problem: str, unset: Mapping[str, str]) -> str:
     """With the name of the variable that was meant to give the value, where that is why it is missing."""
-    variable = unset.get(problem.partition(":")[0])
+    path = problem.partition(":")[0]
+    variable = unset.get(path) or unset.get(re.sub(r"\.\d+$", "", path))  # one text may be read as a list
     return problem if variable is None else f"{problem} (${{{variable}}} is not set)"
 
 

@@ -16,6 +16,7 @@ from versus_py.config.parts import (
     SECRET_MIN,
     ChannelPart,
     HttpUrl,
+    HttpUrls,
     Minutes,
     Number,
     Part,
@@ -254,12 +255,17 @@ class AlertmanagerAuth(Part):
 
 
 class AlertmanagerConfig(Part):
-    """The Alertmanager to ask, before a record is created, whether its alerts still fire and are not silenced."""
+    """The Alertmanagers to ask, before a record is created, whether its alerts still fire and are not silenced."""
 
-    url: HttpUrl | None = None
-    """The Alertmanager that sends to this server (any peer of its cluster); without one, nobody is asked."""
+    url: HttpUrls = ()
+    """The Alertmanagers that send to this server, each peer of a cluster: a URL, several with commas, or a list."""
     auth: AlertmanagerAuth = AlertmanagerAuth()
-    """How to log in."""
+    """How to log in to each of them."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Each once; empty when none is asked."""
+        return self.url
 
 
 class MonascaConfig(Part):
@@ -379,7 +385,7 @@ class Config(Part):
     oncall: OncallConfig = OncallConfig()
     """What happens to incidents that nobody acknowledges."""
     alertmanager: AlertmanagerConfig = AlertmanagerConfig()
-    """The Alertmanager to ask before a record is created."""
+    """The Alertmanagers to ask before a record is created."""
     redis: RedisConfig = RedisConfig()
     """Where incidents are kept."""
     ack: AckConfig = AckConfig()

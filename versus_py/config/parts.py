@@ -86,6 +86,17 @@ def _without_blanks(value: Any) -> Any:
     return [item for item in value if not isinstance(item, str) or item.strip()] if isinstance(value, list) else value
 
 
+def _separate(value: Any) -> Any:
+    """One text may hold several, as an environment variable does."""
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("must be a URL, several with commas between them, or a list")  # noqa: TRY004 - for pydantic
+    return _without_blanks([it.strip() for it in value.split(",")] if isinstance(value, str) else value)
+
+
+def _once_each(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value))
+
+
 QUERY_PARAMETERS = ("incident_per", "oncall_enable", "oncall_wait_minutes", "source")
 """Those of every configuration; systems add their OVERRIDE."""
 
@@ -97,6 +108,12 @@ Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
 Text = Annotated[str, BeforeValidator(_written_out)]
 Template = Annotated[Text, AfterValidator(_template)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrls = Annotated[
+    tuple[HttpUrl, ...],
+    BeforeValidator(_separate, json_schema_input_type=str | list[str]),
+    AfterValidator(_once_each),
+]
+"""A URL, several with commas between them, or a list."""
 Number = BeforeValidator(_no_boolean)
 Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
 Port = Annotated[int, Number, Field(ge=1, le=65535)]

@@ -36,6 +36,22 @@ class Silence:
     ends_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Which Alertmanagers gossip with this one. They share silences and notifications sent, and no alerts."""
+
+    name: str  # its own; "" when clustering is switched off
+    peers: frozenset[str]  # the names of all, its own among them
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How an Alertmanager is."""
+
+    up_since_ms: int | None  # None when it does not say
+    cluster: Cluster
+
+
 class AlertmanagerApi:
     """Each method is a request or two, and raises Doubt for an answer that cannot be used.
 
@@ -54,10 +70,12 @@ class AlertmanagerApi:
             raise Doubt("its answer is no list of alerts")
         return [_listed_alert(it) for it in listed if isinstance(it, Mapping)]
 
-    async def up_since_ms(self) -> int | None:
-        """When it was started; None when it does not say."""
-        status = await self._get("/api/v2/status")
-        return fields.time_ms(status.get("uptime")) if isinstance(status, Mapping) else None
+    async def status(self) -> Status:
+        found = await self._get("/api/v2/status")
+        cluster = read_cluster(found.get("cluster")) if isinstance(found, Mapping) else None
+        if cluster is None:
+            raise Doubt("it does not say which peers its cluster has")
+        return Status(fields.time_ms(found.get("uptime")), cluster)
 
     async def receivers(self) -> list[str]:
         """The names of its receivers."""
@@ -97,6 +115,20 @@ def login(auth: AlertmanagerAuth) -> dict[str, str]:
     if auth.username:
         return {"Authorization": aiohttp.encode_basic_auth(auth.username, auth.password.get_secret_value())}
     return {}
+
+
+def read_cluster(found: Any) -> Cluster | None:
+    """The part `cluster` of a status; None when it does not say which peers there are."""
+    if not isinstance(found, Mapping):
+        return None
+    name, listed = found.get("name"), found.get("peers") or []
+    if found.get("status") == "disabled" and not listed:
+        return Cluster("", frozenset())
+    peers = [it.get("name") for it in listed if isinstance(it, Mapping)] if isinstance(listed, list) else []
+    names = [it for it in peers if isinstance(it, str) and it]
+    if not isinstance(name, str) or name not in names or len(names) < len(listed):
+        return None
+    return Cluster(name, frozenset(names))
 
 
 def _listed_alert(item: Mapping[str, Any]) -> ListedAlert:

@@ -319,7 +319,7 @@ def _about_timing(route: _Route, policy: Policy, config: Config) -> Iterator[Fin
             "make repeat_interval longer than the wait; the default is 4h",
             route.line,
         )
-    if group_ms >= policy.wait_ms and config.alertmanager.url is None:
+    if group_ms >= policy.wait_ms and not config.alertmanager.urls:
         yield Finding(
             Severity.WARNING,
             route.where,

@@ -1,12 +1,14 @@
-"""The last look before a ticket: a real Alertmanager with real silences, and everything that is a doubt."""
+"""The last look before a ticket: real Alertmanagers with real silences, and everything that is a doubt."""
 
 import asyncio
 import json
 import random
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,8 @@ from tests.support.factories import make_alert, make_incident
 from tests.support.servers import find_program, free_port, run_program
 from tests.support.waiting import wait_until
 from versus_py.config import AlertmanagerConfig
-from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppressed
+from versus_py.engine.alertmanager_api import Doubt
+from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppressed, raise_if_unknowable
 from versus_py.simulators import run_app
 
 ALERTMANAGER = """
@@ -48,6 +51,18 @@ class RealAlertmanager:
         except OSError:
             return False
         return True
+
+    def peers(self) -> int:
+        """How many it has in its cluster, itself included."""
+        return len(call(f"{self.url}/api/v2/status")["cluster"]["peers"])
+
+    def calm_down(self) -> None:
+        """Nothing fires any more, and nothing is silenced."""
+        for name in self.listed():
+            self.resolve(name)
+        for silence in call(f"{self.url}/api/v2/silences"):
+            if silence["status"]["state"] != "expired":
+                call(f"{self.url}/api/v2/silence/{silence['id']}", method="DELETE")
 
     def fire(self, *names: str, **labels: str) -> None:
         now = datetime.now(UTC).isoformat()
@@ -98,29 +113,52 @@ class RealAlertmanager:
         return {"receiver": RECEIVER, "alerts": alerts, "groupKey": "{}:{}", "groupLabels": {}, "version": "4"}
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory) -> Iterator[RealAlertmanager]:
+@contextmanager
+def run_alertmanager(folder: Path, *options: str) -> Iterator[RealAlertmanager]:
     binary = find_program("prometheus-alertmanager", "prometheus-alertmanager")
-    folder = tmp_path_factory.mktemp("alertmanager")
     (folder / "alertmanager.yml").write_text(ALERTMANAGER)
     port = free_port()
-    command = [binary, f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder}"]
-    command += ["--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{port}"]
-    with run_program(command, log=folder / "log"):
+    command = [binary, f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder}", *options]
+    with run_program([*command, f"--web.listen-address=127.0.0.1:{port}"], log=folder / "log"):
         found = RealAlertmanager(f"http://127.0.0.1:{port}")
         wait_until(found.is_ready, what="Alertmanager")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory) -> Iterator[RealAlertmanager]:
+    with run_alertmanager(tmp_path_factory.mktemp("alertmanager"), "--cluster.listen-address=") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def running_peers(tmp_path_factory) -> Iterator[list[RealAlertmanager]]:
+    ports = [free_port(), free_port()]
+    peers = [f"--cluster.peer=127.0.0.1:{port}" for port in ports]
+    with ExitStack() as stack:
+        found = [
+            stack.enter_context(
+                run_alertmanager(tmp_path_factory.mktemp("peer"), f"--cluster.listen-address=127.0.0.1:{port}", *peers)
+            )
+            for port in ports
+        ]
+        wait_until(lambda: {it.peers() for it in found} == {2}, what="a cluster of two")
         yield found
 
 
 @pytest.fixture
 def alertmanager(running):
     """The real one, with nothing that fires and no silence."""
-    for name in running.listed():
-        running.resolve(name)
-    for silence in call(f"{running.url}/api/v2/silences"):
-        if silence["status"]["state"] != "expired":
-            call(f"{running.url}/api/v2/silence/{silence['id']}", method="DELETE")
+    running.calm_down()
     return running
+
+
+@pytest.fixture
+def peers(running_peers):
+    """Two real ones in a cluster, likewise."""
+    for peer in running_peers:
+        peer.calm_down()
+    return running_peers
 
 
 @pytest.fixture
@@ -308,36 +346,135 @@ async def test_a_repeat_while_it_is_silenced_changes_nothing_and_a_resolve_ends_
     assert (await only(looking))["outcome"] == "resolved"
 
 
+# A cluster of two. Alerts are not gossiped: each knows what was sent to itself.
+
+
+@pytest.fixture
+def looking_at(looking, clock, session):
+    """The engine, with these Alertmanagers to ask."""
+
+    def look(*alertmanagers: RealAlertmanager) -> Any:
+        config = AlertmanagerConfig.model_validate({"url": [it.url for it in alertmanagers]})
+        looking.worker._last_look = AlertmanagerLook(config, clock=clock, session=session)
+        return looking
+
+    return look
+
+
+async def test_one_peer_of_a_cluster_that_lists_nothing_is_not_believed(looking_at, peers, logs):
+    first, second = peers
+    engine = looking_at(first)
+    second.fire("DiskFull")
+
+    await engine.post(second.payload("DiskFull"))
+    await engine.after(minutes=6)
+
+    assert len(engine.servicenow.incidents) == 1
+    [doubt] = [line["reason"] for line in logs if line["event"] == "last_look.doubt"]
+    assert doubt == "alertmanager.url reaches 1 of the cluster's 2 peers, with 1 URL"
+
+
+async def test_what_fires_at_one_of_the_peers_that_are_asked_escalates(looking_at, peers, logs):
+    engine = looking_at(*peers)
+    peers[1].fire("DiskFull")
+
+    await engine.post(peers[1].payload("DiskFull"))
+    await engine.after(minutes=6)
+
+    assert len(engine.servicenow.incidents) == 1
+    assert [line["verdict"] for line in logs if line["event"] == "last_look.answered"] == ["escalate"]
+
+
+async def test_what_is_over_at_every_peer_is_resolved_quietly(looking_at, peers):
+    engine = looking_at(*peers)
+    for peer in peers:
+        peer.fire("DiskFull")
+    await engine.post(peers[0].payload("DiskFull"))
+    for peer in peers:
+        peer.resolve("DiskFull")
+
+    await engine.after(minutes=6)
+
+    assert engine.servicenow.calls == []
+    assert (await only(engine))["outcome"] == "resolved"
+
+
+async def test_a_silence_of_one_peer_is_one_of_all_and_is_believed_of_each(looking_at, peers):
+    first, second = peers
+    engine = looking_at(second)
+    for peer in peers:
+        peer.fire("DiskFull")
+    await engine.post(first.payload("DiskFull"))
+    first.silence("DiskFull", minutes=60)
+    wait_until(lambda: second.listed()["DiskFull"]["status"]["silencedBy"], what="the silence at the other peer")
+
+    await engine.after(minutes=6)
+
+    assert engine.servicenow.calls == []
+    assert (await only(engine))["suppressed_by"] == "silenced by ana (planned work)"
+
+
+async def test_an_inhibition_that_the_other_peer_may_not_know_of_stops_nothing(looking_at, peers):
+    first, second = peers
+    engine = looking_at(first)
+    for peer in peers:
+        peer.fire("DiskFull")
+    await engine.post(second.payload("DiskFull"))
+    first.fire("Datacentre")
+    wait_until(lambda: first.listed()["DiskFull"]["status"]["inhibitedBy"], what="the inhibition")
+
+    await engine.after(minutes=6)
+
+    assert len(engine.servicenow.incidents) == 1
+
+
 # What no real Alertmanager does at will.
 
 FINGERPRINT = "0123456789abcdef"
 ALERT = make_alert(fingerprint=FINGERPRINT)
 KNOWN = {"fingerprint": FINGERPRINT, "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": []}}
 SILENCE = {"endsAt": "2030-01-01T00:00:00Z", "createdBy": "ana", "comment": ""}
-STATUS = {"uptime": "2020-01-01T00:00:00Z"}
+STATUS = {"uptime": "2020-01-01T00:00:00Z", "cluster": {"status": "disabled", "peers": []}}
 RECEIVERS = [{"name": "team"}]
+
+
+def status_of(name: str, *peers: str, **changes: Any) -> dict[str, Any]:
+    """The status of the peer with this *name* in a cluster of these *peers*."""
+    return STATUS | {"cluster": {"status": "ready", "name": name, "peers": [{"name": it} for it in peers]}} | changes
+
+
+async def ask_each(
+    session, clock, each: Sequence[dict[str, Any]], incident: Any = None, **config: Any
+) -> tuple[Any, list[web.Request]]:
+    """The verdict of Alertmanagers, one with each of these answers, and the requests they got."""
+    asked: list[web.Request] = []
+
+    def serving(answers: dict[str, Any]) -> web.Application:
+        everything = {"alerts": [KNOWN], "silence": SILENCE, "status": STATUS, "receivers": RECEIVERS} | answers
+
+        async def handle(request: web.Request) -> web.Response:
+            asked.append(request)
+            answer = everything[request.path.split("/")[3]]
+            if isinstance(answer, asyncio.Event):
+                await answer.wait()
+                return web.Response()
+            return answer if isinstance(answer, web.Response) else web.json_response(answer)
+
+        app = web.Application()
+        app.router.add_get("/{path:.*}", handle)
+        return app
+
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(run_app(serving(answers))) for answers in each]
+        look = AlertmanagerLook(AlertmanagerConfig.model_validate({"url": urls} | config), clock=clock, session=session)
+        return await look.ask(incident or make_incident(ALERT, receiver="team")), asked
 
 
 async def ask(
     session, clock, answers: dict[str, Any], incident: Any = None, **config: Any
 ) -> tuple[Any, list[web.Request]]:
-    """The verdict of an Alertmanager with these answers, and the requests it got."""
-    asked: list[web.Request] = []
-    everything = {"alerts": [KNOWN], "silence": SILENCE, "status": STATUS, "receivers": RECEIVERS} | answers
-
-    async def handle(request: web.Request) -> web.Response:
-        asked.append(request)
-        answer = everything[request.path.split("/")[3]]
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-            return web.Response()
-        return answer if isinstance(answer, web.Response) else web.json_response(answer)
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", handle)
-    async with run_app(app) as url:
-        look = AlertmanagerLook(AlertmanagerConfig.model_validate({"url": url} | config), clock=clock, session=session)
-        return await look.ask(incident or make_incident(ALERT, receiver="team")), asked
+    """The same of one Alertmanager."""
+    return await ask_each(session, clock, [answers], incident, **config)
 
 
 async def test_all_being_well_the_verdict_is_what_is_said(session, clock):
@@ -365,6 +502,12 @@ async def test_all_being_well_the_verdict_is_what_is_said(session, clock):
         {"alerts": [], "status": web.Response(status=503)},
         {"alerts": [], "receivers": []},
         {"alerts": [], "receivers": {"name": "team"}},
+        {"alerts": [], "status": {"uptime": "2020-01-01T00:00:00Z"}},
+        {"alerts": [], "status": STATUS | {"cluster": {"status": "ready"}}},
+        {"alerts": [], "status": STATUS | {"cluster": {"status": "ready", "name": "a", "peers": []}}},
+        {"alerts": [], "status": STATUS | {"cluster": {"status": "ready", "name": "a", "peers": {"name": "a"}}}},
+        {"alerts": [], "status": STATUS | {"cluster": {"status": "ready", "name": "a", "peers": [{"name": 1}]}}},
+        {"alerts": [], "status": STATUS | {"cluster": {"status": "disabled", "name": "a", "peers": [{"name": "b"}]}}},
     ],
     ids=str,
 )
@@ -379,7 +522,9 @@ async def test_an_answer_without_end_is_a_doubt(session, clock, monkeypatch):
 
 
 async def test_nobody_there_is_a_doubt(session, clock):
-    look = AlertmanagerLook(AlertmanagerConfig(url="http://127.0.0.1:1"), clock=clock, session=session)
+    look = AlertmanagerLook(
+        AlertmanagerConfig.model_validate({"url": "http://127.0.0.1:1"}), clock=clock, session=session
+    )
 
     assert await look.ask(make_incident(ALERT, receiver="team")) == Escalate()
 
@@ -393,7 +538,9 @@ async def test_an_answer_that_takes_too_long_is_a_doubt(session, clock, monkeypa
 
 
 async def test_incidents_of_other_sources_are_not_asked_about(session, clock):
-    look = AlertmanagerLook(AlertmanagerConfig(url="http://127.0.0.1:1"), clock=clock, session=session)
+    look = AlertmanagerLook(
+        AlertmanagerConfig.model_validate({"url": "http://127.0.0.1:1"}), clock=clock, session=session
+    )
 
     assert await look.ask(make_incident(source="grafana")) == Escalate()
 
@@ -422,7 +569,9 @@ async def test_it_logs_in_as_configured(session, clock, auth, header):
     ids=["cut off", "no fingerprint", "other senders"],
 )
 async def test_what_alertmanager_cannot_know_is_not_asked(session, clock, incident):
-    look = AlertmanagerLook(AlertmanagerConfig(url="http://127.0.0.1:1"), clock=clock, session=session)
+    look = AlertmanagerLook(
+        AlertmanagerConfig.model_validate({"url": "http://127.0.0.1:1"}), clock=clock, session=session
+    )
 
     assert await look.ask(incident) == Escalate()
 
@@ -433,6 +582,98 @@ async def test_an_alert_that_is_not_known_beside_a_silenced_one_is_a_doubt(sessi
     verdict, _ = await ask(session, clock, {"status": {"uptime": "2099-01-01T00:00:00Z"}}, incident=both)
 
     assert verdict == Escalate()
+
+
+NOTHING: dict[str, Any] = {"alerts": []}
+FIRING = {"alerts": [KNOWN | {"status": {"state": "active"}}]}
+A, B = {"status": status_of("a", "a", "b")}, {"status": status_of("b", "a", "b")}
+INHIBITED = {"alerts": [KNOWN | {"status": {"state": "suppressed", "inhibitedBy": ["fedcba9876543210"]}}]}
+
+
+@pytest.mark.parametrize(
+    ("each", "verdict"),
+    [
+        pytest.param([NOTHING | A, NOTHING | B], Over, id="over at both"),
+        pytest.param([NOTHING, NOTHING], Over, id="over at two that are no cluster"),
+        pytest.param([NOTHING, NOTHING | {"status": status_of("a", "a")}], Over, id="one alone and a cluster of one"),
+        pytest.param([NOTHING | A, FIRING | B], Escalate, id="fires at the second"),
+        pytest.param([{} | A, FIRING | B], Escalate, id="silenced at the first, fires at the second"),
+        pytest.param([{} | A, NOTHING | B], Suppressed, id="silenced at the first"),
+        pytest.param([{}, INHIBITED], Suppressed, id="silenced at the first, inhibited at the second"),
+        pytest.param([INHIBITED | A, INHIBITED | B], Suppressed, id="inhibited at both"),
+        pytest.param([INHIBITED | A], Escalate, id="inhibited at one that has a peer"),
+        pytest.param([{} | A], Suppressed, id="silenced at one that has a peer"),
+        pytest.param([NOTHING | A], Escalate, id="over at one that has a peer"),
+        pytest.param([NOTHING | A, NOTHING], Escalate, id="a peer and one that is none"),
+        pytest.param([NOTHING | A, NOTHING | A], Escalate, id="one peer twice"),
+        pytest.param([NOTHING | {"status": status_of("a", "a")}] * 2, Escalate, id="one that is alone twice"),
+        pytest.param(
+            [NOTHING | A, NOTHING | {"status": status_of("b", "a", "b", "c")}], Escalate, id="only one knows the third"
+        ),
+        pytest.param(
+            [NOTHING | A, NOTHING | {"status": status_of("b", "a", "b", uptime="2099-01-01T00:00:00Z")}],
+            Escalate,
+            id="the second just started",
+        ),
+        pytest.param([NOTHING | A, NOTHING | B | {"receivers": []}], Escalate, id="the second has no such receiver"),
+        pytest.param([NOTHING | A, NOTHING | B | {"status": web.Response(status=403)}], Escalate, id="no status"),
+        pytest.param([{}, {"alerts": web.Response(status=500)}], Escalate, id="silenced at the first, error"),
+        pytest.param([{}, {"alerts": {}}], Escalate, id="silenced at the first, odd answer"),
+    ],
+)
+async def test_what_several_alertmanagers_say_together(session, clock, each, verdict):
+    assert isinstance((await ask_each(session, clock, each))[0], verdict)
+
+
+async def test_of_two_alerts_one_may_be_over_at_both_while_the_other_is_silenced(session, clock):
+    both = make_incident(ALERT, make_alert("Other", fingerprint="fedcba9876543210"), receiver="team")
+
+    assert isinstance((await ask_each(session, clock, [{} | A, NOTHING | B], both))[0], Suppressed)
+    assert (await ask_each(session, clock, [{} | A], both))[0] == Escalate()
+
+
+async def test_silences_at_alertmanagers_that_are_no_cluster_count_until_the_first_end(session, clock):
+    sooner = KNOWN | {"status": {"state": "suppressed", "silencedBy": ["s2"]}}
+    each = [{}, {"alerts": [sooner], "silence": SILENCE | {"endsAt": "2029-01-01T00:00:00Z", "createdBy": "ben"}}]
+
+    verdict, asked = await ask_each(session, clock, each)
+
+    assert verdict == Suppressed("silenced by ana; silenced by ben", 1861920000000)
+    assert [it.path for it in asked if "silence/" in it.path] == ["/api/v2/silence/s1", "/api/v2/silence/s2"]
+
+
+async def test_a_silence_that_all_peers_name_is_read_once(session, clock):
+    _, asked = await ask_each(session, clock, [{} | A, {} | B])
+
+    assert [it.path for it in asked if "silence/" in it.path] == ["/api/v2/silence/s1"]
+
+
+async def test_all_are_asked_at_once_and_what_hangs_or_fails_is_named(session, clock, monkeypatch, logs):
+    monkeypatch.setattr("versus_py.engine.last_look.TIMEOUT_S", 0.2)
+    release = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.5, release.set)
+    each: list[dict[str, Any]] = [
+        {"alerts": release},
+        {"alerts": web.Response(status=502)},
+        NOTHING,
+        {"alerts": release},
+    ]
+
+    verdict, asked = await ask_each(session, clock, each, auth={"username": "u", "password": "pr1vate"})
+
+    assert verdict == Escalate()
+    assert [it.path for it in asked] == ["/api/v2/alerts"] * 4
+    [doubt] = [line for line in logs if line["event"] == "last_look.doubt"]
+    reasons = dict(it.split(": ") for it in doubt["reason"].split("; "))
+    assert [*reasons.values()] == ["no answer within 0.2 s", "/api/v2/alerts answered 502", "no answer within 0.2 s"]
+    assert reasons.keys() < {str(it.url.origin()) for it in asked}
+    assert "pr1vate" not in str(doubt)
+
+
+@pytest.mark.parametrize(("senders", "urls", "is_doubt"), [(1, 1, False), (2, 2, False), (2, 1, True), (3, 2, True)])
+def test_more_senders_than_there_are_to_ask_are_a_doubt(senders, urls, is_doubt):
+    with pytest.raises(Doubt, match="senders have listed") if is_doubt else nullcontext():
+        raise_if_unknowable(make_incident(ALERT), urls=urls, senders=senders)
 
 
 class Look:

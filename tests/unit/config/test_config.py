@@ -278,6 +278,50 @@ def test_every_secret_is_known_to_the_log():
     assert set(config.secrets()) == {"s1", "s2", "s3", "s4", "s5"}
 
 
+@pytest.mark.parametrize(
+    ("value", "urls"),
+    [
+        pytest.param("http://am:9093/", ("http://am:9093",), id="one"),
+        pytest.param(
+            "'http://am-0:9093, http://am-1:9093/prefix,'", ("http://am-0:9093", "http://am-1:9093/prefix"), id="commas"
+        ),
+        pytest.param("[http://am-0:9093, http://am-1:9093]", ("http://am-0:9093", "http://am-1:9093"), id="a list"),
+        pytest.param("'http://am:9093,http://am:9093/'", ("http://am:9093",), id="one twice"),
+        pytest.param("${BOTH}", ("http://am-0:9093", "http://am-1:9093"), id="a variable"),
+        pytest.param("[http://am:9093, '${UNSET}']", ("http://am:9093",), id="a variable in a list that is not set"),
+        pytest.param("${UNSET}", (), id="a variable that is not set"),
+        pytest.param("[]", (), id="none"),
+    ],
+)
+def test_alertmanagers_are_one_url_or_several(value, urls):
+    text = f"alertmanager:\n  url: {value}"
+
+    config = parse_config(text, {"BOTH": "http://am-0:9093,http://am-1:9093"})
+
+    assert config.alertmanager.urls == urls
+    assert config.masked()["alertmanager"]["url"] == list(urls)
+    jsonschema.validate(yaml.safe_load(text), model().json_schema())
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("'http://am-0:9093,am-1:9093'", "alertmanager.url.1: is 'am-1:9093'; must be a URL that starts with"),
+        ("[http://am-0:9093, ftp://am-1]", "alertmanager.url.1: is 'ftp://am-1'; must be a URL that starts with"),
+        ("[http://am-0:9093, 'http://u:s3cret@am-1']", "alertmanager.url.1: must not carry credentials"),
+        ("[http://am-0:9093, 5]", "alertmanager.url.1: is 5; must be a URL that starts with"),
+        ("5", "alertmanager.url: is 5; must be a URL, several with commas between them, or a list"),
+        ("{a: b}", "alertmanager.url: is a mapping; must be a URL, several with commas between them, or a list"),
+        ("'http://${UNSET}:9093'", "(${UNSET} is not set)"),
+    ],
+)
+def test_of_several_alertmanagers_the_wrong_one_is_named(value, problem):
+    [found] = problems(f"alertmanager: {{url: {value}}}")
+
+    assert problem in found
+    assert "s3cret" not in found
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_http_to_this_machine_is_allowed(host):
     text = f"oncall: {{enable: true, servicenow: {{instance_url: 'http://{host}:8080', username: u, password: p}}}}"

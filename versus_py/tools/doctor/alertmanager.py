@@ -1,6 +1,6 @@
 """Alertmanager: whether the one that is to be asked before a record is created answers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,17 +17,21 @@ URL_ADVICE = "check alertmanager.url: the base URL, with the prefix of --web.ext
 
 
 async def examine(config: AlertmanagerConfig, session: aiohttp.ClientSession) -> AsyncIterator[Check]:
-    if config.url is None:
+    if not config.urls:
         yield Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set")
-        return
-    headers = login(config.auth)
+    for url in config.urls:
+        async for check in _examine_one(url, login(config.auth), session):
+            yield check
+
+
+async def _examine_one(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession) -> AsyncIterator[Check]:
     try:
-        answer = await ask(session, f"{config.url}/api/v2/status", headers=headers)
+        answer = await ask(session, f"{url}/api/v2/status", headers=headers)
         if answer.status != HTTPStatus.OK or not isinstance(answer.data, dict) or "versionInfo" not in answer.data:
             yield _not_alertmanager(NAME, answer)
             return
         yield _about_status(answer.data)
-        yield _about_receivers(await ask(session, f"{config.url}/api/v2/receivers", headers=headers))
+        yield _about_receivers(await ask(session, f"{url}/api/v2/receivers", headers=headers))
     except NoAnswer as exc:
         yield Check(NAME, CheckStatus.FAILED, str(exc), URL_ADVICE)
 
