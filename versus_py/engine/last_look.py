@@ -116,7 +116,7 @@ class AlertmanagerLook:
             statuses = await self._of_each(lambda api: api.status(), deadline_s)
         else:  # silenced: silences are gossiped
             return
-        if missing := missing_peers([status.cluster for status in statuses]):
+        if missing := missing_peers([it.cluster for it in statuses], urls=len(self._apis)):
             raise Doubt(missing)
 
     async def _status_of_sender(self, api: AlertmanagerApi, receiver: str) -> Status:
@@ -149,15 +149,15 @@ def raise_if_unknowable(incident: Incident, *, urls: int, senders: int = 1) -> N
         raise Doubt("an alert came without Alertmanager's fingerprint")
 
 
-def missing_peers(clusters: Sequence[Cluster]) -> str:
-    """Why the Alertmanagers with these clusters, one for each URL, are not all that there are; "" when they are."""
+def missing_peers(clusters: Sequence[Cluster], *, urls: int) -> str:
+    """Why the Alertmanagers with these clusters, behind *urls* URLs, are not all that there are; "" when they are."""
     names = [cluster.name for cluster in clusters if cluster.name]
     peers = frozenset[str]().union(*(cluster.peers for cluster in clusters))
-    urls = f"{len(clusters)} URL{'s'[: len(clusters) != 1]}"
+    reached = f"alertmanager.url, with {urls} URL{'' if urls == 1 else 's'}, reaches {len(set(names))}"
     if peers - set(names):
-        return f"alertmanager.url reaches {len(set(names))} of the cluster's {len(peers)} peers, with {urls}"
+        return f"{reached} of the cluster's {len(peers)} peers"
     if len(set(names)) < len(names):
-        return f"alertmanager.url reaches {len(set(names))} Alertmanagers, with {urls}"
+        return f"{reached} of them only: some are the same Alertmanager"
     return ""
 
 

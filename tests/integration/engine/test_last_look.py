@@ -371,7 +371,7 @@ async def test_one_peer_of_a_cluster_that_lists_nothing_is_not_believed(looking_
 
     assert len(engine.servicenow.incidents) == 1
     [doubt] = [line["reason"] for line in logs if line["event"] == "last_look.doubt"]
-    assert doubt == "alertmanager.url reaches 1 of the cluster's 2 peers, with 1 URL"
+    assert doubt == "alertmanager.url, with 1 URL, reaches 1 of the cluster's 2 peers"
 
 
 async def test_what_fires_at_one_of_the_peers_that_are_asked_escalates(looking_at, peers, logs):

@@ -1,7 +1,7 @@
 """The doctor, with real Redis servers, the simulators, and others' odd answers."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
@@ -573,7 +573,15 @@ async def test_a_public_host_where_nobody_listens_fails():
     assert "versus serve" in check.advice
 
 
-def alertmanager_app(*, authorization=None, receivers=None):
+NO_CLUSTER = {"status": "disabled", "peers": []}
+
+
+def cluster_of(name, *peers):
+    """What the peer with this *name* says of a cluster of these *peers*."""
+    return {"status": "ready", "name": name, "peers": [{"name": it, "address": "10.0.0.1:9094"} for it in peers]}
+
+
+def alertmanager_app(*, authorization=None, receivers=None, cluster=NO_CLUSTER):
     """The two questions that are put to Alertmanager, answered as it does."""
 
     def guarded(data):
@@ -584,7 +592,7 @@ def alertmanager_app(*, authorization=None, receivers=None):
 
         return answer
 
-    status = {"versionInfo": {"version": "0.28.1"}, "uptime": "2026-05-04T10:20:01.000Z", "cluster": {}, "config": {}}
+    status = {"versionInfo": {"version": "0.28.1"}, "uptime": "2026-05-04T10:20:01.000Z", "cluster": cluster}
     names = [{"name": "versus"}, {"name": "nobody"}] if receivers is None else receivers
     app = web.Application()
     app.router.add_get("/api/v2/status", guarded(status))
@@ -653,6 +661,65 @@ async def test_an_alertmanager_where_nobody_listens_fails():
 
     assert check.status is FAILED
     assert "cannot be reached" in check.found
+
+
+@pytest.mark.parametrize(
+    ("clusters", "found"),
+    [
+        ([NO_CLUSTER], None),
+        ([NO_CLUSTER, NO_CLUSTER], None),
+        ([cluster_of("a", "a")], None),
+        ([cluster_of("a", "a", "b"), cluster_of("b", "a", "b")], None),
+        ([cluster_of("a", "a", "b")], "with 1 URL, reaches 1 of the cluster's 2 peers"),
+        (
+            [cluster_of("a", "a", "b", "c"), cluster_of("b", "a", "b", "c")],
+            "with 2 URLs, reaches 2 of the cluster's 3 peers",
+        ),
+        ([cluster_of("a", "a"), cluster_of("a", "a")], "with 2 URLs, reaches 1 of them only"),
+        ([{}], "does not say which peers its cluster has"),
+    ],
+)
+async def test_peers_that_are_not_among_the_urls_are_a_warning(clusters, found):
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(run_app(alertmanager_app(cluster=it))) for it in clusters]
+        checks = [it for it in await examine_alertmanager(urls) if it.name == "Alertmanager peers"]
+
+    assert [it.status for it in checks] == ([] if found is None else [WARNING])
+    for check in checks:
+        assert found in check.found
+        assert check.advice.startswith("set alertmanager.url to the URL of every peer")
+        assert "not believed" in check.advice
+
+
+async def test_each_of_several_alertmanagers_is_looked_at_by_itself():
+    nobody = f"http://127.0.0.1:{free_port()}"
+    clusters = [cluster_of("a", "a", "b"), cluster_of("b", "a", "b")]
+    async with (
+        run_app(alertmanager_app(cluster=clusters[0])) as first,
+        run_app(alertmanager_app(cluster=clusters[1], receivers={})) as second,
+        run_app(answering(503)) as third,
+    ):
+        checks = await examine_alertmanager([first, nobody, second, third])
+
+    assert statuses(checks) == {
+        f"Alertmanager {first}": OK,
+        f"Alertmanager {nobody}": FAILED,
+        f"Alertmanager {second}": OK,
+        f"Alertmanager {third}": FAILED,
+        f"Alertmanager {first} receivers": OK,
+        f"Alertmanager {second} receivers": FAILED,
+    }
+
+
+async def test_several_alertmanagers_that_hang_take_no_longer_than_one(tmp_path):
+    async with hanging_server() as first, hanging_server() as second, hanging_server() as third:
+        urls = [first, second, third]
+        config = model().model_validate({"data_dir": tmp_path, "alertmanager": {"url": urls}})
+
+        checks = await diagnose(config, deadline_s=0.2)
+
+    found = {it.name: it.found for it in checks if it.name.startswith("Alertmanager")}
+    assert found == {f"Alertmanager {url}": f"{url}/api/v2/status did not answer in time" for url in urls}
 
 
 async def test_odd_receivers_are_a_failure_of_their_own():

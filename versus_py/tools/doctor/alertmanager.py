@@ -1,57 +1,92 @@
-"""Alertmanager: whether the one that is to be asked before a record is created answers."""
+"""Alertmanager: whether those that are to be asked before a record is created answer, and are all that there are."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 
 from versus_py.config import AlertmanagerConfig
-from versus_py.engine.alertmanager_api import login
+from versus_py.engine.alertmanager_api import login, read_cluster
+from versus_py.engine.last_look import missing_peers
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.tools.doctor.answer import Answer, NoAnswer, ask
 
 NAME = "Alertmanager"
-RECEIVERS = "Alertmanager receivers"
 URL_ADVICE = "check alertmanager.url: the base URL, with the prefix of --web.external-url if there is one"
+PEERS_ADVICE = (
+    "set alertmanager.url to the URL of every peer, with commas between them: until then, 'not listed' is not believed "
+    "to mean over, and the incident escalates"
+)
 
 
 async def examine(config: AlertmanagerConfig, session: aiohttp.ClientSession) -> AsyncIterator[Check]:
     if not config.urls:
         yield Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set")
-    for url in config.urls:
-        async for check in _examine_one(url, login(config.auth), session):
-            yield check
+        return
+    names = {url: NAME if len(config.urls) == 1 else f"{NAME} {url}" for url in config.urls}
+    headers = login(config.auth)
+    statuses: dict[str, dict[str, Any]] = {}
+    for url, answer in (await _ask_each(session, config.urls, "/api/v2/status", headers)).items():
+        yield _about_status(names[url], answer)
+        if (status := _status(answer)) is not None:
+            statuses[url] = status
+    if missing := _missing_peers(statuses, len(config.urls)):
+        yield Check(f"{NAME} peers", CheckStatus.WARNING, missing, PEERS_ADVICE)
+    for url, answer in (await _ask_each(session, statuses, "/api/v2/receivers", headers)).items():
+        yield _about_receivers(f"{names[url]} receivers", answer)
 
 
-async def _examine_one(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession) -> AsyncIterator[Check]:
-    try:
-        answer = await ask(session, f"{url}/api/v2/status", headers=headers)
-        if answer.status != HTTPStatus.OK or not isinstance(answer.data, dict) or "versionInfo" not in answer.data:
-            yield _not_alertmanager(NAME, answer)
-            return
-        yield _about_status(answer.data)
-        yield _about_receivers(await ask(session, f"{url}/api/v2/receivers", headers=headers))
-    except NoAnswer as exc:
-        yield Check(NAME, CheckStatus.FAILED, str(exc), URL_ADVICE)
+async def _ask_each(
+    session: aiohttp.ClientSession, urls: Iterable[str], path: str, headers: Mapping[str, str]
+) -> dict[str, Answer | NoAnswer]:
+    async def ask_one(url: str) -> Answer | NoAnswer:
+        try:
+            return await ask(session, f"{url}{path}", headers=headers)
+        except NoAnswer as exc:
+            return exc
+
+    async with asyncio.TaskGroup() as asking:
+        tasks = {url: asking.create_task(ask_one(url)) for url in urls}
+    return {url: task.result() for url, task in tasks.items()}
 
 
-def _not_alertmanager(name: str, answer: Answer) -> Check:
+def _status(answer: Answer | NoAnswer) -> dict[str, Any] | None:
+    """None when it is not one of Alertmanager's."""
+    if isinstance(answer, NoAnswer) or answer.status != HTTPStatus.OK:
+        return None
+    return answer.data if isinstance(answer.data, dict) and "versionInfo" in answer.data else None
+
+
+def _missing_peers(statuses: Mapping[str, Mapping[str, Any]], urls: int) -> str:
+    clusters = {url: read_cluster(status.get("cluster")) for url, status in statuses.items()}
+    if silent := [url for url, cluster in clusters.items() if cluster is None]:
+        return f"{', '.join(silent)}: does not say which peers its cluster has"
+    return missing_peers([cluster for cluster in clusters.values() if cluster is not None], urls=urls)
+
+
+def _failed(name: str, answer: Answer | NoAnswer) -> Check:
+    if isinstance(answer, NoAnswer):
+        return Check(name, CheckStatus.FAILED, str(answer), URL_ADVICE)
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         advice = "check alertmanager.auth: username and password, or bearer_token"
         return Check(name, CheckStatus.FAILED, f"answered {answer.status}: the login is not accepted", advice)
     return Check(name, CheckStatus.FAILED, f"{answer.said}, which is not Alertmanager's API", URL_ADVICE)
 
 
-def _about_status(data: dict[str, Any]) -> Check:
-    info = data["versionInfo"]
+def _about_status(name: str, answer: Answer | NoAnswer) -> Check:
+    status = _status(answer)
+    if status is None:
+        return _failed(name, answer)
+    info = status["versionInfo"]
     version = info.get("version", "?") if isinstance(info, dict) else "?"
-    return Check(NAME, CheckStatus.OK, f"version {version}, up since {data.get('uptime', '?')}")
+    return Check(name, CheckStatus.OK, f"version {version}, up since {status.get('uptime', '?')}")
 
 
-def _about_receivers(answer: Answer) -> Check:
-    if answer.status != HTTPStatus.OK or not isinstance(answer.data, list):
-        return _not_alertmanager(RECEIVERS, answer)
+def _about_receivers(name: str, answer: Answer | NoAnswer) -> Check:
+    if isinstance(answer, NoAnswer) or answer.status != HTTPStatus.OK or not isinstance(answer.data, list):
+        return _failed(name, answer)
     names = [str(it.get("name")) for it in answer.data if isinstance(it, dict)]
     advice = "check with `versus lint-alertmanager` that those meant for versus lead here"
-    return Check(RECEIVERS, CheckStatus.OK, ", ".join(names) or "none", advice)
+    return Check(name, CheckStatus.OK, ", ".join(names) or "none", advice)
