@@ -20,10 +20,12 @@ from versus_py.config import Config
 from versus_py.errors import ConfigError
 from versus_py.incidents.model import Policy
 from versus_py.systems import model
-from versus_py.web.intake.overrides import read_overrides
+from versus_py.web.intake.overrides import Overrides, read_overrides
 
 PATH = "/api/incidents"
 GROUP_BY_EVERYTHING = "..."
+HIDDEN_URL = "<secret>"
+"""In place of a webhook's URL, in the configuration that an Alertmanager newer than v0.25 shows of itself."""
 
 # Prometheus' durations, each unit once and from the largest down: prometheus/common, model/time.go.
 _DURATION = re.compile(
@@ -63,6 +65,12 @@ class _Route:
     repeat_interval: str = "4h"
 
     @property
+    def mixes_clusters(self) -> bool:
+        """Whether it groups, and by no label that is called after clusters."""
+        splits = any(label == GROUP_BY_EVERYTHING or "cluster" in label for label in self.group_by)
+        return bool(self.group_by) and not splits
+
+    @property
     def where(self) -> str:
         return f"route {self.path} to receiver {self.receiver!r}"
 
@@ -87,15 +95,27 @@ def lint(text: str, config: Config | None = None) -> list[Finding]:
     *config* is versus_py's own; without one, on-call is taken to be on, and the other instances to be what the file
     calls them. Raises ConfigError when *text* is no mapping in YAML.
     """
-    data = _load(text)
-    receivers = [it for it in _mappings(data.get("receivers")) if isinstance(it.get("name"), str)]
-    webhooks = [webhook for receiver in receivers for webhook in _webhooks_to_us(receiver)]
-    routes = list(_routes(data.get("route"), _Route()))
+    receivers, webhooks, routes = _read(text)
     findings = [*_unseen(receivers, webhooks), *_misspelt(receivers), *_undefined(receivers, routes)]
     for webhook in webhooks:
         leading = [route for route in routes if route.receiver == webhook.receiver]
         findings += _about_webhook(webhook, leading, config)
+    findings += _about_clusters(webhooks, routes, config)
     return sorted(dict.fromkeys(findings), key=lambda finding: finding.line or 0)
+
+
+def lint_clusters(text: str, config: Config | None = None) -> Finding | None:
+    """The one finding of `lint` on whether clusters are told apart; None when there is nothing to say."""
+    _, webhooks, routes = _read(text)
+    return next(_about_clusters(webhooks, routes, config), None)
+
+
+def hides_webhooks(text: str) -> bool:
+    """Whether it cannot be seen where webhooks lead, since *text* is what an Alertmanager shows of itself."""
+    receivers, _, _ = _read(text)
+    return any(
+        it.get("url") == HIDDEN_URL for receiver in receivers for it in _mappings(receiver.get("webhook_configs"))
+    )
 
 
 def duration_ms(value: str) -> int | None:
@@ -141,6 +161,14 @@ def _load(text: str) -> _Mapping:
     if not isinstance(data, _Mapping):
         raise ConfigError([f"the file holds a {type(data).__name__}, not an Alertmanager configuration"])
     return data
+
+
+def _read(text: str) -> tuple[list[_Mapping], list[_Webhook], list[_Route]]:
+    """The receivers that have a name, their webhooks that lead here, and all routes."""
+    data = _load(text)
+    receivers = [it for it in _mappings(data.get("receivers")) if isinstance(it.get("name"), str)]
+    webhooks = [webhook for receiver in receivers for webhook in _webhooks_to_us(receiver)]
+    return receivers, webhooks, list(_routes(data.get("route"), _Route()))
 
 
 def _mappings(value: Any) -> list[_Mapping]:
@@ -285,7 +313,7 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
             "write the query parameters out, with a receiver for each",
         )
         return
-    overrides = read_overrides(_query(webhook), known)
+    overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
     for route in routes:
@@ -338,7 +366,7 @@ def _about_grouping(route: _Route) -> Iterator[Finding]:
             route.where,
             "no group_by on the way: whatever fires is one group and so one incident, and one acknowledgment is for "
             "all of it",
-            "set group_by, such as [alertname, service]",
+            "set group_by, such as [alertname, cluster, service]",
             route.line,
         )
     elif GROUP_BY_EVERYTHING in route.group_by:
@@ -350,6 +378,26 @@ def _about_grouping(route: _Route) -> Iterator[Finding]:
             "nothing, if that is meant",
             route.line,
         )
+
+
+def _about_clusters(webhooks: Iterable[_Webhook], routes: Iterable[_Route], config: Config | None) -> Iterator[Finding]:
+    """Once for all routes: a group's key has the labels of group_by in it, and nothing of the Alertmanager."""
+    grouping = {it.receiver for it in webhooks if "{{" not in it.url and not _overrides(it, config).per_alert}
+    mixed = [it for it in routes if it.receiver in grouping and it.mixes_clusters]
+    if mixed:
+        more = f" and {len(mixed) - 1} more" if len(mixed) > 1 else ""
+        yield Finding(
+            Severity.NOTE,
+            f"{mixed[0].where}{more}",
+            "group_by has no label that tells clusters apart, such as cluster: if Alertmanagers of two clusters send "
+            "here, the same alerts of both are one incident",
+            "add cluster to group_by, and to external_labels of every Prometheus; nothing, if there is one cluster",
+            mixed[0].line,
+        )
+
+
+def _overrides(webhook: _Webhook, config: Config | None) -> Overrides:
+    return read_overrides(_query(webhook), config or _assumed(webhook))
 
 
 def _query(webhook: _Webhook) -> MultiDict[str]:

@@ -581,7 +581,7 @@ def cluster_of(name, *peers):
     return {"status": "ready", "name": name, "peers": [{"name": it, "address": "10.0.0.1:9094"} for it in peers]}
 
 
-def alertmanager_app(*, authorization=None, receivers=None, cluster=NO_CLUSTER):
+def alertmanager_app(*, authorization=None, receivers=None, cluster=NO_CLUSTER, running=None):
     """The two questions that are put to Alertmanager, answered as it does."""
 
     def guarded(data):
@@ -593,6 +593,7 @@ def alertmanager_app(*, authorization=None, receivers=None, cluster=NO_CLUSTER):
         return answer
 
     status = {"versionInfo": {"version": "0.28.1"}, "uptime": "2026-05-04T10:20:01.000Z", "cluster": cluster}
+    status["config"] = {"original": running}
     names = [{"name": "versus"}, {"name": "nobody"}] if receivers is None else receivers
     app = web.Application()
     app.router.add_get("/api/v2/status", guarded(status))
@@ -603,7 +604,7 @@ def alertmanager_app(*, authorization=None, receivers=None, cluster=NO_CLUSTER):
 async def examine_alertmanager(url, **auth):
     config = model().model_validate({"alertmanager": {"url": url, "auth": auth}})
     async with aiohttp.ClientSession() as session:
-        return await collect(alertmanager.examine(config.alertmanager, session))
+        return await collect(alertmanager.examine(config, session))
 
 
 @pytest.mark.parametrize(
@@ -689,6 +690,43 @@ async def test_peers_that_are_not_among_the_urls_are_a_warning(clusters, found):
         assert found in check.found
         assert check.advice.startswith("set alertmanager.url to the URL of every peer")
         assert "not believed" in check.advice
+
+
+RUNNING = """
+route: {{receiver: versus, group_by: [{label}]}}
+receivers: [{{name: versus, webhook_configs: [{{url: {url}}}]}}]
+"""
+HERE = "http://versus:3000/api/incidents"
+
+
+@pytest.mark.parametrize(
+    ("running", "status", "said"),
+    [
+        (RUNNING.format(label="service", url=HERE), OK, "group_by has no label that tells clusters apart"),
+        (RUNNING.format(label="cluster", url=HERE), None, ""),
+        (RUNNING.format(label="service", url="http://elsewhere/hook"), None, ""),
+        (RUNNING.format(label="service", url=f"{HERE}?incident_per=alert"), None, ""),
+        (RUNNING.format(label="service", url="<secret>"), SKIPPED, "does not show where its webhooks lead"),
+        ("route: [", None, ""),
+        (5, None, ""),
+    ],
+)
+async def test_groups_of_two_clusters_are_told_by_what_alertmanager_runs_with(running, status, said):
+    async with run_app(alertmanager_app(running=running)) as url:
+        checks = [it for it in await examine_alertmanager(url) if it.name == "Alertmanager grouping"]
+
+    assert [it.status for it in checks] == ([] if status is None else [status])
+    for check in checks:
+        assert said in check.found
+        assert check.advice
+
+
+async def test_what_several_run_with_is_told_once():
+    running = RUNNING.format(label="service", url=HERE)
+    async with run_app(alertmanager_app(running=running)) as one, run_app(alertmanager_app(running=running)) as other:
+        checks = await examine_alertmanager([one, other])
+
+    assert len([it for it in checks if "tells clusters apart" in it.found]) == 1
 
 
 async def test_each_of_several_alertmanagers_is_looked_at_by_itself():

@@ -1,5 +1,6 @@
 """What breaks the way from an alert to a record is found in alertmanager.yml, and nothing else is said."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from versus_py.tools.lint import Severity, duration_ms, lint
 ROOT = Path(__file__).parents[3]
 URL = "http://versus:3000/api/incidents"
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
-GROUPED = {"group_by": ["alertname"], "group_interval": "1m"}
+GROUPED = {"group_by": ["alertname", "cluster"], "group_interval": "1m"}
 
 
 def make_config(**oncall):
@@ -64,7 +65,10 @@ def test_the_configuration_of_versus_incident_never_tells_that_an_alert_is_over(
         "route {}/{severity=\"critical\"} to receiver 'versus-with-ack'",
         "route {}/{team=\"infrastructure\"} to receiver 'versus-servicenow-infra'",
     ]
-    assert len(found) == 6
+    assert [it.where for it in found if it.severity is NOTE] == [
+        "route {}/{severity=\"warning\"} to receiver 'versus-no-oncall' and 4 more"
+    ]
+    assert len(found) == 7
 
 
 def test_every_finding_says_what_to_do():
@@ -278,13 +282,13 @@ def test_intervals_are_inherited_and_overridden_on_the_way():
     ("above", "below", "expected"),
     [
         pytest.param(None, None, [WARNING], id="nowhere"),
-        pytest.param(["a"], None, [], id="inherited"),
-        pytest.param(["a"], [], [], id="an empty list inherits"),
+        pytest.param(["cluster"], None, [], id="inherited"),
+        pytest.param(["cluster"], [], [], id="an empty list inherits"),
         pytest.param([], [], [WARNING], id="empty everywhere"),
-        pytest.param(None, ["a"], [], id="set below"),
+        pytest.param(None, ["cluster"], [], id="set below"),
         pytest.param(["..."], None, [NOTE], id="everything"),
-        pytest.param(["..."], ["a"], [], id="everything, overridden"),
-        pytest.param(["a"], ["..."], [NOTE], id="everything below"),
+        pytest.param(["..."], ["cluster"], [], id="everything, overridden"),
+        pytest.param(["cluster"], ["..."], [NOTE], id="everything below"),
     ],
 )
 def test_group_by_is_looked_for_on_the_way(above, below, expected):
@@ -292,6 +296,47 @@ def test_group_by_is_looked_for_on_the_way(above, below, expected):
 
     assert [it.severity for it in found] == expected
     assert all("group_by" in it.what for it in found)
+
+
+@pytest.mark.parametrize(
+    ("group_by", "is_told"),
+    [
+        (["alertname", "service"], True),
+        (["alertname", "cluster"], False),
+        (["k8s_cluster"], False),
+        (["..."], False),
+    ],
+)
+def test_groups_that_may_be_of_two_clusters_are_told(group_by, is_told):
+    found = [it for it in lint_webhook(route={"group_by": group_by}) if "tells clusters apart" in it.what]
+
+    assert [(it.severity, it.where) for it in found] == [(NOTE, "route {} to receiver 'versus'")] * is_told
+    assert all(it.advice.startswith("add cluster to group_by") for it in found)
+
+
+def test_groups_of_two_clusters_are_told_once_for_all_routes():
+    apart = {"receiver": "versus", "matchers": ["a=b"], "group_by": ["cluster"]}
+    mixed = [{"receiver": "versus", "matchers": [f"a={value}"], "group_by": ["service"]} for value in "cde"]
+    elsewhere = {"receiver": "elsewhere", "matchers": ["a=f"], "group_by": ["service"]}
+
+    [found] = lint_routes(elsewhere, apart, *mixed)
+
+    assert found.where == "route {}/{a=c} to receiver 'versus' and 2 more"
+
+
+def test_clusters_are_no_matter_where_every_alert_is_an_incident():
+    config = model().model_validate({"incident_per": "alert", "oncall": {"enable": True}})
+
+    assert lint_webhook(route={"group_by": ["service"]}, config=config) == []
+    assert lint_webhook(route={"group_by": ["service"]}, url=f"{URL}?incident_per=alert") == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/alertmanager.md"])
+def test_the_examples_of_the_documentation_are_fine(page):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    examples = [block for block in blocks if "\nreceivers:" in f"\n{block}"]
+
+    assert [lint(example) for example in examples] == [[]]
 
 
 def test_grouping_is_no_matter_where_every_alert_is_an_incident():

@@ -42,7 +42,7 @@ async def diagnose(
             sections[system.config.SECTION] |= system.examine(examined)
         others: dict[str, Examination] = {
             public_host.NAME: partial(public_host.examine, config, session),
-            alertmanager.NAME: partial(alertmanager.examine, config.alertmanager, session),
+            alertmanager.NAME: partial(alertmanager.examine, config, session),
         }
         first: dict[str, Examination] = {redis.NAME: partial(redis.examine, config)}
         examinations = first | sections["alert"] | others | sections["oncall"]

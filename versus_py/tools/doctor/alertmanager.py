@@ -7,11 +7,13 @@ from typing import Any
 
 import aiohttp
 
-from versus_py.config import AlertmanagerConfig
+from versus_py.config import Config
 from versus_py.engine.alertmanager_api import login, read_cluster
 from versus_py.engine.last_look import missing_peers
+from versus_py.errors import ConfigError
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.tools.doctor.answer import Answer, NoAnswer, ask
+from versus_py.tools.lint import hides_webhooks, lint_clusters
 
 NAME = "Alertmanager"
 URL_ADVICE = "check alertmanager.url: the base URL, with the prefix of --web.external-url if there is one"
@@ -21,19 +23,22 @@ PEERS_ADVICE = (
 )
 
 
-async def examine(config: AlertmanagerConfig, session: aiohttp.ClientSession) -> AsyncIterator[Check]:
-    if not config.urls:
+async def examine(config: Config, session: aiohttp.ClientSession) -> AsyncIterator[Check]:
+    urls, headers = config.alertmanager.urls, login(config.alertmanager.auth)
+    if not urls:
         yield Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set")
         return
-    names = {url: NAME if len(config.urls) == 1 else f"{NAME} {url}" for url in config.urls}
-    headers = login(config.auth)
+    names = {url: NAME if len(urls) == 1 else f"{NAME} {url}" for url in urls}
     statuses: dict[str, dict[str, Any]] = {}
-    for url, answer in (await _ask_each(session, config.urls, "/api/v2/status", headers)).items():
+    for url, answer in (await _ask_each(session, urls, "/api/v2/status", headers)).items():
         yield _about_status(names[url], answer)
         if (status := _status(answer)) is not None:
             statuses[url] = status
-    if missing := _missing_peers(statuses, len(config.urls)):
+    if missing := _missing_peers(statuses, len(urls)):
         yield Check(f"{NAME} peers", CheckStatus.WARNING, missing, PEERS_ADVICE)
+    for original, url in {_configuration(status): url for url, status in statuses.items()}.items():
+        if (check := _about_grouping(f"{names[url]} grouping", original, config)) is not None:
+            yield check
     for url, answer in (await _ask_each(session, statuses, "/api/v2/receivers", headers)).items():
         yield _about_receivers(f"{names[url]} receivers", answer)
 
@@ -64,6 +69,26 @@ def _missing_peers(statuses: Mapping[str, Mapping[str, Any]], urls: int) -> str:
     if silent := [url for url, cluster in clusters.items() if cluster is None]:
         return f"{', '.join(silent)}: does not say which peers its cluster has"
     return missing_peers([cluster for cluster in clusters.values() if cluster is not None], urls=urls)
+
+
+def _configuration(status: Mapping[str, Any]) -> str:
+    """What it runs with, in YAML; "" when it does not say."""
+    found = status.get("config")
+    original = found.get("original") if isinstance(found, Mapping) else None
+    return original if isinstance(original, str) else ""
+
+
+def _about_grouping(name: str, original: str, config: Config) -> Check | None:
+    try:
+        finding, is_hidden = lint_clusters(original, config), hides_webhooks(original)
+    except ConfigError:
+        return None
+    if finding is not None:
+        return Check(name, CheckStatus.OK, f"{finding.where}: {finding.what}", finding.advice)
+    if is_hidden:
+        advice = "check its file with `versus lint-alertmanager`"
+        return Check(name, CheckStatus.SKIPPED, "Alertmanager does not show where its webhooks lead", advice)
+    return None
 
 
 def _failed(name: str, answer: Answer | NoAnswer) -> Check:
