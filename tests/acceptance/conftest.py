@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -181,15 +181,35 @@ def kill(process: Process) -> None:
     process.wait(10)
 
 
-def start_alertmanager(world: World, config: str) -> str:
+def start_alertmanager(
+    world: World, config: str, *, name: str = "alertmanager", cluster: Sequence[str] = ("--cluster.listen-address=",)
+) -> str:
+    """One with this configuration; its address. *cluster* are its options about that: by default, there is none."""
     binary = find_program("prometheus-alertmanager", "prometheus-alertmanager")
-    path = world.folder / "alertmanager.yml"
+    path = world.folder / f"{name}.yml"
     path.write_text(config)
     port = free_port()
-    command = [binary, f"--config.file={path}", f"--storage.path={world.folder / 'am'}", "--cluster.listen-address="]
-    world.run([*command, f"--web.listen-address=127.0.0.1:{port}"], "alertmanager")
+    command = [binary, f"--config.file={path}", f"--storage.path={world.folder / name}", *cluster]
+    world.run([*command, f"--web.listen-address=127.0.0.1:{port}"], name)
     wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), what="Alertmanager")
     return f"127.0.0.1:{port}"
+
+
+def start_alertmanagers(world: World, config: str) -> list[str]:
+    """Two that are peers of one cluster; their addresses."""
+    ports = [free_port(), free_port()]
+    peers = [f"--cluster.peer=127.0.0.1:{port}" for port in ports] + ["--cluster.peer-timeout=1s"]
+    found = [
+        start_alertmanager(
+            world, config, name=f"peer-{port}", cluster=(f"--cluster.listen-address=127.0.0.1:{port}", *peers)
+        )
+        for port in ports
+    ]
+    wait_until(
+        lambda: all(len(request(f"http://{it}/api/v2/status")["cluster"]["peers"]) == len(ports) for it in found),
+        what="the peers to know each other",
+    )
+    return found
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, request, start_alertmanager
+from tests.acceptance.conftest import ROOT, request, start_alertmanager, start_alertmanagers
+from tests.support.forking import IN_QUICK_TEMPO
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -102,6 +103,45 @@ def test_alertmanager_hands_over_what_it_could_not_deliver_when_the_server_is_ba
 
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
     assert len(world.slack.messages("Early")) == 1
+
+
+def send(alertmanagers: list[str], **changes: str) -> None:
+    """One alert, as Prometheus does: to each of them."""
+    alert = {"labels": {"alertname": "DiskFull", "severity": "critical"}, "startsAt": STARTS_AT} | changes
+    for address in alertmanagers:
+        request(f"http://{address}/api/v2/alerts", [alert], headers={"Content-Type": "application/json"})
+
+
+STARTS_AT = datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize("is_only_one_asked", [True, False], ids=["one is asked", "both are asked"])
+def test_of_two_peers_both_have_to_say_that_an_alert_is_over(world, is_only_one_asked):
+    """With a resolve that comes late, the last look decides: here the first peer has not the alert any more."""
+    port = free_port()
+    route = "{receiver: versus, group_by: [alertname], group_wait: 0s, group_interval: 1h}"
+    webhook = f"{{url: 'http://127.0.0.1:{port}/api/incidents?oncall_wait_minutes=0.1'}}"
+    peers = start_alertmanagers(
+        world, f"{{route: {route}, receivers: [{{name: versus, webhook_configs: [{webhook}]}}]}}"
+    )
+    world.main = IN_QUICK_TEMPO  # an Alertmanager that has been up for two seconds is believed
+    asked = peers[:1] if is_only_one_asked else peers
+    server, _ = world.serve(port=port, alertmanager={"url": ",".join(f"http://{it}" for it in asked)})
+    send(peers)
+    wait_until(lambda: world.slack.messages("DiskFull"), what="the alert")
+
+    send(asked, endsAt=datetime.now(UTC).isoformat())
+    wait_until(lambda: not any(request(f"http://{it}/api/v2/alerts") for it in asked), what="the alert to be over")
+
+    def outcome() -> str | None:
+        [incident] = request(f"{server}/api/incidents")["incidents"]
+        found: str | None = incident["outcome"]
+        return found
+
+    wait_until(outcome, what="the outcome")
+    assert outcome() == ("escalated" if is_only_one_asked else "resolved")
+    wait_until(lambda: len(world.servicenow.records) == is_only_one_asked, what="the record, or none")
+    assert ("reaches 1 of the cluster's 2 peers" in world.logged()) is is_only_one_asked
 
 
 INTAKE_TOKEN = "acceptance-intake-token"
