@@ -365,9 +365,18 @@ class Incident:
 
     @property
     def firing_senders(self) -> frozenset[str]:
-        """Those who list what fires, as far as they are known: by their tokens, or by the addresses that they give."""
-        listers = (name for alert in self.firing for name, it in alert.listings.items() if it.is_firing)
-        return frozenset(sender_of(name) for name in listers if name)
+        """Those who list what fires, as far as they are known: by their tokens, or by the addresses that they give.
+
+        Of those who agree on when an alert began, the last: they are peers, or one that has another address now.
+        """
+        return frozenset(
+            sender
+            for alert in self.firing
+            for sender in {
+                it.starts_at_ms: sender_of(name) for name, it in alert.listings.items() if it.is_firing
+            }.values()
+            if sender
+        )
 
     @property
     def is_dealt_with(self) -> bool:
