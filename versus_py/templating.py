@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import ChainableUndefined, TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from versus_py.errors import VersusError
@@ -64,6 +65,14 @@ class TemplateFile:
         if stamp != self._stamp:
             self._template = self._environment.from_string(self._path.read_text(encoding="utf-8"))
             self._stamp = stamp
+
+
+def uses(text: str, name: str) -> bool:
+    """Whether a template asks for the value of that name; False for one that cannot be read."""
+    try:
+        return name in find_undeclared_variables(ImmutableSandboxedEnvironment(autoescape=False).parse(text))
+    except TemplateSyntaxError:
+        return False
 
 
 class _Environment(ImmutableSandboxedEnvironment):

@@ -42,6 +42,7 @@ def deeds(it: Any) -> list[str]:
     """Who did what to it, as far as it still counts."""
     done = [what for what in ("acknowledged", "resolved") if it[f"{what}_at"]]
     said = [f"{what} by {_who(it, f'{what}_by')} at {time_of(it[f'{what}_at'])}" for what in done]
+    said += [f"acknowledged until {time_of(it['acknowledged_until'])}"] if it["acknowledged_until"] else []
     return said + (
         [f"snoozed by {_who(it, 'snoozed_by')} until {time_of(it['snoozed_until'])}"] if _is_snoozed(it) else []
     )

@@ -189,6 +189,10 @@ class SystemPart(Part):
         """What works, but is hardly what was meant."""
         yield from ()
 
+    def templates(self) -> Iterator[str]:
+        """The texts of its templates, as far as they can be read now."""
+        yield from ()
+
     def masked(self) -> dict[str, Any]:
         """What is shown in place of, or beside, what the model shows by itself."""
         return {}

@@ -225,6 +225,11 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         if "priority" in written:
             yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
 
+    def templates(self) -> Iterator[str]:
+        for instance in self.instances().values():
+            for texts in (instance.fields, instance.update_fields, instance.resolve_fields):
+                yield from texts.values()
+
     def masked(self) -> dict[str, Any]:
         """Other instances without what they share with the default one."""
         others = {name: it for name, it in self.instances().items() if name}

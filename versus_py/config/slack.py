@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -207,6 +208,11 @@ class SlackConfig(ChannelPart):
 
     def problem_with(self, destination: str) -> str:
         return "" if _CHANNEL.fullmatch(destination) else "a channel's id such as C0123456789"
+
+    def templates(self) -> Iterator[str]:
+        if self.template_path is not None:
+            with suppress(OSError, UnicodeDecodeError):
+                yield self.template_path.read_text(encoding="utf-8")
 
     def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002 - others need the rest
         if not self.token.get_secret_value():

@@ -20,6 +20,7 @@ from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
+from versus_py.incidents.payloads import unpack
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import Called, NotYet, Target
 from versus_py.telemetry.metrics import Metrics
@@ -83,6 +84,7 @@ class Worker:
 
     *targets* are those that incidents are synced with, by name; *called* tells what people call one.
     What is sent to any of them and not answered takes effect *settles_within_s* after it was sent, or never.
+    *with_payloads*: some template shows the body that an incident came with.
     """
 
     def __init__(
@@ -97,9 +99,11 @@ class Worker:
         last_look: LastLook | None = None,
         limits: Limits | None = None,
         retries: RetryPolicy | None = None,
+        with_payloads: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
+        self._with_payloads = with_payloads
         self._lifecycle = lifecycle
         self._clock = clock
         self._targets = targets
@@ -350,6 +354,8 @@ class Worker:
         if left_s < SYNC_MIN_S:
             raise NotYet(now_ms, "its claim is too old to begin")
         before = incident.delivery(claim.target)
+        if self._with_payloads and (packed := await self._store.payload(incident.id)):
+            incident = replace(incident, payload=unpack(packed))
         with self._breakers.guard(target.system(incident), incident.id) as call:
             async with asyncio.timeout(left_s):
                 # Also the first attempt after it was given up is not the first.

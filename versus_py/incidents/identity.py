@@ -51,7 +51,8 @@ def shares_an_alert(incident: Incident, notification: Notification) -> bool:
     """
     known = {alert.fingerprint: alert for alert in incident.alerts}
     pairs = ((known.get(told.fingerprint), told) for told in notification.alerts)
-    return _is_of_one_sender(incident, notification) and any(
+    is_of_one = _is_of_one_sender(incident, notification) and incident.namespace == notification.namespace
+    return is_of_one and any(
         alert is not None
         and alert.labels.items() <= told.labels.items()
         and told.starts_at_ms in {it.starts_at_ms for it in alert.listings.values()}

@@ -330,6 +330,7 @@ class Incident:
     truncated_alerts: int = 0
     receiver: str = ""
     sender: str = ""  # the name of the intake token that it first came with
+    namespace: str = ""  # what its alerts' fingerprints are unique in: Grafana's organisation
     aliases: tuple[str, ...] = ()  # further dedup keys that name it
     has_other_senders: bool = False  # some of it came from another source or receiver than the first
     url: str = ""
@@ -343,6 +344,9 @@ class Incident:
     version: int = 0
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
+    payload: Mapping[str, Any] | None = field(
+        default=None, compare=False
+    )  # the last body, where a template asks for it
     schema: int = field(default=0, compare=False)  # the layout that it is stored in; 0: not at all
 
     @property

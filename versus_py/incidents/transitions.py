@@ -100,6 +100,7 @@ def trigger(
         truncated_alerts=notification.truncated_alerts,
         receiver=notification.receiver,
         sender=notification.sender,
+        namespace=notification.namespace,
         url=notification.url,
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,

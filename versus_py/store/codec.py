@@ -36,7 +36,7 @@ _DELIVERY = TypeAdapter(Delivery)
 _ENTRY = TypeAdapter(Entry)
 _ALERTS_APART = 3  # from this layout on
 _NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
-_STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema"}
+_STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema", "payload"}
 
 
 def dump_incident(incident: Incident) -> bytes:

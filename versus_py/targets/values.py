@@ -6,7 +6,7 @@ from versus_py.incidents.model import Actor, Alert, Incident, common
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:
-    """`incident`, `alerts`, `firing` of them, and the `links`, `labels` and `annotations` that alerts agree on."""
+    """The `incident`, its `alerts`, those `firing`, the last `payload`, and what alerts agree on, such as `labels`."""
     alerts = [_alert_values(alert) for alert in incident.alerts]
     return {
         "incident": {
@@ -21,6 +21,7 @@ def incident_values(incident: Incident) -> dict[str, Any]:
             "escalates_at": incident.escalates_at_ms,
             "acknowledged_at": incident.acknowledged_at_ms,
             "acknowledged_by": _name(incident.acknowledged_by),
+            "acknowledged_until": incident.ack_ends_at_ms,
             "resolved_at": incident.resolved_at_ms,
             "resolved_by": _name(incident.resolved_by),
         },
@@ -29,6 +30,7 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         "links": common_links(incident),
         "labels": common([alert.labels for alert in incident.alerts]),
         "annotations": common([alert.annotations for alert in incident.alerts]),
+        "payload": incident.payload or {},
     }
 
 
@@ -51,6 +53,7 @@ def _alert_values(alert: Alert) -> dict[str, Any]:
         "annotations": dict(alert.annotations),
         "starts_at": alert.starts_at_ms,
         "ends_at": alert.ends_at_ms,
+        "not_listed_since": alert.unlisted_since_ms,
         "url": alert.url,
         "links": dict(alert.links),
         "fingerprint": alert.fingerprint,

@@ -196,7 +196,7 @@ class Replay:
             known = self._incidents.get(change.incident.id)
             if known is None:
                 return self._created(change, now_ms)
-        observed = transitions.observe(known, notification, now_ms)
+        observed = transitions.observe(known, notification, now_ms, policy_for(notification))
         if observed is None:
             return Step(now_ms, "ignored", known.title, known.id, ("no news",))
         return self._observed(known, observed, now_ms)

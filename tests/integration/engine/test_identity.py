@@ -1,0 +1,341 @@
+"""Which incident a payload is about: senders with one chart, moved routes, tools that number things alike."""
+
+import pytest
+
+from tests.integration.conftest import DAY_MS, Engine
+from tests.support.groups import alert, group
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.incidents.model import IncidentId
+from versus_py.store import keys
+
+EU, US = "http://am-eu:9093", "http://am-us:9093"
+
+
+async def posted(engine: Engine, payload, **query: str) -> dict[str, str]:
+    answer: dict[str, str]
+    [answer] = (await engine.post(payload, **query))["incidents"]
+    return answer
+
+
+async def records(engine: Engine) -> list[str]:
+    return [it["state"] for it in engine.servicenow.incidents]
+
+
+# Two senders with one chart
+
+
+async def test_two_alertmanagers_with_one_chart_do_not_end_each_others_alerts(engine):
+    first = await posted(engine, group(alert("HostDown", cluster="eu"), sender=EU))
+    second = await posted(engine, group(alert("HostDown", cluster="us", minutes=1), sender=US))
+    over = await posted(engine, group(alert("HostDown", cluster="eu", over=True), sender=EU))
+    await engine.after(minutes=6)
+
+    assert first["id"] == second["id"] == over["id"]
+    assert over["status"] == "triggered"
+    detail = await engine.detail(first["id"])
+    assert [it["status"] for it in detail["alerts"]] == ["resolved", "firing"]
+    assert await records(engine) == ["1"]
+
+    end = await posted(engine, group(alert("HostDown", cluster="us", minutes=1, over=True), sender=US))
+    await engine.settle()
+
+    assert end["outcome"] == "resolved"
+    assert await records(engine) == ["6"]
+
+
+async def test_an_alert_with_the_same_labels_in_two_clusters_is_over_when_it_is_in_both(engine):
+    await posted(engine, group(alert("HostDown"), sender=EU))
+    await posted(engine, group(alert("HostDown", minutes=3), sender=US))
+
+    half = await posted(engine, group(alert("HostDown", over=True), sender=EU))
+    again = await posted(engine, group(alert("HostDown", minutes=3), sender=US))
+    whole = await posted(engine, group(alert("HostDown", minutes=3, over=True), sender=US))
+
+    assert (half["status"], again["outcome"], whole["outcome"]) == ("triggered", "updated", "resolved")
+
+
+async def test_the_peers_of_one_cluster_speak_for_each_other(engine):
+    """They have addresses of their own, and agree on when an alert began."""
+    created = await posted(engine, group(alert("HostDown"), sender="http://vm:28997"))
+    over = await posted(engine, group(alert("HostDown", over=True), sender="http://vm:28998"))
+
+    assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+
+
+async def test_what_a_list_leaves_out_goes_on_for_as_long_as_somebody_else_lists_it(engine):
+    a, b = alert("HostDown", instance="a"), alert("HostDown", instance="b")
+    created = await posted(engine, group(a, b, sender=EU))
+    await posted(engine, group(b, sender=US))
+
+    await posted(engine, group(a, sender=EU))
+    detail = await engine.detail(created["id"])
+    assert [it["status"] for it in detail["alerts"]] == ["firing", "firing"]
+
+    await posted(engine, group(alert("HostDown", instance="c"), sender=US))
+    detail = await engine.detail(created["id"])
+    assert [it["status"] for it in detail["alerts"]] == ["firing", "resolved", "firing"]
+
+
+TOKENS = {"intake": {"tokens": [{"name": name, "token": f"{name}-token-0123456789"} for name in ("eu", "us")]}}
+
+
+async def posted_by(engine: Engine, token: str, payload) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {token}-token-0123456789"}
+    response = await engine.http.post("/api/incidents", json=payload, headers=headers)
+    assert response.status == 201
+    answer: dict[str, str]
+    [answer] = (await response.json())["incidents"]
+    return answer
+
+
+@pytest.mark.parametrize("settings", [TOKENS])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        group(alert("HostDown")),
+        {"title": "T", "dedup_key": "k"},
+        {"title": "T", "id": "k"},
+        {"alarm_id": "k", "alarm_name": "cpu", "state": "ALARM"},
+        {"date": 1777888800.5, "log": "checkout crashed", "level": "error"},
+    ],
+    ids=["alertmanager", "dedup_key", "id", "monasca", "fluentbit"],
+)
+async def test_senders_with_tokens_of_their_own_have_incidents_of_their_own(engine, payload):
+    one, other = await posted_by(engine, "eu", payload), await posted_by(engine, "us", payload)
+
+    assert (one["outcome"], other["outcome"]) == ("created", "created")
+    assert (await posted_by(engine, "eu", payload))["id"] == one["id"]
+
+
+@pytest.mark.parametrize("settings", [TOKENS])
+async def test_with_a_token_a_sender_may_have_any_number_of_addresses(engine):
+    """Such as those of pods, which have another one after each restart."""
+    created = await posted_by(engine, "eu", group(alert("HostDown"), sender="http://am-7f9c:9093"))
+    over = await posted_by(engine, "eu", group(alert("HostDown", minutes=1, over=True), sender="http://am-d81e:9093"))
+
+    assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+
+
+async def test_two_organisations_of_one_grafana_have_incidents_of_their_own(engine):
+    grafana = group(alert("HighCPU"), sender="https://grafana.example/") | {"version": "1"}
+
+    one, other = await posted(engine, grafana | {"orgId": 1}), await posted(engine, grafana | {"orgId": 2})
+
+    assert one["id"] != other["id"]
+    assert (await posted(engine, grafana | {"orgId": 2}))["id"] == other["id"]
+
+
+# What another tool calls the same
+
+
+async def test_a_number_of_one_tool_is_not_that_of_another(engine):
+    mine = await posted(engine, {"id": 17, "title": "backup is late"})
+    await engine.http.post(f"/api/incidents/{mine['id']}/acknowledge?by=ana")
+
+    theirs = await posted(engine, {"id": 17, "title": "payment database is down", "severity": "critical"})
+    ignored = await posted(engine, {"id": 17, "status": "closed"})
+    await engine.after(minutes=6)
+
+    assert theirs["outcome"] == "created"
+    assert ignored["outcome"] == "ignored"
+    assert len(engine.slack.messages) == 2
+    assert [it["correlation_id"] for it in engine.servicenow.incidents] == [theirs["id"]]
+
+
+@pytest.mark.parametrize("source", [{}, {"source": "alertmanager"}], ids=["by its shape", "said to be so"])
+async def test_alerts_without_a_group_are_alertmanagers_and_each_its_own(engine, source):
+    """As senders post that were written by hand: no receiver, no groupKey, no times."""
+
+    def hand_made(status: str, *names: str):
+        alerts = [
+            {
+                "status": status,
+                "labels": {"alertname": name, "severity": "critical"},
+                "annotations": {"summary": "full"},
+            }
+            for name in names
+        ]
+        return {"status": status, "alerts": alerts}
+
+    answers = (await engine.post(hand_made("firing", "X", "Y"), **source))["incidents"]
+    again = await posted(engine, hand_made("firing", "X"), **source)
+    over = await posted(engine, hand_made("resolved", "X"), **source)
+
+    assert [it["outcome"] for it in answers] == ["created", "created"]
+    assert (again["id"], over["id"], over["outcome"]) == (answers[0]["id"], answers[0]["id"], "resolved")
+    assert (await engine.detail(answers[0]["id"]))["title"] == "X: full"
+
+
+# Routes that move while an alert fires
+
+
+MOVED = {
+    "a matcher": ({"route": '{}/{severity="warning"}'}, {}),
+    "finer groups": ({"by": ("alertname", "instance")}, {}),
+    "coarser groups": ({"by": ()}, {}),
+    "another receiver": ({"receiver": "versus-new"}, {}),
+    "everything": ({"receiver": "versus-new", "by": ("instance",), "route": "{}/{}"}, {}),
+    "an incident per alert": ({}, {"incident_per": "alert"}),
+}
+
+
+@pytest.mark.parametrize(("moved", "query"), MOVED.values(), ids=MOVED)
+@pytest.mark.parametrize("when", [0, 6], ids=["within the wait", "after the record"])
+async def test_an_alert_whose_group_is_another_now_stays_in_its_incident(engine, moved, query, when):
+    created = await posted(engine, group(alert("Disk", instance="a")))
+    await engine.after(minutes=when)
+
+    again = await posted(engine, group(alert("Disk", instance="a"), **moved), **query)
+    await engine.after(minutes=6)
+    over = await posted(engine, group(alert("Disk", instance="a", over=True), **moved), **query)
+    await engine.settle()
+
+    assert (again["id"], again["outcome"]) == (created["id"], "updated")
+    assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+    assert len(engine.slack.messages) == 1
+    assert await records(engine) == ["6"]
+
+
+async def test_a_resolve_under_another_group_than_the_alert_ends_it(engine):
+    created = await posted(engine, group(alert("Disk", instance="a")))
+    over = await posted(engine, group(alert("Disk", instance="a", over=True), by=("instance",)))
+
+    assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+
+
+async def test_groups_that_become_one_end_each_with_its_own_alerts(engine):
+    ids = [(await posted(engine, group(alert("Disk", instance=it), by=("instance",))))["id"] for it in "abc"]
+
+    await posted(engine, group(*(alert("Disk", instance=it) for it in "abcd")))
+    await posted(engine, group(alert("Disk", instance="b", over=True), alert("Disk", instance="a")))
+    await engine.after(minutes=6)
+
+    details = [await engine.detail(it) for it in ids]
+    assert [it["status"] for it in details] == ["triggered", "resolved", "triggered"]
+    assert len(engine.slack.messages) == 3
+    assert len(engine.servicenow.incidents) == 2
+    assert sorted(it["labels"]["instance"] for detail in details for it in detail["alerts"]) == ["a", "b", "c", "d"]
+
+    await posted(engine, group(*(alert("Disk", instance=it, over=True) for it in "abcd")))
+    await engine.settle()
+
+    assert {(await engine.detail(it))["status"] for it in ids} == {"resolved"}
+    assert await records(engine) == ["6", "6"]
+
+
+async def test_an_alert_for_two_receivers_that_tell_other_people_is_two_incidents(engine):
+    one = await posted(engine, group(alert("Disk"), receiver="storage"), slack_channel_id="C0STORAGE")
+    other = await posted(engine, group(alert("Disk"), receiver="leads"), slack_channel_id="C0LEADS")
+
+    assert one["id"] != other["id"]
+    assert (await posted(engine, group(alert("Disk"), receiver="leads"), slack_channel_id="C0LEADS"))["id"] == other[
+        "id"
+    ]
+
+
+async def test_a_fingerprint_alone_joins_nothing(engine):
+    """Some senders make up their own, the same for everything."""
+    same = {"fingerprint": "0123456789abcdef"}
+
+    one = await posted(engine, group(alert("Disk") | same))
+    other = await posted(engine, group(alert("Host") | same))
+
+    assert one["id"] != other["id"]
+
+
+# Installations
+
+
+async def test_two_installations_that_write_to_one_servicenow_do_not_take_each_others_records(engine):
+    staging = Lifecycle(engine.store, engine.clock, installation="staging.example")
+    production = Lifecycle(engine.store, engine.clock, installation="versus.example")
+    ids = []
+    for lifecycle in (staging, production):
+        engine.lifecycle._installation = lifecycle._installation
+        engine.redis_server.empty()
+        ids.append((await posted(engine, group(alert("Disk"))))["id"])
+        await engine.after(minutes=6)
+
+    assert ids[0] != ids[1]
+    assert sorted(it["correlation_id"] for it in engine.servicenow.incidents) == sorted(ids)
+
+
+async def test_after_everything_was_forgotten_the_same_alert_has_the_same_id(engine):
+    before = await posted(engine, group(alert("Disk")))
+    engine.redis_server.empty()
+
+    assert (await posted(engine, group(alert("Disk"))))["id"] == before["id"]
+
+
+# How long a key names an incident
+
+
+async def test_what_is_open_is_kept_however_long_nothing_happens(engine):
+    created = await posted(engine, group(alert("Disk", instance="a")))
+    await posted(engine, group(alert("Disk", instance="a"), by=("instance",)))
+    await engine.after(minutes=6)
+    redis = engine.store._redis
+    incident = await engine.store.get(IncidentId(created["id"]))
+    assert incident is not None
+    assert incident.aliases
+    [fired] = incident.alerts
+    assert fired.starts_at_ms is not None
+    names = [
+        keys.incident(incident.id),
+        keys.timeline(incident.id),
+        keys.payload(incident.id),
+        keys.dedup(incident.dedup_key),
+        *map(keys.dedup, incident.aliases),
+        keys.alert(fired.fingerprint, fired.starts_at_ms),
+    ]
+    for name in names:  # the server's clock is not moved by tests
+        assert await redis.pexpire(name, DAY_MS), name
+
+    await engine.watchdog.renew()
+
+    until_ms = engine.clock.now_ms() + 7 * DAY_MS
+    assert {name: await redis.pexpiretime(name) for name in names} == dict.fromkeys(names, until_ms)
+
+
+async def test_what_is_over_is_forgotten_in_its_time(engine):
+    created = await posted(engine, group(alert("Disk")))
+    await posted(engine, group(alert("Disk", over=True)))
+    await engine.settle()
+    name = keys.incident(IncidentId(created["id"]))
+    await engine.store._redis.pexpireat(name, before_ms := engine.clock.now_ms() + DAY_MS)
+
+    await engine.watchdog.renew()
+
+    assert await engine.store._redis.pexpiretime(name) == before_ms
+
+
+async def test_a_silence_that_outlasts_the_retention_keeps_the_key_as_well(engine):
+    created = await posted(engine, group(alert("Disk")), oncall_wait_minutes="10080")
+    await engine.settle()
+    redis = engine.store._redis
+    incident = await engine.store.get(IncidentId(created["id"]))
+    assert incident is not None
+
+    expiries = {await redis.pexpiretime(it) for it in (keys.incident(incident.id), keys.dedup(incident.dedup_key))}
+
+    assert len(expiries) == 1
+
+
+async def test_a_late_copy_of_what_is_over_does_not_make_a_new_problem_the_old_one(engine):
+    for minutes in (0, 2):  # it flaps
+        created = await posted(engine, group(alert("Disk", minutes=minutes)))
+        await posted(engine, group(alert("Disk", minutes=minutes, over=True)))
+    incident = await engine.store.get(IncidentId(created["id"]))
+    assert incident is not None
+    await engine.settle()
+    engine.clock.advance(minutes=10)
+    await engine.store._redis.delete(keys.dedup(incident.dedup_key))  # by the server's clock it has not expired
+
+    late = await posted(engine, group(alert("Disk", minutes=0)))
+    named = await engine.store._redis.exists(keys.dedup(incident.dedup_key))
+    new = await posted(engine, group(alert("Disk", minutes=2880)))
+    await engine.settle()
+
+    assert (late["id"], late["outcome"], named) == (created["id"], "ignored", 0)
+    assert new["outcome"] == "created"
+    assert len(engine.slack.messages) == 2
