@@ -56,6 +56,8 @@ def seen(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
 
 def _told(known: Alert | None, told: Alert, lister: str, seen_at_ms: int | None) -> Alert:
     """An alert after *lister* has told it; *seen_at_ms* None: a start that moves begins nothing new."""
+    if known is not None and _is_repeat(known, told, lister):
+        return known
     listings = dict(_listings(known)) if known is not None else {}
     before = listings.pop(lister, None) or listings.pop(NOBODY, None)
     if known is not None and _is_stale(told, before):
@@ -76,6 +78,22 @@ def _told(known: Alert | None, told: Alert, lister: str, seen_at_ms: int | None)
     starts = [it.starts_at_ms for it in listings.values() if it.is_firing and it.starts_at_ms is not None]
     starts_at_ms = min(starts) if starts else told.starts_at_ms
     return replace(told, listings=_bounded(listings), starts_at_ms=starts_at_ms, unlisted_since_ms=None)
+
+
+def _is_repeat(known: Alert, told: Alert, lister: str) -> bool:
+    """Whether *lister* only says again what it said; most of what comes is that, and there may be a thousand."""
+    before = known.listings.get(lister)
+    return (
+        told.is_firing
+        and before is not None
+        and before.is_firing
+        and before.starts_at_ms == told.starts_at_ms == known.starts_at_ms
+        and known.is_firing
+        and known.unlisted_since_ms is None
+        and (known.labels, known.annotations, known.links) == (told.labels, told.annotations, told.links)
+        and (known.title, known.severity, known.url, known.resource)
+        == (told.title, told.severity, told.url, told.resource)
+    )
 
 
 def _was_seen(told: Alert, before: Listing | None, others: Mapping[str, Listing], seen_at_ms: int | None) -> bool:

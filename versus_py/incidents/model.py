@@ -135,8 +135,8 @@ class Alert:
     @property
     def text_size(self) -> int:
         """How many characters it holds, but for the short ones."""
-        texts = (text for said in (self.labels, self.annotations, self.links) for pair in said.items() for text in pair)
-        return sum(map(len, texts))
+        pairs = (self.labels, self.annotations, self.links)
+        return sum(sum(map(len, it)) + sum(map(len, it.values())) for it in pairs if it)
 
     @property
     def name(self) -> str:

@@ -25,11 +25,15 @@ _SHORT_ITEMS, _SHORT_TEXT = 50, 1000
 
 def pack(payload: Mapping[str, Any], known_digest: str = "") -> tuple[str, str]:
     """The digest of *payload*, and it as one line of text; "" when that is known, or not even its beginning fits."""
+    try:
+        raw = orjson.dumps(payload)
+    except TypeError:  # deeper, or with other numbers and texts, than it takes
+        raw = b""
+    digest = sha256(raw).hexdigest()[:16] if raw else ""
+    if digest and digest == known_digest:
+        return digest, ""
     clean = _clean(payload, _LEVELS_MAX)
     text = _dumped(clean)
-    digest = sha256(text).hexdigest()[:16]
-    if digest == known_digest:
-        return digest, ""
     packed = _packed(text)
     if len(packed) > PACKED_MAX:
         packed = _packed(_dumped(_shortened(clean)))

@@ -30,8 +30,11 @@ from versus_py.incidents.severity import highest_severity, is_graver
 MAX_ALERTS = 1000
 """The most alerts kept with one incident; a storm in one group must not grow a record without end."""
 
-ALERTS_TEXT_MAX = 256 * 1024
-"""The most characters of labels, annotations and links kept with one incident; alerts beyond that lose theirs."""
+ALERTS_TEXT_MAX = 1024 * 1024
+"""The most characters of labels, annotations and links kept with one incident; alerts beyond that lose theirs.
+
+That is what one body holds by default (`max_body_bytes`).
+"""
 
 MAX_ALIASES = 50
 """The most further dedup keys that name one incident."""

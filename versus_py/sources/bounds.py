@@ -60,8 +60,13 @@ def _alert(alert: Alert) -> Alert:
 
 def _is_small(alert: Alert) -> bool:
     """Most are, and need no look at each of their parts."""
-    size = alert.text_size + len(alert.severity) + len(alert.resource) + len(alert.url) + len(alert.fingerprint)
-    return size <= NAME_MAX and len(alert.labels) + len(alert.annotations) <= PAIRS_MAX
+    return (
+        alert.text_size <= VALUE_MAX
+        and len(alert.labels) + len(alert.annotations) <= PAIRS_MAX
+        and max(len(alert.severity), len(alert.resource)) <= NAME_MAX
+        and len(alert.url) <= URL_MAX
+        and len(alert.fingerprint) <= KEY_MAX
+    )
 
 
 def _pairs(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,153 @@
+"""When an alert is over, by what everybody who lists it says."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.factories import make_alert, make_notification
+from versus_py.incidents.listings import LISTERS_MAX, merged, seen
+from versus_py.incidents.model import Alert, Listing
+
+NOW = 1_777_890_000_000
+EU, US = "http://am-eu:9093", "http://am-us:9093"
+
+
+def told(known: tuple[Alert, ...], *alerts: Alert, url: str = EU, group: str = "g", **fields: object):
+    return merged(known, make_notification(*alerts, url=url, group=group, **fields), NOW)
+
+
+def firing(alerts: tuple[Alert, ...]) -> list[str]:
+    return [alert.labels["alertname"] for alert in alerts if alert.is_firing]
+
+
+A, B = make_alert("A", starts_at_ms=1000), make_alert("B", starts_at_ms=1000)
+
+
+def over(alert: Alert, starts_at_ms: int | None = 1000) -> Alert:
+    ended = make_alert(alert.labels["alertname"], firing=False, starts_at_ms=starts_at_ms)
+    return replace(ended, ends_at_ms=NOW)
+
+
+def test_what_is_said_again_is_the_same_object():
+    known = told((), A, B)
+
+    assert told(known, A, B) is known
+    assert told(known, B, A) is known
+
+
+@pytest.mark.parametrize(
+    ("resolved", "url", "sender", "left"),
+    [
+        pytest.param(over(A), EU, "", [], id="by who lists it"),
+        pytest.param(over(A), US, "", [], id="by a peer, which knows the same start"),
+        pytest.param(over(A, 2000), US, "", ["A"], id="by somebody else with an alert of the same labels"),
+        pytest.param(over(A, None), US, "", ["A"], id="by somebody else who gives no start"),
+    ],
+)
+def test_a_resolve_ends_it_for_whom_it_speaks(resolved, url, sender, left):
+    assert firing(told(told((), A), resolved, url=url, sender=sender)) == left
+
+
+def test_a_resolve_with_the_same_token_ends_it_whatever_the_address_and_the_start():
+    known = told((), A, url=EU, sender="prod")
+
+    assert firing(told(known, over(A, 2000), url=US, sender="prod")) == []
+
+
+def test_it_is_over_when_it_is_for_everybody():
+    both = told(told((), A), make_alert("A", starts_at_ms=500), url=US)
+
+    half = told(both, over(A))
+
+    assert firing(half) == ["A"]
+    assert firing(told(half, over(A, 500), url=US)) == []
+
+
+def test_older_news_of_one_lister_is_stale_and_that_of_another_is_not():
+    known = told((), make_alert("A", starts_at_ms=2000))
+
+    assert told(known, A) is known
+    assert firing(told(told(known, over(A, 2000)), A, url=US)) == ["A"]
+
+
+def test_what_is_left_out_is_over_for_the_lister_that_never_lists_what_is():
+    known = told(told((), A, B), B, url=US, group="g")
+
+    assert firing(told(known, A)) == ["A", "B"]
+    assert firing(told(told(known, A), make_alert("C"), url=US)) == ["A", "C"]
+
+
+@pytest.mark.parametrize("fields", [{"is_complete": False}, {"reports_resolves": True}], ids=["cut off", "reports"])
+def test_what_is_left_out_goes_on_otherwise(fields):
+    assert firing(told(told((), A, B), A, **fields)) == ["A", "B"]
+
+
+def test_what_is_left_out_by_who_reports_resolves_says_since_when():
+    known = told((), A, B)
+
+    after = merged(known, make_notification(A, url=EU, group="g", reports_resolves=True), NOW + 1)
+    later = merged(after, make_notification(A, url=EU, group="g", reports_resolves=True), NOW + 2)
+
+    assert [alert.unlisted_since_ms for alert in later] == [None, NOW + 1]
+    assert [alert.unlisted_since_ms for alert in told(later, A, B)] == [None, None]
+
+
+def test_what_seemed_over_by_being_left_out_fires_again_when_its_lister_lists_what_is():
+    partly = told(told((), A, B, make_alert("C")), A)
+
+    after = told(partly, over(A))
+
+    assert firing(partly) == ["A"]
+    assert firing(after) == ["B", "C"]
+
+
+def test_a_list_of_somebody_else_revives_nothing():
+    partly = told(told((), A, B), A)
+
+    assert firing(told(partly, over(make_alert("D")), url=US)) == ["A"]
+
+
+def test_an_alert_without_a_lister_is_everybodys():
+    known = merged((), make_notification(A), NOW)
+
+    assert firing(told(known, over(A, 5000))) == []
+    assert firing(told(known, B)) == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("later", "url", "is_seen"),
+    [
+        pytest.param(A, EU, True, id="the same"),
+        pytest.param(make_alert("A", starts_at_ms=500), EU, True, id="with a start that moved"),
+        pytest.param(A, US, True, id="by a peer"),
+        pytest.param(make_alert("A", starts_at_ms=500), US, False, id="in another cluster"),
+    ],
+)
+def test_what_was_seen_stays_so_for_as_long_as_it_fires(later, url, is_seen):
+    known = seen(told((), A))
+    only = told(known, later, url=url)
+    if url == US and not is_seen:
+        only = told(only, over(A))  # so that the other one is left
+
+    assert [alert.is_seen for alert in only if alert.is_firing] == [is_seen]
+
+
+def test_what_fires_again_was_not_seen():
+    known = told(seen(told((), A)), over(A))
+
+    assert not told(known, make_alert("A", starts_at_ms=NOW))[0].is_seen
+    assert told(known, A)[0].is_seen  # a late copy of what was
+
+
+def test_listers_are_bounded_and_those_for_whom_it_is_over_go_first():
+    known = told((), A)
+    for number in range(2 * LISTERS_MAX):
+        url = f"http://am-{number}:9093"
+        known = told(known, make_alert("A", starts_at_ms=number), url=url)
+        known = told(known, over(A, number), url=url)
+
+    [alert] = known
+
+    assert len(alert.listings) == LISTERS_MAX
+    assert alert.is_firing
+    assert Listing(1000, is_firing=True) in alert.listings.values()
