@@ -38,7 +38,6 @@ from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
-from versus_py.templating import uses
 from versus_py.web import InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
 from versus_py.web.inbound import switched_off
@@ -235,7 +234,7 @@ async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Ru
             settles_within_s=core.settles_within_s,
             last_look=_last_look(core, session),
             retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
-            with_payloads=any(uses(text, "payload") for part in config.systems_in_use() for text in part.templates()),
+            with_payloads=config.shows_payload,
             metrics=core.metrics,
         )
         watchdog = Watchdog(core.store, Ledger(redis), core.clock, core.metrics, lease_ms=worker.lease_ms)

@@ -304,6 +304,7 @@ def make_worker(
         targets={name: target for parts in built for name, target in parts.targets.items()},
         called=called(),
         settles_within_s=SETTLES_WITHIN_S,
+        with_payloads=config.shows_payload,
         metrics=metrics,
     )
 

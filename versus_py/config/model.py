@@ -31,6 +31,7 @@ from versus_py.config.parts import (
 )
 from versus_py.config.routes import Route
 from versus_py.errors import ConfigError
+from versus_py.templating import uses
 
 M = TypeVar("M", bound=Part)
 
@@ -425,6 +426,11 @@ class Config(Part):
         if self.oncall.is_prepared:
             used = {self.oncall.provider, self.oncall.fallback.system}
             yield from (it for name, it in self.oncall.parts.items() if name in used)
+
+    @property
+    def shows_payload(self) -> bool:
+        """Whether a template of a system in use shows the body that an incident came with."""
+        return any(uses(text, "payload") for part in self.systems_in_use() for text in part.templates())
 
     def route_leads(self) -> tuple[RouteLeads, ...]:
         """The routes; also those that stand at the channel that first had some."""
