@@ -22,6 +22,11 @@ STORM_MS = 7 * DAY_MS
 """A list of a storm is good for a week."""
 
 
+def same_until_ms(from_ms: int) -> int:
+    """Until when a link that has to be good from then on stays the same; the next one is good for a day longer."""
+    return -(-from_ms // DAY_MS) * DAY_MS
+
+
 def storm_subject(place: str, storm_id: str) -> str:
     """What a link to a storm is about; no incident's id has spaces."""
     return f"storm {place} {storm_id}"
@@ -58,16 +63,16 @@ class AckLinks:
         self.key = key
 
     def url(self, incident: Acknowledgeable) -> str:
-        """The link for *incident*. The same all day, so that a message is not edited for its link alone."""
-        lasts_ms = max(self._clock.now_ms(), incident.escalates_at_ms or 0) + DAY_MS
-        expires_s = -(-lasts_ms // DAY_MS) * DAY_MS // 1000
+        """The link for *incident*. The same all day, so that a message is edited for its link once a day at most."""
+        from_ms = max(self._clock.now_ms(), incident.escalates_at_ms or 0)
+        expires_s = (same_until_ms(from_ms) + DAY_MS) // 1000
         return (
             f"{self._base_url}{PATH}/{incident.id}?exp={expires_s}&sig={self._signature(incident.id, str(expires_s))}"
         )
 
     def storm_url(self, place: str, storm_id: str) -> str:
         """The link to the list of a storm's incidents."""
-        expires_s = -(-(self._clock.now_ms() + STORM_MS) // DAY_MS) * DAY_MS // 1000
+        expires_s = (same_until_ms(self._clock.now_ms()) + STORM_MS) // 1000
         subject = storm_subject(place, storm_id)
         path = f"{STORM_PATH}/{quote(place, safe=':')}/{quote(storm_id)}"
         return f"{self._base_url}{path}?exp={expires_s}&sig={self._signature(subject, str(expires_s))}"

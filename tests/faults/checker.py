@@ -28,7 +28,7 @@ class Evidence:
     records: Sequence[Mapping[str, str]]  # ServiceNow's table
     messages: Sequence[Mapping[str, Any]]  # Slack's, without replies
     incidents: Sequence[Mapping[str, Any]]  # the API's list
-    left: Mapping[str, int]  # what Redis still holds: timers, running, failed -> how many
+    left: Mapping[str, int]  # what Redis still has to do: timers, running, failed -> how many
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class RedisWorld(Protocol):
         """The configuration that the next replica needs, beside that of everything else."""
 
     async def left(self) -> dict[str, int]:
-        """How many timers, running claims and given up ones there are, by the names of their keys."""
+        """How many timers due within the hour, running claims and given up ones, by the names of their keys."""
 
     async def mend(self) -> None:
         """Whatever went wrong with it is in order again."""
@@ -124,11 +124,19 @@ class RedisWorld(Protocol):
 RedisT = TypeVar("RedisT", bound=RedisWorld)
 
 
-COUNT = "local numbers = {} for i, key in ipairs(KEYS) do numbers[i] = redis.call('ZCARD', key) end return numbers"
+SOON_MS = 3600_000
+"""Timers that are due later are no unfinished work: an open incident is looked at again on another day."""
+
+COUNT = """
+local now_s = redis.call('TIME')[1]
+local timers, running, failed = KEYS[1], KEYS[2], KEYS[3]
+local due = redis.call('ZCOUNT', timers, '-inf', now_s * 1000 + ARGV[1])
+return {due, redis.call('ZCARD', running), redis.call('ZCARD', failed)}
+"""
 
 
 async def left_in(client: redis.asyncio.Redis | RedisCluster) -> dict[str, int]:
-    """What one server, or a cluster by a client of its own, still has to do.
+    """What one server, or a cluster by a client of its own, still has to do within the next hour.
 
     Of a partition all at once: a timer that is claimed meanwhile is not missed.
     """
@@ -136,7 +144,7 @@ async def left_in(client: redis.asyncio.Redis | RedisCluster) -> dict[str, int]:
     partitions = {key.partition("}")[0] async for key in client.scan_iter("versus:{*", count=1000)}
     for partition in partitions:
         sets = [f"{partition}}}:{name}" for name in found]
-        numbers = await client.eval(COUNT, len(sets), *sets)
+        numbers = await client.eval(COUNT, len(sets), *sets, SOON_MS)
         for name, number in zip(found, numbers, strict=True):
             found[name] += int(number)
     return found

@@ -41,8 +41,9 @@ class Surroundings:
     storms: Storms
     called: Called
     ack_url: Callable[[Incident], str | None]
-    """The link to acknowledge; None where links do not act."""
+    """The link to acknowledge, good for a day after the wait at least; None where links do not act."""
     storm_url: Callable[[str, str], str]
+    """The link to the list of a storm's incidents, by its place and its id, good for a week at least."""
     wake: Callable[[IncidentId, str], Awaitable[None]]
     """Has a target sync an incident although it did not change."""
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import structlog
 
+from versus_py.ack_links import DAY_MS, STORM_MS
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable
@@ -37,6 +38,9 @@ EDIT_EVERY_MS = 5_000
 TELL_EVERY_MS = 60_000
 FAILED_MS = 5_000
 """How long to leave alone what failed, unless Slack wants more."""
+
+LINK_RENEWED_MS = STORM_MS - 2 * DAY_MS
+"""How old the link of a digest gets while somebody is needed: each incident of the storm is looked at once a day."""
 
 NAMES_SHOWN = 10
 MENTIONS_SHOWN = 5
@@ -106,6 +110,8 @@ class StormMessages:
         if needs_somebody and storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms:
             await self._storms.leave(channel, storm_id, incident.id)
             return None
+        if needs_somebody and self._ends_soon(storm):
+            await self._note(storm, shown=storm.changes - 1)  # so that the digest is written anew
         member = self._member(incident)
         is_counted = await self._storms.change(channel, storm_id, incident.id, member, now_ms=self._clock.now_ms())
         return before if is_counted or not needs_somebody else None
@@ -264,6 +270,10 @@ class StormMessages:
 
     async def _note(self, storm: Storm, **values: str | int) -> None:
         await self._storms.note(storm.place, storm.id, now_ms=self._clock.now_ms(), **values)
+
+    def _ends_soon(self, storm: Storm) -> bool:
+        """Whether the digest's link to the list is to be renewed: nothing else has changed the digest for so long."""
+        return bool(storm.ts) and self._clock.now_ms() - storm.write_at_ms > LINK_RENEWED_MS
 
     def _member(self, incident: Incident) -> Member:
         standing = str(incident.status)

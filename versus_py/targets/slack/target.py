@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import structlog
 
+from versus_py.ack_links import DAY_MS, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent
@@ -39,6 +40,9 @@ _RESTRICTED = "restricted_action"
 
 DEAD_MS = 10 * 60_000
 """How long to believe that a channel takes no messages: somebody may repair it."""
+
+LINKS_WITHIN_MS = DAY_MS // 2
+"""Within so much time the links of all messages are renewed, half a day or more before they end."""
 
 
 class SlackTarget:
@@ -79,13 +83,17 @@ class SlackTarget:
         A message that people deleted is posted again while the incident still needs somebody. Past the threshold of
         a storm, the incident is counted in the channel's digest instead.
         """
+        begun_ms = self._clock.now_ms()
+        shown = await self._shown(incident, is_unsure=attempt > 1)
+        return replace(shown, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
+
+    async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         before = incident.delivery(self._name)
         if "storm" in before.reference:
             counted = await self._count(incident, before)
             if counted is not None:
-                return replace(counted, look_again_at_ms=_look_again_at_ms(incident))
+                return counted
             before = Delivery()
-        is_unsure = attempt > 1
         if "ts" not in before.reference:
             shown = await self._post_first(incident, is_unsure=is_unsure)
         else:
@@ -94,7 +102,7 @@ class SlackTarget:
             shown = await self._tell_thread(incident, shown, is_unsure=is_unsure)
         if "storm" in shown.reference:  # only counted, which does not undo that an earlier message told people
             shown = replace(shown, label=incident.delivery(self._name).label)
-        return replace(shown, look_again_at_ms=_look_again_at_ms(incident))
+        return shown
 
     async def _count(self, incident: Incident, before: Delivery) -> Delivery | None:
         """In the digest; None when it needs a message of its own, which a channel that is dead does not get."""
@@ -275,6 +283,15 @@ class SlackTarget:
         is_offered = has_wait and incident.status is Status.TRIGGERED and may_act
         return self._ack_url(incident) if is_offered else None
 
+    def _look_again_at_ms(self, incident: Incident, shown: Delivery, begun_ms: int) -> int | None:
+        """When what is *shown* since *begun_ms* would not be true any more, or its link is to be renewed."""
+        times = [] if incident.snooze is None else [incident.snooze.until_ms]
+        if "storm" in shown.reference and incident.status is Status.TRIGGERED:
+            times.append(_renewed_at_ms(incident, begun_ms))
+        elif self._ack_link(incident) is not None:
+            times.append(_renewed_at_ms(incident, max(begun_ms, incident.escalates_at_ms or 0)))
+        return min(times, default=None)
+
 
 def _urgency(incident: Incident) -> int:
     """The gravest go first, by so little that the others do not wait long for them."""
@@ -300,6 +317,9 @@ def _changed(delivery: Delivery, **reference: str) -> Delivery:
     return replace(delivery, reference={**delivery.reference, **reference})
 
 
-def _look_again_at_ms(incident: Incident) -> int | None:
-    """When the message would not be true any more by the passing of time alone."""
-    return incident.snooze.until_ms if incident.snooze is not None else None
+def _renewed_at_ms(incident: Incident, from_ms: int) -> int:
+    """When a link that has to be good from then on is exchanged: as soon as the next one would be another.
+
+    At a time of day of the incident's own, so that not all messages are edited at midnight.
+    """
+    return same_until_ms(from_ms) + 1 + incident.created_at_ms % LINKS_WITHIN_MS
