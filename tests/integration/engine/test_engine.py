@@ -285,7 +285,7 @@ async def test_slack_being_down_delays_the_message_and_not_the_escalation(engine
 
 
 async def test_slack_asking_to_wait_is_honoured(engine):
-    engine.slack.faults.order(Fault(kind="429", retry_after=30))
+    engine.slack.faults.order(Fault(kind="429", retry_after=30, path="/api/chat.postMessage"))
     await engine.post(firing(engine))
     await engine.worker.run_due()
     await engine.post(firing(engine, "Other"))

@@ -1,5 +1,6 @@
 """The incident's message: posted once, and edited from then on; and what its thread is told."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,16 +9,16 @@ import structlog
 from versus_py.ack_links import DAY_MS, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import Permanent
+from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
-from versus_py.targets.slack.api import GONE, PAYLOAD, THREAD, THREAD_LOCKED, Refused
+from versus_py.targets.slack.api import GONE, PAYLOAD, THREAD, THREAD_LOCKED, RateLimited, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
-from versus_py.targets.slack.wire import EDITS, POSTS, WORKSPACE, Urgency, Wire
+from versus_py.targets.slack.wire import EDITS, POSTS, SEARCHES, SEARCHING, WORKSPACE, Urgency, Wire
 from versus_py.targets.target import Called, NotYet
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
@@ -40,6 +41,12 @@ _RESTRICTED = "restricted_action"
 
 DEAD_MS = 10 * 60_000
 """How long to believe that a channel takes no messages: somebody may repair it."""
+
+LATE_MS = 60_000
+"""An incident that came here so much later than it began may have been here before, with the same id."""
+
+SEARCH_S = 5.0
+"""How long a new message waits until it is sure that there is none."""
 
 LINKS_WITHIN_MS = DAY_MS // 2
 """Within so much time the links of all messages are renewed, half a day or more before they end."""
@@ -125,19 +132,60 @@ class SlackTarget:
 
     async def _post_or_join(self, incident: Incident, channel: str, note: str, *, is_unsure: bool) -> Delivery:
         """A new message; what an earlier attempt has posted or joined, if it is found; in a storm, only a count."""
-        if is_unsure:
-            joined = await self._storms.joined(channel, incident)
-            if joined is not None:
-                return joined
-            found = await self._find(incident, channel, note)
-            if found is not None:
-                return await self._edit(incident, found)
-            if self._name == incident.policy.fallback and not incident.wants(self._name):
-                return incident.delivery(self._name)  # too late to call anybody
+        joined = await self._storms.joined(channel, incident) if is_unsure else None
+        if joined is not None:
+            return joined
         urgency, most = _urgency(incident), self._config.storm.threshold
-        if not await self._wire.take_among(channel, incident.id, POSTS, urgency=urgency, most=most):
+        is_its_turn = await self._wire.take_among(channel, incident.id, POSTS, urgency=urgency, most=most)
+        # Only now, as who waits for a turn comes back.
+        found = await self._find(incident, channel, note) if is_unsure else None
+        if found is not None:
+            return await self._edit(incident, found)
+        forgotten = await self._forgotten(incident, channel, note)
+        if forgotten is not None:
+            return forgotten
+        if is_unsure and self._name == incident.policy.fallback and not incident.wants(self._name):
+            return incident.delivery(self._name)  # too late to call anybody
+        if not is_its_turn:
             return await self._storms.join(channel, incident)
         return await self._post(incident, channel, note)
+
+    async def _forgotten(self, incident: Incident, channel: str, note: str) -> Delivery | None:
+        """The message of an incident that came here late, as after Redis was emptied, edited; None without one.
+
+        It may have been moved to the default channel. Whatever is in the way of finding or editing it does not hold up
+        a new one.
+        """
+        is_late = incident.created_at_ms - _began_ms(incident) > LATE_MS
+        if not is_late or incident.delivery(self._name).reference:
+            return None
+        if not await self._wire.take_at_once(SEARCHING, incident.id, SEARCHES):
+            return None
+        try:
+            async with asyncio.timeout(SEARCH_S):
+                found = await self._find(incident, channel, note, since_ms=_began_ms(incident))
+                if found is None and channel != self._config.channel_id:
+                    moved = f"posted here because channel {channel} could not be used"
+                    found = await self._find(incident, self._config.channel_id, moved, since_ms=_began_ms(incident))
+        except (Transient, TimeoutError) as exc:
+            log.warning(
+                "slack.not_adopted", incident=incident.id, channel=channel, error=str(exc) or "no answer in time"
+            )
+            if isinstance(exc, RateLimited):
+                await self._wire.hold_back(SEARCHING, SEARCHES, exc.retry_after_s)
+            return None
+        return None if found is None else await self._adopted(incident, found)
+
+    async def _adopted(self, incident: Incident, found: Delivery) -> Delivery | None:
+        """None when Slack does not take the edit. Raises NotYet with what was found."""
+        try:
+            return await self._edit(incident, found)
+        except NotYet as exc:
+            raise NotYet(exc.at_ms, str(exc), exc.delivery or found) from None
+        except Refused as exc:
+            channel = found.reference["channel"]
+            log.warning("slack.not_adopted", incident=incident.id, channel=channel, error=str(exc))
+            return None
 
     async def _post_to_default(self, incident: Incident, dead: str, exc: Refused, *, is_unsure: bool) -> Delivery:
         log.warning("slack.channel_refused", incident=incident.id, channel=dead, error=str(exc))
@@ -159,13 +207,16 @@ class SlackTarget:
         if exc is not None and self._clock.now_ms() < until_ms:
             raise Refused(exc.code, exc.needed)
 
-    async def _find(self, incident: Incident, channel: str, note: str = "") -> Delivery | None:
-        """What an earlier attempt has posted. Its looks are not known, so that it will be edited."""
-        found = await self._history.find(channel, self._about(incident), since_ms=incident.created_at_ms)
+    async def _find(
+        self, incident: Incident, channel: str, note: str = "", *, since_ms: int | None = None
+    ) -> Delivery | None:
+        """What was posted since then, or by an earlier attempt. Its looks are not known, so that it will be edited."""
+        since_ms = since_ms or incident.created_at_ms
+        found = await self._history.find(channel, self._about(incident), since_ms=since_ms)
         if found is None:
             return None
         log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
-        return _delivery(channel, found.ts, note, **Told.read(found.said).written())
+        return _delivery(channel, found.ts, note, **Told.read(found.said).within(incident).written())
 
     def _about(self, incident: Incident) -> dict[str, str]:
         """What tells its message; the fallback's channel may be the one that the incident is posted to besides."""
@@ -234,7 +285,8 @@ class SlackTarget:
         channel, ts = shown.reference["channel"], shown.reference["ts"]
         if is_unsure:
             said = await self._history.last_reply(channel, ts)
-            reply = reply_of(incident, Told.read(said.said) if said else told, self._config, self._called)
+            told = Told.read(said.said).within(incident) if said else told
+            reply = reply_of(incident, told, self._config, self._called)
         if reply is not None:
             try:
                 urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
@@ -301,6 +353,12 @@ def _urgency(incident: Incident) -> int:
 def _standing(incident: Incident) -> str:
     """What people look for in the message: a change of it is shown before mere counts."""
     return f"{incident.status} {incident.ending} {incident.snooze is not None}"
+
+
+def _began_ms(incident: Incident) -> int:
+    """When its episode began, and at the latest when it came here."""
+    starts = [alert.starts_at_ms for alert in incident.alerts if alert.starts_at_ms is not None]
+    return min([*starts, incident.created_at_ms])
 
 
 def _moved(dead: str, exc: Refused) -> str:

@@ -5,7 +5,7 @@ in the metadata of each post, so that it can be found there after a lost answer.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from versus_py.config import SlackConfig
@@ -56,6 +56,11 @@ class Told:
 
         escalation, failure = (str(said.get(key, "")) for key in ("told_escalation", "told_failure"))
         return cls(number("told_news"), number("told_comments"), escalation, failure)
+
+    def within(self, incident: Incident) -> "Told":
+        """No more than there is: what was told before Redis was emptied is no news of an incident that began anew."""
+        news, comments = min(self.news, incident.news_count), min(self.comments, incident.comment_count)
+        return replace(self, news=news, comments=comments)
 
     def written(self) -> dict[str, str]:
         return {f"told_{name}": str(value) for name, value in asdict(self).items()}

@@ -17,7 +17,11 @@ POSTS = Rate(interval_ms=1_000)
 EDITS = Rate(interval_ms=1_200, burst=10)
 """Tier 3, of chat.update, in a workspace: about 50 a minute, with occasional bursts."""
 
+SEARCHES = Rate(interval_ms=3_000, burst=20)
+"""Of channels, just in case: some of Tier 3, of conversations.history, which leaves the rest for lost answers."""
+
 WORKSPACE = "edits"
+SEARCHING = "searches"
 
 
 class Urgency(IntEnum):
@@ -52,6 +56,10 @@ class Wire:
             return False
         raise NotYet(turn.wait_until_ms, f"waiting for its turn at {place}")
 
+    async def take_at_once(self, place: str, who: str, rate: Rate) -> bool:
+        """The turn of *who*; False, and no place, when it has not come."""
+        return await self.take_among(place, who, rate, urgency=Urgency.INCIDENT, most=0)
+
     async def post(
         self, channel: str, message: Message, *, metadata: dict[str, Any] | None = None, **more: Any
     ) -> AsyncSlackResponse:
@@ -61,7 +69,7 @@ class Wire:
                 "chat.postMessage", channel=channel, **_content(message), **_given(metadata=metadata), **more
             )
         except RateLimited as exc:
-            await self._hold_back(channel, POSTS, exc.retry_after_s)
+            await self.hold_back(channel, POSTS, exc.retry_after_s)
             raise
 
     async def edit(self, channel: str, ts: str, message: Message) -> None:
@@ -69,10 +77,11 @@ class Wire:
         try:
             await self._api.post("chat.update", channel=channel, ts=ts, **_content(message))
         except RateLimited as exc:
-            await self._hold_back(WORKSPACE, EDITS, exc.retry_after_s)
+            await self.hold_back(WORKSPACE, EDITS, exc.retry_after_s)
             raise
 
-    async def _hold_back(self, place: str, rate: Rate, seconds: float) -> None:
+    async def hold_back(self, place: str, rate: Rate, seconds: float) -> None:
+        """Nobody's turn comes there for so long."""
         until_ms = self._clock.now_ms() + round(seconds * 1000)
         await self._turns.hold_back(_destination(place), rate, until_ms=until_ms)
 
