@@ -9,7 +9,7 @@ from versus_py.clock import Clock
 from versus_py.config import Config
 from versus_py.config.parts import SystemPart
 from versus_py.incidents.model import Incident, IncidentId
-from versus_py.store import Storms, Turns
+from versus_py.store import Page, Storms, Turns
 from versus_py.targets.check import Examination
 from versus_py.targets.interactive import Interactive, Loop
 from versus_py.targets.target import Called, Target
@@ -58,6 +58,16 @@ class Parts:
     interactive: Interactive | None = None
 
 
+Wanted = Callable[[Incident], bool]
+
+StoredIncidents = Callable[[Wanted], Awaitable[Page]]
+"""The stored incidents that are wanted, newest first; a cursor says that there are more. Raises StoreUnavailable."""
+
+
+async def _none_stored(_: Wanted) -> Page:
+    return Page((), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What `versus doctor` looks at, and how far it may go."""
@@ -69,6 +79,7 @@ class Examined:
     """A test message may be posted, which people see."""
     may_create: bool = False
     """A test record may be created."""
+    incidents: StoredIncidents = _none_stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -657,8 +657,9 @@ async def test_another_instance_gets_credentials_of_its_own_and_not_the_defaults
 
 
 async def test_a_record_in_an_instance_that_is_not_configured_any_more_is_told(engine, config, session, clock, logs):
-    await escalated(engine)
-    gone = config.oncall.servicenow.model_copy(update={"instance_url": "https://new.example"})
+    await engine.post(group("DiskFull"), servicenow_other_instance="infra")
+    await engine.after(minutes=6)
+    gone = config.oncall.servicenow.model_copy(update={"other_instance_urls": {}})
     engine.worker._targets["servicenow"] = ServiceNowTarget(gone, clock=clock, session=session, turns=make_turns())
 
     await engine.post(group(resolved=("DiskFull",)))

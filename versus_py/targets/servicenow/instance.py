@@ -24,6 +24,7 @@ from versus_py.targets.servicenow.fields import (
     shortened,
     values_for,
 )
+from versus_py.targets.servicenow.instances import key_of
 from versus_py.targets.servicenow.login import make_login
 from versus_py.targets.servicenow.record import IDENTITY, Line, Record, is_closed, is_open, line, next_state, notes
 from versus_py.targets.servicenow.table_api import NotFound, Row, TableApi
@@ -56,12 +57,22 @@ class Written:
 
 
 class Instance:
-    """The records of one instance's table. Raises Transient and Permanent."""
+    """The records of one instance's table. *name* is the configuration's, None for the default instance.
+
+    Raises Transient and Permanent.
+    """
 
     def __init__(
-        self, config: ServiceNowInstance, *, service: str, clock: Clock, session: aiohttp.ClientSession
+        self,
+        config: ServiceNowInstance,
+        *,
+        service: str,
+        clock: Clock,
+        session: aiohttp.ClientSession,
+        name: str | None = None,
     ) -> None:
         self.config = config
+        self._key = key_of(name)
         self._service = service
         connection = Connection(config, session)
         self.api = TableApi(connection, make_login(config, connection, clock))
@@ -85,6 +96,11 @@ class Instance:
     def writes_content(self) -> bool:
         """Whether what the alerts say is written again when it changes."""
         return self.config.on_update == "fields" and bool(self._update_fields.names)
+
+    @property
+    def place(self) -> Mapping[str, str]:
+        """What a reference says of where the record is; see `instances.match`."""
+        return {"instance": self.url, "table": self.config.table, "key": self._key}
 
     def page(self, record: Record) -> str:
         """Where people look at it."""

@@ -7,6 +7,8 @@ from versus_py.config import ServiceNowConfig
 from versus_py.targets.check import Examination
 from versus_py.targets.servicenow.checks import examine
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
+from versus_py.targets.servicenow.record_checks import NAME as RECORDS
+from versus_py.targets.servicenow.record_checks import examine_records
 from versus_py.targets.servicenow.target import ServiceNowTarget
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
 from versus_py.targets.target import Target
@@ -36,7 +38,7 @@ def build(around: Surroundings) -> Parts:
 
 
 def checks(examined: Examined) -> Mapping[str, Examination]:
-    """Those of every instance."""
+    """Those of every instance, and one of the records that there are."""
     config = examined.config
     if NAME not in {part.NAME for part in config.systems_in_use()}:
         return {}
@@ -52,6 +54,7 @@ def checks(examined: Examined) -> Mapping[str, Examination]:
             service=config.name,
             create_test_record=examined.may_create,
         )
+    found[RECORDS] = partial(examine_records, config.oncall.servicenow.instances(), examined.incidents)
     return found
 
 

@@ -21,6 +21,7 @@ from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
 from versus_py.targets.servicenow.instance import Instance, Told
+from versus_py.targets.servicenow.instances import match
 from versus_py.targets.servicenow.record import Record, contradiction, is_closed
 from versus_py.targets.servicenow.table_api import Forbidden
 from versus_py.targets.target import NotYet
@@ -71,9 +72,10 @@ class ServiceNowTarget:
         name: str = NAME,
         default: str | None = None,
     ) -> None:
+        self._configured = config.instances()
         self._instances = {
-            name: Instance(instance, service=service, clock=clock, session=session)
-            for name, instance in config.instances().items()
+            name: Instance(instance, service=service, clock=clock, session=session, name=name)
+            for name, instance in self._configured.items()
         }
         self._clock = clock
         self._turns = turns
@@ -82,10 +84,10 @@ class ServiceNowTarget:
 
     def system(self, incident: Incident) -> str:
         """The instance, by its name."""
-        before = incident.delivery(self._name)
-        name = incident.policy.destinations.get(self._name, self._default)
+        before, name = incident.delivery(self._name), self._destination(incident)
         if before.reference:
-            name = next((name for name, it in self._instances.items() if _is_in(it, before)), None)
+            found = match(before.reference, name, self._configured)
+            name = None if found is None else found.name
         return NAME if name is None or name not in self._instances else f"{NAME}:{name}"
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
@@ -111,15 +113,19 @@ class ServiceNowTarget:
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
         """The instance that the record is in or belongs in, and a note when it is not the one that was named."""
+        name = self._destination(incident)
         if before.reference:
-            known = next((it for it in self._instances.values() if _is_in(it, before)), None)
-            if known is None:
+            found = match(before.reference, name, self._configured)
+            if found is None:
                 raise Permanent(f"{before.url} is in an instance or a table that is not configured any more")
-            return known, before.reference.get("note", "")
-        name = incident.policy.destinations.get(self._name, self._default)
+            return self._instances[found.name], before.reference.get("note", "")
         if name in self._instances:
             return self._instances[name], ""
         return self._instances[None], f"instance {name!r} is not configured any more: the default one was used"
+
+    def _destination(self, incident: Incident) -> str | None:
+        """The name of the instance that it was sent to escalate to; None for the default one."""
+        return incident.policy.destinations.get(self._name, self._default)
 
     async def _looked(self, instance: Instance, incident: Incident, before: Delivery) -> Delivery:
         """What people did to the record, of which nothing is new to it. A look that fails is nobody's trouble."""
@@ -151,7 +157,8 @@ class ServiceNowTarget:
         assignee = _assignee(record, before)
         return replace(
             before,
-            reference={**before.reference, **heard.reference, "assignee": assignee},
+            reference={**before.reference, **instance.place, **heard.reference, "assignee": assignee},
+            url=instance.page(record),
             touched_at_ms=self._touched_at_ms(before, assignee),
             note=before.note if said in before.note else _said(before.note, said),
             is_over=_is_known_over(said, instance.comments.next_look_ms(incident, record)),
@@ -212,8 +219,7 @@ class ServiceNowTarget:
             wrote, warnings = written.wrote, (*written.warnings, *not_assigned)
         reference = {
             "sys_id": record.sys_id,
-            "instance": instance.url,
-            "table": instance.config.table,
+            **instance.place,
             "wait": _wait(incident) if _wants_record(incident) else before.reference.get("wait", ""),
             "told": str(incident.news_count),
             "content": str(incident.content_count),
@@ -345,12 +351,6 @@ def _gone(before: Delivery) -> Delivery:
 def _second(at_ms: int) -> int:
     """The second that holds it: ServiceNow's times are no finer."""
     return at_ms // 1000 * 1000
-
-
-def _is_in(instance: Instance, delivery: Delivery) -> bool:
-    """Whether the record of *delivery* is one of the instance's; what an earlier version wrote names no table."""
-    table = instance.config.table
-    return instance.url == delivery.reference.get("instance") and table == delivery.reference.get("table", table)
 
 
 def _wait(incident: Incident) -> str:

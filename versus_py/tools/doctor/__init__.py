@@ -16,6 +16,7 @@ from versus_py.targets.check import Check, CheckStatus, Examination
 from versus_py.targets.system import Examined
 from versus_py.telemetry.logs import Redactor
 from versus_py.tools.doctor import alertmanager, public_host, redis
+from versus_py.tools.doctor.incidents import stored_incidents
 from versus_py.tools.doctor.running import DEADLINE_S, run_examinations
 
 __all__ = ["Check", "CheckStatus", "diagnose"]
@@ -35,7 +36,12 @@ async def diagnose(
         headers={"User-Agent": f"versus_py/{__version__}"},
     ) as session:
         examined = Examined(
-            config=config, clock=SystemClock(), session=session, may_post=post_test, may_create=create_test_record
+            config=config,
+            clock=SystemClock(),
+            session=session,
+            may_post=post_test,
+            may_create=create_test_record,
+            incidents=partial(stored_incidents, config),
         )
         sections: dict[str, dict[str, Examination]] = {"alert": {}, "oncall": {}}
         for system in registered():
