@@ -466,21 +466,101 @@ async def test_acknowledged_in_time_after_a_reopening_servicenow_is_not_written_
     assert engine.servicenow.incidents[0]["state"] == "6"
 
 
+@pytest.mark.parametrize("how", ["closed", "gone"])
 @pytest.mark.parametrize("servicenow_settings", [{}, {"fields": {"description": "after {{ previous_record }}"}}])
-async def test_a_new_record_after_a_closed_one_names_it(engine, servicenow_settings):
+async def test_a_new_record_after_a_closed_or_deleted_one_names_it(engine, servicenow_settings, how):
     old = await escalated(engine)
     await engine.post(group(resolved=("DiskFull",)))
     await engine.after(minutes=1)
-    old["state"] = "7"
+    if how == "closed":
+        old["state"] = "7"
+    else:
+        engine.servicenow.incidents.remove(old)
 
     await engine.post(group("DiskFull"))
     engine.servicenow.faults.order(Fault(kind="lost_reply", method="PATCH"))
     await engine.after(minutes=8)
 
-    _, new = engine.servicenow.incidents
+    new = engine.servicenow.incidents[-1]
+    assert new["number"] != old["number"]
     said = "\n".join(engine.servicenow.notes[new["sys_id"]])
-    assert said.count(f"Follows {old['number']}, which is closed.") == 1
+    assert said.count("Follows ") == said.count(f"Follows {old['number']}, which is {how}.") == 1
     assert new["description"] == (f"after {old['number']}" if servicenow_settings else "")
+
+
+async def test_a_successor_names_its_predecessor_once_although_that_was_deleted_meanwhile(engine):
+    old = await escalated(engine)
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.after(minutes=1)
+    old["state"] = "7"
+    await engine.post(group("DiskFull"))
+    engine.servicenow.faults.order(Fault(kind="lost_reply", method="PATCH"))
+    await engine.after(minutes=5)
+    engine.servicenow.incidents.remove(old)
+
+    await engine.after(minutes=3)
+
+    [new] = engine.servicenow.incidents
+    assert "\n".join(engine.servicenow.notes[new["sys_id"]]).count("Follows ") == 1
+
+
+NOBODY = (
+    "caller_id 'nobody@example.com': no row of sys_user with this email; it takes exactly one; the field was left out"
+)
+
+
+async def note_of(engine: Engine) -> str:
+    [listed] = (await (await engine.http.get("/api/incidents")).json())["incidents"]
+    detail = await engine.detail(listed["id"])
+    return str(detail["deliveries"]["servicenow"]["note"] or "")
+
+
+async def escalated_again_after_a_closed_record(engine: Engine) -> None:
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.after(minutes=1)
+    engine.servicenow.incidents[-1]["state"] = "7"
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=6)
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"fields": {"caller_id": "nobody@example.com"}}])
+async def test_a_note_that_holds_for_a_successor_too_stands_there_once(engine):
+    await escalated(engine)
+    assert await note_of(engine) == NOBODY
+
+    for _ in range(2):
+        await escalated_again_after_a_closed_record(engine)
+
+    assert len(engine.servicenow.incidents) == 3
+    assert await note_of(engine) == NOBODY
+    assert engine.slack.messages[0].shown.count("nobody@example.com") == 1
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"fields": {"caller_id": "nobody@example.com"}}])
+async def test_a_note_about_a_record_does_not_go_on_with_its_successor(engine):
+    await escalated(engine)
+    user = next(row for row in engine.servicenow.tables["sys_user"] if row["email"] == "ana@example.com")
+    engine.servicenow.tables["sys_user"].append(user | {"sys_id": "f" * 32, "email": "nobody@example.com"})
+
+    await escalated_again_after_a_closed_record(engine)
+
+    assert engine.servicenow.incidents[-1]["caller_id"] == "f" * 32
+    assert await note_of(engine) == ""
+
+
+UNRESOLVED = {"caller_id": "nobody@example.com"}
+
+
+@pytest.mark.parametrize(
+    "servicenow_settings", [{"on_update": "fields", "fields": UNRESOLVED, "update_fields": UNRESOLVED}]
+)
+async def test_a_note_of_the_creation_and_of_an_update_stands_there_once(engine):
+    await escalated(engine)
+
+    await engine.post(group("DiskFull", "HostDown"))
+    await engine.settle()
+
+    assert await note_of(engine) == NOBODY
 
 
 async def test_of_several_records_the_oldest_open_one_is_taken_and_a_warning_says_so(engine, logs):

@@ -94,6 +94,16 @@ def test_a_title_or_severity_of_any_length_leaves_a_headline_that_can_be_edited(
     assert len(message_of(replace(make_incident(), severity="s" * 50_000)).text) <= 1000
 
 
+def test_a_warning_that_comes_from_several_sides_is_shown_once():
+    incident = replace(make_incident(), warnings=("two rows of sys_user", "another", "another"))
+    noted = Delivery(reference={"sys_id": "1"}, label="INC1", note="two rows of sys_user")
+    incident = replace(incident, deliveries={"servicenow": noted})
+
+    found = build(incident, "body", SlackConfig(), called=called(), ack_url=None, warnings=("another",))
+
+    assert [str(found.attachments).count(text) for text in ("two rows of sys_user", "another")] == [1, 1]
+
+
 def test_what_happened_to_the_message_itself_is_told_before_older_warnings():
     incident = replace(make_incident(), warnings=tuple(f"w{number}" for number in range(9)))
 
@@ -258,7 +268,9 @@ texts = st.text(st.characters(codec="utf-8"), max_size=200) | st.builds(
 def test_whatever_an_alert_says_slack_takes_the_message(title, label, value, summary, warning, count):
     alert = replace(make_alert(), labels={label: value, "alertname": title}, annotations={"summary": summary})
     alerts = tuple(replace(alert, fingerprint=str(number)) for number in range(count))
-    incident = replace(make_incident(*alerts), title=title[:250], warnings=(warning,) * 9)
+    incident = replace(
+        make_incident(*alerts), title=title[:250], warnings=tuple(f"{warning}{number}" for number in range(9))
+    )
 
     message_of(incident, disable_button=True)
     message_of(incident, body=(value + summary) * 20)

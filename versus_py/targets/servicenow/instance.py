@@ -26,7 +26,17 @@ from versus_py.targets.servicenow.fields import (
 )
 from versus_py.targets.servicenow.instances import key_of
 from versus_py.targets.servicenow.login import make_login
-from versus_py.targets.servicenow.record import IDENTITY, Line, Record, is_closed, is_open, line, next_state, notes
+from versus_py.targets.servicenow.record import (
+    IDENTITY,
+    Line,
+    Predecessor,
+    Record,
+    following,
+    is_closed,
+    is_open,
+    next_state,
+    notes,
+)
 from versus_py.targets.servicenow.table_api import NotFound, Row, TableApi
 
 log = structlog.get_logger()
@@ -41,7 +51,7 @@ class Told:
     news: Sequence[Entry]
     is_retry: bool = False  # it was tried before: what only delays it is left out
     is_reopened: bool = False  # the incident has escalated once more since
-    follows: str = ""  # the record that this one is the successor of
+    follows: Predecessor | None = None
     wrote: str = ""  # what `Written.wrote` was then
     is_changed: bool = False  # the alerts say something else than then
 
@@ -205,7 +215,7 @@ class Instance:
         """The work notes, on tables that have them."""
         if self._is_plain(record):
             return []
-        follows = [line(f"Follows {told.follows}, which is closed.")] if told.follows else []
+        follows = [following(told.follows)] if told.follows else []
         return follows + notes(told.news, self.config)
 
     def _is_plain(self, record: Record) -> bool:

@@ -71,6 +71,20 @@ def line(text: str) -> Line:
     return Line(text, text[:LINE_MIN])
 
 
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The record of an earlier wait that a new one follows."""
+
+    number: str
+    is_gone: bool  # deleted or hidden; else closed
+
+
+def following(record: Predecessor) -> Line:
+    """What the new one says of it."""
+    begins = f"Follows {record.number}, which is "
+    return Line(f"{begins}{'gone' if record.is_gone else 'closed'}.", begins)
+
+
 def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
     """A line for each of *news* that belongs into the record."""
     unwanted = {Event.SNOOZE_OVER}

@@ -22,7 +22,7 @@ from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
 from versus_py.targets.servicenow.instance import Instance, Told
 from versus_py.targets.servicenow.instances import match
-from versus_py.targets.servicenow.record import Record, contradiction, is_closed
+from versus_py.targets.servicenow.record import Predecessor, Record, contradiction, is_closed
 from versus_py.targets.servicenow.table_api import Forbidden
 from versus_py.targets.target import NotYet
 
@@ -112,16 +112,17 @@ class ServiceNowTarget:
             raise
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
-        """The instance that the record is in or belongs in, and a note when it is not the one that was named."""
-        name = self._destination(incident)
+        """The instance that the record is in or belongs in, and a note for a new one that was to be in another."""
+        named = self._destination(incident)
+        name = named if named in self._instances else None
         if before.reference:
-            found = match(before.reference, name, self._configured)
+            found = match(before.reference, named, self._configured)
             if found is None:
                 raise Permanent(f"{before.url} is in an instance or a table that is not configured any more")
-            return self._instances[found.name], before.reference.get("note", "")
-        if name in self._instances:
+            name = found.name
+        if name is not None or named in self._instances:
             return self._instances[name], ""
-        return self._instances[None], f"instance {name!r} is not configured any more: the default one was used"
+        return self._instances[None], f"instance {named!r} is not configured any more: the default one was used"
 
     def _destination(self, incident: Incident) -> str | None:
         """The name of the instance that it was sent to escalate to; None for the default one."""
@@ -160,7 +161,7 @@ class ServiceNowTarget:
             reference={**before.reference, **instance.place, **heard.reference, "assignee": assignee},
             url=instance.page(record),
             touched_at_ms=self._touched_at_ms(before, assignee),
-            note=before.note if said in before.note else _said(before.note, said),
+            note=_said(before.note, said),
             is_over=_is_known_over(said, instance.comments.next_look_ms(incident, record)),
             look_again_at_ms=instance.comments.next_look_ms(incident, record),
             comments=(*before.comments, *new)[-KEPT_MAX:],
@@ -192,7 +193,7 @@ class ServiceNowTarget:
         found, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
         if found is None and not before.reference and not incident.wants(self._name):
             return before
-        if found is None and before.reference and not (_wants_record(incident) and follows):
+        if found is None and before.reference and (follows is None or not _wants_record(incident)):
             # Never a second one in the same wait: it is deleted, which people may, or hidden from the user.
             return _gone(before)
         if found is None:
@@ -242,10 +243,11 @@ class ServiceNowTarget:
         )
 
     async def _created(
-        self, instance: Instance, incident: Incident, note: str, follows: str, *, is_first: bool
+        self, instance: Instance, incident: Incident, note: str, follows: Predecessor | None, *, is_first: bool
     ) -> _Known:
         """A new record, all of whose comments are news."""
-        written = await instance.create(incident, previous_record=follows, is_first=is_first)
+        previous_record = "" if follows is None else follows.number
+        written = await instance.create(incident, previous_record=previous_record, is_first=is_first)
         return _Known(
             written.record,
             untold=_told_to_a_new_one(incident),
@@ -262,6 +264,7 @@ class ServiceNowTarget:
         if record.sys_id == before.reference.get("sys_id"):
             heard = Heard.of(before.reference) or Heard(_second(now_ms))  # nobody has asked for comments before
             wrote, assignment = before.reference.get("wrote", ""), Assignment.of(before.reference)
+            note = before.reference.get("note", "")
         else:  # that attempt was most likely of this escalation, and nobody has heard what was said since
             heard = Heard(_second(incident.escalation_began_at_ms or now_ms))
             wrote, assignment = instance.columns(record), Assignment()
@@ -269,23 +272,23 @@ class ServiceNowTarget:
 
     async def _find(
         self, instance: Instance, incident: Incident, before: Delivery, *, is_unsure: bool
-    ) -> tuple[Record | None, str]:
+    ) -> tuple[Record | None, Predecessor | None]:
         """The record to write to, None without one; and the closed or lost one of an earlier wait that it follows."""
         sys_id = before.reference.get("sys_id")
         if sys_id is None:
-            return await self._first(instance, incident, is_unsure=is_unsure), ""
+            return await self._first(instance, incident, is_unsure=is_unsure), None
         record = await instance.read(sys_id, incident)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
         is_over = record is None or is_closed(record, instance.config.states)
         if not is_over or not _is_of_an_earlier_wait(incident, before):
-            return record, ""
+            return record, None
         if not (_wants_record(incident) or is_unsure):
-            return record, ""
+            return record, None
         successor = await instance.search(incident, but=sys_id, is_open=True)
         if successor is None and not _wants_record(incident):
-            return record, ""
-        return successor, before.label
+            return record, None
+        return successor, Predecessor(before.label, is_gone=record is None)
 
     async def _first(self, instance: Instance, incident: Incident, *, is_unsure: bool) -> Record | None:
         try:
@@ -397,4 +400,9 @@ def _told_to_a_new_one(incident: Incident) -> tuple[Entry, ...]:
 
 
 def _said(*texts: str) -> str:
-    return "; ".join(text for text in texts if text)
+    """Each once, also where one of them says another among more."""
+    said = ""
+    for text in texts:
+        if text and f"; {text};" not in f"; {said};":
+            said = f"{said}; {text}" if said else text
+    return said

@@ -128,7 +128,7 @@ def _context(
     lines = [
         shorten(_next_step(incident, called), FACTS_MAX),
         shorten(" · ".join(_facts(incident, config, ack_url)), FACTS_MAX),
-        "\n".join(_warning_lines((*warnings, *record_notes, *incident.warnings))),
+        "\n".join(_warning_lines(tuple(dict.fromkeys((*warnings, *record_notes, *incident.warnings))))),
     ]
     return [ContextBlock(elements=[MarkdownTextObject(text=line)]) for line in lines if line]
 
