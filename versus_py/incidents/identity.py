@@ -61,5 +61,5 @@ def shares_an_alert(incident: Incident, notification: Notification) -> bool:
 
 
 def _is_of_one_sender(incident: Incident, notification: Notification) -> bool:
-    """A sender without a name may have got one since."""
-    return incident.sender in {"", notification.sender}
+    """A sender without a name may have got one since, or lost it."""
+    return "" in {incident.sender, notification.sender} or incident.sender == notification.sender

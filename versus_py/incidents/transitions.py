@@ -125,7 +125,7 @@ def observe(incident: Incident, notification: Notification, now_ms: int, policy:
         if not fires:
             return None  # older news than what is known
         if incident.status is Status.RESOLVED:
-            return _reopen(incident, notification, alerts, now_ms, "it fires again")
+            return _reopen(incident, notification, alerts, now_ms, policy)
         return _update(incident, notification, alerts, now_ms, policy)
     if incident.status is Status.RESOLVED:
         return None
@@ -622,14 +622,20 @@ def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
 
 
 def _reopen(
-    incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, reason: str
+    incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, policy: Policy | None
 ) -> Change:
-    news = (Entry(now_ms, Event.REOPENED, reason),)
+    news = (Entry(now_ms, Event.REOPENED, "it fires again"),)
+    severity = _severity(incident, notification, alerts)
+    is_graver_now = is_graver(severity, incident.severity)
+    known = {alert.fingerprint for alert in incident.alerts}
+    has_joined = any(alert.is_firing and alert.fingerprint not in known for alert in alerts)
+    if policy is not None and (is_graver_now or has_joined):
+        incident = _with_policy(incident, policy, now_ms, is_graver=is_graver_now)
     reopened = replace(
         _waiting_anew(incident, now_ms),
         content_count=incident.content_count + 1,
         title=notification.title,
-        severity=_severity(incident, notification, alerts),
+        severity=severity,
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,

@@ -181,6 +181,18 @@ async def test_what_is_only_said_again_moves_no_wait(engine, again):
     assert answer["escalates_at"] == before
 
 
+async def test_what_reopens_with_a_graver_alert_waits_by_that(engine):
+    await posted(engine, alert("Disk", instance="db-1"), oncall_wait_minutes="60")
+    await posted(engine, alert("Disk", over=True, instance="db-1"), oncall_wait_minutes="60")
+
+    critical = alert("Disk", severity="critical", minutes=1, instance="db-2")
+    answer = await posted(engine, critical, oncall_wait_minutes="5")
+    await engine.after(minutes=6)
+
+    assert answer["outcome"] == "reopened"
+    assert states(engine) == ["1"]
+
+
 async def test_what_joins_with_an_escalation_escalates_what_had_none(engine):
     await posted(engine, alert("Disk", instance="db-1"), oncall_enable="false")
 

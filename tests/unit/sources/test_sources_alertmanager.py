@@ -71,6 +71,52 @@ def test_firing_and_resolved_have_the_same_dedup_key_and_other_receivers_another
     assert sources.parse(other).dedup_key != firing.dedup_key
 
 
+def test_the_path_of_the_route_is_no_part_of_the_identity(payload):
+    edited = payload | {"groupKey": '{}/{severity=~"critical|page"}:{alertname="DiskFull"}'}
+
+    assert sources.parse(edited).dedup_key == sources.parse(payload).dedup_key
+    assert sources.parse(edited).lister != sources.parse(payload).lister
+
+
+def test_groups_without_labels_are_told_by_their_route(payload):
+    one, other = (payload | {"groupLabels": {}, "groupKey": f'{{}}/{{team="{team}"}}:{{}}'} for team in "ab")
+
+    assert sources.parse(one).dedup_key != sources.parse(other).dedup_key
+
+
+def test_the_address_of_the_sender_is_no_part_of_the_identity_but_of_who_lists(payload):
+    peer = payload | {"externalURL": "http://am-1:9093"}
+
+    assert sources.parse(peer).dedup_key == sources.parse(payload).dedup_key
+    assert sources.parse(peer).lister != sources.parse(payload).lister
+
+
+def test_what_names_no_group_is_known_by_the_labels_that_its_alerts_share(payload):
+    del payload["groupKey"], payload["groupLabels"]
+    labels = payload["commonLabels"]
+
+    found = sources.parse(payload)
+
+    assert labels
+    assert found.source == "alertmanager"
+    assert not found.is_ungrouped
+    assert found.dedup_key == sources.parse(payload | {"alerts": payload["alerts"] * 2}).dedup_key
+    assert found.dedup_key != sources.parse(payload | {"commonLabels": {"alertname": "Other"}}).dedup_key
+
+
+def test_what_names_no_group_and_shares_no_labels_is_of_single_alerts():
+    payload = {"status": "firing", "alerts": [{"status": "firing", "labels": {"alertname": "X"}}]}
+
+    found = sources.parse(payload)
+
+    assert (found.source, found.title, found.is_ungrouped) == ("alertmanager", "X", True)
+
+
+@pytest.mark.parametrize("alerts", [[], [{}], [{"labels": "none"}], "none", None])
+def test_a_list_of_something_else_is_a_generic_alert(alerts):
+    assert sources.parse({"alerts": alerts, "title": "T"}).source == "generic"
+
+
 def test_without_a_group_key_the_group_labels_identify(payload):
     del payload["groupKey"]
     other = payload | {"groupLabels": {"alertname": "Other"}}
