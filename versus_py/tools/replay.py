@@ -140,7 +140,7 @@ class Replay:
         self._channels = channels
         self._incidents: dict[IncidentId, Incident] = {}
         self._named: dict[str, IncidentId] = {}  # dedup key -> the incident it named last
-        self._due_ms: dict[IncidentId, int] = {}  # the waits that go on, and when they end
+        self._due_ms: dict[IncidentId, int] = {}  # when a wait ends, or an acknowledgment
         self._records: set[IncidentId] = set()  # those with a record that is not resolved
         self.summary = Summary()
         self.problems: list[str] = []
@@ -160,19 +160,29 @@ class Replay:
         self.summary.still_open = sum(it.status is not Status.RESOLVED for it in self._incidents.values())
 
     def _escalate(self, until_ms: int | None = None) -> Iterator[Step]:
-        """The waits that end until then, None for ever."""
+        """The waits and acknowledgments that end until then; None: all waits, as nobody knows what people do then."""
         while self._due_ms:
             incident_id, due_ms = min(self._due_ms.items(), key=lambda item: (item[1], item[0]))
+            incident = self._incidents[incident_id]
             if until_ms is not None and due_ms > until_ms:
                 return
-            incident = self._incidents[incident_id]
-            change = transitions.begin_escalation(incident, due_ms)
-            assert change is not None  # noqa: S101 - only waits that go on are due
-            is_first = not incident.may_have_record
-            self._records.add(incident_id)
-            self.summary.records_created += is_first
-            effect = "would be created" if is_first else "would be moved to In Progress again"
-            yield self._applied(change, due_ms, "escalated", _record_of(incident, effect))
+            if incident.status is Status.TRIGGERED:
+                yield self._escalated(incident, due_ms)
+            elif until_ms is None:
+                del self._due_ms[incident_id]
+            else:
+                change = transitions.end_acknowledgment(incident, due_ms)
+                assert change is not None  # noqa: S101 - only what ends is due
+                yield self._applied(change, due_ms, "unacknowledged")
+
+    def _escalated(self, incident: Incident, due_ms: int) -> Step:
+        change = transitions.begin_escalation(incident, due_ms)
+        assert change is not None  # noqa: S101 - only waits that go on are due
+        is_first = not incident.may_have_record
+        self._records.add(incident.id)
+        self.summary.records_created += is_first
+        effect = "would be created" if is_first else "would be moved to In Progress again"
+        return self._applied(change, due_ms, "escalated", _record_of(incident, effect))
 
     def _post(self, posted: Posted) -> Iterator[Step]:
         notifications, policy_for, warnings = self._read(posted.body, posted.query)
@@ -264,8 +274,9 @@ class Replay:
         """Keep the incident as it is now, with the wait that goes on."""
         incident = change.incident
         self._incidents[incident.id] = incident
-        if incident.is_waiting and incident.escalates_at_ms is not None:
-            self._due_ms[incident.id] = incident.escalates_at_ms
+        due_ms = incident.escalates_at_ms if incident.is_waiting else incident.ack_ends_at_ms
+        if due_ms is not None:
+            self._due_ms[incident.id] = due_ms
         else:
             self._due_ms.pop(incident.id, None)
         begins = change.outcome in {Outcome.CREATED, Outcome.REOPENED}

@@ -29,9 +29,11 @@ BODIES = {
 
 
 def read(body, query):
-    """What a body of BODIES says; the query is the wait in minutes, or never."""
+    """What a body of BODIES says; the query is the wait in minutes, never, or that acknowledgments end after an hour."""
     if body not in BODIES:
         raise BadPayload(f"no body {body!r}")
+    if query == "an hour":
+        return BODIES[body], lambda _: replace(POLICY, ack_timeout_ms=60 * MINUTE_MS), []
     wait = 5 if query == "" else float(query) if query != "never" else None
     policy = Policy(POLICY.channels) if wait is None else replace(POLICY, wait_ms=round(wait * MINUTE_MS))
     return BODIES[body], lambda _: policy, ["odd query"] if query == "odd" else []
@@ -68,6 +70,16 @@ STORIES = [
         [posted(0, b"firing"), acted(1), acted(2)],
         [(0, "triggered"), (1, "acknowledged"), (2, "ignored")],
         id="acknowledged twice",
+    ),
+    pytest.param(
+        [posted(0, b"firing", "an hour"), acted(1), posted(90, b"firing", "an hour")],
+        [(0, "triggered"), (1, "acknowledged"), (61, "unacknowledged"), (66, "escalated"), (90, "updated")],
+        id="an acknowledgment that ends",
+    ),
+    pytest.param(
+        [posted(0, b"firing", "an hour"), acted(1)],
+        [(0, "triggered"), (1, "acknowledged")],
+        id="an acknowledgment that outlasts the recording",
     ),
     pytest.param(
         [posted(0, b"firing"), posted(4, b"resolved")], [(0, "triggered"), (4, "resolved")], id="resolved in time"
