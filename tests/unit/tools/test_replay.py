@@ -29,7 +29,7 @@ BODIES = {
 
 
 def read(body, query):
-    """What a body of BODIES says; the query is the wait in minutes, never, or that acknowledgments end after an hour."""
+    """What a body of BODIES says; the query is the wait in minutes, never, or when acknowledgments end."""
     if body not in BODIES:
         raise BadPayload(f"no body {body!r}")
     if query == "an hour":
