@@ -30,6 +30,7 @@ from versus_py.store import Ledger, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
+from versus_py.store.journal import open_journal
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets import titles
@@ -76,12 +77,13 @@ class _Core:
         self.unavailable = ThrottledLog("redis.unavailable", monotonic_ms, counted_as="times")
         retention_ms = round(config.retention_days * DAY_MS)
         self.settles_within_s = max((it.abilities.settles_within_s for it in self.systems), default=0.0)
+        self.durability = durability_for(redis, config.redis)
         self.store = Store(
             redis,
             retention_ms=retention_ms,
             reopen_ms=round(config.oncall.reopen_minutes * 60_000),
             settle_ms=round(self.settles_within_s * 1000),
-            durability=durability_for(redis, config.redis),
+            durability=self.durability,
             metrics=self.metrics,
         )
         self.turns = Turns(redis)
@@ -182,7 +184,7 @@ async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System
         raise ConfigError(["redis.host: is required for a worker of its own; without it incidents are in this process"])
     for warning in config.warnings():
         log.warning("config.warning", warning=warning)
-    async with _build(config, systems) as built, asyncio.TaskGroup() as loops:
+    async with _build(config, systems, with_api=with_api) as built, asyncio.TaskGroup() as loops:
         app, port = (built.app, config.port) if with_api else (built.monitoring, config.metrics.port)
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
         await _prepare(built.core)
@@ -217,10 +219,14 @@ def _last_look(core: _Core, session: aiohttp.ClientSession) -> LastLook | None:
 
 
 @asynccontextmanager
-async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Running]:
+async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
         redis, embedded = await stack.enter_async_context(open_redis(config.redis, config.data_dir))
         core = _Core(config, redis, systems)
+        journal = None
+        if with_api:
+            opening = open_journal(config, redis, durability=core.durability, metrics=core.metrics)
+            journal = await stack.enter_async_context(opening)
         sessions = {it: await stack.enter_async_context(_session(it.timeout_s, it.connections)) for it in core.systems}
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
         around.raise_if_missing(config)
@@ -252,6 +258,7 @@ async def _build(config: Config, systems: Sequence[System]) -> AsyncIterator[_Ru
             metrics=core.metrics,
             health=health,
             clock=core.clock,
+            journal=journal,
         )
         background: dict[str, Loop] = {
             "clock": partial(_follow_clock, core),

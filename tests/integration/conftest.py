@@ -35,6 +35,7 @@ from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Store, Storms, Turns, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
+from versus_py.store.journal import Journal, open_journal
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.systems import called, model, registered
@@ -319,8 +320,21 @@ async def engine_redis(request: pytest.FixtureRequest, shared_redis: SharedRedis
 
 
 @pytest.fixture
-async def engine(config, clock, session, slack, servicenow, shared_redis, engine_redis) -> AsyncIterator[Engine]:
-    metrics = Metrics()
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def journal(config: Config, engine_redis: RedisClient, metrics: Metrics) -> AsyncIterator[Journal | None]:
+    """The one that the settings ask for."""
+    async with open_journal(config, engine_redis, durability=None, metrics=metrics) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def engine(
+    config, clock, session, slack, servicenow, shared_redis, engine_redis, metrics, journal
+) -> AsyncIterator[Engine]:
     store = Store(
         engine_redis,
         retention_ms=7 * DAY_MS,
@@ -361,6 +375,7 @@ async def engine(config, clock, session, slack, servicenow, shared_redis, engine
         metrics=metrics,
         health=Health(store, clock, metrics, worker=worker, watchdog=watchdog),
         clock=clock,
+        journal=journal,
     )
     answers = Answers()
     app.on_response_prepare.append(answers.keep)

@@ -317,6 +317,15 @@ class MetricsConfig(Part):
     """The port on which `versus worker` answers /metrics, /healthz and /readyz; without one it answers nowhere."""
 
 
+class JournalConfig(Part):
+    """A journal of what was accepted, for `versus audit`."""
+
+    keep: Literal["none", "redis", "file"] = "none"
+    """Where it is kept: in Redis, one for all replicas, or in a file of this process; none keeps none."""
+    file: Path | None = None
+    """The file; without one, journal.jsonl in data_dir."""
+
+
 class HeartbeatConfig(Part):
     """A sign of life to a service that raises the alarm when it stays away."""
 
@@ -364,7 +373,7 @@ class Config(Part):
     max_connections: Annotated[int, Number] = Field(1000, ge=10, le=100_000)
     """The most connections of callers; for one more, the one is closed that has been idle for longest."""
     data_dir: Path = Path("data")
-    """Where the embedded Valkey server keeps its files."""
+    """Where the embedded Valkey server keeps its files, and where journal.file is unless it says otherwise."""
     retention_days: Annotated[float, Number] = Field(7, ge=1, le=365, allow_inf_nan=False)
     """How long an incident is kept after its end; one that is open is kept for as long as it is."""
     keep_payload: bool = True
@@ -391,6 +400,8 @@ class Config(Part):
     """Where incidents are kept."""
     ack: AckConfig = AckConfig()
     """The signed links that acknowledge."""
+    journal: JournalConfig = JournalConfig()
+    """A journal of what was accepted."""
     metrics: MetricsConfig = MetricsConfig()
     """What Prometheus scrapes."""
     heartbeat: HeartbeatConfig = HeartbeatConfig()
@@ -414,6 +425,11 @@ class Config(Part):
         parts = urlsplit(self.public_host or "")
         is_elsewhere = parts.hostname is not None and parts.hostname not in LOOPBACK
         return f"{parts.netloc}{parts.path}".rstrip("/") if is_elsewhere else ""
+
+    @property
+    def journal_file(self) -> Path:
+        """Where the journal is, if it is in a file."""
+        return self.journal.file or self.data_dir / "journal.jsonl"
 
     @property
     def systems(self) -> Mapping[str, SystemPart]:
@@ -493,6 +509,8 @@ class Config(Part):
         fallback, heartbeat = self.oncall.fallback, self.heartbeat
         if heartbeat.url is None and "every_seconds" in heartbeat.model_fields_set:
             yield "heartbeat.every_seconds has no effect without heartbeat.url"
+        if self.journal.keep != "file" and self.journal.file is not None:
+            yield "journal.file has no effect without journal.keep: file"
         if self.redis.durability != "replicated" and "replicas" in self.redis.model_fields_set:
             yield "redis.replicas has no effect without redis.durability: replicated"
         if fallback.target is None and "after_minutes" in fallback.model_fields_set:

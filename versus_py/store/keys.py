@@ -15,6 +15,8 @@
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
 | `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
 | `{0}:probe`             | string     | proof that Redis takes writes; expires                                  |
+| `{0}:journal`           | list       | what was accepted: an anchor, then lines (JSON) that make a chain       |
+| `{0}:journal_head`      | hash       | `n` and `hash` of the journal's last line                               |
 | `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
@@ -50,6 +52,8 @@ def in_partition(partition: int | str, name: str) -> str:
 
 
 PROBE = in_partition(0, "probe")
+JOURNAL = in_partition(0, "journal")
+JOURNAL_HEAD = in_partition(0, "journal_head")
 
 
 def partition_of_key(key: str) -> str:

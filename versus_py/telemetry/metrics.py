@@ -25,6 +25,7 @@ _REDIS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _ACCEPTED = "Notifications that were written down before their sender was answered, by what they did."
 _REFUSED = "Requests that were answered with an error."
 _OUTCOMES = "Waits of incidents that ended, by how."
+_JOURNAL = "Notifications for the journal: written, or accepted although they could not be written to its file."
 _PENDING = "Incidents that may still escalate, of all replicas."
 _OVERDUE = "Those whose escalation is long due and that have no outcome, of all replicas: should be 0."
 _REARMED = "Overdue escalations that nobody would have come back to, armed again by the watchdog: should be 0."
@@ -46,6 +47,7 @@ class Metrics:
         histogram = partial(Histogram, registry=self.registry)
         self.notifications_accepted = counter("versus_notifications_accepted_total", _ACCEPTED, ("source", "outcome"))
         self.requests_refused = counter("versus_requests_refused_total", _REFUSED, ("reason",))
+        self.journal_lines = counter("versus_journal_lines_total", _JOURNAL, ("result",))
         self.incident_outcomes = counter("versus_incident_outcomes_total", _OUTCOMES, ("outcome",))
         self.escalations_pending = gauge("versus_escalations_pending", _PENDING)
         self.escalations_overdue = gauge("versus_escalations_overdue", _OVERDUE)
@@ -62,6 +64,8 @@ class Metrics:
         self.heartbeats = counter("versus_heartbeats_total", "Heartbeats: sent, failed, or withheld.", ("result",))
         build = Info("versus_build", "What runs.", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
+        for result in ("written", "not_written"):
+            self.journal_lines.labels(result)
         for ending in Ending:
             self.incident_outcomes.labels(ending)
         for state in TIMER_STATES:

@@ -14,6 +14,7 @@ from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, Storms
+from versus_py.store.journal import Journal
 from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json
@@ -43,10 +44,12 @@ def create_app(
     metrics: Metrics | None = None,
     health: Health | None = None,
     clock: Clock | None = None,
+    journal: Journal | None = None,
 ) -> web.Application:
     """The application, ready to be served. *inbound* are routes for requests of channels, by path.
 
-    *called* tells what people call a target; *clock* is this machine's, unless it is given.
+    *called* tells what people call a target; *clock* is this machine's, unless it is given. *journal* is where what is
+    accepted is written, if anywhere.
     """
     metrics = metrics or Metrics()
     app = web.Application(
@@ -54,7 +57,7 @@ def create_app(
     )
     look_after_connections(app)
     app.on_response_prepare.append(add_security_headers)
-    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics)
+    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics, journal)
     api = Api(store, lifecycle, called)
     channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]

@@ -1037,3 +1037,27 @@ def test_routes_at_the_top_that_are_hardly_meant_are_warned_about():
         "routes.0.slack.channel_id does not look like an id, such as C0123456789; a name may not work",
         "routes.1 changes nothing: it names no channel and has no wait_minutes",
     ]
+
+
+def test_a_journal_is_kept_only_where_it_is_asked_for():
+    assert parse_config("", {}).journal.keep == "none"
+    assert parse_config("journal: {keep: redis}", {}).journal.keep == "redis"
+
+
+def test_a_journals_file_is_in_data_dir_unless_it_is_named():
+    assert parse_config("data_dir: /var/lib/versus", {}).journal_file == Path("/var/lib/versus/journal.jsonl")
+    assert parse_config("journal: {keep: file, file: /tmp/j.jsonl}", {}).journal_file == Path("/tmp/j.jsonl")
+
+
+def test_a_journal_that_is_kept_nowhere_known_is_told_with_what_is_allowed():
+    [problem] = problems("journal: {keep: paper}")
+
+    assert problem.startswith("journal.keep: ")
+    assert all(allowed in problem for allowed in ("none", "redis", "file"))
+
+
+@pytest.mark.parametrize(("keep", "is_warned"), [("none", True), ("redis", True), ("file", False)])
+def test_a_journals_file_that_is_not_used_is_warned_about(keep, is_warned):
+    config = parse_config(f"journal: {{keep: {keep}, file: j.jsonl}}", {})
+
+    assert ("journal.file has no effect without journal.keep: file" in [*config.warnings()]) == is_warned

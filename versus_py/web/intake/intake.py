@@ -14,10 +14,12 @@ from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incidents.model import Notification, Outcome
 from versus_py.sources import SOURCES
+from versus_py.store.journal import Journal
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import escalates_at
+from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.intake.overrides import Overrides, read_overrides
 from versus_py.web.intake.reading import Payload, Reader, TooMany, read_body
@@ -36,10 +38,20 @@ WARNINGS_MAX = 50
 class Intake:
     """Accepts payloads. Nothing but Redis is called while a sender waits."""
 
-    def __init__(self, config: Config, lifecycle: Lifecycle, trust: Trust, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        lifecycle: Lifecycle,
+        trust: Trust,
+        clock: Clock,
+        metrics: Metrics,
+        journal: Journal | None = None,
+    ) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._trust = trust
+        self._clock = clock
+        self._journal = journal
         self._senders = Senders(config, clock)
         self._pace = Pace(config.intake, clock)
         self._arrivals = Arrivals()
@@ -79,23 +91,26 @@ class Intake:
         warnings = _first(list(dict.fromkeys(warnings)))
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
-        answers = await self._accept(reading.notifications, overrides, sender)
+        answers = await self._accept(reading.notifications, overrides, sender, body)
         status: dict[str, Any] = {"status": "Incident created"}
         if are_many or len(answers) > 1:
             status = {"status": "Incidents created", "count": len(answers)}
         return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
 
     async def _accept(
-        self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender
+        self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender, body: bytes
     ) -> list[dict[str, Any]]:
-        """Written down, or StoreUnavailable before senders give up: Monasca's wait 5 s."""
+        """Written down, in the journal too, or StoreUnavailable before senders give up: Monasca's wait 5 s."""
         news = [it for it in notifications if it is not None]
         try:
             async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-                accepted = iter(await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings))
+                found = await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings)
+                if self._journal is not None and found:
+                    now_ms = self._clock.now_ms()
+                    await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
         except TimeoutError:
             raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
-        answers = []
+        answers, accepted = [], iter(found)
         for it in notifications:
             outcome = None if it is None else next(accepted)
             answers.append(_answer(outcome))
