@@ -104,7 +104,7 @@ def test_the_version():
 
 
 COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "slack-manifest"]
-COMMANDS += ["lint-alertmanager", "send", "replay", "simulate", "incidents", "retry"]
+COMMANDS += ["audit", "lint-alertmanager", "send", "replay", "simulate", "incidents", "retry"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "unack", "resolve", "escalate", "snooze"]
 
 

@@ -47,8 +47,8 @@ async def until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None
     await work(stop)
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. What goes wrong is said in a sentence, and is exit status 1."""
+def run_to_end(work: Coroutine[Any, Any, T], *, status: int = 1) -> T:
+    """Run to the end. What goes wrong is said in a sentence, and ends the process with that exit *status*."""
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             return runner.run(work)
@@ -62,7 +62,7 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
             raise rest from None
     except VersusError as exc:
         say(exc)
-    raise typer.Exit(1)
+    raise typer.Exit(status)
 
 
 def _leaves(group: BaseExceptionGroup[Any] | None) -> list[BaseException]:
@@ -87,12 +87,13 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def load(path: Path) -> Config:
+def load(path: Path, *, status: int = 1) -> Config:
+    """What is wrong with it is said, and ends the process with that exit *status*."""
     try:
         return load_config(path, os.environ)
     except ConfigError as exc:
         say(exc)
-        raise typer.Exit(1) from None
+        raise typer.Exit(status) from None
 
 
 def read(file: str) -> bytes:

@@ -25,6 +25,18 @@ def incident_table(rows: list[list[str]], columns: Sequence[str]) -> Table:
     return table
 
 
+def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names and values: a table for people, and one line each for what reads lines."""
+    if not out.is_terminal:
+        for name, value in pairs:
+            print(f"{name}: {value}")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in pairs:
+        table.add_row(Text(name, style="bold"), Text(value))
+    out.print(table)
+
+
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[Any, str]) -> None:
     """A table for people, with the first column in its colour; one line each for what reads lines."""
     if not out.is_terminal:

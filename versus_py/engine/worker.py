@@ -109,7 +109,7 @@ class Worker:
         self._targets = targets
         self._called = called
         self._settles_s = settles_within_s + LEASE_MARGIN_S
-        self.lease_ms = round((SYNC_MAX_S + self._settles_s) * 1000)
+        self.lease_ms = lease_ms(settles_within_s)
         """How long a claim is nobody else's. A worker that dies costs what it held this much time."""
         self._last_look = last_look
         self._limits = limits or Limits()
@@ -507,6 +507,11 @@ class Worker:
                 elif completion.before is not None and completion.after is not None:
                     self._metrics.observe_change(completion.before, completion.after, self._clock.now_ms())
                 return
+
+
+def lease_ms(settles_within_s: float) -> int:
+    """How long a claim is nobody else's, where what a target was sent takes effect within that time."""
+    return round((SYNC_MAX_S + settles_within_s + LEASE_MARGIN_S) * 1000)
 
 
 def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:

@@ -16,11 +16,11 @@ from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ResponseError
 
 from versus_py.config import RedisConfig
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, VersusError
 from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unavailable
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
-from versus_py.store.embedded import EmbeddedServer, run_embedded
+from versus_py.store.embedded import EmbeddedServer, holds_incidents, run_embedded, socket_in_use
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
@@ -46,6 +46,26 @@ async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple
         connect(RedisConfig(url=SecretStr(f"unix://{server.socket}"))) as client,
     ):
         yield client, server
+
+
+@asynccontextmanager
+async def reach_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[RedisClient]:
+    """A client for what is kept already, beside the service: of the embedded server, also while that runs.
+
+    While it does not, one is started for this. Raises VersusError when nothing is kept in *data_dir*, or it cannot be
+    reached.
+    """
+    if not config.is_embedded:
+        async with connect(config) as client:
+            yield client
+    elif (socket := socket_in_use(data_dir)) is not None:
+        async with connect(RedisConfig(url=SecretStr(f"unix://{socket}"))) as client:
+            yield client
+    elif not holds_incidents(data_dir):
+        raise VersusError(f"nothing is kept in data_dir {str(data_dir)!r}: name the folder of the server")
+    else:
+        async with open_redis(config, data_dir) as (client, _):
+            yield client
 
 
 @asynccontextmanager

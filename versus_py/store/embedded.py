@@ -32,6 +32,7 @@ STOP_TIMEOUT_S = 5.0
 ORPHAN_TIMEOUT_S = 10.0
 """How long a server that outlives its killed parent may take to end."""
 
+SOCKET = "valkey.sock"
 _SOCKET_PATH_MAX = 100
 """Most bytes of a unix socket's path; the kernel allows 107 (unix(7), sun_path)."""
 
@@ -70,9 +71,9 @@ async def run_embedded(data_dir: Path, *, syncs_at_once: bool = False) -> AsyncI
         raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
     try:
         with tempfile.TemporaryDirectory(prefix="versus-") as short:
-            socket = data_dir.resolve() / "valkey.sock"
+            socket = data_dir.resolve() / SOCKET
             if len(os.fsencode(socket)) > _SOCKET_PATH_MAX:
-                socket = Path(short) / "valkey.sock"
+                socket = Path(short) / SOCKET
             process = await _start(data_dir.resolve(), socket, lock, syncs_at_once=syncs_at_once)
             try:
                 await _ready(process, socket, data_dir)
@@ -104,6 +105,32 @@ def inspect_embedded(data_dir: Path) -> str | None:
         return _holder(folder / "lock")
     except OSError as exc:
         raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
+
+
+def socket_in_use(data_dir: Path) -> Path | None:
+    """The socket of the server that another process runs on *data_dir*; None when it is free.
+
+    Raises VersusError when that server cannot be reached, or *data_dir* not be read.
+    """
+    folder = data_dir.resolve()
+    try:
+        holder = _holder(folder / "lock")
+    except OSError as exc:
+        raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
+    if holder is None:
+        return None
+    socket = folder / SOCKET
+    if not socket.exists():
+        raise VersusError(
+            f"data_dir {str(data_dir)!r} is in use by process {holder}, whose server cannot be reached: its socket is "
+            "elsewhere, as the folder's path is too long; stop that process first"
+        )
+    return socket
+
+
+def holds_incidents(data_dir: Path) -> bool:
+    """Whether a server has ever kept something in *data_dir*."""
+    return (data_dir / "appendonlydir").exists()
 
 
 def _holder(path: Path) -> str | None:

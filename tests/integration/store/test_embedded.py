@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from tests.support.waiting import DEADLINE_S, wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import VersusError
-from versus_py.store.connection import durability_warnings, open_redis
+from versus_py.store.connection import durability_warnings, open_redis, reach_redis
 from versus_py.store.embedded import DataDirInUse, inspect_embedded, run_embedded
 
 HOLDER = """
@@ -150,6 +150,49 @@ def test_a_folder_that_cannot_be_written_is_told_beforehand(tmp_path, below):
 
     with pytest.raises(VersusError, match=r"data_dir .*file.* cannot be used: Not a directory"):
         inspect_embedded(tmp_path / "file" / below)
+
+
+async def test_what_is_kept_is_reached_while_another_process_runs_its_server(tmp_path, holder):
+    async with reach_redis(RedisConfig(), tmp_path) as client:
+        assert await client.get("kept") == "yes"
+    process, server_pid = holder
+    assert process.poll() is None
+    assert is_alive(server_pid)
+
+
+async def test_what_is_kept_is_reached_while_nobody_runs_its_server(tmp_path):
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):
+        await client.set("kept", "yes")
+
+    async with reach_redis(RedisConfig(), tmp_path) as client:
+        assert await client.get("kept") == "yes"
+    assert inspect_embedded(tmp_path) is None
+
+
+async def test_where_nothing_is_kept_nothing_is_begun(tmp_path):
+    folder = tmp_path / "wrong"
+
+    with pytest.raises(VersusError, match=r"nothing is kept in data_dir .*wrong"):
+        async with reach_redis(RedisConfig(), folder):
+            pass
+
+    assert not folder.exists()
+
+
+async def test_a_running_server_whose_socket_is_elsewhere_is_said_to_be_out_of_reach(tmp_path):
+    folder = tmp_path / ("long-" * 30)
+
+    async with open_redis(RedisConfig(), folder):
+        with pytest.raises(VersusError, match=rf"in use by process {os.getpid()}, .* stop that process first"):
+            async with reach_redis(RedisConfig(), folder):
+                pass
+
+
+async def test_a_configured_server_is_reached_as_ever(redis, redis_socket, tmp_path):
+    await redis.set("kept", "yes")
+
+    async with reach_redis(RedisConfig.model_validate({"url": f"unix://{redis_socket}"}), tmp_path) as client:
+        assert await client.get("kept") == "yes"
 
 
 def test_a_machine_without_an_embedded_server_is_told_what_to_do(tmp_path, monkeypatch):
