@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +11,9 @@ from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
-from versus_py.store import Store
+from versus_py.store import Store, keys
+from versus_py.store.calls import answered
+from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
 from versus_py.targets.servicenow.instance import Instance
 from versus_py.targets.slack.history import History
@@ -139,6 +142,18 @@ def _keep_what_is_given_back() -> None:
     transitions.unacknowledge = lambda *_: None
 
 
+def _lose_journal_lines() -> None:
+    """Of every third request, the last line of the journal is taken out again."""
+    add, numbers = RedisJournal.add, count(1)
+
+    async def forgetful(self: RedisJournal, accepted: Sequence[Acceptance]) -> None:
+        await add(self, accepted)
+        if next(numbers) % 3 == 0:
+            await answered(self._redis.rpop(keys.JOURNAL))
+
+    RedisJournal.add = forgetful  # type: ignore[method-assign]  # that is the sabotage
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -153,5 +168,6 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "hurry": _hurry,
         "forget snoozes": _forget_snoozes,
         "keep what is given back": _keep_what_is_given_back,
+        "lose journal lines": _lose_journal_lines,
     }
 )

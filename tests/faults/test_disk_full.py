@@ -4,7 +4,7 @@ import asyncio
 import random
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 
 from tests.faults.scenario import at_length, judged_under
-from tests.faults.world import Program, World, left_in, open_world
+from tests.faults.world import AnyRedis, Program, World, open_world
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -46,7 +46,8 @@ class EmbeddedRedis:
     async def settings(self) -> dict[str, Any]:
         return {"data_dir": str(self.disk / "data")}
 
-    async def left(self) -> dict[str, int]:
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator[AnyRedis]:
         line = next(line for line in self.log.read_text().splitlines() if "redis.embedded" in line)
         pid, socket = line.split('"pid": ')[1].split(",")[0].rstrip("}"), line.split('"socket": "')[1].split('"')[0]
         with TemporaryDirectory() as folder:
@@ -56,7 +57,7 @@ class EmbeddedRedis:
             async with redis.asyncio.Redis(
                 unix_socket_path=path, decode_responses=True, single_connection_client=True
             ) as client:
-                return await left_in(client)
+                yield client
 
     async def mend(self) -> None:
         """Nothing to do."""

@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
 from tests.faults.scenario import at_length, judged_under
-from tests.faults.world import World, left_in, open_world
+from tests.faults.world import AnyRedis, World, open_world
 from tests.support.redis_servers import (
     ClusterWorld,
     RedisServer,
@@ -74,9 +74,10 @@ class SentinelRedis(ManyServers):
     async def settings(self) -> dict[str, Any]:
         return {"redis": self.servers.settings | REPLICATED}
 
-    async def left(self) -> dict[str, int]:
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator[AnyRedis]:
         async with redis.asyncio.Redis(port=self.servers.primary_port(), decode_responses=True) as client:
-            return await left_in(client)
+            yield client
 
     async def fail_over(self, dice: random.Random) -> None:
         """Kill the primary; the other one is promoted, and some time later gets the first as its replica."""
@@ -112,10 +113,11 @@ class ClusterRedis(ManyServers):
     async def settings(self) -> dict[str, Any]:
         return {"redis": self.servers.settings | REPLICATED}
 
-    async def left(self) -> dict[str, int]:
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator[AnyRedis]:
         nodes = [ClusterNode("127.0.0.1", it.port) for it in self.nodes]
         async with RedisCluster(startup_nodes=nodes, decode_responses=True) as client:
-            return await left_in(client)
+            yield client
 
     async def move(self, slot: int, dice: random.Random) -> None:
         """To another primary, one key at a time."""

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import aiohttp
 import redis.asyncio
@@ -26,6 +26,9 @@ from tests.faults.proxy import FaultProxy, run_proxy
 from tests.support.forking import IN_QUICK_TEMPO, ForkedProcess
 from tests.support.servers import Process, find_program, free_port
 from tests.support.waiting import until
+from versus_py.store.inspection import Inspection
+from versus_py.store.journal import StoredJournal
+from versus_py.tools.audit import Audit
 
 ROOT = Path(__file__).parent.parent.parent
 STARTED_VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
@@ -35,6 +38,7 @@ PASSWORD = "servicenow-secret"
 SIGNING_SECRET = "slack-signing-secret"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+RETENTION_MS = 7 * 24 * 3600 * 1000
 
 
 class Program:
@@ -105,6 +109,9 @@ def versus_launcher(arguments: Sequence[str]) -> Callable[[Path], Process]:
     return lambda log: ForkedProcess(tuple(arguments), stdout=log, main=IN_QUICK_TEMPO)
 
 
+AnyRedis: TypeAlias = redis.asyncio.Redis | RedisCluster
+
+
 class RedisWorld(Protocol):
     """The Redis of a world: one server, or many that stand in for each other, or one within each replica."""
 
@@ -114,8 +121,8 @@ class RedisWorld(Protocol):
     async def settings(self) -> dict[str, Any]:
         """The configuration that the next replica needs, beside that of everything else."""
 
-    async def left(self) -> dict[str, int]:
-        """How many timers due within the hour, running claims and given up ones, by the names of their keys."""
+    def reached(self) -> AbstractAsyncContextManager[AnyRedis]:
+        """A client of it, whatever became of its servers."""
 
     async def mend(self) -> None:
         """Whatever went wrong with it is in order again."""
@@ -135,8 +142,8 @@ return {due, redis.call('ZCARD', running), redis.call('ZCARD', failed)}
 """
 
 
-async def left_in(client: redis.asyncio.Redis | RedisCluster) -> dict[str, int]:
-    """What one server, or a cluster by a client of its own, still has to do within the next hour.
+async def left_in(client: AnyRedis) -> dict[str, int]:
+    """How many timers due within the hour, running claims and given up ones, by the names of their keys.
 
     Of a partition all at once: a timer that is claimed meanwhile is not missed.
     """
@@ -187,8 +194,9 @@ class OneRedis:
         self.proxies.append(proxy)
         return {"redis": {"url": f"redis://127.0.0.1:{proxy.port}/0", **self._settings}}
 
-    async def left(self) -> dict[str, int]:
-        return await left_in(self.client)
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator[AnyRedis]:
+        yield self.client
 
     async def mend(self) -> None:
         if not self.program.is_running:
@@ -308,6 +316,7 @@ class World(Generic[RedisT]):
             "public_host": f"http://127.0.0.1:{port}",
             "data_dir": str(self.folder / "data"),
             "log": {"format": "json", "level": "debug"},
+            "journal": {"keep": "redis"},
             "alert": {
                 "slack": {
                     "enable": True,
@@ -335,27 +344,43 @@ class World(Generic[RedisT]):
 
     async def _is_settled(self) -> bool:
         try:
-            left = await self.redis.left()
+            left = await self._left()
         except (RedisError, OSError):
             return False
         return not left["timers"] and not left["running"]
 
     async def judged(self, events: Sequence[Event], *, clock_slack_ms: int = CLOCK_SLACK_MS) -> Report:
-        """What the checker says, after everything has settled."""
+        """What the checker and the audit say, after everything has settled."""
         await self.settled()
         evidence = Evidence(
             events=events,
             records=(await self.servicenow.state())["tables"]["incident"],
             messages=[*own_messages((await self.slack.state())["messages"])],
             incidents=await self.incidents(),
-            left=await self.redis.left(),
+            left=await self._left(),
         )
         report = check(evidence, clock_slack_ms=clock_slack_ms)
+        report.findings += await self._audited()
         report.findings += [
             Finding("crashed", replica.name, line) for replica in self.replicas for line in _crashes(replica)
         ]
         print(report)
         return report
+
+    async def _left(self) -> dict[str, int]:
+        async with self.redis.reached() as client:
+            return await left_in(client)
+
+    async def _audited(self) -> list[Finding]:
+        """What `versus audit` finds, without a grace: nothing is left to be done."""
+        async with self.redis.reached() as client:
+            inspection = Inspection(client)
+            audit = Audit(inspection, inspection.now_ms, retention_ms=RETENTION_MS, grace_ms=0)
+            found = await audit.run([StoredJournal(client)])
+        print(f"audited: {found.lines} lines, {found.incidents} incidents, {dict(found.standings)}")
+        return [
+            Finding(f"audit: {it.what}", it.incident or "", f"line {it.line}: {it.detail}") for it in found.findings
+        ]
 
     async def incidents(self) -> list[dict[str, Any]]:
         """All that the API lists, by the first replica that answers; nothing while none does."""
