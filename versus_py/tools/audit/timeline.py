@@ -8,7 +8,9 @@ from versus_py.incidents.model import Entry, Event, Incident, Status
 _BECOMES = {
     Event.TRIGGERED: Status.TRIGGERED,
     Event.REOPENED: Status.TRIGGERED,
+    Event.RETRIGGERED: Status.TRIGGERED,
     Event.UNACKNOWLEDGED: Status.TRIGGERED,
+    Event.ACK_ENDED: Status.TRIGGERED,
     Event.ESCALATING: Status.TRIGGERED,
     Event.ACKNOWLEDGED: Status.ACKNOWLEDGED,
     Event.RESOLVED: Status.RESOLVED,
@@ -19,6 +21,8 @@ _STAYS = frozenset(
         Event.POSTED,
         Event.JOINED,
         Event.LEFT,
+        Event.SEVERITY_RAISED,
+        Event.ACK_RENEWED,
         Event.IDENTIFIED,
         Event.SNOOZED,
         Event.SNOOZE_OVER,
