@@ -195,6 +195,16 @@ async def test_a_change_during_a_sync_makes_it_due_again(store, clock):
     assert [claim.target for claim in await claim(store, clock)] == ["slack"]
 
 
+async def test_a_sync_of_what_redis_has_lost_is_done_again(store, clock):
+    """A server that was killed comes back without its last second: what was decided in it is to be decided again."""
+    await created(store, clock)
+    [held] = await claim(store, clock)
+
+    await store.complete(held, Completion("done", seen_version=2), now_ms=clock.now_ms())
+
+    assert [claim.target for claim in await claim(store, clock)] == ["slack"]
+
+
 async def test_a_retry_counts_attempts_and_a_postponement_does_not(store, clock):
     await created(store, clock)
     [first] = await claim(store, clock)

@@ -35,7 +35,9 @@ if not version then
   redis.call('ZREM', pending, id)
   return 1
 end
-local is_outdated = tonumber(version) > tonumber(seen_version)
+-- A server that came back without its last writes has an older one: what was synced is to be decided again.
+local went_back = tonumber(version) < tonumber(seen_version) and how ~= 'postponed'
+local is_outdated = tonumber(version) > tonumber(seen_version) or went_back
 local is_news = arm_count > 0
 if owed_at_ms == '' and not is_outdated and redis.call('ZREM', pending, id) == 1 then
   is_news = true
