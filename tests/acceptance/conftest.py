@@ -181,22 +181,48 @@ def kill(process: Process) -> None:
     process.wait(10)
 
 
+@dataclass(frozen=True)
+class Alertmanager:
+    """One of Debian's."""
+
+    address: str
+    external_url: str  # what it calls itself in what it sends
+    config: Path
+    process: subprocess.Popen[bytes]
+
+    def post(self, *alerts: dict[str, Any]) -> None:
+        """As Prometheus does."""
+        self.ask("alerts", list(alerts))
+
+    def ask(self, what: str, data: Any = None, *, method: str | None = None) -> Any:
+        """The answer of its API."""
+        return request(
+            f"http://{self.address}/api/v2/{what}", data, method=method, headers={"Content-Type": "application/json"}
+        )
+
+    def reload(self, config: str) -> None:
+        """Have it go on with another configuration."""
+        self.config.write_text(config)
+        request(f"http://{self.address}/-/reload", method="POST")
+
+
 def start_alertmanager(
     world: World, config: str, *, name: str = "alertmanager", cluster: Sequence[str] = ("--cluster.listen-address=",)
-) -> str:
-    """One with this configuration; its address. *cluster* are its options about that: by default, there is none."""
+) -> Alertmanager:
+    """One with this configuration. *cluster* are its options about that: by default, there is none."""
     binary = find_program("prometheus-alertmanager", "prometheus-alertmanager")
     path = world.folder / f"{name}.yml"
     path.write_text(config)
-    port = free_port()
+    address, external_url = f"127.0.0.1:{free_port()}", f"http://{name}.example"
     command = [binary, f"--config.file={path}", f"--storage.path={world.folder / name}", *cluster]
-    world.run([*command, f"--web.listen-address=127.0.0.1:{port}"], name)
-    wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), what="Alertmanager")
-    return f"127.0.0.1:{port}"
+    command += [f"--web.listen-address={address}", f"--web.external-url={external_url}"]
+    process = world.run(command, name)
+    wait_until(lambda: answers(f"http://{address}/-/ready"), what="Alertmanager")
+    return Alertmanager(address, external_url, path, process)
 
 
-def start_alertmanagers(world: World, config: str) -> list[str]:
-    """Two that are peers of one cluster; their addresses."""
+def start_alertmanagers(world: World, config: str) -> list[Alertmanager]:
+    """Two that are peers of one cluster."""
     ports = [free_port(), free_port()]
     peers = [f"--cluster.peer=127.0.0.1:{port}" for port in ports] + ["--cluster.peer-timeout=1s"]
     found = [
@@ -206,7 +232,7 @@ def start_alertmanagers(world: World, config: str) -> list[str]:
         for port in ports
     ]
     wait_until(
-        lambda: all(len(request(f"http://{it}/api/v2/status")["cluster"]["peers"]) == len(ports) for it in found),
+        lambda: all(len(it.ask("status")["cluster"]["peers"]) == len(ports) for it in found),
         what="the peers to know each other",
     )
     return found
@@ -214,14 +240,14 @@ def start_alertmanagers(world: World, config: str) -> list[str]:
 
 @pytest.fixture
 def prometheus(world: World):
-    """Starts Prometheus with the stack's files and another address of Alertmanager; the path of its rules."""
+    """Starts Prometheus with the stack's files and another Alertmanager; the path of its rules."""
 
-    def start(alertmanager: str) -> tuple[Path, object]:
+    def start(alertmanager: Alertmanager) -> tuple[Path, object]:
         binary = find_program("prometheus", "prometheus")
         stack = ROOT / "config" / "prometheus"
         text = (stack / "prometheus.yml").read_text()
         assert "alertmanager:9093" in text
-        text = text.replace("alertmanager:9093", alertmanager)
+        text = text.replace("alertmanager:9093", alertmanager.address)
         text = text.replace("evaluation_interval: 5s", "evaluation_interval: 1s")
         (world.folder / "prometheus.yml").write_text(text)
         rules = world.folder / "example.rules.yml"

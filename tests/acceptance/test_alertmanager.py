@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, request, start_alertmanager, start_alertmanagers
+from tests.acceptance.conftest import ROOT, Alertmanager, request, start_alertmanager, start_alertmanagers
 from tests.support.forking import IN_QUICK_TEMPO
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
@@ -74,11 +74,7 @@ def test_the_alertmanager_configuration_of_versus_incident_works_as_it_is(world)
         {"alertname": "Infra", "team": "infrastructure"},
     ]
     now = datetime.now(UTC).isoformat()
-    request(
-        f"http://{alertmanager}/api/v2/alerts",
-        [{"labels": it, "startsAt": now} for it in labels],
-        headers={"Content-Type": "application/json"},
-    )
+    alertmanager.post(*({"labels": it, "startsAt": now} for it in labels))
 
     wait_until(lambda: len(world.servicenow.records) == 2, what="two records")
     wait_until(lambda: len(world.infra.records) == 1, what="the record of the other instance")
@@ -92,11 +88,8 @@ def test_alertmanager_hands_over_what_it_could_not_deliver_when_the_server_is_ba
     port = free_port()
     text = faster((ROOT / "config" / "alertmanager" / "alertmanager.yml").read_text(), f"http://127.0.0.1:{port}")
     alertmanager = start_alertmanager(world, text)
-    request(
-        f"http://{alertmanager}/api/v2/alerts",
-        [{"labels": {"alertname": "Early", "severity": "critical"}, "startsAt": datetime.now(UTC).isoformat()}],
-        headers={"Content-Type": "application/json"},
-    )
+    early = {"alertname": "Early", "severity": "critical"}
+    alertmanager.post({"labels": early, "startsAt": datetime.now(UTC).isoformat()})
     wait_until(lambda: "connection refused" in world.logged(), what="Alertmanager's first try to fail")
 
     world.serve(port=port)
@@ -105,11 +98,10 @@ def test_alertmanager_hands_over_what_it_could_not_deliver_when_the_server_is_ba
     assert len(world.slack.messages("Early")) == 1
 
 
-def send(alertmanagers: list[str], **changes: str) -> None:
+def send(alertmanagers: list[Alertmanager], **changes: str) -> None:
     """One alert, as Prometheus does: to each of them."""
-    alert = {"labels": {"alertname": "DiskFull", "severity": "critical"}, "startsAt": STARTS_AT} | changes
-    for address in alertmanagers:
-        request(f"http://{address}/api/v2/alerts", [alert], headers={"Content-Type": "application/json"})
+    for it in alertmanagers:
+        it.post({"labels": {"alertname": "DiskFull", "severity": "critical"}, "startsAt": STARTS_AT} | changes)
 
 
 STARTS_AT = datetime.now(UTC).isoformat()
@@ -126,12 +118,12 @@ def test_of_two_peers_both_have_to_say_that_an_alert_is_over(world, is_only_one_
     )
     world.main = IN_QUICK_TEMPO  # an Alertmanager that has been up for two seconds is believed
     asked = peers[:1] if is_only_one_asked else peers
-    server, _ = world.serve(port=port, alertmanager={"url": ",".join(f"http://{it}" for it in asked)})
+    server, _ = world.serve(port=port, alertmanager={"url": ",".join(f"http://{it.address}" for it in asked)})
     send(peers)
     wait_until(lambda: world.slack.messages("DiskFull"), what="the alert")
 
     send(asked, endsAt=datetime.now(UTC).isoformat())
-    wait_until(lambda: not any(request(f"http://{it}/api/v2/alerts") for it in asked), what="the alert to be over")
+    wait_until(lambda: not any(it.ask("alerts") for it in asked), what="the alert to be over")
 
     def outcome() -> str | None:
         [incident] = request(f"{server}/api/incidents")["incidents"]
@@ -171,8 +163,7 @@ receivers:
     with pytest.raises(urllib.error.HTTPError, match="401"):
         request(f"{server}/api/incidents", {"title": "Without a token"})
 
-    alerts = [{"labels": {"alertname": "WithAToken", "severity": "critical"}}]
-    request(f"http://{alertmanager}/api/v2/alerts", alerts, headers={"Content-Type": "application/json"})
+    alertmanager.post({"labels": {"alertname": "WithAToken", "severity": "critical"}})
 
     wait_until(lambda: world.slack.messages("WithAToken"), what="the alert that came with a token")
     assert len(world.slack.messages()) == 1

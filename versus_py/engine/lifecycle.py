@@ -64,6 +64,7 @@ class _Arrivals:
     notifications: list[Notification]
     accepted: list[Accepted] = field(default_factory=list)
     named: str = ""  # what the key names
+    found: tuple[IncidentId, ...] = ()  # all that it may be about, where some of its alerts are not in what is named
     others: set[IncidentId] = field(default_factory=set)  # found by some name, and gone, or about something else
 
     @property
@@ -253,7 +254,8 @@ class Lifecycle:
         known: dict[_Arrivals, tuple[IncidentId, ...]] = {}
         for arrivals, text in zip(pending, named, strict=True):
             arrivals.named = text
-            known[arrivals] = tuple(it for it in map(IncidentId, text.split()) if it not in arrivals.others)
+            every = dict.fromkeys((*map(IncidentId, text.split()), *arrivals.found))
+            known[arrivals] = tuple(it for it in every if it not in arrivals.others)
         unnamed = [arrivals for arrivals, ids in known.items() if not ids]
         names = [self._names(arrivals) for arrivals in unnamed]
         if any(names):
@@ -272,8 +274,7 @@ class Lifecycle:
         keys = tuple(dict.fromkeys(key for key in older if key != arrivals.dedup_key))
         by_key = (arrivals.dedup_key, *keys) if self._installation else keys
         ids = () if start_ms is None else tuple(incident_id(key, start_ms) for key in by_key)
-        alerts = notification.alerts if notification.group else ()
-        began = tuple((it.fingerprint, it.starts_at_ms) for it in alerts if it.starts_at_ms is not None)
+        began = tuple(_began([notification]).values())
         return Names(keys, ids, began) if keys or ids or began else None
 
     async def _created(
@@ -310,8 +311,11 @@ class Lifecycle:
         ids = tuple(dict.fromkeys(it for found in known.values() for it in found))
         found = zip(ids, await self._store.get_all(ids), strict=True)
         steps = {incident_id: _Step(incident) for incident_id, incident in found if incident is not None}
+        await self._look_elsewhere(known, steps)
         outcomes: dict[_Arrivals, list[tuple[Outcome, IncidentId]]] = {}
         for arrivals, named in known.items():
+            if {*arrivals.found} - {*named} - arrivals.others:
+                continue  # once more, with all of them
             mine = [steps[it] for it in named if it in steps and _is_about(steps[it].before, arrivals, policy_for)]
             arrivals.others |= {*named} - {it.before.id for it in mine}
             if mine:
@@ -324,6 +328,23 @@ class Lifecycle:
         for arrivals, results in outcomes.items():
             if all(steps[it].is_done for it in known[arrivals] if it in steps):
                 arrivals.accepted += [Accepted(outcome, _as_saved(steps[it])) for outcome, it in results]
+
+    async def _look_elsewhere(
+        self, known: Mapping[_Arrivals, tuple[IncidentId, ...]], steps: Mapping[IncidentId, _Step]
+    ) -> None:
+        """Find what holds the alerts that are new to the incidents found: of groups that become one, each has its own.
+
+        Such a group need not be listed as a whole at first.
+        """
+        new: dict[_Arrivals, Names] = {}
+        for arrivals, ids in known.items():
+            held = {alert.fingerprint for it in ids if it in steps for alert in steps[it].before.alerts}
+            began = _began(arrivals.pending)
+            if missing := tuple(alert for fingerprint, alert in began.items() if fingerprint not in held):
+                new[arrivals] = Names(alerts=missing)
+        if new:
+            for arrivals, ids in zip(new, await self._store.find_older([*new.values()]), strict=True):
+                arrivals.found = (*known[arrivals], *ids)
 
     async def _save(self, changed: Sequence[_Step], now_ms: int) -> None:
         changes = [step.change for step in changed if step.change is not None]
@@ -381,7 +402,13 @@ def _is_about(incident: Incident, arrivals: _Arrivals, policy_for: PolicyFor) ->
         return is_the_same(incident, notification)
     is_same_receiver = incident.receiver == notification.receiver
     tells_the_same = is_same_receiver or incident.policy.places == policy_for(notification).places
-    return tells_the_same and shares_an_alert(incident, notification)
+    return tells_the_same and any(shares_an_alert(incident, it) for it in arrivals.pending)
+
+
+def _began(notifications: Sequence[Notification]) -> dict[str, tuple[str, int]]:
+    """The alerts of lists, each as the index has it, by their fingerprints."""
+    alerts = [alert for it in notifications if it.group and not it.is_keyed for alert in it.alerts]
+    return {it.fingerprint: (it.fingerprint, it.starts_at_ms) for it in alerts if it.starts_at_ms is not None}
 
 
 def _applied(
@@ -414,7 +441,8 @@ def _parts(notification: Notification, mine: Sequence[_Step]) -> list[tuple[_Ste
     for step in mine:
         alerts = tuple(it for it in notification.alerts if holders.get(it.fingerprint, first) is step)
         if alerts or step.incident.status is not Status.RESOLVED:  # it hears also what is left out
-            parts.append((step, replace(notification, alerts=alerts)))
+            title = notification.title if alerts == notification.alerts else step.incident.title
+            parts.append((step, replace(notification, alerts=alerts, title=title)))
     return parts
 
 

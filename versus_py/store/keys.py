@@ -4,7 +4,7 @@
 |-------------------------|------------|-------------------------------------------------------------------------|
 | `{p}:incident:<id>`     | hash       | `version`, `status`, `incident`, `alerts`, `delivery:<target>` (JSON)   |
 | `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names; of a further key, ids        |
-| `{q}:alert:<sha256>`    | string     | id of the incident that an alert with this start is in                  |
+| `{q}:alert:<sha256>`    | set        | ids of the incidents that an alert with this start is in                |
 | `{p}:payload:<id>`      | string     | the last body that the incident came with, packed                       |
 | `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
 | `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |

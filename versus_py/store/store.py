@@ -202,7 +202,7 @@ class Store:
         for it in names:
             commands += [("GET", keys.dedup(key)) for key in it.keys]
             commands += [("HGET", keys.incident(incident_id), "version") for incident_id in it.ids]  # type: ignore[misc]
-            commands += [("GET", keys.alert(*alert)) for alert in it.alerts[:ALERTS_ASKED_MAX]]
+            commands += [("SMEMBERS", keys.alert(*alert)) for alert in it.alerts[:ALERTS_ASKED_MAX]]
         replies = iter(await answers(self._redis, commands))
         found = []
         for it in names:
@@ -210,7 +210,8 @@ class Store:
             for _ in it.keys:
                 ids += (next(replies) or "").split()
             ids += [incident_id for incident_id in it.ids if next(replies) is not None]
-            ids += [reply for _ in it.alerts[:ALERTS_ASKED_MAX] if (reply := next(replies))]
+            for _ in it.alerts[:ALERTS_ASKED_MAX]:
+                ids += sorted(next(replies))
             found.append(tuple(dict.fromkeys(map(IncidentId, ids))))
         return found
 
@@ -500,14 +501,15 @@ class Store:
         return [Call(self._name, [keys.dedup(it)], args) for it in incident.aliases]
 
     def _indexing(self, incident: Incident, alerts: Sequence[Alert], now_ms: int) -> list[Command]:
-        """Has alerts name the incident that they are in."""
+        """Has alerts name the incident that they are in, among others: each receiver has its own."""
         expire_at_ms = self._expire_at(incident, now_ms)
-        return [
-            ("SET", keys.alert(it.fingerprint, start_ms), incident.id, "PXAT", expire_at_ms)
+        names = [
+            keys.alert(it.fingerprint, start_ms)
             for it in alerts
             for start_ms in {listing.starts_at_ms for name, listing in it.listings.items() if name}
             if start_ms is not None
         ]
+        return [command for it in names for command in (("SADD", it, incident.id), ("PEXPIREAT", it, expire_at_ms))]
 
     def _creation(self, change: Change, stale: str, now_ms: int) -> Call:
         incident = change.incident

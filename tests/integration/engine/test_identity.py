@@ -223,6 +223,45 @@ async def test_groups_that_become_one_end_each_with_its_own_alerts(engine):
     assert await records(engine) == ["6", "6"]
 
 
+async def test_groups_that_become_one_and_are_listed_in_part_at_first_end_each_with_its_own_alerts(engine):
+    """Right after a reload, the list need not be whole; and what is silenced comes later."""
+    disk, host = (alert(name, cluster="eu") for name in ("Disk", "Host"))
+    ids = [(await posted(engine, group(it)))["id"] for it in (disk, host)]
+
+    await posted(engine, group(disk, by=("cluster",)))
+    await posted(engine, group(disk, host, by=("cluster",)))
+    await posted(engine, group(disk, alert("Host", cluster="eu", over=True), by=("cluster",)))
+
+    details = [await engine.detail(it) for it in ids]
+    assert [(it["status"], len(it["alerts"])) for it in details] == [("triggered", 1), ("resolved", 1)]
+
+
+async def test_incidents_of_groups_that_became_one_are_called_by_their_own_alerts(engine):
+    disk, host = (alert(name, cluster="eu") for name in ("Disk", "Host"))
+    ids = [(await posted(engine, group(it)))["id"] for it in (disk, host)]
+    before = [(await engine.detail(it))["title"] for it in ids]
+
+    await posted(engine, group(disk, host, by=("cluster",)))
+
+    assert [(await engine.detail(it))["title"] for it in ids] == before
+
+
+async def test_both_incidents_of_an_alert_for_two_receivers_go_on_when_its_group_is_another(engine):
+    channels = {"storage": "C0STORAGE", "leads": "C0LEADS"}
+
+    async def post(by: str, *, over: bool = False) -> list[tuple[str, str]]:
+        payloads = [group(alert("Disk", cluster="eu", over=over), receiver=it, by=(by,)) for it in channels]
+        answers = [await posted(engine, it, slack_channel_id=channels[it["receiver"]]) for it in payloads]
+        return [(it["id"], it["outcome"]) for it in answers]
+
+    ids = [incident_id for incident_id, _ in await post("alertname")]
+
+    again, over = await post("cluster"), await post("cluster", over=True)
+
+    assert again == [(it, "updated") for it in ids]
+    assert over == [(it, "resolved") for it in ids]
+
+
 async def test_an_alert_for_two_receivers_that_tell_other_people_is_two_incidents(engine):
     one = await posted(engine, group(alert("Disk"), receiver="storage"), slack_channel_id="C0STORAGE")
     other = await posted(engine, group(alert("Disk"), receiver="leads"), slack_channel_id="C0LEADS")
