@@ -207,13 +207,18 @@ class Alertmanager:
 
 
 def start_alertmanager(
-    world: World, config: str, *, name: str = "alertmanager", cluster: Sequence[str] = ("--cluster.listen-address=",)
+    world: World,
+    config: str,
+    *,
+    name: str = "alertmanager",
+    external_url: str = "",
+    cluster: Sequence[str] = ("--cluster.listen-address=",),
 ) -> Alertmanager:
     """One with this configuration. *cluster* are its options about that: by default, there is none."""
     binary = find_program("prometheus-alertmanager", "prometheus-alertmanager")
     path = world.folder / f"{name}.yml"
     path.write_text(config)
-    address, external_url = f"127.0.0.1:{free_port()}", f"http://{name}.example"
+    address, external_url = f"127.0.0.1:{free_port()}", external_url or f"http://{name}.example"
     command = [binary, f"--config.file={path}", f"--storage.path={world.folder / name}", *cluster]
     command += [f"--web.listen-address={address}", f"--web.external-url={external_url}"]
     process = world.run(command, name)

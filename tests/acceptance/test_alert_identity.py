@@ -64,6 +64,10 @@ def is_of(payload: dict[str, Any], **parts: Any) -> bool:
     return all(payload[name] == part for name, part in parts.items())
 
 
+def lists(fired: dict[str, Any], payload: dict[str, Any]) -> bool:
+    return any(it["labels"] == fired["labels"] for it in payload["alerts"])
+
+
 def wait_for_payload(world: World, alertmanager: Alertmanager, what: Callable[[dict[str, Any]], object] = bool) -> None:
     """And for the next one, so that the server is done with it."""
 
@@ -97,27 +101,29 @@ def silence(alertmanager: Alertmanager, name: str) -> str:
     return found
 
 
+IN_EU, IN_US = (alert("HostDown", cluster=name) for name in ("eu", "us"))
 CLUSTERS = {
-    "labels that differ": (alert("HostDown", cluster="eu"), alert("HostDown", cluster="us")),
-    "equal labels": (alert("HostDown"), alert("HostDown", starts_at=LATER)),
+    "labels that differ": (IN_EU, IN_US, ""),
+    "labels that differ, one address": (IN_EU, IN_US, "http://alertmanager.monitoring:9093"),
+    "equal labels": (alert("HostDown"), alert("HostDown", starts_at=LATER), ""),
 }
 
 
 @pytest.mark.parametrize("is_escalated", [False, True], ids=["ends before the record", "ends after the record"])
-@pytest.mark.parametrize("alerts", CLUSTERS.values(), ids=CLUSTERS)
-def test_what_ends_in_one_cluster_still_fires_in_another_of_the_same_chart(world, alerts, is_escalated):
+@pytest.mark.parametrize(("in_eu", "in_us", "external_url"), CLUSTERS.values(), ids=CLUSTERS)
+def test_what_ends_in_one_cluster_still_fires_in_another_of_the_same_chart(
+    world, in_eu, in_us, external_url, is_escalated
+):
     server, _ = world.serve()
-    eu, us = (start_alertmanager(world, config(server), name=name) for name in ("eu", "us"))
-    in_eu, in_us = alerts
-    eu.post(in_eu)
-    wait_for_payload(world, eu)
-    us.post(in_us)
-    wait_for_payload(world, us)
+    eu, us = (start_alertmanager(world, config(server), name=it, external_url=external_url) for it in ("eu", "us"))
+    for cluster, fired in ((eu, in_eu), (us, in_us)):
+        cluster.post(fired)
+        wait_for_payload(world, cluster, partial(lists, fired))
     if is_escalated:
         wait_until(lambda: world.servicenow.records, what="the record")
 
     eu.post(ended(in_eu))
-    wait_until(lambda: sent(world, eu)[-1]["status"] == "resolved", what="the end in one cluster")
+    wait_until(lambda: any(it["status"] == "resolved" for it in sent(world, eu)), what="the end in one cluster")
     repeats = len(sent(world, us))
     wait_until(lambda: len(sent(world, us)) > repeats + 1, what="the other cluster to say again that it fires")
     wait_until(lambda: world.servicenow.records, what="the record of what fires in the other cluster")
@@ -284,7 +290,7 @@ def for_two_channels(server: str, *, group_by: str) -> str:
     )
 
 
-@pytest.mark.parametrize("is_reloaded", [False, True], ids=["", "through a reload"])
+@pytest.mark.parametrize("is_reloaded", [False, True], ids=["as it is", "through a reload"])
 def test_one_alert_of_two_receivers_that_lead_to_different_channels_is_two_incidents(world, is_reloaded):
     server, _ = world.serve()
     alertmanager = start_alertmanager(world, for_two_channels(server, group_by="alertname"))
