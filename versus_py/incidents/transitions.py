@@ -25,16 +25,18 @@ from versus_py.incidents.model import (
     Suppression,
     incident_id,
 )
-from versus_py.incidents.severity import highest_severity, is_graver
-
-MAX_ALERTS = 1000
-"""The most alerts kept with one incident; a storm in one group must not grow a record without end."""
-
-ALERTS_TEXT_MAX = 1024 * 1024
-"""The most characters of labels, annotations and links kept with one incident; alerts beyond that lose theirs.
-
-That is what one body holds by default (`max_body_bytes`).
-"""
+from versus_py.incidents.severity import is_graver
+from versus_py.incidents.updates import (
+    bounded,
+    counted,
+    has_other_senders,
+    joined_and_left,
+    names_of,
+    receiver_of,
+    severity_of,
+    with_content,
+    with_policy,
+)
 
 MAX_ALIASES = 50
 """The most further dedup keys that name one incident."""
@@ -53,9 +55,6 @@ MAX_HANDLED = 20
 
 IDENTIFY_MS = 2000
 """The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too."""
-
-NAMES_SHOWN = 10
-"""The most alerts that news mention by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def trigger(
         source=notification.source,
         title=notification.title,
         severity=notification.severity,
-        alerts=_bounded(merged((), notification, now_ms)),
+        alerts=bounded(merged((), notification, now_ms)),
         policy=policy,
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
@@ -108,7 +107,7 @@ def trigger(
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,
     )
-    entries = [Entry(now_ms, Event.TRIGGERED, f"{_count(len(incident.firing), 'alert')} from {incident.source}")]
+    entries = [Entry(now_ms, Event.TRIGGERED, f"{counted(len(incident.firing), 'alert')} from {incident.source}")]
     entries += [Entry(now_ms, Event.WARNING, warning) for warning in incident.warnings]
     return Change(incident, Outcome.CREATED, _all_timers(incident, now_ms), tuple(entries))
 
@@ -119,7 +118,7 @@ def observe(incident: Incident, notification: Notification, now_ms: int, policy:
     *policy* is the one that it would give an incident of its own; None: the same.
     """
     seen_at_ms = incident.acknowledged_at_ms or incident.escalation_began_at_ms
-    alerts = _bounded(merged(incident.alerts, notification, now_ms, seen_at_ms=seen_at_ms))
+    alerts = bounded(merged(incident.alerts, notification, now_ms, seen_at_ms=seen_at_ms))
     fires = any(alert.is_firing for alert in alerts)
     if notification.is_firing:
         if not fires:
@@ -418,7 +417,7 @@ def _not_all_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
         return "a resolve was not believed: what it says is over began before what is known to fire"
     unlisted = [alert for alert in alerts if alert.is_firing and alert.unlisted_since_ms is not None]
     if unlisted:
-        return f"not resolved: its sender does not list {_names(unlisted)} any more, and did not say that it is over"
+        return f"not resolved: its sender does not list {names_of(unlisted)} any more, and did not say that it is over"
     return ""
 
 
@@ -445,13 +444,13 @@ def _news_behind(incident: Incident) -> str:
         return ""
     unseen = [alert for alert in firing if not alert.is_seen]
     if len(unseen) == len(firing):
-        return f"what was known is over, and this fires: {_names(unseen)}"
+        return f"what was known is over, and this fires: {names_of(unseen)}"
     is_escalated = incident.is_escalating and incident.status is Status.TRIGGERED
     if not is_escalated and is_graver(incident.severity, incident.seen_severity):
         return f"the severity rose from {incident.seen_severity} to {incident.severity}"
     has_record = incident.status is Status.ACKNOWLEDGED or incident.ending is Ending.ESCALATED
     if unseen and has_record and incident.record.is_over is True:
-        return f"{incident.record.label} is over, and this fires: {_names(unseen)}"
+        return f"{incident.record.label} is over, and this fires: {names_of(unseen)}"
     return ""
 
 
@@ -475,24 +474,24 @@ def _update(
     updated = replace(
         incident,
         title=notification.title if notification.is_firing else incident.title,
-        severity=_severity(incident, notification, alerts),
+        severity=severity_of(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
-        receiver=_receiver(incident, notification),
-        has_other_senders=_has_other_senders(incident, notification),
+        receiver=receiver_of(incident, notification),
+        has_other_senders=has_other_senders(incident, notification),
         warnings=warnings[:MAX_WARNINGS],
         updated_at_ms=now_ms,
     )
-    updated = _with_content(incident, updated)
-    news = _joined_and_left(incident, updated, now_ms)
+    updated = with_content(incident, updated)
+    news = joined_and_left(incident, updated, now_ms)
     is_graver_now = is_graver(updated.severity, incident.severity)
     if is_graver_now:
         said = f"{incident.severity} → {updated.severity}"
         news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, said))
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
-        updated = _with_policy(updated, policy, now_ms, is_graver=is_graver_now)
+        updated = with_policy(updated, policy, now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
     change = replace(change, entries=(*news, *entries))
     later = notice_news(updated, now_ms)
@@ -515,94 +514,14 @@ def _timers_of_update(
     return timers
 
 
-def _with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
-    """What joins has a policy of its own: the sooner of both waits counts, and the graver alert's mention."""
-    mine = incident.policy
-    if policy.oncall is None:
-        return incident if not is_graver else replace(incident, policy=_mentioning(mine, policy))
-    joined = replace(mine, wait_ms=min(mine.wait_ms, policy.wait_ms))
-    if mine.oncall is None:
-        joined = replace(
-            mine,
-            oncall=policy.oncall,
-            wait_ms=policy.wait_ms,
-            fallback=policy.fallback,
-            fallback_after_ms=policy.fallback_after_ms,
-            ack_timeout_ms=policy.ack_timeout_ms,
-            destinations={**policy.destinations, **mine.destinations},
-        )
-        if incident.status is Status.TRIGGERED:
-            incident = replace(incident, waiting_since_ms=now_ms, escalates_at_ms=now_ms + policy.wait_ms)
-    if is_graver:
-        joined = _mentioning(joined, policy)
-    due_ms = incident.escalates_at_ms
-    if incident.is_waiting and incident.snooze is None and due_ms is not None:
-        due_ms = min(due_ms, now_ms + joined.wait_ms)
-    return replace(incident, policy=joined, escalates_at_ms=due_ms)
-
-
-def _mentioning(mine: Policy, other: Policy) -> Policy:
-    return replace(mine, mentions={**mine.mentions, **other.mentions})
-
-
-def _with_content(before: Incident, after: Incident) -> Incident:
-    """Counted, when what its alerts say to people is another; who lists them is not."""
-    said_before, said = ((it.title, it.severity, it.url) for it in (before, after))
-    is_same = said_before == said and (before.alerts is after.alerts or _shown(before.alerts) == _shown(after.alerts))
-    return after if is_same else replace(after, content_count=before.content_count + 1)
-
-
-def _shown(alerts: tuple[Alert, ...]) -> list[Alert]:
-    return [replace(alert, listings={}) for alert in alerts]
-
-
 def _seen(incident: Incident) -> Incident:
     """People know of all that is in it."""
     return replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
 
 
-def _severity(incident: Incident, notification: Notification, alerts: tuple[Alert, ...]) -> str:
-    """The highest of what fires; what the notification says where the alerts themselves have none."""
-    firing = [alert.severity for alert in alerts if alert.is_firing and alert.severity]
-    if firing:
-        return highest_severity(firing)
-    return notification.severity if notification.is_firing else incident.severity
-
-
-def _has_other_senders(incident: Incident, notification: Notification) -> bool:
-    sender = (notification.source, notification.receiver)
-    is_other = sender != (incident.source, incident.receiver) and not _is_renamed(incident, notification)
-    return incident.has_other_senders or is_other
-
-
-def _receiver(incident: Incident, notification: Notification) -> str:
-    return notification.receiver if _is_renamed(incident, notification) else incident.receiver
-
-
-def _is_renamed(incident: Incident, notification: Notification) -> bool:
-    """Whether another receiver is the same by another name: what a template joins may be of any."""
-    is_list = bool(notification.group) and not notification.is_keyed
-    return is_list and notification.source == incident.source
-
-
 def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
     kept = (*incident.news, *news)[-MAX_NEWS:]
     return replace(incident, news=kept, news_count=incident.news_count + len(news))
-
-
-def _joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Entry, ...]:
-    old = {alert.fingerprint: alert for alert in before.firing}
-    new = {alert.fingerprint: alert for alert in after.firing}
-    joined = [alert for fingerprint, alert in new.items() if fingerprint not in old]
-    left = [alert for fingerprint, alert in old.items() if fingerprint not in new]
-    news = [Entry(now_ms, Event.JOINED, f"{_count(len(joined), 'alert')} joined: {_names(joined)}")] if joined else []
-    news += [Entry(now_ms, Event.LEFT, f"{_count(len(left), 'alert')} resolved: {_names(left)}")] if left else []
-    return tuple(news)
-
-
-def _names(alerts: list[Alert]) -> str:
-    names = ", ".join(alert.name for alert in alerts[:NAMES_SHOWN])
-    return names if len(alerts) <= NAMES_SHOWN else f"{names} and {len(alerts) - NAMES_SHOWN} more"
 
 
 def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
@@ -625,12 +544,12 @@ def _reopen(
     incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, policy: Policy | None
 ) -> Change:
     news = (Entry(now_ms, Event.REOPENED, "it fires again"),)
-    severity = _severity(incident, notification, alerts)
+    severity = severity_of(incident, notification, alerts)
     is_graver_now = is_graver(severity, incident.severity)
     known = {alert.fingerprint for alert in incident.alerts}
     has_joined = any(alert.is_firing and alert.fingerprint not in known for alert in alerts)
     if policy is not None and (is_graver_now or has_joined):
-        incident = _with_policy(incident, policy, now_ms, is_graver=is_graver_now)
+        incident = with_policy(incident, policy, now_ms, is_graver=is_graver_now)
     reopened = replace(
         _waiting_anew(incident, now_ms),
         content_count=incident.content_count + 1,
@@ -639,8 +558,8 @@ def _reopen(
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
-        receiver=_receiver(incident, notification),
-        has_other_senders=_has_other_senders(incident, notification),
+        receiver=receiver_of(incident, notification),
+        has_other_senders=has_other_senders(incident, notification),
     )
     return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
 
@@ -663,23 +582,6 @@ def _waiting_anew(incident: Incident, now_ms: int) -> Incident:
         resolved_at_ms=None,
         resolved_by=None,
     )
-
-
-def _bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
-    """Not too many, those first that fire; and of the last ones not their texts, when these are too long in all."""
-    if len(alerts) > MAX_ALERTS:
-        alerts = tuple(sorted(alerts, key=lambda alert: not alert.is_firing)[:MAX_ALERTS])
-    left = ALERTS_TEXT_MAX
-    kept = []
-    for alert in alerts:
-        left -= alert.text_size
-        kept.append(alert if left >= 0 else replace(alert, labels=_named(alert), annotations={}, links={}))
-    return alerts if left >= 0 else tuple(kept)
-
-
-def _named(alert: Alert) -> dict[str, str]:
-    """The label that it is called by."""
-    return {name: text for name, text in alert.labels.items() if name == "alertname"}
 
 
 def _escalates_at(policy: Policy, now_ms: int) -> int | None:
@@ -725,7 +627,3 @@ def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[s
 
 def _utc(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,7 +1,9 @@
 """Everything Redis: the durable state of incidents and timers."""
 
 from versus_py.store.ledger import Ledger, Standing
-from versus_py.store.store import Claim, Completion, GivenUp, Names, Page, Store
+from versus_py.store.names import Names
+from versus_py.store.pages import GivenUp, Page
+from versus_py.store.store import Claim, Completion, Store
 from versus_py.store.storms import Member, Storm, Storms
 from versus_py.store.turns import Rate, Turns
 

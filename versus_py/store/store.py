@@ -1,19 +1,18 @@
 """Incidents and timers: the typed methods in front of the scripts."""
 
 import asyncio
-import heapq
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import structlog
 
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import PARTITIONS, Alert, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.model import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
-from versus_py.store import keys
+from versus_py.store import keys, names, pages
 from versus_py.store.calls import (
     Call,
     Command,
@@ -36,11 +35,11 @@ from versus_py.store.codec import (
     load_incident,
 )
 from versus_py.store.durability import Durability
+from versus_py.store.names import Names
+from versus_py.store.pages import GivenUpPage, Page
 from versus_py.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
@@ -55,12 +54,6 @@ ANNOUNCE_TIMEOUT_S = 1.0
 CLAIM_TIMEOUT_S = 4.0
 """How long it may take until claims are sure; then they count without."""
 
-RESOLVES_FOR_MS = 90 * 24 * 3600_000
-"""How long it is known of a sender that it lists resolved alerts, after it did."""
-
-ALERTS_ASKED_MAX = 100
-"""The most alerts of one notification that are asked for the incident that they are in."""
-
 RENEW_BATCH = 200
 """Incidents looked at in one go whether they have to be kept for longer."""
 
@@ -69,9 +62,6 @@ RENEW_BEFORE_MS = 12 * 3600_000
 
 TRIM_BATCH = 100
 """Index entries looked at in one trim of one partition."""
-
-PAGES_SCANNED = 20
-"""Stretches of the index looked at for one page, when few incidents have the wanted status."""
 
 LOST_MS = 5_000
 """How long a partition of a cluster is left alone whose node does not answer."""
@@ -85,15 +75,6 @@ class Claim:
     target: str
     token: int  # the lease's end, ms
     attempt: int  # 1 is the first; above 1, an earlier attempt may have had an effect that nobody recorded
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What else an incident may be known by whose dedup key names nothing."""
-
-    keys: tuple[str, ...] = ()  # older dedup keys
-    ids: tuple[IncidentId, ...] = ()  # ids that earlier versions would have given it
-    alerts: tuple[tuple[str, int], ...] = ()  # fingerprints, and when they began
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +95,6 @@ class Completion:
     def owed_at_ms(self) -> int | str:
         """When its escalation is due by this, as `complete` takes it."""
         return "-" if self.after is None else _or_nothing(self.after.owed_at_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of the incidents, newest first; *cursor* continues it, None at the end."""
-
-    incidents: tuple[Incident, ...]
-    cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A target that an incident was given up for."""
-
-    incident: Incident
-    target: str
-
-    @property
-    def delivery(self) -> Delivery:
-        return self.incident.delivery(self.target)
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUpPage:
-    """A part of what was given up, latest first; *cursor* continues it, None at the end."""
-
-    found: tuple[GivenUp, ...]
-    cursor: str | None
 
 
 class Store:
@@ -192,32 +145,15 @@ class Store:
         A key names an open incident, or one resolved less than *reopen_ms* ago; "" when it names none, and several
         ids with a space between where one group has become of many.
         """
-        commands = [("GET", keys.dedup(it)) for it in dedup_keys] + [("GET", keys.resolves(it)) for it in origins]
-        found = await answers(self._redis, commands)
-        return [it or "" for it in found[: len(dedup_keys)]], [bool(it) for it in found[len(dedup_keys) :]]
+        return await names.find(self._redis, dedup_keys, origins)
 
-    async def find_older(self, names: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
-        """The incidents that each of *names* stands for, in the order in which they say it, each once."""
-        commands: list[tuple[str, str]] = []
-        for it in names:
-            commands += [("GET", keys.dedup(key)) for key in it.keys]
-            commands += [("HGET", keys.incident(incident_id), "version") for incident_id in it.ids]  # type: ignore[misc]
-            commands += [("SMEMBERS", keys.alert(*alert)) for alert in it.alerts[:ALERTS_ASKED_MAX]]
-        replies = iter(await answers(self._redis, commands))
-        found = []
-        for it in names:
-            ids: list[str] = []
-            for _ in it.keys:
-                ids += (next(replies) or "").split()
-            ids += [incident_id for incident_id in it.ids if next(replies) is not None]
-            for _ in it.alerts[:ALERTS_ASKED_MAX]:
-                ids += sorted(next(replies))
-            found.append(tuple(dict.fromkeys(map(IncidentId, ids))))
-        return found
+    async def find_older(self, wanted: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
+        """The incidents that each of *wanted* stands for, in the order in which it says them, each once."""
+        return await names.find_older(self._redis, wanted)
 
     async def note_resolves(self, origins: Sequence[str]) -> None:
         """Write down that these list resolved alerts."""
-        await answers(self._redis, [("SET", keys.resolves(it), "1", "PX", RESOLVES_FOR_MS) for it in origins])
+        await names.note_resolves(self._redis, origins)
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
@@ -387,45 +323,11 @@ class Store:
 
         One call looks at a bounded number of incidents, so a page may hold fewer than *limit* and still have a cursor.
         """
-
-        async def found_in(rows: Sequence[tuple[int, str]]) -> list[Incident | None]:
-            incidents = await self.get_readable([IncidentId(name) for _, name in rows])
-            return [it if it is not None and (wanted is None or wanted(it)) else None for it in incidents]
-
-        return Page(*await self._scanned("incidents", found_in, limit, cursor))
+        return await pages.page(self._redis, self.get_readable, wanted=wanted, limit=limit, cursor=cursor)
 
     async def given_up(self, *, limit: int = 50, cursor: str | None = None) -> GivenUpPage:
         """What was given up and is not being tried again, latest first. *cursor* as with `page`, and so is the rest."""
-
-        async def found_in(rows: Sequence[tuple[int, str]]) -> list[GivenUp | None]:
-            members = [keys.split_member(member) for _, member in rows]
-            incidents = await self.get_readable([incident_id for incident_id, _ in members])
-            pairs = zip(incidents, (target for _, target in members), strict=True)
-            return [GivenUp(it, target) if it is not None and target in it.given_up else None for it, target in pairs]
-
-        return GivenUpPage(*await self._scanned("failed", found_in, limit, cursor))
-
-    async def _scanned(
-        self,
-        index: str,
-        found_in: Callable[[Sequence[tuple[int, str]]], Awaitable[Sequence[T | None]]],
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[tuple[T, ...], str | None]:
-        """Up to *limit* of what *found_in* finds in rows of the index, and the cursor of what comes after."""
-        before = None if cursor is None else _parse_cursor(cursor)
-        found: list[T] = []
-        for _ in range(PAGES_SCANNED):
-            rows = await self._newest(index, before, limit + 1)
-            for row, it in zip(rows, await found_in(rows), strict=True):
-                if it is not None and len(found) == limit:
-                    return tuple(found), None if before is None else _cursor(before)
-                if it is not None:
-                    found.append(it)
-                before = row
-            if len(rows) <= limit or before is None:
-                return tuple(found), None
-        return tuple(found), None if before is None else _cursor(before)
+        return await pages.given_up(self._redis, self.get_readable, limit=limit, cursor=cursor)
 
     async def payload(self, incident_id: IncidentId) -> str:
         """The last body that it came with, as `create` and `save` got it; "" when it is not kept."""
@@ -454,7 +356,10 @@ class Store:
         await run_all(
             self._redis, [call for it in incidents for call in (self._renewal(it, now_ms), *self._naming(it, now_ms))]
         )
-        await answers(self._redis, [command for it in incidents for command in self._indexing(it, it.firing, now_ms)])
+        await answers(
+            self._redis,
+            [command for it in incidents for command in names.index(it, it.firing, self._expire_at(it, now_ms))],
+        )
         return start + RENEW_BATCH if len(ids) == RENEW_BATCH else None
 
     async def trim(self, *, now_ms: int) -> None:
@@ -499,17 +404,6 @@ class Store:
         """Has the further keys name it that do, for as long as its own."""
         args = [incident.id, self._named_until_ms(incident, now_ms), int(incident.status is not Status.RESOLVED)]
         return [Call(self._name, [keys.dedup(it)], args) for it in incident.aliases]
-
-    def _indexing(self, incident: Incident, alerts: Sequence[Alert], now_ms: int) -> list[Command]:
-        """Has alerts name the incident that they are in, among others: each receiver has its own."""
-        expire_at_ms = self._expire_at(incident, now_ms)
-        names = [
-            keys.alert(it.fingerprint, start_ms)
-            for it in alerts
-            for start_ms in {listing.starts_at_ms for name, listing in it.listings.items() if name}
-            if start_ms is not None
-        ]
-        return [command for it in names for command in (("SADD", it, incident.id), ("PEXPIREAT", it, expire_at_ms))]
 
     def _creation(self, change: Change, stale: str, now_ms: int) -> Call:
         incident = change.incident
@@ -574,7 +468,11 @@ class Store:
         A convenience: workers look by themselves every few seconds, and an alert's own name is asked for only where
         its group has another one than before.
         """
-        indexing = [it for change in changes for it in self._indexing(change.incident, _joined(change), now_ms)]
+        indexing = [
+            it
+            for change in changes
+            for it in names.index(change.incident, names.joined(change), self._expire_at(change.incident, now_ms))
+        ]
         await self._announce_ids(*(change.incident.id for change in changes), also=indexing)
 
     async def _announce_ids(self, *incident_ids: IncidentId, also: Sequence[Command] = ()) -> None:
@@ -590,26 +488,6 @@ class Store:
 
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await answered(self._redis.exists(keys.incident(incident_id))))
-
-    async def _newest(self, index: str, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
-        """(time, member) of the newest *number* entries of all partitions' *index* that come after *before*."""
-        rows: list[tuple[int, str]] = []
-        for partition in range(PARTITIONS):
-            rows += await self._newest_of(keys.in_partition(partition, index), before, number)
-        return heapq.nlargest(number, rows)
-
-    async def _newest_of(self, index: str, before: tuple[int, str] | None, number: int) -> Sequence[tuple[int, str]]:
-        highest = "+inf" if before is None else before[0]
-        rows: list[tuple[int, str]] = []
-        for start in range(0, 1 << 30, number):
-            part = await answered(
-                self._redis.zrevrangebyscore(index, highest, "-inf", start=start, num=number, withscores=True)
-            )
-            pairs = [(int(at_ms), member) for member, at_ms in part]
-            rows += [pair for pair in pairs if before is None or pair < before]
-            if len(rows) >= number or len(pairs) < number:
-                break
-        return rows[:number]
 
     async def _run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
         with self._metrics.redis_call.time():
@@ -637,19 +515,6 @@ def _has_other_alerts(change: Change) -> bool:
     """Whether the alerts are to be written: they are others than those that are stored, or stored in an older way."""
     before = change.before
     return before is None or before.schema < SCHEMA or before.alerts != change.incident.alerts
-
-
-def _joined(change: Change) -> list[Alert]:
-    """What fires, and did not, or was not listed so, before."""
-    before = {it.fingerprint: it for it in change.before.alerts} if change.before is not None else {}
-    firing = change.incident.firing
-    return [
-        it
-        for it in firing
-        if it.fingerprint not in before
-        or it.listings.keys() - before[it.fingerprint].listings.keys()
-        or it.starts_at_ms != before[it.fingerprint].starts_at_ms
-    ]
 
 
 def _timer_args(change: Change) -> list[Any]:
@@ -681,12 +546,3 @@ def _streams(reply: Any) -> Iterator[list[Any]]:
     else:
         for _, entries in reply or []:
             yield entries
-
-
-def _cursor(row: tuple[int, str]) -> str:
-    return f"{row[0]}:{row[1]}"
-
-
-def _parse_cursor(cursor: str) -> tuple[int, str]:
-    at_ms, _, member = cursor.partition(":")
-    return int(at_ms), member

@@ -27,7 +27,6 @@ from versus_py.incidents.model import (
 )
 from versus_py.incidents.transitions import (
     IDENTIFY_MS,
-    MAX_ALERTS,
     MAX_HANDLED,
     SHOW_ESCALATING_AFTER_MS,
     Change,
@@ -45,6 +44,7 @@ from versus_py.incidents.transitions import (
     trigger,
     unacknowledge,
 )
+from versus_py.incidents.updates import MAX_ALERTS
 
 MINUTE_MS = 60_000
 NOW = START_MS

@@ -8,7 +8,8 @@ from tests.support.factories import POLICY, make_alert, make_incident, make_noti
 from tests.support.groups import alert, group
 from versus_py import sources
 from versus_py.incidents.model import Notification
-from versus_py.incidents.transitions import ALERTS_TEXT_MAX, observe, trigger
+from versus_py.incidents.transitions import observe, trigger
+from versus_py.incidents.updates import ALERTS_TEXT_MAX
 from versus_py.sources.bounds import KEY_MAX, NAME_MAX, PAIRS_MAX, URL_MAX, VALUE_MAX
 
 LONG = "x" * 1_000_000

@@ -1,0 +1,123 @@
+"""What a notification changes about an incident, apart from what follows from it. Pure."""
+
+from dataclasses import replace
+
+from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, Policy, Status
+from versus_py.incidents.severity import highest_severity
+
+MAX_ALERTS = 1000
+"""The most alerts kept with one incident; a storm in one group must not grow a record without end."""
+
+ALERTS_TEXT_MAX = 1024 * 1024
+"""The most characters of labels, annotations and links kept with one incident; alerts beyond that lose theirs.
+
+That is what one body holds by default (`max_body_bytes`).
+"""
+
+NAMES_SHOWN = 10
+"""The most alerts that news mention by name."""
+
+
+def with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
+    """What joins has a policy of its own: the sooner of both waits counts, and the graver alert's mention."""
+    mine = incident.policy
+    if policy.oncall is None:
+        return incident if not is_graver else replace(incident, policy=_mentioning(mine, policy))
+    joined = replace(mine, wait_ms=min(mine.wait_ms, policy.wait_ms))
+    if mine.oncall is None:
+        joined = replace(
+            mine,
+            oncall=policy.oncall,
+            wait_ms=policy.wait_ms,
+            fallback=policy.fallback,
+            fallback_after_ms=policy.fallback_after_ms,
+            ack_timeout_ms=policy.ack_timeout_ms,
+            destinations={**policy.destinations, **mine.destinations},
+        )
+        if incident.status is Status.TRIGGERED:
+            incident = replace(incident, waiting_since_ms=now_ms, escalates_at_ms=now_ms + policy.wait_ms)
+    if is_graver:
+        joined = _mentioning(joined, policy)
+    due_ms = incident.escalates_at_ms
+    if incident.is_waiting and incident.snooze is None and due_ms is not None:
+        due_ms = min(due_ms, now_ms + joined.wait_ms)
+    return replace(incident, policy=joined, escalates_at_ms=due_ms)
+
+
+def _mentioning(mine: Policy, other: Policy) -> Policy:
+    return replace(mine, mentions={**mine.mentions, **other.mentions})
+
+
+def with_content(before: Incident, after: Incident) -> Incident:
+    """Counted, when what its alerts say to people is another; who lists them is not."""
+    said_before, said = ((it.title, it.severity, it.url) for it in (before, after))
+    is_same = said_before == said and (before.alerts is after.alerts or _shown(before.alerts) == _shown(after.alerts))
+    return after if is_same else replace(after, content_count=before.content_count + 1)
+
+
+def _shown(alerts: tuple[Alert, ...]) -> list[Alert]:
+    return [replace(alert, listings={}) for alert in alerts]
+
+
+def severity_of(incident: Incident, notification: Notification, alerts: tuple[Alert, ...]) -> str:
+    """The highest of what fires; what the notification says where the alerts themselves have none."""
+    firing = [alert.severity for alert in alerts if alert.is_firing and alert.severity]
+    if firing:
+        return highest_severity(firing)
+    return notification.severity if notification.is_firing else incident.severity
+
+
+def has_other_senders(incident: Incident, notification: Notification) -> bool:
+    sender = (notification.source, notification.receiver)
+    is_other = sender != (incident.source, incident.receiver) and not _is_renamed(incident, notification)
+    return incident.has_other_senders or is_other
+
+
+def receiver_of(incident: Incident, notification: Notification) -> str:
+    return notification.receiver if _is_renamed(incident, notification) else incident.receiver
+
+
+def _is_renamed(incident: Incident, notification: Notification) -> bool:
+    """Whether another receiver is the same by another name: what a template joins may be of any."""
+    is_list = bool(notification.group) and not notification.is_keyed
+    return is_list and notification.source == incident.source
+
+
+def joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Entry, ...]:
+    """What fires now and did not, and the other way round, as news."""
+    old = {alert.fingerprint: alert for alert in before.firing}
+    new = {alert.fingerprint: alert for alert in after.firing}
+    joined = [alert for fingerprint, alert in new.items() if fingerprint not in old]
+    left = [alert for fingerprint, alert in old.items() if fingerprint not in new]
+    said = ((Event.JOINED, "joined", joined), (Event.LEFT, "resolved", left))
+    return tuple(
+        Entry(now_ms, event, f"{counted(len(alerts), 'alert')} {what}: {names_of(alerts)}")
+        for event, what, alerts in said
+        if alerts
+    )
+
+
+def names_of(alerts: list[Alert]) -> str:
+    names = ", ".join(alert.name for alert in alerts[:NAMES_SHOWN])
+    return names if len(alerts) <= NAMES_SHOWN else f"{names} and {len(alerts) - NAMES_SHOWN} more"
+
+
+def bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+    """Not too many, those first that fire; and of the last ones not their texts, when these are too long in all."""
+    if len(alerts) > MAX_ALERTS:
+        alerts = tuple(sorted(alerts, key=lambda alert: not alert.is_firing)[:MAX_ALERTS])
+    left = ALERTS_TEXT_MAX
+    kept = []
+    for alert in alerts:
+        left -= alert.text_size
+        kept.append(alert if left >= 0 else replace(alert, labels=_named(alert), annotations={}, links={}))
+    return alerts if left >= 0 else tuple(kept)
+
+
+def _named(alert: Alert) -> dict[str, str]:
+    """The label that it is called by."""
+    return {name: text for name, text in alert.labels.items() if name == "alertname"}
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

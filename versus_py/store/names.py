@@ -1,0 +1,84 @@
+"""By what an incident is found: its dedup keys, ids of earlier versions, its alerts. And who reports resolves.
+
+Only the key of the incident itself is written together with it. The others are in other partitions. They lead to the
+incident where its group has another key now; one that is lost is written again with the next notification.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from versus_py.incidents.model import Alert, Incident, IncidentId
+from versus_py.incidents.transitions import Change
+from versus_py.store import keys
+from versus_py.store.calls import Command, RedisClient, answers
+
+RESOLVES_FOR_MS = 90 * 24 * 3600_000
+"""How long it is known of a sender that it lists resolved alerts, after it did."""
+
+ALERTS_ASKED_MAX = 100
+"""The most alerts of one notification that are asked for the incident that they are in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What else an incident may be known by whose dedup key names nothing."""
+
+    keys: tuple[str, ...] = ()  # older dedup keys
+    ids: tuple[IncidentId, ...] = ()  # ids that earlier versions would have given it
+    alerts: tuple[tuple[str, int], ...] = ()  # fingerprints, and when they began
+
+    @property
+    def commands(self) -> list[Command]:
+        found: list[Command] = [("GET", keys.dedup(key)) for key in self.keys]
+        found += [("HGET", keys.incident(incident_id), "version") for incident_id in self.ids]
+        return found + [("SMEMBERS", keys.alert(*alert)) for alert in self.alerts[:ALERTS_ASKED_MAX]]
+
+
+async def find(redis: RedisClient, dedup_keys: Sequence[str], origins: Sequence[str]) -> tuple[list[str], list[bool]]:
+    """See `Store.find`."""
+    commands = [("GET", keys.dedup(it)) for it in dedup_keys] + [("GET", keys.resolves(it)) for it in origins]
+    found = await answers(redis, commands)
+    return [it or "" for it in found[: len(dedup_keys)]], [bool(it) for it in found[len(dedup_keys) :]]
+
+
+async def find_older(redis: RedisClient, wanted: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
+    """See `Store.find_older`."""
+    replies = iter(await answers(redis, [command for it in wanted for command in it.commands]))
+    found = []
+    for it in wanted:
+        ids: list[str] = []
+        for _ in it.keys:
+            ids += (next(replies) or "").split()
+        ids += [incident_id for incident_id in it.ids if next(replies) is not None]
+        for _ in it.alerts[:ALERTS_ASKED_MAX]:
+            ids += sorted(next(replies))
+        found.append(tuple(dict.fromkeys(map(IncidentId, ids))))
+    return found
+
+
+async def note_resolves(redis: RedisClient, origins: Sequence[str]) -> None:
+    """See `Store.note_resolves`."""
+    await answers(redis, [("SET", keys.resolves(it), "1", "PX", RESOLVES_FOR_MS) for it in origins])
+
+
+def index(incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> list[Command]:
+    """Has alerts name the incident that they are in, among others: each receiver has its own."""
+    names = [
+        keys.alert(it.fingerprint, start_ms)
+        for it in alerts
+        for start_ms in {listing.starts_at_ms for lister, listing in it.listings.items() if lister}
+        if start_ms is not None
+    ]
+    return [command for it in names for command in (("SADD", it, incident.id), ("PEXPIREAT", it, expire_at_ms))]
+
+
+def joined(change: Change) -> list[Alert]:
+    """What fires, and did not, or was not listed so, before."""
+    before = {it.fingerprint: it for it in change.before.alerts} if change.before is not None else {}
+    return [
+        it
+        for it in change.incident.firing
+        if it.fingerprint not in before
+        or it.listings.keys() - before[it.fingerprint].listings.keys()
+        or it.starts_at_ms != before[it.fingerprint].starts_at_ms
+    ]
