@@ -5,6 +5,7 @@
 
 import re
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 import pytest
@@ -27,22 +28,27 @@ def slack_settings():
 
 
 @pytest.fixture
-async def ids(engine: Engine, servicenow_url: str) -> dict[str, str]:
-    """The dump, as if it was made just now; the ids of its incidents by their names."""
-    made_at_ms = orjson.loads(DUMP)["now_ms"]
+async def ids(engine: Engine) -> dict[str, str]:
+    """The dump; the ids of its incidents by their names."""
+    found: dict[str, str] = (await restored(engine, DUMP))["ids"]
+    return found
+
+
+async def restored(engine: Engine, text: str) -> dict[str, Any]:
+    """A dump, as if it was made just now, in the engine's Redis and in the simulators around it."""
+    made_at_ms = orjson.loads(text)["now_ms"]
     later_s = (engine.clock.now_ms() - made_at_ms) // 1000
     engine.clock.advance(ms=made_at_ms + later_s * 1000 - engine.clock.now_ms())
     day = str(made_at_ms)[:5]
-    text = DUMP.replace("https://servicenow.example", servicenow_url)
+    text = text.replace("https://servicenow.example", engine.config.oncall.servicenow.instance_url)
     text = re.sub(rf"\b{day}\d{{8}}\b", lambda it: str(int(it[0]) + later_s * 1000), text)
     text = re.sub(rf"\b({day}\d{{5}})(\.\d{{6}})\b", lambda it: f"{int(it[1]) + later_s}{it[2]}", text)
-    dump = orjson.loads(text)
+    dump: dict[str, Any] = orjson.loads(text)
     for key, stored in dump["redis"].items():
         await restore(engine, key, stored["type"], stored["value"])
     engine.slack.messages[:] = [message(it) for it in dump["slack"]]
     engine.servicenow.incidents.extend(dump["servicenow"])
-    found: dict[str, str] = dump["ids"]
-    return found
+    return dump
 
 
 async def restore(engine, key, kind, value):
