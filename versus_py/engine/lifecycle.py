@@ -14,6 +14,7 @@ from versus_py.engine.reporting import Reporting
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents import transitions
 from versus_py.incidents.identity import is_the_same, shares_an_alert
+from versus_py.incidents.listings import omits_what_fires
 from versus_py.incidents.model import (
     Actor,
     Incident,
@@ -319,6 +320,9 @@ class Lifecycle:
             mine = [steps[it] for it in named if it in steps and _is_about(steps[it].before, arrivals, policy_for)]
             arrivals.others |= {*named} - {it.before.id for it in mine}
             if mine:
+                for it in arrivals.pending:
+                    if any(omits_what_fires(step.before.alerts, it) for step in mine):
+                        await self._reporting.note_omission(it)
                 outcomes[arrivals] = [
                     _applied(self._reporting.marked(it), mine, arrivals.dedup_key, policy_for(it), now_ms)
                     for it in arrivals.pending

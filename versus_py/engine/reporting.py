@@ -1,6 +1,7 @@
 """Which senders list resolved alerts: what these leave out of a list still fires, unless they say otherwise.
 
-That is a setting of a receiver (`send_resolved`), which shows in no list that has none.
+That is a setting of a receiver (`send_resolved`), which shows in no list that has none. A sender that was seen to leave
+out what fires counts as one of them.
 """
 
 from collections import OrderedDict
@@ -28,8 +29,15 @@ class Reporting:
 
     async def note(self, notifications: Sequence[Notification]) -> None:
         """Write down, now and then, which senders list resolved alerts. Raises StoreUnavailable."""
+        await self._note({it.origin for it in notifications if it.lists_resolves})
+
+    async def note_omission(self, notification: Notification) -> None:
+        """The same of one that leaves out what fires."""
+        await self._note({notification.origin})
+
+    async def _note(self, origins: set[str]) -> None:
         now_ms = self._clock.now_ms()
-        doing = {it.origin for it in notifications if it.origin and it.lists_resolves}
+        doing = origins - {""}
         due = [it for it in doing if self._written_ms.get(it, 0) <= now_ms - WRITTEN_EVERY_MS]
         if due:
             await self._store.note_resolves(due)

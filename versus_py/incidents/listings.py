@@ -7,6 +7,7 @@ one with two routes. What each of them last said is kept with the alert (`Alert.
   it began at the same time: peers of one cluster agree on that, and independent senders do not.
 - Left out of a complete list: over for that lister, provided that its sender never lists resolved alerts
   (`send_resolved: false`). Where it does, what is left out is silenced, inhibited, or lost in a reload: it still fires.
+  So it does where what was left out came back as if nothing had happened.
 - An alert fires for as long as it does for anybody.
 
 What comes without a name for its list, as from most sources, is listed by "": nobody in particular, for whom everybody
@@ -47,6 +48,25 @@ def merged(
             found[fingerprint] = _left_out(alert, notification, lister, now_ms, reports=reports)
     after = tuple(found.values())
     return known if after == known else after
+
+
+def omits_what_fires(known: tuple[Alert, ...], notification: Notification) -> bool:
+    """Whether *notification* lists what its lister had left out, from the same start: so that was not over.
+
+    Two Alertmanagers with one address look like a sender that leaves out, in turns, what the other one lists.
+    """
+    lister = notification.lister
+    left_out = {
+        alert.fingerprint: alert for alert in known if not alert.is_firing and alert.unlisted_since_ms is not None
+    }
+    pairs = ((left_out.get(told.fingerprint), told) for told in notification.alerts if told.is_firing)
+    return bool(lister) and any(
+        alert is not None
+        and lister in alert.listings
+        and told.starts_at_ms is not None
+        and alert.listings[lister].starts_at_ms == told.starts_at_ms
+        for alert, told in pairs
+    )
 
 
 def seen(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:

@@ -297,6 +297,19 @@ async def test_what_a_sender_leaves_out_that_never_lists_what_is_over_has_ended(
     assert [it["status"] for it in (await engine.detail(created["id"]))["alerts"]] == ["firing", "resolved"]
 
 
+async def test_a_sender_whose_lists_leave_out_in_turns_what_fires_ends_nothing_by_that(engine):
+    """Two Alertmanagers with one address."""
+    eu, us = alert("Disk", instance="eu"), alert("Disk", instance="us")
+    created = await posted(engine, eu)
+
+    for repeat in (us, eu, us, eu):
+        await posted(engine, repeat)
+
+    detail = await engine.detail(created["id"])
+    assert [it["status"] for it in detail["alerts"]] == ["firing", "firing"]
+    assert [it["event"] for it in detail["timeline"]].count("joined") == 2
+
+
 async def test_a_list_that_was_cut_off_ends_nothing(engine):
     a, b = alert("Disk", instance="a"), alert("Disk", instance="b")
     created = await posted(engine, a, b)
