@@ -13,7 +13,9 @@ class Did(StrEnum):
     TRIGGER = "trigger"  # an alert fires, or is told of again
     ACKNOWLEDGE = "acknowledge"
     GIVE_BACK = "give back"  # un-acknowledge: the wait begins anew
+    JOIN = "join"  # what nobody knows fires behind an acknowledgment: a wait begins
     SNOOZE = "snooze"  # the wait stands still
+    END_FOR_ONE = "end for one"  # over for one of its senders, and not for another: nothing changes
     RESOLVE = "resolve"
     SAW_RECORD = "saw record"  # somebody looked, and ServiceNow had it
 
@@ -35,9 +37,13 @@ class Event:
     sent_ms: int
     answered_ms: int
     answer: Answer
-    wait_ms: int = 0  # of a trigger: what it asked for; of giving back: what begins; of a snooze: its length
+    wait_ms: int = (
+        0  # of a trigger: what it asked for; of giving back, or joining: what begins; of a snooze: its length
+    )
+    lasts_ms: int = 0  # of an acknowledgment: how long it lasts while the alert fires; 0: for ever
     incident_id: str = ""
     escalates_at_ms: int | None = None  # as the answer says, if it does and the alert waits
+    lasts_until_ms: int | None = None  # as the answer says of an acknowledgment, if it does
     may_come_late: bool = False  # the sender gave up waiting: it may happen at any time from now on
     detail: str = ""
 

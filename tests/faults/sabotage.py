@@ -8,9 +8,10 @@ from typing import Any
 
 from versus_py.clock import SharedClock
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.incidents import transitions
+from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
+from versus_py.sources import alertmanager
 from versus_py.store import Store, keys
 from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
@@ -154,6 +155,31 @@ def _lose_journal_lines() -> None:
     RedisJournal.add = forgetful  # type: ignore[method-assign]  # that is the sabotage
 
 
+def _forget_who_lists() -> None:
+    """What one sender says is over is over for all."""
+    listings._speaks_for = lambda *_: True
+
+
+def _keep_quiet_about_what_joins() -> None:
+    """Whoever has acknowledged has acknowledged whatever comes."""
+    transitions.notice_news = lambda *_: None
+
+
+def _forget_older_names() -> None:
+    """A group is what its groupKey says, and nothing else tells it."""
+
+    async def blind(_: Store, names: Sequence[object]) -> list[tuple[IncidentId, ...]]:
+        return [() for _ in names]
+
+    alertmanager._group_name = alertmanager._group_key
+    Store.find_older = blind  # type: ignore[assignment, method-assign]  # that is the sabotage
+
+
+def _acknowledge_for_ever() -> None:
+    """No acknowledgment ends."""
+    Incident.ack_ends_at_ms = property(lambda _: None)  # type: ignore[assignment, method-assign]  # that is the sabotage
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -169,5 +195,9 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "forget snoozes": _forget_snoozes,
         "keep what is given back": _keep_what_is_given_back,
         "lose journal lines": _lose_journal_lines,
+        "forget who lists": _forget_who_lists,
+        "keep quiet about what joins": _keep_quiet_about_what_joins,
+        "forget older names": _forget_older_names,
+        "acknowledge for ever": _acknowledge_for_ever,
     }
 )

@@ -2,14 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
 from tests.faults.checker import CLOCK_SLACK_MS
-from tests.faults.load import Load, make_plans
+from tests.faults.load import Load
+from tests.faults.stories import STORIES, Story, make_plans
 from tests.faults.world import RedisWorld, World
 
 RedisT = TypeVar("RedisT", bound=RedisWorld)
@@ -46,16 +47,20 @@ async def judged_under(
     *,
     seed: int,
     replicas: int = 3,
-    alerts: int = 60,
-    seconds: float = 20,
+    alerts: int = 72,
+    seconds: float = 24,
     wait_s: float = 4,
+    stories: Sequence[Story] = STORIES,
+    ack_lasts_s: float = 0,
     clock_slack_ms: int = CLOCK_SLACK_MS,
 ) -> None:
-    """The load in a world with that trouble comes to what it should."""
+    """The load in a world with that trouble comes to what it should. With *ack_lasts_s*, acknowledgments end."""
+    world.oncall["ack_timeout_minutes"] = ack_lasts_s / 60
     for _ in range(replicas - len(world.replicas)):
         await world.add_replica()
     load = Load(world, seed=seed)
     async with suffering(world, trouble, seed=seed):
-        events = await load.run(make_plans(alerts, seed=seed, seconds=seconds, wait_s=wait_s))
+        plans = make_plans(alerts, seed=seed, seconds=seconds, wait_s=wait_s, stories=stories, ack_lasts_s=ack_lasts_s)
+        events = await load.run(plans)
     report = await world.judged(events, clock_slack_ms=clock_slack_ms)
     assert not report.findings

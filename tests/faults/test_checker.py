@@ -5,9 +5,10 @@ from itertools import product
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.faults.load import Load, make_plans
+from tests.faults.load import Load
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.scenario import at_length
+from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS, make_plans
 from tests.faults.world import OneRedis, World
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,6 +29,10 @@ FOUND = {
     "forget snoozes": "deadline not when the wait ends",
     "keep what is given back": "does not wait although that was taken",
     "lose journal lines": "audit: chain broken",
+    "forget who lists": "no record",
+    "keep quiet about what joins": "does not wait although that was taken",
+    "forget older names": "more than one incident",
+    "acknowledge for ever": "no record",
 }
 AUDITED = {
     "forget every third": "audit: lost",
@@ -35,6 +40,8 @@ AUDITED = {
     "do not look at acknowledgments": "audit: contradicted",
 }
 """Those of them that the audit finds by itself, with the journal and Redis alone."""
+ACK_LASTS_S = {"acknowledge for ever": 4.0}
+"""Where it shows only in a world in which acknowledgments end."""
 
 SAMPLED = ("drop timers", "do not look at acknowledgments", "do not search")
 """With the first seed, by CI."""
@@ -52,11 +59,15 @@ def attempt(sabotage: str, seed: int) -> ParameterSet:
 @at_length
 @pytest.mark.parametrize(("sabotage", "seed"), [attempt(*it) for it in product(FOUND, SEEDS)])
 async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis], sabotage, seed):
+    ack_lasts_s = ACK_LASTS_S.get(sabotage, 0)
+    stories = STORIES_OF_ACK_TIMEOUTS if ack_lasts_s else STORIES
+    world.oncall["ack_timeout_minutes"] = ack_lasts_s / 60
     await world.add_replica(sabotage=sabotage)
     await world.servicenow.fault(kind="lost_reply", times=10, method="POST", path="/api/now/table/incident")
     await world.slack.fault(kind="lost_reply", times=3, path="/api/chat.postMessage")
 
-    events = await Load(world, seed=seed, patience_s=12).run(make_plans(24, seed=seed, seconds=1, wait_s=3))
+    plans = make_plans(2 * len(stories), seed=seed, seconds=2, wait_s=3, stories=stories, ack_lasts_s=ack_lasts_s)
+    events = await Load(world, seed=seed, patience_s=12).run(plans)
 
     report = await world.judged(events)
     found = {it.what for it in report.findings}

@@ -16,6 +16,7 @@ import pytest
 
 from tests.faults.proxy import Way
 from tests.faults.scenario import Trouble, at_length, judged_under, sampled
+from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS
 from tests.faults.tempo import LEASE_S
 from tests.faults.world import OneRedis, Simulator, World
 from tests.support.servers import missing
@@ -135,6 +136,9 @@ def all_at_once(*troubles: Trouble[OneRedis]) -> Trouble[OneRedis]:
 SLOW_MS = 3000
 """How long an answer of Redis may be on its way where the network is weak."""
 
+ACK_LASTS_S = 6
+"""Longer than a wait, so that the record of a wait that went on is seen."""
+
 KINDS = ("down", "slow", "lost_reply", "cut_off", "truncated", "429", "500", "503", "html503", "html200")
 
 
@@ -224,6 +228,20 @@ def is_an_hour_off(log: str) -> bool:
     """Whether the lines' times jump."""
     times = [datetime.fromisoformat(json.loads(line)["timestamp"]) for line in log.splitlines() if line[:1] == "{"]
     return max(times) - min(times) > timedelta(minutes=50)
+
+
+@at_length
+@pytest.mark.parametrize(
+    ("trouble", "seed"),
+    [
+        pytest.param(nothing, 20, id="without a fault"),
+        pytest.param(kill_one_every(1), 21, id="replicas that are killed", marks=pytest.mark.sample),
+        pytest.param(misbehave("slack", "servicenow", kinds=KINDS), 22, id="systems that misbehave"),
+    ],
+)
+async def test_acknowledgments_that_end_are_followed_by_a_wait_and_one_record(world: World[OneRedis], trouble, seed):
+    stories = (*STORIES, *STORIES_OF_ACK_TIMEOUTS)
+    await judged_under(world, trouble, seed=seed, alerts=2 * len(stories), stories=stories, ack_lasts_s=ACK_LASTS_S)
 
 
 @at_length

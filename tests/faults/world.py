@@ -252,6 +252,7 @@ class World(Generic[RedisT]):
     servicenow: Simulator
     front: FaultProxy  # in front of all replicas, as a load balancer
     replicas: list[Replica] = field(default_factory=list)
+    oncall: dict[str, Any] = field(default_factory=dict)  # further on-call settings of replicas to come
 
     async def add_replica(
         self,
@@ -328,6 +329,7 @@ class World(Generic[RedisT]):
             },
             "oncall": {
                 "enable": True,
+                **self.oncall,
                 "servicenow": {
                     "instance_url": f"http://127.0.0.1:{self.servicenow.proxy.port}",
                     "username": "versus.integration",

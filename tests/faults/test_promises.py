@@ -1,0 +1,143 @@
+"""What the checker takes for promised, and what not: journals of one alert, as a load may write them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import Evidence, check
+from tests.faults.journal import Answer, Did, Event
+from tests.faults.promises import NEVER_MS, Alert
+
+WAIT_MS = 4000
+LASTS_MS = 6000
+TOOK_MS = 10
+"""How long each request takes."""
+
+
+def event(did: Did, sent_ms: int, answer: Answer = Answer.TAKEN, **more: Any) -> Event:
+    made = Event(did, "Alert", sent_ms, sent_ms + TOOK_MS, answer, incident_id="one", wait_ms=WAIT_MS)
+    return replace(made, **more)
+
+
+def alert(*events: Event) -> Alert:
+    """One that fires at 0, and what is done about it."""
+    return Alert("Alert", (FIRES, *events), clock_slack_ms=0)
+
+
+def lasting(sent_ms: int) -> Event:
+    """An acknowledgment that ends."""
+    return event(Did.ACKNOWLEDGE, sent_ms, lasts_ms=LASTS_MS, lasts_until_ms=sent_ms + LASTS_MS)
+
+
+FIRES = event(Did.TRIGGER, 0, escalates_at_ms=WAIT_MS)
+ACKNOWLEDGED = event(Did.ACKNOWLEDGE, 1000)
+JOINED = event(Did.JOIN, 2000, escalates_at_ms=2000 + WAIT_MS)
+JOINED_UNHEARD = event(Did.JOIN, 2000, Answer.UNKNOWN)
+SENT_AGAIN = event(Did.JOIN, 3000, escalates_at_ms=2000 + WAIT_MS)
+
+
+def test_what_joins_an_acknowledged_group_has_to_escalate_after_a_wait_of_its_own():
+    joined = alert(ACKNOWLEDGED, JOINED)
+
+    assert joined.due_ms == 2000 + WAIT_MS
+    assert joined.has_to_escalate
+    assert not joined.may_be_acknowledged
+
+
+@pytest.mark.parametrize(
+    ("sent_ms", "due_ms"),
+    [pytest.param(5000, NEVER_MS, id="in time"), pytest.param(7000, 2000 + WAIT_MS, id="too late")],
+)
+def test_what_joins_and_is_acknowledged_has_no_record_when_that_was_in_time(sent_ms, due_ms):
+    joined = alert(ACKNOWLEDGED, JOINED, event(Did.ACKNOWLEDGE, sent_ms))
+
+    assert joined.due_ms == due_ms
+    assert joined.is_acknowledged
+    assert not joined.has_to_escalate
+
+
+def test_a_wait_may_have_begun_with_the_first_attempt_to_begin_it():
+    [promise] = alert(ACKNOWLEDGED, JOINED_UNHEARD, SENT_AGAIN).promises()
+
+    assert promise.earliest_ms == 2000 + WAIT_MS
+    assert promise.latest_ms == 3000 + TOOK_MS + WAIT_MS
+
+
+def test_a_wait_that_may_have_begun_promises_neither_a_record_nor_that_there_is_none():
+    joined = alert(ACKNOWLEDGED, JOINED_UNHEARD)
+
+    assert not joined.was_ended_in_time
+    assert not joined.has_to_escalate
+    assert joined.may_be_acknowledged
+    assert not joined.is_acknowledged
+
+
+def test_an_acknowledgment_that_may_come_late_may_hold_whatever_joins():
+    late = event(Did.ACKNOWLEDGE, 500, Answer.UNKNOWN, may_come_late=True)
+    joined = alert(late, ACKNOWLEDGED, JOINED)
+
+    [promise] = joined.promises()
+    assert not promise.waits_until_ms
+    assert joined.may_be_acknowledged
+    assert not joined.has_to_escalate
+
+
+def test_an_acknowledgment_that_ends_puts_the_record_off_for_as_long_as_it_lasts_and_a_wait():
+    acknowledged = alert(lasting(1000))
+
+    assert acknowledged.due_ms == 1000 + LASTS_MS + WAIT_MS
+    assert acknowledged.has_to_escalate
+    assert not acknowledged.may_be_acknowledged
+
+
+def test_an_acknowledgment_whose_end_nobody_was_told_lasts_from_when_it_was_sent():
+    assert alert(replace(lasting(1000), lasts_until_ms=None)).due_ms == 1000 + LASTS_MS + WAIT_MS
+
+
+@pytest.mark.parametrize(
+    ("sent_ms", "due_ms"),
+    [
+        pytest.param(5000, 5000 + LASTS_MS + WAIT_MS, id="renewed"),
+        pytest.param(9000, 9000 + LASTS_MS + WAIT_MS, id="in the wait after it"),
+        pytest.param(12_000, 1000 + LASTS_MS + WAIT_MS, id="after that"),
+    ],
+)
+def test_a_further_acknowledgment_counts_until_the_wait_after_the_first_is_over(sent_ms, due_ms):
+    assert alert(lasting(1000), lasting(sent_ms)).due_ms == due_ms
+
+
+@pytest.mark.parametrize(("sent_ms", "is_in_time"), [(10_000, True), (12_000, False)])
+def test_a_resolve_is_in_time_until_the_wait_after_an_acknowledgment_is_over(sent_ms, is_in_time):
+    resolved = alert(lasting(1000), event(Did.RESOLVE, sent_ms))
+
+    assert resolved.was_ended_in_time is is_in_time
+    assert not resolved.has_to_escalate
+
+
+def test_what_ends_for_one_sender_waits_as_it_did():
+    another, ended = event(Did.TRIGGER, 1000, escalates_at_ms=WAIT_MS), event(Did.END_FOR_ONE, 2000)
+    ends_for_one = alert(another, ended)
+
+    *_, promise = ends_for_one.promises()
+    assert promise.event is ended
+    assert (promise.waits_until_ms, promise.latest_ms) == (WAIT_MS, TOOK_MS + WAIT_MS)
+    assert ends_for_one.has_to_escalate
+
+
+def test_what_another_sender_lists_after_the_escalation_may_begin_a_wait_when_the_rest_ends():
+    another, ended = event(Did.TRIGGER, 5000), event(Did.END_FOR_ONE, 6000)
+
+    *_, promise = alert(another, ended).promises()
+
+    assert promise.event is ended
+    assert promise.latest_ms == 6000 + TOOK_MS + WAIT_MS
+
+
+def test_an_incident_that_a_request_without_an_answer_has_made_is_found_too():
+    incident = {"title": "Alert happened", "status": "triggered", "outcome": "escalated", "record": None}
+    incidents = [incident | {"id": "one"}, incident | {"id": "two"}]
+
+    report = check(Evidence([FIRES], [], [], incidents, {}))
+
+    assert "more than one incident" in {it.what for it in report.findings}
