@@ -1,7 +1,7 @@
 """By what an incident is found: its dedup keys, ids of earlier versions, its alerts. And who reports resolves.
 
 Only the key of the incident itself is written together with it. The others are in other partitions. They lead to the
-incident where its group has another key now; one that is lost is written again with the next notification.
+incident where its group has another key now; one that is lost is written again with the next notifications.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,9 @@ from versus_py.store.calls import Command, RedisClient, answers
 
 RESOLVES_FOR_MS = 90 * 24 * 3600_000
 """How long it is known of a sender that it lists resolved alerts, after it did."""
+
+NAMED_AGAIN_MAX = 20
+"""The most alerts of one incident that a notification of nothing new names again."""
 
 ALERTS_ASKED_MAX = 100
 """The most alerts of one notification that are asked for the incident that they are in."""
@@ -72,13 +75,28 @@ def index(incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> lis
     return [command for it in names for command in (("SADD", it, incident.id), ("PEXPIREAT", it, expire_at_ms))]
 
 
-def joined(change: Change) -> list[Alert]:
-    """What fires, and did not, or was not listed so, before."""
-    before = {it.fingerprint: it for it in change.before.alerts} if change.before is not None else {}
+def unsure(change: Change) -> list[Alert]:
+    """What fires and may have no name yet: what is new, and with each notification, in turn, some of the rest.
+
+    These lost theirs if the process died right after it wrote the incident, or a server with what was written last.
+    """
+    firing, before = change.incident.firing, change.before
+    if before is None:
+        return list(firing)
+    joined = _joined(firing, before)
+    number = change.incident.occurrences - before.occurrences
+    start = before.occurrences * NAMED_AGAIN_MAX % max(len(firing), 1)
+    again = (*firing, *firing)[start : start + min(NAMED_AGAIN_MAX, len(firing))] if number else ()
+    return [*joined, *(it for it in again if it not in joined)]
+
+
+def _joined(firing: Sequence[Alert], before: Incident) -> list[Alert]:
+    """What did not fire, or was not listed so, before."""
+    known = {it.fingerprint: it for it in before.alerts}
     return [
         it
-        for it in change.incident.firing
-        if it.fingerprint not in before
-        or it.listings.keys() - before[it.fingerprint].listings.keys()
-        or it.starts_at_ms != before[it.fingerprint].starts_at_ms
+        for it in firing
+        if it.fingerprint not in known
+        or it.listings.keys() - known[it.fingerprint].listings.keys()
+        or it.starts_at_ms != known[it.fingerprint].starts_at_ms
     ]

@@ -471,7 +471,7 @@ class Store:
         indexing = [
             it
             for change in changes
-            for it in names.index(change.incident, names.joined(change), self._expire_at(change.incident, now_ms))
+            for it in names.index(change.incident, names.unsure(change), self._expire_at(change.incident, now_ms))
         ]
         await self._announce_ids(*(change.incident.id for change in changes), also=indexing)
 

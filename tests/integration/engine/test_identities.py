@@ -7,6 +7,7 @@ from tests.support.groups import alert, group
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents.model import IncidentId
 from versus_py.store import keys
+from versus_py.store.names import NAMED_AGAIN_MAX
 
 EU, US = "http://am-eu:9093", "http://am-us:9093"
 
@@ -201,6 +202,32 @@ async def test_a_resolve_under_another_group_than_the_alert_ends_it(engine):
     over = await posted(engine, group(alert("Disk", instance="a", over=True), by=("instance",)))
 
     assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+
+
+async def test_an_alert_whose_name_was_lost_is_found_after_a_repeat(engine):
+    """The process was killed right after it had written the incident, and its sender tried again."""
+    created = await posted(engine, group(alert("Disk", instance="a")))
+    redis = engine.store._redis
+    assert await redis.delete(*[key async for key in redis.scan_iter("*:alert:*")])
+
+    await posted(engine, group(alert("Disk", instance="a")))
+    moved = await posted(engine, group(alert("Disk", instance="a"), by=("instance",)))
+
+    assert (moved["id"], moved["outcome"]) == (created["id"], "updated")
+
+
+async def test_of_many_alerts_whose_names_were_lost_each_repeat_names_some(engine):
+    alerts = [alert("Disk", instance=f"{number}") for number in range(2 * NAMED_AGAIN_MAX + 1)]
+    await posted(engine, group(*alerts))
+    redis = engine.store._redis
+    await redis.delete(*[key async for key in redis.scan_iter("*:alert:*")])
+
+    numbers = []
+    for _ in range(3):
+        await posted(engine, group(*alerts))
+        numbers.append(len([key async for key in redis.scan_iter("*:alert:*")]))
+
+    assert numbers == [NAMED_AGAIN_MAX, 2 * NAMED_AGAIN_MAX, len(alerts)]
 
 
 async def test_groups_that_become_one_end_each_with_its_own_alerts(engine):
