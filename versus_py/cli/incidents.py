@@ -89,9 +89,18 @@ def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: 
 
 
 @incidents_app.command()
-def payload(incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "") -> None:
-    """Print the last body that an incident came with, as JSON, without secrets; `versus replay` reads it."""
-    print(orjson.dumps(_ask(url, gateway_secret, lambda client: client.payload(incident_id))).decode())
+def payload(
+    incident_id: IdArgument,
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    replay: Annotated[bool, typer.Option("--replay", help="As a line that `versus replay` reads.")] = False,
+) -> None:
+    """Print the last body that an incident came with, as JSON, without secrets."""
+    body = _ask(url, gateway_secret, lambda client: client.payload(incident_id))
+    if replay:
+        at = _ask(url, gateway_secret, lambda client: client.incident(incident_id))["updated_at"]
+        body = {"at": at, "payload": body}
+    print(orjson.dumps(body).decode())
 
 
 @incidents_app.command()
@@ -118,7 +127,7 @@ def show(
         lines += [f"{name}: {delivery[key]}" for key in ("error", "note") if delivery[key]]
     for entry in it["timeline"]:
         said = " ".join(part for part in (entry["detail"], entry["by"] and f"by {entry['by']}") if part)
-        lines.append(f"  {time_of(entry['at'])}  {entry['event']:<13} {said}".rstrip())
+        lines.append(f"  {time_of(entry['at'])}  {entry['event']:<22} {said}".rstrip())
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 

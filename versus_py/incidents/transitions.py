@@ -34,6 +34,7 @@ from versus_py.incidents.updates import (
     names_of,
     receiver_of,
     severity_of,
+    url_of,
     with_content,
     with_policy,
 )
@@ -175,9 +176,8 @@ def end_acknowledgment(incident: Incident, now_ms: int) -> Change | None:
     ends_at_ms = incident.ack_ends_at_ms
     if ends_at_ms is None or ends_at_ms > now_ms:
         return None
-    minutes = round((now_ms - (incident.acknowledged_at_ms or now_ms)) / 60_000)
-    said = f"acknowledged {minutes} minutes ago, and it still fires"
-    news = (Entry(now_ms, Event.ACK_ENDED, said, incident.acknowledged_by),)
+    said = f"acknowledged by {incident.acknowledged_by} at {_utc(incident.acknowledged_at_ms or now_ms)}"
+    news = (Entry(now_ms, Event.ACK_ENDED, f"{said}, and it still fires"),)
     waiting = _with_news(_waiting_anew(incident, now_ms), news)
     return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
@@ -474,6 +474,7 @@ def _update(
     updated = replace(
         incident,
         title=notification.title if notification.is_firing else incident.title,
+        url=url_of(incident, notification, alerts),
         severity=severity_of(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, Policy, Status
+from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, Policy, Status, sender_of
 from versus_py.incidents.severity import highest_severity
 
 MAX_ALERTS = 1000
@@ -75,6 +75,15 @@ def has_other_senders(incident: Incident, notification: Notification) -> bool:
 
 def receiver_of(incident: Incident, notification: Notification) -> str:
     return notification.receiver if _is_renamed(incident, notification) else incident.receiver
+
+
+def url_of(incident: Incident, notification: Notification, alerts: tuple[Alert, ...]) -> str:
+    """Where the incident came from; where that lists nothing of it any more, where the rest comes from."""
+    if not notification.is_firing or not notification.group or not incident.url:
+        return incident.url
+    first = sender_of(replace(notification, url=incident.url).lister)
+    listers = {sender_of(name) for alert in alerts for name, it in alert.listings.items() if it.is_firing}
+    return incident.url if first in listers or "" in listers else notification.url
 
 
 def _is_renamed(incident: Incident, notification: Notification) -> bool:

@@ -36,6 +36,8 @@ async def test_two_alertmanagers_with_one_chart_do_not_end_each_others_alerts(en
     detail = await engine.detail(first["id"])
     assert [it["status"] for it in detail["alerts"]] == ["resolved", "firing"]
     assert await records(engine) == ["1"]
+    await posted(engine, group(alert("HostDown", cluster="us", minutes=1), sender=US))
+    assert (await engine.detail(first["id"]))["url"] == US  # where it can be silenced
 
     end = await posted(engine, group(alert("HostDown", cluster="us", minutes=1, over=True), sender=US))
     await engine.settle()

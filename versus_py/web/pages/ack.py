@@ -102,6 +102,9 @@ def _consequence(incident: Incident, called: Called) -> str:
     if incident.policy.oncall is None:
         return "This incident does not escalate."
     name = called(incident.policy.oncall)
+    ends_at_ms = incident.ack_ends_at_ms
+    if not incident.is_escalating and ends_at_ms is not None:
+        return f"{name} will not be called before {utc(ends_at_ms)}. If it still fires then, the wait starts again."
     if not incident.is_escalating:
         return f"{name} will not be called."
     if incident.record.label:
