@@ -1,4 +1,4 @@
-"""What Alertmanager posts: the alerts of a group, with the names that it has for the group."""
+"""What an Alertmanager posts: its alerts of a group, with the names that it has for the group."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from tests.support.groups import group
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An alert in a list. One of the same name and instance has the same fingerprint."""
+    """An alert in a list. Its fingerprint is made of its labels, as Alertmanager's is."""
 
     name: str
     starts_at: datetime
@@ -22,52 +24,32 @@ class Listed:
     def over(self) -> "Listed":
         return replace(self, is_over=True)
 
-    @property
-    def labels(self) -> dict[str, str]:
-        return {"alertname": self.name, "instance": self.instance, "severity": self.severity}
-
-    @property
-    def status(self) -> str:
-        return "resolved" if self.is_over else "firing"
-
     def payload(self) -> dict[str, Any]:
+        labels = {"alertname": self.name, "instance": self.instance, "severity": self.severity}
         return {
-            "status": self.status,
-            "labels": self.labels,
+            "status": "resolved" if self.is_over else "firing",
+            "labels": labels,
             "annotations": {"summary": f"{self.name} happened"},
             "startsAt": self.starts_at.isoformat(),
             "endsAt": datetime.now(UTC).isoformat() if self.is_over else "0001-01-01T00:00:00Z",
             "generatorURL": "http://prometheus.example/graph",
-            "fingerprint": sha256(json.dumps(self.labels).encode()).hexdigest()[:16],
+            "fingerprint": sha256(json.dumps(labels).encode()).hexdigest()[:16],
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What an Alertmanager calls itself and a group; all groups are of the alerts of one name, at least."""
+    """What an Alertmanager calls itself, and a group. A group is of alerts of one name."""
 
     url: str = "http://alertmanager.example"
     receiver: str = "versus"
-    route: str = "{}"  # the path of the route, which the groupKey begins with
+    route: str = "{}"
     group_by: tuple[str, ...] = ("alertname",)
 
     def payload(self, alerts: Sequence[Listed]) -> dict[str, Any]:
         """Its list of them."""
-        shared = dict(set.intersection(*(set(alert.labels.items()) for alert in alerts)))
-        group = {name: shared[name] for name in self.group_by}
-        named = ", ".join(f'{name}="{value}"' for name, value in group.items())
-        return {
-            "receiver": self.receiver,
-            "status": "resolved" if all(alert.is_over for alert in alerts) else "firing",
-            "alerts": [alert.payload() for alert in alerts],
-            "groupLabels": group,
-            "commonLabels": shared,
-            "commonAnnotations": {},
-            "externalURL": self.url,
-            "version": "4",
-            "groupKey": f"{self.route}:{{{named}}}",
-            "truncatedAlerts": 0,
-        }
+        listed = [alert.payload() for alert in alerts]
+        return group(*listed, sender=self.url, receiver=self.receiver, route=self.route, by=self.group_by)
 
 
 SENDER = Sender()

@@ -82,22 +82,19 @@ class Alert:
         """
         due_ms = self.first_due_ms
         for it in self.attempts(*BEGINNINGS, *ENDS, Did.SNOOZE):
-            if it.did in BEGINNINGS:
-                due_ms = self._begun(it)
-            elif it.did is Did.SNOOZE:
+            is_in_time = it.answer is Answer.TAKEN and it.answered_ms < due_ms - self._clock_slack_ms
+            if it.did is Did.SNOOZE:
                 due_ms = max(due_ms, it.escalates_at_ms or 0)
-            elif it.answer is not Answer.TAKEN:
-                continue
-            elif it.answered_ms < due_ms - self._clock_slack_ms:
+            elif it.did in BEGINNINGS:
+                begun_ms = self._earliest_end_ms(it)
+                due_ms = it.escalates_at_ms or begun_ms if is_in_time else min(due_ms, begun_ms)
+            elif is_in_time:
                 due_ms = max(due_ms, self._ended(it))
-            else:
-                break
         return due_ms
 
-    def _begun(self, beginning: Event) -> int:
-        """When the wait that this begins is over at the earliest; an attempt before it may have been what counts."""
-        first_ms = self.attempts(beginning.did)[0].sent_ms
-        return first_ms + beginning.wait_ms if beginning.escalates_at_ms is None else beginning.escalates_at_ms
+    def _earliest_end_ms(self, beginning: Event) -> int:
+        """Of the wait that it begins: the first attempt may have been what counts."""
+        return self.attempts(beginning.did)[0].sent_ms + beginning.wait_ms
 
     def _ended(self, end: Event) -> int:
         """When it escalates at the earliest after that: an acknowledgment may end itself, and a wait begin."""
@@ -154,7 +151,7 @@ class Alert:
             yield self._of_what_changes_nothing(it)
 
     def _of_beginning(self, it: Event) -> Promise:
-        earliest_ms = self.attempts(it.did)[0].sent_ms + it.wait_ms
+        earliest_ms = self._earliest_end_ms(it)
         may_be_acknowledged = any(ack.may_come_late for ack in self._of(Did.ACKNOWLEDGE))
         return Promise(it, earliest_ms, it.answered_ms + it.wait_ms, 0 if may_be_acknowledged else earliest_ms)
 

@@ -40,6 +40,7 @@ AUDITED = {
     "do not look at acknowledgments": "audit: contradicted",
 }
 """Those of them that the audit finds by itself, with the journal and Redis alone."""
+
 ACK_LASTS_S = {"acknowledge for ever": 4.0}
 """Where it shows only in a world in which acknowledgments end."""
 

@@ -91,6 +91,13 @@ def test_an_acknowledgment_that_ends_puts_the_record_off_for_as_long_as_it_lasts
     assert not acknowledged.may_be_acknowledged
 
 
+def test_what_joins_after_the_wait_behind_an_acknowledgment_puts_no_record_off():
+    joined = event(Did.JOIN, 12_000, escalates_at_ms=12_000 + WAIT_MS)
+
+    assert alert(lasting(1000), joined).due_ms == 1000 + LASTS_MS + WAIT_MS
+    assert alert(lasting(1000), JOINED_UNHEARD, joined).due_ms == 2000 + WAIT_MS
+
+
 def test_an_acknowledgment_whose_end_nobody_was_told_lasts_from_when_it_was_sent():
     assert alert(replace(lasting(1000), lasts_until_ms=None)).due_ms == 1000 + LASTS_MS + WAIT_MS
 
