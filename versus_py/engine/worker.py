@@ -560,7 +560,7 @@ def _has_lapsed(incident: Incident, now_ms: int) -> bool:
     if ends_at_ms is None or ends_at_ms > now_ms:
         return False
     record = incident.record
-    is_watched = record.is_over is False and record.failing_since_ms is None
+    is_watched = record.is_over is False and record.failing_since_ms is None and now_ms < ends_at_ms + LOOK_AGAIN_MS
     return not is_watched or (record.synced_at_ms or 0) >= ends_at_ms
 
 

@@ -36,7 +36,7 @@ def merged(
     lister = notification.lister
     reports = notification.reports_resolves or notification.lists_resolves
     found = {alert.fingerprint: alert for alert in known}
-    if reports or not notification.is_complete:
+    if not notification.is_complete:
         seen_at_ms = None
     listed = set()
     for told in notification.alerts:
@@ -119,8 +119,8 @@ def _is_repeat(known: Alert, told: Alert, lister: str) -> bool:
 def _was_seen(told: Alert, before: Listing | None, others: Mapping[str, Listing], seen_at_ms: int | None) -> bool:
     """Whether what fires now was in the incident when people dealt with it.
 
-    Alertmanager moves a start when it merges what several Prometheus say; so it is still the same, unless its sender
-    never says what is over, and the start is after people dealt with the one before.
+    Alertmanager moves a start back when it merges what several Prometheus say; so it is still the same, unless it began
+    after people dealt with the one before: the end of that was not told, as that of a silenced alert is not.
     """
     is_same = before is not None and before.starts_at_ms == told.starts_at_ms
     if before is not None and before.is_seen and (before.is_firing or is_same):

@@ -1,6 +1,7 @@
 """The last body that an incident came with, as it is kept: without secrets, and small. Pure."""
 
 import json
+import re
 import zlib
 from base64 import b85decode, b85encode
 from collections.abc import Mapping
@@ -15,8 +16,9 @@ PACKED_MAX = 64 * 1024
 REMOVED = "[removed]"
 """In place of a secret."""
 
-_SECRETS = frozenset(
-    ("routing_key", "service_key", "api_key", "apikey", "token", "access_token", "password", "secret", "authorization")
+_SECRET = re.compile(
+    r"(routing|service|x?api|integration)key|(access|api|auth|bearer)?token|bearer|(db)?(password|passwd)|(client)?secret"
+    r"|authorization"
 )
 _LEVELS_MAX = 20
 _SHORT_ITEMS, _SHORT_TEXT = 50, 1000
@@ -48,7 +50,7 @@ def unpack(packed: str) -> dict[str, Any]:
 
 def is_secret(name: str) -> bool:
     """Whether what is called so has to stay unknown."""
-    return name.lower().replace("-", "_") in _SECRETS
+    return _SECRET.fullmatch(re.sub(r"[^a-z]", "", name.lower())) is not None
 
 
 def _dumped(value: Any) -> bytes:

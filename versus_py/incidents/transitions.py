@@ -439,7 +439,8 @@ def notice_news(incident: Incident, now_ms: int) -> Change | None:
 
 def _news_behind(incident: Incident) -> str:
     """What people who dealt with the incident do not know, and have to; "" when that is nothing."""
-    firing = incident.firing
+    # What is not listed any more may be over: it must not hide what is listed.
+    firing = [alert for alert in incident.firing if alert.unlisted_since_ms is None]
     if incident.status is Status.RESOLVED or not incident.is_dealt_with or not firing:
         return ""
     unseen = [alert for alert in firing if not alert.is_seen]
@@ -505,6 +506,8 @@ def _timers_of_update(
     timers = _channel_timers(after, now_ms)
     if after.is_waiting and after.escalates_at_ms != before.escalates_at_ms:
         timers |= _all_timers(after, now_ms)
+    if after.policy.oncall != before.policy.oncall:
+        timers |= _ack_timer(after)
     has_record = after.may_have_record and not after.is_waiting
     is_changed = bool(news) or after.content_count != before.content_count
     # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to

@@ -169,6 +169,20 @@ async def test_alerts_without_a_group_are_alertmanagers_and_each_its_own(engine,
     assert (await engine.detail(answers[0]["id"]))["title"] == "X: full"
 
 
+async def test_the_same_identity_with_the_same_start_is_never_refused(engine):
+    first = {"dedup_key": "x1", "startsAt": "2026-05-04T10:00:00Z", "host": "h", "title": "Disk 90%"}
+    created = await posted(engine, first)
+    await posted(engine, first | {"status": "resolved"})
+    incident = await engine.store.get(IncidentId(created["id"]))
+    assert incident is not None
+    engine.clock.advance(minutes=30)
+    await engine.store._redis.delete(keys.dedup(incident.dedup_key))
+
+    again = await posted(engine, first | {"title": "Node is unreachable", "zone": "a"})
+
+    assert (again["id"], again["status"]) == (created["id"], "triggered")
+
+
 # Routes that move while an alert fires
 
 

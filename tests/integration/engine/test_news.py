@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.conftest import Engine
-from tests.support.groups import alert, group
+from tests.support.groups import START, alert, group
 from versus_py.incidents.model import IncidentId
 
 MENTION = "<!here>"
@@ -122,6 +122,19 @@ async def test_a_severity_that_falls_and_rises_again_is_no_news(engine):
     await posted(engine, alert("Disk", severity="critical", minutes=9, instance="db-1"), alert("Disk", instance="db-2"))
 
     assert (await engine.detail(incident_id))["status"] == "acknowledged"
+
+
+@pytest.mark.parametrize("again", [{"instance": "db-1"}, {"instance": "db-2"}], ids=["the same", "another"])
+async def test_what_fires_after_a_silence_that_hid_the_end_of_what_was_acknowledged_waits(engine, again):
+    await engine.post(group(alert("Host", over=True)))  # its sender lists what is over
+    incident_id = await acknowledged(engine, alert("Disk", instance="db-1"))
+    later = (engine.clock.now_ms() / 1000 - START.timestamp()) / 60 + 60
+
+    engine.clock.advance(hours=2)
+    await posted(engine, alert("Disk", minutes=later, instance=again["instance"]))
+    await engine.after(minutes=6)
+
+    assert (await engine.detail(incident_id))["outcome"] == "escalated"
 
 
 # What fires behind a record that people closed
