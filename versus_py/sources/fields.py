@@ -64,7 +64,7 @@ _MONITORED = (
     "monitor_name",
 )
 _MOMENT = re.compile(
-    r"date|time|timestamp|at|duration|(?:starts|ends)_?at|(?:started|ended|created|updated|resolved|closed)_at"
+    r"((starts?|ends?|creat|updat|resolv|clos|recover|start|end|last|event)(ed|d|ing)?)?(at|on|time|date|timestamp)|duration"
 )
 """Fields that an alert has and its end has not, or the other way round."""
 
@@ -98,7 +98,9 @@ def identity_key(payload: Mapping[str, Any], title: str) -> str:
     labels = payload.get("labels")
     found = (*((labels,) if isinstance(labels, Mapping) else ()), payload)
     about = [said for it in found for name in _MONITORED if (said := text(it.get(name)))]
-    names = sorted(name for name in payload if name not in STATUS and not _MOMENT.fullmatch(name.lower()))
+    names = sorted(
+        name for name in payload if name not in STATUS and not _MOMENT.fullmatch(re.sub("[_-]", "", name.lower()))
+    )
     if weak.isdecimal() and not about:
         about = [steady_title(title)]
     tool = sha256("\n".join(names).encode(errors="replace")).hexdigest()[:12]

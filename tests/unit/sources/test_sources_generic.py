@@ -75,6 +75,13 @@ def test_a_repeat_and_the_end_of_an_alert_that_has_a_number_name_its_incident(fi
     assert ends == fires
 
 
+@pytest.mark.parametrize(
+    "name", ["resolvedAt", "closed_at", "endTime", "end_time", "recovered_at", "updatedAt", "ended_on"]
+)
+def test_fields_that_say_when_may_come_and_go(name):
+    assert key(**{"id": "c1", "title": "T", name: "now"}) == key(id="c1", title="T")
+
+
 @pytest.mark.parametrize("name", ["host", "service", "check", "monitor", "instance"])
 def test_the_numbers_of_things_about_different_resources_are_different(name):
     one, other = (key(**{"id": 17, "title": "T", name: value}) for value in ("a", "b"))
