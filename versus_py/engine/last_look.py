@@ -83,7 +83,7 @@ class AlertmanagerLook:
         if incident.source != alertmanager.NAME or not incident.firing:
             return Escalate()
         try:
-            raise_if_unknowable(incident, urls=len(self._apis), senders=len(incident.firing_senders))
+            raise_if_unknowable(incident, urls=len(self._apis), senders=incident.senders)
             verdict = await self._look(incident, asyncio.get_running_loop().time() + TIMEOUT_S)
         except Doubt as exc:
             log.warning("last_look.doubt", incident=incident.id, reason=str(exc))

@@ -19,7 +19,7 @@ from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
+from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.payloads import unpack
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import Called, NotYet, Target
@@ -288,7 +288,8 @@ class Worker:
             incident = await self._lifecycle.notice_news(before.id)
         if incident is None or incident.policy.oncall != claim.target:
             return incident
-        if self._last_look is None or not incident.is_due(self._clock.now_ms()):
+        is_asked = incident.is_due(self._clock.now_ms()) or _may_be_over(incident)
+        if self._last_look is None or not is_asked:
             return await self._lifecycle.begin_escalation(incident.id)
         if self._is_busy(claim.target):
             return incident
@@ -318,7 +319,7 @@ class Worker:
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
         if _needs_nothing(claim, incident):
             after = _not_failing(incident.delivery(claim.target))
-            at_ms = _again_at_ms(claim, incident, self._clock.now_ms())
+            at_ms = self._again_at_ms(claim, incident, self._clock.now_ms())
             return Completion("done", incident.version, at_ms=at_ms, delivery=after)
         try:
             return self._done(claim, incident, await self._call(claim, incident))
@@ -386,6 +387,19 @@ class Worker:
         entries = self._first_shown(claim, incident, achieved)
         return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved, entries=entries)
 
+    def _again_at_ms(self, claim: Claim, incident: Incident, now_ms: int) -> int | None:
+        """When the target wants to look again, or what is seen to with the first provider is due.
+
+        Not at once: a target that does not move on must not keep the worker busy.
+        """
+        times = [incident.delivery(claim.target).look_again_at_ms]
+        if claim.target == incident.policy.oncall:
+            times.append(incident.ack_ends_at_ms)
+            if self._last_look is not None and _may_be_over(incident):
+                times.append(now_ms + LOOK_AGAIN_MS)
+        due = [at_ms for at_ms in times if at_ms is not None]
+        return max(min(due), now_ms + LOOK_AGAIN_SOON_MS) if due else None
+
     def _first_shown(self, claim: Claim, incident: Incident, after: Delivery) -> tuple[Entry, ...]:
         """For the timeline, when the target has something that it did not have before, or what it has counts again."""
         told = _told(claim, incident, after)
@@ -414,7 +428,7 @@ class Worker:
             "done",
             incident.version,
             **_outcome(claim, incident, after),
-            at_ms=_again_at_ms(claim, _told(claim, incident, after), self._clock.now_ms()),
+            at_ms=self._again_at_ms(claim, _told(claim, incident, after), self._clock.now_ms()),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
             entries=self._first_shown(claim, incident, after),
@@ -456,7 +470,7 @@ class Worker:
         return Completion(
             "failed",
             await self._announce_failure(claim, incident, error),
-            at_ms=_again_at_ms(claim, _told(claim, incident, replace(after, look_again_at_ms=None)), now_ms),
+            at_ms=self._again_at_ms(claim, _told(claim, incident, replace(after, look_again_at_ms=None)), now_ms),
             **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
@@ -564,16 +578,9 @@ def _has_lapsed(incident: Incident, now_ms: int) -> bool:
     return not is_watched or (record.synced_at_ms or 0) >= ends_at_ms
 
 
-def _again_at_ms(claim: Claim, incident: Incident, now_ms: int) -> int | None:
-    """When the target wants to look again, or an acknowledgment ends, which is looked at with the first provider.
-
-    Not at once: a target that does not move on must not keep the worker busy.
-    """
-    times = [incident.delivery(claim.target).look_again_at_ms]
-    if claim.target == incident.policy.oncall:
-        times.append(incident.ack_ends_at_ms)
-    due = [at_ms for at_ms in times if at_ms is not None]
-    return max(min(due), now_ms + LOOK_AGAIN_SOON_MS) if due else None
+def _may_be_over(incident: Incident) -> bool:
+    """Whether people know of it, and all that fires may be over although nobody says so."""
+    return incident.status is not Status.RESOLVED and incident.is_dealt_with and incident.is_in_doubt
 
 
 def _waits_until_ms(incident: Incident, now_ms: int) -> int:

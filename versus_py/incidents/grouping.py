@@ -60,8 +60,11 @@ def _alone(notification: Notification, alert: Alert) -> Notification:
             key, older = dedup_key(source, receiver, alert.fingerprint, notification.namespace), (older_key,)
         else:  # there is no other in it, and its key says more
             older = (*older, older_key)
+    # A list of its own: of the others that came with it, it says nothing.
+    group = f"{notification.group}\n{alert.fingerprint}" if notification.group else ""
     return replace(
         notification,
+        group=group,
         title=alert.title or notification.title,
         severity=alert.severity or notification.severity,
         alerts=(alert,),

@@ -1,5 +1,6 @@
 """What an incident is: its alerts, its policy, how far its targets are. Pure data: no I/O, no clock."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -103,6 +104,7 @@ class Listing:
     starts_at_ms: int | None = None
     is_firing: bool = True
     is_seen: bool = False  # it was in the incident when that was acknowledged, snoozed, or escalated
+    has_moved: bool = False  # it fired, and its sender has given another start since
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,27 @@ class Alert:
     def is_seen(self) -> bool:
         """Whether what fires was in the incident when it was acknowledged, snoozed, or escalated."""
         return any(it.is_firing and it.is_seen for it in self.listings.values())
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it may be over although nobody says so: it is left out, or over for somebody else who listed it."""
+        is_over_for_one = any(not it.is_firing and not it.has_moved for it in self._latest_listings.values())
+        return self.is_firing and (self.unlisted_since_ms is not None or is_over_for_one)
+
+    @property
+    def senders(self) -> Counter[str]:
+        """How many there are, at the least, behind the tokens or addresses of those who have listed it.
+
+        Of those who agree on when it began, the last: they are peers, or one that has another address now.
+        """
+        live = {it.starts_at_ms: sender_of(name) for name, it in self.listings.items() if it.is_firing or it.has_moved}
+        over = {it.starts_at_ms: sender_of(name) for name, it in self._latest_listings.items()}
+        gone = {sender for starts_at_ms, sender in over.items() if starts_at_ms not in live}
+        return Counter(sender for sender in live.values() if sender) | Counter(sender for sender in gone if sender)
+
+    @property
+    def _latest_listings(self) -> dict[str, Listing]:
+        return {name: it for name, it in self.listings.items() if not is_earlier(name)}
 
     @property
     def text_size(self) -> int:
@@ -368,19 +391,17 @@ class Incident:
         return tuple(alert for alert in self.alerts if alert.is_firing)
 
     @property
-    def firing_senders(self) -> frozenset[str]:
-        """Those who list what fires, as far as they are known: by their tokens, or by the addresses that they give.
+    def senders(self) -> int:
+        """How many senders list what fires, or have: at the least, as two may have one address."""
+        most: Counter[str] = Counter()
+        for alert in self.firing:
+            most |= alert.senders
+        return most.total()
 
-        Of those who agree on when an alert began, the last: they are peers, or one that has another address now.
-        """
-        return frozenset(
-            sender
-            for alert in self.firing
-            for sender in {
-                it.starts_at_ms: sender_of(name) for name, it in alert.listings.items() if it.is_firing
-            }.values()
-            if sender
-        )
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether all that fires may be over although nobody says so."""
+        return bool(self.firing) and all(alert.is_in_doubt for alert in self.firing)
 
     @property
     def is_dealt_with(self) -> bool:
@@ -393,15 +414,27 @@ class Incident:
         began_ms, timeout_ms = self.acknowledged_at_ms, self.policy.ack_timeout_ms
         if self.status is not Status.ACKNOWLEDGED or began_ms is None or not timeout_ms or self.policy.oncall is None:
             return None
+        if self._is_closed_by_people:
+            return None
         seen_ms = [began_ms, self.ack_renewed_at_ms or 0]
         for delivery in map(self.delivery, self.providers):
             seen_ms += [delivery.touched_at_ms or 0, *(it.at_ms for it in delivery.comments[-1:])]
         return min(max(seen_ms) + timeout_ms, began_ms + ACK_MAX_MS)
 
-    def is_due_as(self, asked: "Incident", now_ms: int) -> bool:
-        """Whether it is due, and the same fires as when somebody was *asked* about it."""
+    @property
+    def _is_closed_by_people(self) -> bool:
+        """Whether they have closed its record and its source, which keeps no list of what fires, was silent since.
+
+        Many such sources never say that something is over.
+        """
+        last_ms = max(self.acknowledged_at_ms or 0, self.record.touched_at_ms or 0)
+        is_listed = any(name for alert in self.firing for name in alert.listings)
+        return self.record.is_over is True and not is_listed and self.updated_at_ms <= last_ms
+
+    def is_as(self, asked: "Incident") -> bool:
+        """Whether the same fires as when somebody was *asked* about it."""
         now, then = ({(alert.fingerprint, alert.starts_at_ms) for alert in it.firing} for it in (self, asked))
-        return self.is_due(now_ms) and now == then
+        return now == then
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -526,6 +559,16 @@ def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
 def sender_of(lister: str) -> str:
     """The sender's part of a `Notification.lister`."""
     return lister.partition(".")[0]
+
+
+def earlier(lister: str, starts_at_ms: int | None) -> str:
+    """What the listing with that start is kept as when its lister has given another start since."""
+    return f"{lister}.{starts_at_ms}"
+
+
+def is_earlier(name: str) -> bool:
+    """Whether that is the name of such a listing."""
+    return name.count(".") > 1
 
 
 def _short(text: str) -> str:

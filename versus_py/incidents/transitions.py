@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from versus_py.incidents.listings import merged, seen
+from versus_py.incidents.listings import ended, merged, seen
 from versus_py.incidents.model import (
     Actor,
     Alert,
@@ -127,8 +127,8 @@ def observe(incident: Incident, notification: Notification, now_ms: int, policy:
         if incident.status is Status.RESOLVED:
             return _reopen(incident, notification, alerts, now_ms, policy)
         return _update(incident, notification, alerts, now_ms, policy)
-    if incident.status is Status.RESOLVED:
-        return None
+    if incident.status is Status.RESOLVED:  # what is over must not fire on, should it reopen
+        return None if alerts is incident.alerts else Change(replace(incident, alerts=alerts), Outcome.IGNORED, {})
     if notification.truncated_alerts or fires:
         return _update(incident, notification, alerts, now_ms, warning=_not_all_over(notification, alerts))
     return _resolved(replace(incident, alerts=alerts), by=Actor(notification.source), now_ms=now_ms)
@@ -369,11 +369,14 @@ def _was_due_at(incident: Incident, now_ms: int) -> int | None:
 
 
 def end_quietly(incident: Incident, asked: Incident, by: Actor, now_ms: int) -> Change | None:
-    """The wait is over, and *by* says that nothing of it fires any more.
+    """The wait is over, or all that fires is in doubt, and *by* says that nothing of it fires any more.
 
     None when that was said of something else: it changed since the incident was read as *asked*.
     """
-    return _resolved(incident, by=by, now_ms=now_ms) if incident.is_due_as(asked, now_ms) else None
+    is_open = incident.is_due(now_ms) or (incident.status is not Status.RESOLVED and incident.is_in_doubt)
+    if not is_open or not incident.is_as(asked):
+        return None
+    return _resolved(replace(incident, alerts=ended(incident.alerts, now_ms)), by=by, now_ms=now_ms)
 
 
 def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None, now_ms: int) -> Change | None:
@@ -382,7 +385,8 @@ def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None,
     None when that is known, or was said of something else than what is due now.
     """
     known = incident.suppression
-    if not incident.is_due_as(asked, now_ms) or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
+    is_due = incident.is_due(now_ms) and incident.is_as(asked)
+    if not is_due or (known is not None and (known.by, known.until_ms) == (by, until_ms)):
         return None
     suppressed = replace(incident, suppression=Suppression(now_ms, by, until_ms), updated_at_ms=now_ms)
     entry = Entry(now_ms, Event.SUPPRESSED, by)
@@ -415,6 +419,9 @@ def _not_all_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
     ]
     if disbelieved:
         return "a resolve was not believed: what it says is over began before what is known to fire"
+    elsewhere = [alert for alert in alerts if alert.is_firing and alert.fingerprint in listed]
+    if elsewhere:
+        return f"not resolved: another sender lists {names_of(elsewhere)} too, and did not say that it is over"
     unlisted = [alert for alert in alerts if alert.is_firing and alert.unlisted_since_ms is not None]
     if unlisted:
         return f"not resolved: its sender does not list {names_of(unlisted)} any more, and did not say that it is over"
@@ -506,8 +513,10 @@ def _timers_of_update(
     timers = _channel_timers(after, now_ms)
     if after.is_waiting and after.escalates_at_ms != before.escalates_at_ms:
         timers |= _all_timers(after, now_ms)
-    if after.policy.oncall != before.policy.oncall:
+    if after.ack_ends_at_ms != before.ack_ends_at_ms:
         timers |= _ack_timer(after)
+    if after.is_in_doubt and not before.is_in_doubt and after.policy.oncall is not None and not after.is_waiting:
+        timers[after.policy.oncall] = now_ms
     has_record = after.may_have_record and not after.is_waiting
     is_changed = bool(news) or after.content_count != before.content_count
     # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to

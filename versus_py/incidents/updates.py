@@ -36,6 +36,8 @@ def with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: b
         )
         if incident.status is Status.TRIGGERED:
             incident = replace(incident, waiting_since_ms=now_ms, escalates_at_ms=now_ms + policy.wait_ms)
+        elif incident.status is Status.ACKNOWLEDGED:
+            incident = replace(incident, ack_renewed_at_ms=now_ms)
     if is_graver:
         joined = _mentioning(joined, policy)
     due_ms = incident.escalates_at_ms

@@ -57,6 +57,56 @@ async def test_an_alert_with_the_same_labels_in_two_clusters_is_over_when_it_is_
     assert (half["status"], again["outcome"], whole["outcome"]) == ("triggered", "updated", "resolved")
 
 
+@pytest.mark.parametrize("first", ["the earlier one", "the later one"])
+async def test_an_alert_of_two_alertmanagers_with_one_address_is_over_when_it_is_at_both(engine, first):
+    """As two clusters are that were installed with the same chart, and nobody gave them an address of their own."""
+    eu, us = 0, 3
+    for minutes in (eu, us, eu, us):
+        await posted(engine, group(alert("HostDown", minutes=minutes)))
+    one, other = (eu, us) if first == "the earlier one" else (us, eu)
+
+    half = await posted(engine, group(alert("HostDown", minutes=one, over=True)))
+    whole = await posted(engine, group(alert("HostDown", minutes=other, over=True)))
+
+    assert (half["status"], whole["outcome"]) == ("triggered", "resolved")
+
+
+async def test_an_alert_whose_start_and_route_moved_ends_with_what_is_listed_now(engine):
+    created = await posted(engine, group(alert("HostDown")))
+    await posted(engine, group(alert("HostDown", minutes=30), route='{}/{severity="warning"}'))
+
+    over = await posted(engine, group(alert("HostDown", minutes=30, over=True), route='{}/{severity="warning"}'))
+
+    assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+
+
+async def test_an_end_that_came_after_a_person_said_so_is_known_when_it_fires_again(engine):
+    a, b = (alert("HostDown", instance=name) for name in "ab")
+    created = await posted(engine, group(a, b))
+    await engine.http.post(f"/api/incidents/{created['id']}/resolve?by=ana")
+    ends = [alert("HostDown", instance=name, over=True) for name in "ab"]
+    ignored = await posted(engine, group(*ends))
+
+    again = await posted(engine, group(alert("HostDown", instance="a", minutes=5)))
+    over = await posted(engine, group(alert("HostDown", instance="a", minutes=5, over=True)))
+
+    assert (ignored["outcome"], again["outcome"], over["outcome"]) == ("ignored", "reopened", "resolved")
+    assert again["id"] == over["id"] == created["id"]
+
+
+async def test_alerts_that_are_incidents_of_their_own_from_now_on_do_not_end_those_beside_them(engine):
+    a, b = (alert("HostDown", instance=name) for name in "ab")
+    created = await posted(engine, group(a, b))
+
+    await engine.post(group(a, b), incident_per="alert")
+    await engine.post(group(alert("HostDown", instance="a", over=True), b), incident_per="alert")
+
+    detail = await engine.detail(created["id"])
+    assert [(it["status"], it["not_listed_since"]) for it in detail["alerts"]] == [("resolved", None), ("firing", None)]
+    over = await posted(engine, group(alert("HostDown", instance="b", over=True)), incident_per="alert")
+    assert (over["id"], over["outcome"]) == (created["id"], "resolved")
+
+
 async def test_the_peers_of_one_cluster_speak_for_each_other(engine):
     """They have addresses of their own, and agree on when an alert began."""
     created = await posted(engine, group(alert("HostDown"), sender="http://vm:28997"))

@@ -15,12 +15,14 @@ import pytest
 from aiohttp import web
 
 from tests.integration.conftest import Engine
-from tests.support.factories import make_alert, make_incident
+from tests.support.factories import make_alert, make_incident, make_notification
 from tests.support.servers import find_program, free_port, run_program
 from tests.support.waiting import wait_until
 from versus_py.config import AlertmanagerConfig
 from versus_py.engine.alertmanager_api import Doubt
 from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppressed, raise_if_unknowable
+from versus_py.incidents.listings import merged
+from versus_py.incidents.model import Alert
 from versus_py.simulators import run_app
 
 ALERTMANAGER = """
@@ -676,6 +678,28 @@ def test_more_senders_than_there_are_to_ask_are_a_doubt(senders, urls, is_doubt)
         raise_if_unknowable(make_incident(ALERT), urls=urls, senders=senders)
 
 
+EU, US = "http://am-eu:9093", "http://am-us:9093"
+
+
+@pytest.mark.parametrize(
+    ("told", "senders"),
+    [
+        pytest.param([(EU, 0), (EU, 0)], 1, id="one"),
+        pytest.param([(EU, 0), (US, 0)], 1, id="one that has moved, or a peer"),
+        pytest.param([(EU, 0), (US, 1)], 2, id="two with equal labels"),
+        pytest.param([(EU, 0), (US, 1), (EU, "over")], 2, id="two, over for one"),
+        pytest.param([(EU, 0), (EU, 1)], 2, id="two with one address, perhaps"),
+    ],
+)
+def test_everybody_who_has_listed_what_fires_counts(told, senders):
+    alerts: tuple[Alert, ...] = ()
+    for sender, minutes in told:
+        found = make_alert("A", firing=minutes != "over", starts_at_ms=60_000 * (0 if minutes == "over" else minutes))
+        alerts = merged(alerts, make_notification(found, url=sender, group="g"), 1)
+
+    assert replace(make_incident(), alerts=alerts).senders == senders
+
+
 class Look:
     """A look during which something happens."""
 
@@ -721,6 +745,29 @@ async def test_an_acknowledgment_during_the_look_stands(engine, verdict):
 
     assert (await only(engine))["outcome"] == "acknowledged"
     assert engine.servicenow.calls == []
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "escalate"])
+async def test_what_is_in_doubt_after_people_dealt_with_it_ends_when_alertmanager_says_so(
+    looking, alertmanager, action
+):
+    alertmanager.fire("DiskFull", "HostDown")
+    await looking.post(alertmanager.payload("DiskFull", "HostDown"))
+    incident_id = (await only(looking))["id"]
+    await looking.http.post(f"/api/incidents/{incident_id}/{action}?by=ana")
+    await looking.settle()
+    ending = alertmanager.payload("DiskFull")
+    ending["alerts"][0] |= {"status": "resolved", "endsAt": datetime.now(UTC).isoformat()}
+
+    await looking.post(ending)
+    await looking.settle()
+    assert (await only(looking))["status"] != "resolved"  # the other one still fires
+    alertmanager.resolve("DiskFull")
+    alertmanager.resolve("HostDown")
+    await looking.after(minutes=6)
+
+    assert (await only(looking))["status"] == "resolved"
+    assert [it["state"] for it in looking.servicenow.incidents] == ([] if action == "acknowledge" else ["6"])
 
 
 async def test_a_look_that_fails_stops_no_escalation(engine, logs):

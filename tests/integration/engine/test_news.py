@@ -376,6 +376,24 @@ async def test_an_open_record_gets_one_note_when_the_acknowledgment_has_ended_an
     assert (await engine.detail(incident_id))["outcome"] == "escalated"
 
 
+@pytest.mark.parametrize("heard_again", [False, True])
+async def test_what_people_closed_comes_back_where_ends_are_never_told_only_when_it_is_told_again(engine, heard_again):
+    one = {"title": "job failed", "dedup_key": "job"}
+    await engine.post(one)
+    await engine.after(minutes=6)
+    [record] = engine.servicenow.incidents
+    assert await act(engine, record["correlation_id"], "acknowledge") == 201
+    await engine.settle()
+    record["state"] = "7"
+    await pass_hours(engine, 1)
+
+    if heard_again:
+        await engine.post(one)
+    await pass_hours(engine, 12)
+
+    assert len(engine.servicenow.incidents) == 1 + heard_again
+
+
 async def test_what_is_over_in_time_does_not_come_back(engine):
     incident_id = await acknowledged(engine, alert("Disk"))
     await posted(engine, alert("Disk", over=True))

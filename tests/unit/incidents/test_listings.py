@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.support.factories import make_alert, make_notification
-from versus_py.incidents.listings import LISTERS_MAX, merged, seen
+from versus_py.incidents.listings import LISTERS_MAX, PAST_STARTS_MAX, merged, seen
 from versus_py.incidents.model import Alert, Listing
+from versus_py.incidents.updates import MAX_ALERTS
 
 NOW = 1_777_890_000_000
 EU, US = "http://am-eu:9093", "http://am-us:9093"
@@ -63,11 +64,85 @@ def test_it_is_over_when_it_is_for_everybody():
     assert firing(told(half, over(A, 500), url=US)) == []
 
 
-def test_older_news_of_one_lister_is_stale_and_that_of_another_is_not():
-    known = told((), make_alert("A", starts_at_ms=2000))
+def test_a_late_copy_of_what_is_over_fires_nothing():
+    anew = told(told(told((), A), over(A)), make_alert("A", starts_at_ms=2000))
 
-    assert told(known, A) is known
-    assert firing(told(told(known, over(A, 2000)), A, url=US)) == ["A"]
+    assert told(anew, A) == anew
+    assert firing(told(told(anew, over(A, 2000)), A)) == []
+
+
+def test_an_end_of_before_the_start_is_stale():
+    known = told((), make_alert("A", starts_at_ms=NOW + 1))
+
+    assert told(known, over(A)) is known
+
+
+def test_without_a_list_an_older_start_is_stale():
+    known = merged((), make_notification(make_alert("A", starts_at_ms=2000)), NOW)
+
+    assert merged(known, make_notification(A), NOW) is known
+
+
+@pytest.mark.parametrize("start_ms", [500, 2000], ids=["back", "forward"])
+@pytest.mark.parametrize("group", ["g", "another"], ids=["in its list", "in a list of another name"])
+def test_a_start_that_moved_is_one_alert_with_one_end(start_ms, group):
+    moved = told(told((), A), make_alert("A", starts_at_ms=start_ms), group=group)
+
+    assert firing(moved) == ["A"]
+    assert firing(told(moved, over(A, start_ms), group=group)) == []
+
+
+@pytest.mark.parametrize("start_ms", [500, 2000], ids=["before", "after"])
+@pytest.mark.parametrize("group", ["g", "another"], ids=["with one list", "with lists of other names"])
+@pytest.mark.parametrize("first", [1000, "other"], ids=["the first", "the second"])
+def test_starts_that_come_in_turns_are_of_two_senders_and_each_has_its_own_end(start_ms, group, first):
+    other = make_alert("A", starts_at_ms=start_ms)
+    known = told(told(told((), A), other, group=group), A)
+    known = told(known, other, group=group)
+    ends = [(over(A), "g"), (over(A, start_ms), group)]
+    if first == "other":
+        ends.reverse()
+
+    half = told(known, ends[0][0], group=ends[0][1])
+
+    assert firing(half) == ["A"]
+    assert firing(told(half, ends[1][0], group=ends[1][1])) == []
+
+
+def test_the_end_of_a_start_that_another_displaced_is_that_ones_alone():
+    both = told(told((), A), make_alert("A", starts_at_ms=2000))
+
+    assert firing(told(both, over(A))) == ["A"]
+
+
+def test_of_two_with_one_address_a_list_ends_nothing_by_leaving_out():
+    two = told(told(told((), A), make_alert("A", starts_at_ms=2000)), A)
+
+    after = told(two, B)
+
+    assert firing(after) == ["A", "B"]
+    assert after[0].unlisted_since_ms == NOW
+
+
+def test_older_starts_are_forgotten_in_the_end():
+    known = told((), A)
+    for number in range(10):
+        known = told(told(known, over(A, 1000 + number)), make_alert("A", starts_at_ms=1001 + number))
+
+    assert len(known[0].listings) <= 1 + PAST_STARTS_MAX
+
+
+def test_what_did_not_fit_when_people_dealt_with_it_is_no_news():
+    kept = tuple(make_alert(f"A{number}", starts_at_ms=1000) for number in range(MAX_ALERTS))
+    known = seen(told((), *kept))
+
+    was_there = merged(known, make_notification(A, url=EU, group="g", is_complete=True), NOW, seen_at_ms=1500)
+    came_later = merged(
+        known, make_notification(make_alert("A", starts_at_ms=1501), url=EU, group="g"), NOW, seen_at_ms=1500
+    )
+    few = merged(known[:-1], make_notification(A, url=EU, group="g"), NOW, seen_at_ms=1500)
+
+    assert [it[-1].is_seen for it in (was_there, came_later, few)] == [True, False, False]
 
 
 def test_what_is_left_out_is_over_for_the_lister_that_never_lists_what_is():

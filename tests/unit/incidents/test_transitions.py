@@ -32,6 +32,7 @@ from versus_py.incidents.transitions import (
     Change,
     acknowledge,
     begin_escalation,
+    end_quietly,
     end_snooze,
     escalate,
     give_up,
@@ -280,8 +281,32 @@ def test_a_repeat_tries_a_failed_escalation_once_more():
     assert "servicenow" not in changed(observe(acknowledged(failed), make_notification(), DUE + 1)).timers
 
 
-def test_a_resolve_of_something_resolved_is_ignored():
-    assert observe(resolved(make_incident()), make_notification(make_alert(firing=False)), NOW) is None
+def test_a_resolve_of_something_resolved_is_ignored_but_for_what_is_over():
+    over = make_notification(make_alert(firing=False))
+
+    change = changed(observe(resolved(make_incident()), over, NOW))
+
+    assert (change.outcome, change.timers, change.entries) == (Outcome.IGNORED, {}, ())
+    assert not change.incident.firing
+    assert observe(change.incident, over, NOW) is None
+
+
+def test_what_ends_quietly_is_over_in_all_its_alerts():
+    change = changed(end_quietly(due := make_incident(), due, Actor("am"), DUE))
+
+    assert change.outcome is Outcome.RESOLVED
+    assert not change.incident.firing
+
+
+def test_an_acknowledgment_counts_from_when_what_joins_brings_an_end_to_it():
+    acked = acknowledged(make_incident(policy=replace(POLICY, oncall=None)))
+    policy = replace(POLICY, ack_timeout_ms=60 * MINUTE_MS)
+    later = NOW + 600 * MINUTE_MS
+
+    change = changed(observe(acked, make_notification(make_alert(), make_alert("Other")), later, policy))
+
+    assert change.incident.ack_ends_at_ms == later + 60 * MINUTE_MS
+    assert change.timers["servicenow"] == later + 60 * MINUTE_MS
 
 
 def test_older_news_than_what_is_known_does_not_reopen():
@@ -557,7 +582,7 @@ def test_whatever_happens_the_timers_fit_the_status(happenings):
             assert armed["servicenow"] is not None
             assert incident.escalates_at_ms == incident.waiting_since_ms + POLICY.wait_ms
         elif not incident.may_have_record:
-            assert armed["servicenow"] is None
+            assert armed["servicenow"] is None or incident.is_in_doubt  # it is not called, but Alertmanager is asked
         assert (incident.acknowledged_at_ms is not None) or incident.status is not Status.ACKNOWLEDGED
         assert (incident.resolved_at_ms is not None) == (incident.status is Status.RESOLVED)
         assert not incident.is_escalating or incident.may_have_record
