@@ -10,6 +10,10 @@ _STATE = re.compile(
     r"|info|new|normal|ok|okay|open|operational|passed|problem|recovered|recovery|red|resolved?|success|succeeded"
     r"|triggered|unhealthy|up|updated|warn|warning|yellow)\b"
 )
+_MEASURED = re.compile(
+    r"(?<!\S)[<>=~(]*[-+]?\d+(?:[.,:]\d+)?(?:\s?(?:%|ms|s|m|min|h|d|[kmgt]?i?b)(?:/s)?)?[.,;:!)]*(?!\S)"
+)
+"""A number that stands alone, with or without its unit: 91 %, 1.5s, 12:30; and not one that is part of a name."""
 _WORD = re.compile(r"\w+")
 
 
@@ -24,8 +28,8 @@ def of_sender(key: str, sender: str) -> str:
 
 
 def steady_title(title: str) -> str:
-    """*title* without what differs between an alert and its end: [FIRING:1], DOWN and UP, Triggered and Recovered."""
-    return " ".join(_WORD.findall(_STATE.sub(" ", _BRACKETS.sub(" ", title.casefold()))))
+    """*title* without what differs between an alert, a repeat and its end: [FIRING:1], DOWN and UP, 91 and 92 %."""
+    return " ".join(_WORD.findall(_STATE.sub(" ", _MEASURED.sub(" ", _BRACKETS.sub(" ", title.casefold())))))
 
 
 def is_the_same(incident: Incident, notification: Notification) -> bool:

@@ -391,7 +391,8 @@ def _about_clusters(webhooks: Iterable[_Webhook], routes: Iterable[_Route], conf
             f"{mixed[0].where}{more}",
             "group_by has no label that tells clusters apart, such as cluster: if Alertmanagers of two clusters send "
             "here, the same alerts of both are one incident",
-            "add cluster to group_by, and to external_labels of every Prometheus; nothing, if there is one cluster",
+            "add cluster to group_by, and to external_labels of every Prometheus, or give each Alertmanager an intake "
+            "token of its own; nothing, if there is one cluster",
             mixed[0].line,
         )
 

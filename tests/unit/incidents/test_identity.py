@@ -17,6 +17,10 @@ from versus_py.incidents.identity import dedup_key, is_the_same, of_sender, shar
         ("PROBLEM - db-7 is CRITICAL", "OK - db-7 is OK"),
         ("CPU high (open)", "CPU high (closed)"),
         ("Alert! Queue stuck", "queue stuck"),
+        ("Disk 91 % full", "Disk 92.5% full"),
+        ("Queue has 120 messages", "Queue has 7 messages"),
+        ("p99 is 350ms (limit 200ms)", "p99 is 1.2 s (limit 200ms)"),
+        ("load > 12.5, since 12:30", "load > 3, since 18:05"),
     ],
 )
 def test_a_title_without_its_state_is_the_same_for_an_alert_and_its_end(fires, ends):
@@ -24,7 +28,14 @@ def test_a_title_without_its_state_is_the_same_for_an_alert_and_its_end(fires, e
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("backup is late", "payment database is down"), ("db-1 DOWN", "db-2 DOWN"), ("Update", "Upkeep")]
+    ("one", "other"),
+    [
+        ("backup is late", "payment database is down"),
+        ("db-1 DOWN", "db-2 DOWN"),
+        ("Update", "Upkeep"),
+        ("10.0.0.1 DOWN", "10.0.0.2 DOWN"),
+        ("node7 is gone", "node8 is gone"),
+    ],
 )
 def test_titles_of_different_things_stay_different(one, other):
     assert steady_title(one) != steady_title(other)
