@@ -41,6 +41,7 @@ from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web import InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
+from versus_py.web.guard import Guard
 from versus_py.web.inbound import switched_off
 
 log = structlog.get_logger()
@@ -272,7 +273,7 @@ async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -
         yield _Running(
             core=core,
             app=app,
-            monitoring=create_monitoring_app(config, core.metrics, health),
+            monitoring=create_monitoring_app(core.metrics, health, Guard.of(config, core.store)),
             worker=worker,
             background=background,
             working={"worker": lambda _: _work(core, worker), **around.loops},

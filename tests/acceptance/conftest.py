@@ -109,9 +109,9 @@ class World:
         return self.stack.enter_context(running_versus(arguments, log=log, main=self.main))
 
     def serve(self, **changes: Any) -> tuple[str, ForkedProcess]:
-        """A server that answers; its URL and its process."""
+        """A server that answers, to people on this machine unless *changes* say else; its URL and its process."""
         port = changes.get("port") or free_port()
-        path = self.write_config(**(changes | {"port": port, "public_host": f"http://127.0.0.1:{port}"}))
+        path = self.write_config(**({"public_host": f"http://127.0.0.1:{port}"} | changes | {"port": port}))
         copy = path.rename(self.folder / f"config-{port}.yaml")
         process = self.versus("serve", "-c", str(copy), name=f"serve-{port}")
         url = f"http://127.0.0.1:{port}"
@@ -267,6 +267,26 @@ def prometheus(world: World):
         return rules, process
 
     return start
+
+
+def start_nginx(world: World, server: str) -> str:
+    """Debian's, which passes everything on to *server* with `proxy_pass` and nothing else; its URL."""
+    binary = find_program("nginx", "nginx-light")
+    folder = world.folder / "nginx"
+    folder.mkdir()
+    temporary = "".join(
+        f"  {kind}_temp_path {folder / kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    port = free_port()
+    (folder / "nginx.conf").write_text(
+        f"daemon off;\nmaster_process off;\npid {folder / 'pid'};\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\n  access_log off;\n{temporary}"
+        f"  server {{\n    listen 127.0.0.1:{port};\n    location / {{ proxy_pass {server}; }}\n  }}\n}}\n"
+    )
+    world.run([binary, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")], "nginx")
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(f"{url}/healthz"), what="nginx")
+    return url
 
 
 @pytest.fixture

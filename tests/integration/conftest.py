@@ -49,6 +49,7 @@ from versus_py.targets.slack.system import SLACK
 from versus_py.targets.system import Surroundings
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web import InboundDoor, create_app
+from versus_py.web.guard import HEADER
 from versus_py.web.inbound import switched_off
 
 DAY_MS = 24 * 3600 * 1000
@@ -381,7 +382,8 @@ async def engine(
     app.on_response_prepare.append(answers.keep)
     stop = asyncio.Event()
     following_up = asyncio.create_task(desk.run(stop))
-    async with TestClient(TestServer(app)) as http:
+    gateway_secret = config.gateway_secret.get_secret_value() or await store.gateway_secret()
+    async with TestClient(TestServer(app), headers={HEADER: gateway_secret}) as http:
         slack.interactions_url = str(http.make_url(SLACK_PATH)) if secret else None
         yield Engine(
             config,

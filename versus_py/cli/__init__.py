@@ -36,6 +36,7 @@ def main(
 
 app.command()(serving.serve)
 app.command()(serving.worker)
+app.command("gateway-secret")(serving.gateway_secret)
 app.command()(trying.demo)
 app.command("check-config")(checking.check_config)
 app.command()(checking.doctor)

@@ -33,6 +33,11 @@ OptionalConfigOption = Annotated[
 UrlOption = Annotated[str, typer.Option("--url", envvar="VERSUS_URL", help="The server.")]
 
 
+def configured_path() -> Path:
+    """The configuration of commands that work without one too."""
+    return Path(os.environ.get("VERSUS_CONFIG") or DEFAULT_CONFIG)
+
+
 async def until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run with an event that SIGTERM or Ctrl-C sets; the second signal ends the process at once."""
     stop = asyncio.Event()

@@ -1,5 +1,6 @@
 """versus incidents and versus retry: what a running server is asked for."""
 
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from getpass import getuser
 from typing import Annotated, Any
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from versus_py.cli.common import LOCAL_SERVER, UrlOption, err, out, run_to_end
+from versus_py.cli.common import LOCAL_SERVER, UrlOption, configured_path, err, out, run_to_end
 from versus_py.cli.standing import (
     COLUMNS,
     FAILURE_COLUMNS,
@@ -20,13 +21,18 @@ from versus_py.cli.standing import (
 )
 from versus_py.cli.tables import incident_table
 from versus_py.tools.client import Client, open_client
+from versus_py.tools.gateway_secret import Found, find_secret
 
 incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.")
 
 
 SecretOption = Annotated[
     str,
-    typer.Option(envvar=["VERSUS_GATEWAY_SECRET", "GATEWAY_SECRET"], help="Its gateway_secret.", show_default=False),
+    typer.Option(
+        envvar=["VERSUS_GATEWAY_SECRET", "GATEWAY_SECRET"],
+        help="Its gateway secret.",
+        show_default="what the configuration, or its Redis, tells",
+    ),
 ]
 FailedOption = Annotated[
     bool, typer.Option("--failed", help="Only what was given up: the target, since when, and why.")
@@ -217,7 +223,8 @@ def _act(
 
 def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
     async def ask() -> Any:
-        async with open_client(url, gateway_secret) as client:
+        found = Found(gateway_secret) if gateway_secret else await find_secret(configured_path(), os.environ, url)
+        async with open_client(url, found.secret, secret_problem=found.problem) as client:
             return await call(client)
 
     return run_to_end(ask())

@@ -1,4 +1,4 @@
-"""versus serve and versus worker."""
+"""versus serve, versus worker, and the secret that they take."""
 
 import asyncio
 from pathlib import Path
@@ -13,10 +13,11 @@ from versus_py.cli.common import (
     run_to_end,
     until_signal,
 )
-from versus_py.config import MetricsConfig
+from versus_py.config import LogConfig, MetricsConfig
 from versus_py.service import serve as serve_until
 from versus_py.systems import registered
 from versus_py.telemetry.logs import configure_logging
+from versus_py.tools.gateway_secret import secret_in_use
 
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -35,6 +36,18 @@ def worker(
 ) -> None:
     """Run a further worker on the same Redis, without the API."""
     _serve(config, with_api=False, metrics_port=metrics_port)
+
+
+def gateway_secret(
+    config: ConfigOption = DEFAULT_CONFIG,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Make a new one. The old one is refused within half a minute.")
+    ] = False,
+) -> None:
+    """Print the secret that the API takes, for other programs; `versus incidents` finds it by itself."""
+    loaded = load(config)
+    configure_logging(LogConfig(level="error"), loaded.secrets())
+    print(run_to_end(secret_in_use(loaded, rotate=rotate)))
 
 
 def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> None:

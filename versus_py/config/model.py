@@ -365,7 +365,10 @@ class Config(Part):
     public_host: HttpUrl | None = None
     """The base URL under which people's browsers reach this server, for links to acknowledge."""
     gateway_secret: Secret = SecretStr("")
-    """The secret of the reading and acting API (header X-Gateway-Secret); without one it answers this machine only."""
+    """The secret of the reading and acting API (header X-Gateway-Secret).
+
+    Without one it takes a generated secret; where public_host is this machine or not set, it answers this machine only.
+    """
     previous_gateway_secrets: Secrets = ()
     """Secrets that are still taken while those who use the API change over to a new one."""
     max_body_bytes: Annotated[int, Number] = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
@@ -415,7 +418,15 @@ class Config(Part):
         if self.public_host is not None:
             return self.public_host
         host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
-        return f"http://{host}:{self.port}"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def generates_gateway_secret(self) -> bool:
+        """Whether the API takes a generated secret: none is set, and people reach this server from elsewhere.
+
+        A reverse proxy on this machine may then pass on requests from anywhere that look like those of a local program.
+        """
+        return not self.gateway_secret.get_secret_value() and urlsplit(self.link_base).hostname not in LOOPBACK
 
     @property
     def installation_name(self) -> str:
@@ -500,6 +511,11 @@ class Config(Part):
         for name, secret in (("gateway_secret", self.gateway_secret), ("ack.signing_key", self.ack.signing_key)):
             if 0 < len(secret.get_secret_value()) < SECRET_MIN:
                 yield f"{name} has fewer than {SECRET_MIN} characters, which can be guessed"
+        if self.generates_gateway_secret:
+            yield (
+                f"gateway_secret is not set, and people reach this server at {self.link_base}: "
+                "the API takes a generated secret, which `versus gateway-secret` shows"
+            )
         yield from self.intake.warnings(is_reachable=self.host not in LOOPBACK)
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"

@@ -27,6 +27,7 @@
 | `storms`                | set        | `<place> <id>` of every storm whose message is to be kept up to date    |
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
+| `gateway_secret`        | string     | the generated secret of the API                                         |
 | `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
@@ -43,6 +44,7 @@ from versus_py.incidents.model import IncidentId, partition_of
 PREFIX = "versus:"
 EVENTS = f"{PREFIX}events"
 SECRET = f"{PREFIX}secret"
+GATEWAY_SECRET = f"{PREFIX}gateway_secret"
 STORMS = f"{PREFIX}storms"
 DELIVERY_FIELD = "delivery:"
 

@@ -35,6 +35,7 @@ from versus_py.store.codec import (
     load_incident,
 )
 from versus_py.store.durability import Durability
+from versus_py.store.gateway_secret import gateway_secret
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
 from versus_py.telemetry.metrics import Metrics
@@ -379,6 +380,10 @@ class Store:
         """The key that signs links, made once and then shared by every replica and every restart."""
         await answered(self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True))
         return str(await answered(self._redis.get(keys.SECRET)))
+
+    async def gateway_secret(self, known: str | None = None) -> str:
+        """The generated secret of the API. Where Redis has none, it becomes *known*, or a new one."""
+        return await gateway_secret(self._redis, known)
 
     async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> str:
         """Wait until some incident changes on some replica, but no longer than *block_ms*.

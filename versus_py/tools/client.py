@@ -25,9 +25,10 @@ class RequestRefused(VersusError):
 class Client:
     """The server's HTTP API. Every method raises RequestRefused."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, secret_problem: str = "") -> None:
         self._session = session
         self._url = url.rstrip("/")
+        self._secret_problem = secret_problem
 
     async def send(self, body: bytes, query: Mapping[str, str]) -> Any:
         """Post a payload; the answer names its incidents."""
@@ -67,17 +68,25 @@ class Client:
             raise RequestRefused(f"{self._url} answered with something that is not JSON; is it versus?") from exc
         if response.status >= 400:  # noqa: PLR2004 - HTTP's
             said = data.get("error") if isinstance(data, dict) else None
-            needed = _HINTS["send" if (method, path) == ("POST", _INTAKE) else "act"]
-            hint = f" ({needed})" if response.status == 401 else ""  # noqa: PLR2004 - HTTP's
+            hint = f" ({self._needed(method, path)})" if response.status == 401 else ""  # noqa: PLR2004 - HTTP's
             raise RequestRefused(f"{response.status}: {said or response.reason}{hint}")
         return response.status, data
 
+    def _needed(self, method: str, path: str) -> str:
+        """How to give what the server asks for."""
+        if (method, path) == ("POST", _INTAKE):
+            return _HINTS["send"]
+        return f"{_HINTS['act']}; {self._secret_problem}" if self._secret_problem else _HINTS["act"]
+
 
 @asynccontextmanager
-async def open_client(url: str, gateway_secret: str = "", *, intake_token: str = "") -> AsyncIterator[Client]:
+async def open_client(
+    url: str, gateway_secret: str = "", *, intake_token: str = "", secret_problem: str = ""
+) -> AsyncIterator[Client]:
+    """A client. *secret_problem* is why there is no gateway secret, for when the server asks for one."""
     headers = {"X-Gateway-Secret": gateway_secret} if gateway_secret else {}
     if intake_token:
         headers["Authorization"] = f"Bearer {intake_token}"
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-        yield Client(session, url)
+        yield Client(session, url, secret_problem=secret_problem)

@@ -64,7 +64,7 @@ def create_app(
     ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)
     has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
     storm = StormPage(links, store, storms, has_ack_links=has_ack_links)
-    guarded = Guard(config.gateway_secret, config.previous_gateway_secrets)
+    guarded = Guard.of(config, store)
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),

@@ -1,43 +1,125 @@
-"""Who may read and act: those with the gateway secret, or without one those on this machine."""
+"""Who may read and act: those with the gateway secret; where nobody else is expected, programs on this machine."""
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
-from aiohttp import web
-from pydantic import SecretStr
+from aiohttp import HttpVersion11, web
+
+from versus_py.clock import monotonic_ms
+from versus_py.config import Config
+from versus_py.errors import StoreUnavailable
+from versus_py.store import Store
 
 HEADER = "X-Gateway-Secret"
 
-_FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+FRESH_MS = 30_000
+"""For how long a generated secret is taken that another replica, or the command line, may have rotated."""
+
+ASK_EVERY_MS = 1_000
+"""How often Redis is asked at most, however many wrong secrets are sent."""
+
+ASK_TIMEOUT_S = 1.0
+"""How long Redis may take to answer. Monitoring has to be answered also while it does not."""
+
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
+_PROXIES_SET = {"forwarded", "via", "cdn-loop", "x-host"}
+_PROXIES_SET_STARTS = ("x-forwarded", "x-original", "x-envoy-")
+_PROXIES_SET_ENDS = ("-ip",)  # X-Real-IP, X-Client-IP, True-Client-IP, CF-Connecting-IP
 
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class Guard:
-    """Lets requests through to a handler, or answers 401 or 403. One of the *previous* secrets will do as well."""
+class GeneratedSecret:
+    """The secret that the replicas share, as Redis last told it.
 
-    def __init__(self, secret: SecretStr, previous: Sequence[SecretStr] = ()) -> None:
-        self._secrets = [it.get_secret_value().encode() for it in (secret, *previous) if it.get_secret_value()]
+    *ask* is called with the secret that is known, if any, and returns the one that counts.
+    """
+
+    def __init__(
+        self, ask: Callable[[str | None], Awaitable[str]], monotonic_ms: Callable[[], int] = monotonic_ms
+    ) -> None:
+        self._ask = ask
+        self._monotonic_ms = monotonic_ms
+        self._asking = asyncio.Lock()
+        self._known: str | None = None
+        self._asked_ms: int | None = None
+
+    async def matches(self, given: str) -> bool:
+        """Whether this is the secret. While Redis does not answer, the one counts that it told last.
+
+        Raises StoreUnavailable when it has not told any.
+        """
+        if not (self._is_younger_than(FRESH_MS) and self._is_known(given)):
+            async with self._asking:
+                if not self._is_younger_than(ASK_EVERY_MS):
+                    await self._refresh()
+        if self._known is None:
+            raise StoreUnavailable("the gateway secret is in Redis, which does not answer")
+        return self._is_known(given)
+
+    async def _refresh(self) -> None:
+        try:
+            with suppress(StoreUnavailable, TimeoutError):
+                async with asyncio.timeout(ASK_TIMEOUT_S):
+                    self._known = await self._ask(self._known)
+        finally:
+            self._asked_ms = self._monotonic_ms()
+
+    def _is_younger_than(self, age_ms: int) -> bool:
+        return self._asked_ms is not None and self._monotonic_ms() - self._asked_ms < age_ms
+
+    def _is_known(self, given: str) -> bool:
+        return self._known is not None and hmac.compare_digest(_bytes(given), _bytes(self._known))
+
+
+class Guard:
+    """Lets requests through to a handler, or answers 401 or 403.
+
+    Any of the *secrets* will do. Without one, the *generated* secret counts; without that either, programs on this
+    machine are let through.
+    """
+
+    def __init__(self, secrets: Sequence[str] = (), generated: GeneratedSecret | None = None) -> None:
+        self._secrets = [_bytes(it) for it in secrets if it]
+        self._generated = generated
+
+    @classmethod
+    def of(cls, config: Config, store: Store) -> "Guard":
+        """As configured; a generated secret is in the *store*."""
+        secrets = [it.get_secret_value() for it in (config.gateway_secret, *config.previous_gateway_secrets)]
+        return cls(secrets, GeneratedSecret(store.gateway_secret) if config.generates_gateway_secret else None)
 
     def __call__(self, handler: _Handler) -> _Handler:
         async def guarded(request: web.Request) -> web.Response:
-            self._check(request)
+            await self._check(request)
             return await handler(request)
 
         return guarded
 
-    def _check(self, request: web.Request) -> None:
+    async def _check(self, request: web.Request) -> None:
         if self._secrets:
-            given = _given(request).encode(errors="surrogateescape")
+            given = _bytes(_given(request))
             if not sum(hmac.compare_digest(given, it) for it in self._secrets):  # always all of them
-                raise web.HTTPUnauthorized(text=f"send the gateway secret in the header {HEADER}, or as a bearer token")
+                raise _unauthorized()
+        elif self._generated is not None:
+            if not await self._generated.matches(_given(request)):
+                raise _unauthorized(", which `versus gateway-secret` shows")
         elif not _is_local(request):
             raise web.HTTPForbidden(
                 text="without a gateway_secret in the configuration this answers requests from this machine only"
             )
+
+
+def _unauthorized(more: str = "") -> web.HTTPUnauthorized:
+    return web.HTTPUnauthorized(text=f"send the gateway secret in the header {HEADER}, or as a bearer token{more}")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 def _given(request: web.Request) -> str:
@@ -47,8 +129,11 @@ def _given(request: web.Request) -> str:
 
 
 def _is_local(request: web.Request) -> bool:
-    """Whether a program on this machine asks, for itself: not a proxy for others, and not a web page in a browser."""
-    if any(name in request.headers for name in _FORWARDED) or "Origin" in request.headers:
+    """Whether a program on this machine asks, for itself: not a proxy for others, and not a web page in a browser.
+
+    A proxy that says nothing of itself cannot be told from such a program. Stock nginx can: it asks in HTTP/1.0.
+    """
+    if request.version < HttpVersion11 or any(map(_is_set_by_proxies, request.headers)) or "Origin" in request.headers:
         return False
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         return False
@@ -58,3 +143,8 @@ def _is_local(request: web.Request) -> bool:
         return ipaddress.ip_address((request.remote or "").partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def _is_set_by_proxies(header: str) -> bool:
+    name = header.lower()
+    return name in _PROXIES_SET or name.startswith(_PROXIES_SET_STARTS) or name.endswith(_PROXIES_SET_ENDS)

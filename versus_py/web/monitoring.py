@@ -3,7 +3,6 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.telemetry.metrics import CONTENT_TYPE, Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
@@ -60,12 +59,12 @@ class Monitoring:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def create_monitoring_app(config: Config, metrics: Metrics, health: Health) -> web.Application:
+def create_monitoring_app(metrics: Metrics, health: Health, guarded: Guard) -> web.Application:
     """The application of a worker, which has nothing else to answer."""
     app = web.Application(middlewares=[errors_as_json])
     look_after_connections(app)
     app.on_response_prepare.append(add_security_headers)
-    app.add_routes(Monitoring(metrics, health).routes(Guard(config.gateway_secret, config.previous_gateway_secrets)))
+    app.add_routes(Monitoring(metrics, health).routes(guarded))
     return app
 
 

@@ -16,6 +16,7 @@ from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId, Outcome, Status, partition_of
 from versus_py.incidents.transitions import Change, acknowledge, observe, resolve, trigger
 from versus_py.store import Claim, Completion, Store, keys
+from versus_py.store.gateway_secret import gateway_secret, rotate_gateway_secret
 
 LEASE_MS = 60_000
 
@@ -493,6 +494,30 @@ async def test_the_signing_key_is_made_once(store, redis):
 
     assert await store.signing_key() == await other.signing_key()
     assert len(await store.signing_key()) == 64
+
+
+async def test_replicas_that_start_at_once_share_one_gateway_secret(redis):
+    made = await asyncio.gather(*(gateway_secret(redis) for _ in range(20)))
+
+    assert len(set(made)) == 1
+    assert len(made[0]) == 64
+
+
+async def test_a_gateway_secret_that_redis_has_lost_is_put_back(redis):
+    known = await gateway_secret(redis)
+    await redis.delete(keys.GATEWAY_SECRET)
+
+    assert await gateway_secret(redis, known) == known
+    assert await gateway_secret(redis) == known
+
+
+async def test_a_rotated_gateway_secret_is_a_new_one_whatever_a_replica_still_knows(redis):
+    old = await gateway_secret(redis)
+
+    new = await rotate_gateway_secret(redis)
+
+    assert new != old
+    assert await gateway_secret(redis, old) == new
 
 
 async def test_changes_are_seen_by_others(store, clock):

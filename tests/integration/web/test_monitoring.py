@@ -234,6 +234,7 @@ async def test_metrics_take_the_secret_as_prometheus_sends_it(engine, session):
     assert without == 401
 
 
+@pytest.mark.parametrize("settings", [{"public_host": None}])
 async def test_metrics_without_a_secret_answer_this_machine_only(engine):
     assert (await engine.http.get("/metrics", headers={"X-Forwarded-For": "192.0.2.7"})).status == 403
 

@@ -23,6 +23,7 @@ from versus_py.web.intake.intake import WARNINGS_MAX
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
+ON_THIS_MACHINE = {"public_host": None}
 
 
 async def ack_path(engine, payload=None) -> str:
@@ -508,10 +509,15 @@ async def test_an_unknown_incident_is_404(engine, incident_id):
     assert (await engine.http.post(f"/api/incidents/{incident_id}/resolve?by=ana")).status == 404
 
 
+@pytest.mark.parametrize("settings", [ON_THIS_MACHINE])
 @pytest.mark.parametrize(
     "headers",
     [
         {"X-Forwarded-For": "127.0.0.1"},
+        {"X-Forwarded-Port": "443"},
+        {"X-Real-IP": "127.0.0.1"},
+        {"True-Client-IP": "127.0.0.1"},
+        {"X-Original-URI": "/"},
         {"Forwarded": "for=127.0.0.1"},
         {"Via": "1.1 proxy"},
         {"Host": "evil.example:3000"},
@@ -529,6 +535,24 @@ async def test_without_a_secret_only_programs_on_this_machine_may_read_and_act(e
     assert "gateway_secret" in (await read.json())["error"]
 
 
+@pytest.mark.parametrize("settings", [ON_THIS_MACHINE])
+async def test_without_a_secret_what_stock_nginx_passes_on_is_refused(engine):
+    """It asks in HTTP/1.0, for the host that it was told to pass on to, and says nothing of for whom."""
+    statuses = [await status_of_raw(engine, version) for version in ("1.1", "1.0")]
+
+    assert statuses == [200, 403]
+
+
+async def status_of_raw(engine, version):
+    reader, writer = await asyncio.open_connection(engine.http.host, engine.http.port)
+    head = f"GET /api/incidents HTTP/{version}\r\nHost: 127.0.0.1:{engine.http.port}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode())
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1])
+
+
+@pytest.mark.parametrize("settings", [ON_THIS_MACHINE])
 async def test_a_caller_from_elsewhere_is_refused_without_a_secret(engine, monkeypatch):
     monkeypatch.setattr(web.BaseRequest, "remote", "192.0.2.7")
 

@@ -488,6 +488,29 @@ def test_a_file_that_is_missing_is_one_problem(tmp_path):
         load_config(tmp_path / "none.yaml", {})
 
 
+@pytest.mark.parametrize(
+    ("text", "is_generated"),
+    [
+        ("public_host: https://versus.example.com", True),
+        ("public_host: http://10.0.0.7:3000/versus", True),
+        ("host: 10.0.0.7", True),
+        ("host: fd00::7", True),
+        ("public_host: https://versus.example.com\ngateway_secret: 0123456789abcdeX", False),
+        ("public_host: http://localhost:3000", False),
+        ("public_host: http://127.0.0.1", False),
+        ("public_host: 'http://[::1]:3000'", False),
+        ("host: 127.0.0.1", False),
+        ("host: '::1'", False),
+        ("host: 0.0.0.0", False),
+    ],
+)
+def test_the_api_takes_a_generated_secret_where_people_come_from_elsewhere_and_none_is_set(text, is_generated):
+    config = parse_config(text)
+
+    assert config.generates_gateway_secret == is_generated
+    assert any("`versus gateway-secret` shows" in warning for warning in config.warnings()) == is_generated
+
+
 def test_warnings_name_what_is_hardly_meant():
     config = parse_config(
         "alert: {slack: {enable: true, token: t, channel_id: C1}}\n"
@@ -545,7 +568,12 @@ def warned(public_host="https://versus.example.com", **slack):
     """The warnings of a configuration that has none but for what is under test."""
     complete = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
     config = model().model_validate(
-        {"host": "127.0.0.1", "public_host": public_host, "alert": {"slack": complete | slack}}
+        {
+            "host": "127.0.0.1",
+            "public_host": public_host,
+            "gateway_secret": "0123456789abcdef",
+            "alert": {"slack": complete | slack},
+        }
     )
     return [warning for warning in config.warnings() if not warning.startswith("oncall.enable is false")]
 
