@@ -28,7 +28,7 @@ from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
 
-_STATIC = {"ack.js": "text/javascript", "page.css": "text/css"}
+_STATIC = {"page.css": "text/css"}
 
 
 def create_app(

@@ -152,6 +152,21 @@ async def test_no_page_has_anything_inline_or_from_elsewhere_whatever_an_alert_s
     assert seen == 6
 
 
+async def test_no_page_runs_a_script_or_sends_a_form_by_itself(engine, places):
+    """Whoever renders a page runs what is on it: mail scanners, previews, prefetchers."""
+    pages_with_a_form = 0
+    async for path, text in pages(engine, places):
+        finder = _Finder()
+        finder.feed(text)
+        assert "script" not in finder.tags, path
+        assert 'http-equiv="refresh"' not in text.lower(), path
+        pages_with_a_form += "form" in finder.tags
+    policy = (await engine.http.get(places["/api/ack/{id}"])).headers["Content-Security-Policy"]
+
+    assert "script-src" not in policy
+    assert pages_with_a_form == 1
+
+
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[str, list[str]]]:
     """A server that notes what is asked of it."""

@@ -36,7 +36,7 @@ class AckPage:
         self._restricted_by = restricted_by
 
     async def get(self, request: web.Request) -> web.Response:
-        """Changes nothing: previews and scanners fetch links. The page it answers posts when a person opens it."""
+        """Changes nothing: scanners open links, and run the scripts of the page. The page has a button that posts."""
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
