@@ -40,7 +40,21 @@ def snoozed_until_ms(choice: str, timezone: str, now_ms: int) -> int:
     here = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(timezone))
     hour, minute = map(int, choice.split(":"))
     today = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    tomorrow = today + timedelta(days=1)  # of the clock on the wall, also when it is set forward or back that night
+    # Days of the clock on the wall. Set back at midnight, it is in yesterday again.
+    days = [today + timedelta(days=number) for number in (-1, 0, 1)]
+    ahead = [it for it in days if not (_is_skipped(it) and _on_the_wall(it) < _on_the_wall(here))]
     # Compared as instants: when the clock is set back, the same time comes twice that day.
-    instants = (day.replace(fold=fold).timestamp() for day in (today, tomorrow) for fold in (0, 1))
+    instants = (day.replace(fold=fold).timestamp() for day in ahead for fold in (0, 1))
     return next(at_ms for at_ms in (round(instant * 1000) for instant in instants) if at_ms > now_ms)
+
+
+def _is_skipped(time: datetime) -> bool:
+    """Whether the clock on the wall never shows it, being set forward over it.
+
+    With fold 0, the instant that Python makes of it is where the clock would be if it had not been set yet.
+    """
+    return _on_the_wall(time.astimezone(UTC).astimezone(time.tzinfo)) != _on_the_wall(time)
+
+
+def _on_the_wall(time: datetime) -> datetime:
+    return time.replace(tzinfo=None, fold=0)

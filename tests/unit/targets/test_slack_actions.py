@@ -119,10 +119,23 @@ def test_values_are_read_back(value, expected):
         # The night in which clocks go forward, and the one in which they go back.
         ("09:00", "Europe/Berlin", "2026-03-28T20:00:00+00:00", "2026-03-29T07:00:00+00:00"),
         ("09:00", "Europe/Berlin", "2026-10-24T20:00:00+00:00", "2026-10-25T08:00:00+00:00"),
-        # A time that this night does not have.
+        # A time that this night does not have: before the clock is set forward, and from then on.
         ("02:30", "Europe/Berlin", "2026-03-28T20:00:00+00:00", "2026-03-29T01:30:00+00:00"),
         ("02:30", "Europe/Berlin", "2026-03-29T00:10:00+00:00", "2026-03-29T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T00:59:59+00:00", "2026-03-29T01:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T01:00:00+00:00", "2026-03-30T00:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T01:10:00+00:00", "2026-03-30T00:30:00+00:00"),
+        ("02:30", "Europe/Berlin", "2026-03-29T01:30:00+00:00", "2026-03-30T00:30:00+00:00"),
         ("02:30", "Europe/Berlin", "2026-03-29T01:40:00+00:00", "2026-03-30T00:30:00+00:00"),
+        ("02:15", "Australia/Lord_Howe", "2026-10-03T15:29:00+00:00", "2026-10-03T15:45:00+00:00"),
+        ("02:15", "Australia/Lord_Howe", "2026-10-03T15:31:00+00:00", "2026-10-04T15:15:00+00:00"),
+        ("00:30", "America/Santiago", "2026-09-06T04:10:00+00:00", "2026-09-07T03:30:00+00:00"),
+        # Times around those that it does not have.
+        ("02:00", "Europe/Berlin", "2026-03-29T01:00:00+00:00", "2026-03-30T00:00:00+00:00"),
+        ("03:00", "Europe/Berlin", "2026-03-29T00:59:00+00:00", "2026-03-29T01:00:00+00:00"),
+        ("03:30", "Europe/Berlin", "2026-03-29T01:10:00+00:00", "2026-03-29T01:30:00+00:00"),
+        # A day that a place did not have.
+        ("09:00", "Pacific/Apia", "2011-12-30T06:00:00+00:00", "2011-12-30T19:00:00+00:00"),
         # A time that this night has twice: before it, between the two, at the second, and after it.
         ("02:30", "Europe/Berlin", "2026-10-25T00:20:00+00:00", "2026-10-25T00:30:00+00:00"),
         ("02:30", "Europe/Berlin", "2026-10-25T00:40:00+00:00", "2026-10-25T01:30:00+00:00"),
@@ -132,6 +145,7 @@ def test_values_are_read_back(value, expected):
         ("02:50", "Europe/Berlin", "2026-10-25T01:55:00+00:00", "2026-10-26T01:50:00+00:00"),
         # Midnight, which came twice where the clock was set back just after it.
         ("00:00", "America/St_Johns", "2010-11-07T02:45:00+00:00", "2010-11-07T03:30:00+00:00"),
+        ("23:30", "America/St_Johns", "2010-11-07T02:30:30+00:00", "2010-11-07T03:00:00+00:00"),
         # Another time, in the hour that comes a second time.
         ("03:00", "Europe/Berlin", "2026-10-25T01:40:00+00:00", "2026-10-25T02:00:00+00:00"),
         ("01:30", "Europe/Berlin", "2026-10-25T01:40:00+00:00", "2026-10-26T00:30:00+00:00"),
