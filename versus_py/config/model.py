@@ -473,11 +473,16 @@ class Config(Part):
             yield f"alert.{_FIRST_WITH_ROUTES}.routes: is set together with routes; write them all below routes"
 
     def secrets(self) -> Iterator[str]:
-        """Every secret that is set, to be kept out of logs."""
+        """Every secret that is set, to be kept out of logs.
+
+        Not what is the name of a setting or of a system too, such as redis: masked, it would make every text about it
+        unreadable, and it could be guessed all the same.
+        """
+        names = set(_names_in(self))
         for is_url, secret in _secrets_in(self):
             value = secret.get_secret_value()
             hidden = urlsplit(value).password if is_url else value
-            if hidden:
+            if hidden and hidden.lower() not in names:
                 yield hidden
 
     def masked(self) -> dict[str, Any]:
@@ -624,6 +629,15 @@ def _secrets_in(value: Any, *, is_url: bool = False) -> Iterator[tuple[bool, Sec
     elif isinstance(value, Mapping | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _secrets_in(item, is_url=is_url)
+
+
+def _names_in(part: Part) -> Iterator[str]:
+    """The names of all settings of a part of the configuration, however deep."""
+    for key in type(part).model_fields:
+        yield key
+        value = getattr(part, key)
+        if isinstance(value, Part):
+            yield from _names_in(value)
 
 
 def _without_password(url: str) -> str:

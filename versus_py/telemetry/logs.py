@@ -16,6 +16,8 @@ _MASK = "**********"
 OWN_NAMES = {"versus", "versus_py"}
 """What is said everywhere. A secret that is one of these is none: masked, it would make the log unreadable."""
 
+_OWN_KEYS = {"level", "timestamp"}
+
 _SECRET_MIN = 4
 """A shorter secret would mask half of every line, and protects nothing."""
 
@@ -64,7 +66,9 @@ class Redactor:
         self._pattern = re.compile("|".join(map(_pattern, found))) if found else None
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: self.masked(value) for key, value in event.items()}
+        """Names of events, levels and times are our own: a secret that is a part of one stays readable there."""
+        own = _OWN_KEYS if "_record" in event else {*_OWN_KEYS, "event"}  # a library's event may be any text
+        return {key: value if key in own else self.masked(value) for key, value in event.items()}
 
     def masked(self, value: Any) -> Any:
         """*value*, text or lists and mappings of it, without the secrets."""
@@ -78,6 +82,7 @@ class Redactor:
 
 
 def _pattern(secret: str) -> str:
-    """Anywhere; but one that is a word of letters only, such as a simulator's "secret", not within other words."""
+    """Anywhere; but a word or a number, such as a simulator's "secret" or 1234, not within other ones."""
     found = re.escape(secret)
-    return rf"(?<![A-Za-z0-9_]){found}(?![A-Za-z0-9_])" if secret.isalpha() else found
+    is_word = secret.isalpha() or secret.isdecimal()
+    return rf"(?<![A-Za-z0-9_]){found}(?![A-Za-z0-9_])" if is_word else found

@@ -488,6 +488,13 @@ def test_a_file_that_is_missing_is_one_problem(tmp_path):
         load_config(tmp_path / "none.yaml", {})
 
 
+@pytest.mark.parametrize("word", ["redis", "Slack", "servicenow", "alertmanager", "password", "public_host"])
+def test_a_secret_that_is_a_name_of_the_configuration_is_not_kept_out_of_what_is_said_about_it(word):
+    config = parse_config(f"redis: {{host: r, password: {word}}}\ngateway_secret: 0123456789abcdeX")
+
+    assert list(config.secrets()) == ["0123456789abcdeX"]
+
+
 @pytest.mark.parametrize(
     ("text", "is_generated"),
     [

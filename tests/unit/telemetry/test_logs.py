@@ -104,3 +104,22 @@ def test_a_secret_that_is_a_word_is_masked_as_a_word_and_not_within_others():
 @pytest.mark.parametrize("name", ["versus", "Versus", "versus_py"])
 def test_what_the_program_says_everywhere_is_no_secret(name):
     assert Redactor([name, "s3cret-token"]).masked(f"{name} has s3cret-token") == f"{name} has **********"
+
+
+def test_a_number_is_masked_as_a_number_and_not_within_others():
+    assert Redactor(["1234"]).masked("1234, :1234@host, 512345 and x1234") == (
+        "**********, :**********@host, 512345 and x1234"
+    )
+
+
+def test_a_secret_that_is_an_ordinary_word_leaves_names_levels_and_times_readable(capsys):
+    configure_logging(LogConfig(format="json"), ["warning", "timer", "2026", "slack_sdk"])
+
+    structlog.get_logger().warning("timer.claimed", said="a timer, and a warning of 2026")
+    logging.getLogger("library").warning("the timer of slack_sdk")
+
+    ours, theirs = lines(capsys)
+    assert (ours["event"], ours["level"]) == ("timer.claimed", "warning")
+    assert "*" not in ours["timestamp"]
+    assert ours["said"] == "a **********, and a ********** of **********"
+    assert (theirs["event"], theirs["level"]) == ("the ********** of **********", "warning")
