@@ -65,6 +65,7 @@ def create_app(
     has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
     storm = StormPage(links, store, storms, has_ack_links=has_ack_links)
     guarded = Guard.of(config, store)
+    app.on_startup.append(guarded.prepare)
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),

@@ -48,6 +48,11 @@ class GeneratedSecret:
         self._known: str | None = None
         self._asked_ms: int | None = None
 
+    async def prepare(self) -> None:
+        """Have Redis tell it before it is needed, if it answers soon."""
+        async with self._asking:
+            await self._refresh()
+
     async def matches(self, given: str) -> bool:
         """Whether this is the secret. While Redis does not answer, the one counts that it told last.
 
@@ -92,6 +97,11 @@ class Guard:
         """As configured; a generated secret is in the *store*."""
         secrets = [it.get_secret_value() for it in (config.gateway_secret, *config.previous_gateway_secrets)]
         return cls(secrets, GeneratedSecret(store.gateway_secret) if config.generates_gateway_secret else None)
+
+    async def prepare(self, _: web.Application) -> None:
+        """At the start, so that monitoring is answered also when Redis is gone by the first request."""
+        if self._generated is not None:
+            await self._generated.prepare()
 
     def __call__(self, handler: _Handler) -> _Handler:
         async def guarded(request: web.Request) -> web.Response:

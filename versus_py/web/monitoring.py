@@ -64,6 +64,7 @@ def create_monitoring_app(metrics: Metrics, health: Health, guarded: Guard) -> w
     app = web.Application(middlewares=[errors_as_json])
     look_after_connections(app)
     app.on_response_prepare.append(add_security_headers)
+    app.on_startup.append(guarded.prepare)
     app.add_routes(Monitoring(metrics, health).routes(guarded))
     return app
 

@@ -62,7 +62,6 @@ async def test_a_worker_of_its_own_shows_its_metrics_to_those_with_the_secret(en
 
 
 async def test_metrics_are_shown_while_redis_is_away(engine):
-    assert (await engine.http.get("/metrics")).status == 200
     engine.redis_server.go_away()
     try:
         known = await engine.http.get("/metrics", timeout=DEADLINE_S)
