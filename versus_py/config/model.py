@@ -426,7 +426,11 @@ class Config(Part):
 
         A reverse proxy on this machine may then pass on requests from anywhere that look like those of a local program.
         """
-        return not self.gateway_secret.get_secret_value() and urlsplit(self.link_base).hostname not in LOOPBACK
+        return not self.gateway_secret.get_secret_value() and self._is_reached_from_elsewhere
+
+    @property
+    def _is_reached_from_elsewhere(self) -> bool:
+        return urlsplit(self.link_base).hostname not in LOOPBACK
 
     @property
     def installation_name(self) -> str:
@@ -521,7 +525,8 @@ class Config(Part):
                 f"gateway_secret is not set, and people reach this server at {self.link_base}: "
                 "the API takes a generated secret, which `versus gateway-secret` shows"
             )
-        yield from self.intake.warnings(is_reachable=self.host not in LOOPBACK)
+        is_reachable = self.host not in LOOPBACK or self._is_reached_from_elsewhere  # through a proxy on this machine
+        yield from self.intake.warnings(is_reachable=is_reachable)
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
 

@@ -350,6 +350,12 @@ def test_whom_nobody_else_reaches_needs_no_tokens():
     assert not any("intake" in warning for warning in parse_config("host: 127.0.0.1").warnings())
 
 
+def test_whom_a_proxy_on_this_machine_passes_on_to_is_reached_by_others_too():
+    config = parse_config("host: 127.0.0.1\npublic_host: https://versus.example.com")
+
+    assert any(warning.startswith("intake.tokens is not set") for warning in config.warnings())
+
+
 SENDERS = """
 intake:
   tokens:
@@ -579,6 +585,7 @@ def warned(public_host="https://versus.example.com", **slack):
             "host": "127.0.0.1",
             "public_host": public_host,
             "gateway_secret": "0123456789abcdef",
+            "intake": {"tokens": [{"name": "ops", "token": "ops-token-0123456789"}]},
             "alert": {"slack": complete | slack},
         }
     )
