@@ -260,18 +260,10 @@ class Lifecycle:
         unnamed = [arrivals for arrivals, ids in known.items() if not ids]
         names = [self._names(arrivals) for arrivals in unnamed]
         if any(names):
-            older = await self._older([it or Names() for it in names])
+            older = await self._store.find_older([it or Names() for it in names])
             for arrivals, ids in zip(unnamed, older, strict=True):
                 known[arrivals] = tuple(it for it in ids if it not in arrivals.others)
         return known
-
-    async def _older(self, names: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
-        """As `Store.find_older`. Names may be at a node of a cluster that is away: no alert is refused for that."""
-        try:
-            return await self._store.find_older(names)
-        except StoreUnavailable as exc:
-            log.warning("incident.names_unavailable", error=str(exc))
-            return [() for _ in names]
 
     def _names(self, arrivals: _Arrivals) -> Names | None:
         """By what else an incident may be known; None where nothing else tells."""
@@ -355,7 +347,7 @@ class Lifecycle:
             if missing := tuple(alert for fingerprint, alert in began.items() if fingerprint not in held):
                 new[arrivals] = Names(alerts=missing)
         if new:
-            for arrivals, ids in zip(new, await self._older([*new.values()]), strict=True):
+            for arrivals, ids in zip(new, await self._store.find_older([*new.values()]), strict=True):
                 arrivals.found = (*known[arrivals], *ids)
 
     async def _save(self, changed: Sequence[_Step], now_ms: int) -> None:

@@ -26,6 +26,7 @@ class Reporting:
         self._store = store
         self._clock = clock
         self._written_ms: OrderedDict[str, int] = OrderedDict()  # origin -> when that was last written down
+        self._doubtful: OrderedDict[str, None] = OrderedDict()  # origins that the store could not tell of
 
     async def note(self, notifications: Sequence[Notification]) -> None:
         """Write down, now and then, which senders list resolved alerts. Raises StoreUnavailable."""
@@ -40,20 +41,27 @@ class Reporting:
         doing = origins - {""}
         due = [it for it in doing if self._written_ms.get(it, 0) <= now_ms - WRITTEN_EVERY_MS]
         if due:
-            await self._store.note_resolves(due)
-            self._remember(due, now_ms)
+            for origin, is_written in zip(due, await self._store.note_resolves(due), strict=True):
+                self._remember([origin], now_ms if is_written else 0)  # else again with its next list
 
     def unknown(self, notifications: Sequence[Notification]) -> list[str]:
         """The senders, as `Store.find` takes them, of which this process does not know that they do."""
         return [*dict.fromkeys(it.origin for it in notifications if it.origin and it.origin not in self._written_ms)]
 
-    def learn(self, origins: Sequence[str], report: Sequence[bool]) -> None:
+    def learn(self, origins: Sequence[str], report: Sequence[bool | None]) -> None:
         """What the store says of them. What another process wrote down is written once more from here."""
+        for it, does in zip(origins, report, strict=True):
+            self._doubtful.pop(it, None)
+            if does is None:
+                self._doubtful[it] = None
+        while len(self._doubtful) > REMEMBERED_MAX:
+            self._doubtful.popitem(last=False)
         self._remember([it for it, does in zip(origins, report, strict=True) if does], 0)
 
     def marked(self, notification: Notification) -> Notification:
-        """*notification* with what is known of its sender."""
-        return replace(notification, reports_resolves=notification.origin in self._written_ms)
+        """*notification* with what is known of its sender. In doubt, what it leaves out is not taken to be over."""
+        does = notification.origin in self._written_ms or notification.origin in self._doubtful
+        return replace(notification, reports_resolves=does)
 
     def _remember(self, origins: Sequence[str], written_ms: int) -> None:
         for it in origins:

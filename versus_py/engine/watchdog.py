@@ -78,7 +78,11 @@ class Watchdog:
         if not self._renewing and now_ms >= self._renew_at_ms:
             self._renewing = dict.fromkeys(range(PARTITIONS), 0)
         for partition, start in [*self._renewing.items()]:
-            next_start = await self._store.renew(partition, start, now_ms=now_ms)
+            try:
+                next_start = await self._store.renew(partition, start, now_ms=now_ms)
+            except StoreUnavailable as exc:  # of a cluster, the other nodes are there
+                log.warning("watchdog.store_unavailable", error=str(exc))
+                continue
             if next_start is None:
                 del self._renewing[partition]
                 self._renew_at_ms = now_ms + RENEW_EVERY_MS

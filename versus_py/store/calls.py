@@ -24,6 +24,9 @@ Command = tuple[Any, ...]
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What redis-py raises; what it says about clusters is no RedisError."""
 
+OPTIONAL_TIMEOUT_S = 2.0
+"""How long a node of a cluster may take to answer what is not needed to go on."""
+
 _CLOSED = "the handler is closed"
 """What uvloop says to who writes to a connection that was reset since it was taken; redis-py hands it on as it is."""
 
@@ -127,6 +130,26 @@ def load_script(redis: RedisClient, name: str) -> Script:
 async def answers(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:
     """What Redis answers to each command, all sent in one round trip. Raises StoreUnavailable when any failed."""
     return _whole(await _replies(redis, commands))
+
+
+async def optional_answers(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:
+    """The same for commands whose answers are not needed: StoreUnavailable in place of one that a cluster's node owes.
+
+    Raises StoreUnavailable where there is one server only: nothing goes on without that.
+    """
+    if not isinstance(redis, RedisCluster):
+        return await answers(redis, commands)
+    return list(await asyncio.gather(*(_optional_answer(redis, it) for it in commands)))
+
+
+async def _optional_answer(cluster: RedisCluster, command: Command) -> Any:
+    try:
+        async with asyncio.timeout(OPTIONAL_TIMEOUT_S):
+            return await answered(cluster.execute_command(*command))
+    except StoreUnavailable as exc:
+        return exc
+    except TimeoutError as exc:
+        return unavailable(exc)
 
 
 async def run_all(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:

@@ -56,4 +56,5 @@ class ClusterClient(RedisCluster):
     async def leave(self) -> None:
         """Close all connections; nothing else is called afterwards."""
         self._is_leaving = True
+        self._initialize = False  # redis-py closes nothing while it is about to look anew where everything is
         await self.aclose()

@@ -1,16 +1,24 @@
 """By what an incident is found: its dedup keys, ids of earlier versions, its alerts. And who reports resolves.
 
 Only the key of the incident itself is written together with it. The others are in other partitions. They lead to the
-incident where its group has another key now; one that is lost is written again with the next notifications.
+incident where its group has another key now; one that is lost is written again with the next notifications. So a node
+of a cluster that is away and holds some of them refuses no notification.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import structlog
+
+from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Alert, Incident, IncidentId
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys
-from versus_py.store.calls import Command, RedisClient, answers
+from versus_py.store.calls import Command, RedisClient, answers, is_cluster, optional_answers
+
+log = structlog.get_logger()
 
 RESOLVES_FOR_MS = 90 * 24 * 3600_000
 """How long it is known of a sender that it lists resolved alerts, after it did."""
@@ -37,31 +45,51 @@ class Names:
         return found + [("SMEMBERS", keys.alert(*alert)) for alert in self.alerts[:ALERTS_ASKED_MAX]]
 
 
-async def find(redis: RedisClient, dedup_keys: Sequence[str], origins: Sequence[str]) -> tuple[list[str], list[bool]]:
+async def find(
+    redis: RedisClient, dedup_keys: Sequence[str], origins: Sequence[str]
+) -> tuple[list[str], list[bool | None]]:
     """See `Store.find`."""
-    commands = [("GET", keys.dedup(it)) for it in dedup_keys] + [("GET", keys.resolves(it)) for it in origins]
-    found = await answers(redis, commands)
-    return [it or "" for it in found[: len(dedup_keys)]], [bool(it) for it in found[len(dedup_keys) :]]
+    needed = [("GET", keys.dedup(it)) for it in dedup_keys]
+    optional = [("GET", keys.resolves(it)) for it in origins]
+    if is_cluster(redis):
+        named, marks = await asyncio.gather(answers(redis, needed), optional_answers(redis, optional))
+    else:
+        found = await answers(redis, [*needed, *optional])
+        named, marks = found[: len(needed)], found[len(needed) :]
+    if failure := _failure(marks):
+        log.warning("sender.resolves_unknown", error=failure)
+    return [it or "" for it in named], [None if isinstance(it, StoreUnavailable) else bool(it) for it in marks]
 
 
 async def find_older(redis: RedisClient, wanted: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
     """See `Store.find_older`."""
-    replies = iter(await answers(redis, [command for it in wanted for command in it.commands]))
     found = []
+    answered = await optional_answers(redis, [command for it in wanted for command in it.commands])
+    if failure := _failure(answered):
+        log.warning("incident.names_unavailable", error=failure)
+    replies = iter(None if isinstance(it, StoreUnavailable) else it for it in answered)
     for it in wanted:
         ids: list[str] = []
         for _ in it.keys:
             ids += (next(replies) or "").split()
         ids += [incident_id for incident_id in it.ids if next(replies) is not None]
         for _ in it.alerts[:ALERTS_ASKED_MAX]:
-            ids += sorted(next(replies))
+            ids += sorted(next(replies) or ())
         found.append(tuple(dict.fromkeys(map(IncidentId, ids))))
     return found
 
 
-async def note_resolves(redis: RedisClient, origins: Sequence[str]) -> None:
+async def note_resolves(redis: RedisClient, origins: Sequence[str]) -> list[bool]:
     """See `Store.note_resolves`."""
-    await answers(redis, [("SET", keys.resolves(it), "1", "PX", RESOLVES_FOR_MS) for it in origins])
+    written = await optional_answers(redis, [("SET", keys.resolves(it), "1", "PX", RESOLVES_FOR_MS) for it in origins])
+    if failure := _failure(written):
+        log.warning("sender.resolves_unknown", error=failure)
+    return [not isinstance(it, StoreUnavailable) for it in written]
+
+
+def _failure(replies: Sequence[Any]) -> str:
+    """Why there is no answer, of the first of which there is none; "" when there are all."""
+    return next((str(it) for it in replies if isinstance(it, StoreUnavailable)), "")
 
 
 def index(incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> list[Command]:

@@ -22,6 +22,7 @@ from versus_py.store.calls import (
     answers,
     is_cluster,
     load_script,
+    optional_answers,
     run_all,
     server_time,
 )
@@ -54,6 +55,9 @@ ANNOUNCE_TIMEOUT_S = 1.0
 
 CLAIM_TIMEOUT_S = 4.0
 """How long it may take until claims are sure; then they count without."""
+
+NAME_TIMEOUT_S = 4.0
+"""How long the further keys of incidents that are written may take to be written."""
 
 RENEW_BATCH = 200
 """Incidents looked at in one go whether they have to be kept for longer."""
@@ -140,21 +144,25 @@ class Store:
         seconds, microseconds = await server_time(self._redis)
         return seconds * 1000 + microseconds // 1000
 
-    async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool]]:
+    async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool | None]]:
         """What each of *dedup_keys* names, and of each of *origins*, whether it is known to list resolved alerts.
 
-        A key names an open incident, or one resolved less than *reopen_ms* ago; "" when it names none, and several
-        ids with a space between where one group has become of many.
+        Of an origin, None while the node of a cluster that knows it is away. A key names an open incident, or one
+        resolved less than *reopen_ms* ago; "" when it names none, and several ids with a space between where one
+        group has become of many.
         """
         return await names.find(self._redis, dedup_keys, origins)
 
     async def find_older(self, wanted: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
-        """The incidents that each of *wanted* stands for, in the order in which it says them, each once."""
+        """The incidents that each of *wanted* stands for, in the order in which it says them, each once.
+
+        Without those that only a node of a cluster knows that is away.
+        """
         return await names.find_older(self._redis, wanted)
 
-    async def note_resolves(self, origins: Sequence[str]) -> None:
-        """Write down that these list resolved alerts."""
-        await names.note_resolves(self._redis, origins)
+    async def note_resolves(self, origins: Sequence[str]) -> list[bool]:
+        """Write down that these list resolved alerts; whether that is done, which a cluster's node may be away for."""
+        return await names.note_resolves(self._redis, origins)
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
@@ -188,12 +196,11 @@ class Store:
         False where somebody else changed it, or it is gone: read again and decide again. Without *durably* nobody
         is told about it, and it would be decided again if it were lost.
         """
-        saving = [self._saving(change, now_ms) for change in changes]
-        naming = [call for change in changes for call in self._naming(change.incident, now_ms)]
-        replies = await self._write([*saving, *naming], durably=durably)
-        saved = [bool(written) for written in replies[: len(saving)]]
-        pairs = zip(changes, saved, strict=True)
-        await self._announce(*(change for change, is_saved in pairs if is_saved), now_ms=now_ms)
+        written = await self._write([self._saving(change, now_ms) for change in changes], durably=durably)
+        saved = [bool(it) for it in written]
+        won = [change for change, is_saved in zip(changes, saved, strict=True) if is_saved]
+        await self._name_again([change.incident for change in won], now_ms=now_ms, durably=durably)
+        await self._announce(*won, now_ms=now_ms)
         return saved
 
     async def settle(self, incident_ids: Sequence[IncidentId]) -> None:
@@ -354,10 +361,9 @@ class Store:
             if status not in {None, Status.RESOLVED} and left_ms < fades
         ]
         incidents = [it for it in await self.get_readable(fading) if it is not None]
-        await run_all(
-            self._redis, [call for it in incidents for call in (self._renewal(it, now_ms), *self._naming(it, now_ms))]
-        )
-        await answers(
+        await run_all(self._redis, [self._renewal(it, now_ms) for it in incidents])
+        await self._name_again(incidents, now_ms=now_ms)
+        await optional_answers(
             self._redis,
             [command for it in incidents for command in names.index(it, it.firing, self._expire_at(it, now_ms))],
         )
@@ -404,6 +410,17 @@ class Store:
             ],
             [incident.id, self._expire_at(incident, now_ms)],
         )
+
+    async def _name_again(self, incidents: Sequence[Incident], *, now_ms: int, durably: bool = False) -> None:
+        """Their further keys, which may be at other nodes of a cluster: what is written of the incidents stays so."""
+        calls = [call for it in incidents for call in self._naming(it, now_ms)]
+        if not calls:
+            return
+        try:
+            async with asyncio.timeout(NAME_TIMEOUT_S):
+                await self._write(calls, durably=durably)
+        except (StoreUnavailable, TimeoutError) as exc:
+            log.warning("incident.names_unavailable", error=str(exc) or type(exc).__name__)
 
     def _naming(self, incident: Incident, now_ms: int) -> list[Call]:
         """Has the further keys name it that do, for as long as its own."""

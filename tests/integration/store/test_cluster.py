@@ -1,27 +1,32 @@
 """A Redis Cluster: the store on it, while slots move and nodes are lost."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
 
 from tests.integration.conftest import accepted
 from tests.support.clock import FakeClock
-from tests.support.factories import POLICY, make_notification
-from tests.support.redis_servers import ClusterWorld, redis_server, run_cluster, valkey_server
+from tests.support.factories import POLICY, make_alert, make_notification
+from tests.support.redis_servers import ClusterWorld, RedisServer, redis_server, run_cluster, valkey_server
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import RedisConfig
-from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.lifecycle import Accepted, Lifecycle
+from versus_py.engine.watchdog import Watchdog
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import Actor, IncidentId
+from versus_py.incidents.model import Actor, Alert, AlertStatus, IncidentId, Notification, Outcome
 from versus_py.incidents.transitions import Change, trigger
 from versus_py.store import Ledger, Store, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect, inspect_server
 from versus_py.store.durability import durability_for
+from versus_py.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.cluster
 
@@ -177,6 +182,142 @@ async def test_a_lost_node_keeps_only_its_own_incidents_waiting(cluster, clock, 
         assert standing.pending == len(elsewhere)
         assert await store.server_time_ms() > 0
     assert {line["event"] for line in logs} == {"redis.partition_unavailable"}
+
+
+def elsewhere(cluster: ClusterWorld, lost: RedisServer, key_of: Callable[[str], str], *, on_it: bool) -> str:
+    """A name whose key is on the node that is to be lost, or on another one."""
+    names = map(str, itertools.count())
+    return next(it for it in names if (cluster.owner_of(key_of(it)) is lost) is on_it)
+
+
+@dataclass
+class Parted:
+    """An incident whose own node stays, and what else is known of it is on a node that can be killed."""
+
+    cluster: ClusterWorld
+    store: Store
+    clock: FakeClock
+    lost: RedisServer
+    lifecycle: Lifecycle
+
+    async def accept(self, notification: Notification) -> Accepted:
+        [accepted] = await self.lifecycle.accept([notification], lambda _: POLICY)
+        return accepted
+
+    def listed(self, *alerts: Alert, key: str = "", **fields: Any) -> Notification:
+        """A list whose sender is on the node that is lost, of an incident that is not."""
+        url = elsewhere(self.cluster, self.lost, lambda it: keys.resolves(f"{it}\nversus"), on_it=True)
+        own = key or elsewhere(self.cluster, self.lost, keys.dedup, on_it=False)
+        return make_notification(*alerts, dedup_key=own, group="{}", url=url, receiver="versus", **fields)
+
+    def alert(self, *, on_it: bool) -> Alert:
+        """One whose name is on the node that is lost, or not."""
+        start_ms = self.clock.now_ms()
+        fingerprint = elsewhere(self.cluster, self.lost, lambda it: keys.alert(it, start_ms), on_it=on_it)
+        return make_alert(f"Alert{fingerprint}", fingerprint=fingerprint, starts_at_ms=start_ms)
+
+
+@pytest.fixture
+async def parted(cluster: ClusterWorld, clock: FakeClock) -> AsyncIterator[Parted]:
+    async with connect(config_for(cluster)) as client:
+        store = store_on(client)
+        yield Parted(cluster, store, clock, cluster.primaries[0], Lifecycle(store, clock))
+
+
+async def test_a_list_is_taken_while_the_node_is_lost_that_knows_its_sender_and_leaves_nothing_out(parted, logs):
+    stays, goes = make_alert("Stays"), make_alert("Goes")
+    await parted.accept(parted.listed(stays, goes))
+    parted.lost.kill()
+
+    accepted = await parted.accept(parted.listed(stays))
+
+    assert [it.is_firing for it in accepted.incident.alerts] == [
+        True,
+        True,
+    ]  # nobody knows whether its sender lists ends
+    assert "sender.resolves_unknown" in {line["event"] for line in logs}
+
+
+async def test_a_list_is_taken_in_seconds_while_the_node_hangs_that_knows_its_sender(parted):
+    alert = make_alert()
+    await parted.accept(parted.listed(alert))
+    parted.lost.pause()
+
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            accepted = await parted.accept(parted.listed(alert))
+    finally:
+        parted.lost.resume()
+
+    assert accepted.outcome is Outcome.UPDATED
+
+
+async def test_a_sender_is_asked_about_again_when_its_node_is_back(parted):
+    stays, goes = make_alert("Stays"), make_alert("Goes")
+    await parted.accept(parted.listed(stays, goes))
+    parted.lost.kill()
+    await parted.accept(parted.listed(stays, goes))
+    parted.cluster.mend()
+
+    accepted = await parted.accept(parted.listed(stays))
+
+    assert {it.labels["alertname"] for it in accepted.incident.firing} == {"Stays"}
+
+
+async def test_an_end_is_taken_while_the_node_is_lost_that_is_to_know_its_sender(parted):
+    alert = make_alert("Disk")
+    await parted.accept(parted.listed(alert))
+    parted.lost.kill()
+
+    accepted = await parted.accept(parted.listed(replace(alert, status=AlertStatus.RESOLVED)))
+
+    assert accepted.outcome is Outcome.RESOLVED
+    parted.cluster.mend()
+    await parted.accept(parted.listed(alert, make_alert("Other", firing=False)))  # and is written down afterwards
+    origin = parted.listed(alert).origin
+    assert await parted.store.find([], [origin]) == ([], [True])
+
+
+async def test_a_change_is_saved_while_the_node_of_a_further_key_is_lost(parted, logs):
+    alert = make_alert("Disk", starts_at_ms=parted.clock.now_ms())
+    created = await parted.accept(parted.listed(alert))
+    moved = elsewhere(parted.cluster, parted.lost, keys.dedup, on_it=True)
+    await parted.accept(parted.listed(alert, key=moved, older_keys=(created.incident.dedup_key,)))
+    parted.lost.kill()
+
+    updated = await parted.accept(parted.listed(alert, make_alert("Other")))
+
+    assert (updated.outcome, updated.incident.aliases) == (Outcome.UPDATED, (moved,))
+    assert "incident.names_unavailable" in {line["event"] for line in logs}
+
+
+async def test_an_alert_is_taken_while_the_node_of_its_name_is_lost_and_those_of_other_nodes_are_found(parted):
+    here, there = parted.alert(on_it=False), parted.alert(on_it=True)
+    known = await parted.accept(parted.listed(here))
+    moved = elsewhere(parted.cluster, parted.lost, lambda it: keys.dedup(f"moved {it}"), on_it=False)
+    parted.lost.kill()
+
+    accepted = await parted.accept(parted.listed(there, here, key=f"moved {moved}"))
+
+    assert accepted.incident.id == known.incident.id
+    assert {it.fingerprint for it in accepted.incident.firing} == {here.fingerprint, there.fingerprint}
+
+
+async def test_open_incidents_are_kept_for_longer_while_a_node_with_further_names_of_them_is_lost(parted):
+    alert = parted.alert(on_it=True)
+    created = await parted.accept(parted.listed(alert))
+    moved = elsewhere(parted.cluster, parted.lost, keys.dedup, on_it=True)
+    await parted.accept(parted.listed(alert, key=moved, older_keys=(created.incident.dedup_key,)))
+    key = keys.incident(created.incident.id)
+    watchdog = Watchdog(parted.store, Ledger(parted.store._redis), parted.clock, Metrics(), lease_ms=1000)
+    parted.lost.kill()
+    with parted.cluster.owner_of(key).client() as meddler:
+        meddler.pexpire(key, DAY_MS)
+
+    await watchdog.renew()
+
+    with parted.cluster.owner_of(key).client() as looking:
+        assert looking.pttl(key) > 6 * DAY_MS
 
 
 @pytest.mark.parametrize("mode", ["fsync", "replicated"])

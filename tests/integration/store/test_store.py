@@ -14,7 +14,7 @@ from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId, Outcome, Status, partition_of
-from versus_py.incidents.transitions import Change, acknowledge, observe, resolve, trigger
+from versus_py.incidents.transitions import Change, acknowledge, named, observe, resolve, trigger
 from versus_py.store import Claim, Completion, Store, keys
 from versus_py.store.gateway_secret import gateway_secret, rotate_gateway_secret
 
@@ -55,6 +55,17 @@ async def created(store: Store, clock: FakeClock, dedup_key: str = "group") -> C
 async def claim(store: Store, clock: FakeClock, limit: int = 10) -> list[Claim]:
     claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
     return claims
+
+
+async def test_a_save_that_somebody_else_was_faster_than_names_nothing(store, clock):
+    change = await created(store, clock)
+    rivals = named(change.incident, "first"), named(change.incident, "second")
+
+    saved = [await save(store, Change(it, Outcome.UPDATED, {}, before=it), now_ms=clock.now_ms()) for it in rivals]
+
+    assert saved == [True, False]
+    assert await find(store, "first") == change.incident.id
+    assert await find(store, "second") is None
 
 
 async def test_what_was_created_is_read_back_whole(store, clock):
