@@ -1,5 +1,8 @@
 """The last body that an incident came with, from the intake to those who ask for it."""
 
+import random
+import string
+
 import pytest
 
 from tests.support.groups import alert, group
@@ -28,6 +31,19 @@ async def test_the_last_body_is_kept_without_secrets(engine):
     stored = await engine.store.payload(IncidentId(incident_id))
     assert len(stored) <= 64 * 1024
     assert await engine.store._redis.pttl(keys.payload(IncidentId(incident_id))) > 0
+
+
+async def test_what_is_kept_is_never_older_than_the_last_body_however_large_that_is(engine):
+    dice = random.Random(1)
+    text = "".join(dice.choices(string.ascii_letters, k=900_000))
+    large = [[text[at : at + 1000] for at in range(start, start + 50_000, 1000)] for start in range(0, 900_000, 50_000)]
+    [incident_id] = await posted(engine, {"n": 1, "title": "T", "dedup_key": "k"})
+
+    await posted(engine, {"n": 2, "title": "T", "dedup_key": "k", "large": large})
+
+    status, body = await body_of(engine, incident_id)
+    assert (status, body["n"]) == (200, 2)
+    assert len(await engine.store.payload(IncidentId(incident_id))) <= 64 * 1024
 
 
 async def test_of_a_group_each_alert_keeps_its_own_part(engine):

@@ -59,7 +59,7 @@ class Api:
         incident = _known(await self._store.get(_id(request)), request)
         packed = await self._store.payload(incident.id)
         if not packed:
-            raise web.HTTPNotFound(text="no body is kept of it: keep_payload is false, or it was too large")
+            raise web.HTTPNotFound(text="no body is kept of it: keep_payload was false when it came")
         return json_answer(unpack(packed))
 
     async def acknowledge(self, request: web.Request) -> web.Response:

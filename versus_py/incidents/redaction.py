@@ -1,0 +1,129 @@
+"""Removing secrets from what senders post: by the names of fields, and in texts by what they look like. Pure."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+REMOVED = "[removed]"
+"""In place of a secret."""
+
+LEVELS_MAX = 20
+"""How deep lists, objects and JSON in texts may be nested; REMOVED stands for what is deeper."""
+
+NAME_MAX = 200
+"""The most characters of a name that is taken for one of a secret."""
+
+_SECRET = re.compile(
+    r"(.*(token|password|passwd|passphrase|secret|authorization|cookie|credential"
+    r"|(routing|service|api|integration|access|secret|private|signing|encryption|auth)key)"
+    r"|pwd|pass|bearer|jwt|basicauth)s?(value)?"
+)
+_WORD = re.compile(
+    r"token|pass|pwd|secret|auth|cookie|credential|key|sig|bearer|basic|jwt|slack|xox|xapp|glpat|gh|eyj", re.IGNORECASE
+)
+"""What every text has that any of the expressions below finds something in."""
+
+_NAMED = ("name", "key", "header", "field")
+"""The members that hold the name, in an object that is a name and its value, as in lists of headers."""
+
+_VALUE = r"(\"[^\"]*\"|'[^']*'|(?:(?:Bearer|Basic|Token) +)?[^\s&;,#\"'<>{}\[\]]+)"
+_USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]{1,1000}@")
+_QUERY = re.compile(
+    r"(?<=[?&;#])((?:key|sig|signature|auth|[\w.-]{0,80}-(?:signature|credential))=)[^\s&;#\"'<>]+", re.IGNORECASE
+)
+_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]{1,100})(=)" + _VALUE)
+_QUOTED = re.compile(r"((?:\"[\w.-]{1,100}\"|'[\w.-]{1,100}'))(\s{0,5}:\s{0,5})" + _VALUE)
+_LINE = re.compile(r"^([ \t]*(?:- )?[\w-]{1,100})(:[ \t]+)(\S[^\r\n]*)$", re.MULTILINE)
+_HEADER = re.compile(
+    r"(?<![\w-])((?:proxy-)?authorization|(?:set-)?cookie|[\w-]{1,60}-(?:token|api-key|secret))(:[ \t]*)[^\r\n]+",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"\b(Bearer|Basic)( +)(?=\w[a-z]*[A-Z0-9._~+/=-])[\w.~+/=-]{8,}")
+_SHAPED = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+    r"|(?<=://hooks\.slack\.com/)[^\s\"'<>]+|\b(?:xox[a-z]|xapp|glpat)-[\w-]{10,}|\bgh[a-z]_\w{20,}"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
+)
+"""What is a secret by its look: private keys, webhooks of Slack, tokens of Slack, GitHub and GitLab, JWTs."""
+
+
+def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:
+    """*value*, of JSON, with REMOVED in place of each secret."""
+    match value:
+        case str():
+            return _text(value, levels)
+        case Mapping() | list() if not levels:
+            return REMOVED
+        case Mapping():
+            return _mapping(value, levels)
+        case list():
+            return _list(value, levels)
+    return value
+
+
+@lru_cache(maxsize=4096)
+def is_secret(name: str) -> bool:
+    """Whether what is called so has to stay unknown: in any case, with any separators and numbers."""
+    return len(name) <= NAME_MAX and _SECRET.fullmatch(re.sub(r"[^a-z]", "", name.lower())) is not None
+
+
+def _hides(name: str, value: Any) -> bool:
+    """Whether *value* under that name is a secret. What is empty, a flag, or a number of many things is none."""
+    if not value or not is_secret(name) or str(value).lower() in {"true", "false", "null", "none"}:
+        return False
+    is_number = isinstance(value, int | float) or (isinstance(value, str) and value.isdecimal())
+    return not (is_number and name.lower().endswith("s"))
+
+
+def _mapping(value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
+    found = {}
+    for name, it in value.items():
+        found[_text(str(name), levels)] = REMOVED if _hides(str(name), it) else redacted(it, levels - 1)
+    if any(isinstance(it, str) and is_secret(it) for name, it in value.items() if str(name).lower() in _NAMED):
+        found |= {name: REMOVED for name, it in found.items() if "val" in name.lower() and it}
+    return found
+
+
+def _list(value: Sequence[Any], levels: int) -> list[Any]:
+    """Where names and values take turns, or are options of a command, what comes after the name of a secret is one."""
+    found = [redacted(it, levels - 1) for it in value]
+    for number, (name, it) in enumerate(pairwise(value)):
+        if isinstance(name, str) and (number % 2 == 0 or name.startswith("-")) and _hides(name, it):
+            found[number + 1] = REMOVED
+    return found
+
+
+def _text(value: str, levels: int) -> str:
+    if levels and value.lstrip()[:1] in {"{", "["} and (clean := _json(value, levels - 1)):
+        return clean
+    if "://" in value and "@" in value:
+        value = _USERINFO.sub(f"{REMOVED}@", value)
+    if not _WORD.search(value):  # as with most: it saves the time of the rest
+        return value
+    if "=" in value:
+        value = _QUERY.sub(rf"\1{REMOVED}", value)
+        value = _ASSIGNED.sub(_without_secret, value)
+    if ":" in value:
+        value = _HEADER.sub(rf"\1\2{REMOVED}", value)
+        value = _QUOTED.sub(_without_secret, value)
+        value = _LINE.sub(_without_secret, value)
+    return _SHAPED.sub(REMOVED, _SCHEME.sub(rf"\1\2{REMOVED}", value))
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    name, between, said = found.groups()
+    quote = said[0] if said[0] in "\"'" else ""
+    return f"{name}{between}{quote}{REMOVED}{quote}" if _hides(name, said.strip("\"'")) else found[0]
+
+
+def _json(value: str, levels: int) -> str:
+    """JSON that was put into a text, without secrets; "" when it is none, or has none."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return ""
+    clean = redacted(found, levels)
+    return "" if clean == found else json.dumps(clean, ensure_ascii=False)
