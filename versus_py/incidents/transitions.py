@@ -27,6 +27,7 @@ from versus_py.incidents.model import (
 )
 from versus_py.incidents.severity import is_graver
 from versus_py.incidents.updates import (
+    MAX_WARNINGS,
     bounded,
     counted,
     has_other_senders,
@@ -35,6 +36,8 @@ from versus_py.incidents.updates import (
     receiver_of,
     severity_of,
     url_of,
+    warnings_after,
+    why_not_over,
     with_content,
     with_policy,
 )
@@ -44,9 +47,6 @@ MAX_ALIASES = 50
 
 SHOW_ESCALATING_AFTER_MS = 2000
 """Channels show that an escalation has begun this much later: mostly its record is there sooner, and shown at once."""
-
-MAX_WARNINGS = 20
-"""The most warnings kept with one incident."""
 
 MAX_NEWS = 20
 """The most news kept with one incident; a target that missed older ones shows what they came to."""
@@ -130,7 +130,7 @@ def observe(incident: Incident, notification: Notification, now_ms: int, policy:
     if incident.status is Status.RESOLVED:  # what is over must not fire on, should it reopen
         return None if alerts is incident.alerts else Change(replace(incident, alerts=alerts), Outcome.IGNORED, {})
     if notification.truncated_alerts or fires:
-        return _update(incident, notification, alerts, now_ms, warning=_not_all_over(notification, alerts))
+        return _update(incident, notification, alerts, now_ms, warning=why_not_over(notification, alerts))
     return _resolved(replace(incident, alerts=alerts), by=Actor(notification.source), now_ms=now_ms)
 
 
@@ -406,28 +406,6 @@ def _nobody_was_told(incident: Incident, *, but: str) -> bool:
     )
 
 
-def _not_all_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
-    """Why a notification that lists nothing firing does not resolve the incident, when that may surprise; else ""."""
-    listed = {alert.fingerprint: alert for alert in notification.alerts}
-    lister = notification.lister
-    disbelieved = [
-        alert
-        for alert in alerts
-        if alert.is_firing
-        and alert.fingerprint in listed
-        and (lister not in alert.listings or alert.listings[lister].is_firing)
-    ]
-    if disbelieved:
-        return "a resolve was not believed: what it says is over began before what is known to fire"
-    elsewhere = [alert for alert in alerts if alert.is_firing and alert.fingerprint in listed]
-    if elsewhere:
-        return f"not resolved: another sender lists {names_of(elsewhere)} too, and did not say that it is over"
-    unlisted = [alert for alert in alerts if alert.is_firing and alert.unlisted_since_ms is not None]
-    if unlisted:
-        return f"not resolved: its sender does not list {names_of(unlisted)} any more, and did not say that it is over"
-    return ""
-
-
 def named(incident: Incident, alias: str) -> Incident:
     """It has a further dedup key from now on."""
     if alias == incident.dedup_key or alias in incident.aliases:
@@ -477,8 +455,7 @@ def _update(
     *,
     warning: str = "",
 ) -> Change:
-    entries = (Entry(now_ms, Event.WARNING, warning),) if warning else ()
-    warnings = incident.warnings if not warning or warning in incident.warnings else (*incident.warnings, warning)
+    entries = (Entry(now_ms, Event.WARNING, warning),) if warning and warning not in incident.warnings else ()
     updated = replace(
         incident,
         title=notification.title if notification.is_firing else incident.title,
@@ -489,7 +466,7 @@ def _update(
         occurrences=incident.occurrences + 1,
         receiver=receiver_of(incident, notification),
         has_other_senders=has_other_senders(incident, notification),
-        warnings=warnings[:MAX_WARNINGS],
+        warnings=warnings_after(incident, alerts, warning),
         updated_at_ms=now_ms,
     )
     updated = with_content(incident, updated)
@@ -546,6 +523,7 @@ def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
             resolved_at_ms=now_ms,
             resolved_by=by,
             snooze=None,
+            warnings=warnings_after(incident, ()),
             updated_at_ms=now_ms,
         ),
         news,
@@ -573,6 +551,7 @@ def _reopen(
         occurrences=incident.occurrences + 1,
         receiver=receiver_of(incident, notification),
         has_other_senders=has_other_senders(incident, notification),
+        warnings=warnings_after(incident, alerts),
     )
     return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
 

@@ -18,6 +18,50 @@ NAMES_SHOWN = 10
 """The most alerts that news mention by name."""
 
 
+MAX_WARNINGS = 20
+"""The most warnings kept with one incident."""
+
+_NOT_BELIEVED = "a resolve was not believed: "
+_ELSEWHERE = "not resolved: another sender lists "
+_UNLISTED = "not resolved: its sender does not list "
+
+
+def why_not_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
+    """Why a notification that lists nothing firing does not resolve the incident, when that may surprise; else ""."""
+    listed = {alert.fingerprint for alert in notification.alerts}
+    lister = notification.lister
+    firing = [alert for alert in alerts if alert.is_firing]
+    mine = [alert for alert in firing if alert.fingerprint in listed]
+    if any(lister not in alert.listings or alert.listings[lister].is_firing for alert in mine):
+        return f"{_NOT_BELIEVED}what it says is over began before what is known to fire"
+    return _listed_elsewhere(mine) or _unlisted(firing)
+
+
+def warnings_after(incident: Incident, alerts: tuple[Alert, ...], warning: str = "") -> tuple[str, ...]:
+    """Those of the incident with a further one, if any; of why it is not resolved only what still holds of *alerts*."""
+    firing = [alert for alert in alerts if alert.is_firing]
+    kept = [_as_it_is_now(it, firing) for it in incident.warnings]
+    others = [it for it in dict.fromkeys(kept) if it and it != warning]
+    return (*others[: MAX_WARNINGS - 1], warning) if warning else tuple(others)
+
+
+def _as_it_is_now(warning: str, firing: list[Alert]) -> str:
+    if warning.startswith(_ELSEWHERE):
+        return _listed_elsewhere([it for it in firing if any(not on.is_firing for on in it.listings.values())])
+    if warning.startswith(_UNLISTED):
+        return _unlisted(firing)
+    return "" if warning.startswith(_NOT_BELIEVED) else warning
+
+
+def _listed_elsewhere(alerts: list[Alert]) -> str:
+    return f"{_ELSEWHERE}{names_of(alerts)} too, and did not say that it is over" if alerts else ""
+
+
+def _unlisted(firing: list[Alert]) -> str:
+    unlisted = [alert for alert in firing if alert.unlisted_since_ms is not None]
+    return f"{_UNLISTED}{names_of(unlisted)} any more, and did not say that it is over" if unlisted else ""
+
+
 def with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
     """What joins has a policy of its own: the sooner of both waits counts, and the graver alert's mention."""
     mine = incident.policy

@@ -290,6 +290,60 @@ async def test_what_a_sender_leaves_out_that_lists_what_is_over_goes_on(engine):
     assert over["outcome"] == "resolved"
 
 
+async def warnings(engine: Engine, incident_id: str) -> list[str]:
+    await engine.settle()
+    found: list[str] = (await engine.detail(incident_id))["warnings"]
+    assert all(it in engine.slack.messages[0].shown for it in found)
+    assert ("not resolved" in engine.slack.messages[0].shown) is any("not resolved" in it for it in found)
+    return found
+
+
+async def test_that_it_is_not_resolved_for_what_is_left_out_is_told_until_that_is_listed_or_over(engine):
+    a, b, c = (alert("Disk", instance=name) for name in "abc")
+    incident_id = (await posted(engine, a, b, c))["id"]
+    over = alert("Disk", over=True, instance="a")
+
+    for _ in range(2):
+        await posted(engine, over)
+        assert await warnings(engine, incident_id) == [
+            "not resolved: its sender does not list Disk on b, Disk on c any more, and did not say that it is over"
+        ]
+    await posted(engine, b)
+    assert await warnings(engine, incident_id) == [
+        "not resolved: its sender does not list Disk on c any more, and did not say that it is over"
+    ]
+    await posted(engine, b, c)
+    assert await warnings(engine, incident_id) == []
+
+    told = [it["detail"] for it in (await engine.detail(incident_id))["timeline"] if it["event"] == "warning"]
+    assert len(told) == 1
+
+
+async def test_what_a_person_resolves_does_not_say_why_it_is_not_resolved(engine):
+    incident_id = (await posted(engine, alert("Disk", instance="a"), alert("Disk", instance="b")))["id"]
+    await posted(engine, alert("Disk", over=True, instance="a"))
+    assert await warnings(engine, incident_id)
+
+    await act(engine, incident_id, "resolve")
+
+    assert await warnings(engine, incident_id) == []
+
+
+async def test_that_another_sender_lists_it_is_told_until_that_has_ended_too(engine):
+    eu, us = (alert("Disk", minutes=minutes, instance="db") for minutes in (0, 1))
+    incident_id = (await posted(engine, eu))["id"]
+    await engine.post(group(us, sender="http://am-us:9093"))
+
+    await posted(engine, alert("Disk", over=True, instance="db"))
+    await engine.post(group(us, sender="http://am-us:9093"))
+
+    assert await warnings(engine, incident_id) == [
+        "not resolved: another sender lists Disk on db too, and did not say that it is over"
+    ]
+    await engine.post(group(alert("Disk", minutes=1, over=True, instance="db"), sender="http://am-us:9093"))
+    assert await warnings(engine, incident_id) == []
+
+
 async def test_a_sender_that_was_once_seen_to_list_what_is_over_is_known_to_everybody(engine):
     await engine.post(group(alert("Host", over=True)))
     engine.lifecycle._reporting._written_ms.clear()  # another process

@@ -137,12 +137,9 @@ def test_json_in_texts_loses_its_secrets_however_often_it_was_put_into_another()
 
 
 def test_what_is_too_deep_to_look_at_is_not_kept():
-    payload = {"token": HIDDEN}
+    payload: dict[str, object] = {"token": HIDDEN}
     for _ in range(LEVELS_MAX + 5):
         payload = {"next": payload}
-    nested = json.dumps({"token": HIDDEN})
-    for _ in range(LEVELS_MAX + 5):
-        nested = json.dumps([nested])[:2000]
 
     assert HIDDEN not in str(redacted(payload))
     assert HIDDEN not in str(redacted({"text": "[" * 3000 + f'{{"token": "{HIDDEN}"}}' + "]" * 3000}))

@@ -268,10 +268,12 @@ def test_a_stale_resolve_changes_no_alert_that_started_later():
     stale = make_notification(replace(make_alert(firing=False, starts_at_ms=1000), ends_at_ms=1500))
     change = changed(observe(incident, stale, NOW))
     again = changed(observe(change.incident, stale, NOW))
+    later = changed(observe(again.incident, make_notification(make_alert(starts_at_ms=2000)), NOW))
 
     assert change.incident.status is Status.TRIGGERED
     assert "was not believed" in change.entries[-1].detail
-    assert len(again.incident.warnings) == 1
+    assert (len(again.incident.warnings), again.entries) == (1, ())
+    assert later.incident.warnings == ()
 
 
 def test_a_repeat_tries_a_failed_escalation_once_more():
