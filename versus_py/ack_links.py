@@ -13,7 +13,7 @@ from versus_py.errors import StoreUnavailable
 PATH = "/api/ack"
 
 DAY_MS = 24 * 3600 * 1000
-"""A link is good for at least a day, and for a day after the wait."""
+"""A link is good for at least a day, and for a day after the wait, or after the end of the acknowledgment."""
 
 
 STORM_PATH = "/api/storms"
@@ -41,6 +41,14 @@ class Acknowledgeable(Protocol):
     @property
     def escalates_at_ms(self) -> int | None: ...
 
+    @property
+    def ack_ends_at_ms(self) -> int | None: ...
+
+
+def needed_until_ms(incident: Acknowledgeable) -> int:
+    """Until when somebody may want to acknowledge it, or to renew that, as far as it is known."""
+    return max(incident.escalates_at_ms or 0, incident.ack_ends_at_ms or 0)
+
 
 class Verdict(Enum):
     """What a link is worth."""
@@ -64,7 +72,7 @@ class AckLinks:
 
     def url(self, incident: Acknowledgeable) -> str:
         """The link for *incident*. The same all day, so that a message is edited for its link once a day at most."""
-        from_ms = max(self._clock.now_ms(), incident.escalates_at_ms or 0)
+        from_ms = max(self._clock.now_ms(), needed_until_ms(incident))
         expires_s = (same_until_ms(from_ms) + DAY_MS) // 1000
         return (
             f"{self._base_url}{PATH}/{incident.id}?exp={expires_s}&sig={self._signature(incident.id, str(expires_s))}"

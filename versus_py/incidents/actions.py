@@ -21,7 +21,7 @@ class Action(StrEnum):
 def possible_actions(incident: Incident) -> tuple[Action, ...]:
     """Those that would change something now."""
     would_change = {
-        Action.ACKNOWLEDGE: incident.status is Status.TRIGGERED,
+        Action.ACKNOWLEDGE: incident.status is Status.TRIGGERED or incident.is_renewable,
         Action.UNACKNOWLEDGE: incident.status is Status.ACKNOWLEDGED,
         Action.RESOLVE: incident.status is not Status.RESOLVED,
         Action.ESCALATE: may_escalate(incident),

@@ -422,6 +422,12 @@ class Incident:
         return min(max(seen_ms) + timeout_ms, began_ms + ACK_MAX_MS)
 
     @property
+    def is_renewable(self) -> bool:
+        """Whether a further acknowledgment would have this one last longer."""
+        ends_at_ms, began_ms = self.ack_ends_at_ms, self.acknowledged_at_ms
+        return ends_at_ms is not None and began_ms is not None and ends_at_ms < began_ms + ACK_MAX_MS
+
+    @property
     def _is_closed_by_people(self) -> bool:
         """Whether they have closed its record and its source, which keeps no list of what fires, was silent since.
 

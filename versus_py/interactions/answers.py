@@ -55,7 +55,7 @@ class Standing:
             return self._no_escalation(incident)
         if incident.status is Status.ACKNOWLEDGED:
             by, at_ms = incident.acknowledged_by, incident.acknowledged_at_ms
-            return self._done("acknowledged", by, at_ms, asker) + self._record(incident)
+            return self._done("acknowledged", by, at_ms, asker) + self._until(incident) + self._record(incident)
         if action is Action.UNACKNOWLEDGE:
             return "it is not acknowledged."
         return self._no_escalation(incident) if action is Action.SNOOZE else "nothing was changed."
@@ -64,6 +64,10 @@ class Standing:
         who = "somebody" if by is None else "you" if by.is_same(asker) else self._markup.bold(by.name)
         when = f" {self._markup.date(at_ms)}" if at_ms is not None else ""
         return f"{who} {what} it{when}."
+
+    def _until(self, incident: Incident) -> str:
+        ends_at_ms = incident.ack_ends_at_ms
+        return "" if ends_at_ms is None else f" That lasts until {self._markup.date(ends_at_ms)}."
 
     def _no_escalation(self, incident: Incident) -> str:
         """Why it cannot be escalated, nor kept from it."""

@@ -57,6 +57,20 @@ def test_what_would_change_nothing_is_not_offered(incident, expected):
     assert set(offered(incident, INTERACTIVE)) == expected
 
 
+def lasting(ends: bool) -> Incident:
+    policy = replace(POLICY, ack_timeout_ms=4 * 3600_000 if ends else 0)
+    return after(acknowledge(make_incident(policy=policy), ANA, START_MS))
+
+
+@pytest.mark.parametrize(("ends", "label"), [(True, "Renew acknowledgment"), (False, "Un-acknowledge")])
+def test_an_acknowledgment_that_ends_can_be_renewed(ends, label):
+    block = action_block(lasting(ends), INTERACTIVE, ack_url=None)
+
+    assert block is not None
+    assert block.to_dict()["elements"][0]["text"]["text"] == label
+    assert (Action.ACKNOWLEDGE in offered(lasting(ends), INTERACTIVE)) is ends
+
+
 @pytest.mark.parametrize("action", sorted(EVERY))
 def test_each_action_can_be_switched_off(action):
     config = SlackConfig(signing_secret="secret", actions=SlackActions(**{action: False}))

@@ -14,10 +14,13 @@ from slack_sdk.models.blocks import (
 
 from versus_py.config import SlackConfig, SlackSnooze
 from versus_py.incidents.actions import Action, possible_actions
-from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.model import Incident, IncidentId, Status
 
 BLOCK_ID = "versus"
 
+
+RENEW = "Renew acknowledgment"
+"""Acknowledging again, where acknowledgments end."""
 
 LINK_ACTION = "ack"
 """The action_id of a button that only opens the signed link; Slack reports its presses all the same."""
@@ -28,7 +31,7 @@ def action_block(incident: Incident, config: SlackConfig, *, ack_url: str | None
 
     Without a way for Slack to tell who presses them, there is the link alone: *ack_url*, if there is one.
     """
-    elements = list(_elements(incident, config)) if config.is_interactive else list(_link(config, ack_url))
+    elements = list(_elements(incident, config)) if config.is_interactive else list(_link(incident, config, ack_url))
     return ActionsBlock(block_id=BLOCK_ID, elements=elements) if elements else None
 
 
@@ -37,6 +40,11 @@ def offered(incident: Incident, config: SlackConfig) -> list[Action]:
     has_choices = bool(config.snooze.minutes or config.snooze.until)
     shown = (it for it in possible_actions(incident) if it is not Action.SNOOZE or has_choices)
     return [action for action in shown if getattr(config.actions, action)]
+
+
+def ack_text(incident: Incident, config: SlackConfig) -> str:
+    """What to call acknowledging it now."""
+    return RENEW if incident.status is Status.ACKNOWLEDGED else config.message_properties.button_text
 
 
 def read_value(value: str) -> tuple[IncidentId, str]:
@@ -49,9 +57,7 @@ def _elements(incident: Incident, config: SlackConfig) -> Iterator[InteractiveEl
     for action in offered(incident, config):
         match action:
             case Action.ACKNOWLEDGE:
-                properties = config.message_properties
-                style = None if properties.button_style == "default" else properties.button_style
-                yield _button(incident, action, properties.button_text, style=style)
+                yield _button(incident, action, ack_text(incident, config), style=_ack_style(incident, config))
             case Action.UNACKNOWLEDGE:
                 yield _button(incident, action, "Un-acknowledge")
             case Action.RESOLVE:
@@ -88,8 +94,12 @@ def _for_minutes(minutes: int) -> str:
     return f"for {minutes // 60} h"
 
 
-def _link(config: SlackConfig, ack_url: str | None) -> Iterator[InteractiveElement]:
-    properties = config.message_properties
-    if ack_url is not None and not properties.disable_button:
-        style = None if properties.button_style == "default" else properties.button_style
-        yield ButtonElement(text=properties.button_text, action_id=LINK_ACTION, url=ack_url, style=style)
+def _link(incident: Incident, config: SlackConfig, ack_url: str | None) -> Iterator[InteractiveElement]:
+    if ack_url is not None and not config.message_properties.disable_button:
+        text, style = ack_text(incident, config), _ack_style(incident, config)
+        yield ButtonElement(text=text, action_id=LINK_ACTION, url=ack_url, style=style)
+
+
+def _ack_style(incident: Incident, config: SlackConfig) -> str | None:
+    style = config.message_properties.button_style
+    return None if style == "default" or incident.status is Status.ACKNOWLEDGED else style

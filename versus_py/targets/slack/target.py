@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import structlog
 
-from versus_py.ack_links import DAY_MS, same_until_ms
+from versus_py.ack_links import DAY_MS, needed_until_ms, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient
@@ -323,7 +323,8 @@ class SlackTarget:
         if self._template is None:
             return plain_body(incident), ""
         try:
-            return self._template.render(incident_values(incident) | {"ack_url": ack_url}), ""
+            shown_url = ack_url if incident.status is Status.TRIGGERED else None  # templates call it "acknowledge"
+            return self._template.render(incident_values(incident) | {"ack_url": shown_url}), ""
         except TemplateFailed as exc:
             log.error("slack.template_failed", incident=incident.id, error=str(exc))  # noqa: TRY400 - it says where
             return plain_body(incident), f"the template failed: {exc}"
@@ -332,8 +333,8 @@ class SlackTarget:
         """The link to acknowledge, while that would change anything; a link does not know who opens it."""
         has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
         may_act = self._config.actions.acknowledge and not self._config.is_restricted
-        is_offered = has_wait and incident.status is Status.TRIGGERED and may_act
-        return self._ack_url(incident) if is_offered else None
+        would_change = (has_wait and incident.status is Status.TRIGGERED) or incident.is_renewable
+        return self._ack_url(incident) if may_act and would_change else None
 
     def _look_again_at_ms(self, incident: Incident, shown: Delivery, begun_ms: int) -> int | None:
         """When what is *shown* since *begun_ms* would not be true any more, or its link is to be renewed."""
@@ -341,7 +342,7 @@ class SlackTarget:
         if "storm" in shown.reference and incident.status is Status.TRIGGERED:
             times.append(_renewed_at_ms(incident, begun_ms))
         elif self._ack_link(incident) is not None:
-            times.append(_renewed_at_ms(incident, max(begun_ms, incident.escalates_at_ms or 0)))
+            times.append(_renewed_at_ms(incident, max(begun_ms, needed_until_ms(incident))))
         return min(times, default=None)
 
 

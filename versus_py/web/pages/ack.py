@@ -44,11 +44,12 @@ class AckPage:
         if incident is None:
             return _unknown(request)
         if incident.status is Status.TRIGGERED:
-            return _answer(request, 200, incident, "Acknowledge this incident?", "", is_question=True)
-        return _answer(request, 200, incident, *_standing(incident, self._called))
+            return _answer(request, 200, incident, "Acknowledge this incident?", "", asks="Acknowledge")
+        asks = "Renew acknowledgment" if incident.is_renewable else ""
+        return _answer(request, 200, incident, *_standing(incident, self._called), asks=asks)
 
     async def post(self, request: web.Request) -> web.Response:
-        """201 the first time, 200 after."""
+        """201 the first time, 200 after: then it renews an acknowledgment that ends."""
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
@@ -57,6 +58,8 @@ class AckPage:
             return _unknown(request)
         if is_first:
             return _answer(request, 201, incident, "Acknowledged", _acknowledged(incident, self._called))
+        if incident.ack_ends_at_ms is not None:
+            return _answer(request, 200, incident, "Acknowledgment renewed", _acknowledged(incident, self._called))
         return _answer(request, 200, incident, *_standing(incident, self._called))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
@@ -86,7 +89,7 @@ def _unknown(request: web.Request) -> web.Response:
 
 
 def _standing(incident: Incident, called: Called) -> tuple[str, str]:
-    """Headline and sentence for an incident that cannot be acknowledged any more."""
+    """Headline and sentence for an incident that somebody has, or that is over."""
     if incident.status is Status.RESOLVED:
         return "Already resolved", f"By {incident.resolved_by}, {utc(incident.resolved_at_ms)}. {_record(incident)}"
     return "Already acknowledged", _acknowledged(incident, called)
@@ -124,12 +127,12 @@ def _answer(
     headline: str,
     text: str,
     *,
-    is_question: bool = False,
+    asks: str = "",
 ) -> web.Response:
-    """A page for browsers, JSON for everything else."""
+    """A page for browsers, JSON for everything else. What it *asks* is on its button, which posts to the same link."""
     if "text/html" in request.headers.get("Accept", ""):
         page = _pages.get_template("ack.html").render(
-            incident=incident, headline=headline, text=text.strip(), is_question=is_question
+            incident=incident, headline=headline, text=text.strip(), asks=asks
         )
         return web.Response(text=page, status=status, content_type="text/html")
     if incident is None:
@@ -140,6 +143,13 @@ def _answer(
         "acknowledged_by": incident.acknowledged_by and incident.acknowledged_by.name,
         "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
         "record": incident.record.label or None,
-        "message": "POST to this URL to acknowledge" if is_question else f"{headline}. {text}".strip(),
+        "message": _message(incident, headline, text, asks),
     }
     return json_answer(data, status)
+
+
+def _message(incident: Incident, headline: str, text: str, asks: str) -> str:
+    if incident.status is Status.TRIGGERED and asks:
+        return "POST to this URL to acknowledge"
+    said = f"{headline}. {text}".strip()
+    return f"{said} POST to this URL to renew the acknowledgment" if asks else said
