@@ -24,6 +24,8 @@ FaultKind = Literal[
     "302",
 ]
 
+HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
 
 class Fault(BaseModel):
     """What happens to requests.
@@ -34,7 +36,8 @@ class Fault(BaseModel):
     - cut_off: the time that the server allows is over: a GET is answered with half of the rows and an error beside
       them; everything else is done *seconds* late, and the connection closed without an answer
     - truncated: it is done, and the JSON of the answer ends in the middle
-    - 401, 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header
+    - 401, 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header.
+      Of Slack, 401 is what its API says of a bad token: 200 with `"ok": false`
     - html503, html200: a page with that status, and nothing is done
     - 302: sent elsewhere, and nothing is done
     """
@@ -43,8 +46,8 @@ class Fault(BaseModel):
 
     kind: FaultKind
     times: int | None = Field(1, ge=1)  # how many requests; None: all, until taken back
-    method: str | None = None  # only requests with this HTTP method
-    path: str | None = None  # only requests whose path begins so
+    method: HttpMethod | None = None  # only requests with this HTTP method
+    path: str | None = Field(None, pattern="^/")  # only requests whose path begins so
     seconds: float = Field(5, ge=0, le=600)
     retry_after: int | None = Field(None, ge=0)
 
@@ -153,8 +156,10 @@ def control_routes(faults: Faults, state: Callable[[], Any], reset: Callable[[],
         try:
             fault = Fault.model_validate_json(await request.read())
         except ValidationError as exc:
-            kinds = ", ".join(get_args(FaultKind))
-            return web.json_response({"error": f"kinds are {kinds}; {exc.errors()[0]['msg']}"}, status=400)
+            wrong = exc.errors()[0]
+            kinds, field = ", ".join(get_args(FaultKind)), ".".join(map(str, wrong["loc"]))
+            said = f"{field}: {wrong['msg']}; kinds are {kinds}; method is one of HTTP's, path begins with /"
+            return web.json_response({"error": said}, status=400)
         faults.order(fault)
         return web.json_response(fault.model_dump(), status=201)
 

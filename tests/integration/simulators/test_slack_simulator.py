@@ -5,7 +5,9 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -799,7 +801,7 @@ async def test_channels_die_and_come_back_as_ordered_over_http(session, slack, s
 
     order = {"archived": ["C1"], "not_joined": ["C2"]}
     async with session.post(f"{slack_url}/control/channels", json=order) as response:
-        assert (response.status, await response.json()) == (200, order)
+        assert (response.status, (await response.json()) | order) == (200, await response.json())
     assert [await post("C1"), await post("C2"), await post("C3")] == ["is_archived", "not_in_channel", None]
     async with session.post(f"{slack_url}/control/channels", json={"archived": ["C3"]}) as response:
         assert response.status == 200
@@ -807,6 +809,120 @@ async def test_channels_die_and_come_back_as_ordered_over_http(session, slack, s
 
     slack.reset()
     assert await post("C3") is None
+
+
+async def order(session, slack_url, what, **order):
+    async with session.post(f"{slack_url}/control/{what}", json=order) as response:
+        assert response.status == 200
+
+
+async def test_an_error_is_answered_for_its_method_its_channel_and_so_many_times(session, web, slack, slack_url):
+    posted = await web.chat_postMessage(channel="C1", text="x")
+    await order(session, slack_url, "errors", error="edit_window_closed", method="chat.update", channel="C1", times=2)
+
+    async def edit(channel="C1"):
+        return web.chat_update(channel=channel, ts=posted["ts"], text="y")
+
+    assert (await web.chat_postMessage(channel="C1", text="x"))["ok"]
+    assert await refusal(await edit("C2")) == "message_not_found"
+    assert [await refusal(await edit()) for _ in range(2)] == ["edit_window_closed"] * 2
+    assert (await (await edit()))["ok"]
+    assert slack.errors.ordered == []
+
+
+async def test_an_error_on_order_is_an_answer_with_status_200_until_it_is_taken_back(session, slack_url):
+    await order(session, slack_url, "errors", error="token_expired", times=None)
+
+    for method in ("auth.test", "chat.postMessage", "apps.connections.open"):
+        token = "xapp-1" if method.startswith("apps.") else TOKEN
+        async with session.post(f"{slack_url}/api/{method}", headers={"Authorization": f"Bearer {token}"}) as response:
+            assert (response.status, await response.json()) == (200, {"ok": False, "error": "token_expired"})
+    async with session.delete(f"{slack_url}/control/errors") as response:
+        assert response.status == 204
+    assert (await call(session, slack_url, "auth.test"))[1]["ok"]
+
+
+async def test_a_rate_limit_on_order_is_429_with_its_retry_after(session, slack_url):
+    await order(session, slack_url, "errors", error="ratelimited", method="chat.update", retry_after=9)
+
+    response, body = await call(session, slack_url, "chat.update")
+
+    assert (response.status, response.headers["Retry-After"], body["error"]) == (429, "9", "ratelimited")
+
+
+async def test_a_missing_scope_on_order_names_the_one_of_the_method(session, slack_url):
+    await order(session, slack_url, "errors", error="missing_scope")
+
+    _, body = await call(session, slack_url, "users.info", user="U0ANA")
+
+    assert (body["error"], body["needed"]) == ("missing_scope", "users:read")
+
+
+async def test_an_error_can_come_although_the_method_was_carried_out(session, slack, slack_url):
+    await order(session, slack_url, "errors", error="fatal_error", done=True)
+
+    _, body = await call(session, slack_url, "chat.postMessage", channel="C1", text="x")
+
+    assert (body["error"], [it.text for it in slack.messages]) == ("fatal_error", ["x"])
+
+
+async def test_an_error_for_one_message_leaves_the_others_alone(session, web, slack_url):
+    first, second = [await web.chat_postMessage(channel="C1", text="x") for _ in range(2)]
+    await order(session, slack_url, "errors", error="cant_update_message", ts=first["ts"], times=None)
+
+    assert (await web.chat_update(channel="C1", ts=second["ts"], text="y"))["ok"]
+    assert await refusal(web.chat_update(channel="C1", ts=first["ts"], text="y")) == "cant_update_message"
+
+
+async def test_a_fault_401_is_the_answer_of_slack_and_no_page(session, slack, slack_url):
+    slack.faults.order(Fault(kind="401"))
+
+    response, body = await call(session, slack_url, "auth.test")
+
+    assert (response.status, body) == (200, {"ok": False, "error": "invalid_auth"})
+
+
+async def test_a_private_channel_exists_for_a_bot_that_is_in_it_and_has_its_own_scopes(session, slack, slack_url):
+    await order(session, slack_url, "channels", private=["C0SECRET", "C0TEAM"], not_joined=["C0SECRET"])
+
+    async def post(channel):
+        return (await call(session, slack_url, "chat.postMessage", channel=channel, text="x"))[1].get("error")
+
+    assert [await post("C0SECRET"), await post("C0TEAM")] == ["channel_not_found", None]
+    assert (await ask(session, slack_url, "C0TEAM"))["channel"]["is_private"]
+    assert await ask(session, slack_url, "C0SECRET") == {"ok": False, "error": "channel_not_found"}
+    slack.scopes.remove("groups:read")
+    assert (await ask(session, slack_url, "C0TEAM"))["needed"] == "groups:read"
+    assert (await ask(session, slack_url, "C0OTHER"))["ok"]
+
+
+async def test_an_unknown_channel_does_not_exist_and_a_name_leads_to_its_channel(session, slack, slack_url):
+    await order(session, slack_url, "channels", unknown=["C0OLD"], names={"C0123": "db-alerts"})
+
+    async def post(channel):
+        return (await call(session, slack_url, "chat.postMessage", channel=channel, text="x"))[1]
+
+    assert (await post("C0OLD"))["error"] == "channel_not_found"
+    assert [(await post(name))["channel"] for name in ("#db-alerts", "C0123", "#alerts")] == [
+        "C0123",
+        "C0123",
+        "C0ALERTS",
+    ]
+    assert (await ask(session, slack_url, "C0123"))["channel"]["name"] == "db-alerts"
+
+
+async def test_people_delete_messages_and_lock_threads(session, web, slack, slack_url, clock):
+    deleted, locked = [(await web.chat_postMessage(channel="C1", text="x"))["ts"] for _ in range(2)]
+
+    await order(session, slack_url, "messages", channel="C1", ts=deleted, do="delete")
+    await order(session, slack_url, "messages", channel="C1", ts=locked, do="lock")
+
+    assert [it.ts for it in slack.messages] == [locked]
+    reply = {"channel": "C1", "text": "x", "thread_ts": locked}
+    assert await refusal(web.chat_postMessage(**reply)) == "restricted_action_thread_locked"
+    await order(session, slack_url, "messages", channel="C1", ts=locked, do="unlock")
+    clock.advance(seconds=1)
+    assert (await web.chat_postMessage(**reply))["ok"]
 
 
 @pytest.mark.parametrize(
@@ -817,6 +933,13 @@ async def test_channels_die_and_come_back_as_ordered_over_http(session, slack, s
         ("interactions", {"to": "x"}, 400, "url: Field required"),
         ("channels", {"archived": "C1"}, 400, "archived: Input should be a valid array"),
         ("channels", {"closed": ["C1"]}, 400, "closed: Extra inputs are not permitted"),
+        ("messages", {"channel": "C1", "ts": "1.000000", "do": "delete"}, 404, "there is no message 1.000000 in C1"),
+        ("messages", {"channel": "C1", "ts": "1.000000", "do": "burn"}, 400, "do: Input should be 'delete', 'lock'"),
+        ("errors", {"error": "cant_edit"}, 400, "error: 'cant_edit' does not exist; allowed are access_denied, "),
+        ("errors", {"error": "no_text", "method": "chat.edit"}, 400, "allowed are apps.connections.open, auth.test, "),
+        ("errors", {"error": "no_text", "times": 0}, 400, "times: Input should be greater than or equal to 1"),
+        ("faults", {"kind": "503", "method": "chat.update"}, 400, "method: Input should be 'GET', 'HEAD', 'POST'"),
+        ("faults", {"kind": "503", "path": "chat.update"}, 400, "path begins with /"),
     ],
 )
 async def test_orders_that_make_no_sense_are_refused(session, slack_url, path, order, status, said):
@@ -1040,7 +1163,7 @@ def browse(session, slack_url):
 def form_of(page, action_id, option=None):
     """The fields of the form that presses it."""
     forms = [dict(re.findall(r'name="(\w+)" value="([^"]*)"', form)) for form in page.split("<form")[1:]]
-    [found] = [form for form in forms if (form["action_id"], form.get("option")) == (action_id, option)]
+    [found] = [form for form in forms if (form.get("action_id"), form.get("option")) == (action_id, option)]
     return found
 
 
@@ -1162,3 +1285,67 @@ async def test_the_page_shows_what_is_for_one_person_to_that_one(web, slack, bro
 
     assert "for the" not in of_ana
     assert (of_ben.count("for the channel"), of_ben.count("for the thread")) == (1, 1)
+
+
+async def test_the_page_names_channels_and_tells_times_where_the_reader_is(slack, browse, clock):
+    message = slack.say("C0TEAM", "hello")
+    utc = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+
+    of_ana, of_chi = await browse(), await browse("/?as=U0CHI")
+
+    for page, zone in ((of_ana, "Europe/Madrid"), (of_chi, "Asia/Tokyo")):
+        assert f'<time title="{message.ts}">{utc.astimezone(ZoneInfo(zone)):%H:%M}</time>' in page
+    assert "# team" in of_ana
+    clock.advance(hours=24)
+    assert f"{utc.astimezone(ZoneInfo('Europe/Madrid')):%d %b %Y, %H:%M}</time>" in await browse()
+
+
+async def test_the_page_deletes_messages_and_locks_threads(session, slack, slack_url, browse):
+    message = slack.say("C1", "hello")
+
+    async def press(do):
+        form = {"channel": "C1", "ts": message.ts, "viewer": "U0BEN", "do": do}
+        async with session.post(f"{slack_url}/messages", data=form, allow_redirects=False) as response:
+            return response.status, response.headers.get("Location")
+
+    assert await press("lock") == (303, "/?as=U0BEN")
+    assert "the thread is locked" in await browse()
+    assert (await press("burn"))[0] == 400
+    await press("delete")
+    assert slack.messages == []
+    await press("delete")
+    assert "it has changed meanwhile" in await browse()
+
+
+async def administer(session, slack_url, what, **form):
+    async with session.post(f"{slack_url}/admin/{what}", data=form) as response:
+        return response.status, await response.text()
+
+
+async def test_the_administrators_page_orders_errors_and_takes_them_back(session, web, slack_url, browse):
+    assert "ratelimited" in await browse("/admin")
+    form = {"error": "msg_too_long", "method": "chat.postMessage", "channel": "", "times": "", "retry_after": ""}
+
+    status, page = await administer(session, slack_url, "errors", **form)
+
+    assert (status, "<td>msg_too_long</td>" in page, "<td>all</td>" in page) == (200, True, True)
+    assert "1 error on order" in await browse()
+    assert await refusal(web.chat_postMessage(channel="C1", text="x")) == "msg_too_long"
+    await administer(session, slack_url, "errors/back", index="0")
+    assert (await web.chat_postMessage(channel="C1", text="x"))["ok"]
+    for wrong, said in ({"error": "odd"}, "does not exist"), ({"error": "no_text", "times": "x"}, "times: "):
+        status, page = await administer(session, slack_url, "errors", **wrong)
+        assert (status, said in page) == (400, True)
+
+
+async def test_the_administrators_page_changes_channels(session, web, slack, slack_url, browse):
+    slack.say("C0TEAM", "hello")
+
+    await administer(session, slack_url, "channels", channel="C0TEAM", state="archived")
+    await administer(session, slack_url, "channels", channel="C0TEAM", name="#the-team")
+
+    assert await refusal(web.chat_postMessage(channel="C0TEAM", text="x")) == "is_archived"
+    assert "the-team" in await browse()
+    await administer(session, slack_url, "channels", channel="C0TEAM", state="archived")
+    assert (await web.chat_postMessage(channel="#the-team", text="x"))["channel"] == "C0TEAM"
+    assert (await administer(session, slack_url, "channels", channel="C0TEAM", state="odd"))[0] == 400

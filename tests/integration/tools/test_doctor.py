@@ -256,7 +256,7 @@ async def test_a_slack_in_order_names_the_bot_and_the_channel():
     assert [(check.status, check.found) for check in checks] == [
         (OK, "versus in Demo"),
         (OK, "channels:read, chat:write, chat:write.public"),
-        (OK, f"{CHANNEL}, #{CHANNEL.lower()}"),
+        (OK, f"{CHANNEL}, #alerts"),
     ]
 
 

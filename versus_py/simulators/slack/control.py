@@ -1,14 +1,17 @@
-"""What a test in another process orders beside faults: presses, where they go, and channels that are of no use."""
+"""What a test in another process orders beside faults: presses, errors, and what people do to messages and channels."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import isawaitable
+from typing import Literal, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from versus_py.simulators.slack.errors import UnknownName
 from versus_py.simulators.slack.interactions import NotShown
 
 _Order = TypeVar("_Order", bound=BaseModel)
+_Answer = dict[str, object] | None
 
 
 class PressOrder(BaseModel):
@@ -33,46 +36,50 @@ class InteractionsOrder(BaseModel):
 
 
 class ChannelsOrder(BaseModel):
-    """Which channels are archived, and to which the bot was not invited; those that it does not name are in order."""
+    """Which channels are not just public ones with the bot in them; those that it does not name are.
+
+    A private channel that the bot has not joined does not exist for it. *names* are what people call channels, by id.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     archived: tuple[str, ...] = ()
     not_joined: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # there are no such channels
+    names: Mapping[str, str] = Field(default_factory=dict)
 
 
-def order_routes(
-    press: Callable[[PressOrder], Awaitable[dict[str, object]]],
-    send_to: Callable[[str | None], None],
-    set_channels: Callable[[ChannelsOrder], None],
-) -> list[web.RouteDef]:
-    """POST /control/press, /control/interactions and /control/channels, each with its order.
+class MessageOrder(BaseModel):
+    """What somebody does to a message: a thread that is locked takes no replies."""
 
-    A press is answered with how the app took it, the others with the order.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    channel: str
+    ts: str
+    do: Literal["delete", "lock", "unlock"]
+
+
+def take(
+    model: type[_Order], act: Callable[[_Order], Awaitable[_Answer] | _Answer]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler for an order in JSON: answered with what *act* returns, or with the order.
+
+    400 for an order that cannot be understood, 404 for one about something that is not shown.
     """
 
-    async def post_press(request: web.Request) -> web.Response:
-        order = await _order(PressOrder, request)
+    async def handle(request: web.Request) -> web.Response:
+        order = await _order(model, request)
         try:
-            return web.json_response(await press(order))
+            done = act(order)
+            answer = await done if isawaitable(done) else done
         except NotShown as exc:
             return web.json_response({"error": str(exc)}, status=404)
+        except UnknownName as exc:
+            return web.json_response({"error": str(exc)}, status=400)
+        return web.json_response(order.model_dump() if answer is None else answer)
 
-    async def post_interactions(request: web.Request) -> web.Response:
-        order = await _order(InteractionsOrder, request)
-        send_to(order.url)
-        return web.json_response(order.model_dump())
-
-    async def post_channels(request: web.Request) -> web.Response:
-        order = await _order(ChannelsOrder, request)
-        set_channels(order)
-        return web.json_response(order.model_dump())
-
-    return [
-        web.post("/control/press", post_press),
-        web.post("/control/interactions", post_interactions),
-        web.post("/control/channels", post_channels),
-    ]
+    return handle
 
 
 async def _order(model: type[_Order], request: web.Request) -> _Order:
@@ -80,4 +87,4 @@ async def _order(model: type[_Order], request: web.Request) -> _Order:
         return model.model_validate_json(await request.read())
     except ValidationError as exc:
         said = "; ".join(f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in exc.errors())
-        raise web.HTTPBadRequest(text=said) from None
+        raise web.HTTPBadRequest(text=f"{said}; allowed are {', '.join(model.model_fields)}") from None

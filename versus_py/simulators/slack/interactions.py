@@ -72,7 +72,7 @@ class Interactions:
             "token": "deprecated",
             "container": _container(message, where),
             "trigger_id": f"{next(self._numbers)}.{ts.replace('.', '')}.{secrets.token_hex(16)}",
-            "channel": {"id": message.channel, "name": message.channel.lower()},
+            "channel": {"id": message.channel, "name": self._workspace.channel_name(message.channel)},
             "message": message.described(),
             "state": {"values": {}},
             "response_url": self._new_response_url(message, press.user),

@@ -29,6 +29,8 @@ SCOPES = (
     "chat:write.public",
     "channels:read",
     "channels:history",
+    "groups:read",
+    "groups:history",
     "users:read",
     "users:read.email",
     "usergroups:read",
@@ -37,12 +39,16 @@ SCOPES = (
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """*per_minute* None has no tier; one that only reads can be asked by GET as well."""
+    """*per_minute* None has no tier; one that only reads can be asked by GET as well.
+
+    *private_scope* is the one for private channels; None: the same as for public ones.
+    """
 
     perform: Callable[[Arguments], dict[str, Any]]
     scope: str | None = None
     per_minute: int | None = None
     reads: bool = False
+    private_scope: str | None = None
 
 
 class Methods:
@@ -61,21 +67,31 @@ class Methods:
             "chat.postEphemeral": Method(self._post_ephemeral, "chat:write", TIER_4),
             "chat.postMessage": Method(self._post_message, "chat:write"),
             "chat.update": Method(self._update, "chat:write", TIER_3),
-            "conversations.history": Method(self._history, "channels:history", TIER_3, reads=True),
-            "conversations.info": Method(self._describe_channel, "channels:read", TIER_3, reads=True),
-            "conversations.replies": Method(self._replies, "channels:history", TIER_3, reads=True),
+            "conversations.history": Method(self._history, "channels:history", TIER_3, True, "groups:history"),
+            "conversations.info": Method(self._describe_channel, "channels:read", TIER_3, True, "groups:read"),
+            "conversations.replies": Method(self._replies, "channels:history", TIER_3, True, "groups:history"),
             "usergroups.users.list": Method(self._group, "usergroups:read", TIER_2, reads=True),
             "users.info": Method(self._describe_user, "users:read", TIER_4, reads=True),
         }
 
     def call(self, name: str, arguments: Arguments) -> dict[str, Any]:
         """What the method answers; raises SlackError or RateLimited."""
-        method = self.by_name[name]
-        if method.scope is not None and method.scope not in self._scopes:
-            raise SlackError("missing_scope", needed=method.scope, provided=",".join(self._scopes))
+        method, scope = self.by_name[name], self.scope(name, arguments)
+        if scope is not None and scope not in self._scopes:
+            raise SlackError("missing_scope", **self.about_scope(scope))
         if method.per_minute is not None:
             self._allowances.spend(name, burst=method.per_minute, per_s=method.per_minute / 60)
         return {"ok": True} | method.perform(arguments)
+
+    def scope(self, name: str, arguments: Arguments) -> str | None:
+        """What the call needs; None for nothing."""
+        method = self.by_name[name]
+        is_private = str(arguments.get("channel", "")) in self._workspace.private
+        return method.private_scope if is_private and method.private_scope else method.scope
+
+    def about_scope(self, needed: str | None) -> dict[str, str]:
+        """What `missing_scope` says beside."""
+        return {"needed": needed or "", "provided": ",".join(self._scopes)}
 
     def _auth_test(self, _: Arguments) -> dict[str, Any]:
         return {"team": "Demo", "team_id": TEAM_ID, "user": "versus", "user_id": BOT_USER_ID, "bot_id": BOT_ID}
@@ -142,8 +158,11 @@ class Methods:
 
     def _describe_channel(self, arguments: Arguments) -> dict[str, Any]:
         channel = self._workspace.channel(str(arguments.get("channel", "")), is_id=True)
-        described = {"id": channel, "name": channel.lower(), "is_channel": True, "is_private": False}
-        described |= {"is_archived": channel in self._workspace.archived}
+        described = {"id": channel, "name": self._workspace.channel_name(channel), "is_channel": True}
+        described |= {
+            "is_private": channel in self._workspace.private,
+            "is_archived": channel in self._workspace.archived,
+        }
         return {"channel": described | {"is_member": channel not in self._workspace.not_joined}}
 
     def _describe_user(self, arguments: Arguments) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The workspace as a person sees it, who can press what is shown."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -9,20 +11,23 @@ from markupsafe import Markup
 from pydantic import ValidationError
 
 from versus_py.simulators.mrkdwn import Reader, plain_to_html, to_html
+from versus_py.simulators.slack.admin_page import STATES
 from versus_py.simulators.slack.blocks import Element, elements_of, options_of
-from versus_py.simulators.slack.control import PressOrder
+from versus_py.simulators.slack.control import MessageOrder, PressOrder
 from versus_py.simulators.slack.delivery import Delivery
+from versus_py.simulators.slack.errors import Errors
 from versus_py.simulators.slack.interactions import NotShown
-from versus_py.simulators.slack.workspace import Workspace
+from versus_py.simulators.slack.workspace import Workspace, us_of
 
-_pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
-_pages.globals |= {"elements_of": elements_of, "options_of": options_of}
+pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
+pages.globals |= {"elements_of": elements_of, "options_of": options_of}
 
 
 class Page:
-    """*press* does what a form orders; the last of *deliveries* is shown where it was made, if the app failed.
+    """*press* and *change* do what a form orders.
 
-    What was pressed here and is not shown any more is told on top, until the next press.
+    The last of *deliveries* is shown where it was made, if the app failed. What was pressed here and is not shown any
+    more is told on top, until the next press.
     """
 
     def __init__(
@@ -30,11 +35,15 @@ class Page:
         workspace: Workspace,
         *,
         press: Callable[[PressOrder], Awaitable[object]],
+        change: Callable[[MessageOrder], object],
+        errors: Errors,
         deliveries: Sequence[Delivery],
         now_s: Callable[[], float],
     ) -> None:
         self._workspace = workspace
         self._press = press
+        self._change = change
+        self._errors = errors
         self._deliveries = deliveries
         self._now_s = now_s
         self._missed = ""
@@ -47,7 +56,12 @@ class Page:
         reader = Reader({user.id: user.real_name for user in people.values()}, self._now_s())
         ephemerals = [it for it in self._workspace.ephemerals if it.user == viewer]
         used = [it.channel for it in self._workspace.messages] + [it.channel for it in ephemerals]
-        page = _pages.get_template("slack.html").render(
+        workspace = self._workspace
+        page = pages.get_template("slack.html").render(
+            at=partial(_time, now_s=self._now_s(), zone=ZoneInfo(workspace.user(viewer).tz)),
+            channel_name=workspace.channel_name,
+            errors=self._errors.ordered,
+            **{name: getattr(workspace, name) for name in (*STATES, "locked")},
             channels={name: self._workspace.shown_in(name) for name in dict.fromkeys(used)},
             ephemerals=ephemerals,
             people=people.values(),
@@ -71,7 +85,19 @@ class Page:
             await self._press(order)
         except NotShown as exc:
             self._missed = f"{exc}; it has changed meanwhile"
-        raise web.HTTPSeeOther(f"/?as={order.user}")  # no fragment: a page with one does not refresh itself
+        raise web.HTTPSeeOther(f"/?as={order.user}")
+
+    async def take_change(self, request: web.Request) -> web.Response:
+        """What somebody does to a message; leads back to where it was."""
+        fields = {name: str(value) for name, value in (await request.post()).items()}
+        viewer = fields.pop("viewer", "")
+        try:
+            self._change(MessageOrder.model_validate(fields))
+        except ValidationError:
+            raise web.HTTPBadRequest(text="what is done, and to which message?") from None
+        except NotShown as exc:
+            self._missed = f"{exc}; it has changed meanwhile"
+        raise web.HTTPSeeOther(f"/?as={viewer}")
 
     async def find(self, request: web.Request) -> web.Response:
         """Where a permalink leads."""
@@ -86,6 +112,12 @@ class Page:
         """What went wrong with the last press, by the ts of its message."""
         last = self._deliveries[-1] if self._deliveries else None
         return {} if last is None or last.press is None or not last.trouble else {last.press.ts: last.trouble}
+
+
+def _time(ts: str, *, now_s: float, zone: ZoneInfo) -> str:
+    """When a message was posted, as somebody in *zone* reads it: without the date on the same day."""
+    posted, now = (datetime.fromtimestamp(it, zone) for it in (us_of(ts) / 1_000_000, now_s))
+    return f"{posted:%H:%M}" if posted.date() == now.date() else f"{posted:%d %b %Y, %H:%M}"
 
 
 def _said(text: Element, *, reader: Reader) -> Markup:

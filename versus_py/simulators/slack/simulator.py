@@ -9,13 +9,15 @@ from typing import Any
 from aiohttp import web
 
 from versus_py.simulators.faults import Fault, Faults, control_routes
-from versus_py.simulators.slack.answers import RateLimited, SlackError, arguments_of
-from versus_py.simulators.slack.control import ChannelsOrder, PressOrder, order_routes
+from versus_py.simulators.slack.admin_page import AdminPage
+from versus_py.simulators.slack.answers import Arguments, RateLimited, SlackError, arguments_of
+from versus_py.simulators.slack.control import ChannelsOrder, InteractionsOrder, MessageOrder, PressOrder, take
 from versus_py.simulators.slack.delivery import UNDELIVERABLE, Delivery, Press
+from versus_py.simulators.slack.errors import ErrorOrder, Errors
 from versus_py.simulators.slack.interactions import ANSWER_WITHIN_S, Interactions, NotShown, post
 from versus_py.simulators.slack.messages import PEOPLE, PostedMessage, User
 from versus_py.simulators.slack.methods import SCOPES, TIER_3, Methods
-from versus_py.simulators.slack.page import Page
+from versus_py.simulators.slack.page import Page, pages
 from versus_py.simulators.slack.rates import Allowances
 from versus_py.simulators.slack.socket_mode import SocketMode
 from versus_py.simulators.slack.workspace import Workspace
@@ -58,7 +60,16 @@ class SlackSimulator(Workspace):
         self.interactions_url = interactions_url
         self.answer_within_s = ANSWER_WITHIN_S
         self.deliveries: list[Delivery] = []  # how the app took what was pressed, in order
-        self._page = Page(self, press=self._press_as_ordered, deliveries=self.deliveries, now_s=now_s)
+        self.errors = Errors({*self._methods.by_name, _OPEN}, self.channel_id)
+        self._page = Page(
+            self,
+            press=self._press_as_ordered,
+            change=self.change_message,
+            errors=self.errors,
+            deliveries=self.deliveries,
+            now_s=now_s,
+        )
+        self._admin_page = AdminPage(self, self.errors, pages)
         self.calls: list[str] = []  # every method that was called, in order
         self.faults = Faults(_refuse)
 
@@ -71,13 +82,20 @@ class SlackSimulator(Workspace):
                 app.router.add_get(f"/api/{name}", handler, allow_head=False)
         app.router.add_get("/", self._page.show)
         app.router.add_post("/press", self._page.take_press)
+        app.router.add_post("/messages", self._page.take_change)
+        app.add_routes(self._admin_page.routes())
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
         app.router.add_post(f"/api/{_OPEN}", self.faults.suffered(self._open_connection))
         app.router.add_get("/link/", self.socket.connect)
         app.on_shutdown.append(self._hang_up)
         app.router.add_post("/actions/{team}/{number}/{secret}", self.faults.suffered(self._interactions.take_response))
         app.add_routes(control_routes(self.faults, self.state, self.reset))
-        app.add_routes(order_routes(self._press_as_ordered, self._send_interactions_to, self._set_channels))
+        app.router.add_post("/control/press", take(PressOrder, self._press_as_ordered))
+        app.router.add_post("/control/interactions", take(InteractionsOrder, self._send_interactions_to))
+        app.router.add_post("/control/channels", take(ChannelsOrder, self._set_channels))
+        app.router.add_post("/control/messages", take(MessageOrder, self.change_message))
+        app.router.add_post("/control/errors", take(ErrorOrder, self.errors.order))
+        app.router.add_delete("/control/errors", self._clear_errors)
         return app
 
     @property
@@ -135,6 +153,18 @@ class SlackSimulator(Workspace):
         self.deliveries.append(delivery)
         return delivery
 
+    def change_message(self, order: MessageOrder) -> None:
+        """Somebody deletes a message or a reply, or locks a message's thread. Raises NotShown."""
+        if self.find(order.channel, order.ts) is None:
+            raise NotShown(f"there is no message {order.ts} in {order.channel}")
+        match order.do:
+            case "delete":
+                self.delete_message(order.ts)
+            case "lock":
+                self.locked.add(order.ts)
+            case "unlock":
+                self.locked.discard(order.ts)
+
     def state(self) -> dict[str, Any]:
         return {
             "messages": [message.state() for message in self.messages],
@@ -142,12 +172,14 @@ class SlackSimulator(Workspace):
             "ephemerals": [asdict(it) for it in self.ephemerals],
             "deliveries": [_told(it) for it in self.deliveries],
             "connections": self.connections,
+            "errors": [order.model_dump() | {"left": left} for order, left in self.errors.ordered],
             "calls": self.calls,
         }
 
     def reset(self) -> None:
         self.clear()
         self._set_channels(ChannelsOrder())
+        self.errors.clear()
         self.calls.clear()
         self.deliveries.clear()
         self._interactions.clear()
@@ -163,12 +195,17 @@ class SlackSimulator(Workspace):
         )
         return _told(delivery)
 
-    def _send_interactions_to(self, url: str | None) -> None:
-        self.interactions_url = url
+    def _send_interactions_to(self, order: InteractionsOrder) -> None:
+        self.interactions_url = order.url
 
     def _set_channels(self, order: ChannelsOrder) -> None:
-        self.archived = set(order.archived)
-        self.not_joined = set(order.not_joined)
+        self.archived, self.not_joined = set(order.archived), set(order.not_joined)
+        self.private, self.unknown = set(order.private), set(order.unknown)
+        self.channel_names = dict(order.names)
+
+    async def _clear_errors(self, _: web.Request) -> web.Response:
+        self.errors.clear()
+        return web.Response(status=204)
 
     def _reached_at(self) -> str:
         return self._base_url
@@ -182,18 +219,30 @@ class SlackSimulator(Workspace):
             self._base_url = f"{request.scheme}://{request.host}"
             try:
                 self._authenticate(request)
-                answer = self._methods.call(name, await arguments_of(request))
+                answer = self._answered(name, await arguments_of(request))
                 return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self.scopes)})
             except (RateLimited, SlackError) as exc:
                 return _refusal(exc)
 
         return handle
 
+    def _answered(self, name: str, arguments: Arguments) -> dict[str, Any]:
+        """What the method answers, or the error that is on order. Raises SlackError or RateLimited."""
+        ordered = self.errors.take(name, arguments)
+        if ordered is None:
+            return self._methods.call(name, arguments)
+        if ordered.done:
+            self._methods.call(name, arguments)
+        about = self._methods.about_scope(self._methods.scope(name, arguments))
+        raise ordered.refusal(**about if ordered.error == "missing_scope" else {})
+
     async def _open_connection(self, request: web.Request) -> web.Response:
         """apps.connections.open, the one method that takes the app's token."""
         self.calls.append(_OPEN)
         try:
             self._authenticate_app(request)
+            if ordered := self.errors.take(_OPEN, {}):
+                raise ordered.refusal()
             self._allowances.spend(_OPEN, burst=TIER_3, per_s=TIER_3 / 60)
             return web.json_response({"ok": True, "url": self.socket.new_url(request)})
         except (RateLimited, SlackError) as exc:
@@ -235,6 +284,8 @@ def _refuse(fault: Fault) -> web.Response:
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if fault.kind == "429":
         return _ratelimited(headers)
+    if fault.kind == "401":  # also that is an answer of the API's, with status 200
+        return _refusal(SlackError("invalid_auth"))
     return web.Response(
         text="<html>Server Error</html>", content_type="text/html", status=int(fault.kind), headers=headers
     )

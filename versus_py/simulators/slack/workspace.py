@@ -30,9 +30,12 @@ class Workspace:
         self.groups = {group: list(members) for group, members in groups.items()}
         self.messages: list[PostedMessage] = []  # of the channels, oldest first; each has its thread
         self.ephemerals: list[Ephemeral] = []
-        self.archived: set[str] = set()
         self.locked: set[str] = set()  # the `ts` of messages whose threads take no replies
-        self.not_joined: set[str] = set()  # public channels that the bot was not invited to
+        self.archived: set[str] = set()
+        self.not_joined: set[str] = set()  # channels that the bot was not invited to
+        self.private: set[str] = set()
+        self.unknown: set[str] = set()  # ids of channels that do not exist
+        self.channel_names: dict[str, str] = {}  # what people call channels, by id; see `channel_name`
 
     def new_ts(self) -> str:
         """The time, as a string that no other message has."""
@@ -103,13 +106,33 @@ class Workspace:
         return next((it for it in self.messages if (it.channel, it.ts) == (channel, ts)), None)
 
     def channel(self, name: str, *, is_id: bool = False) -> str:
-        """The channel's id. A name is answered with an id, and is good for posting only."""
-        if self._channels is None and not is_id and not name.startswith("C"):
-            name = f"C{name.lstrip('#').upper().replace('-', '')}"
-        exists = name.startswith("C") if self._channels is None else name in self._channels
-        if not exists:
+        """The channel's id. A name is answered with an id, and is good for posting only.
+
+        A private channel does not exist for a bot that is not in it.
+        """
+        found = name if is_id else self.channel_id(name)
+        exists = found.startswith("C") if self._channels is None else found in self._channels
+        if not exists or found in self.unknown or found in self.private & self.not_joined:
             raise SlackError("channel_not_found")
-        return name
+        return found
+
+    def channel_id(self, name: str) -> str:
+        """The id behind a name; an id stays as it is, and so does a name where only certain channels exist."""
+        if self._channels is not None or name.startswith("C") or not name:
+            return name
+        called = name.lstrip("#")
+        named = (channel for channel, its_name in self.channel_names.items() if its_name == called)
+        return next(named, f"C0{called.upper().replace('-', '')}")
+
+    def channel_name(self, channel: str) -> str:
+        """What people call it: by default the id without what ids begin with."""
+        return self.channel_names.get(channel) or channel.removeprefix("C0").lower()
+
+    def known_channels(self) -> list[str]:
+        """The ids of those that are in use, or of which something is known beside."""
+        used = {*(it.channel for it in self.messages), *(it.channel for it in self.ephemerals)}
+        listed = self.archived | self.not_joined | self.private | self.unknown
+        return sorted({*used, *listed, *self.channel_names, *(self._channels or ())}, key=self.channel_name)
 
     def open_channel(self, name: str) -> str:
         """The same, of one that still takes messages."""
