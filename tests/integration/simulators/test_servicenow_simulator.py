@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import time
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.integration.conftest import PASSWORD, TOKEN
 from versus_py.simulators import Fault, ServiceNowSimulator
+from versus_py.simulators.servicenow.record_page import KEEP
 
 USER = "versus.integration"
 CLIENT = {"client_id": "versus-client", "client_secret": "client-secret"}
@@ -957,3 +959,121 @@ async def test_there_is_no_page_of_a_record_that_does_not_exist(api):
     for path in ("incident.do?sys_id=x", "oauth_token.do", "no_table.do"):
         async with api.session.get(f"{api.url}/{path}") as response:
             assert response.status == 404
+
+
+async def act(api: Api, **order: Any) -> tuple[int, Any]:
+    """A person does something to a record."""
+    async with api.session.post(f"{api.url}/control/records", json=order) as response:
+        return response.status, await response.json()
+
+
+@pytest.mark.parametrize(
+    ("order", "changed"),
+    [
+        ({"do": "start"}, {"state": "2"}),
+        ({"do": "hold", "hold_reason": "Awaiting Change"}, {"state": "3", "hold_reason": "5"}),
+        ({"do": "resolve"}, {"state": "6", "close_code": "Solution provided", "close_notes": "Done."}),
+        ({"do": "close", "close_code": "Duplicate"}, {"state": "7", "close_code": "Duplicate", "active": "false"}),
+        ({"do": "cancel"}, {"state": "8", "active": "false"}),
+        ({"do": "note", "work_notes": "On it"}, {"state": "1"}),
+    ],
+)
+async def test_people_move_records_as_users_of_their_own(api, servicenow, order, changed):
+    record = await api.create(short_description="x")
+
+    status, _ = await act(api, record=record["number"], by="ben", **order)
+
+    [row] = servicenow.incidents
+    assert (status, changed.items() <= row.items()) == (200, True)
+    assert (row["sys_updated_by"], row["sys_mod_count"]) == ("ben", "1")
+    if order["do"] == "resolve":
+        [ben] = [it for it in servicenow.tables["sys_user"] if it["sys_id"] == row["resolved_by"]]
+        assert ben["user_name"] == "ben"
+    if order["do"] == "note":
+        assert servicenow.notes == {record["sys_id"]: ["On it"]}
+
+
+async def test_people_assign_records_by_name_and_take_that_back(api, servicenow):
+    record = await api.create(short_description="x")
+    order = {"record": record["sys_id"], "do": "reassign"}
+
+    await act(api, **order, assignment_group="Network", assigned_to="Ana Diaz")
+    [assigned] = await api.get("incident", sysparm_display_value="true", sysparm_exclude_reference_link="true")
+    await act(api, **order, assigned_to="")
+
+    assert (assigned["assignment_group"], assigned["assigned_to"]) == ("Network", "Ana Diaz")
+    assert servicenow.incidents[0]["assigned_to"] == ""
+    assert servicenow.incidents[0]["assignment_group"]
+
+
+async def test_people_change_what_the_integration_may_not_and_delete_records(api, servicenow):
+    record = await api.create(short_description="x")
+    servicenow.read_only_user = True
+    await act(api, record=record["number"], do="close")
+
+    assert (await act(api, record=record["number"], do="reopen"))[0] == 200
+    assert servicenow.incidents[0]["state"] == "2"
+    assert (await act(api, record=record["number"], do="delete"))[0] == 200
+    assert (await api.ask("GET", f"incident/{record['sys_id']}"))[0].status == 404
+
+
+async def test_policies_hold_for_people(api, servicenow):
+    record = await api.create(short_description="x")
+
+    status, refused = await act(api, record=record["number"], do="hold", hold_reason="Awaiting Caller")
+
+    assert (status, "mandatory: comments" in refused["error"]["detail"]) == (403, True)
+    assert servicenow.incidents[0]["state"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "said"),
+    [
+        ({"record": "INC0000000", "do": "resolve"}, 404, "there is no record 'INC0000000'"),
+        ({"do": "burn"}, 400, "do: Input should be 'start', 'hold', 'resolve'"),
+        ({"do": "resolve", "what": "x"}, 400, "what: Extra inputs are not permitted; allowed are record, do, by"),
+        ({"do": "resolve", "by": "nobody"}, 400, "by: 'nobody' does not exist; allowed are "),
+        ({"do": "reassign", "assignment_group": "Netwrok"}, 400, "assignment_group: 'Netwrok' does not exist"),
+        ({"do": "hold", "hold_reason": "Lunch"}, 400, "allowed are Awaiting Caller, Awaiting Problem"),
+        ({"do": "reassign"}, 400, "reassign: needs assigned_to, assignment_group, work_notes or comments"),
+    ],
+)
+async def test_orders_to_people_that_make_no_sense_say_what_is_allowed(api, order, status, said):
+    record = await api.create(short_description="x")
+
+    answered, body = await act(api, **({"record": record["number"]} | order))
+
+    assert answered == status
+    assert said in body["error"]
+
+
+async def test_a_record_without_states_can_be_deleted_only(api, servicenow):
+    record = await api.create("u_versus_alert", short_description="plain")
+
+    assert (await act(api, record=record["sys_id"], do="resolve"))[1]["error"].startswith("records of u_versus_alert")
+    assert (await act(api, record=record["sys_id"], do="delete"))[0] == 200
+    assert servicenow.tables["u_versus_alert"] == []
+
+
+async def press(api: Api, record: Any, **form: str) -> tuple[int, str]:
+    """A button of a record's page; the status and the page that follows."""
+    url = f"{api.url}/incident.do?sys_id={record['sys_id']}"
+    async with api.session.post(url, data=form) as response:
+        return response.status, await response.text()
+
+
+async def test_the_page_of_a_record_changes_it_as_the_person_who_is_chosen(api, servicenow):
+    record = await api.create(short_description="x")
+    as_it_is = {"assigned_to": KEEP, "assignment_group": KEEP}
+    chosen = re.findall(
+        r'<option value="([^"]*)" selected>', await page_of(api, f"incident.do?sys_id={record['sys_id']}")
+    )
+    assert chosen == ["ana", KEEP, KEEP, "Solution provided", "Awaiting Vendor"]
+
+    status, page = await press(api, record, do="resolve", by="ben", close_code="Duplicate", **as_it_is)
+    refused, said = await press(api, record, do="reassign", by="ben", **as_it_is)
+    _, listing = await press(api, record, do="delete", by="ben")
+
+    assert (status, "· Resolved" in page, '<option value="ben" selected>' in page) == (200, True, True)
+    assert (refused, "⚠️ reassign: needs assigned_to" in said) == (400, True)
+    assert "0 records" in listing

@@ -2,5 +2,6 @@
 
 from versus_py.simulators.servicenow.api import ServiceNowSimulator
 from versus_py.simulators.servicenow.login import CLIENT_ID, CLIENT_SECRET
+from versus_py.simulators.servicenow.people import RecordOrder
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "ServiceNowSimulator"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "RecordOrder", "ServiceNowSimulator"]

@@ -14,8 +14,10 @@ from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.servicenow import schema
 from versus_py.simulators.servicenow.answers import BODY_MAX, Refused, acl_exception, answer, error, json_body
 from versus_py.simulators.servicenow.database import Database, Row
-from versus_py.simulators.servicenow.display import View, labels, shown
+from versus_py.simulators.servicenow.display import View, shown
 from versus_py.simulators.servicenow.login import ACCESS_DENIED, CLIENT_ID, CLIENT_SECRET, Login, not_authenticated
+from versus_py.simulators.servicenow.people import People, RecordOrder
+from versus_py.simulators.servicenow.record_page import RecordPage
 from versus_py.simulators.servicenow.switches import Switches
 from versus_py.simulators.servicenow.writing import Writer
 
@@ -61,6 +63,8 @@ class ServiceNowSimulator(Switches):
         self._name = name
         self._database = Database(username=username, now_s=now_s)
         self._writer = Writer(self._database, self)
+        self._people = People(self._database, self._writer)
+        self._record_page = RecordPage(name, self._database, self._people, _pages)
         self._login = Login(
             self,
             is_user=self._is_user,
@@ -98,6 +102,10 @@ class ServiceNowSimulator(Switches):
         """A configuration item; the sys_id."""
         return self._database.add("cmdb_ci", name=name)
 
+    def act(self, order: RecordOrder) -> None:
+        """A person changes or deletes a record. Raises NoRecord, Unknown, and Refused where a policy is in the way."""
+        self._people.act(order)
+
     def comment(self, record: str, text: str, *, by: str = "ana") -> None:
         """A person, by user_name, writes in the comments of a record, by sys_id or number.
 
@@ -123,7 +131,7 @@ class ServiceNowSimulator(Switches):
         app.router.add_route("*", "/api/now/table/{table}/{sys_id}", suffered(self._answered(row)))
         app.router.add_post("/oauth_token.do", suffered(self._grant))
         app.router.add_get("/", self._page)
-        app.router.add_get("/{table}.do", self._record_page)
+        app.add_routes(self._record_page.routes())
         app.add_routes(control_routes(self.faults, self.state, self.reset))
         app.router.add_post("/control/comments", self._post_comment)
         return app
@@ -251,20 +259,6 @@ class ServiceNowSimulator(Switches):
         states = schema.CHOICES["incident", "state"]
         tables = self._database.records()
         page = _pages.get_template("servicenow.html").render(name=self._name, tables=tables, states=states)
-        return web.Response(text=page, content_type="text/html")
-
-    async def _record_page(self, request: web.Request) -> web.Response:
-        """A record as people see it: references by name, and the journals with times and users."""
-        table = request.match_info["table"]
-        row = self._database.find(table, request.query.get("sys_id", ""))
-        if row is None:
-            return web.Response(text="Record not found", status=HTTPStatus.NOT_FOUND)
-        page = _pages.get_template("record.html").render(
-            name=self._name,
-            record=labels(self._database, table, row),
-            journals={journal: self._database.entries(row["sys_id"], journal) for journal in schema.JOURNALS},
-            user_name=self._database.user_name,
-        )
         return web.Response(text=page, content_type="text/html")
 
 

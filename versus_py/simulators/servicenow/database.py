@@ -114,6 +114,12 @@ class Database:
         rows = self.tables["sys_user"]
         return next((row["name"] for row in rows if row["user_name"] == user), user)
 
+    def user_sys_id(self, user_name: str | None) -> str:
+        """Of an active user; the integration's user for None."""
+        rows = self.tables["sys_user"]
+        found = (row["sys_id"] for row in rows if (row["user_name"], row["active"]) == (user_name, "true"))
+        return next(found, self.own_sys_id)
+
     def records(self) -> dict[str, list[Row]]:
         """The tables that clients write to."""
         return {table: rows for table, rows in self.tables.items() if not schema.is_lookup(table)}
