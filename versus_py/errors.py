@@ -17,6 +17,9 @@ from collections.abc import Sequence
 class VersusError(Exception):
     """The root of every error that versus_py raises on purpose."""
 
+    without_effect = False
+    """Whether a target surely did nothing of what it was asked for, so that nobody has to look for it."""
+
 
 class ConfigError(VersusError):
     """The configuration cannot be used; *problems* are sentences, one per mistake."""
@@ -49,9 +52,10 @@ class Transient(VersusError):
     after which the effect of an unanswered request is certain. None leaves it to the backoff.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, without_effect: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.without_effect = without_effect
 
 
 class Unreachable(Transient):

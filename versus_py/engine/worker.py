@@ -17,7 +17,7 @@ from versus_py.engine.breaker import Breakers, HeldBack
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
-from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable
+from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.payloads import unpack
@@ -328,9 +328,9 @@ class Worker:
         except HeldBack as exc:
             return await self._held_back(claim, incident, exc)
         except Permanent as exc:
-            return await self._give_up(claim, incident, str(exc))
+            return _with_effect_of(exc, await self._give_up(claim, incident, str(exc)))
         except Transient as exc:
-            return await self._retry(claim, incident, str(exc), exc.retry_after_s)
+            return _with_effect_of(exc, await self._retry(claim, incident, str(exc), exc.retry_after_s))
         except TimeoutError:
             return await self._retry(claim, incident, "no answer in time", self._settles_s)
         except StoreUnavailable:
@@ -360,7 +360,8 @@ class Worker:
         with self._breakers.guard(target.system(incident), incident.id) as call:
             async with asyncio.timeout(left_s):
                 # Also the first attempt after it was given up is not the first.
-                after = await target.sync(incident, attempt=max(claim.attempt, before.attempts + 1))
+                attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
+                after = await target.sync(incident, attempt=attempt)
             call.was_made = after != before
             return after
 
@@ -421,6 +422,7 @@ class Worker:
             # An escalation that began while it was under way was not seen by it.
             seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
             after = replace(after, synced_at_ms=seen_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
+            after = replace(after, attempts_without_effect=0)
         elif not after.attempts:  # it was held back and has never been attempted
             after = replace(after, failing_since_ms=None, error="")
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
@@ -521,6 +523,14 @@ class Worker:
                 elif completion.before is not None and completion.after is not None:
                     self._metrics.observe_change(completion.before, completion.after, self._clock.now_ms())
                 return
+
+
+def _with_effect_of(exc: VersusError, completion: Completion) -> Completion:
+    """That this attempt surely did nothing is kept with the delivery, if that is so."""
+    after = completion.delivery
+    if after is None or not exc.without_effect:
+        return completion
+    return replace(completion, delivery=replace(after, attempts_without_effect=after.attempts_without_effect + 1))
 
 
 def lease_ms(settles_within_s: float) -> int:

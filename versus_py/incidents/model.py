@@ -260,6 +260,7 @@ class Delivery:
     synced_at_ms: int | None = None  # what it shows is at least as new as this
     note: str = ""  # what people should know of it, such as that it went to another channel
     attempts: int = 0  # without success since the last one
+    attempts_without_effect: int = 0  # how many of these surely did nothing
     failing_since_ms: int | None = None
     failed_at_ms: int | None = None  # given up; the next change of the incident, or somebody's word, tries once more
     error: str = ""

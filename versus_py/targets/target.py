@@ -38,10 +38,10 @@ class Target(Protocol):
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Make the target show what *incident* is now, and return how to find it there again.
 
-        Called once more whenever the incident changed, and after a crash or an error with *attempt* above 1:
-        then an earlier attempt may have had an effect that nobody recorded, so look before acting, and before
-        deciding that nothing needs doing. Only the delivery's reference, label, url, note, comments and the time of
-        the next look are the target's.
+        Called once more whenever the incident changed, and after a crash or an error with *attempt* above 1, unless
+        the error said that it was `without_effect`: then an earlier attempt may have had an effect that nobody
+        recorded, so look before acting, and before deciding that nothing needs doing. Only the delivery's reference,
+        label, url, note, comments and the time of the next look are the target's.
 
         The reference must say something once the target shows the incident: by it the target finds its side again,
         and by it the engine knows that a provider has the incident. A provider that returns an empty one although the

@@ -145,6 +145,7 @@ async def test_a_post_for_which_there_was_no_connection_is_tried_again_as_soon_a
     with pytest.raises(Transient) as caught:
         await SlackApi(config, session).post("chat.postMessage")
     assert caught.value.retry_after_s is None
+    assert caught.value.without_effect
 
 
 async def test_only_channels_that_were_refused_of_late_are_remembered(target, slack_answers, clock):

@@ -25,10 +25,11 @@ the channel before it is there is posted twice. An edit that is made twice does 
 
 # What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
 _RATE_LIMITED = frozenset(["ratelimited", "rate_limited"])
-_TRANSIENT = frozenset(
+_MIDWAY = frozenset(["internal_error", "fatal_error"])
+"""Some of it may have been done."""
+
+_NOT_BEGUN = frozenset(
     [
-        "internal_error",
-        "fatal_error",
         "request_timeout",
         "update_failed",
         "external_channel_migrating",
@@ -79,6 +80,8 @@ ADVICE = {
 class Refused(Permanent):
     """Slack said no: *code* is its word for why, and *needed* the scope that is missing, if that is why."""
 
+    without_effect = True
+
     def __init__(self, code: str, needed: str = "") -> None:
         scope = f"give the app the scope {needed or WRITE} and install it again"
         self.advice = scope if code == "missing_scope" else ADVICE.get(code, "")
@@ -108,7 +111,10 @@ class SlackApi:
         )
 
     async def post(self, method: str, **arguments: Any) -> AsyncSlackResponse:
-        """Call a method that takes JSON. Raises Refused, RateLimited, and Transient: it may have had its effect."""
+        """Call a method that takes JSON. Raises Refused, RateLimited, and Transient.
+
+        It may have had its effect unless the error says `without_effect`: Slack refused it, or was never reached.
+        """
         return await self._call(method, json=arguments)
 
     async def get(self, method: str, **arguments: str) -> AsyncSlackResponse:
@@ -121,10 +127,12 @@ class SlackApi:
             reply = await self._client.api_call(method, **how)
         except SlackApiError as exc:
             raise _translated(exc, wait_s) from None
+        except aiohttp.ConnectionTimeoutError as exc:
+            raise Unreachable("Slack cannot be reached in time", without_effect=True) from exc
         except TimeoutError as exc:
             raise Unreachable("Slack did not answer in time", retry_after_s=wait_s) from exc
         except aiohttp.ClientConnectorError as exc:  # nothing was sent
-            raise Unreachable(f"Slack cannot be reached: {exc}") from exc
+            raise Unreachable(f"Slack cannot be reached: {exc}", without_effect=True) from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise Unreachable(f"Slack cannot be reached: {exc or type(exc).__name__}", retry_after_s=wait_s) from exc
         except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
@@ -146,7 +154,7 @@ def _translated(exc: SlackApiError, wait_s: float | None) -> Refused | Transient
     code = data.get("error")
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _RATE_LIMITED:
         asked_s = _retry_after_s(response.headers)
-        return RateLimited(f"Slack asks to wait {asked_s:g} s", retry_after_s=asked_s)
+        return RateLimited(f"Slack asks to wait {asked_s:g} s", retry_after_s=asked_s, without_effect=True)
     if code is None:
         hint = "; is alert.slack.api_url right?" if status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} else ""
         said = f"Slack answered {status} without a reason{hint}"
@@ -154,11 +162,12 @@ def _translated(exc: SlackApiError, wait_s: float | None) -> Refused | Transient
             return Transient(said)
         return Unreachable(said, retry_after_s=wait_s)
     if code == _QUOTA:
-        return Transient("Slack's message quota of the workspace is used up", retry_after_s=QUOTA_RETRY_S)
+        said = "Slack's message quota of the workspace is used up"
+        return Transient(said, retry_after_s=QUOTA_RETRY_S, without_effect=True)
     if code == _DOWN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(f"Slack says {code}", retry_after_s=wait_s)
-    if code in _TRANSIENT:
-        return Transient(f"Slack says {code}")
+    if code in _MIDWAY | _NOT_BEGUN:
+        return Transient(f"Slack says {code}", without_effect=code in _NOT_BEGUN)
     return Refused(str(code), str(data.get("needed", "")))
 
 

@@ -6,8 +6,8 @@ on whichever replica is first.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from versus_py.ack_links import DAY_MS, STORM_MS
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import StoreUnavailable, Transient, Unreadable
+from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
 from versus_py.targets.slack.api import GONE, THREAD, Refused
@@ -212,8 +212,8 @@ class StormMessages:
         if ts:
             await self._wire.edit(storm.place, ts, message)
         else:
-            await self._note(storm, tried="1")
-            reply = await self._wire.post(storm.place, message, metadata=metadata(storm=storm.id))
+            async with self._noted(storm, "tried", is_noted=storm.was_tried):
+                reply = await self._wire.post(storm.place, message, metadata=metadata(storm=storm.id))
             ts = str(reply["ts"])
         again_at_ms = self._clock.now_ms() + EDIT_EVERY_MS
         await self._note(storm, ts=ts, shown=storm.changes, news=_news(storm), write_at_ms=again_at_ms)
@@ -233,7 +233,6 @@ class StormMessages:
             return
         await self._wire.take(storm.place, f"{storm.id} thread", POSTS, urgency=Urgency.STORM)
         if news != await self._told(storm):
-            await self._note(storm, telling="1")
             await self._say(storm, news)
         await self._note(storm, told=news, telling="", tell_at_ms=self._clock.now_ms() + TELL_EVERY_MS)
 
@@ -242,11 +241,24 @@ class StormMessages:
         message = Message(f":rotating_light: Of these incidents: {news} {_mentions(storm)}".rstrip())
         about = metadata(reply_about=storm.id, told=news)
         try:
-            await self._wire.post(storm.place, message, metadata=about, thread_ts=storm.ts)
+            async with self._noted(storm, "telling", is_noted=storm.is_being_told):
+                await self._wire.post(storm.place, message, metadata=about, thread_ts=storm.ts)
         except Refused as exc:
             if exc.code not in THREAD - GONE:
                 raise
             log.warning("slack.thread_refused", channel=storm.place, storm=storm.id, error=exc.code)
+
+    @asynccontextmanager
+    async def _noted(self, storm: Storm, field: str, *, is_noted: bool) -> AsyncIterator[None]:
+        """Around a post whose answer may be lost: *field* says so, unless it surely did nothing."""
+        if not is_noted:
+            await self._note(storm, **{field: "1"})
+        try:
+            yield
+        except VersusError as exc:
+            if exc.without_effect and not is_noted:
+                await self._note(storm, **{field: ""})
+            raise
 
     async def _told(self, storm: Storm) -> str:
         """What the thread was told last, also by an attempt whose answer was lost."""

@@ -177,11 +177,14 @@ class SlackTarget:
         return None if found is None else await self._adopted(incident, found)
 
     async def _adopted(self, incident: Incident, found: Delivery) -> Delivery | None:
-        """None when Slack does not take the edit. Raises NotYet with what was found."""
+        """None when Slack does not take the edit. Raises NotYet with what was found, also when the edit fails."""
         try:
             return await self._edit(incident, found)
         except NotYet as exc:
             raise NotYet(exc.at_ms, str(exc), exc.delivery or found) from None
+        except Transient as exc:
+            wait_ms = round((exc.retry_after_s or 0) * 1000)
+            raise NotYet(self._clock.now_ms() + wait_ms, "the message that was found is noted first", found) from exc
         except Refused as exc:
             channel = found.reference["channel"]
             log.warning("slack.not_adopted", incident=incident.id, channel=channel, error=str(exc))
