@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -16,6 +17,10 @@ from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis, redis_server, valkey_server
 from tests.support.servers import run_redis
 from versus_py.store import Store
+
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+if not os.environ.get("CI"):  # there it is Hypothesis' own profile, which has none either
+    hypothesis.settings.load_profile("without deadlines")
 
 APART = ("tests/acceptance/", "tests/faults/")
 """Where no test shares a server with another, and each takes long."""

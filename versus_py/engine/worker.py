@@ -19,7 +19,7 @@ from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
+from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
 from versus_py.incidents.payloads import unpack
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import Called, NotYet, Target
@@ -288,7 +288,7 @@ class Worker:
             incident = await self._lifecycle.notice_news(before.id)
         if incident is None or incident.policy.oncall != claim.target:
             return incident
-        is_asked = incident.is_due(self._clock.now_ms()) or _may_be_over(incident)
+        is_asked = incident.is_due(self._clock.now_ms()) or incident.may_be_over
         if self._last_look is None or not is_asked:
             return await self._lifecycle.begin_escalation(incident.id)
         if self._is_busy(claim.target):
@@ -396,7 +396,7 @@ class Worker:
         times = [incident.delivery(claim.target).look_again_at_ms]
         if claim.target == incident.policy.oncall:
             times.append(incident.ack_ends_at_ms)
-            if self._last_look is not None and _may_be_over(incident):
+            if self._last_look is not None and incident.may_be_over:
                 times.append(now_ms + LOOK_AGAIN_MS)
         due = [at_ms for at_ms in times if at_ms is not None]
         return max(min(due), now_ms + LOOK_AGAIN_SOON_MS) if due else None
@@ -417,7 +417,8 @@ class Worker:
             # It would be overdue for ever: nobody could tell that it has escalated.
             raise Permanent(f"{self._called(claim.target)} says that it has the incident, and not where")
         before = incident.delivery(claim.target)
-        after = replace(delivery, version=incident.version, unknown=before.unknown)
+        over_since_ms = _over_since_ms(before, delivery, self._clock.now_ms())
+        after = replace(delivery, version=incident.version, unknown=before.unknown, over_since_ms=over_since_ms)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             # An escalation that began while it was under way was not seen by it.
             seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
@@ -588,9 +589,10 @@ def _has_lapsed(incident: Incident, now_ms: int) -> bool:
     return not is_watched or (record.synced_at_ms or 0) >= ends_at_ms
 
 
-def _may_be_over(incident: Incident) -> bool:
-    """Whether people know of it, and all that fires may be over although nobody says so."""
-    return incident.status is not Status.RESOLVED and incident.is_dealt_with and incident.is_in_doubt
+def _over_since_ms(before: Delivery, after: Delivery, now_ms: int) -> int | None:
+    if not after.is_over:
+        return None
+    return now_ms if before.over_since_ms is None else before.over_since_ms
 
 
 def _waits_until_ms(incident: Incident, now_ms: int) -> int:

@@ -26,7 +26,7 @@ class Grouping:
             return [_of_sender(part) for part in parts]
         found: dict[str, Notification] = {}
         for part in parts:
-            keyed = _keyed(part, self.dedup_key)
+            keyed = replace(_keyed(part, self.dedup_key), group=notification.group)
             known = found.get(keyed.dedup_key or "")
             found[keyed.dedup_key or f"\n{len(found)}"] = keyed if known is None else _joined(known, keyed)
         return list(found.values())

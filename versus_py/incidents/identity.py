@@ -10,10 +10,11 @@ _STATE = re.compile(
     r"|info|new|normal|ok|okay|open|operational|passed|problem|recovered|recovery|red|resolved?|success|succeeded"
     r"|triggered|unhealthy|up|updated|warn|warning|yellow)\b"
 )
+_UNIT = r"\s?(?:%|ms|s|m|min|h|d|[kmgt]?i?b)(?:/s)?"
 _MEASURED = re.compile(
-    r"(?<!\S)[<>=~(]*[-+]?\d+(?:[.,:]\d+)?(?:\s?(?:%|ms|s|m|min|h|d|[kmgt]?i?b)(?:/s)?)?[.,;:!)]*(?!\S)"
+    rf"(?<!\S)\(?(?:[<>=]+\s?[-+]?\d+(?:[.,]\d+)?(?:{_UNIT})?|[-+]?\d+[.,:]\d+(?:{_UNIT})?|[-+]?\d+{_UNIT})[.,;:!)]*(?!\S)"
 )
-"""A number that stands alone, with or without its unit: 91 %, 1.5s, 12:30; and not one that is part of a name."""
+"""A measured value: 91 %, 1.5s, > 90, 12:30. A bare number may be a name: port 8080, store 1204."""
 _WORD = re.compile(r"\w+")
 
 

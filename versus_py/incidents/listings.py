@@ -100,7 +100,7 @@ def ended(alerts: tuple[Alert, ...], now_ms: int) -> tuple[Alert, ...]:
 
 def _over(alert: Alert, now_ms: int) -> Alert:
     listings = {name: replace(it, is_firing=False, has_moved=False) for name, it in _listings(alert).items()}
-    return replace(alert, status=AlertStatus.RESOLVED, ends_at_ms=now_ms, listings=listings)
+    return replace(alert, status=AlertStatus.RESOLVED, ends_at_ms=now_ms, listings=listings, unlisted_since_ms=None)
 
 
 def _first_told(told: Alert, lister: str, known_until_ms: int | None) -> Alert:
@@ -114,7 +114,7 @@ def _told(known: Alert, told: Alert, lister: str, seen_at_ms: int | None) -> Ale
     """An alert after *lister* has told it; *seen_at_ms* None: a start that moves begins nothing new."""
     if _is_repeat(known, told, lister):
         return known
-    listings = dict(_listings(known))
+    listings = dict(_listings(known)) if known.is_firing or not told.is_firing else _of_the_past(known)
     name = _name_in(listings, lister, told)
     before = listings.pop(name, None) or listings.pop(NOBODY, None)
     if _is_stale(told, before, name):
@@ -130,12 +130,21 @@ def _told(known: Alert, told: Alert, lister: str, seen_at_ms: int | None) -> Ale
             name: replace(it, is_firing=False, has_moved=False) if _speaks_for(lister, told, name, it) else it
             for name, it in listings.items()
         }
+        if lister in listings and listings[lister].is_firing:  # that one is of somebody else then
+            other = listings.pop(lister)
+            listings[earlier(lister, other.starts_at_ms)] = other
+            name = lister
         listings[name] = replace(ended, starts_at_ms=starts_at_ms)
         if any(it.is_firing for it in listings.values()):
             return replace(known, listings=_bounded(listings))
     starts = [it.starts_at_ms for it in listings.values() if it.is_firing and it.starts_at_ms is not None]
     starts_at_ms = min(starts) if starts else told.starts_at_ms
     return replace(told, listings=_bounded(listings), starts_at_ms=starts_at_ms, unlisted_since_ms=None)
+
+
+def _of_the_past(alert: Alert) -> dict[str, Listing]:
+    """The listings of an alert that was over and fires anew."""
+    return {name: replace(it, has_moved=False, is_past=True) for name, it in _listings(alert).items()}
 
 
 def _name_in(listings: Mapping[str, Listing], lister: str, told: Alert) -> str:
@@ -147,13 +156,17 @@ def _name_in(listings: Mapping[str, Listing], lister: str, told: Alert) -> str:
 def _as_moved(listings: Mapping[str, Listing], before: Listing | None, told: Alert, lister: str) -> dict[str, Listing]:
     """The other *listings* when *lister* gives the start of *told*: a new one takes the place of its sender's others.
 
-    A start that is known displaces nothing: who gives it may be somebody else than who gave the others.
+    A start that is known displaces nothing: who gives it may be somebody else than who gave the others. Nor does one
+    that comes after an end: the others go on beside it.
     """
     others = dict(listings)
     if lister == NOBODY or (before is not None and before.starts_at_ms == told.starts_at_ms):
         return others
     sender = sender_of(lister)
-    is_new = told.starts_at_ms not in {it.starts_at_ms for name, it in listings.items() if sender_of(name) == sender}
+    is_next = before is not None and not before.is_firing and not before.has_moved
+    is_new = not is_next and told.starts_at_ms not in {
+        it.starts_at_ms for name, it in listings.items() if sender_of(name) == sender
+    }
     if before is not None and before.starts_at_ms is not None:
         others[earlier(lister, before.starts_at_ms)] = before
     return {

@@ -105,6 +105,7 @@ class Listing:
     is_firing: bool = True
     is_seen: bool = False  # it was in the incident when that was acknowledged, snoozed, or escalated
     has_moved: bool = False  # it fired, and its sender has given another start since
+    is_past: bool = False  # it was over before the alert fired anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ class Alert:
 
     @property
     def _latest_listings(self) -> dict[str, Listing]:
-        return {name: it for name, it in self.listings.items() if not is_earlier(name)}
+        """The last one of each lister, since the alert fires."""
+        return {name: it for name, it in self.listings.items() if not is_earlier(name) and not it.is_past}
 
     @property
     def text_size(self) -> int:
@@ -268,6 +270,7 @@ class Delivery:
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
     is_over: bool | None = None  # people have closed it over there, whatever the incident is; None: nobody looks
+    over_since_ms: int | None = None  # when that was seen first
     touched_at_ms: int | None = None  # when somebody was last seen to work on it over there, beside comments
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
@@ -400,9 +403,10 @@ class Incident:
         return most.total()
 
     @property
-    def is_in_doubt(self) -> bool:
-        """Whether all that fires may be over although nobody says so."""
-        return bool(self.firing) and all(alert.is_in_doubt for alert in self.firing)
+    def may_be_over(self) -> bool:
+        """Whether people know of it, and all that fires in it is in doubt."""
+        is_known = self.is_dealt_with and not self.is_waiting and self.status is not Status.RESOLVED
+        return is_known and bool(self.firing) and all(alert.is_in_doubt for alert in self.firing)
 
     @property
     def is_dealt_with(self) -> bool:
@@ -434,7 +438,7 @@ class Incident:
 
         Many such sources never say that something is over.
         """
-        last_ms = max(self.acknowledged_at_ms or 0, self.record.touched_at_ms or 0)
+        last_ms = max(self.acknowledged_at_ms or 0, self.record.over_since_ms or 0)
         is_listed = any(name for alert in self.firing for name in alert.listings)
         return self.record.is_over is True and not is_listed and self.updated_at_ms <= last_ms
 

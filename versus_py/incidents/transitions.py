@@ -164,7 +164,7 @@ def _renewed(incident: Incident, at_ms: int, entry: Entry, now_ms: int) -> Chang
     if incident.ack_ends_at_ms is None:
         return None
     renewed = replace(incident, ack_renewed_at_ms=max(at_ms, incident.ack_renewed_at_ms or 0))
-    timers = _channel_timers(renewed, now_ms) | _ack_timer(renewed)
+    timers = _channel_timers(renewed, now_ms) | _watch_timer(renewed, now_ms)
     return Change(renewed, Outcome.UPDATED, timers, (entry,), is_renewal=True)
 
 
@@ -369,12 +369,11 @@ def _was_due_at(incident: Incident, now_ms: int) -> int | None:
 
 
 def end_quietly(incident: Incident, asked: Incident, by: Actor, now_ms: int) -> Change | None:
-    """The wait is over, or all that fires is in doubt, and *by* says that nothing of it fires any more.
+    """The wait is over, or it may be over anyway, and *by* says that nothing of it fires any more.
 
     None when that was said of something else: it changed since the incident was read as *asked*.
     """
-    is_open = incident.is_due(now_ms) or (incident.status is not Status.RESOLVED and incident.is_in_doubt)
-    if not is_open or not incident.is_as(asked):
+    if not (incident.is_due(now_ms) or incident.may_be_over) or not incident.is_as(asked):
         return None
     return _resolved(replace(incident, alerts=ended(incident.alerts, now_ms)), by=by, now_ms=now_ms)
 
@@ -490,10 +489,8 @@ def _timers_of_update(
     timers = _channel_timers(after, now_ms)
     if after.is_waiting and after.escalates_at_ms != before.escalates_at_ms:
         timers |= _all_timers(after, now_ms)
-    if after.ack_ends_at_ms != before.ack_ends_at_ms:
-        timers |= _ack_timer(after)
-    if after.is_in_doubt and not before.is_in_doubt and after.policy.oncall is not None and not after.is_waiting:
-        timers[after.policy.oncall] = now_ms
+    if after.ack_ends_at_ms != before.ack_ends_at_ms or after.may_be_over is not before.may_be_over:
+        timers |= _watch_timer(after, now_ms)
     has_record = after.may_have_record and not after.is_waiting
     is_changed = bool(news) or after.content_count != before.content_count
     # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to
@@ -584,10 +581,18 @@ def _channel_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
     return dict.fromkeys(incident.policy.channels, now_ms)
 
 
-def _ack_timer(incident: Incident) -> dict[str, int | None]:
-    """For the provider to be asked when the acknowledgment ends, or before that, when it wants to look again."""
+def _watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
+    """For what is seen to with the provider, after people dealt with the incident.
+
+    That is when the acknowledgment ends, or before that when the provider wants to look again. At once where the
+    incident may be over.
+    """
     oncall, ends_at_ms = incident.policy.oncall, incident.ack_ends_at_ms
-    if oncall is None or ends_at_ms is None:
+    if oncall is None:
+        return {}
+    if incident.may_be_over:
+        return {oncall: now_ms}
+    if ends_at_ms is None:
         return {}
     look_ms = incident.delivery(oncall).look_again_at_ms
     return {oncall: ends_at_ms if look_ms is None else min(look_ms, ends_at_ms)}
@@ -614,7 +619,7 @@ def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[s
     at_ms = now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
     if incident.may_have_record:
         return timers | dict.fromkeys(incident.providers, at_ms)
-    return timers | dict.fromkeys(incident.providers, None) | _ack_timer(incident)
+    return timers | dict.fromkeys(incident.providers, None) | _watch_timer(incident, now_ms)
 
 
 def _utc(at_ms: int) -> str:

@@ -770,6 +770,25 @@ async def test_what_is_in_doubt_after_people_dealt_with_it_ends_when_alertmanage
     assert [it["state"] for it in looking.servicenow.incidents] == ([] if action == "acknowledge" else ["6"])
 
 
+async def test_what_was_in_doubt_before_somebody_acknowledged_is_looked_at(engine):
+    await engine.post(group("A", "B"))
+    await engine.post(group(resolved=("C",)))  # so that it is known to list what is over
+    await engine.post(group("B"))
+    await engine.post(group(resolved=("B",)))
+    found = await only(engine)
+    assert found["status"] == "triggered"
+    await engine.http.post(f"/api/incidents/{found['id']}/acknowledge?by=ana")
+
+    class Sure:
+        async def ask(self, _):
+            return Over("am")
+
+    engine.worker._last_look = Sure()
+    await engine.settle()
+
+    assert (await only(engine))["status"] == "resolved"
+
+
 async def test_a_look_that_fails_stops_no_escalation(engine, logs):
     class Broken:
         async def ask(self, _):

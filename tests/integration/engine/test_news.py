@@ -438,6 +438,9 @@ async def test_what_people_closed_comes_back_where_ends_are_never_told_only_when
     [record] = engine.servicenow.incidents
     assert await act(engine, record["correlation_id"], "acknowledge") == 201
     await engine.settle()
+    engine.clock.advance(minutes=1)
+    await engine.post(one)
+    await pass_hours(engine, 0.5)
     record["state"] = "7"
     await pass_hours(engine, 1)
 

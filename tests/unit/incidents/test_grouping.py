@@ -52,6 +52,16 @@ def test_a_template_makes_the_key_of_each_alert():
     assert keys == ["template\nA-shop-fp-A", "template\nB-shop-fp-B"]
 
 
+@pytest.mark.parametrize("template", [None, "{{ labels.team }}"])
+def test_a_part_says_nothing_of_the_list_it_came_in_and_who_lists_it_is_the_same_whatever_is_first(template):
+    a, b = make_alert("A", team="db"), make_alert("B", team="db")
+
+    one, other = (per_alert(template).arrange(make_notification(*alerts, group="g")) for alerts in ((a, b), (b, a)))
+
+    assert {it.lister for it in one} == {it.lister for it in other}
+    assert template or make_notification(a, group="g").lister not in {it.lister for it in one}
+
+
 def test_alerts_with_the_same_key_are_one_incident():
     alerts = [make_alert("A", team="db"), make_alert("B", team="db", severity="fatal"), make_alert("C", team="web")]
 

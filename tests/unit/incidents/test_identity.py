@@ -18,7 +18,7 @@ from versus_py.incidents.identity import dedup_key, is_the_same, of_sender, shar
         ("CPU high (open)", "CPU high (closed)"),
         ("Alert! Queue stuck", "queue stuck"),
         ("Disk 91 % full", "Disk 92.5% full"),
-        ("Queue has 120 messages", "Queue has 7 messages"),
+        ("Queue has > 120 messages", "Queue has > 7 messages"),
         ("p99 is 350ms (limit 200ms)", "p99 is 1.2 s (limit 200ms)"),
         ("load > 12.5, since 12:30", "load > 3, since 18:05"),
     ],
@@ -35,6 +35,7 @@ def test_a_title_without_its_state_is_the_same_for_an_alert_and_its_end(fires, e
         ("Update", "Upkeep"),
         ("10.0.0.1 DOWN", "10.0.0.2 DOWN"),
         ("node7 is gone", "node8 is gone"),
+        ("Store 1204 offline", "Store 1317 offline"),
     ],
 )
 def test_titles_of_different_things_stay_different(one, other):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.factories import make_alert, make_notification
-from versus_py.incidents.listings import LISTERS_MAX, PAST_STARTS_MAX, merged, seen
+from versus_py.incidents.listings import LISTERS_MAX, PAST_STARTS_MAX, ended, merged, seen
 from versus_py.incidents.model import Alert, Listing
 from versus_py.incidents.updates import MAX_ALERTS
 
@@ -122,6 +122,44 @@ def test_of_two_with_one_address_a_list_ends_nothing_by_leaving_out():
 
     assert firing(after) == ["A", "B"]
     assert after[0].unlisted_since_ms == NOW
+
+
+@pytest.mark.parametrize("end_ms", [1000, 2000])
+def test_of_two_with_one_address_the_next_alert_of_one_leaves_the_others_alone(end_ms):
+    two = told(told(told((), A), make_alert("A", starts_at_ms=2000)), A)
+    half = told(two, over(A, end_ms))
+
+    again = told(half, make_alert("A", starts_at_ms=3000))
+
+    assert firing(told(again, over(A, 3000))) == ["A"]
+    assert firing(told(told(again, over(A, 3000)), over(A, 3000 - end_ms))) == []
+
+
+def test_an_alert_of_which_the_last_word_is_that_it_is_over_is_in_doubt():
+    """A pair of Prometheus whose alerts were merged anew after a restart looks like two senders."""
+    known = told(told(told((), A), make_alert("A", starts_at_ms=1020)), A)
+
+    [alert] = told(known, over(A))
+
+    assert (alert.is_firing, alert.is_in_doubt) == (True, True)
+
+
+def test_what_was_said_before_it_was_over_makes_nobody_a_sender_of_what_fires_now():
+    moved = told(told(told((), A, url=US), make_alert("A", starts_at_ms=2000), url=US), over(A, 2000), url=US)
+
+    [alert] = told(moved, make_alert("A", starts_at_ms=9000))
+
+    assert (alert.senders.total(), alert.is_in_doubt) == (1, False)
+    assert firing(told((alert,), over(A, 9000))) == []
+
+
+def test_what_was_left_out_and_is_over_for_everybody_does_not_come_back():
+    known = told(told((), A, B, reports_resolves=True), B, reports_resolves=True)
+
+    gone = ended(known, NOW)
+
+    assert firing(told(gone, over(B))) == []
+    assert firing(told(gone, make_alert("C"), reports_resolves=True)) == ["C"]
 
 
 def test_older_starts_are_forgotten_in_the_end():

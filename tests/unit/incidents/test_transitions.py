@@ -584,7 +584,7 @@ def test_whatever_happens_the_timers_fit_the_status(happenings):
             assert armed["servicenow"] is not None
             assert incident.escalates_at_ms == incident.waiting_since_ms + POLICY.wait_ms
         elif not incident.may_have_record:
-            assert armed["servicenow"] is None or incident.is_in_doubt  # it is not called, but Alertmanager is asked
+            assert armed["servicenow"] is None or incident.may_be_over  # it is not called, but Alertmanager is asked
         assert (incident.acknowledged_at_ms is not None) or incident.status is not Status.ACKNOWLEDGED
         assert (incident.resolved_at_ms is not None) == (incident.status is Status.RESOLVED)
         assert not incident.is_escalating or incident.may_have_record
