@@ -5,6 +5,7 @@ VersusError
 ├── BadPayload         tell the sender (4xx)
 ├── NotAnAlert         take it, and do nothing: it is no news of an alert
 ├── StoreUnavailable   answer 503, or try again shortly: Redis did not take it
+│   └── StoreFull      it is full: new alerts are refused, and what was accepted goes on
 ├── Unreadable         the same for one incident or storm: leave it alone, and go on with the others
 ├── Transient          a target may take it later: retry
 │   └── Unreachable    it is down, for everything that is sent to it
@@ -39,6 +40,10 @@ class NotAnAlert(VersusError):
 
 class StoreUnavailable(VersusError):
     """Redis could not be read or written; nothing is known to have changed."""
+
+
+class StoreFull(StoreUnavailable):
+    """Redis has no memory left for what is new."""
 
 
 class Unreadable(VersusError):

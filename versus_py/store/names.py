@@ -16,7 +16,17 @@ from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Alert, Incident, IncidentId
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys
-from versus_py.store.calls import Command, RedisClient, answers, is_cluster, optional_answers
+from versus_py.store.calls import (
+    Call,
+    Command,
+    RedisClient,
+    Script,
+    answers,
+    is_cluster,
+    load_script,
+    optional_answers,
+    run_optionally,
+)
 
 log = structlog.get_logger()
 
@@ -81,7 +91,9 @@ async def find_older(redis: RedisClient, wanted: Sequence[Names]) -> list[tuple[
 
 async def note_resolves(redis: RedisClient, origins: Sequence[str]) -> list[bool]:
     """See `Store.note_resolves`."""
-    written = await optional_answers(redis, [("SET", keys.resolves(it), "1", "PX", RESOLVES_FOR_MS) for it in origins])
+    put = load_script(redis, "put")
+    calls = [Call(put, [keys.resolves(it)], ["1", RESOLVES_FOR_MS, ""]) for it in origins]
+    written = await run_optionally(redis, calls)
     if failure := _failure(written):
         log.warning("sender.resolves_unknown", error=failure)
     return [not isinstance(it, StoreUnavailable) for it in written]
@@ -92,7 +104,7 @@ def _failure(replies: Sequence[Any]) -> str:
     return next((str(it) for it in replies if isinstance(it, StoreUnavailable)), "")
 
 
-def index(incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> list[Command]:
+def index(enlist: Script, incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> list[Call]:
     """Has alerts name the incident that they are in, among others: each receiver has its own."""
     names = [
         keys.alert(it.fingerprint, start_ms)
@@ -100,7 +112,7 @@ def index(incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> lis
         for start_ms in {listing.starts_at_ms for lister, listing in it.listings.items() if lister}
         if start_ms is not None
     ]
-    return [command for it in names for command in (("SADD", it, incident.id), ("PEXPIREAT", it, expire_at_ms))]
+    return [Call(enlist, [it], [incident.id, expire_at_ms]) for it in names]
 
 
 def unsure(change: Change) -> list[Alert]:

@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 
 from versus_py.incidents.model import Actor
 from versus_py.store import keys
-from versus_py.store.calls import RedisClient, answered
+from versus_py.store.calls import RedisClient, answered, load_script
 
 _ACTOR = TypeAdapter(Actor)
 
@@ -14,6 +14,7 @@ class KnownPeople:
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
+        self._put = load_script(redis, "put")
 
     async def get(self, system: str, user_id: str) -> Actor | None:
         """None when nobody has asked yet, or it is too long ago."""
@@ -22,4 +23,5 @@ class KnownPeople:
 
     async def keep(self, system: str, person: Actor, *, for_ms: int) -> None:
         """*person* has an id in *system*."""
-        await answered(self._redis.set(keys.person(system, person.ids[system]), _ACTOR.dump_json(person), px=for_ms))
+        name = keys.person(system, person.ids[system])
+        await answered(self._put([name], [_ACTOR.dump_json(person), for_ms, ""]))

@@ -15,15 +15,14 @@ from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
 from versus_py.store.calls import (
     Call,
-    Command,
     RedisClient,
     Script,
     answered,
     answers,
     is_cluster,
     load_script,
-    optional_answers,
     run_all,
+    run_optionally,
     server_time,
 )
 from versus_py.store.codec import (
@@ -135,6 +134,9 @@ class Store:
         self._claim = load_script(redis, "claim")
         self._complete = load_script(redis, "complete")
         self._arm = load_script(redis, "arm")
+        self._enlist = load_script(redis, "enlist")
+        self._report = load_script(redis, "announce")
+        self._put = load_script(redis, "put")
         self._first_partition = 0
         self._lost_until_ms: dict[int, int] = {}
         self._trimmed_to: dict[str, int] = {}
@@ -211,7 +213,7 @@ class Store:
     async def prove_writable(self) -> None:
         """Write something, as sure as what `create` writes. Raises StoreUnavailable when that cannot be had.
 
-        On a cluster that is one partition, so one node.
+        On a cluster that is one partition, so one node. A full server is StoreFull.
         """
         await answered(self._redis.set(keys.PROBE, "1", px=PROBE_TTL_MS))
         if self._durability is not None:
@@ -363,9 +365,13 @@ class Store:
         incidents = [it for it in await self.get_readable(fading) if it is not None]
         await run_all(self._redis, [self._renewal(it, now_ms) for it in incidents])
         await self._name_again(incidents, now_ms=now_ms)
-        await optional_answers(
+        await run_optionally(
             self._redis,
-            [command for it in incidents for command in names.index(it, it.firing, self._expire_at(it, now_ms))],
+            [
+                call
+                for it in incidents
+                for call in names.index(self._enlist, it, it.firing, self._expire_at(it, now_ms))
+            ],
         )
         return start + RENEW_BATCH if len(ids) == RENEW_BATCH else None
 
@@ -384,7 +390,7 @@ class Store:
 
     async def signing_key(self) -> str:
         """The key that signs links, made once and then shared by every replica and every restart."""
-        await answered(self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True))
+        await answered(self._put([keys.SECRET], [secrets.token_hex(32), "", "1"]))
         return str(await answered(self._redis.get(keys.SECRET)))
 
     async def gateway_secret(self, known: str | None = None) -> str:
@@ -493,17 +499,19 @@ class Store:
         indexing = [
             it
             for change in changes
-            for it in names.index(change.incident, names.unsure(change), self._expire_at(change.incident, now_ms))
+            for it in names.index(
+                self._enlist, change.incident, names.unsure(change), self._expire_at(change.incident, now_ms)
+            )
         ]
         await self._announce_ids(*(change.incident.id for change in changes), also=indexing)
 
-    async def _announce_ids(self, *incident_ids: IncidentId, also: Sequence[Command] = ()) -> None:
+    async def _announce_ids(self, *incident_ids: IncidentId, also: Sequence[Call] = ()) -> None:
         if not incident_ids:
             return
-        entry = ("XADD", keys.EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", "incident")
+        news = Call(self._report, [keys.EVENTS], [EVENTS_MAX, *incident_ids])
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
-                await answers(self._redis, [*((*entry, incident_id) for incident_id in incident_ids), *also])
+                await run_all(self._redis, [news, *also])
 
     async def _fields_of(self, incident_ids: Sequence[IncidentId]) -> list[Mapping[str, str]]:
         return await answers(self._redis, [("HGETALL", keys.incident(incident_id)) for incident_id in incident_ids])

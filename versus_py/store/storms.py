@@ -85,6 +85,9 @@ class Storms:
         self._change = load_script(redis, "change_storm")
         self._end = load_script(redis, "end_storm")
         self._note = load_script(redis, "note_storm")
+        self._leave = load_script(redis, "leave_storm")
+        self._put = load_script(redis, "put")
+        self._enlist = load_script(redis, "enlist")
         self._unlock = load_script(redis, "unlock")
 
     async def join(self, place: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> str:
@@ -106,10 +109,8 @@ class Storms:
     async def leave(self, place: str, storm_id: str, incident_id: IncidentId) -> bool:
         """The incident is counted no more: it is to have a message of its own. Whether it was counted until now."""
         name = keys.storm(place, storm_id)
-        await answered(self._redis.delete(keys.counted(place, incident_id)))
-        if not await answered(self._redis.hdel(name, f"{_MEMBER}{incident_id}")):
+        if not await answered(self._leave([name, keys.counted(place, incident_id)], [incident_id])):
             return False
-        await answered(self._redis.hincrby(name, "changes", 1))
         await self._keep_if_behind(place, storm_id)
         return True
 
@@ -139,7 +140,7 @@ class Storms:
         Who is cancelled keeps it for that long, as after a crash: what they sent may still have its effect.
         """
         name, token = keys.storm_lock(place, storm_id), token_hex(8)
-        is_ours = bool(await answered(self._redis.set(name, token, nx=True, px=round(LOCK_S * 1000))))
+        is_ours = bool(await answered(self._put([name], [token, round(LOCK_S * 1000), "1"])))
         try:
             yield is_ours
         except asyncio.CancelledError:
@@ -173,7 +174,7 @@ class Storms:
             await self._note_to_be_kept(place, storm_id)
 
     async def _note_to_be_kept(self, place: str, storm_id: str) -> None:
-        await answered(self._redis.sadd(keys.STORMS, f"{place} {storm_id}"))
+        await answered(self._enlist([keys.STORMS], [f"{place} {storm_id}", ""]))
 
     async def _changed(
         self, place: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int, joins: bool

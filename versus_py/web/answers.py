@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from versus_py.errors import StoreUnavailable, Unreadable
+from versus_py.errors import StoreFull, StoreUnavailable, Unreadable
 
 log = structlog.get_logger()
 
@@ -42,7 +42,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         log.warning("request.store_unavailable", path=request.path, error=str(exc))
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         said = "Redis cannot be read or written at the moment, or not as surely as redis.durability asks for"
-        return error_answer(503, f"{said}: send it again", headers)
+        full = "Redis is full and takes no new alert"
+        return error_answer(503, f"{full if isinstance(exc, StoreFull) else said}: send it again", headers)
     except Unreadable as exc:
         log.error("request.unreadable", path=request.path, error=str(exc))  # noqa: TRY400
         return error_answer(503, str(exc), {"Retry-After": str(RETRY_AFTER_S)})

@@ -9,6 +9,7 @@ local member, now_ms = ARGV[1], ARGV[2]
 if redis.call('EXISTS', incident) == 0 then
   return 0
 end
+redis.call('ZREM', timers, '') -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('HINCRBY', incident, 'version', 1)
 if not redis.call('ZSCORE', running, member) and redis.call('HEXISTS', attempts, member) == 0 then
   redis.call('ZADD', timers, now_ms, member)

@@ -9,6 +9,7 @@ local current, storm, counted = KEYS[1], KEYS[2], KEYS[3]
 local storm_id, incident_id, member, now_ms, expire_at_ms, joins = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local field = 'member:' .. incident_id
 
+redis.call('HDEL', storm, '') -- takes no memory: see REFUSED_WHEN_FULL
 local before = redis.call('HGET', storm, field)
 if not before then
   local named = redis.call('GET', current)

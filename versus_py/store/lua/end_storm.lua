@@ -11,6 +11,7 @@ local last_joined_ms = redis.call('HGET', storm, 'joined_ms')
 if not last_joined_ms or (joined_ms ~= '' and joined_ms ~= last_joined_ms) then
   return 0
 end
+redis.call('HDEL', storm, '') -- takes no memory: see REFUSED_WHEN_FULL
 local has_ended = redis.call('HSETNX', storm, 'ended_ms', now_ms)
 if refused ~= '' then
   has_ended = redis.call('HSETNX', storm, 'refused', refused)

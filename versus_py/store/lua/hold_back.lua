@@ -7,5 +7,6 @@ local free_at, until_ms, keep_ms = KEYS[1], tonumber(ARGV[1]), ARGV[2]
 if tonumber(redis.call('GET', free_at) or 0) >= until_ms then
   return 0
 end
+redis.call('PEXPIRE', free_at, keep_ms) -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('SET', free_at, until_ms, 'PX', keep_ms)
 return 1

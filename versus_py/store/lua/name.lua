@@ -19,10 +19,13 @@ end
 
 if is_open then
   local ids = is_named and named or table.concat({ named, named ~= '' and ' ' or '', id })
+  redis.call('PEXPIREAT', alias, expire_at_ms) -- takes no memory: see REFUSED_WHEN_FULL
   redis.call('SET', alias, ids, 'PXAT', expire_at_ms)
 elseif is_named and #others > 0 then
+  redis.call('PEXPIRE', alias, redis.call('PTTL', alias))
   redis.call('SET', alias, table.concat(others, ' '), 'KEEPTTL')
 elseif is_named or named == '' then
+  redis.call('PEXPIREAT', alias, expire_at_ms)
   redis.call('SET', alias, id, 'PXAT', expire_at_ms)
 end
 return 1

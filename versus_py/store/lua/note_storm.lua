@@ -4,6 +4,7 @@
 -- returns 1.
 local storm, expire_at_ms = KEYS[1], ARGV[1]
 
+redis.call('HDEL', storm, '') -- takes no memory: see REFUSED_WHEN_FULL
 for i = 2, #ARGV, 2 do
   redis.call('HSET', storm, ARGV[i], ARGV[i + 1])
 end

@@ -18,5 +18,6 @@ end
 if redis.call('ZSCORE', timers, member) or redis.call('ZSCORE', running, member) then
   return ''
 end
+redis.call('ZREM', timers, member) -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('ZADD', timers, now_ms, member)
 return 'armed'

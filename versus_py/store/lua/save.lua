@@ -27,6 +27,7 @@ if redis.call('HGET', incident, 'version') ~= expected_version then
   return 0
 end
 
+redis.call('ZREM', timers, '') -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('HINCRBY', incident, 'version', 1)
 redis.call('HSET', incident, 'status', status, 'incident', json)
 if alerts ~= '' then

@@ -20,6 +20,7 @@ for _, name in ipairs(gone) do
   end
 end
 
+redis.call('ZREM', waiting, '') -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('ZADD', waiting, 'NX', order, who)
 local ahead = redis.call('ZRANK', waiting, who)
 local next_ms = math.max(tonumber(redis.call('GET', free_at) or now_ms), now_ms)
