@@ -26,7 +26,7 @@ from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
-from versus_py.store import Ledger, Store, Storms, Turns
+from versus_py.store import Ledger, Loss, Markers, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
@@ -95,6 +95,16 @@ class _Core:
         previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
         key = config.ack.signing_key.get_secret_value() or None
         self.links = AckLinks(config.link_base, self.clock, key, previous=previous)
+
+    async def restore(self, loss: Loss) -> None:
+        """After Redis lost its data: write again what this process knows, such as the key of all links."""
+        self.lifecycle.write_again()
+        if self.config.ack.signing_key.get_secret_value() or self.links.key is None:
+            return
+        if loss.is_found_here:
+            await self.store.keep_signing_key(self.links.key)
+        else:
+            self.links.key = await self.store.signing_key()
 
     async def wake(self, incident_id: IncidentId, target: str) -> None:
         """Have *target* sync an incident although it did not change."""
@@ -244,7 +254,15 @@ async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -
             with_payloads=config.shows_payload,
             metrics=core.metrics,
         )
-        watchdog = Watchdog(core.store, Ledger(redis), core.clock, core.metrics, lease_ms=worker.lease_ms)
+        watchdog = Watchdog(
+            core.store,
+            Ledger(redis),
+            core.clock,
+            core.metrics,
+            lease_ms=worker.lease_ms,
+            markers=Markers(redis, None if embedded is None else config.data_dir / "markers.json"),
+            on_loss=core.restore,
+        )
         health = Health(core.store, core.clock, core.metrics, worker=worker, watchdog=watchdog)
         sns = SnsDoor(config.sources.cloudwatch, session)
         app = create_app(

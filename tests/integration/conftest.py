@@ -32,7 +32,7 @@ from versus_py.interactions import Desk
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.sources.sns import SnsDoor
-from versus_py.store import Ledger, Store, Storms, Turns, keys
+from versus_py.store import Ledger, Markers, Store, Storms, Turns, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
 from versus_py.store.journal import Journal, open_journal
@@ -347,7 +347,7 @@ async def engine(
     links = AckLinks(config.link_base, clock, "signing-key")
     worker = make_worker(config, clock, store, session, links, metrics)
     ledger = Ledger(engine_redis)
-    watchdog = Watchdog(store, ledger, clock, metrics, lease_ms=worker.lease_ms)
+    watchdog = Watchdog(store, ledger, clock, metrics, lease_ms=worker.lease_ms, markers=Markers(engine_redis))
     people, follow_ups = KnownPeople(engine_redis), FollowUps(retry_s=0.01)
     slack_parts = SLACK.build(around(config, clock, store, session, links))
     api = SlackApi(config.alert.slack, session)

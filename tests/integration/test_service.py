@@ -1,6 +1,7 @@
 """The composition root: what people press in Slack reaches the incidents of a service that runs, both ways."""
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,14 @@ from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
 from versus_py.clock import SharedClock
 from versus_py.config import SlackConfig
+from versus_py.engine import watchdog
 from versus_py.errors import ConfigError, VersusError
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
-from versus_py.store import Store
+from versus_py.store import Store, keys
+from versus_py.store.connection import connect
 from versus_py.systems import BUILT_IN, model, registered
 from versus_py.targets.slack.allowed import Allowed
 from versus_py.targets.slack.interactive import SlackInteractive
@@ -371,3 +374,50 @@ async def test_where_one_channel_lets_only_some_act_no_channel_offers_a_link(con
         await serve(with_board(config), asyncio.Event(), systems=board(lambda it: replace(build(it), targets={})))
 
     assert offered == [None]
+
+
+async def accept_empty(config_file) -> tuple[int, str]:
+    command = [sys.executable, "-m", "versus_py", "accept-empty", "-c", str(config_file)]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, complained = await process.communicate()
+    return process.returncode or 0, (said + complained).decode().strip()
+
+
+@pytest.fixture
+def quick_watchdog(monkeypatch):
+    monkeypatch.setattr(watchdog, "LOOK_EVERY_S", 0.05)
+
+
+async def test_a_redis_that_was_emptied_is_said_until_an_operator_accepts_it(
+    config, session, shared_redis, tmp_path, logs, quick_watchdog
+):
+    redis_url = shared_redis.config.url.get_secret_value()
+    file = tmp_path / "config.yaml"
+    file.write_text(f"redis: {{url: {redis_url}}}")
+    async with running(config({}, redis={"url": redis_url})) as url:
+        incident_id = await post(session, url)
+        async with connect(shared_redis.config) as redis:
+            await until(lambda: redis.exists(keys.in_partition(3, "marker")))
+            key = await redis.get(keys.SECRET)
+            shared_redis.empty()
+            await until(lambda: any(line["event"] == "store.emptied" for line in logs))
+            logs.expect_error("store.emptied")
+            assert await readiness(session, url) == (503, "emptied")
+            assert await post(session, url) != incident_id  # its payload says nothing of when it began
+            accepted = await accept_empty(file)
+            await until(lambda: says_ok(session, url))
+
+            assert accepted == (0, "accepted: the data of Redis was emptied")
+            assert await redis.get(keys.SECRET) == key
+            assert (await accept_empty(file))[0] == 1
+
+
+async def readiness(session, url) -> tuple[int, str]:
+    async with session.get(f"{url}/readyz") as response:
+        return response.status, (await response.json())["redis"]
+
+
+async def says_ok(session, url) -> bool:
+    return await readiness(session, url) == (200, "ok")

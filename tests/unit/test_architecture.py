@@ -61,6 +61,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
     scripts = sorted((PACKAGE / "store" / "lua").glob("*.lua"))
 
     assert [script.stem for script in scripts] == [
+        "accept_loss",
         "announce",
         "arm",
         "change_storm",
@@ -72,6 +73,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "hold_back",
         "journal",
         "leave_storm",
+        "mark",
         "name",
         "note_storm",
         "put",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from versus_py import __version__
-from versus_py.cli import auditing, checking, serving, trying
+from versus_py.cli import auditing, checking, losses, serving, trying
 from versus_py.cli.incidents import incidents_app, retry
 
 __all__ = ["app", "incidents_app"]
@@ -41,6 +41,7 @@ app.command()(trying.demo)
 app.command("check-config")(checking.check_config)
 app.command()(checking.doctor)
 app.command()(auditing.audit)
+app.command("accept-empty")(losses.accept_empty)
 app.command("config-schema")(checking.config_schema)
 app.command("slack-manifest")(checking.slack_manifest)
 app.command("lint-alertmanager")(checking.lint_alertmanager)

@@ -23,14 +23,19 @@ FRESH_FOR_S = 1.0
 """How long an answer is given again: whoever asks often does not keep Redis busy."""
 
 
+UNREADY_AFTER_LOSS_MS = 120_000
+"""How long nobody is ready after Redis lost its data. Alerts that arrive meanwhile are accepted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What can be done, each part in a word: "ok", or what is wrong."""
 
-    redis: str
+    redis: str  # "full", and "emptied" while a loss of data is not accepted, are no reason to refuse what comes
     worker: str
     targets: Mapping[str, str]  # "open" is one that is left alone for a while because it does not answer
     overdue: int
+    has_just_lost: bool = False  # Redis, its data: so that whoever supervises the process takes notice
 
     @property
     def is_ready(self) -> bool:
@@ -39,7 +44,7 @@ class Readiness:
         A target that does not answer is no reason to send them elsewhere: what is accepted waits, and no other
         replica would reach it either. Nor is a full Redis: acknowledgments and resolves are still taken.
         """
-        return self.redis in {"ok", "full"} and self.worker == "ok"
+        return self.redis in {"ok", "full", "emptied"} and self.worker == "ok" and not self.has_just_lost
 
     @property
     def status(self) -> str:
@@ -65,12 +70,14 @@ class Health:
         self._full = ThrottledLog("health.redis_full", monotonic_ms, level="error", counted_as="times")
 
     async def readiness(self) -> Readiness:
-        standing = self._watchdog.standing
+        standing, loss = self._watchdog.standing, self._watchdog.loss
+        redis = await self._redis()
         return Readiness(
-            redis=await self._redis(),
+            redis="emptied" if redis == "ok" and loss is not None else redis,
             worker=self._worker_says(),
             targets=dict.fromkeys(self._worker.target_names, "ok") | dict.fromkeys(self._worker.left_alone, "open"),
             overdue=0 if standing is None else standing.overdue,
+            has_just_lost=loss is not None and self._clock.now_ms() < loss.at_ms + UNREADY_AFTER_LOSS_MS,
         )
 
     async def trouble(self) -> str:
@@ -82,6 +89,8 @@ class Health:
             return "Redis is full: new alerts are refused"
         if redis != "ok":
             return "Redis takes no writes, or not as surely as redis.durability asks for: alerts are refused"
+        if self._watchdog.loss is not None:
+            return "Redis lost its data; once you know why, run: versus accept-empty"
         standing, looked_at_ms = self._watchdog.standing, self._watchdog.looked_at_ms
         if standing is None or looked_at_ms is None:
             return "nobody has looked yet at what is overdue"

@@ -49,6 +49,13 @@ MAX_CONFLICTS = 50
 """How often one change is decided again before it counts as failed; each time somebody else got through."""
 
 
+AFTER_A_LOSS = (
+    "If the incident was open then, it does not escalate, and nobody waits for an acknowledgment. If its alert still "
+    "fires, the incident comes back with the next notification."
+)
+"""What it means to people that Redis lost its data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """What became of a notification; *incident* is None when it was a resolve of nothing known."""
@@ -141,6 +148,14 @@ class Lifecycle:
             for start in range(0, len(pending), BATCH):
                 await self._accept_some(pending[start : start + BATCH], policy_for)
         raise StoreUnavailable(f"the incident of dedup key {pending[0].dedup_key!r} keeps changing")
+
+    def write_again(self) -> None:
+        """Redis has lost its data: what this process knows of senders is written down once more."""
+        self._reporting.write_again()
+
+    async def lost_at_ms(self, incident_id: IncidentId) -> int | None:
+        """When Redis last lost data that an unknown incident may have been part of; None when it never did."""
+        return await self._store.lost_at_ms(incident_id)
 
     async def act(
         self, incident_id: IncidentId, decide: Decision, request_id: str = ""

@@ -44,6 +44,10 @@ class Reporting:
             for origin, is_written in zip(due, await self._store.note_resolves(due), strict=True):
                 self._remember([origin], now_ms if is_written else 0)  # else again with its next list
 
+    def write_again(self) -> None:
+        """Redis has lost what was written down: it is, with the next list of each sender."""
+        self._written_ms = OrderedDict.fromkeys(self._written_ms, 0)
+
     def unknown(self, notifications: Sequence[Notification]) -> list[str]:
         """The senders, as `Store.find` takes them, of which this process does not know that they do."""
         return [*dict.fromkeys(it.origin for it in notifications if it.origin and it.origin not in self._written_ms)]

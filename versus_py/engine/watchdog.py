@@ -1,14 +1,17 @@
-"""The watchdog: knows by the ledger, and not by the timers, what is overdue, and says so until somebody mends it."""
+"""The watchdog: says what is overdue by the ledger, and that Redis lost its data, until somebody mends it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import structlog
 
-from versus_py.clock import Clock
+from versus_py.clock import Clock, monotonic_ms
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import PARTITIONS, IncidentId
-from versus_py.store import Ledger, Standing, Store
+from versus_py.store import Ledger, Loss, Markers, Standing, Store
 from versus_py.telemetry.metrics import Metrics
+from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
 
@@ -26,15 +29,35 @@ TOLD_AT_ONCE = 5
 """Most incidents that one look logs; the number of all is with each."""
 
 
-class Watchdog:
-    """Looks at the escalations of all replicas; every process has one. *lease_ms* is how long a claim lasts."""
+_ACCEPT = "find out why Redis lost its data, then run: versus accept-empty"
 
-    def __init__(self, store: Store, ledger: Ledger, clock: Clock, metrics: Metrics, *, lease_ms: int) -> None:
+
+class Watchdog:
+    """Looks at the escalations of all replicas; every process has one. *lease_ms* is how long a claim lasts.
+
+    *on_loss* is called when Redis has lost its data, once in a process for each loss.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        lease_ms: int,
+        markers: Markers,
+        on_loss: Callable[[Loss], Awaitable[None]] | None = None,
+    ) -> None:
         self.grace_ms = lease_ms + GRACE_MS
         self._store = store
         self._ledger = ledger
         self._clock = clock
         self._metrics = metrics
+        self._markers = markers
+        self._on_loss = on_loss
+        self._lost = ThrottledLog("store.emptied", monotonic_ms, level="error", counted_as="looks")
+        self._handled_loss_ms: int | None = None
         self._told_ms: dict[IncidentId, int] = {}
         self._renew_at_ms = 0
         self._renewing = dict.fromkeys(range(PARTITIONS), 0)  # partition -> the number to go on from
@@ -42,6 +65,8 @@ class Watchdog:
         """What the last look found; None before the first."""
         self.looked_at_ms: int | None = None
         """When everything was looked at last."""
+        self.loss: Loss | None = None
+        """What Redis has lost and no operator has accepted."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every few seconds, until *stop* is set. Redis may come and go meanwhile."""
@@ -61,6 +86,7 @@ class Watchdog:
     async def look(self) -> Standing:
         """How things stand now; what is overdue is told, and what nobody would come back to is armed again."""
         now_ms = self._clock.now_ms()
+        await self._compare(now_ms)
         standing = await self._ledger.look(now_ms=now_ms, due_before_ms=now_ms - self.grace_ms)
         self.standing = standing
         if standing.partitions_lost:
@@ -88,6 +114,17 @@ class Watchdog:
                 self._renew_at_ms = now_ms + RENEW_EVERY_MS
             else:
                 self._renewing[partition] = next_start
+
+    async def _compare(self, now_ms: int) -> None:
+        """Whether Redis holds the data that it held at the last look."""
+        self.loss = loss = await self._markers.look(now_ms=now_ms)
+        self._metrics.store_emptied.set(loss is not None)
+        if loss is None:
+            return
+        self._lost.note(how=str(loss), at=str(datetime.fromtimestamp(loss.at_ms / 1000, UTC)), advice=_ACCEPT)
+        if self._on_loss is not None and loss.at_ms != self._handled_loss_ms:
+            await self._on_loss(loss)
+        self._handled_loss_ms = loss.at_ms
 
     def _show(self, standing: Standing) -> None:
         self._metrics.escalations_pending.set(standing.pending)

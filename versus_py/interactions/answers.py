@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from versus_py.engine.lifecycle import AFTER_A_LOSS
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Incident, Status
 from versus_py.targets.interactive import Markup
@@ -40,10 +41,15 @@ class Standing:
         self._markup = markup
         self._called = called
 
-    def how_it_stands(self, action: Action, incident: Incident | None, asker: Actor) -> str:
-        """To the person who asked; None is an incident nobody knows."""
-        if incident is None:
+    def unknown(self, lost_at_ms: int | None) -> str:
+        """About an incident that nobody knows; *lost_at_ms* is when Redis lost its data."""
+        if lost_at_ms is None:
             return "Nothing was changed: this incident is not known any more. It is over, and its time to be kept too."
+        lost = f"Redis lost its data {self._markup.date(lost_at_ms)}. {AFTER_A_LOSS}"
+        return f"Nothing was changed: this incident is not known any more. {lost}"
+
+    def how_it_stands(self, action: Action, incident: Incident, asker: Actor) -> str:
+        """To the person who asked."""
         title = " ".join(incident.title.split())
         shown = title if len(title) <= TITLE_MAX else f"{title[: TITLE_MAX - 1]}…"
         return f"{self._markup.bold(shown)}: {self._standing(action, incident, asker)}"

@@ -97,7 +97,11 @@ class Desk:
         is_replay = incident is not None and press.request_id in incident.handled
         if not is_changed and not is_replay:
             standing = Standing(self._channels[press.system].markup, self._called)
-            self._say(press, standing.how_it_stands(press.action, incident, press.actor))
+            if incident is None:
+                said = standing.unknown(await self._lifecycle.lost_at_ms(press.incident_id))
+            else:
+                said = standing.how_it_stands(press.action, incident, press.actor)
+            self._say(press, said)
         if known is None and incident is not None:
             self._follow_ups.add("who that is", lambda: self._identify(press), incident=press.incident_id)
 

@@ -1,6 +1,7 @@
 """Everything Redis: the durable state of incidents and timers."""
 
 from versus_py.store.ledger import Ledger, Standing
+from versus_py.store.markers import Loss, Markers
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUp, Page
 from versus_py.store.store import Claim, Completion, Store
@@ -12,6 +13,8 @@ __all__ = [
     "Completion",
     "GivenUp",
     "Ledger",
+    "Loss",
+    "Markers",
     "Member",
     "Names",
     "Page",

@@ -13,6 +13,7 @@
 | `{p}:pending`           | sorted set | the ledger: id of what may still escalate, by when that is due, ms      |
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
+| `{p}:marker`            | hash       | which data this is, when a replica last saw it, and how it was lost     |
 | `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
 | `{0}:probe`             | string     | proof that Redis takes writes; expires                                  |
 | `{0}:journal`           | list       | what was accepted: an anchor, then lines (JSON) that make a chain       |

@@ -397,6 +397,15 @@ class Store:
         """The generated secret of the API. Where Redis has none, it becomes *known*, or a new one."""
         return await gateway_secret(self._redis, known)
 
+    async def keep_signing_key(self, key: str) -> None:
+        """Write it again, where it was lost, or another one took its place."""
+        await answered(self._put([keys.SECRET], [key, "", ""]))
+
+    async def lost_at_ms(self, incident_id: IncidentId) -> int | None:
+        """When Redis last lost data that an incident may have been part of; None when it never did."""
+        found = await answered(self._redis.hget(keys.of_incident(incident_id, "marker"), "lost_at_ms"))
+        return None if found is None else int(found)
+
     async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> str:
         """Wait until some incident changes on some replica, but no longer than *block_ms*.
 

@@ -28,6 +28,7 @@ _OUTCOMES = "Waits of incidents that ended, by how."
 _JOURNAL = "Notifications for the journal: written, or accepted although they could not be written to its file."
 _PENDING = "Incidents that may still escalate, of all replicas."
 _OVERDUE = "Those whose escalation is long due and that have no outcome, of all replicas: should be 0."
+_EMPTIED = "1 from when Redis lost its data until an operator says: versus accept-empty."
 _REARMED = "Overdue escalations that nobody would have come back to, armed again by the watchdog: should be 0."
 _LATENESS = "How much later than due an incident had its record."
 _TO_ACK = "From the start of an incident's wait to its acknowledgment."
@@ -51,6 +52,7 @@ class Metrics:
         self.incident_outcomes = counter("versus_incident_outcomes_total", _OUTCOMES, ("outcome",))
         self.escalations_pending = gauge("versus_escalations_pending", _PENDING)
         self.escalations_overdue = gauge("versus_escalations_overdue", _OVERDUE)
+        self.store_emptied = gauge("versus_store_emptied", _EMPTIED)
         self.escalations_rearmed = counter("versus_escalations_rearmed_total", _REARMED)
         self.timers = gauge("versus_timers", "Timers of all replicas.", ("state",))
         self.escalation_lateness = histogram("versus_escalation_lateness_seconds", _LATENESS, buckets=_LATENESS_S)

@@ -22,7 +22,7 @@ from versus_py.engine.watchdog import Watchdog
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Actor, Alert, AlertStatus, IncidentId, Notification, Outcome
 from versus_py.incidents.transitions import Change, trigger
-from versus_py.store import Ledger, Store, keys
+from versus_py.store import Ledger, Markers, Store, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect, inspect_server
 from versus_py.store.durability import durability_for
@@ -309,7 +309,8 @@ async def test_open_incidents_are_kept_for_longer_while_a_node_with_further_name
     moved = elsewhere(parted.cluster, parted.lost, keys.dedup, on_it=True)
     await parted.accept(parted.listed(alert, key=moved, older_keys=(created.incident.dedup_key,)))
     key = keys.incident(created.incident.id)
-    watchdog = Watchdog(parted.store, Ledger(parted.store._redis), parted.clock, Metrics(), lease_ms=1000)
+    redis = parted.store._redis
+    watchdog = Watchdog(parted.store, Ledger(redis), parted.clock, Metrics(), lease_ms=1000, markers=Markers(redis))
     parted.lost.kill()
     with parted.cluster.owner_of(key).client() as meddler:
         meddler.pexpire(key, DAY_MS)

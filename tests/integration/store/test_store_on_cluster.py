@@ -7,8 +7,8 @@ import pytest
 from tests.integration.store import test_store
 from tests.support.redis_servers import ClusterWorld, redis_server, run_cluster
 from versus_py.config import RedisConfig
-from versus_py.incidents.model import Actor, IncidentId
-from versus_py.store import Member, Rate, Storms, Turns, keys
+from versus_py.incidents.model import PARTITIONS, Actor, IncidentId
+from versus_py.store import Markers, Member, Rate, Storms, Turns, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
@@ -85,3 +85,17 @@ async def test_turns_people_and_requests_are_kept_on_a_cluster(redis, clock):
     assert (first.wait_until_ms, second.wait_until_ms) == (None, clock.now_ms() + 1000)
     assert await people.get("slack", "U1") == Actor("ana", ids={"slack": "U1"})
     assert await requests.has("request")
+
+
+async def test_the_loss_of_one_nodes_data_is_noticed(redis, world, clock):
+    markers = Markers(redis)
+    await markers.look(now_ms=clock.now_ms())
+    lost = [it for it in range(PARTITIONS) if world.owner_of(keys.in_partition(it, "marker")) is world.primaries[0]]
+    with world.primaries[0].client() as meddler:
+        meddler.flushall()
+
+    found = await markers.look(now_ms=clock.advance(seconds=5))
+
+    assert found is not None
+    assert [*found.partitions] == lost
+    assert 0 < len(lost) < PARTITIONS

@@ -15,7 +15,8 @@ from versus_py.systems import called
 from versus_py.targets.slack.interactive import SlackMarkup, who_may
 from versus_py.targets.slack.mrkdwn import date
 
-how_it_stands = Standing(SlackMarkup(), called()).how_it_stands
+STANDING = Standing(SlackMarkup(), called())
+how_it_stands = STANDING.how_it_stands
 
 ANA = Actor("Ana <Diaz>", "ana@example.com", {"slack": "U0ANA"})
 BEN = Actor("ben", ids={"slack": "U0BEN"})
@@ -75,9 +76,15 @@ def test_somebody_who_presses_twice_is_spoken_to_as_such():
     assert how_it_stands(Action.ACKNOWLEDGE, ACKNOWLEDGED, ANA).endswith(f": you acknowledged it {AT}.")
 
 
-@pytest.mark.parametrize("action", Action)
-def test_an_incident_nobody_knows_is_said_to_be_over(action):
-    assert "not known any more" in how_it_stands(action, None, ANA)
+def test_an_incident_nobody_knows_is_said_to_be_over():
+    assert STANDING.unknown(None).endswith("not known any more. It is over, and its time to be kept too.")
+
+
+def test_after_a_loss_an_incident_nobody_knows_is_not_said_to_be_over():
+    said = STANDING.unknown(NOW)
+
+    assert f"Redis lost its data {AT}" in said
+    assert "It is over" not in said
 
 
 def test_an_endless_title_is_cut():

@@ -1,15 +1,20 @@
 """Redis: whether it answers, is new enough, and keeps what it is given."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 from versus_py.config import Config, RedisConfig
 from versus_py.errors import StoreUnavailable, VersusError
-from versus_py.store.connection import OLDEST_VERSION, ServerFacts, inspect_server
+from versus_py.store import Loss, Markers
+from versus_py.store.connection import OLDEST_VERSION, ServerFacts, connect, inspect_server
 from versus_py.store.embedded import inspect_embedded
 from versus_py.targets.check import Check, CheckStatus
 
 NAME = "Redis"
+DATA = "Redis data"
 DURABILITY = "Redis durability"
+
+_ACCEPT = "find out why, look after what was open by hand, then run: versus accept-empty"
 
 
 async def examine(config: Config) -> AsyncIterator[Check]:
@@ -22,8 +27,17 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         yield Check(NAME, CheckStatus.FAILED, str(exc), _advice(config.redis))
         return
     yield _server(facts)
+    if (loss := await _lost(config.redis)) is not None:
+        at = datetime.fromtimestamp(loss.at_ms / 1000, UTC)
+        yield Check(DATA, CheckStatus.FAILED, f"lost at {at:%Y-%m-%d %H:%M:%S UTC}: {loss}", _ACCEPT)
     for check in _durability(facts):
         yield check
+
+
+async def _lost(config: RedisConfig) -> Loss | None:
+    """What a server noticed and nobody has accepted."""
+    async with connect(config) as client:
+        return await Markers(client).open_loss()
 
 
 def _advice(config: RedisConfig) -> str:

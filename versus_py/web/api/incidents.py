@@ -121,7 +121,8 @@ def _id(request: web.Request) -> IncidentId:
 
 def _known(incident: Incident | None, request: web.Request) -> Incident:
     if incident is None:
-        raise web.HTTPNotFound(text=f"no incident {request.match_info['id']!r}: it never was, or its time is over")
+        why = "it never was, its time is over, or Redis lost it"
+        raise web.HTTPNotFound(text=f"no incident {request.match_info['id']!r}: {why}")
     return incident
 
 

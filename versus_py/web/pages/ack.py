@@ -7,7 +7,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.ack_links import AckLinks, Verdict
-from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.lifecycle import AFTER_A_LOSS, Lifecycle
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.store import Store
 from versus_py.targets import Called
@@ -42,7 +42,7 @@ class AckPage:
             return refusal
         incident = await self._store.get(_id(request))
         if incident is None:
-            return _unknown(request)
+            return await self._unknown(request)
         if incident.status is Status.TRIGGERED:
             return _answer(request, 200, incident, "Acknowledge this incident?", "", asks="Acknowledge")
         asks = "Renew acknowledgment" if incident.is_renewable else ""
@@ -55,12 +55,19 @@ class AckPage:
             return refusal
         incident, is_first = await self._lifecycle.acknowledge(_id(request), BY_LINK)
         if incident is None:
-            return _unknown(request)
+            return await self._unknown(request)
         if is_first:
             return _answer(request, 201, incident, "Acknowledged", _acknowledged(incident, self._called))
         if incident.ack_ends_at_ms is not None:
             return _answer(request, 200, incident, "Acknowledgment renewed", _acknowledged(incident, self._called))
         return _answer(request, 200, incident, *_standing(incident, self._called))
+
+    async def _unknown(self, request: web.Request) -> web.Response:
+        lost_at_ms = await self._lifecycle.lost_at_ms(_id(request))
+        if lost_at_ms is None:
+            return _answer(request, 404, None, "No such incident", "It is over, and its time to be kept too.")
+        text = f"Redis lost its data at {utc(lost_at_ms)}. {AFTER_A_LOSS}"
+        return _answer(request, 404, None, "No such incident any more", text)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         expires_s, signature = request.query.get("exp", ""), request.query.get("sig", "")
@@ -82,10 +89,6 @@ class AckPage:
 
 def _id(request: web.Request) -> IncidentId:
     return IncidentId(request.match_info["id"])
-
-
-def _unknown(request: web.Request) -> web.Response:
-    return _answer(request, 404, None, "No such incident", "It is over, and its time to be kept too.")
 
 
 def _standing(incident: Incident, called: Called) -> tuple[str, str]:

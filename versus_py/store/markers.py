@@ -1,0 +1,157 @@
+"""Markers: by which a replica notices that Redis lost its data.
+
+Each partition has one, with an id and the time at which a replica last saw it. A replica remembers both. No marker
+where there was one: the data was deleted. Another id: it is other data. A time that lies well behind: it is an older
+state of the same data, such as a backup. A replica that starts remembers nothing, so an empty Redis is none of this.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import structlog
+from pydantic import TypeAdapter
+
+from versus_py.errors import StoreUnavailable
+from versus_py.incidents.model import PARTITIONS
+from versus_py.store import keys
+from versus_py.store.calls import RedisClient, answered, is_cluster, load_script
+
+log = structlog.get_logger()
+
+SET_BACK_MS = 60_000
+"""A state that is older than this is a loss. What a crash or a failover may cost at any time is less."""
+
+_SOME = "?"
+"""In place of an id: there was some data, and nobody knows which."""
+
+BEGINNING_MS = 60_000
+"""How long after the first marker of all the others may still be missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Data that Redis lost, and that no operator has accepted yet."""
+
+    at_ms: int  # when it was noticed, the latest
+    partitions: Mapping[int, str]  # how each that lost it did: "emptied", "replaced", "set back"
+    is_found_here: bool = False  # by this look, and not before by another replica
+
+    def __str__(self) -> str:
+        ways = ", ".join(dict.fromkeys(self.partitions.values()))
+        part = "" if len(self.partitions) == PARTITIONS else f" in {len(self.partitions)} of {PARTITIONS} partitions"
+        return f"{ways}{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a replica saw of a partition's marker."""
+
+    id: str
+    seen_ms: int
+
+
+_MEMORY = TypeAdapter(dict[int, _Seen])
+
+
+class Markers:
+    """Compares. Every method raises StoreUnavailable. *memory* is a file that remembers between two processes."""
+
+    def __init__(self, redis: RedisClient, memory: Path | None = None) -> None:
+        self._redis = redis
+        self._memory = memory
+        self._mark = load_script(redis, "mark")
+        self._accept = load_script(redis, "accept_loss")
+        self._seen: dict[int, _Seen] | None = None
+
+    async def look(self, *, now_ms: int) -> Loss | None:
+        """The loss that is open, if any. Of a cluster, what can be looked at is."""
+        if self._seen is None:
+            self._seen = self._remembered() or await self._begun(now_ms)
+        found: dict[int, tuple[str, str]] = {}
+        is_found_here = False
+        for partition in range(PARTITIONS):
+            reply = await self._marked(partition, self._seen, now_ms)
+            if reply is None:
+                continue
+            marker_id, seen_ms, found_here, lost_at_ms, how = reply
+            self._seen[partition] = _Seen(marker_id, int(seen_ms))
+            is_found_here = is_found_here or bool(found_here)
+            if lost_at_ms:
+                found[partition] = (lost_at_ms, how)
+        self._remember(self._seen)
+        return _loss(found, is_found_here=is_found_here)
+
+    async def accept(self) -> Loss | None:
+        """An operator knows: from now on nothing is wrong. What was open until now, if anything."""
+        replies = [await answered(self._accept([_key(partition)], [])) for partition in range(PARTITIONS)]
+        return _loss({partition: (at_ms, how) for partition, (at_ms, how) in enumerate(replies) if at_ms})
+
+    async def open_loss(self) -> Loss | None:
+        """The loss that is open, if any; nothing is compared, and nothing written."""
+        fields = ("lost_at_ms", "lost_how", "accepted")
+        found = [await answered(self._redis.hmget(_key(partition), fields)) for partition in range(PARTITIONS)]
+        return _loss({it: (at_ms, how) for it, (at_ms, how, accepted) in enumerate(found) if at_ms and not accepted})
+
+    async def _marked(self, partition: int, seen: Mapping[int, _Seen], now_ms: int) -> list[Any] | None:
+        """What the script replies; None for a partition of a cluster that is away."""
+        known = seen.get(partition, _Seen("", 0))
+        args = [known.id, known.seen_ms, now_ms, token_hex(8), SET_BACK_MS]
+        try:
+            reply: list[Any] = await answered(self._mark([_key(partition)], args))
+        except StoreUnavailable:
+            if not is_cluster(self._redis):
+                raise
+            return None
+        else:
+            return reply
+
+    async def _begun(self, now_ms: int) -> dict[int, _Seen]:
+        """What a replica knows that starts: where one partition has had a marker for long, all have had one."""
+        made_ms = [it for it in [await self._made_ms(partition) for partition in range(PARTITIONS)] if it is not None]
+        if not made_ms:
+            log.info("store.begun")
+        is_established = bool(made_ms) and min(made_ms) + BEGINNING_MS < now_ms
+        return dict.fromkeys(range(PARTITIONS), _Seen(_SOME, 0)) if is_established else {}
+
+    async def _made_ms(self, partition: int) -> int | None:
+        """When a partition got its marker; None when it has none, or is away."""
+        try:
+            found = await answered(self._redis.hget(_key(partition), "made_ms"))
+        except StoreUnavailable:
+            if not is_cluster(self._redis):
+                raise
+            return None
+        return None if found is None else int(found)
+
+    def _remembered(self) -> dict[int, _Seen]:
+        if self._memory is None:
+            return {}
+        try:
+            return _MEMORY.validate_json(self._memory.read_bytes())
+        except (OSError, ValueError):  # pydantic's errors are ValueErrors
+            return {}
+
+    def _remember(self, seen: dict[int, _Seen]) -> None:
+        if self._memory is None:
+            return
+        try:
+            beside = self._memory.with_suffix(".new")
+            beside.write_bytes(_MEMORY.dump_json(seen))
+            beside.replace(self._memory)
+        except OSError as exc:
+            log.warning("store.not_remembered", file=str(self._memory), error=exc.strerror or str(exc))
+
+
+def _key(partition: int) -> str:
+    return keys.in_partition(partition, "marker")
+
+
+def _loss(found: Mapping[int, tuple[str, str]], *, is_found_here: bool = False) -> Loss | None:
+    """Of the partitions that have one: when that was noticed, and how."""
+    if not found:
+        return None
+    at_ms = max(int(at_ms) for at_ms, _ in found.values())
+    return Loss(at_ms, {partition: how for partition, (_, how) in found.items()}, is_found_here)
