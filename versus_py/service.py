@@ -263,7 +263,14 @@ async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -
             markers=Markers(redis, None if embedded is None else config.data_dir / "markers.json"),
             on_loss=core.restore,
         )
-        health = Health(core.store, core.clock, core.metrics, worker=worker, watchdog=watchdog)
+        health = Health(
+            core.store,
+            core.clock,
+            core.metrics,
+            worker=worker,
+            watchdog=watchdog,
+            is_on_disk=lambda: embedded is None or embedded.is_on_disk,
+        )
         sns = SnsDoor(config.sources.cloudwatch, session)
         app = create_app(
             config,

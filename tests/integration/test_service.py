@@ -1,6 +1,7 @@
 """The composition root: what people press in Slack reaches the incidents of a service that runs, both ways."""
 
 import asyncio
+import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
-from versus_py.store import Store, keys
+from versus_py.store import Store, embedded, keys
 from versus_py.store.connection import connect
 from versus_py.systems import BUILT_IN, model, registered
 from versus_py.targets.slack.allowed import Allowed
@@ -421,3 +422,21 @@ async def readiness(session, url) -> tuple[int, str]:
 
 async def says_ok(session, url) -> bool:
     return await readiness(session, url) == (200, "ok")
+
+
+async def test_a_data_dir_that_is_deleted_while_it_runs_loses_nothing(config, session, monkeypatch, tmp_path, logs):
+    monkeypatch.setattr(embedded, "LOOK_EVERY_S", 0.2)
+    settings = config({}).model_copy(update={"data_dir": tmp_path / "data"})
+    task = asyncio.create_task(serve(settings, asyncio.Event(), systems=registered()))
+    incident_id = await post(session, f"http://127.0.0.1:{settings.port}")
+
+    shutil.rmtree(settings.data_dir)
+    with pytest.raises(ExceptionGroup) as ended:
+        await asyncio.wait_for(task, DEADLINE_S)
+    logs.expect_error("redis.files_lost")
+    logs.expect_error("loop.died")
+
+    assert "was deleted while versus_py ran" in str(ended.value.exceptions[0])
+    async with running(settings) as url:
+        await post(session, url)
+        assert await status(session, url, incident_id) == "triggered"

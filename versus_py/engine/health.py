@@ -1,7 +1,7 @@
 """Whether this process can do its work: for load balancers, for Prometheus, and for a sign of life."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -55,14 +55,24 @@ class Readiness:
 
 
 class Health:
-    """Looks at the parts of this process."""
+    """Looks at the parts of this process. *is_on_disk* tells whether the embedded server can write its files."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, *, worker: Worker, watchdog: Watchdog) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        worker: Worker,
+        watchdog: Watchdog,
+        is_on_disk: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._worker = worker
         self._watchdog = watchdog
+        self._is_on_disk = is_on_disk
         # A worker whose hands are all full may have no time for Redis as long as a claim lasts.
         self._stalled_after_ms = watchdog.grace_ms
         self._asking = asyncio.Lock()
@@ -87,6 +97,8 @@ class Health:
         redis = await self._redis()
         if redis == "full":
             return "Redis is full: new alerts are refused"
+        if redis == "not_on_disk":
+            return "the files of the embedded server are gone and cannot be written: a restart would lose everything"
         if redis != "ok":
             return "Redis takes no writes, or not as surely as redis.durability asks for: alerts are refused"
         if self._watchdog.loss is not None:
@@ -122,4 +134,4 @@ class Health:
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("health.redis_unavailable", error=str(exc) or f"no answer within {WRITE_TIMEOUT_S:g} s")
             return "unavailable"
-        return "ok"
+        return "ok" if self._is_on_disk() else "not_on_disk"

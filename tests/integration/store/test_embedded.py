@@ -3,19 +3,24 @@
 import asyncio
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.waiting import DEADLINE_S, wait_until
+from tests.support.waiting import DEADLINE_S, until, wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import VersusError
+from versus_py.store import Markers, embedded
+from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis, reach_redis
-from versus_py.store.embedded import DataDirInUse, inspect_embedded, run_embedded
+from versus_py.store.embedded import DataDirInUse, EmbeddedServer, inspect_embedded, run_embedded
 
 HOLDER = """
 import asyncio, sys
@@ -218,3 +223,137 @@ async def test_a_redis_that_could_lose_incidents_is_warned_about(redis: Redis):
 
     assert any("allkeys-lru" in warning and "noeviction" in warning for warning in warnings)
     assert any("appendonly" in warning for warning in warnings)
+
+
+# Its files
+
+
+NOW = 1_700_000_000_000
+FOLDER = "appendonlydir"
+INCREMENT = f"{FOLDER}/appendonly.aof.1.incr.aof"
+
+BROKEN = {
+    "the files": lambda data_dir: shutil.rmtree(data_dir / FOLDER),
+    "one file": lambda data_dir: (data_dir / INCREMENT).unlink(),
+    "the manifest": lambda data_dir: (data_dir / FOLDER / "appendonly.aof.manifest").unlink(),
+    "half of a file": lambda data_dir: os.truncate(data_dir / INCREMENT, (data_dir / INCREMENT).stat().st_size // 2),
+}
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(embedded, "CONFIRM_AFTER_S", 0.05)
+    monkeypatch.setattr(embedded, "LOOK_EVERY_S", 0.05)
+
+
+async def kept_in(data_dir: Path) -> int:
+    """How many of a hundred values a server has that starts now."""
+    async with open_redis(RedisConfig(), data_dir) as (client, _):
+        return sum(value is not None for value in await client.mget([f"k{number}" for number in range(100)]))
+
+
+@asynccontextmanager
+async def opened(data_dir: Path) -> AsyncIterator[tuple[RedisClient, EmbeddedServer]]:
+    async with open_redis(RedisConfig(), data_dir) as (client, server):
+        assert server
+        yield client, server
+
+
+async def fill(client) -> None:
+    for number in range(100):
+        await client.set(f"k{number}", "x" * 100)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_files_that_are_deleted_or_cut_while_it_runs_are_written_again(tmp_path, logs, broken):
+    async with opened(tmp_path) as (client, server):
+        await fill(client)
+        await server.look()
+        BROKEN[broken](tmp_path)
+
+        await server.look()
+
+        server.process.kill()
+        await server.process.wait()
+    assert logs.expect_error("redis.files_lost")["is_written_again"] is True
+    assert await kept_in(tmp_path) == 100
+
+
+async def test_files_that_are_deleted_just_before_it_stops_are_written_again(tmp_path, logs):
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):
+        await fill(client)
+        shutil.rmtree(tmp_path / FOLDER)
+
+    logs.expect_error("redis.files_lost")
+    assert await kept_in(tmp_path) == 100
+
+
+async def test_a_folder_that_is_deleted_while_it_runs_is_written_again_and_ends_the_process(tmp_path, logs):
+    data_dir = tmp_path / "data"
+    async with opened(data_dir) as (client, server):
+        await fill(client)
+        shutil.rmtree(data_dir)
+
+        with pytest.raises(VersusError, match=r"was deleted .* written again, and is there after a restart"):
+            await server.watch()
+
+    logs.expect_error("redis.files_lost")
+    assert await kept_in(data_dir) == 100
+
+
+async def test_files_that_cannot_be_written_again_are_said_until_they_can(tmp_path, logs):
+    data_dir = tmp_path / "data"
+    async with opened(data_dir) as (client, server):
+        await fill(client)
+        shutil.rmtree(data_dir)
+        data_dir.write_text("in the way")
+
+        await server.look()
+        was_on_disk = server.is_on_disk
+        data_dir.unlink()
+        with pytest.raises(VersusError, match="is there after a restart"):
+            await server.look()
+
+    line = logs.expect_error("redis.files_lost")
+    assert (line["is_written_again"], "do not restart" in line["advice"]) == (False, True)
+    assert (was_on_disk, server.is_on_disk) == (False, True)
+    assert await kept_in(data_dir) == 100
+
+
+async def test_files_that_the_server_replaces_are_not_taken_for_lost(tmp_path):
+    async with opened(tmp_path) as (client, server):
+        for _ in range(5):
+            await fill(client)
+            await server.client.bgrewriteaof()
+            await until(lambda: is_replaced(server))
+
+
+async def is_replaced(server: EmbeddedServer) -> bool:
+    await server.look()
+    return not (await server.client.info("persistence"))["aof_rewrite_in_progress"]
+
+
+async def test_a_file_that_was_cut_while_it_was_stopped_is_a_loss(tmp_path, logs):
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):
+        markers = Markers(client, tmp_path / "markers.json")
+        for number in range(100):
+            await client.set(f"k{number}", "x" * 100)
+            await markers.look(now_ms=NOW + number * 5_000)
+    os.truncate(tmp_path / INCREMENT, (tmp_path / INCREMENT).stat().st_size * 6 // 10 + 3)
+
+    async with open_redis(RedisConfig(), tmp_path) as (client, _):
+        found = await Markers(client, tmp_path / "markers.json").look(now_ms=NOW + 600_000)
+
+    assert found
+    assert str(found) == "set back"
+    assert [line["file"] for line in logs if line["event"] == "redis.file_cut"] == ["appendonly.aof.1.incr.aof"]
+
+
+async def test_a_kill_is_no_loss(tmp_path):
+    for run in range(3):
+        async with opened(tmp_path) as (client, server):
+            markers = Markers(client, tmp_path / "markers.json")
+            for number in range(5):
+                assert await markers.look(now_ms=NOW + run * 3_600_000 + number * 5_000) is None
+            server.process.kill()
+            await server.process.wait()
