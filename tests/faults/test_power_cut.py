@@ -121,7 +121,7 @@ async def lost_in_power_cuts(mains: Mains, mode: str, cuts: int) -> tuple[int, i
             accepted |= await send_until_cut(lifecycle, numbers, ACCEPTED_PER_CUT, mains)
         mains.restore()
     async with connect(config) as client:
-        found = await Store(client, retention_ms=DAY_MS, reopen_ms=0).get_all(sorted(accepted))
+        found = await Store(client, retention_ms=DAY_MS, reopen_ms=0).get_each(sorted(accepted))
     return len(accepted), sum(it is None for it in found)
 
 

@@ -76,6 +76,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "mark",
         "name",
         "note_storm",
+        "note_unread",
         "put",
         "read_journal",
         "rearm",

@@ -18,6 +18,8 @@ from versus_py.cli.standing import (
     incident_row,
     standing,
     time_of,
+    unread_failure_row,
+    unread_row,
 )
 from versus_py.cli.tables import incident_table
 from versus_py.tools.client import Client, open_client
@@ -81,10 +83,12 @@ def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: 
         out.print_json(data=page)
         return
     is_of_failures = "failed" in wanted
-    if not page["incidents"] and not page["next"]:
+    unread = page.get("unreadable", [])  # which older servers do not tell
+    if not page["incidents"] and not unread and not page["next"]:
         err.print("nothing was given up" if is_of_failures else "no incidents", markup=False)
         return
-    rows = [failure_row(it) if is_of_failures else incident_row(it) for it in page["incidents"]]
+    rows = [unread_failure_row(it) if is_of_failures else unread_row(it) for it in unread]
+    rows += [failure_row(it) if is_of_failures else incident_row(it) for it in page["incidents"]]
     if not out.is_terminal:
         for row in rows:
             print("\t".join(row))

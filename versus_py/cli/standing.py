@@ -21,6 +21,16 @@ def failure_row(it: Any) -> list[str]:
     return [it["id"], it["status"], failed["target"], time_of(failed["since"]), failed["error"], it["title"]]
 
 
+def unread_row(it: Any) -> list[str]:
+    """An incident that the server cannot read, by COLUMNS."""
+    return [it["id"], "unreadable", "", "", "", "", it["error"]]
+
+
+def unread_failure_row(it: Any) -> list[str]:
+    """The same, by FAILURE_COLUMNS."""
+    return [it["id"], "unreadable", it["failed"]["target"], time_of(it["failed"]["since"]), it["error"], ""]
+
+
 def standing(it: Any) -> str:
     """The status, and the outcome where that says more."""
     return it["status"] if it["outcome"] in {None, it["status"]} else f"{it['status']}, {it['outcome']}"

@@ -11,7 +11,7 @@ import structlog
 
 from versus_py.clock import Clock
 from versus_py.engine.reporting import Reporting
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import transitions
 from versus_py.incidents.identity import is_the_same, shares_an_alert
 from versus_py.incidents.listings import omits_what_fires
@@ -56,12 +56,35 @@ AFTER_A_LOSS = (
 """What it means to people that Redis lost its data."""
 
 
+NOT_READ = (
+    "This incident is stored in a way that this version of the server cannot read: a newer version wrote it, or it is "
+    "damaged. Look at what it is about yourself, and tell who runs the server."
+)
+"""What people are told who act on an incident that cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """What became of a notification; *incident* is None when it was a resolve of nothing known."""
 
     outcome: Outcome
     incident: Incident | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A notification that could not be written down, although others were: it has to be sent again."""
+
+    error: str
+
+
+class PartlyAccepted(StoreUnavailable):
+    """Some of the notifications were written down, and some not: *results* has one for each, in their order."""
+
+    def __init__(self, results: Sequence[Accepted | Refused]) -> None:
+        refused = [it.error for it in results if isinstance(it, Refused)]
+        super().__init__(f"{len(refused)} of {len(results)} were not written down: {refused[0]}")
+        self.results = tuple(results)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,10 +97,19 @@ class _Arrivals:
     named: str = ""  # what the key names
     found: tuple[IncidentId, ...] = ()  # all that it may be about, where some of its alerts are not in what is named
     others: set[IncidentId] = field(default_factory=set)  # found by some name, and gone, or about something else
+    error: StoreUnavailable | Unreadable | None = None  # why what is pending cannot be written down
 
     @property
     def pending(self) -> list[Notification]:
         return self.notifications[len(self.accepted) :]
+
+    @property
+    def is_done(self) -> bool:
+        return self.error is not None or not self.pending
+
+    @property
+    def results(self) -> list[Accepted | Refused]:
+        return [*self.accepted, *(Refused(str(self.error)) for _ in self.pending)]
 
     @property
     def next(self) -> Notification:
@@ -131,6 +163,7 @@ class Lifecycle:
 
         *policy_for* and *warnings* are those of the request, and hold for the incidents that this creates. Many are
         written by few round trips. When it raises, some may have been written: the same again is seen as a repeat.
+        One that cannot be written down keeps no other from it: then PartlyAccepted tells the outcome of each.
         """
         by_key: dict[str, _Arrivals] = {}
         keys = []
@@ -141,10 +174,9 @@ class Lifecycle:
             arrivals.notifications.append(replace(it, warnings=(*warnings, *it.warnings)))
             keys.append(key)
         for _ in range(MAX_CONFLICTS):
-            pending = [arrivals for arrivals in by_key.values() if arrivals.pending]
+            pending = [arrivals for arrivals in by_key.values() if not arrivals.is_done]
             if not pending:
-                answers = {key: iter(arrivals.accepted) for key, arrivals in by_key.items()}
-                return [next(answers[key]) for key in keys]
+                return _results(by_key, keys)
             for start in range(0, len(pending), BATCH):
                 await self._accept_some(pending[start : start + BATCH], policy_for)
         raise StoreUnavailable(f"the incident of dedup key {pending[0].dedup_key!r} keeps changing")
@@ -234,7 +266,15 @@ class Lifecycle:
 
     async def retry(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """Try again what was given up: the incident as it is now, and whether there was any; None when unknown."""
-        return await self.act(incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=self._called))
+        incident, is_retried = await self.act(
+            incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=self._called)
+        )
+        if incident is not None and not is_retried:  # it may have been given up while it could not be read
+            unknown = [it for it in await self._store.failed_targets(incident_id) if it not in incident.retried]
+            for target in unknown:
+                await self._store.arm(incident_id, target, now_ms=self._clock.now_ms())
+            is_retried = bool(unknown)
+        return incident, is_retried
 
     async def retry_all(self, by: Actor) -> tuple[int, bool]:
         """The same for every incident: of how many, and whether there are more than this tried at once."""
@@ -242,11 +282,22 @@ class Lifecycle:
         for _ in range(RETRIES_MAX // RETRIED_TOGETHER):
             page = await self._store.given_up(limit=RETRIED_TOGETHER, cursor=cursor)
             ids = {it.incident.id for it in page.found}
-            number += sum(is_retried for _, is_retried in await asyncio.gather(*(self.retry(it, by) for it in ids)))
+            number += sum(await asyncio.gather(*(self._is_retried(it, by) for it in ids)))
+            for unread in page.unread:
+                await self._store.arm(unread.incident_id, unread.target, now_ms=self._clock.now_ms())
+            number += len({it.incident_id for it in page.unread} - ids)
             cursor = page.cursor
             if cursor is None:
                 return number, False
         return number, True
+
+    async def _is_retried(self, incident_id: IncidentId, by: Actor) -> bool:
+        try:
+            _, is_retried = await self.retry(incident_id, by)
+        except Unreadable as exc:
+            log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
+            return False
+        return is_retried
 
     async def _accept_some(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
         """One step for each: an incident created, known ones changed, or nothing, when somebody else was faster."""
@@ -255,7 +306,11 @@ class Lifecycle:
         for arrivals in unknown:
             while arrivals.pending and not arrivals.next.is_firing:  # a resolve of nothing known is done with
                 arrivals.accepted.append(Accepted(Outcome.IGNORED, None))
-        known |= await self._created([it for it in unknown if it.pending], policy_for)
+        try:
+            known |= await self._created([it for it in unknown if it.pending], policy_for)
+        except StoreUnavailable as exc:  # it may be full: what is known already is written down all the same
+            for arrivals in unknown:
+                arrivals.error = exc
         known = {arrivals: ids for arrivals, ids in known.items() if ids}
         async with AsyncExitStack() as locks:
             for incident_id in sorted({it for ids in known.values() for it in ids}):  # in one order everywhere, so
@@ -325,8 +380,9 @@ class Lifecycle:
         """Apply what is pending to incidents that exist, all of one incident in one save."""
         now_ms = self._clock.now_ms()
         ids = tuple(dict.fromkeys(it for found in known.values() for it in found))
-        found = zip(ids, await self._store.get_all(ids), strict=True)
-        steps = {incident_id: _Step(incident) for incident_id, incident in found if incident is not None}
+        found = dict(zip(ids, await self._store.get_each(ids), strict=True))
+        steps = {incident_id: _Step(it) for incident_id, it in found.items() if isinstance(it, Incident)}
+        unread = {incident_id: it for incident_id, it in found.items() if isinstance(it, Unreadable)}
         await self._look_elsewhere(known, steps)
         outcomes: dict[_Arrivals, list[tuple[Outcome, IncidentId]]] = {}
         for arrivals, named in known.items():
@@ -334,7 +390,9 @@ class Lifecycle:
                 continue  # once more, with all of them
             mine = [steps[it] for it in named if it in steps and _is_about(steps[it].before, arrivals, policy_for)]
             arrivals.others |= {*named} - {it.before.id for it in mine}
-            if mine:
+            if not mine:
+                arrivals.error = next((unread[it] for it in named if it in unread), None)
+            else:
                 for it in arrivals.pending:
                     if any(omits_what_fires(step.before.alerts, it) for step in mine):
                         await self._reporting.note_omission(it)
@@ -407,6 +465,18 @@ class Lifecycle:
                 self._metrics.observe_change(incident, change.incident, now_ms)
                 return replace(change.incident, version=incident.version + 1), change
         raise StoreUnavailable(f"incident {incident_id} keeps changing")
+
+
+def _results(by_key: Mapping[str, _Arrivals], keys: Sequence[str]) -> list[Accepted]:
+    """In the order of *keys*. Raises what kept the first one from being written down, or PartlyAccepted."""
+    each = {key: iter(arrivals.results) for key, arrivals in by_key.items()}
+    results = [next(each[key]) for key in keys]
+    accepted = [it for it in results if isinstance(it, Accepted)]
+    if len(accepted) == len(results):
+        return accepted
+    if accepted:
+        raise PartlyAccepted(results)
+    raise next(it.error for it in by_key.values() if it.error is not None)
 
 
 def _is_about(incident: Incident, arrivals: _Arrivals, policy_for: PolicyFor) -> bool:

@@ -58,6 +58,7 @@ class Watchdog:
         self._on_loss = on_loss
         self._lost = ThrottledLog("store.emptied", monotonic_ms, level="error", counted_as="looks")
         self._handled_loss_ms: int | None = None
+        self._unreadable = ThrottledLog("incident.unreadable", monotonic_ms, level="error", counted_as="looks")
         self._told_ms: dict[IncidentId, int] = {}
         self._renew_at_ms = 0
         self._renewing = dict.fromkeys(range(PARTITIONS), 0)  # partition -> the number to go on from
@@ -149,7 +150,7 @@ class Watchdog:
             try:
                 incident = await self._store.get(incident_id)
             except Unreadable as exc:
-                log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
+                self._unreadable.note(incident=incident_id, error=str(exc))
                 continue
             match await self._ledger.rearm(incident_id, incident, now_ms=now_ms):
                 case "armed":

@@ -255,7 +255,7 @@ class Worker:
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except Unreadable as exc:
             self._unreadable.note(incident=claim.incident_id, error=str(exc))
-            return Completion("postponed", _WHATEVER_VERSION, at_ms=self._clock.now_ms() + UNREADABLE_AGAIN_MS)
+            return await self._cannot_be_read(claim, str(exc))
         except Exception:
             # A bug that one incident meets must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
@@ -266,6 +266,21 @@ class Worker:
             raise
         finally:
             self._busy[claim.target] -= 1
+
+    async def _cannot_be_read(self, claim: Claim, error: str) -> Completion:
+        """Given back, which is no attempt, for a replica that can; given up when there is none for so long."""
+        now_ms = self._clock.now_ms()
+        later = Completion("postponed", _WHATEVER_VERSION, at_ms=now_ms + UNREADABLE_AGAIN_MS)
+        try:
+            found = await self._store.note_unread(claim.incident_id, now_ms=now_ms)
+        except StoreUnavailable:
+            return later
+        if found is None or not self._retries.is_over(found.since_ms, now_ms):
+            return later
+        said = f"{error} (for {(now_ms - found.since_ms) / 3_600_000:.1f} hours)"
+        log.error("sync.failed", incident=claim.incident_id, target=claim.target, attempt=claim.attempt, error=said)
+        entry = Entry(now_ms, Event.FAILED, f"{self._called(claim.target)}: {said}")
+        return Completion("failed", found.version, entries=(entry,), ends_escalation=found.is_due)
 
     def _again_ms(self, claim: Claim) -> int:
         return self._clock.now_ms() + round(self._retries.wait_s(claim.attempt) * 1000)

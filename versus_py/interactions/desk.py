@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from versus_py.engine.lifecycle import Decision, Lifecycle
-from versus_py.errors import StoreUnavailable
+from versus_py.engine.lifecycle import NOT_READ, Decision, Lifecycle
+from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import transitions
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Incident
@@ -92,7 +92,12 @@ class Desk:
     async def _act(self, press: Press) -> None:
         known = await self._people.get(press.system, press.user_id)
         decision = self._decision(press, known or press.actor)
-        incident, is_changed = await self._lifecycle.act(press.incident_id, decision, press.request_id)
+        try:
+            incident, is_changed = await self._lifecycle.act(press.incident_id, decision, press.request_id)
+        except Unreadable as exc:
+            log.error("incident.unreadable", **_named(press), error=str(exc))  # noqa: TRY400
+            self._say(press, f"Nothing was changed: {NOT_READ[0].lower()}{NOT_READ[1:]}")
+            return
         log.info("interaction.taken", **_named(press), is_changed=is_changed)
         is_replay = incident is not None and press.request_id in incident.handled
         if not is_changed and not is_replay:

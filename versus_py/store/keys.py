@@ -6,6 +6,7 @@
 | `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names; of a further key, ids        |
 | `{q}:alert:<sha256>`    | set        | ids of the incidents that an alert with this start is in                |
 | `{p}:payload:<id>`      | string     | the last body that the incident came with, packed                       |
+| `{p}:unread:<id>`       | string     | since when an incident cannot be read, ms; expires                      |
 | `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
 | `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |
 | `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
@@ -109,6 +110,10 @@ def alert(fingerprint: str, starts_at_ms: int) -> str:
 
 def payload(incident_id: IncidentId) -> str:
     return of_incident(incident_id, f"payload:{incident_id}")
+
+
+def unread(incident_id: IncidentId) -> str:
+    return of_incident(incident_id, f"unread:{incident_id}")
 
 
 def resolves(origin: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from versus_py.errors import Unreadable
 from versus_py.incidents.model import PARTITIONS, Delivery, Incident, IncidentId
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered
@@ -14,11 +15,21 @@ T = TypeVar("T")
 Row = tuple[int, str]
 """An entry of an index: its time in ms, and its member."""
 
-Read = Callable[[Sequence[IncidentId]], Awaitable[Sequence[Incident | None]]]
-"""Reads incidents, None for each that is gone or cannot be read."""
+Read = Callable[[Sequence[IncidentId]], Awaitable[Sequence[Incident | Unreadable | None]]]
+"""Reads incidents: for each that cannot be read, why; None for one that is gone."""
+
+READ_AGAIN = "it could not be read; it can be now: versus retry tries it again"
 
 PAGES_SCANNED = 20
 """Stretches of the index looked at for one page, when few incidents have the wanted status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An incident that is there, and that this version cannot read."""
+
+    incident_id: IncidentId
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class Page:
 
     incidents: tuple[Incident, ...]
     cursor: str | None
+    unread: tuple[Unread, ...] = ()  # in the same part, whatever was wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +54,22 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadFailure:
+    """A target that an incident was given up for because it cannot be read, or that was given up before."""
+
+    incident_id: IncidentId
+    target: str
+    at_ms: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class GivenUpPage:
     """A part of what was given up, latest first; *cursor* continues it, None at the end."""
 
     found: tuple[GivenUp, ...]
     cursor: str | None
+    unread: tuple[UnreadFailure, ...] = ()
 
 
 async def page(
@@ -54,23 +77,42 @@ async def page(
 ) -> Page:
     """See `Store.page`."""
 
-    async def found_in(rows: Sequence[Row]) -> list[Incident | None]:
-        incidents = await read([IncidentId(name) for _, name in rows])
-        return [it if it is not None and (wanted is None or wanted(it)) else None for it in incidents]
+    def shown(incident_id: IncidentId, it: Incident | Unreadable | None) -> Incident | Unread | None:
+        if isinstance(it, Unreadable):
+            return Unread(incident_id, str(it))
+        return it if it is not None and (wanted is None or wanted(it)) else None
 
-    return Page(*await _scanned(redis, "incidents", found_in, limit, cursor))
+    async def found_in(rows: Sequence[Row]) -> list[Incident | Unread | None]:
+        ids = [IncidentId(name) for _, name in rows]
+        return [shown(incident_id, it) for incident_id, it in zip(ids, await read(ids), strict=True)]
+
+    found, after = await _scanned(redis, "incidents", found_in, limit, cursor)
+    incidents = tuple(it for it in found if isinstance(it, Incident))
+    return Page(incidents, after, tuple(it for it in found if isinstance(it, Unread)))
 
 
 async def given_up(redis: RedisClient, read: Read, *, limit: int, cursor: str | None) -> GivenUpPage:
     """See `Store.given_up`."""
 
-    async def found_in(rows: Sequence[Row]) -> list[GivenUp | None]:
-        members = [keys.split_member(member) for _, member in rows]
-        incidents = await read([incident_id for incident_id, _ in members])
-        pairs = zip(incidents, (target for _, target in members), strict=True)
-        return [GivenUp(it, target) if it is not None and target in it.given_up else None for it, target in pairs]
+    def shown(row: Row, it: Incident | Unreadable | None) -> GivenUp | UnreadFailure | None:
+        incident_id, target = keys.split_member(row[1])
+        if isinstance(it, Unreadable):
+            return UnreadFailure(incident_id, target, row[0], str(it))
+        if it is None or target in it.given_up:
+            return None if it is None else GivenUp(it, target)
+        # It does not know that it was given up: it could not be read then.
+        return None if target in it.retried else UnreadFailure(incident_id, target, row[0], READ_AGAIN)
 
-    return GivenUpPage(*await _scanned(redis, "failed", found_in, limit, cursor))
+    async def found_in(rows: Sequence[Row]) -> list[GivenUp | UnreadFailure | None]:
+        incidents = await read([keys.split_member(member)[0] for _, member in rows])
+        return [shown(row, it) for row, it in zip(rows, incidents, strict=True)]
+
+    found, after = await _scanned(redis, "failed", found_in, limit, cursor)
+    return GivenUpPage(
+        tuple(it for it in found if isinstance(it, GivenUp)),
+        after,
+        tuple(it for it in found if isinstance(it, UnreadFailure)),
+    )
 
 
 async def _scanned(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import structlog
 
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import PARTITIONS, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.model import PARTITIONS, Delivery, Ending, Entry, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
 from versus_py.store.calls import (
@@ -67,6 +67,9 @@ RENEW_BEFORE_MS = 12 * 3600_000
 TRIM_BATCH = 100
 """Index entries looked at in one trim of one partition."""
 
+UNREAD_KEEP_MS = 10 * 60_000
+"""An incident that cannot be read is met every few seconds; when it is not for so long, somebody can read it."""
+
 LOST_MS = 5_000
 """How long a partition of a cluster is left alone whose node does not answer."""
 
@@ -94,11 +97,27 @@ class Completion:
     dedup_key: str = ""  # the incident's; "" when it could not be read
     before: Incident | None = None  # as it was synced, where this may give it its outcome
     after: Incident | None = None  # and as it is by this
+    ends_escalation: bool = False  # of one that cannot be read: nothing is owed any more
 
     @property
     def owed_at_ms(self) -> int | str:
         """When its escalation is due by this, as `complete` takes it."""
+        if self.ends_escalation:
+            return ""
         return "-" if self.after is None else _or_nothing(self.after.owed_at_ms)
+
+
+_ENDED = 2
+"""What `complete` answers when it took the incident off the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadIncident:
+    """What is known of an incident that cannot be read."""
+
+    since_ms: int
+    version: int
+    is_due: bool  # its escalation is, and nobody can bring it about
 
 
 class Store:
@@ -134,6 +153,7 @@ class Store:
         self._claim = load_script(redis, "claim")
         self._complete = load_script(redis, "complete")
         self._arm = load_script(redis, "arm")
+        self._note_unread = load_script(redis, "note_unread")
         self._enlist = load_script(redis, "enlist")
         self._report = load_script(redis, "announce")
         self._put = load_script(redis, "put")
@@ -170,15 +190,18 @@ class Store:
         """An incident with its deliveries; None when it is unknown or forgotten."""
         return load_incident(incident_id, await answered(self._redis.hgetall(keys.incident(incident_id))))
 
-    async def get_all(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
-        """Many at once, in their order. Raises Unreadable, as `get` does."""
-        found = await self._fields_of(incident_ids)
-        return [load_incident(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
+    async def get_each(self, incident_ids: Sequence[IncidentId]) -> list[Incident | Unreadable | None]:
+        """Many at once, in their order; for each that cannot be read, why."""
+        found = await answers(self._redis, [("HGETALL", keys.incident(it)) for it in incident_ids])
+        return [_read(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
 
     async def get_readable(self, incident_ids: Sequence[IncidentId]) -> list[Incident | None]:
-        """The same, with None also for those that cannot be read."""
-        found = await self._fields_of(incident_ids)
-        return [_readable(incident_id, fields) for incident_id, fields in zip(incident_ids, found, strict=True)]
+        """The same, with None also for those that cannot be read, which the log names."""
+        found = await self.get_each(incident_ids)
+        for incident_id, it in zip(incident_ids, found, strict=True):
+            if isinstance(it, Unreadable):
+                log.error("incident.unreadable", incident=incident_id, error=str(it))
+        return [None if isinstance(it, Unreadable) else it for it in found]
 
     async def create(self, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> list[str]:
         """Write new incidents and arm their timers, each in one step by itself, all in one round trip.
@@ -303,13 +326,34 @@ class Store:
                 *(keys.of_incident(incident_id, name) for name in ("timers", "running", "attempts", "failed")),
                 keys.timeline(incident_id),
                 keys.of_incident(incident_id, "pending"),
-                *([keys.dedup(completion.dedup_key), keys.payload(incident_id)] if completion.dedup_key else ()),
+                *(
+                    [keys.dedup(completion.dedup_key), keys.payload(incident_id), keys.unread(incident_id)]
+                    if completion.dedup_key
+                    else ()
+                ),
             ],
             args,
         )
+        if held == _ENDED and completion.ends_escalation:  # which nobody else can count
+            self._metrics.incident_outcomes.labels(Ending.FAILED).inc()
         if held:
             await self._announce_ids(incident_id)
         return bool(held)
+
+    async def note_unread(self, incident_id: IncidentId, *, now_ms: int) -> UnreadIncident | None:
+        """An incident was met that cannot be read. What is known of it; None when it is gone."""
+        names = [keys.unread(incident_id), keys.incident(incident_id), keys.of_incident(incident_id, "pending")]
+        since_ms, version, is_due = await self._run(self._note_unread, names, [incident_id, now_ms, UNREAD_KEEP_MS])
+        return UnreadIncident(int(since_ms), int(version), bool(is_due)) if version else None
+
+    async def failed_targets(self, incident_id: IncidentId) -> list[str]:
+        """The targets that an incident was given up for, whether or not it knows."""
+        name, cursor, found = keys.of_incident(incident_id, "failed"), 0, []
+        while True:
+            cursor, rows = await answered(self._redis.zscan(name, cursor, match=f"{incident_id}|*", count=1000))
+            found += [keys.split_member(member)[1] for member, _ in rows]
+            if not int(cursor):
+                return sorted({*found})
 
     async def arm(self, incident_id: IncidentId, target: str, *, now_ms: int) -> None:
         """Have *target* sync an incident although it did not change; nothing when it is gone."""
@@ -333,11 +377,11 @@ class Store:
 
         One call looks at a bounded number of incidents, so a page may hold fewer than *limit* and still have a cursor.
         """
-        return await pages.page(self._redis, self.get_readable, wanted=wanted, limit=limit, cursor=cursor)
+        return await pages.page(self._redis, self.get_each, wanted=wanted, limit=limit, cursor=cursor)
 
     async def given_up(self, *, limit: int = 50, cursor: str | None = None) -> GivenUpPage:
         """What was given up and is not being tried again, latest first. *cursor* as with `page`, and so is the rest."""
-        return await pages.given_up(self._redis, self.get_readable, limit=limit, cursor=cursor)
+        return await pages.given_up(self._redis, self.get_each, limit=limit, cursor=cursor)
 
     async def payload(self, incident_id: IncidentId) -> str:
         """The last body that it came with, as `create` and `save` got it; "" when it is not kept."""
@@ -522,9 +566,6 @@ class Store:
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
                 await run_all(self._redis, [news, *also])
 
-    async def _fields_of(self, incident_ids: Sequence[IncidentId]) -> list[Mapping[str, str]]:
-        return await answers(self._redis, [("HGETALL", keys.incident(incident_id)) for incident_id in incident_ids])
-
     async def _exists(self, incident_id: IncidentId) -> bool:
         return bool(await answered(self._redis.exists(keys.incident(incident_id))))
 
@@ -569,12 +610,11 @@ def _or_nothing(at_ms: int | None) -> int | str:
     return "" if at_ms is None else at_ms
 
 
-def _readable(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | None:
+def _read(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | Unreadable | None:
     try:
         return load_incident(incident_id, fields)
     except Unreadable as exc:
-        log.error("incident.unreadable", incident=incident_id, error=str(exc))  # noqa: TRY400
-        return None
+        return exc
 
 
 def _streams(reply: Any) -> Iterator[list[Any]]:

@@ -158,7 +158,7 @@ async def test_a_slot_moves_while_incidents_are_made_and_none_is_lost(replicated
             number += 5
         await moved
 
-        assert all(await store.get_all(ids))
+        assert all(await store.get_each(ids))
         assert await escalating(store, clock) == set(ids)
         assert len(ids) > 20
         with target.client() as looking:
@@ -338,7 +338,7 @@ async def test_a_replica_takes_over_and_nothing_that_was_accepted_is_lost(replic
             lifecycle = Lifecycle(store_on(client), clock)
         ids += await asyncio.gather(*(accepted(lifecycle, number) for number in range(30, 60)))
 
-        assert all(await store.get_all(ids))
+        assert all(await store.get_each(ids))
         assert await escalating(store, clock) == set(ids)
         _, is_new = await lifecycle.acknowledge(ids[0], Actor("ana"))
         assert is_new

@@ -140,7 +140,7 @@ async def test_who_leaves_takes_nobody_else_along(server, clock):
         await asyncio.gather(*others)
 
         ids = [change(clock, number).incident.id for number in range(1, 6)]
-        assert all(await store.get_all(ids))
+        assert all(await store.get_each(ids))
 
 
 async def test_a_group_whose_sender_leaves_is_sent_by_the_next(server, clock):

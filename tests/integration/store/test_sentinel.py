@@ -77,7 +77,7 @@ async def test_after_a_failover_the_new_primary_has_what_was_accepted_and_takes_
             lifecycle = Lifecycle(Store(client, retention_ms=7 * DAY_MS, reopen_ms=300_000), clock)
         ids += await asyncio.gather(*(accepted(lifecycle, number) for number in range(20, 40)))
 
-        assert all(await store.get_all(ids))
+        assert all(await store.get_each(ids))
         assert world.has_failed_over()
         _, is_new = await lifecycle.acknowledge(ids[0], Actor("ana"))
         assert is_new

@@ -418,17 +418,20 @@ async def test_pages_filter_by_status(store, clock):
     assert rest.cursor is None
 
 
-async def test_what_a_newer_version_wrote_is_left_out_of_pages_and_told_by_name(store, clock, redis, logs):
+async def test_what_a_newer_version_wrote_is_named_in_pages_beside_the_others(store, clock, redis, logs):
     newer, older = [(await created(store, clock, f"group-{number}")).incident for number in range(2)]
     await redis.hset(keys.incident(newer.id), "incident", '{"alerts": 1}')
 
     page = await store.page()
 
     assert page.incidents == (older,)
+    assert [it.incident_id for it in page.unread] == [newer.id]
+    assert newer.id in page.unread[0].error
     assert await store.get_readable([newer.id, older.id]) == [None, older]
-    for reading in (store.get(newer.id), store.get_all([older.id, newer.id])):
-        with pytest.raises(Unreadable, match=newer.id):
-            await reading
+    why, read = await store.get_each([newer.id, older.id])
+    assert (type(why), read) == (Unreadable, older)
+    with pytest.raises(Unreadable, match=newer.id):
+        await store.get(newer.id)
     logs.expect_error("incident.unreadable")
 
 

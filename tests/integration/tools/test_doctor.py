@@ -9,10 +9,13 @@ from aiohttp import web
 
 from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.answers import canned_answers
+from tests.support.factories import POLICY, make_notification
 from tests.support.servers import free_port
 from versus_py.clock import SystemClock
+from versus_py.incidents.transitions import trigger
 from versus_py.simulators import Fault, SlackSimulator, run_app
 from versus_py.simulators.slack import SCOPES
+from versus_py.store import Markers, keys
 from versus_py.store.embedded import run_embedded
 from versus_py.systems import model
 from versus_py.targets.slack.checks import examine
@@ -765,3 +768,33 @@ async def test_odd_receivers_are_a_failure_of_their_own():
         checks = await examine_alertmanager(url)
 
     assert statuses(checks) == {"Alertmanager": OK, "Alertmanager receivers": FAILED}
+
+
+async def test_incidents_that_cannot_be_read_are_named(redis, store, redis_socket, tmp_path):
+    config = model().model_validate({"data_dir": tmp_path, "redis": {"url": f"unix://{redis_socket}"}})
+    change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=SystemClock().now_ms())
+    await store.create([(change, "")], now_ms=SystemClock().now_ms())
+    whole = await diagnose(config)
+    await redis.hset(keys.incident(change.incident.id), "status", "of a newer version")
+
+    found = named(await diagnose(config), "Incidents")
+
+    assert "Incidents" not in statuses(whole)
+    assert (found.status, found.found) == (FAILED, f"1 cannot be read by this version: {change.incident.id}")
+    assert "versus retry --all" in found.advice
+
+
+async def test_data_that_redis_lost_is_named_until_somebody_accepts_it(redis, redis_socket, tmp_path):
+    config = model().model_validate({"data_dir": tmp_path, "redis": {"url": f"unix://{redis_socket}"}})
+    markers, now_ms = Markers(redis), SystemClock().now_ms()
+    await markers.look(now_ms=now_ms)
+    await redis.flushall()
+    await markers.look(now_ms=now_ms)
+
+    found = named(await diagnose(config), "Redis data")
+    await markers.accept()
+
+    assert found.status is FAILED
+    assert found.found.endswith("UTC: emptied")
+    assert "versus accept-empty" in found.advice
+    assert "Redis data" not in statuses(await diagnose(config))

@@ -49,7 +49,7 @@ async def test_a_notification_that_was_accepted_is_a_line(engine, written):
     body, [answer] = await post(engine, alert())
 
     [line] = (await followed(written)).lines
-    [incident] = await engine.store.get_all([answer["id"]])
+    [incident] = await engine.store.get_each([answer["id"]])
     assert (line.n, line.item, line.at_ms) == (1, 1, engine.clock.now_ms())
     assert (line.sender, line.source, line.body, line.key) == (
         "ops",

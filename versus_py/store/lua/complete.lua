@@ -2,7 +2,7 @@
 -- KEYS[1] incident   hash   KEYS[2] timers  zset   KEYS[3] running   zset   KEYS[4] attempts  hash
 -- KEYS[5] failed     zset, "<id>|<target>" -> when it was given up
 -- KEYS[6] timeline   list   KEYS[7] pending zset, id -> when its escalation is due
--- KEYS[8] dedup      string   KEYS[9] payload string: of an incident that could be read
+-- KEYS[8] dedup      string   KEYS[9] payload string   KEYS[10] unread string: of an incident that could be read
 -- ARGV[1] member   ARGV[2] token      the claim: its timer, and the end of its lease
 -- ARGV[3] how      "done" | "retry" (due again at at_ms, attempts go on) | "postponed" (due again at at_ms; this was
 --                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
@@ -15,9 +15,11 @@
 -- ARGV[12] timeline_max   ARGV[13] arm_count   then that many members to arm at now_ms, and the version moves on:
 --                  what this target achieved is shown by those
 -- the rest         timeline entries
--- returns 1 when the claim still held, 0 when its lease had ended: then nothing is written.
+-- returns 1 when the claim still held, 2 when it was owed an escalation and is no more; 0 when its lease had ended:
+--                  then nothing is written.
 local incident, timers, running, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local failed, timeline, pending, dedup, payload = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local unread = KEYS[10]
 local member, token, how, at_ms, now_ms, seen_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local field, delivery, expire_at_ms = ARGV[7], ARGV[8], ARGV[9]
 local id, owed_at_ms = ARGV[10], ARGV[11]
@@ -27,6 +29,9 @@ if redis.call('ZSCORE', running, member) ~= token then
   return 0
 end
 redis.call('ZREM', running, member)
+if unread then
+  redis.call('DEL', unread)
+end
 
 local version = redis.call('HGET', incident, 'version')
 if not version then
@@ -39,8 +44,10 @@ end
 local went_back = tonumber(version) < tonumber(seen_version) and how ~= 'postponed'
 local is_outdated = tonumber(version) > tonumber(seen_version) or went_back
 local is_news = arm_count > 0
+local result = 1
 if owed_at_ms == '' and not is_outdated and redis.call('ZREM', pending, id) == 1 then
   is_news = true
+  result = 2
 elseif owed_at_ms ~= '' and owed_at_ms ~= '-' and not is_outdated then
   redis.call('ZADD', pending, owed_at_ms, id)
 end
@@ -98,4 +105,4 @@ redis.call('LTRIM', timeline, -timeline_max, -1)
 if is_longer or redis.call('PTTL', timeline) < 0 then
   redis.call('PEXPIREAT', timeline, expire_at_ms)
 end
-return 1
+return result

@@ -15,7 +15,7 @@ from versus_py.systems import registered
 from versus_py.targets.check import Check, CheckStatus, Examination
 from versus_py.targets.system import Examined
 from versus_py.telemetry.logs import Redactor
-from versus_py.tools.doctor import alertmanager, public_host, redis
+from versus_py.tools.doctor import alertmanager, incidents, public_host, redis
 from versus_py.tools.doctor.incidents import stored_incidents
 from versus_py.tools.doctor.running import DEADLINE_S, run_examinations
 
@@ -50,7 +50,10 @@ async def diagnose(
             public_host.NAME: partial(public_host.examine, config, session),
             alertmanager.NAME: partial(alertmanager.examine, config, session),
         }
-        first: dict[str, Examination] = {redis.NAME: partial(redis.examine, config)}
+        first: dict[str, Examination] = {
+            redis.NAME: partial(redis.examine, config),
+            incidents.NAME: partial(incidents.examine, config),
+        }
         examinations = first | sections["alert"] | others | sections["oncall"]
         checks = await run_examinations(examinations, deadline_s=deadline_s)
     masked = Redactor(config.secrets()).masked

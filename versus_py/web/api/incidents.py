@@ -16,7 +16,7 @@ from versus_py.incidents.payloads import unpack
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer
-from versus_py.web.api.views import detail, failure, summary
+from versus_py.web.api.views import detail, failure, summary, unread, unread_failure
 from versus_py.web.intake.bodies import read_whole
 
 PAGE_DEFAULT = 50
@@ -37,7 +37,7 @@ class Api:
         self._lifecycle = lifecycle
 
     async def list(self, request: web.Request) -> web.Response:
-        """`{"incidents": […], "next": cursor or null}`, newest first."""
+        """`{"incidents": […], "unreadable": […], "next": cursor or null}`, newest first."""
         only_failed, wanted = _only_failed(request.query.get("failed")), _wanted(request.query.get("status"))
         if only_failed and wanted is not None:
             raise web.HTTPBadRequest(text="failed=true and status exclude each other")
@@ -45,11 +45,12 @@ class Api:
         try:
             if only_failed:
                 given_up = await self._store.given_up(limit=limit, cursor=cursor)
-                return _page([failure(it) for it in given_up.found], given_up.cursor)
+                unread_failures = [unread_failure(it) for it in given_up.unread]
+                return _page([failure(it) for it in given_up.found], unread_failures, given_up.cursor)
             page = await self._store.page(wanted=wanted, limit=limit, cursor=cursor)
         except ValueError:
             raise web.HTTPBadRequest(text="cursor is not one that a page gave as next") from None
-        return _page([summary(incident) for incident in page.incidents], page.cursor)
+        return _page([summary(it) for it in page.incidents], [unread(it) for it in page.unread], page.cursor)
 
     async def show(self, request: web.Request) -> web.Response:
         return await self._detail(_known(await self._store.get(_id(request)), request))
@@ -149,8 +150,10 @@ def _only_failed(value: str | None) -> bool:
     return value == "true"
 
 
-def _page(incidents: Sequence[Mapping[str, Any]], cursor: str | None) -> web.Response:
-    return json_answer({"incidents": incidents, "next": cursor})
+def _page(
+    incidents: Sequence[Mapping[str, Any]], unreadable: Sequence[Mapping[str, Any]], cursor: str | None
+) -> web.Response:
+    return json_answer({"incidents": incidents, "unreadable": unreadable, "next": cursor})
 
 
 def _limit(value: str | None) -> int:

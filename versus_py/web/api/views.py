@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Delivery, Entry, Incident
-from versus_py.store import GivenUp
+from versus_py.store import GivenUp, Unread, UnreadFailure
 
 
 def rfc3339(at_ms: int | None) -> str | None:
@@ -60,6 +60,16 @@ def failure(given_up: GivenUp) -> dict[str, Any]:
     it = given_up.delivery
     failed = {"target": given_up.target, "since": rfc3339(it.failed_at_ms), "error": it.error}
     return summary(given_up.incident) | {"failed": failed}
+
+
+def unread(it: Unread) -> dict[str, Any]:
+    """An incident in a list, of which only that is known."""
+    return {"id": it.incident_id, "error": it.error}
+
+
+def unread_failure(it: UnreadFailure) -> dict[str, Any]:
+    """The same in the list of those that were given up."""
+    return {"id": it.incident_id, "error": it.error, "failed": {"target": it.target, "since": rfc3339(it.at_ms)}}
 
 
 def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:

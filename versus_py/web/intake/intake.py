@@ -10,14 +10,14 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import Config
-from versus_py.engine.lifecycle import Accepted, Lifecycle
+from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refused
 from versus_py.errors import BadPayload, StoreUnavailable
 from versus_py.incidents.model import Notification, Outcome
 from versus_py.sources import SOURCES
 from versus_py.store.journal import Journal
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
-from versus_py.web.answers import json_answer
+from versus_py.web.answers import RETRY_AFTER_S, json_answer
 from versus_py.web.api.views import escalates_at
 from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
@@ -91,7 +91,12 @@ class Intake:
         warnings = _first(list(dict.fromkeys(warnings)))
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
-        answers = await self._accept(reading.notifications, overrides, sender, body)
+        results = await self._accept(reading.notifications, overrides, sender, body)
+        answers = [_answer(it) for it in results]
+        if not_written := [it for it in results if isinstance(it, Refused)]:
+            said = f"{len(not_written)} of {len(results)} were not written down: send it again"
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            return json_answer({"error": said, "incidents": answers, "warnings": warnings}, 503, headers)
         status: dict[str, Any] = {"status": "Incident created"}
         if are_many or len(answers) > 1:
             status = {"status": "Incidents created", "count": len(answers)}
@@ -99,22 +104,29 @@ class Intake:
 
     async def _accept(
         self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender, body: bytes
-    ) -> list[dict[str, Any]]:
-        """Written down, in the journal too, or StoreUnavailable before senders give up: Monasca's wait 5 s."""
+    ) -> list[Accepted | Refused | None]:
+        """Written down, in the journal too, or StoreUnavailable before senders give up: Monasca's wait 5 s.
+
+        Where some are not written down, the others are all the same.
+        """
         news = [it for it in notifications if it is not None]
+        found: Sequence[Accepted | Refused]
         try:
             async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-                found = await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings)
+                try:
+                    found = await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings)
+                except PartlyAccepted as exc:
+                    log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
+                    found = exc.results
                 if self._journal is not None and found:
                     now_ms = self._clock.now_ms()
                     await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
         except TimeoutError:
             raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
-        answers, accepted = [], iter(found)
-        for it in notifications:
-            outcome = None if it is None else next(accepted)
-            answers.append(_answer(outcome))
-            if it is not None and outcome is not None:
+        accepted = iter(found)
+        results = [None if it is None else next(accepted) for it in notifications]
+        for it, outcome in zip(notifications, results, strict=True):
+            if it is not None and isinstance(outcome, Accepted):
                 source = it.source if it.source in SOURCES else "other"
                 self._metrics.notifications_accepted.labels(source, outcome.outcome).inc()
                 log.info(
@@ -124,7 +136,7 @@ class Intake:
                     source=it.source,
                     sender=sender.name,
                 )
-        return answers
+        return results
 
     async def _body(self, request: web.Request) -> bytes:
         try:
@@ -156,7 +168,9 @@ def _too_large(size: int, text: str) -> web.HTTPRequestEntityTooLarge:
     return web.HTTPRequestEntityTooLarge(max_size=size, actual_size=size, text=text)
 
 
-def _answer(accepted: Accepted | None) -> dict[str, Any]:
+def _answer(accepted: Accepted | Refused | None) -> dict[str, Any]:
+    if isinstance(accepted, Refused):
+        return {"id": None, "outcome": "refused", "status": None, "escalates_at": None, "error": accepted.error}
     incident = accepted.incident if accepted else None
     if incident is None or accepted is None:
         return {"id": None, "outcome": "ignored", "status": None, "escalates_at": None}

@@ -5,15 +5,20 @@ import socket
 from collections.abc import Sequence
 from hashlib import sha256
 
-from versus_py.engine.lifecycle import Accepted
+from versus_py.engine.lifecycle import Accepted, Refused
 from versus_py.incidents.model import Notification
 from versus_py.store.journal import Acceptance
 
 
 def acceptances(
-    body: bytes, notifications: Sequence[Notification], accepted: Sequence[Accepted], *, sender: str, at_ms: int
+    body: bytes,
+    notifications: Sequence[Notification],
+    accepted: Sequence[Accepted | Refused],
+    *,
+    sender: str,
+    at_ms: int,
 ) -> list[Acceptance]:
-    """One for each notification of a request, in their order. *sender* is the name of its token."""
+    """One for each notification of a request that was accepted, in their order. *sender* is the name of its token."""
     digest = sha256(body).hexdigest()
     process = f"{socket.gethostname()}:{os.getpid()}"
     return [
@@ -30,6 +35,7 @@ def acceptances(
             version=it.incident.version if it.incident else None,
         )
         for item, (notification, it) in enumerate(zip(notifications, accepted, strict=True), start=1)
+        if isinstance(it, Accepted)
     ]
 
 

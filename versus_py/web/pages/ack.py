@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.ack_links import AckLinks, Verdict
-from versus_py.engine.lifecycle import AFTER_A_LOSS, Lifecycle
+from versus_py.engine.lifecycle import AFTER_A_LOSS, NOT_READ, Lifecycle
+from versus_py.errors import Unreadable
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import rfc3339, utc
+
+log = structlog.get_logger()
 
 BY_LINK = Actor("the ACK link")
 
@@ -40,7 +44,10 @@ class AckPage:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
-        incident = await self._store.get(_id(request))
+        try:
+            incident = await self._store.get(_id(request))
+        except Unreadable as exc:
+            return _unreadable(request, exc)
         if incident is None:
             return await self._unknown(request)
         if incident.status is Status.TRIGGERED:
@@ -53,7 +60,10 @@ class AckPage:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
-        incident, is_first = await self._lifecycle.acknowledge(_id(request), BY_LINK)
+        try:
+            incident, is_first = await self._lifecycle.acknowledge(_id(request), BY_LINK)
+        except Unreadable as exc:
+            return _unreadable(request, exc)
         if incident is None:
             return await self._unknown(request)
         if is_first:
@@ -89,6 +99,11 @@ class AckPage:
 
 def _id(request: web.Request) -> IncidentId:
     return IncidentId(request.match_info["id"])
+
+
+def _unreadable(request: web.Request, exc: Unreadable) -> web.Response:
+    log.error("request.unreadable", path=request.path, error=str(exc))
+    return _answer(request, 503, None, "Nothing was changed", NOT_READ)
 
 
 def _standing(incident: Incident, called: Called) -> tuple[str, str]:
