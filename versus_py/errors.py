@@ -9,6 +9,7 @@ VersusError
 ├── Unreadable         the same for one incident or storm: leave it alone, and go on with the others
 ├── Transient          a target may take it later: retry
 │   └── Unreachable    it is down, for everything that is sent to it
+├── CredentialsRefused it does not accept our credentials: tell people, and try one request now and then
 └── Permanent          a target never will: give up and report
 """
 
@@ -65,6 +66,17 @@ class Transient(VersusError):
 
 class Unreachable(Transient):
     """A target does not answer, or not as itself: no connection, no answer in time, a server error."""
+
+
+class CredentialsRefused(VersusError):
+    """A target does not accept our credentials, whatever is sent. Somebody has to correct them here or there.
+
+    The same request succeeds once that is done. The message says what to do.
+    """
+
+    def __init__(self, message: str, *, without_effect: bool = False) -> None:
+        super().__init__(message)
+        self.without_effect = without_effect
 
 
 class Permanent(VersusError):

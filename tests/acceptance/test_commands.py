@@ -560,7 +560,7 @@ def test_snoozing_giving_back_and_escalating_from_the_command_line(world):
 
 def test_what_was_given_up_is_listed_and_tried_again_from_the_command_line(world):
     server, _ = world.serve()
-    request(f"{world.servicenow.url}/control/faults", {"kind": "401", "times": None})
+    request(f"{world.servicenow.url}/control/faults", {"kind": "400", "times": None})
     created = json.loads(versus("send", "-q", "oncall_wait_minutes=0", VERSUS_URL=server).stdout)
     incident_id = created["incidents"][0]["id"]
 
@@ -571,7 +571,7 @@ def test_what_was_given_up_is_listed_and_tried_again_from_the_command_line(world
     wait_until(given_up, what="the escalation being given up")
     [[listed_id, status, target, _, error, _]] = given_up()
     assert (listed_id, status, target) == (incident_id, "triggered", "servicenow")
-    assert "ServiceNow answered 401" in error
+    assert "ServiceNow answered 400" in error
     assert versus("incidents", "list", "--failed", VERSUS_URL=server).stdout.startswith(incident_id)
 
     assert f"tried again: {incident_id} is triggered" in versus("retry", incident_id, VERSUS_URL=server).stdout

@@ -10,7 +10,7 @@ CHANNEL = "C0FALLBACK"
 
 def serve_refused(world: World, **fallback: str) -> str:
     """A server with that fallback, and an alert that nobody acknowledges and ServiceNow does not take; its URL."""
-    request(f"{world.servicenow.url}/control/faults", {"kind": "401", "times": None})
+    request(f"{world.servicenow.url}/control/faults", {"kind": "400", "times": None})
     server, _ = world.serve(oncall=world.settings["oncall"] | {"fallback": fallback})
     request(f"{server}/api/incidents", {"title": "Backup failed", "dedup_key": "backup"})
     return server

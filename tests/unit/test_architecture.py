@@ -71,6 +71,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "end_storm",
         "enlist",
         "hold_back",
+        "hurry",
         "journal",
         "leave_storm",
         "mark",
@@ -82,6 +83,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "rearm",
         "renew",
         "save",
+        "take_probe",
         "take_turn",
         "unlock",
     ]

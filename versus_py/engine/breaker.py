@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.errors import Permanent, Transient, Unreachable, VersusError
+from versus_py.errors import CredentialsRefused, Permanent, Transient, Unreachable, VersusError
 from versus_py.targets import NotYet
 
 log = structlog.get_logger()
@@ -100,7 +100,7 @@ class Breakers:
             if exc.delivery is not None:
                 self._succeed(system)
             raise
-        except (Transient, Permanent):
+        except (Transient, Permanent, CredentialsRefused):
             self._succeed(system)  # a refusal is an answer
             raise
         else:

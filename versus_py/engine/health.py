@@ -33,7 +33,7 @@ class Readiness:
 
     redis: str  # "full", and "emptied" while a loss of data is not accepted, are no reason to refuse what comes
     worker: str
-    targets: Mapping[str, str]  # "open" is one that is left alone for a while because it does not answer
+    targets: Mapping[str, str]  # "open": left alone for a while because it does not answer; "refused": our credentials
     overdue: int
     has_just_lost: bool = False  # Redis, its data: so that whoever supervises the process takes notice
 
@@ -85,7 +85,9 @@ class Health:
         return Readiness(
             redis="emptied" if redis == "ok" and loss is not None else redis,
             worker=self._worker_says(),
-            targets=dict.fromkeys(self._worker.target_names, "ok") | dict.fromkeys(self._worker.left_alone, "open"),
+            targets=dict.fromkeys(self._worker.target_names, "ok")
+            | dict.fromkeys(self._worker.left_alone, "open")
+            | dict.fromkeys(self._worker.refusing, "refused"),
             overdue=0 if standing is None else standing.overdue,
             has_just_lost=loss is not None and self._clock.now_ms() < loss.at_ms + UNREADY_AFTER_LOSS_MS,
         )

@@ -17,6 +17,7 @@ from versus_py.incidents.identity import is_the_same, shares_an_alert
 from versus_py.incidents.listings import omits_what_fires
 from versus_py.incidents.model import (
     Actor,
+    Event,
     Incident,
     IncidentId,
     Notification,
@@ -253,32 +254,43 @@ class Lifecycle:
         )
         return incident
 
-    async def give_up(self, incident_id: IncidentId, channel: str, error: str) -> tuple[Incident | None, bool]:
+    async def give_up(
+        self, incident_id: IncidentId, channel: str, error: str, event: Event = Event.GIVEN_UP
+    ) -> tuple[Incident | None, bool]:
         """Tell the record that a channel is not tried any more, and end the wait when nobody can acknowledge.
+
+        With Event.REFUSED the same of one that refuses our credentials, and is tried again in minutes.
 
         The incident as it is now, and whether this changed it.
         """
         what = f"{self._called(channel)}: {error}"
         incident, change = await self._apply(
-            incident_id, lambda it, now_ms: transitions.give_up(it, channel, what, now_ms)
+            incident_id, lambda it, now_ms: transitions.give_up(it, channel, what, now_ms, event)
         )
         return incident, change is not None
 
     async def retry(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
-        """Try again what was given up: the incident as it is now, and whether there was any; None when unknown."""
+        """Try again what was given up, or what refuses our credentials; None when the incident is unknown.
+
+        Returns it as it is now, and whether there was any.
+        """
         incident, is_retried = await self.act(
             incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=self._called)
         )
-        if incident is not None and not is_retried:  # it may have been given up while it could not be read
+        if incident is None:
+            return None, is_retried
+        if not is_retried:  # it may have been given up while it could not be read
             unknown = [it for it in await self._store.failed_targets(incident_id) if it not in incident.retried]
             for target in unknown:
                 await self._store.arm(incident_id, target, now_ms=self._clock.now_ms())
             is_retried = bool(unknown)
+        for target in incident.refused:
+            await self._store.refusals.hurry_one(incident_id, target, now_ms=self._clock.now_ms())
         return incident, is_retried
 
     async def retry_all(self, by: Actor) -> tuple[int, bool]:
         """The same for every incident: of how many, and whether there are more than this tried at once."""
-        cursor, number = None, 0
+        cursor, number = None, await self._store.refusals.hurry_all(now_ms=self._clock.now_ms())
         for _ in range(RETRIES_MAX // RETRIED_TOGETHER):
             page = await self._store.given_up(limit=RETRIED_TOGETHER, cursor=cursor)
             ids = {it.incident.id for it in page.found}

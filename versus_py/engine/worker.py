@@ -14,6 +14,7 @@ import structlog
 
 from versus_py.clock import Clock, monotonic_ms
 from versus_py.engine.breaker import Breakers, HeldBack
+from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
@@ -122,8 +123,11 @@ class Worker:
         """When Redis last answered what is due."""
         self._retries = retries or RetryPolicy()
         self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
+        self._credentials = Credentials(store.refusals, clock, on_change=self._metrics.credentials_changed)
+        self._knows_refused = False
         for name in self._targets:
             self._metrics.breaker_changed(name, is_open=False)
+            self._metrics.credentials_changed(name, is_refused=False)
         self._unreadable = ThrottledLog("incident.unreadable", clock.now_ms, level="error", counted_as="claims")
         # By a clock of this machine: while Redis is away, there may be no other.
         self._unavailable = ThrottledLog("worker.store_unavailable", monotonic_ms, counted_as="times")
@@ -139,6 +143,11 @@ class Worker:
     def left_alone(self) -> tuple[str, ...]:
         """The systems that are not called for a while because they do not answer."""
         return self._breakers.open_systems
+
+    @property
+    def refusing(self) -> tuple[str, ...]:
+        """The systems that refuse our credentials."""
+        return self._credentials.refused_systems
 
     async def run_due(self) -> int:
         """Sync everything that is due, until nothing is; returns how many syncs that took."""
@@ -200,6 +209,9 @@ class Worker:
             return [], self._clock.now_ms() + STORE_AGAIN_MS
 
     async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
+        if not self._knows_refused:
+            await self._credentials.begin(self._targets)
+            self._knows_refused = True
         found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=self.lease_ms, limit=limit)
         self.turned_at_ms = self._clock.now_ms()
         self._metrics.worker_turned.set(self.turned_at_ms / 1000)
@@ -223,6 +235,7 @@ class Worker:
     async def _trim_now_and_then(self) -> None:
         while not await self.stopped_within(TRIM_EVERY_S):
             try:
+                await self._credentials.refresh()
                 await self._store.trim(now_ms=self._clock.now_ms())
             except StoreUnavailable as exc:
                 self._unavailable.note(error=str(exc))
@@ -338,10 +351,10 @@ class Worker:
             return Completion("done", incident.version, at_ms=at_ms, delivery=after)
         try:
             return self._done(claim, incident, await self._call(claim, incident))
-        except NotYet as exc:
-            return self._postponed(claim, incident, exc)
-        except HeldBack as exc:
-            return await self._held_back(claim, incident, exc)
+        except (NotYet, HeldBack) as exc:
+            return await self._postponed(claim, incident, exc)
+        except StillRefused as exc:
+            return _with_effect_of(exc, await self._refused(claim, incident, exc))
         except Permanent as exc:
             return _with_effect_of(exc, await self._give_up(claim, incident, str(exc)))
         except Transient as exc:
@@ -366,36 +379,64 @@ class Worker:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
         if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
             raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
-        left_s = SYNC_MAX_S - (now_ms - self._claimed_at_ms(claim)) / 1000
-        if left_s < SYNC_MIN_S:
-            raise NotYet(now_ms, "its claim is too old to begin")
         before = incident.delivery(claim.target)
         if self._with_payloads and (packed := await self._store.payload(incident.id)):
             incident = replace(incident, payload=unpack(packed))
-        with self._breakers.guard(target.system(incident), incident.id) as call:
-            async with asyncio.timeout(left_s):
-                # Also the first attempt after it was given up is not the first.
-                attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
-                after = await target.sync(incident, attempt=attempt)
-            call.was_made = after != before
-            return after
+        system = target.system(incident)
+        async with self._credentials.guard(system, incident.id, claim.target) as request:
+            with self._breakers.guard(system, incident.id) as call:
+                async with asyncio.timeout(self._left_s(claim)):
+                    # Also the first attempt after it was given up is not the first.
+                    attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
+                    after = await target.sync(incident, attempt=attempt)
+                call.was_made = request.was_accepted = after != before
+                return after
 
-    async def _held_back(self, claim: Claim, incident: Incident, exc: HeldBack) -> Completion:
-        """No attempt; but the time that a target may fail for goes by, and people are told that it does."""
+    def _left_s(self, claim: Claim) -> float:
+        """How long a sync may take that begins now. Raises NotYet when that is too short."""
+        now_ms = self._clock.now_ms()
+        left_s = SYNC_MAX_S - (now_ms - self._claimed_at_ms(claim)) / 1000
+        if left_s < SYNC_MIN_S:
+            raise NotYet(now_ms, "its claim is too old to begin")
+        return left_s
+
+    async def _refused(self, claim: Claim, incident: Incident, exc: StillRefused) -> Completion:
+        """Tried again for as long as what fails in passing; people and the fallback need not wait that long."""
+        now_ms, error = self._clock.now_ms(), str(exc)
         before = incident.delivery(claim.target)
-        since_ms = _failing_since_ms(claim, incident) or self._clock.now_ms()
-        if self._retries.is_over(since_ms, self._clock.now_ms()):
-            return await self._give_up_late(claim, incident, str(exc), since_ms)
-        after = replace(before, failing_since_ms=since_ms, error=str(exc))
+        since_ms = _failing_since_ms(claim, incident) or now_ms
+        if self._retries.is_over(since_ms, now_ms):
+            return await self._give_up_late(claim, incident, error, since_ms)
+        attempts = claim.attempt if exc.was_sent else before.attempts
+        after = replace(before, attempts=attempts, failing_since_ms=since_ms, error=error, is_refused=True)
+        if exc.was_sent or not before.is_refused:
+            log.warning("sync.refused", incident=incident.id, target=claim.target, error=error)
         return Completion(
-            "postponed",
-            incident.version,
+            "retry" if exc.was_sent else "postponed",
+            await self._announce_failure(claim, incident, error, Event.REFUSED),
             at_ms=exc.until_ms,
             delivery=None if after == before else after,
             arm=self._shown_by(claim, incident, before, after),
         )
 
-    def _postponed(self, claim: Claim, incident: Incident, exc: NotYet) -> Completion:
+    async def _held_back(self, claim: Claim, incident: Incident, error: str, until_ms: int) -> Completion:
+        """No attempt; but the time that a target may fail for goes by, and people are told that it does."""
+        before = incident.delivery(claim.target)
+        since_ms = _failing_since_ms(claim, incident) or self._clock.now_ms()
+        if self._retries.is_over(since_ms, self._clock.now_ms()):
+            return await self._give_up_late(claim, incident, error, since_ms)
+        after = replace(before, failing_since_ms=since_ms, error=error)
+        return Completion(
+            "postponed",
+            incident.version,
+            at_ms=until_ms,
+            delivery=None if after == before else after,
+            arm=self._shown_by(claim, incident, before, after),
+        )
+
+    async def _postponed(self, claim: Claim, incident: Incident, exc: NotYet | HeldBack) -> Completion:
+        if isinstance(exc, HeldBack):
+            return await self._held_back(claim, incident, str(exc), exc.until_ms)
         if exc.delivery is None:
             return Completion("postponed", incident.version, at_ms=exc.at_ms)
         unknown = incident.delivery(claim.target).unknown
@@ -437,10 +478,10 @@ class Worker:
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             # An escalation that began while it was under way was not seen by it.
             seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
-            after = replace(after, synced_at_ms=seen_ms, attempts=0, failing_since_ms=None, failed_at_ms=None, error="")
+            after = replace(_mended(after), synced_at_ms=seen_ms, attempts=0, failed_at_ms=None)
             after = replace(after, attempts_without_effect=0)
         elif not after.attempts:  # it was held back and has never been attempted
-            after = replace(after, failing_since_ms=None, error="")
+            after = _mended(after)
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
         return Completion(
             "done",
@@ -495,11 +536,13 @@ class Worker:
             entries=(Entry(now_ms, Event.FAILED, f"{self._called(claim.target)}: {error}"),),
         )
 
-    async def _announce_failure(self, claim: Claim, incident: Incident, error: str) -> int:
+    async def _announce_failure(
+        self, claim: Claim, incident: Incident, error: str, event: Event = Event.GIVEN_UP
+    ) -> int:
         """Tell the record of a channel; returns the version up to which there is no other news."""
         if claim.target not in incident.policy.channels:
             return incident.version
-        told, is_news = await self._lifecycle.give_up(incident.id, claim.target, error)
+        told, is_news = await self._lifecycle.give_up(incident.id, claim.target, error, event)
         is_only_that = is_news and told is not None and told.version == incident.version + 1
         return incident.version + 1 if is_only_that else incident.version
 
@@ -588,7 +631,12 @@ def _not_failing(delivery: Delivery) -> Delivery | None:
     """Of a provider that is not needed; None when it says no more than what is there."""
     if delivery.failing_since_ms is None or delivery.failed_at_ms is not None:
         return None
-    return replace(delivery, failing_since_ms=None, error="")
+    return _mended(delivery)
+
+
+def _mended(delivery: Delivery) -> Delivery:
+    """Nothing is in the way any more, as far as is known."""
+    return replace(delivery, failing_since_ms=None, error="", is_refused=False)
 
 
 def _has_lapsed(incident: Incident, now_ms: int) -> bool:
@@ -630,4 +678,5 @@ async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
 def _visible(delivery: Delivery) -> tuple[object, ...]:
     """What channels show of another target."""
     is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
-    return delivery.label, delivery.url, delivery.note, is_failing, delivery.failed_at_ms, delivery.comment_count
+    trouble = (is_failing, delivery.is_refused, delivery.failed_at_ms)
+    return delivery.label, delivery.url, delivery.note, trouble, delivery.comment_count

@@ -82,6 +82,7 @@ class Event(StrEnum):
     ESCALATED = "escalated"
     FAILED = "failed"
     GIVEN_UP = "given up"
+    REFUSED = "refused"
     RETRY = "retry"
     RESOLVED = "resolved"
     REOPENED = "reopened"
@@ -266,6 +267,7 @@ class Delivery:
     failing_since_ms: int | None = None
     failed_at_ms: int | None = None  # given up; the next change of the incident, or somebody's word, tries once more
     error: str = ""
+    is_refused: bool = False  # it fails because our credentials are refused
     look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
@@ -281,7 +283,7 @@ class Delivery:
         """
         if self.failed_at_ms is None or self.failed_at_ms > at_ms:
             return self
-        return replace(self, failing_since_ms=None, failed_at_ms=None, error="")
+        return replace(self, failing_since_ms=None, failed_at_ms=None, error="", is_refused=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,7 +527,14 @@ class Incident:
             return None
         failing_ms = first.failing_since_ms
         since_ms = began_ms + FALLBACK_GRACE_MS if failing_ms is None else max(failing_ms, began_ms)
-        return since_ms + self.policy.fallback_after_ms
+        return since_ms if self.is_refused_by(oncall) else since_ms + self.policy.fallback_after_ms
+
+    @property
+    def held_up_by(self) -> str | None:
+        """The provider that does not get the escalation for a reason that people have to hear of; None without one."""
+        if self.ending is not None or self.status is not Status.TRIGGERED or not self.is_escalating:
+            return None
+        return next((target for target in self.providers if self.is_refused_by(target)), None)
 
     def wants(self, target: str) -> bool:
         """Whether a provider that does not have it is to get it; the fallback is not, once the first one has it."""
@@ -542,6 +551,11 @@ class Incident:
         failed_ms, began_ms = self.delivery(target).failed_at_ms, self.escalation_began_at_ms
         return failed_ms is not None and began_ms is not None and failed_ms >= began_ms
 
+    def is_refused_by(self, target: str) -> bool:
+        """Whether *target* has refused our credentials in this wait: that takes a person to mend."""
+        it = self.delivery(target)
+        return it.is_refused and (it.failing_since_ms or 0) >= self.waiting_since_ms
+
     def news_after(self, number: int) -> tuple[Entry, ...]:
         """The news that came after the one with that *number*, as far as they are kept."""
         missed = self.news_count - number
@@ -554,6 +568,11 @@ class Incident:
     def given_up(self) -> tuple[str, ...]:
         """The targets that do not show what it is now, and are not tried any more."""
         return tuple(name for name, it in self.deliveries.items() if it.failed_at_ms is not None)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The targets that refuse our credentials, and are still tried."""
+        return tuple(name for name, it in self.deliveries.items() if it.is_refused and it.failed_at_ms is None)
 
     def with_deliveries(self, deliveries: Mapping[str, Delivery]) -> "Incident":
         """With what is recorded of its targets, as far as it still counts."""

@@ -233,10 +233,11 @@ def may_escalate(incident: Incident) -> bool:
 def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str], str] = str) -> Change | None:
     """A person wants what was given up to be tried again, as if for the first time; None when nothing was.
 
+    What refuses our credentials has its timers: that they are due sooner is up to the caller.
     *name_of* tells what people call a target.
     """
-    given_up = incident.given_up
-    if not given_up:
+    given_up, refused = incident.given_up, incident.refused
+    if not given_up and not refused:
         return None
     failures = {target: incident.delivery(target).failed_at_ms or now_ms for target in given_up}
     retried = replace(incident, retried={**incident.retried, **failures}, updated_at_ms=now_ms)
@@ -247,20 +248,19 @@ def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str]
         timers |= _channel_timers(retried, now_ms)
     if oncall in given_up:
         timers[oncall] = retried.escalates_at_ms if retried.is_waiting else now_ms
-    entries = tuple(Entry(now_ms, Event.RETRY, name_of(target), by) for target in given_up)
+    entries = tuple(Entry(now_ms, Event.RETRY, name_of(target), by) for target in (*given_up, *refused))
     return Change(retried, Outcome.UPDATED, timers, entries)
 
 
-def give_up(incident: Incident, target: str, what: str, now_ms: int) -> Change | None:
-    """A channel is not tried any more; *what* says which one, and why. The record is told.
+def give_up(incident: Incident, target: str, what: str, now_ms: int, event: Event = Event.GIVEN_UP) -> Change | None:
+    """A channel is not tried any more, or for minutes; *what* says which one, and why. The record is told.
 
     Where no channel can be told any more, nobody can acknowledge: the wait ends. None when that is known.
     """
     is_known = any(
-        it.event is Event.GIVEN_UP and it.detail == what and it.at_ms >= incident.waiting_since_ms
-        for it in incident.news
+        it.event is event and it.detail == what and it.at_ms >= incident.waiting_since_ms for it in incident.news
     )
-    told = incident if is_known else _with_news(incident, (Entry(now_ms, Event.GIVEN_UP, what),))
+    told = incident if is_known else _with_news(incident, (Entry(now_ms, event, what),))
     timers: dict[str, int | None] = {}
     entries: tuple[Entry, ...] = ()
     oncall = incident.policy.oncall
@@ -398,10 +398,10 @@ def _waits_longer(incident: Incident, now_ms: int) -> bool:
 
 
 def _nobody_was_told(incident: Incident, *, but: str) -> bool:
-    """Whether the incident is on no channel, and the others than *but* have been given up."""
+    """Whether the incident is on no channel, and the others than *but* have been given up, or refuse us."""
     deliveries = {name: incident.delivery(name) for name in incident.policy.channels}
     return not any(it.label for it in deliveries.values()) and all(
-        it.failed_at_ms is not None for name, it in deliveries.items() if name != but
+        it.failed_at_ms is not None or it.is_refused for name, it in deliveries.items() if name != but
     )
 
 

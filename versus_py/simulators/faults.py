@@ -15,6 +15,7 @@ FaultKind = Literal[
     "lost_reply",
     "cut_off",
     "truncated",
+    "400",
     "401",
     "429",
     "500",
@@ -36,7 +37,7 @@ class Fault(BaseModel):
     - cut_off: the time that the server allows is over: a GET is answered with half of the rows and an error beside
       them; everything else is done *seconds* late, and the connection closed without an answer
     - truncated: it is done, and the JSON of the answer ends in the middle
-    - 401, 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header.
+    - 400, 401, 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header.
       Of Slack, 401 is what its API says of a bad token: 200 with `"ok": false`
     - html503, html200: a page with that status, and nothing is done
     - 302: sent elsewhere, and nothing is done

@@ -22,6 +22,9 @@
 | `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
 | `{d}:promised`          | sorted set | the same, by when they were told to come back, ms                       |
 | `{d}:free_at`           | string     | when the next turn is, ms                                               |
+| `{s}:refused`           | hash       | of refused credentials: `error`, `next_probe_ms`, `accepted_ms`         |
+| `{s}:waiting_for_probe` | sorted set | `<id>|<target>` that such credentials hold up, by when it is due, ms    |
+| `refused`               | set        | names of the systems that refuse our credentials                        |
 | `{d}:storm`             | string     | id of the channel's storm that goes on                                  |
 | `{d}:counted:<id>`      | string     | id of the storm that an incident is counted in                          |
 | `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
@@ -36,7 +39,7 @@
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
 `{q}` is that of an alert's fingerprint, whatever its incident: it is asked for before that is known.
-`{d}` is a destination, such as `slack:C0123456789`.
+`{d}` is a destination, such as `slack:C0123456789`. `{s}` is a system, such as `servicenow:infra`.
 """
 
 from hashlib import sha256
@@ -48,6 +51,7 @@ EVENTS = f"{PREFIX}events"
 SECRET = f"{PREFIX}secret"
 GATEWAY_SECRET = f"{PREFIX}gateway_secret"
 STORMS = f"{PREFIX}storms"
+REFUSED = f"{PREFIX}refused"
 DELIVERY_FIELD = "delivery:"
 
 
@@ -73,6 +77,14 @@ def of_incident(incident_id: IncidentId, name: str) -> str:
 def at_destination(destination: str, name: str) -> str:
     """A key about a place that things are sent to, such as `slack:C0123456789`."""
     return f"{PREFIX}{{{destination}}}:{name}"
+
+
+def refused(system: str) -> str:
+    return at_destination(system, "refused")
+
+
+def waiting_for_probe(system: str) -> str:
+    return at_destination(system, "waiting_for_probe")
 
 
 def current_storm(place: str) -> str:

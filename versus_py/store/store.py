@@ -38,6 +38,7 @@ from versus_py.store.durability import Durability
 from versus_py.store.gateway_secret import gateway_secret
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
+from versus_py.store.refusals import Refusals
 from versus_py.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -141,6 +142,7 @@ class Store:
         metrics: Metrics | None = None,
     ) -> None:
         self._redis = redis
+        self.refusals = Refusals(redis)
         self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms

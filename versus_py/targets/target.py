@@ -47,6 +47,6 @@ class Target(Protocol):
         and by it the engine knows that a provider has the incident. A provider that returns an empty one although the
         incident `wants` it counts as failed.
 
-        Raises Transient to be tried again, Unreachable when it is down for everybody, Permanent to give up, and
-        NotYet to be called later.
+        Raises Transient to be tried again, Unreachable when it is down for everybody, CredentialsRefused when it does
+        not accept who we are, Permanent to give up, and NotYet to be called later.
         """

@@ -33,6 +33,7 @@ _REARMED = "Overdue escalations that nobody would have come back to, armed again
 _LATENESS = "How much later than due an incident had its record."
 _TO_ACK = "From the start of an incident's wait to its acknowledgment."
 _BREAKER = "1 while this process leaves a target alone because it does not answer."
+_CREDENTIALS = "1 while a target refuses the credentials of this process: should be 0."
 _REDIS = "How long Redis took to run a script, the way there and back included."
 _TAKEN_OVER = "Claims of workers that did not give them back in time."
 _TURNED = "When this process last asked Redis for what is due, and was answered."
@@ -60,6 +61,7 @@ class Metrics:
         self.syncs = counter("versus_syncs_total", "Syncs, by what came of them.", ("target", "result"))
         self.retries = counter("versus_retries_total", "Syncs that failed and are tried again.", ("target",))
         self.breaker_open = gauge("versus_breaker_open", _BREAKER, ("target",))
+        self.credentials_refused = gauge("versus_credentials_refused", _CREDENTIALS, ("target",))
         self.redis_call = histogram("versus_redis_call_seconds", _REDIS, buckets=_REDIS_S)
         self.leases_taken_over = counter("versus_leases_taken_over_total", _TAKEN_OVER)
         self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED)
@@ -76,6 +78,10 @@ class Metrics:
     def breaker_changed(self, system: str, is_open: bool) -> None:
         """Whether this process leaves *system* alone from now on."""
         self.breaker_open.labels(system).set(is_open)
+
+    def credentials_changed(self, system: str, is_refused: bool) -> None:
+        """Whether *system* refuses the credentials of this process from now on."""
+        self.credentials_refused.labels(system).set(is_refused)
 
     def observe_change(self, before: Incident, after: Incident, now_ms: int) -> None:
         """Count what an incident has come to."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.integration.conftest import CHANNEL, PASSWORD, Engine
+from tests.integration.conftest import CHANNEL, Engine
 from versus_py.simulators import Fault
 from versus_py.tools.samples import alertmanager
 
@@ -26,7 +26,7 @@ async def retry(engine: Engine, incident_id: str):
 @pytest.fixture
 async def refused(engine, logs) -> str:
     """The id of an incident whose escalation was given up."""
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     [created] = (await engine.post(firing()))["incidents"]
     await engine.after(minutes=5)
     logs.expect_error("sync.failed")
@@ -43,12 +43,12 @@ async def test_what_was_given_up_is_listed_with_its_target_time_and_reason(engin
     assert found["outcome"] == "failed"
     assert found["failed"]["target"] == "servicenow"
     assert found["failed"]["since"] == (await engine.detail(refused))["deliveries"]["servicenow"]["failed_at"]
-    assert "ServiceNow answered 401" in found["failed"]["error"]
+    assert "ServiceNow answered 400" in found["failed"]["error"]
     assert page["next"] is None
 
 
 async def test_a_retry_makes_the_record_and_the_message_shows_it(engine, refused):
-    engine.servicenow._password = PASSWORD
+    engine.servicenow.faults.clear()
 
     response = await retry(engine, refused)
     assert response.status == 201
@@ -112,12 +112,12 @@ async def test_a_retry_looks_whether_what_was_given_up_was_done_after_all(engine
 
 
 async def test_everything_that_was_given_up_can_be_tried_again_at_once(engine, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     for number in range(60):
         await engine.post(firing(f"Alert{number}"), oncall_wait_minutes="0")
     await engine.settle()
     logs.expect_error("sync.failed")
-    engine.servicenow._password = PASSWORD
+    engine.servicenow.faults.clear()
 
     response = await engine.http.post("/api/retry", json={"by": "ana"})
     assert response.status == 201
@@ -132,7 +132,7 @@ async def test_everything_that_was_given_up_can_be_tried_again_at_once(engine, l
 async def test_one_request_tries_only_so_many_again_and_says_that_there_are_more(engine, logs, monkeypatch):
     monkeypatch.setattr("versus_py.engine.lifecycle.RETRIED_TOGETHER", 2)
     monkeypatch.setattr("versus_py.engine.lifecycle.RETRIES_MAX", 4)
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     for number in range(5):
         await engine.post(firing(f"Alert{number}"), oncall_wait_minutes="0")
     await engine.settle()
@@ -144,7 +144,7 @@ async def test_one_request_tries_only_so_many_again_and_says_that_there_are_more
 
 
 async def test_the_list_of_what_was_given_up_has_pages(engine, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     created = [(await engine.post(firing(f"Alert{it}"), oncall_wait_minutes="0"))["incidents"][0] for it in range(5)]
     await engine.settle()
     logs.expect_error("sync.failed")
@@ -170,7 +170,7 @@ async def test_an_incident_that_nobody_knows_cannot_be_tried_again(engine):
 async def test_an_escalation_that_was_given_up_is_said_in_the_message_and_its_thread(engine, refused):
     [message] = engine.slack.messages
 
-    assert "escalation to ServiceNow failed: ServiceNow answered 401" in message.shown
+    assert "escalation to ServiceNow failed: ServiceNow answered 400" in message.shown
     assert any("Escalation to ServiceNow failed" in reply for reply in message.replies)
 
 

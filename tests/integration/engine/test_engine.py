@@ -414,17 +414,16 @@ async def test_servicenows_rate_limit_is_honoured_for_all_incidents(engine):
     assert len(engine.servicenow.incidents) == 2
 
 
-async def test_a_refused_login_fails_at_once_and_everybody_sees_it(engine, logs):
-    engine.servicenow._password = "changed"
+async def test_what_is_refused_for_good_fails_at_once_and_everybody_sees_it(engine, logs):
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
 
     [created] = (await engine.post(firing(engine)))["incidents"]
     await engine.after(minutes=5)
     await engine.after(hours=1)
 
     error = logs.expect_error("sync.failed")["error"]
-    assert "401" in error
-    assert "check username, password" in error
-    assert len(engine.servicenow.calls) == 1
+    assert "ServiceNow answered 400" in error
+    assert "check oncall.servicenow.table" in error
     assert "escalation to ServiceNow failed" in engine.slack.messages[0].shown
     detail = await engine.detail(created["id"])
     assert detail["outcome"] == "failed"
@@ -445,11 +444,11 @@ async def test_what_fails_for_too_long_is_given_up(engine, logs):
 
 
 async def test_a_repeat_after_a_failure_tries_once_more(engine, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await engine.post(firing(engine))
     await engine.after(minutes=5)
     logs.expect_error("sync.failed")
-    engine.servicenow._password = "servicenow-secret"
+    engine.servicenow.faults.clear()
 
     await engine.post(firing(engine))
     await engine.settle()
@@ -459,7 +458,7 @@ async def test_a_repeat_after_a_failure_tries_once_more(engine, logs):
 
 
 async def test_an_acknowledgment_does_not_hide_a_failed_escalation(engine, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await engine.post(firing(engine))
     await engine.after(minutes=5)
     logs.expect_error("sync.failed")

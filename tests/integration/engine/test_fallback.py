@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.integration.conftest import CHANNEL, PASSWORD, Engine
+from tests.integration.conftest import CHANNEL, Engine
 from versus_py.incidents.model import PARTITIONS
 from versus_py.simulators import Fault
 from versus_py.store import keys
@@ -123,7 +123,7 @@ async def test_comments_of_both_records_are_said_in_the_thread(engine, serviceno
 
 @to_the_instance
 async def test_a_first_that_refuses_for_good_is_not_waited_for(engine, servicenow_infra, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
 
     incident_id = await escalated(engine, 0)
 
@@ -135,8 +135,8 @@ async def test_a_first_that_refuses_for_good_is_not_waited_for(engine, serviceno
 
 @to_the_instance
 async def test_it_has_failed_only_when_both_were_given_up(engine, servicenow_infra, logs):
-    engine.servicenow._password = "changed"
-    servicenow_infra._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
+    servicenow_infra.faults.order(Fault(kind="400", times=None))
 
     incident_id = await escalated(engine, 0)
 
@@ -144,7 +144,8 @@ async def test_it_has_failed_only_when_both_were_given_up(engine, servicenow_inf
     detail = await engine.detail(incident_id)
     assert detail["outcome"] == "failed"
     assert {name for name, it in detail["deliveries"].items() if it["failed_at"]} == {"servicenow", "servicenow:infra"}
-    engine.servicenow._password = servicenow_infra._password = PASSWORD
+    engine.servicenow.faults.clear()
+    servicenow_infra.faults.clear()
     await engine.http.post(f"/api/incidents/{incident_id}/retry?by=ana")
     await minutes_pass(engine, 20)
     assert (await engine.detail(incident_id))["outcome"] == "escalated"
@@ -268,7 +269,7 @@ async def test_nothing_is_left_to_do_when_all_has_ended(engine):
 
 @to_the_instance
 async def test_a_first_that_was_given_up_is_not_armed_again_while_the_second_is_tried(engine, servicenow_infra, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     servicenow_infra.faults.order(DOWN)
     incident_id = await escalated(engine, 20)
     entries = len((await engine.detail(incident_id))["timeline"])
@@ -285,7 +286,7 @@ async def test_a_first_that_was_given_up_is_not_armed_again_while_the_second_is_
 
 @to_the_instance
 async def test_a_second_that_nobody_would_come_back_to_is_armed_again(engine, servicenow_infra, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     servicenow_infra.faults.order(DOWN)
     await escalated(engine, 20)
     for partition in range(PARTITIONS):
@@ -347,7 +348,7 @@ async def test_a_second_that_has_it_and_then_refuses_is_given_up_once(engine, se
     incident_id = await escalated(engine, 20)
     engine.servicenow.faults.clear()
     await minutes_pass(engine, 7)
-    servicenow_infra._password = "changed"
+    servicenow_infra.faults.order(Fault(kind="400", times=None))
 
     await engine.post(firing(is_resolved=True))
     await time_passes(engine, seconds=20)
@@ -373,13 +374,13 @@ async def test_a_channel_that_has_it_and_is_then_archived_is_given_up_once(engin
 
 @to_the_instance
 async def test_a_failure_of_an_earlier_escalation_does_not_call_the_second_in_the_next(engine, servicenow_infra, logs):
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await escalated(engine, 2)
     await engine.post(firing(is_resolved=True))
     await engine.settle()
     [before] = servicenow_infra.incidents
     before["state"] = "7"  # closed, so that it would take another one
-    engine.servicenow._password = PASSWORD
+    engine.servicenow.faults.clear()
 
     await engine.post(firing())
     await engine.settle()

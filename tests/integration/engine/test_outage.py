@@ -109,7 +109,7 @@ async def test_refusals_and_rate_limits_open_nothing(engine, logs):
     await many(engine, oncall_wait_minutes="0")
     await engine.after(minutes=2)
     engine.servicenow.faults.clear()
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await engine.after(minutes=2)
 
     logs.expect_error("sync.failed")

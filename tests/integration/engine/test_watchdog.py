@@ -105,7 +105,7 @@ async def test_what_is_retried_is_still_owed(engine):
 
 
 async def test_giving_up_settles_it(engine, logs):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await post(engine)
 
     await engine.after(minutes=5)

@@ -91,7 +91,7 @@ class ServiceNowRemote(Remote):
         return record["state"]
 
     def refuse(self):
-        self.server.faults.order(Fault(kind="401", times=None))
+        self.server.faults.order(Fault(kind="400", times=None))
 
 
 class BoardRemote(Remote):

@@ -110,7 +110,7 @@ async def test_a_message_in_a_channel_that_has_died_since_is_posted_in_the_defau
 @pytest.mark.parametrize("fallback", [IN_SLACK])
 @pytest.mark.parametrize("channel", [CHANNEL, "C0FALLBACK"])
 async def test_the_message_of_the_fallback_is_found_and_not_taken_for_another(engine, logs, channel):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     for _ in range(2):
         await engine.post(firing(engine), slack_channel_id=channel)
         await engine.settle()

@@ -169,7 +169,7 @@ INFRA = {"servicenow_other_instance": "infra"}
 async def test_the_record_of_the_fallback_is_followed_too(
     engine, session, clock, servicenow_infra, new_infra_url, logs
 ):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await escalated(engine)
     [record] = servicenow_infra.incidents
     settings = engine.config.oncall.servicenow.model_dump(exclude_unset=True)

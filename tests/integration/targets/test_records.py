@@ -581,7 +581,7 @@ async def test_of_several_records_the_oldest_open_one_is_taken_and_a_warning_say
     assert any(line["event"] == "servicenow.duplicates" for line in logs)
 
 
-@pytest.mark.parametrize("kind", ["lost_reply", "truncated", "503", "down", "cut_off", "html200", "302", "401"])
+@pytest.mark.parametrize("kind", ["lost_reply", "truncated", "503", "down", "cut_off", "html200", "302", "400", "401"])
 async def test_whatever_answer_gets_lost_there_is_one_record(engine, kind, logs):
     engine.servicenow.faults.order(Fault(kind=kind, method="POST", seconds=0))
     await engine.post(group("DiskFull"))
@@ -591,8 +591,8 @@ async def test_whatever_answer_gets_lost_there_is_one_record(engine, kind, logs)
 
     [record] = engine.servicenow.incidents
     assert record["number"] in engine.slack.messages[0].shown
-    if kind == "401":
-        logs.expect_error("sync.failed")
+    if kind in {"400", "401"}:
+        logs.expect_error("sync.failed" if kind == "400" else "credentials.refused")
 
 
 async def test_a_redis_that_lost_everything_finds_the_record_again(engine):

@@ -11,7 +11,7 @@ from tests.support.answers import canned_answers
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
 from versus_py.config import ServiceNowConfig
-from versus_py.errors import Permanent, Transient
+from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Actor, IncidentId
 from versus_py.incidents.transitions import acknowledge, begin_escalation
 from versus_py.simulators import ServiceNowSimulator, run_app
@@ -100,12 +100,24 @@ async def test_of_several_matches_the_oldest_open_one_is_taken_with_a_warning(ta
     assert "servicenow.duplicates" in [line["event"] for line in logs]
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 405, 415])
+@pytest.mark.parametrize("status", [400, 404, 405, 415])
 async def test_refusals_are_permanent_and_say_why(target, answers, status):
     answers.get(SEARCH, status=status, payload=ERROR)
 
     with pytest.raises(Permanent, match=rf"ServiceNow answered {status} \(Operation Failed: ACL Exception\)") as caught:
         await target.sync(escalating(), attempt=1)
+    assert "hunter2" not in f"{caught.value!r} {target!r}"
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"), [(401, "User is not authenticated"), (403, "User Not Authorized")], ids=["login", "table"]
+)
+async def test_what_is_about_the_user_and_not_the_record_is_refused_credentials(target, answers, status, detail):
+    error = {"error": {"message": detail, "detail": "Failed API level ACL Validation"}, "status": "failure"}
+    answers.get(SEARCH, status=status, payload=error, repeat=True)
+
+    with pytest.raises(CredentialsRefused, match=rf"ServiceNow answered {status} \({detail}") as caught:
+        await target.sync(escalating(), attempt=2)
     assert "hunter2" not in f"{caught.value!r} {target!r}"
 
 

@@ -112,7 +112,7 @@ async def test_a_snooze_ends_in_time_although_the_link_lasts_longer(engine):
 
 @pytest.mark.parametrize("fallback", [{"slack_channel_id": "C0FALLBACK"}])
 async def test_the_message_of_the_fallback_has_a_good_link_too(engine, logs):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await engine.post(firing(engine))
     await engine.after(minutes=6)
     logs.expect_error("sync.failed")

@@ -12,7 +12,7 @@ from tests.support.factories import POLICY, make_incident
 from tests.support.servers import free_port
 from versus_py.ack_links import AckLinks
 from versus_py.config import SlackConfig
-from versus_py.errors import Permanent, Transient
+from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.store import Store
 from versus_py.systems import model
 from versus_py.targets.slack.api import LATE_POST_S, SlackApi
@@ -41,10 +41,6 @@ def slack_answers():
 @pytest.mark.parametrize(
     "code",
     [
-        "invalid_auth",
-        "account_inactive",
-        "token_revoked",
-        "missing_scope",
         "channel_not_found",
         "not_in_channel",
         "is_archived",
@@ -56,6 +52,27 @@ async def test_permanent_refusals(target, slack_answers, code):
     slack_answers.post(POST, payload={"ok": False, "error": code})
 
     with pytest.raises(Permanent, match=f"Slack says {code}") as caught:
+        await target.sync(make_incident(), attempt=1)
+    assert "xoxb" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "invalid_auth",
+        "not_authed",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "missing_scope",
+        "not_allowed_token_type",
+        "ekm_access_denied",
+    ],
+)
+async def test_refused_credentials_are_told_from_what_is_refused_for_good(target, slack_answers, code):
+    slack_answers.post(POST, payload={"ok": False, "error": code})
+
+    with pytest.raises(CredentialsRefused, match=f"Slack says {code}") as caught:
         await target.sync(make_incident(), attempt=1)
     assert "xoxb" not in str(caught.value)
 

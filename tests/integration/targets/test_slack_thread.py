@@ -56,7 +56,7 @@ async def test_an_escalation_is_said_in_the_thread_once_with_a_link_to_the_recor
 
 
 async def test_an_escalation_that_is_given_up_is_said_in_the_thread_once(engine, logs):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await trigger(engine)
     await engine.after(minutes=5)
     await engine.after(minutes=5)

@@ -142,7 +142,7 @@ async def test_an_escalation_that_is_due_for_longer_than_a_lease_is_overdue(engi
 
 
 async def test_an_escalation_that_was_given_up_is_an_outcome(engine, audited, logs):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     await fire(engine, "refused")
     await engine.after(minutes=6)
     logs.expect_error("sync.failed")

@@ -131,7 +131,7 @@ async def test_the_end_of_the_alerts_is_an_outcome(engine):
 
 
 async def test_giving_up_is_an_outcome_and_success_after_it_another(engine, logs):
-    engine.servicenow.faults.order(Fault(kind="401", times=None))
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     [created] = (await engine.post(GENERIC))["incidents"]
     await engine.after(minutes=5)
     failed = outcomes(engine)
@@ -162,7 +162,7 @@ async def test_every_outcome_is_in_the_timeline_also_that_of_a_second_wait_with_
 async def test_the_timeline_tells_the_outcome_its_time_and_its_reason(engine, logs, outcome):
     [created] = (await engine.post(GENERIC))["incidents"]
     if outcome == "failed":
-        engine.servicenow.faults.order(Fault(kind="401", times=None))
+        engine.servicenow.faults.order(Fault(kind="400", times=None))
     if outcome == "acknowledged":
         await engine.http.post(f"/api/incidents/{created['id']}/acknowledge?by=ana")
     if outcome == "resolved":

@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.web.test_storm_page import storm_page
 from tests.support.openapi import METHODS, strict_document
+from versus_py.simulators import Fault
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.web.api.openapi import PATH, document
@@ -59,7 +60,7 @@ async def use_everything(engine, logs):
             assert (await engine.http.post(url, json={"by": "ana", "minutes": 5})).ok
     assert (await engine.http.post(f"/api/incidents/{created['id']}/snooze?by=ana&minutes=5")).status == 200
     await engine.settle()
-    engine.servicenow._password = "changed"
+    engine.servicenow.faults.order(Fault(kind="400", times=None))
     [failed] = (await engine.post({"title": "Host down", "id": "h1"}, oncall_wait_minutes="0"))["incidents"]
     for url in (f"/api/incidents/{failed['id']}/retry?by=ana", "/api/retry?by=ana"):
         await engine.settle()

@@ -295,7 +295,8 @@ def _refuse(fault: Fault) -> web.Response:
         detail = "Rate limit of 1000 requests per hour for Table API exceeded"
         response = error(Refused(status, "Rate limit exceeded", detail))
     else:
-        response = error(Refused(status, "Internal error"))
+        said = "Invalid table incident" if status is HTTPStatus.BAD_REQUEST else "Internal error"
+        response = error(Refused(status, said))
     if fault.retry_after is not None:
         response.headers["Retry-After"] = str(fault.retry_after)
     return response

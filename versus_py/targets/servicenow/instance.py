@@ -25,7 +25,7 @@ from versus_py.targets.servicenow.fields import (
     values_for,
 )
 from versus_py.targets.servicenow.instances import key_of
-from versus_py.targets.servicenow.login import make_login
+from versus_py.targets.servicenow.login import LoginRefused, make_login
 from versus_py.targets.servicenow.record import (
     IDENTITY,
     Line,
@@ -37,11 +37,14 @@ from versus_py.targets.servicenow.record import (
     next_state,
     notes,
 )
-from versus_py.targets.servicenow.table_api import NotFound, Row, TableApi
+from versus_py.targets.servicenow.table_api import NotAuthorized, NotFound, Row, TableApi
 
 log = structlog.get_logger()
 
 CANDIDATES_MAX = 20
+
+CREDENTIALS = (LoginRefused, NotAuthorized)
+"""What is about the user, whatever is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,8 @@ class Instance:
         least = {"short_description": f"Incident {incident.id}", "correlation_id": incident.id}
         try:
             row = await self.api.create(self.config.table, {**least, **rendered.fields})
+        except CREDENTIALS:
+            raise
         except Permanent as exc:
             if not rendered.fields:
                 raise
@@ -176,6 +181,8 @@ class Instance:
             return Written(record, told.wrote, self._warned(incident, rendered.warnings))
         try:
             row = await self.api.update(self.config.table, record.sys_id, fields)
+        except CREDENTIALS:
+            raise
         except Permanent:
             if note and note != fields:  # so that at least it is said; what is refused stays to be mended
                 await self.api.update(self.config.table, record.sys_id, note)

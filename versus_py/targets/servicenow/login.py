@@ -27,11 +27,15 @@ RENEWED_BEFORE_MS = 60_000
 LIFE_UNKNOWN_S = 300.0
 
 
+class LoginRefused(Permanent):
+    """The instance does not let the integration user in."""
+
+
 class Login(Protocol):
     """What makes a request one of the integration user's."""
 
     async def headers(self) -> Mapping[str, str]:
-        """The headers that log in. Raises Transient, or Permanent when the login itself is refused."""
+        """The headers that log in. Raises Transient, or LoginRefused."""
 
     def is_renewed(self, refused: Mapping[str, str]) -> bool:
         """Told that these headers were refused (401): whether asking again with new ones makes sense."""
@@ -106,7 +110,7 @@ class OAuthLogin:
             grant = {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
             try:
                 return await self._request(grant)
-            except Permanent:
+            except LoginRefused:
                 self._refresh_token = ""  # it has ended, or was revoked: log in anew
         return await self._request(self._grant)
 
@@ -128,7 +132,7 @@ class OAuthLogin:
             log.debug("servicenow.token", grant=grant["grant_type"], life_s=life_s)
             return _Token(value, self._clock.now_ms() + life_ms - min(RENEWED_BEFORE_MS, life_ms // 2))
         if answer.data is not None and 400 <= answer.status < 500:  # noqa: PLR2004 - HTTP's
-            raise Permanent(
+            raise LoginRefused(
                 f"ServiceNow's {TOKEN_PATH} refused the login with {answer.status}{answer.detail}; check username, "
                 f"password, auth.client_id, auth.client_secret, and that {grant['grant_type']} is an allowed grant"
             )

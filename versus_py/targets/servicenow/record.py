@@ -121,8 +121,11 @@ def _note(entry: Entry) -> Line:
             return line(f"{at}the acknowledgment has ended: {entry.detail}")
         case Event.JOINED | Event.LEFT:
             return line(at + entry.detail)
-        case Event.GIVEN_UP:
-            return line(f"{at}not tried any more: {entry.detail}")
+        case Event.GIVEN_UP | Event.REFUSED:
+            how = (
+                "not tried any more" if entry.event is Event.GIVEN_UP else "not shown, and tried again every 5 minutes"
+            )
+            return line(f"{at}{how}: {entry.detail}")
         case Event.ESCALATING:
             begins = f"{at}escalated by "
             return Line(f"{begins}{entry.by} before the wait was over", begins)

@@ -11,7 +11,7 @@ import orjson
 
 from versus_py.errors import Permanent
 from versus_py.targets.servicenow.connection import Answer, Connection
-from versus_py.targets.servicenow.login import Login
+from versus_py.targets.servicenow.login import Login, LoginRefused
 
 Row = Mapping[str, Any]
 
@@ -21,8 +21,9 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "check oncall.servicenow.table",
     HTTPStatus.NOT_FOUND: "check oncall.servicenow.instance_url and table",
 }
-_REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}
 _POLICY = "Data Policy Exception"
+_NOT_AUTHORIZED = "User Not Authorized"
 
 
 class NotFound(Permanent):
@@ -31,6 +32,10 @@ class NotFound(Permanent):
 
 class Forbidden(Permanent):
     """403: the user may not do this."""
+
+
+class NotAuthorized(Forbidden):
+    """403, and not about the record: the user may not use the table, or the API, at all."""
 
 
 class TableApi:
@@ -126,8 +131,10 @@ def _expect(answer: Answer, status: HTTPStatus) -> Any:
     said = f"ServiceNow answered {answer.status}{answer.detail}" + (f"; {advice}" if advice else "")
     if answer.status == HTTPStatus.NOT_FOUND and data is not None:
         raise NotFound(f"ServiceNow answered 404{answer.detail}")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise LoginRefused(said)
     if answer.status == HTTPStatus.FORBIDDEN:
-        raise Forbidden(said)
+        raise NotAuthorized(said) if _NOT_AUTHORIZED in answer.detail else Forbidden(said)
     if answer.status >= HTTPStatus.BAD_REQUEST and (data is not None or answer.status in _REFUSALS):
         raise Permanent(said)
     raise answer.unavailable()  # a page is what something in between, or an instance that sleeps, answers with

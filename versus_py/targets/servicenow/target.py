@@ -13,14 +13,14 @@ import structlog
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
-from versus_py.errors import Permanent, Transient
+from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
 from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
-from versus_py.targets.servicenow.instance import Instance, Told
+from versus_py.targets.servicenow.instance import CREDENTIALS, Instance, Told
 from versus_py.targets.servicenow.instances import match
 from versus_py.targets.servicenow.record import Predecessor, Record, contradiction, is_closed
 from versus_py.targets.servicenow.table_api import Forbidden
@@ -103,13 +103,20 @@ class ServiceNowTarget:
             return before
         instance, note = self._instance(incident, before)
         await self._take_turn(instance, incident)
-        if not is_unsure and _is_only_a_look(instance, incident, before):
-            return await self._looked(instance, incident, before)
         try:
-            return await self._synced(instance, incident, before, note, is_unsure=is_unsure)
+            return await self._brought_up_to_date(instance, incident, before, note, is_unsure=is_unsure)
+        except CREDENTIALS as exc:
+            raise CredentialsRefused(str(exc)) from exc
         except RateLimited as exc:
             await self._leave_alone(instance, exc)
             raise
+
+    async def _brought_up_to_date(
+        self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
+    ) -> Delivery:
+        if not is_unsure and _is_only_a_look(instance, incident, before):
+            return await self._looked(instance, incident, before)
+        return await self._synced(instance, incident, before, note, is_unsure=is_unsure)
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
         """The instance that the record is in or belongs in, and a note for a new one that was to be in another."""
@@ -133,6 +140,8 @@ class ServiceNowTarget:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 return await self._look(instance, incident, before)
+        except CREDENTIALS:
+            raise
         except (Transient, Permanent, TimeoutError) as exc:
             error = str(exc) or "no answer in time"
             log.warning("servicenow.look_failed", incident=incident.id, record=before.label, error=error)
@@ -395,7 +404,7 @@ def _told_to_a_new_one(incident: Incident) -> tuple[Entry, ...]:
             and entry.at_ms == incident.escalation_began_at_ms
             and entry.at_ms < wait_ends_ms
         )
-        or (entry.event is Event.GIVEN_UP and entry.at_ms >= incident.waiting_since_ms)
+        or (entry.event in {Event.GIVEN_UP, Event.REFUSED} and entry.at_ms >= incident.waiting_since_ms)
     )
 
 

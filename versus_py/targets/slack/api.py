@@ -55,6 +55,25 @@ PAYLOAD = frozenset(
 )
 """It does not take the message as it was built."""
 
+CREDENTIALS = frozenset(
+    [
+        "invalid_auth",
+        "not_authed",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "not_allowed_token_type",
+        "two_factor_setup_required",
+        "missing_scope",
+        "accesslimited",
+        "app_access_restricted",
+        "team_access_not_granted",
+        "ekm_access_denied",
+        "enterprise_is_restricted",
+    ]
+)
+"""It does not take the token, or the app may not do this, whatever the message and the channel."""
+
 GONE = frozenset(["message_not_found", "thread_not_found", "cannot_reply_to_message"])
 """Somebody deleted the message that is to be edited or replied to."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.targets.slack.api import Refused, SlackApi
+from versus_py.targets.slack.api import CREDENTIALS, Refused, SlackApi
 
 log = structlog.get_logger()
 
@@ -75,6 +75,8 @@ class History:
             try:
                 page = await self._api.get(method, limit=str(PAGE), include_all_metadata="true", **where, **more)
             except Refused as exc:
+                if exc.code in CREDENTIALS - {"missing_scope"}:
+                    raise
                 log.warning("slack.history_unreadable", method=method, channel=where["channel"], error=str(exc))
                 if exc.code == "missing_scope":
                     self._forbidden_until_ms = self._clock.now_ms() + ASK_AGAIN_MS

@@ -200,8 +200,14 @@ def _at_provider(incident: Incident, target: str, called: Called) -> str:
     if incident.has_failed(target):
         return f":warning: escalation to {name} failed: {escape(record.error)}"
     if incident.status is Status.TRIGGERED and incident.is_escalating and _fails_since_the_wait(incident, record):
-        return f":warning: escalation to {name} is being retried: {escape(record.error)}"
+        return f":warning: {held_up(incident, target, called)}"
     return ""
+
+
+def held_up(incident: Incident, target: str, called: Called) -> str:
+    """What keeps an on-call provider from having the incident, and when it is tried again."""
+    again = "; tried again every 5 minutes" if incident.is_refused_by(target) else ""
+    return f"escalation to {called(target)} is being retried: {escape(incident.delivery(target).error)}{again}"
 
 
 def _fails_since_the_wait(incident: Incident, record: Delivery) -> bool:

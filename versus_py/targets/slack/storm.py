@@ -18,7 +18,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
-from versus_py.targets.slack.api import GONE, THREAD, Refused
+from versus_py.targets.slack.api import CREDENTIALS, GONE, THREAD, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
 from versus_py.targets.slack.mrkdwn import date, escape, link, shorten
@@ -103,8 +103,9 @@ class StormMessages:
             has_left = await self._storms.leave(channel, storm_id, incident.id)
             if not needs_somebody:
                 return before
-            # Slack has said so for all of them. Who comes back later, as after a retry, asks it anew.
-            if has_left and storm is not None and storm.refused not in GONE:
+            # Slack has said so for all of them. Who comes back later, as after a retry, asks it anew; of credentials
+            # that may be good by now, each asks itself.
+            if has_left and storm is not None and storm.refused not in GONE | CREDENTIALS:
                 raise Refused(storm.refused)
             return None
         if needs_somebody and storm.ended_ms is not None and incident.waiting_since_ms > storm.ended_ms:

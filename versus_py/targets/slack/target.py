@@ -9,10 +9,10 @@ import structlog
 from versus_py.ack_links import DAY_MS, needed_until_ms, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import Permanent, Transient
+from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
-from versus_py.targets.slack.api import GONE, PAYLOAD, THREAD, THREAD_LOCKED, RateLimited, Refused
+from versus_py.targets.slack.api import CREDENTIALS, GONE, PAYLOAD, THREAD, THREAD_LOCKED, RateLimited, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
@@ -91,7 +91,12 @@ class SlackTarget:
         a storm, the incident is counted in the channel's digest instead.
         """
         begun_ms = self._clock.now_ms()
-        shown = await self._shown(incident, is_unsure=attempt > 1)
+        try:
+            shown = await self._shown(incident, is_unsure=attempt > 1)
+        except Refused as exc:
+            if exc.code not in CREDENTIALS:
+                raise
+            raise CredentialsRefused(str(exc), without_effect=exc.without_effect) from exc
         return replace(shown, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
 
     async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:

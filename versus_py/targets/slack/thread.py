@@ -10,7 +10,7 @@ from typing import Any
 
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Actor, Ending, Entry, Event, Incident, Status
-from versus_py.targets.slack.message import HEADLINE_MAX, mention_of
+from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import Called
 
@@ -40,11 +40,13 @@ class Told:
     comments: int = 0  # the number of the on-call provider's last comment
     escalation: str = ""  # the record that it escalated as, and when
     failure: str = ""  # the escalation that was given up
+    hold_up: str = ""  # the escalation that is held up
 
     @classmethod
     def everything(cls, incident: Incident) -> "Told":
         """All there is to tell; what a new message shows by itself."""
-        return cls(incident.news_count, incident.comment_count, _escalation(incident), _failure(incident))
+        escalated, failed, held_up = _escalation(incident), _failure(incident), _hold_up(incident)
+        return cls(incident.news_count, incident.comment_count, escalated, failed, held_up)
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "Told":
@@ -54,8 +56,8 @@ class Told:
             value = str(said.get(key, ""))
             return int(value) if value.isdecimal() else 0
 
-        escalation, failure = (str(said.get(key, "")) for key in ("told_escalation", "told_failure"))
-        return cls(number("told_news"), number("told_comments"), escalation, failure)
+        keys = ("told_escalation", "told_failure", "told_hold_up")
+        return cls(number("told_news"), number("told_comments"), *(str(said.get(key, "")) for key in keys))
 
     def within(self, incident: Incident) -> "Told":
         """No more than there is: what was told before Redis was emptied is no news of an incident that began anew."""
@@ -81,6 +83,8 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
         urgent.append(_escalated(incident, config, called))
     if _failure(incident) not in {"", told.failure}:
         urgent.append(_failed(incident, config, called))
+    if _hold_up(incident) not in {"", told.hold_up}:
+        urgent.append(_held_up(incident, config, called))
     news = [entry for entry in incident.news_after(told.news) if entry.event in _EMOJI]
     lines = [_news(entry) for entry in news]
     lines += _comments(incident, told)
@@ -105,6 +109,11 @@ def _escalation(incident: Incident) -> str:
 def _failure(incident: Incident) -> str:
     """What tells one failed escalation from others: repeats of the alert try it again, and fail again."""
     return str(incident.escalation_began_at_ms) if incident.ending is Ending.FAILED else ""
+
+
+def _hold_up(incident: Incident) -> str:
+    """What tells one escalation that is held up from others: people are told once, whatever the reasons are."""
+    return "" if incident.held_up_by is None else str(incident.escalation_began_at_ms)
 
 
 def _news(entry: Entry) -> str:
@@ -143,6 +152,12 @@ def _asked_by(incident: Incident) -> Actor | None:
 def _failed(incident: Incident, config: SlackConfig, called: Called) -> str:
     name = called(incident.policy.oncall or "")
     line = shorten(f":warning: Escalation to {name} failed: {escape(incident.record.error)}", HEADLINE_MAX)
+    return f"{line} {mention_of(incident, config)}".rstrip()
+
+
+def _held_up(incident: Incident, config: SlackConfig, called: Called) -> str:
+    target = incident.held_up_by or ""
+    line = shorten(f":warning: {held_up(incident, target, called)}", HEADLINE_MAX)
     return f"{line} {mention_of(incident, config)}".rstrip()
 
 

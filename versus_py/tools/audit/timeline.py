@@ -31,6 +31,7 @@ _STAYS = frozenset(
         Event.ESCALATED,
         Event.FAILED,
         Event.GIVEN_UP,
+        Event.REFUSED,
         Event.RETRY,
     }
 )
