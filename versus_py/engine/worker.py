@@ -50,6 +50,15 @@ LOOK_AGAIN_MIN_MS = 10_000
 LOOK_AGAIN_SOON_MS = 1_000
 """The shortest time until a target that wants to look again is called."""
 
+HELD_UP_MS = 30_000
+"""An escalation that its target puts off for so long is shown as one that fails."""
+
+LATE_MS = 5 * 60_000
+"""People are told of an escalation that has failed for so long, or will have by its next attempt."""
+
+FAR_MS = 6 * 60_000
+"""The time of the next attempt is shown where it is further away than this: beyond every backoff."""
+
 STORE_AGAIN_MS = 1_000
 """When to ask Redis again that did not answer, or that answers and refuses, as one that is full does."""
 
@@ -408,7 +417,8 @@ class Worker:
         if self._retries.is_over(since_ms, now_ms):
             return await self._give_up_late(claim, incident, error, since_ms)
         attempts = claim.attempt if exc.was_sent else before.attempts
-        after = replace(before, attempts=attempts, failing_since_ms=since_ms, error=error, is_refused=True)
+        after = self._failing(before, since_ms, error, exc.until_ms)
+        after = replace(after, attempts=attempts, is_refused=True, retry_at_ms=None)
         if exc.was_sent or not before.is_refused:
             log.warning("sync.refused", incident=incident.id, target=claim.target, error=error)
         return Completion(
@@ -425,7 +435,7 @@ class Worker:
         since_ms = _failing_since_ms(claim, incident) or self._clock.now_ms()
         if self._retries.is_over(since_ms, self._clock.now_ms()):
             return await self._give_up_late(claim, incident, error, since_ms)
-        after = replace(before, failing_since_ms=since_ms, error=error)
+        after = self._failing(before, since_ms, error, until_ms)
         return Completion(
             "postponed",
             incident.version,
@@ -437,6 +447,8 @@ class Worker:
     async def _postponed(self, claim: Claim, incident: Incident, exc: NotYet | HeldBack) -> Completion:
         if isinstance(exc, HeldBack):
             return await self._held_back(claim, incident, str(exc), exc.until_ms)
+        if exc.delivery is None and _holds_up(exc, claim, incident, self._clock.now_ms()):
+            return await self._held_back(claim, incident, str(exc), exc.at_ms)
         if exc.delivery is None:
             return Completion("postponed", incident.version, at_ms=exc.at_ms)
         unknown = incident.delivery(claim.target).unknown
@@ -478,10 +490,11 @@ class Worker:
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
             # An escalation that began while it was under way was not seen by it.
             seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
-            after = replace(_mended(after), synced_at_ms=seen_ms, attempts=0, failed_at_ms=None)
-            after = replace(after, attempts_without_effect=0)
+            after = replace(
+                after.mended(), synced_at_ms=seen_ms, attempts=0, attempts_without_effect=0, failed_at_ms=None
+            )
         elif not after.attempts:  # it was held back and has never been attempted
-            after = _mended(after)
+            after = after.mended()
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
         return Completion(
             "done",
@@ -500,6 +513,7 @@ class Worker:
         if self._retries.is_over(since_ms, now_ms):
             return await self._give_up_late(claim, incident, error, since_ms)
         wait_s = self._retries.wait_s(claim.attempt, retry_after_s)
+        at_ms = now_ms + round(wait_s * 1000)
         log.warning(
             "sync.retry",
             incident=incident.id,
@@ -508,13 +522,24 @@ class Worker:
             error=error,
             retry_in_s=round(wait_s, 1),
         )
-        after = replace(before, attempts=claim.attempt, failing_since_ms=since_ms, error=error)
+        after = replace(self._failing(before, since_ms, error, at_ms), attempts=claim.attempt)
         return Completion(
             "retry",
             incident.version,
-            at_ms=now_ms + round(wait_s * 1000),
+            at_ms=at_ms,
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
+        )
+
+    def _failing(self, before: Delivery, since_ms: int, error: str, at_ms: int) -> Delivery:
+        """What fails since then and is tried again at *at_ms*."""
+        return replace(
+            before,
+            failing_since_ms=since_ms,
+            error=error,
+            is_refused=False,
+            is_late=at_ms - since_ms >= LATE_MS,
+            retry_at_ms=at_ms if at_ms - self._clock.now_ms() > FAR_MS else None,
         )
 
     async def _give_up_late(self, claim: Claim, incident: Incident, error: str, since_ms: int) -> Completion:
@@ -631,12 +656,7 @@ def _not_failing(delivery: Delivery) -> Delivery | None:
     """Of a provider that is not needed; None when it says no more than what is there."""
     if delivery.failing_since_ms is None or delivery.failed_at_ms is not None:
         return None
-    return _mended(delivery)
-
-
-def _mended(delivery: Delivery) -> Delivery:
-    """Nothing is in the way any more, as far as is known."""
-    return replace(delivery, failing_since_ms=None, error="", is_refused=False)
+    return delivery.mended()
 
 
 def _has_lapsed(incident: Incident, now_ms: int) -> bool:
@@ -666,6 +686,15 @@ def _waits_until_ms(incident: Incident, now_ms: int) -> int:
     return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
 
 
+def _holds_up(exc: NotYet, claim: Claim, incident: Incident, now_ms: int) -> bool:
+    """Whether an escalation waits for its target for so long that it has to be shown as failing."""
+    is_provider = claim.target in incident.providers
+    if not is_provider or not incident.wants(claim.target) or incident.has_escalated_to(claim.target):
+        return False
+    is_spared = claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms
+    return not is_spared and exc.at_ms - now_ms >= HELD_UP_MS
+
+
 async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
@@ -678,5 +707,5 @@ async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
 def _visible(delivery: Delivery) -> tuple[object, ...]:
     """What channels show of another target."""
     is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
-    trouble = (is_failing, delivery.is_refused, delivery.failed_at_ms)
+    trouble = (is_failing, delivery.is_refused, delivery.is_late, delivery.retry_at_ms, delivery.failed_at_ms)
     return delivery.label, delivery.url, delivery.note, trouble, delivery.comment_count

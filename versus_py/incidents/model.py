@@ -268,6 +268,8 @@ class Delivery:
     failed_at_ms: int | None = None  # given up; the next change of the incident, or somebody's word, tries once more
     error: str = ""
     is_refused: bool = False  # it fails because our credentials are refused
+    is_late: bool = False  # it fails for so long that people have to hear of it
+    retry_at_ms: int | None = None  # when it is tried again, where that is not soon
     look_again_at_ms: int | None = None  # when to sync again although nothing changes until then; None: no need
     comments: tuple[Comment, ...] = ()  # the latest that people wrote there, oldest first
     comment_count: int = 0  # how many there ever were: the number of the last one
@@ -283,7 +285,11 @@ class Delivery:
         """
         if self.failed_at_ms is None or self.failed_at_ms > at_ms:
             return self
-        return replace(self, failing_since_ms=None, failed_at_ms=None, error="", is_refused=False)
+        return replace(self.mended(), failed_at_ms=None)
+
+    def mended(self) -> "Delivery":
+        """Nothing is in the way any more, as far as is known."""
+        return replace(self, failing_since_ms=None, error="", is_refused=False, is_late=False, retry_at_ms=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,7 +469,7 @@ class Incident:
     def escalated_to(self) -> str:
         """The provider that has it; where none does, the first one."""
         return max(
-            self.providers, key=lambda it: (self._has_escalated_to(it), bool(self.delivery(it).label)), default=""
+            self.providers, key=lambda it: (self.has_escalated_to(it), bool(self.delivery(it).label)), default=""
         )
 
     @property
@@ -475,7 +481,7 @@ class Incident:
     def has_open_record(self) -> bool:
         """Whether it has escalated, and what it escalated as is known not to be over."""
         is_open = self.status is not Status.RESOLVED and self.record.is_over is False
-        return is_open and self._has_escalated_to(self.escalated_to)
+        return is_open and self.has_escalated_to(self.escalated_to)
 
     @property
     def comments(self) -> tuple[tuple[Delivery, Comment], ...]:
@@ -491,7 +497,7 @@ class Incident:
     @property
     def ending(self) -> Ending | None:
         """How the present wait ended; None while it is undecided."""
-        if any(self._has_escalated_to(target) for target in self.providers):
+        if any(self.has_escalated_to(target) for target in self.providers):
             return Ending.ESCALATED
         if self.status is not Status.TRIGGERED:
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
@@ -521,9 +527,9 @@ class Incident:
         known, first = self.delivery(fallback), self.delivery(oncall)
         if self.status is not Status.TRIGGERED or began_ms is None:
             return self.updated_at_ms if known.reference or known.attempts else None
-        if self._has_escalated_to(fallback) or self.has_failed(oncall):
+        if self.has_escalated_to(fallback) or self.has_failed(oncall):
             return began_ms
-        if self._has_escalated_to(oncall):
+        if self.has_escalated_to(oncall):
             return None
         failing_ms = first.failing_since_ms
         since_ms = began_ms + FALLBACK_GRACE_MS if failing_ms is None else max(failing_ms, began_ms)
@@ -534,14 +540,15 @@ class Incident:
         """The provider that does not get the escalation for a reason that people have to hear of; None without one."""
         if self.ending is not None or self.status is not Status.TRIGGERED or not self.is_escalating:
             return None
-        return next((target for target in self.providers if self.is_refused_by(target)), None)
+        return next((target for target in self.providers if self._is_held_up_at(target)), None)
 
     def wants(self, target: str) -> bool:
         """Whether a provider that does not have it is to get it; the fallback is not, once the first one has it."""
         is_spared = target == self.policy.fallback and self.fallback_due_ms is None
         return self.status is Status.TRIGGERED and self.is_escalating and not is_spared
 
-    def _has_escalated_to(self, target: str) -> bool:
+    def has_escalated_to(self, target: str) -> bool:
+        """Whether *target* has the present escalation."""
         it, began_ms = self.delivery(target), self.escalation_began_at_ms
         is_known = bool(it.reference) and began_ms is not None and it.synced_at_ms is not None
         return is_known and (it.synced_at_ms or 0) >= (began_ms or 0)
@@ -553,8 +560,14 @@ class Incident:
 
     def is_refused_by(self, target: str) -> bool:
         """Whether *target* has refused our credentials in this wait: that takes a person to mend."""
+        return self.delivery(target).is_refused and self._fails_in_this_wait(target)
+
+    def _is_held_up_at(self, target: str) -> bool:
         it = self.delivery(target)
-        return it.is_refused and (it.failing_since_ms or 0) >= self.waiting_since_ms
+        return (it.is_refused or it.is_late) and self._fails_in_this_wait(target)
+
+    def _fails_in_this_wait(self, target: str) -> bool:
+        return (self.delivery(target).failing_since_ms or 0) >= self.waiting_since_ms
 
     def news_after(self, number: int) -> tuple[Entry, ...]:
         """The news that came after the one with that *number*, as far as they are kept."""

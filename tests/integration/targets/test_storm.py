@@ -197,6 +197,19 @@ async def test_a_digest_that_is_deleted_before_its_ping_is_posted_again_with_it(
     assert await counted(engine, ids) == members
 
 
+async def test_escalations_that_are_held_up_are_told_in_the_thread_of_the_digest(engine):
+    ids = await break_out(engine)
+    await engine.settle()
+    members = await counted(engine, ids)
+    engine.servicenow.faults.order(Fault(kind="429", retry_after=3500))
+
+    await engine.http.post(f"/api/incidents/{members[0]}/escalate", params={"by": "ana"})
+    for _ in range(8):
+        await engine.settle()
+
+    assert ["1 held up" in reply for reply in digest(engine).replies] == [True]
+
+
 async def test_a_storm_in_one_channel_is_none_in_another(engine):
     await break_out(engine)
 

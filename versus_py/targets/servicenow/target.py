@@ -188,7 +188,9 @@ class ServiceNowTarget:
         now_ms = self._clock.now_ms()
         turn = await self._turns.take(_destination(instance), incident.id, AT_ONCE, now_ms=now_ms)
         if turn.wait_until_ms is not None:
-            raise NotYet(turn.wait_until_ms, f"{instance.url} has asked to be left alone")
+            raise NotYet(
+                turn.wait_until_ms, f"ServiceNow's rate limit is reached: {instance.url} has asked to be left alone"
+            )
 
     async def _leave_alone(self, instance: Instance, exc: Exception) -> None:
         """For as long as the instance asks, if that is what *exc* says."""

@@ -206,8 +206,12 @@ def _at_provider(incident: Incident, target: str, called: Called) -> str:
 
 def held_up(incident: Incident, target: str, called: Called) -> str:
     """What keeps an on-call provider from having the incident, and when it is tried again."""
-    again = "; tried again every 5 minutes" if incident.is_refused_by(target) else ""
-    return f"escalation to {called(target)} is being retried: {escape(incident.delivery(target).error)}{again}"
+    it, again = incident.delivery(target), ""
+    if incident.is_refused_by(target):
+        again = "; tried again every 5 minutes"
+    elif it.retry_at_ms is not None:
+        again = f"; next attempt {date(it.retry_at_ms)}"
+    return f"escalation to {called(target)} is being retried: {escape(it.error)}{again}"
 
 
 def _fails_since_the_wait(incident: Incident, record: Delivery) -> bool:

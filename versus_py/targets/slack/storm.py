@@ -47,7 +47,8 @@ MENTIONS_SHOWN = 5
 NAME_MAX = 100
 COUNTED_MAX = 800
 
-_WORTH_A_PING = ("escalated", "failed")
+_HELD_UP = "held up"
+_WORTH_A_PING = ("escalated", "failed", _HELD_UP)
 
 
 class StormMessages:
@@ -292,6 +293,8 @@ class StormMessages:
         standing = str(incident.status)
         if incident.status is Status.TRIGGERED and incident.ending is not None:
             standing = str(incident.ending)
+        elif incident.held_up_by is not None:
+            standing = _HELD_UP
         elif incident.snooze is not None:
             standing = "snoozed"
         labels = common([alert.labels for alert in incident.alerts])
