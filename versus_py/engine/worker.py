@@ -708,4 +708,4 @@ def _visible(delivery: Delivery) -> tuple[object, ...]:
     """What channels show of another target."""
     is_failing = delivery.failing_since_ms is not None or delivery.failed_at_ms is not None
     trouble = (is_failing, delivery.is_refused, delivery.is_late, delivery.retry_at_ms, delivery.failed_at_ms)
-    return delivery.label, delivery.url, delivery.note, trouble, delivery.comment_count
+    return delivery.label, delivery.url, delivery.note, delivery.end_note, trouble, delivery.comment_count

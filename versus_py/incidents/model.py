@@ -262,6 +262,7 @@ class Delivery:
     version: int = 0  # the incident's version that it shows
     synced_at_ms: int | None = None  # what it shows is at least as new as this
     note: str = ""  # what people should know of it, such as that it went to another channel
+    end_note: str = ""  # how its end over there is another than it should have been
     attempts: int = 0  # without success since the last one
     attempts_without_effect: int = 0  # how many of these surely did nothing
     failing_since_ms: int | None = None

@@ -386,15 +386,71 @@ async def test_a_template_that_fails_does_not_keep_a_record_open(engine):
     assert (record["state"], record["close_notes"]) == ("6", "Resolved by alertmanager.")
 
 
-@pytest.mark.parametrize("servicenow_settings", [{"resolve_fields": {"close_code": "Sorted"}}])
-async def test_a_close_code_that_the_instance_does_not_know_says_so(engine, logs):
-    await escalated(engine)
+SORTED = {"resolve_fields": {"close_code": "Sorted"}}
+
+
+@pytest.mark.parametrize(
+    ("servicenow_settings", "refused"),
+    [
+        (SORTED, {}),
+        ({"resolve_fields": {"u_cause": "unknown"}}, {"refused_columns": {"u_cause"}}),
+        ({"resolve_fields": {"close_notes": "Over.", "category": "x"}}, {"refused_columns": {"category"}}),
+        ({}, {"refused_columns": {"work_notes"}}),
+    ],
+)
+async def test_a_record_whose_close_fields_are_refused_is_resolved_with_the_default_ones(engine, refused, logs):
+    record = await escalated(engine)
+    for name, columns in refused.items():
+        setattr(engine.servicenow, name, columns)
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+    await engine.settle()
+
+    assert (record["state"], record["close_code"]) == ("6", "Solution provided")
+    assert record["close_notes"].startswith("Resolved by alertmanager.")
+    said = f"{record['number']} was resolved with the close code Solution provided: ServiceNow answered 403"
+    assert said in engine.slack.messages[0].shown
+    assert [said in reply for reply in engine.slack.messages[0].replies[1:]] == [True]
+    assert [line["event"] for line in logs if line["event"].startswith("servicenow.resolved")] == [
+        "servicenow.resolved_otherwise"
+    ]
+
+
+async def test_an_older_release_gets_its_own_close_code(engine):
+    record = await escalated(engine)
+    choices = engine.servicenow.tables["sys_choice"]
+    for row in choices:
+        if row["element"] == "close_code":
+            row["inactive"] = str(row["value"] != "Solved (Permanently)").lower()
 
     await engine.post(group(resolved=("DiskFull",)))
     await engine.settle()
 
-    assert "close_code must be one of the instance's own" in logs.expect_error("sync.failed")["error"]
+    assert (record["state"], record["close_code"]) == ("6", "Solved (Permanently)")
+    assert notes(engine) == ["resolved by alertmanager"]
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [{"abort_rule": "Keep open"}, {"ignored_columns": {"state"}}, {"refused_columns": {"state"}}],
+    ids=["rule", "ignored", "refused"],
+)
+async def test_a_record_that_cannot_be_resolved_is_told_in_the_thread(engine, switch, logs):
+    record = await escalated(engine)
+    for name, value in switch.items():
+        setattr(engine.servicenow, name, value)
+
+    await engine.post(group(resolved=("DiskFull",)))
+    await engine.settle()
+    await engine.settle()
+
+    logs.expect_error("sync.failed")
+    assert record["state"] == "1"
     assert "not up to date" in engine.slack.messages[0].shown
+    said = f":warning: ServiceNow {record['number']} is not up to date, and may still be open: ServiceNow "
+    assert [reply.startswith(said) for reply in engine.slack.messages[0].replies[1:]] == [True]
+    assert len(notes(engine)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -874,9 +930,9 @@ async def test_a_name_that_cannot_be_looked_up_keeps_no_record_open(engine):
     assert record["state"] == "6"
 
 
-@pytest.mark.parametrize("servicenow_settings", [{"resolve_fields": {"close_code": "Sorted"}}])
 async def test_what_is_refused_is_at_least_noted_and_once(engine, logs):
     await escalated(engine)
+    engine.servicenow.refused_columns = {"state"}
 
     await engine.post(group(resolved=("DiskFull",)))
     await engine.settle()

@@ -28,8 +28,11 @@ LENGTHS = {
     "close_notes": 4000,
 }
 
+CLOSE_CODES = ("Solution provided", "Solved (Permanently)")
+"""What ServiceNow's newer and older releases come with."""
+
 RESOLVE_DEFAULTS = {
-    "close_code": "Solution provided",
+    "close_code": CLOSE_CODES[0],
     "close_notes": (
         "{% if incident.acknowledged_by %}Acknowledged by {{ incident.acknowledged_by }}. {% endif %}"
         "Resolved by {{ incident.resolved_by }}."

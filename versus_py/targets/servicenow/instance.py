@@ -1,6 +1,6 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -16,6 +16,7 @@ from versus_py.targets.servicenow.columns import Column, digest, read_columns, w
 from versus_py.targets.servicenow.comments import Comments
 from versus_py.targets.servicenow.connection import Connection
 from versus_py.targets.servicenow.fields import (
+    CLOSE_CODES,
     LENGTHS,
     RESOLVE_DEFAULTS,
     FieldTemplates,
@@ -47,6 +48,10 @@ CREDENTIALS = (LoginRefused, NotAuthorized)
 """What is about the user, whatever is asked for."""
 
 
+class LeftOpen(Permanent):
+    """ServiceNow took an update, and left the record open without a word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What has happened since the record was last written."""
@@ -67,6 +72,7 @@ class Written:
     wrote: str
     warnings: tuple[str, ...] = ()
     assigned: str = ""  # the sys_id of the user that a template assigned it to
+    end_note: str = ""  # how its end is another than the configuration says, and why
 
 
 class Instance:
@@ -179,19 +185,63 @@ class Instance:
         fields = rendered.fields | note
         if not fields:
             return Written(record, told.wrote, self._warned(incident, rendered.warnings))
+        end_note = ""
         try:
-            row = await self.api.update(self.config.table, record.sys_id, fields)
-        except CREDENTIALS:
+            after = await self._update(record, fields)
+        except (*CREDENTIALS, LeftOpen):
             raise
-        except Permanent:
-            if note and note != fields:  # so that at least it is said; what is refused stays to be mended
-                await self.api.update(self.config.table, record.sys_id, note)
-            raise
+        except Permanent as exc:
+            after, end_note = await self._ended(record, incident, fields, note, exc)
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
-        after = self._parsed(row) or record
         texts = self._update_fields.render(self._values(incident)).fields
         wrote = self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
-        return Written(after, wrote, self._warned(incident, rendered.warnings), fields.get(ASSIGNED_TO, ""))
+        warnings = self._warned(incident, rendered.warnings)
+        return Written(after, wrote, warnings, fields.get(ASSIGNED_TO, ""), end_note)
+
+    async def _update(self, record: Record, fields: Mapping[str, str]) -> Record:
+        """The record as it is then. Raises Permanent, and LeftOpen where the update was to resolve it."""
+        after = self._parsed(await self.api.update(self.config.table, record.sys_id, fields)) or record
+        is_end = fields.get("state") == self.config.states.resolved
+        if is_end and after.state and is_open(after, self.config.states):
+            raise LeftOpen(
+                f"ServiceNow took the update and left {record.number} in state {after.state}: check "
+                "oncall.servicenow.states.resolved, and that the user may write to the column state"
+            )
+        return after
+
+    async def _ended(
+        self, record: Record, incident: Incident, fields: Mapping[str, str], note: Mapping[str, str], exc: Permanent
+    ) -> tuple[Record, str]:
+        """The record, resolved otherwise than by the *fields* that were refused; and what people should know of that.
+
+        Raises *exc* when that is refused too, and when the fields were no end. At least the note is written then: what
+        is refused stays to be mended.
+        """
+        for other in self._other_ends(incident, fields, note) if "state" in fields else ():
+            try:
+                after = await self._update(record, other)
+            except (*CREDENTIALS, LeftOpen):
+                raise
+            except Permanent:
+                continue
+            log.warning("servicenow.resolved_otherwise", incident=incident.id, record=record.number, error=str(exc))
+            return after, f"{record.number} was resolved with the close code {other['close_code']}: {exc}"
+        if note and note != fields:
+            await self.api.update(self.config.table, record.sys_id, note)
+        raise exc
+
+    def _other_ends(
+        self, incident: Incident, fields: Mapping[str, str], note: Mapping[str, str]
+    ) -> Iterator[Mapping[str, str]]:
+        """Fields that resolve most instances, and are not those that were refused."""
+        if incident.status is not Status.RESOLVED:
+            return
+        defaults = self._resolve_defaults.render(self._values(incident)).fields
+        for code in CLOSE_CODES:
+            end = {**defaults, "close_code": code, "state": self.config.states.resolved}
+            for other in ({**end, **note}, end):
+                if other != fields:
+                    yield other
 
     def has_to_assign(self, incident: Incident, known: Assignment) -> bool:
         """Whether somebody acknowledged whom the record may have to be assigned to."""

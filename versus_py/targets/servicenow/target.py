@@ -214,6 +214,7 @@ class ServiceNowTarget:
         record, wrote, assignment = known.record, known.wrote, known.assignment
         assignee = _assignee(record, before)
         warnings: tuple[str, ...] = ()
+        end_note = before.end_note if incident.status is Status.RESOLVED else ""
         said = contradiction(record, incident, instance.config.states)
         if not _is_over(instance, record, incident, before):
             is_reopened = _wants_record(incident) and _is_of_an_earlier_wait(incident, before)
@@ -229,6 +230,7 @@ class ServiceNowTarget:
             written = await instance.bring_up_to_date(record, incident, news)
             assignment, not_assigned = await instance.assign(record, written, incident, assignment, is_retry=is_unsure)
             wrote, warnings = written.wrote, (*written.warnings, *not_assigned)
+            end_note = written.end_note or end_note
         reference = {
             "sys_id": record.sys_id,
             **instance.place,
@@ -246,6 +248,7 @@ class ServiceNowTarget:
             label=record.number,
             url=instance.page(record),
             note=_said(known.note, said, *warnings),
+            end_note=end_note,
             look_again_at_ms=_next_look_ms(instance, incident, record, before),
             comments=before.comments,
             comment_count=before.comment_count,

@@ -124,7 +124,7 @@ def _context(
     incident: Incident, config: SlackConfig, called: Called, ack_url: str | None, warnings: tuple[str, ...]
 ) -> list[ContextBlock]:
     """Below the body, a line each: what happens next, what there is to know, what is not in order."""
-    record_notes = (incident.record.note,) if incident.record.note else ()
+    record_notes = tuple(note for note in (incident.record.note, incident.record.end_note) if note)
     lines = [
         shorten(_next_step(incident, called), FACTS_MAX),
         shorten(" · ".join(_facts(incident, config, ack_url)), FACTS_MAX),

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from versus_py.config import SlackConfig
-from versus_py.incidents.model import Actor, Ending, Entry, Event, Incident, Status
+from versus_py.incidents.model import Actor, Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import Called
@@ -41,12 +41,13 @@ class Told:
     escalation: str = ""  # the record that it escalated as, and when
     failure: str = ""  # the escalation that was given up
     hold_up: str = ""  # the escalation that is held up
+    record: str = ""  # what went wrong with the record, and at which status
 
     @classmethod
     def everything(cls, incident: Incident) -> "Told":
         """All there is to tell; what a new message shows by itself."""
-        escalated, failed, held_up = _escalation(incident), _failure(incident), _hold_up(incident)
-        return cls(incident.news_count, incident.comment_count, escalated, failed, held_up)
+        told = (_escalation(incident), _failure(incident), _hold_up(incident), _record(incident))
+        return cls(incident.news_count, incident.comment_count, *told)
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "Told":
@@ -56,7 +57,7 @@ class Told:
             value = str(said.get(key, ""))
             return int(value) if value.isdecimal() else 0
 
-        keys = ("told_escalation", "told_failure", "told_hold_up")
+        keys = ("told_escalation", "told_failure", "told_hold_up", "told_record")
         return cls(number("told_news"), number("told_comments"), *(str(said.get(key, "")) for key in keys))
 
     def within(self, incident: Incident) -> "Told":
@@ -87,6 +88,8 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
         urgent.append(_held_up(incident, config, called))
     news = [entry for entry in incident.news_after(told.news) if entry.event in _EMOJI]
     lines = [_news(entry) for entry in news]
+    if _record(incident) not in {"", told.record}:
+        lines += _at_records(incident, called)
     lines += _comments(incident, told)
     if not urgent and not lines:
         return None
@@ -114,6 +117,35 @@ def _failure(incident: Incident) -> str:
 def _hold_up(incident: Incident) -> str:
     """What tells one escalation that is held up from others: people are told once, whatever the reasons are."""
     return "" if incident.held_up_by is None else str(incident.escalation_began_at_ms)
+
+
+def _record(incident: Incident) -> str:
+    """What tells trouble with records from other trouble; repeats try again, and mostly fail in the same way."""
+    sides = ((target, incident.delivery(target)) for target in incident.providers)
+    found = [f"{target} {_went_wrong(it)}" for target, it in sides if _went_wrong(it)]
+    return f"{incident.status} {' '.join(found)}" if found else ""
+
+
+def _went_wrong(record: Delivery) -> str:
+    if record.label and record.failed_at_ms is not None:
+        return "refused"
+    return "ended otherwise" if record.end_note else ""
+
+
+def _at_records(incident: Incident, called: Called) -> list[str]:
+    lines = []
+    for target in incident.providers:
+        it = incident.delivery(target)
+        match _went_wrong(it):
+            case "refused":
+                still = ", and may still be open" if incident.status is Status.RESOLVED else ""
+                said = f"{called(target)} {it.label} is not up to date{still}: {it.error}"
+            case "ended otherwise":
+                said = it.end_note
+            case _:
+                continue
+        lines.append(shorten(f":warning: {escape(said)}", HEADLINE_MAX))
+    return lines
 
 
 def _news(entry: Entry) -> str:
