@@ -376,8 +376,13 @@ def _wait(incident: Incident) -> str:
 
 
 def _is_of_an_earlier_wait(incident: Incident, before: Delivery) -> bool:
-    """Whether the record that is known was last written in a wait that is over; the incident was reopened since."""
-    return before.reference.get("wait", "") not in {"", _wait(incident)}
+    """Whether the record that is known was last written in a wait that is over; the incident was reopened since.
+
+    One that was found after a lost answer, when none was wanted any more, is of no wait: of none that escalates now.
+    """
+    if "wait" not in before.reference:
+        return bool(before.reference) and _wants_record(incident)
+    return before.reference["wait"] != _wait(incident)
 
 
 def _is_over(instance: Instance, record: Record, incident: Incident, before: Delivery) -> bool:
