@@ -106,3 +106,16 @@ async def test_further_news_of_the_same_wait_is_no_second_life(engine):
     await engine.after(minutes=30)
 
     assert (record["state"], len(engine.servicenow.incidents)) == ("6", 1)
+
+
+@pytest.mark.parametrize(("state", "is_open"), [("6", ["2"]), ("7", ["7", "1"])], ids=["resolved", "closed"])
+async def test_the_same_when_people_ended_it_before_it_was_found(engine, state, is_open):
+    record = await lost(engine)
+    await engine.post(group(is_resolved=True))
+    await engine.post(group())
+    await engine.after(minutes=1)
+    record["state"] = state
+
+    await engine.after(minutes=6)
+
+    assert [it["state"] for it in engine.servicenow.incidents] == is_open

@@ -22,7 +22,7 @@ from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.connection import RateLimited
 from versus_py.targets.servicenow.instance import CREDENTIALS, Instance, Told
 from versus_py.targets.servicenow.instances import match
-from versus_py.targets.servicenow.record import Predecessor, Record, contradiction, is_closed
+from versus_py.targets.servicenow.record import Predecessor, Record, contradiction, is_closed, utc
 from versus_py.targets.servicenow.table_api import Forbidden
 from versus_py.targets.target import NotYet
 
@@ -217,7 +217,9 @@ class ServiceNowTarget:
         end_note = before.end_note if incident.status is Status.RESOLVED else ""
         said = contradiction(record, incident, instance.config.states)
         if not _is_over(instance, record, incident, before):
-            is_reopened = _wants_record(incident) and _is_of_an_earlier_wait(incident, before)
+            is_known = bool(before.reference)
+            is_past = _is_of_an_earlier_wait(incident, before) if is_known else _needs_anew(record, incident)
+            is_reopened = _wants_record(incident) and is_past
             said = "" if is_reopened else said
             news = Told(
                 known.untold,
@@ -290,7 +292,10 @@ class ServiceNowTarget:
         """The record to write to, None without one; and the closed or lost one of an earlier wait that it follows."""
         sys_id = before.reference.get("sys_id")
         if sys_id is None:
-            return await self._first(instance, incident, is_unsure=is_unsure), None
+            found = await self._first(instance, incident, is_unsure=is_unsure)
+            if found is None or not (is_closed(found, instance.config.states) and _needs_anew(found, incident)):
+                return found, None
+            return None, Predecessor(found.number, is_gone=False)
         record = await instance.read(sys_id, incident)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
@@ -383,6 +388,11 @@ def _is_of_an_earlier_wait(incident: Incident, before: Delivery) -> bool:
     if "wait" not in before.reference:
         return bool(before.reference) and _wants_record(incident)
     return before.reference["wait"] != _wait(incident)
+
+
+def _needs_anew(found: Record, incident: Incident) -> bool:
+    """Whether a record that nobody recorded is of a wait before the present one, which has escalated by now."""
+    return _wants_record(incident) and "" < found.values.get("sys_created_on", "") < utc(incident.waiting_since_ms)
 
 
 def _is_over(instance: Instance, record: Record, incident: Incident, before: Delivery) -> bool:
