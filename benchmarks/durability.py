@@ -24,10 +24,12 @@ import structlog
 from versus_py.clock import SharedClock
 from versus_py.config import RedisConfig
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.timekeeping import Timekeeper
 from versus_py.incidents.model import Alert, AlertStatus, Notification, Policy
-from versus_py.store import Store
+from versus_py.store import SharedTime, Store
 from versus_py.store.connection import open_redis
 from versus_py.store.durability import durability_for
+from versus_py.telemetry.metrics import Metrics
 
 ALERTS = 1000
 SENDERS = (1, 16, 64)
@@ -51,7 +53,7 @@ async def opened(stack: AsyncExitStack, durability: Literal["memory", "fsync"]) 
     client, _ = await stack.enter_async_context(open_redis(config, Path(folder)))
     store = Store(client, retention_ms=86_400_000, reopen_ms=300_000, durability=durability_for(client, config))
     clock = SharedClock()
-    clock.follow(await store.server_time_ms())
+    await Timekeeper(clock, SharedTime(client), Metrics()).follow()
     return Lifecycle(store, clock)
 
 

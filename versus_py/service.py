@@ -20,13 +20,14 @@ from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
+from versus_py.engine.timekeeping import Timekeeper
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
-from versus_py.store import Ledger, Loss, Markers, Store, Storms, Turns
+from versus_py.store import Ledger, Loss, Markers, SharedTime, Store, Storms, Turns
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
@@ -45,9 +46,6 @@ from versus_py.web.guard import Guard
 from versus_py.web.inbound import switched_off
 
 log = structlog.get_logger()
-
-CLOCK_EVERY_S = 30.0
-"""How often the clock is set by Redis'; a crystal drifts by less than 10 ms in that time."""
 
 SHUTDOWN_TIMEOUT_S = 3.0
 """How long requests that are being answered may take after the word to stop."""
@@ -75,6 +73,7 @@ class _Core:
         self.called = titles({it.name: it.title for it in systems})
         self.clock = SharedClock()
         self.metrics = Metrics()
+        self.timekeeper = Timekeeper(self.clock, SharedTime(redis), self.metrics)
         self.unavailable = ThrottledLog("redis.unavailable", monotonic_ms, counted_as="times")
         retention_ms = round(config.retention_days * DAY_MS)
         self.settles_within_s = max((it.abilities.settles_within_s for it in self.systems), default=0.0)
@@ -85,6 +84,7 @@ class _Core:
             reopen_ms=round(config.oncall.reopen_minutes * 60_000),
             settle_ms=round(self.settles_within_s * 1000),
             durability=self.durability,
+            skew=self.clock,
             metrics=self.metrics,
         )
         self.turns = Turns(redis)
@@ -370,7 +370,7 @@ async def _prepare(core: _Core) -> None:
 
 async def _ask_redis(core: _Core) -> None:
     """For the time, and for the key that links are signed with."""
-    await core.clock.follow(core.store.server_time_ms)
+    await core.timekeeper.follow()
     if core.links.key is None:
         core.links.key = await core.store.signing_key()
 
@@ -394,9 +394,9 @@ async def _follow_clock(core: _Core, stop: asyncio.Event) -> None:
     # Looks at *stop* by itself: a cancellation that meets an answer can get lost in redis-py.
     while not stop.is_set():
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOCK_EVERY_S):
+            async with asyncio.timeout(core.timekeeper.every_s):
                 await stop.wait()
         try:
-            await core.clock.follow(core.store.server_time_ms)
+            await core.timekeeper.follow()
         except StoreUnavailable as exc:
             core.unavailable.note(error=str(exc))

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
@@ -11,6 +12,12 @@ from enum import StrEnum
 
 CONNECT_TIMEOUT_S = 2.0
 CHUNK = 65_536
+
+TIME = b"*1\r\n$4\r\nTIME\r\n"
+"""As a client asks Redis for the time, by itself."""
+
+TOLD = re.compile(rb"\*2\r\n\$10\r\n([0-9]{10})\r\n(\$[0-9]\r\n[0-9]+\r\n)")
+"""And what Redis says: seconds, and microseconds."""
 
 
 class Way(StrEnum):
@@ -35,6 +42,7 @@ class FaultProxy:
         self.upstreams = list(upstreams)
         self.port = 0
         self.delay_s = 0.0  # of every piece, both ways
+        self.ahead_s = 0  # how far Redis' clock is ahead, by what it says
         self._is_refusing = False
         self._flows = asyncio.Event()
         self._flows.set()
@@ -72,6 +80,7 @@ class FaultProxy:
         """Pass everything again. What stalled goes on; what was cut stays cut."""
         self._is_refusing = False
         self.delay_s = 0.0
+        self.ahead_s = 0
         self._cuts.clear()
         self._flows.set()
 
@@ -109,6 +118,7 @@ class FaultProxy:
                 await self._flows.wait()
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
+                data = connection.with_time(way, data, self.ahead_s)
                 passed = self._passed(way, data)
                 writer.write(data if passed is None else data[:passed])
                 await writer.drain()
@@ -137,6 +147,15 @@ class _Connection:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._client = client
         self._server = server
+        self._asks_for_time = False
+
+    def with_time(self, way: Way, data: bytes, ahead_s: int) -> bytes:
+        """*data*, with the time so much later where it is the answer to that question."""
+        if way is Way.THERE:
+            self._asks_for_time = data == TIME
+            return data
+        told = TOLD.fullmatch(data) if self._asks_for_time else None
+        return data if told is None else b"*2\r\n$10\r\n%d\r\n%s" % (int(told[1]) + ahead_s, told[2])
 
     def abort(self) -> None:
         """What went to the server arrives there; a reset would take it back."""

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.faults.proxy import FaultProxy, Way, run_proxy
+from tests.support.redis_servers import RedisServer, redis_server
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -119,3 +121,18 @@ async def test_it_takes_nothing_while_it_refuses(proxy):
 
     assert await reader.readexactly(5) == b"hello"
     writer.close()
+
+
+async def test_what_redis_says_of_the_time_is_moved_and_nothing_else_is(tmp_path):
+    with RedisServer(redis_server(), tmp_path) as server:
+        async with (
+            run_proxy(("127.0.0.1", server.port)) as running,
+            Redis(port=running.port) as moved,
+            Redis(port=server.port) as plain,
+        ):
+            running.ahead_s = 3600
+            later = (await moved.time())[0] - (await plain.time())[0]
+            await moved.rpush("list", "1777890000", "123456")
+
+            assert later in {3600, 3599}
+            assert await moved.lrange("list", 0, -1) == [b"1777890000", b"123456"]

@@ -1,6 +1,7 @@
 """The composition root: what people press in Slack reaches the incidents of a service that runs, both ways."""
 
 import asyncio
+import re
 import shutil
 import sys
 from contextlib import asynccontextmanager
@@ -10,21 +11,23 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.faults.proxy import run_proxy
 from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support import toys
 from tests.support.factories import make_incident
+from tests.support.redis_servers import RedisServer, redis_server
 from tests.support.servers import free_port
 from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
-from versus_py.clock import SharedClock
 from versus_py.config import SlackConfig
-from versus_py.engine import watchdog
+from versus_py.engine import timekeeping, watchdog
+from versus_py.engine.timekeeping import Timekeeper
 from versus_py.errors import ConfigError, VersusError
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
-from versus_py.store import Store, embedded, keys
+from versus_py.store import SharedTime, embedded, keys
 from versus_py.store.connection import connect
 from versus_py.systems import BUILT_IN, model, registered
 from versus_py.targets.slack.allowed import Allowed
@@ -229,14 +232,14 @@ async def test_a_heartbeat_is_sent_by_what_runs(config, session):
 
 async def test_nothing_is_accepted_before_redis_has_told_the_time(config, session, monkeypatch):
     told = asyncio.Event()
-    ask_time = Store.server_time_ms
+    ask_time = SharedTime.server_ms
 
-    async def server_time_ms(store):
+    async def server_ms(shared):
         await told.wait()
-        return await ask_time(store)
+        return await ask_time(shared)
 
     monkeypatch.setattr(service, "FIRST_TIME_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(Store, "server_time_ms", server_time_ms)
+    monkeypatch.setattr(SharedTime, "server_ms", server_ms)
     async with running(config({})) as url:
         await until(lambda: is_answered(session, url))
         async with session.post(f"{url}/api/incidents", json={"title": "Disk full"}) as response:
@@ -275,10 +278,28 @@ async def test_a_redis_that_is_away_is_told_now_and_then(config, session, logs, 
     shared_redis.go_away()
     async with running(config({}, redis={"url": shared_redis.config.url})):
         await until(lambda: [line for line in logs if line["event"] == "redis.unavailable"])
-        asked = counting(monkeypatch, SharedClock, "follow")
+        asked = counting(monkeypatch, Timekeeper, "follow")
         await until(lambda: len(asked) >= 2)
 
     assert [line["event"] for line in logs].count("redis.unavailable") == 1
+
+
+async def test_a_jump_of_the_clock_of_redis_is_told_and_counted(config, session, logs, tmp_path, monkeypatch):
+    monkeypatch.setattr(timekeeping, "CLOCK_EVERY_S", 0.05)
+    with RedisServer(redis_server(), tmp_path / "redis") as server:
+        async with (
+            run_proxy(("127.0.0.1", server.port)) as proxy,
+            running(config({}, redis={"url": f"redis://127.0.0.1:{proxy.port}"})) as url,
+        ):
+            await post(session, url)
+            proxy.ahead_s = 3600
+            await until(lambda: [line for line in logs if line["event"] == "clock.jumped"])
+
+            async with session.get(f"{url}/metrics") as response:
+                measured = await response.text()
+    assert 'versus_clock_jumps_total{outcome="noticed"} 1.0' in measured
+    [ahead_s] = re.findall(r"^versus_clock_redis_ahead_seconds (.+)", measured, re.MULTILINE)
+    assert float(ahead_s) == pytest.approx(3600, abs=2)
 
 
 def counting(monkeypatch, kind, name):

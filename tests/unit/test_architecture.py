@@ -83,6 +83,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "rearm",
         "renew",
         "save",
+        "set_lead",
         "take_probe",
         "take_turn",
         "unlock",

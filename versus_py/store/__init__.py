@@ -4,6 +4,7 @@ from versus_py.store.ledger import Ledger, Standing
 from versus_py.store.markers import Loss, Markers
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUp, Page, Unread, UnreadFailure
+from versus_py.store.shared_time import SharedTime
 from versus_py.store.store import Claim, Completion, Store
 from versus_py.store.storms import Member, Storm, Storms
 from versus_py.store.turns import Rate, Turns
@@ -19,6 +20,7 @@ __all__ = [
     "Names",
     "Page",
     "Rate",
+    "SharedTime",
     "Standing",
     "Store",
     "Storm",

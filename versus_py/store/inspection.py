@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from versus_py.errors import Unreadable
 from versus_py.incidents.model import Entry, Incident, IncidentId
 from versus_py.store import keys
-from versus_py.store.calls import RedisClient, answers, server_time
+from versus_py.store.calls import RedisClient, answers
 from versus_py.store.codec import load_entry, load_incident
+from versus_py.store.shared_time import SharedTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,7 @@ class Inspection:
 
     async def now_ms(self) -> int:
         """By the clock that all replicas share."""
-        seconds, microseconds = await server_time(self._redis)
-        return seconds * 1000 + microseconds // 1000
+        return await SharedTime(self._redis).now_ms()
 
     async def look(self, incident_ids: Sequence[IncidentId]) -> list[Inspected]:
         """Each of them, in one round trip. An incident and its timeline may be from before and after a change."""

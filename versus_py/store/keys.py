@@ -33,6 +33,7 @@
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 | `gateway_secret`        | string     | the generated secret of the API                                         |
+| `clock`                 | hash       | `lead_ms`, `lead_since_ms`, `seen_ms`: see `ClockNotes`                 |
 | `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
@@ -52,6 +53,7 @@ SECRET = f"{PREFIX}secret"
 GATEWAY_SECRET = f"{PREFIX}gateway_secret"
 STORMS = f"{PREFIX}storms"
 REFUSED = f"{PREFIX}refused"
+CLOCK = f"{PREFIX}clock"
 DELIVERY_FIELD = "delivery:"
 
 

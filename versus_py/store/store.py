@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import structlog
 
+from versus_py.clock import Skew
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import PARTITIONS, Delivery, Ending, Entry, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
@@ -23,7 +24,6 @@ from versus_py.store.calls import (
     load_script,
     run_all,
     run_optionally,
-    server_time,
 )
 from versus_py.store.codec import (
     SCHEMA,
@@ -128,7 +128,8 @@ class Store:
     *retention_ms* is how long an incident is kept after the last thing that was due; *reopen_ms* how long
     after its resolve a dedup key still names it; *settle_ms* how long what a failed attempt sent may take to have its
     effect: a change does not make it tried again sooner. *durability* says how sure a write is before `create` and
-    `save` return; without one, Redis has it in memory.
+    `save` return; without one, Redis has it in memory. *skew* says how the server's clock differs from the times that
+    are handed in; without one, it does not.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Store:
         reopen_ms: int,
         settle_ms: int = 0,
         durability: Durability | None = None,
+        skew: Skew | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._redis = redis
@@ -147,6 +149,7 @@ class Store:
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
         self._settle_ms = settle_ms
+        self._skew = skew
         self._metrics = metrics or Metrics()
         self._create = load_script(redis, "create")
         self._save = load_script(redis, "save")
@@ -162,11 +165,6 @@ class Store:
         self._first_partition = 0
         self._lost_until_ms: dict[int, int] = {}
         self._trimmed_to: dict[str, int] = {}
-
-    async def server_time_ms(self) -> int:
-        """The clock that all replicas share."""
-        seconds, microseconds = await server_time(self._redis)
-        return seconds * 1000 + microseconds // 1000
 
     async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool | None]]:
         """What each of *dedup_keys* names, and of each of *origins*, whether it is known to list resolved alerts.
@@ -289,10 +287,12 @@ class Store:
 
     async def _claim_in(self, partition: int, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
         token = now_ms + lease_ms
+        # What the time has leapt by did not pass for those who hold a lease.
+        ended_by_ms = now_ms - (0 if self._skew is None else self._skew.leapt_ms(lease_ms))
         next_here, expired, *pairs = await self._run(
             self._claim,
             [keys.in_partition(partition, name) for name in ("timers", "running", "attempts")],
-            [now_ms, token, limit],
+            [now_ms, token, limit, ended_by_ms],
         )
         self._metrics.leases_taken_over.inc(int(expired))
         claims = [
@@ -313,7 +313,7 @@ class Store:
             completion.seen_version,
             f"{keys.DELIVERY_FIELD}{claim.target}",
             "" if completion.delivery is None else dump_delivery(completion.delivery),
-            max(now_ms, completion.at_ms or 0) + self._retention_ms,
+            self._by_server(max(now_ms, completion.at_ms or 0) + self._retention_ms),
             incident_id,
             completion.owed_at_ms,
             TIMELINE_MAX,
@@ -584,13 +584,17 @@ class Store:
 
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""
-        return max(now_ms, incident.escalates_at_ms or 0) + self._retention_ms
+        return self._by_server(max(now_ms, incident.escalates_at_ms or 0) + self._retention_ms)
 
     def _named_until_ms(self, incident: Incident, now_ms: int) -> int:
         """For how long its dedup key names it."""
         if incident.status is not Status.RESOLVED:
             return self._expire_at(incident, now_ms)
-        return max(now_ms + 1, (incident.resolved_at_ms or now_ms) + self._reopen_ms)
+        return self._by_server(max(now_ms + 1, (incident.resolved_at_ms or now_ms) + self._reopen_ms))
+
+    def _by_server(self, at_ms: int) -> int:
+        """The same moment by the clock of the server, which expires keys."""
+        return at_ms + (0 if self._skew is None else self._skew.server_ahead_ms)
 
 
 def _has_other_alerts(change: Change) -> bool:

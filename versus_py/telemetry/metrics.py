@@ -16,6 +16,7 @@ from versus_py.incidents.model import Ending, Incident
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 TIMER_STATES = ("due", "waiting", "running", "failed")
+CLOCK_JUMPS = ("noticed", "over", "confirmed", "set_right", "unconfirmed")
 
 _LATENESS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14_400)
 _ACKNOWLEDGED_S = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 28_800, 86_400)
@@ -36,6 +37,8 @@ _BREAKER = "1 while this process leaves a target alone because it does not answe
 _CREDENTIALS = "1 while a target refuses the credentials of this process: should be 0."
 _REDIS = "How long Redis took to run a script, the way there and back included."
 _TAKEN_OVER = "Claims of workers that did not give them back in time."
+_JUMPS = "Jumps of Redis' clock, as this process saw them: noticed, and what became of them."
+_AHEAD = "How far Redis' clock is ahead of the time that replicas go by: 0 unless it has jumped."
 _TURNED = "When this process last asked Redis for what is due, and was answered."
 
 
@@ -64,6 +67,8 @@ class Metrics:
         self.credentials_refused = gauge("versus_credentials_refused", _CREDENTIALS, ("target",))
         self.redis_call = histogram("versus_redis_call_seconds", _REDIS, buckets=_REDIS_S)
         self.leases_taken_over = counter("versus_leases_taken_over_total", _TAKEN_OVER)
+        self.clock_jumps = counter("versus_clock_jumps_total", _JUMPS, ("outcome",))
+        self.clock_ahead = gauge("versus_clock_redis_ahead_seconds", _AHEAD)
         self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED)
         self.heartbeats = counter("versus_heartbeats_total", "Heartbeats: sent, failed, or withheld.", ("result",))
         build = Info("versus_build", "What runs.", registry=self.registry)
@@ -74,6 +79,8 @@ class Metrics:
             self.incident_outcomes.labels(ending)
         for state in TIMER_STATES:
             self.timers.labels(state)
+        for outcome in CLOCK_JUMPS:
+            self.clock_jumps.labels(outcome)
 
     def breaker_changed(self, system: str, is_open: bool) -> None:
         """Whether this process leaves *system* alone from now on."""

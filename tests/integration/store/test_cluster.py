@@ -22,7 +22,7 @@ from versus_py.engine.watchdog import Watchdog
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Actor, Alert, AlertStatus, IncidentId, Notification, Outcome
 from versus_py.incidents.transitions import Change, trigger
-from versus_py.store import Ledger, Markers, Store, keys
+from versus_py.store import Ledger, Markers, SharedTime, Store, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect, inspect_server
 from versus_py.store.durability import durability_for
@@ -114,7 +114,7 @@ async def test_more_callers_than_connections_wait_for_their_turn(cluster):
 async def test_all_who_ask_are_told_the_time_by_the_same_node(cluster):
     async with connect(config_for(cluster)) as client:
         for _ in range(6):
-            await store_on(client).server_time_ms()
+            await SharedTime(client).server_ms()
 
     counted = [
         client_info(node, "commandstats").get("cmdstat_time", {"calls": 0})["calls"] for node in cluster.primaries
@@ -180,7 +180,7 @@ async def test_a_lost_node_keeps_only_its_own_incidents_waiting(cluster, clock, 
         standing = await Ledger(client).look(now_ms=clock.now_ms(), due_before_ms=clock.now_ms())
         assert standing.partitions_lost > 0
         assert standing.pending == len(elsewhere)
-        assert await store.server_time_ms() > 0
+        assert await SharedTime(client).server_ms() > 0
     assert {line["event"] for line in logs} == {"redis.partition_unavailable"}
 
 
@@ -350,7 +350,7 @@ async def test_a_cluster_that_is_away_at_the_start_is_connected_to_when_it_is_th
         for node in cluster.primaries:
             node.kill()
         with pytest.raises(StoreUnavailable):
-            await store.server_time_ms()
+            await SharedTime(client).server_ms()
         for node in cluster.primaries:
             node.start()
 
