@@ -350,7 +350,7 @@ async def engine(
     watchdog = Watchdog(store, ledger, clock, metrics, lease_ms=worker.lease_ms, markers=Markers(engine_redis))
     people, follow_ups = KnownPeople(engine_redis), FollowUps(retry_s=0.01)
     slack_parts = SLACK.build(around(config, clock, store, session, links))
-    api = SlackApi(config.alert.slack, session)
+    api = SlackApi(config.alert.slack, session, clock=clock)
     allowed = Allowed(config.alert.slack, api, retry_s=0.01)
     side = SlackInteractive(config.alert.slack, api, session, clock, allowed)
     desk = Desk(

@@ -138,6 +138,7 @@ LOOPS = {
     "worker": "versus_py.engine.worker.Worker.run",
     "interactions": "versus_py.interactions.desk.Desk.run",
     "socket mode": "versus_py.targets.slack.socket_mode.SocketMode.run",
+    "slack clock": "versus_py.targets.slack.system.watch_clock",
     "storms": "versus_py.targets.slack.storm.StormMessages.run",
 }
 

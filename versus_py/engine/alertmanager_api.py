@@ -8,8 +8,10 @@ from typing import Any
 import aiohttp
 import orjson
 
+from versus_py.clock import Clock
 from versus_py.config import AlertmanagerAuth
 from versus_py.sources import fields
+from versus_py.targets.remote_clock import RemoteClock
 
 BODY_MAX = 8 * 1024 * 1024
 
@@ -55,11 +57,12 @@ class Status:
 class AlertmanagerApi:
     """Each method is a request or two, and raises Doubt for an answer that cannot be used.
 
-    Raises aiohttp.ClientError and OSError when there is no answer.
+    Raises aiohttp.ClientError and OSError when there is no answer. Its times are told by *clock*, not by its own.
     """
 
-    def __init__(self, url: str, auth: AlertmanagerAuth, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, auth: AlertmanagerAuth, session: aiohttp.ClientSession, clock: Clock) -> None:
         self.url = url
+        self._clock = RemoteClock(url, clock)
         self._session = session
         self._headers = {"Accept": "application/json", **login(auth)}
 
@@ -75,7 +78,8 @@ class AlertmanagerApi:
         cluster = read_cluster(found.get("cluster")) if isinstance(found, Mapping) else None
         if cluster is None:
             raise Doubt("it does not say which peers its cluster has")
-        return Status(fields.time_ms(found.get("uptime")), cluster)
+        up_since_ms = fields.time_ms(found.get("uptime"))
+        return Status(None if up_since_ms is None else self._clock.ours(up_since_ms), cluster)
 
     async def receivers(self) -> list[str]:
         """The names of its receivers."""
@@ -89,12 +93,15 @@ class AlertmanagerApi:
         if not isinstance(found, Mapping) or ends_at_ms is None:
             raise Doubt(f"silence {silence_id} does not say when it ends")
         by, comment = fields.text(found.get("createdBy")), fields.text(found.get("comment"))
-        return Silence(f"silenced by {by or 'somebody'}" + (f" ({comment})" if comment else ""), ends_at_ms)
+        return Silence(
+            f"silenced by {by or 'somebody'}" + (f" ({comment})" if comment else ""), self._clock.ours(ends_at_ms)
+        )
 
     async def _get(self, path: str, query: Iterable[tuple[str, str]] = ()) -> Any:
         async with self._session.get(
             f"{self.url}{path}", params=list(query), headers=self._headers, allow_redirects=False
         ) as response:
+            self._clock.note(response.headers)
             body = await response.content.read(BODY_MAX + 1)
             while not response.content.at_eof() and len(body) <= BODY_MAX:
                 body += await response.content.read(BODY_MAX + 1 - len(body))

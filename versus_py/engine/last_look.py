@@ -77,7 +77,7 @@ class AlertmanagerLook:
 
     def __init__(self, config: AlertmanagerConfig, *, clock: Clock, session: aiohttp.ClientSession) -> None:
         self._clock = clock
-        self._apis = [AlertmanagerApi(url, config.auth, session) for url in config.urls]
+        self._apis = [AlertmanagerApi(url, config.auth, session, clock) for url in config.urls]
 
     async def ask(self, incident: Incident) -> Verdict:
         if incident.source != alertmanager.NAME or not incident.firing:

@@ -1,7 +1,8 @@
 """Serving a simulator on this machine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -24,3 +25,12 @@ async def run_app(app: web.Application, *, host: str = LOOPBACK, port: int = 0) 
         yield f"http://{host}:{bound}"
     finally:
         await runner.cleanup()
+
+
+def tell_date(app: web.Application, now_s: Callable[[], float]) -> None:
+    """Have every answer say the time by the simulator's clock."""
+
+    async def tell(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(now_s(), usegmt=True)
+
+    app.on_response_prepare.append(tell)

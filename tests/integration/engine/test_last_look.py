@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.factories import make_alert, make_incident, make_notification
 from tests.support.servers import find_program, free_port, run_program
 from tests.support.waiting import wait_until
 from versus_py.config import AlertmanagerConfig
+from versus_py.engine import last_look
 from versus_py.engine.alertmanager_api import Doubt
 from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppressed, raise_if_unknowable
 from versus_py.incidents.listings import merged
@@ -169,10 +171,10 @@ def settings(running) -> dict[str, Any]:
 
 
 @pytest.fixture
-def looking(engine, clock, session):
-    """The engine with an Alertmanager to ask, which has been up for long enough."""
+def looking(engine, clock, session, monkeypatch):
+    """The engine with an Alertmanager to ask, which is believed as soon as it is up."""
+    monkeypatch.setattr(last_look, "UPTIME_MIN_MS", -60_000)
     engine.worker._last_look = AlertmanagerLook(engine.config.alertmanager, clock=clock, session=session)
-    clock.advance(minutes=20)
     return engine
 
 
@@ -521,6 +523,28 @@ async def test_an_answer_without_end_is_a_doubt(session, clock, monkeypatch):
     monkeypatch.setattr("versus_py.engine.alertmanager_api.BODY_MAX", 1000)
 
     assert (await ask(session, clock, {"alerts": [KNOWN | {"x": "y" * 2000}]}))[0] == Escalate()
+
+
+HOUR_S = 3600
+
+
+@pytest.mark.parametrize("ahead_s", [HOUR_S, -HOUR_S])
+async def test_what_an_alertmanager_says_of_times_is_by_its_own_clock(session, clock, ahead_s):
+    now_s = clock.now_ms() / 1000
+    ends_ms = round(now_s + 600 + ahead_s) * 1000
+    headers = {"Date": formatdate(now_s + ahead_s, usegmt=True)}
+    silence = SILENCE | {"endsAt": datetime.fromtimestamp(ends_ms / 1000, UTC).isoformat()}
+    uptimes = {at_s: datetime.fromtimestamp(now_s + ahead_s - at_s, UTC).isoformat() for at_s in (500, 700)}
+
+    suppressed, _ = await ask(session, clock, {"silence": web.json_response(silence, headers=headers)})
+    verdicts = [
+        (await ask(session, clock, {"alerts": [], "status": web.json_response(status, headers=headers)}))[0]
+        for status in (STATUS | {"uptime": it} for it in uptimes.values())
+    ]
+
+    assert suppressed.until_ms == pytest.approx(ends_ms - ahead_s * 1000, abs=2000)
+    assert verdicts[0] == Escalate()
+    assert isinstance(verdicts[1], Over)
 
 
 async def test_nobody_there_is_a_doubt(session, clock):

@@ -1,15 +1,19 @@
 """The doctor, with real Redis servers, the simulators, and others' odd answers."""
 
 import asyncio
+import re
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.faults.proxy import run_proxy
 from tests.integration.conftest import CHANNEL, TOKEN
 from tests.support.answers import canned_answers
 from tests.support.factories import POLICY, make_notification
+from tests.support.redis_servers import RedisServer, redis_server
 from tests.support.servers import free_port
 from versus_py.clock import SystemClock
 from versus_py.incidents.transitions import trigger
@@ -160,6 +164,38 @@ async def test_a_redis_that_evicts_is_a_warning_with_what_to_set(redis, redis_so
     assert policy.status is WARNING
     assert policy.found.startswith("maxmemory-policy is allkeys-lru")
     assert policy.advice == "set it to noeviction"
+
+
+@pytest.mark.parametrize(("ahead_s", "said"), [(3600, "ahead of"), (-3600, "behind")])
+async def test_a_redis_whose_clock_is_off_is_a_warning(tmp_path, ahead_s, said):
+    with RedisServer(redis_server(), tmp_path) as server:
+        async with run_proxy(("127.0.0.1", server.port)) as proxy:
+            proxy.ahead_s = ahead_s
+
+            checks = await diagnose(redis_config(url=f"redis://127.0.0.1:{proxy.port}"))
+
+    found = named(checks, "Redis clock")
+    assert found.status is WARNING
+    assert re.fullmatch(rf"it is 3(600|599) s {said} this machine's clock", found.found)
+
+
+async def test_a_redis_whose_clock_has_jumped_is_a_warning(redis, redis_socket):
+    await redis.hset("versus:clock", mapping={"lead_ms": 3_600_000, "lead_since_ms": time.time_ns() // 1_000_000})
+
+    checks = await diagnose(redis_config(url=f"unix://{redis_socket}"))
+
+    found = named(checks, "Redis clock")
+    assert found.status is WARNING
+    assert found.found == "it is 3600 s ahead of the time that replicas go by, since it has jumped"
+
+
+async def test_a_slack_whose_clock_is_not_that_of_redis_is_a_warning():
+    slack = SlackSimulator(token=TOKEN, now_s=lambda: time.time() - 3600)
+    checks = await examine_slack(slack)
+
+    found = named(checks, "Slack clock")
+    assert found.status is WARNING
+    assert re.fullmatch(r"Slack's clock is 3(600|599) s behind Redis'", found.found)
 
 
 async def test_a_redis_that_keeps_everything_is_in_order(redis, redis_socket):

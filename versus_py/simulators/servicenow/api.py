@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from versus_py.simulators import encoded_query
 from versus_py.simulators.faults import Fault, Faults, control_routes
+from versus_py.simulators.server import tell_date
 from versus_py.simulators.servicenow import schema
 from versus_py.simulators.servicenow.answers import BODY_MAX, Refused, acl_exception, answer, error, json_body
 from versus_py.simulators.servicenow.database import Database, Row
@@ -61,6 +62,7 @@ class ServiceNowSimulator(Switches):
         self._username = username
         self._password = password
         self._name = name
+        self._now_s = now_s
         self._database = Database(username=username, now_s=now_s)
         self._writer = Writer(self._database, self)
         self._people = People(self._database, self._writer)
@@ -124,6 +126,7 @@ class ServiceNowSimulator(Switches):
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_MAX)
+        tell_date(app, self._now_s)
         suffered = self.faults.suffered
         table = {"GET": self._list, "HEAD": self._list, "POST": self._create}
         row = {"GET": self._read, "HEAD": self._read, "PATCH": self._change, "PUT": self._change, "DELETE": _no_delete}

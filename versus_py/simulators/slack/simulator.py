@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from versus_py.simulators.faults import Fault, Faults, control_routes
+from versus_py.simulators.server import tell_date
 from versus_py.simulators.slack.admin_page import AdminPage
 from versus_py.simulators.slack.answers import Arguments, RateLimited, SlackError, arguments_of
 from versus_py.simulators.slack.control import ChannelsOrder, InteractionsOrder, MessageOrder, PressOrder, take
@@ -52,6 +53,7 @@ class SlackSimulator(Workspace):
         self._token = token
         self._app_token = app_token
         self.scopes = list(scopes)
+        self._now_s = now_s
         self._allowances = Allowances(now_s)
         self._base_url = "http://localhost"  # until the app has called
         self._methods = Methods(self, self._allowances, scopes=self.scopes, base_url=self._reached_at)
@@ -75,6 +77,7 @@ class SlackSimulator(Workspace):
 
     def app(self) -> web.Application:
         app = web.Application()
+        tell_date(app, self._now_s)
         for name, method in self._methods.by_name.items():
             handler = self.faults.suffered(self._called(name))
             app.router.add_post(f"/api/{name}", handler)

@@ -42,6 +42,8 @@ async def examine(
         yield Check(name, CheckStatus.FAILED, str(exc), "correct this first: without it no record is created")
         return
     yield Check(name, CheckStatus.OK, f"{config.instance_url}: logged in by {config.auth.type}, {config.table} is read")
+    for check in instance.clock.checks(f"{name} clock"):
+        yield check
     yield await _about_columns(f"{name} columns", config, instance.api, rows)
     if config.lifecycle == "incident":
         for element, wanted in _choices(config):

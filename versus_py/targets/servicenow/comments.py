@@ -11,6 +11,7 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent
 from versus_py.incidents.model import Comment, Incident, Status
+from versus_py.targets.remote_clock import RemoteClock
 from versus_py.targets.servicenow.fields import shortened
 from versus_py.targets.servicenow.record import Record, is_open
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
@@ -36,7 +37,10 @@ _COLUMNS = ("sys_id", "element_id", "element", "value", "sys_created_on", "sys_c
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Which comments of a record are no news: all from before *since_ms*, and the latest by name."""
+    """Which comments of a record are no news: all from before *since_ms*, and the latest by name.
+
+    *since_ms* is by the instance's clock.
+    """
 
     since_ms: int
     names: tuple[str, ...] = ()
@@ -54,10 +58,11 @@ class Heard:
 class Comments:
     """The comments of one instance's records."""
 
-    def __init__(self, api: TableApi, instance: ServiceNowInstance, clock: Clock) -> None:
+    def __init__(self, api: TableApi, instance: ServiceNowInstance, clock: Clock, remote: RemoteClock) -> None:
         self._api = api
         self._instance = instance
         self._clock = clock
+        self._remote = remote
         self._own_user = instance.username.casefold() if instance.auth.type in {"basic", "oauth_password"} else ""
         self._every_ms = max(_EVERY_MIN_MS, round(instance.comments_every_minutes * 60_000))
         self._is_readable = False  # rows were seen
@@ -94,10 +99,11 @@ class Comments:
         self._is_readable, self._is_warned = True, False
         names = tuple(_name(row) for row in rows)
         known = dict.fromkeys((*reversed(names), *heard.names))
-        comments = [self._comment(row) for row, name in zip(rows, names, strict=True) if name not in heard.names]
+        new_rows = [row for row, name in zip(rows, names, strict=True) if name not in heard.names]
         # What moves up to the end of a full page, as one of the latest was deleted, is old.
         since_ms = max(heard.since_ms, self._at_ms(rows[0])) if len(rows) == _READ_MAX else heard.since_ms
-        new = tuple(it for it in comments if it.text and it.at_ms >= heard.since_ms and not self._is_own(it))
+        comments = [self._comment(row) for row in new_rows if self._at_ms(row) >= heard.since_ms]
+        new = tuple(it for it in comments if it.text and not self._is_own(it))
         return new, Heard(since_ms, tuple(known)[:_KNOWN_MAX])
 
     async def _rows(self, record: Record) -> list[Row]:
@@ -127,14 +133,14 @@ class Comments:
 
     def _comment(self, row: Row) -> Comment:
         text = shortened(value_of(row.get("value")).strip(), _TEXT_MAX)
-        return Comment(self._at_ms(row), value_of(row.get("sys_created_by")), text)
+        return Comment(self._remote.ours(self._at_ms(row)), value_of(row.get("sys_created_by")), text)
 
     def _at_ms(self, row: Row) -> int:
-        """When it was written; now, where the user may not know."""
+        """When it was written by the instance's clock; now, where the user may not know."""
         try:
             at = datetime.strptime(value_of(row.get("sys_created_on")), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         except ValueError:
-            return self._clock.now_ms()
+            return self._remote.now_ms()
         return int(at.timestamp() * 1000)
 
     def _is_own(self, comment: Comment) -> bool:

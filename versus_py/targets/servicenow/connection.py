@@ -8,13 +8,14 @@ from typing import Any
 import aiohttp
 import orjson
 
+from versus_py.clock import Clock, SystemClock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import ConfigError, Transient, Unreachable
+from versus_py.targets.remote_clock import RemoteClock, retry_after_s
 
 UNANSWERED_SETTLES_S = 60.0
 """A request that got no answer may still be at work; ServiceNow cancels it after 60 s (default quota rules)."""
 
-RETRY_AFTER_MAX_S = 3600.0
 BODY_MAX = 1024 * 1024
 DETAIL_MAX = 300
 
@@ -47,9 +48,11 @@ class Answer:
     def raise_if_it_may_heal(self) -> None:
         """Raises RateLimited and Unreachable, for what another time may be different."""
         if self.status == 429:  # noqa: PLR2004 - HTTP's
-            raise RateLimited(f"ServiceNow's rate limit is reached{self.detail}", retry_after_s=self._retry_after_s())
+            raise RateLimited(
+                f"ServiceNow's rate limit is reached{self.detail}", retry_after_s=retry_after_s(self.headers)
+            )
         if self.status >= 500:  # noqa: PLR2004 - HTTP's
-            wait_s = max(self._retry_after_s() or 0, settles_s(self.method) or 0)
+            wait_s = max(retry_after_s(self.headers) or 0, settles_s(self.method) or 0)
             raise Unreachable(f"ServiceNow answered {self.status}{self.detail}", retry_after_s=wait_s)
 
     def unavailable(self) -> Transient:
@@ -63,19 +66,19 @@ class Answer:
             retry_after_s=settles_s(self.method),
         )
 
-    def _retry_after_s(self) -> float | None:
-        """The header in seconds; it is optional, and can be most of an hour."""
-        try:
-            return min(RETRY_AFTER_MAX_S, max(0.0, float(self.headers["Retry-After"])))
-        except (KeyError, ValueError):
-            return None
-
 
 class Connection:
-    """The way to one instance. *session* must send no cookies of its own and verify TLS."""
+    """The way to one instance. *session* must send no cookies of its own and verify TLS.
 
-    def __init__(self, instance: ServiceNowInstance, session: aiohttp.ClientSession) -> None:
+    *clock* is the one to compare the instance's with.
+    """
+
+    def __init__(
+        self, instance: ServiceNowInstance, session: aiohttp.ClientSession, clock: Clock | None = None
+    ) -> None:
         self.url = instance.instance_url or ""
+        self.clock = RemoteClock(self.url, clock or SystemClock())
+        """The instance's."""
         self._session = session
         self._proxy = None if instance.proxy is None else instance.proxy.get_secret_value()
         self._tls = _tls(instance)
@@ -103,6 +106,7 @@ class Connection:
                 ssl=self._tls,
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             ) as response:
+                self.clock.note(response.headers)
                 data = _json_object(await _read(response)) if response.content_type.endswith("json") else None
                 return Answer(method, response.status, response.headers, response.content_type, data)
         except TimeoutError as exc:

@@ -93,9 +93,10 @@ class Instance:
         self.config = config
         self._key = key_of(name)
         self._service = service
-        connection = Connection(config, session)
+        connection = Connection(config, session, clock)
+        self.clock = connection.clock
         self.api = TableApi(connection, make_login(config, connection, clock))
-        self.comments = Comments(self.api, config, clock)
+        self.comments = Comments(self.api, config, clock, connection.clock)
         self._references = References(self.api, config.references, clock)
         self._fields = FieldTemplates(config.fields, "fields")
         self._update_fields = FieldTemplates(config.update_fields, "update_fields")

@@ -156,7 +156,7 @@ class ServiceNowTarget:
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
             return _gone(before)
-        heard = Heard.of(before.reference) or Heard(_second(self._clock.now_ms()))
+        heard = Heard.of(before.reference) or Heard(_second(instance.clock.now_ms()))
         new: tuple[Comment, ...] = ()
         try:
             new, heard = await instance.comments.after(heard, record)
@@ -278,11 +278,13 @@ class ServiceNowTarget:
         untold = incident.news_after(_told(incident, before))
         now_ms = self._clock.now_ms()
         if record.sys_id == before.reference.get("sys_id"):
-            heard = Heard.of(before.reference) or Heard(_second(now_ms))  # nobody has asked for comments before
+            heard = Heard.of(before.reference) or Heard(
+                _second(instance.clock.now_ms())
+            )  # nobody has asked for comments before
             wrote, assignment = before.reference.get("wrote", ""), Assignment.of(before.reference)
             note = before.reference.get("note", "")
         else:  # that attempt was most likely of this escalation, and nobody has heard what was said since
-            heard = Heard(_second(incident.escalation_began_at_ms or now_ms))
+            heard = Heard(_second(instance.clock.theirs(incident.escalation_began_at_ms or now_ms)))
             wrote, assignment = instance.columns(record), Assignment()
         return _Known(record, untold=untold, wrote=wrote, note=note, assignment=assignment, heard=heard)
 

@@ -7,13 +7,16 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from versus_py.clock import Clock, SystemClock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient, Unreachable
+from versus_py.targets.remote_clock import RemoteClock, retry_after_s
 from versus_py.targets.slack.scopes import WRITE
 
 TIMEOUT_S = 15.0
@@ -118,10 +121,19 @@ class RateLimited(Transient):
 class SlackApi:
     """The methods that the bot may call, or whoever else has *token*.
 
-    *session* is one with a timeout: slack-sdk leaves it to the session.
+    *session* is one with a timeout: slack-sdk leaves it to the session. *clock* is the one to compare Slack's with.
     """
 
-    def __init__(self, config: SlackConfig, session: aiohttp.ClientSession, *, token: SecretStr | None = None) -> None:
+    def __init__(
+        self,
+        config: SlackConfig,
+        session: aiohttp.ClientSession,
+        *,
+        token: SecretStr | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = RemoteClock(SlackConfig.TITLE, clock or SystemClock())
+        """Slack's."""
         self._client = AsyncWebClient(
             token=(token or config.token).get_secret_value(),
             base_url=f"{config.api_url}/",
@@ -145,6 +157,7 @@ class SlackApi:
         try:
             reply = await self._client.api_call(method, **how)
         except SlackApiError as exc:
+            self.clock.note(CIMultiDict(exc.response.headers or {}))
             raise _translated(exc, wait_s) from None
         except aiohttp.ConnectionTimeoutError as exc:
             raise Unreachable("Slack cannot be reached in time", without_effect=True) from exc
@@ -156,6 +169,7 @@ class SlackApi:
             raise Unreachable(f"Slack cannot be reached: {exc or type(exc).__name__}", retry_after_s=wait_s) from exc
         except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
             raise Unreachable("Slack answered with something that is not JSON", retry_after_s=wait_s) from exc
+        self.clock.note(CIMultiDict(reply.headers))
         if not isinstance(reply.data, dict):
             raise Unreachable("Slack answered with something that is not JSON", retry_after_s=wait_s)
         return reply
@@ -172,7 +186,7 @@ def _translated(exc: SlackApiError, wait_s: float | None) -> Refused | Transient
     data = data if isinstance(data, dict) else {}
     code = data.get("error")
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _RATE_LIMITED:
-        asked_s = _retry_after_s(response.headers)
+        asked_s = max(1.0, retry_after_s(CIMultiDict(response.headers)) or 0)
         return RateLimited(f"Slack asks to wait {asked_s:g} s", retry_after_s=asked_s, without_effect=True)
     if code is None:
         hint = "; is alert.slack.api_url right?" if status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} else ""
@@ -188,11 +202,3 @@ def _translated(exc: SlackApiError, wait_s: float | None) -> Refused | Transient
     if code in _MIDWAY | _NOT_BEGUN:
         return Transient(f"Slack says {code}", without_effect=code in _NOT_BEGUN)
     return Refused(str(code), str(data.get("needed", "")))
-
-
-def _retry_after_s(headers: Any) -> float:
-    """The header in seconds; 1 when it is missing or no number, 3600 at the most."""
-    try:
-        return min(3600.0, max(1.0, float(headers.get("Retry-After", "1"))))
-    except ValueError:
-        return 1.0

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import Transient
 from versus_py.targets.check import Check, CheckStatus
@@ -16,6 +17,7 @@ from versus_py.targets.slack.scopes import CHANNELS, GROUPS, OPTIONAL, PUBLIC, P
 from versus_py.targets.slack.socket_mode import app_token_advice, open_connection
 
 NAME = "Slack"
+CLOCK = "Slack clock"
 SCOPES = "Slack scopes"
 CHANNEL = "Slack channel"
 POST = "Slack test message"
@@ -34,17 +36,19 @@ async def examine(
     *,
     public_host: str | None,
     post_test: bool,
+    clock: Clock | None = None,
     fallback_channel: str = "",
     routed: Sequence[str] = (),
 ) -> AsyncIterator[Check]:
     """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see.
 
+    *clock* is the one that replicas go by.
     *fallback_channel* is where incidents escalate to when the on-call provider fails, *routed* the channels of routes.
     """
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
         return
-    api = SlackApi(config, session)
+    api = SlackApi(config, session, clock=clock)
     try:
         reply = await api.post("auth.test")
     except Transient as exc:
@@ -55,6 +59,8 @@ async def examine(
         yield Check(NAME, CheckStatus.FAILED, f"Slack says {exc.code}", advice)
         return
     yield Check(NAME, CheckStatus.OK, f"{reply.get('user', '?')} in {reply.get('team', '?')}")
+    for check in api.clock.checks(CLOCK):
+        yield check
     scopes = _scopes(reply)
     yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
     yield await _channel(api, config.channel_id, scopes)

@@ -22,7 +22,7 @@ PAGES_MAX = 5
 """A search looks at so many messages at most; what is looked for is minutes old."""
 
 BEFORE_S = 60
-"""Slack's clock may be behind ours."""
+"""So much more is looked at: what `Date` tells of Slack's clock is a second or two off."""
 
 ASK_AGAIN_MS = 10 * 60_000
 """How long to believe that the scope is missing: somebody may have added it."""
@@ -51,8 +51,13 @@ class History:
         self._bot_id = ""
 
     async def find(self, channel: str, about: Mapping[str, str], *, since_ms: int) -> Found | None:
-        """The message whose metadata says all of *about*, not older than *since_ms*; None without one."""
-        oldest = f"{since_ms / 1000 - BEFORE_S:.6f}"
+        """The message whose metadata says all of *about*, not older than *since_ms*; None without one.
+
+        Slack's times are by its own clock, so that it has to be known how far that is from ours.
+        """
+        if not self._api.clock.is_known and self._clock.now_ms() >= self._forbidden_until_ms:
+            await self._own_id()
+        oldest = f"{self._api.clock.theirs(since_ms) / 1000 - BEFORE_S:.6f}"
         async for message, said in self._ours("conversations.history", channel=channel, oldest=oldest):
             if about.items() <= said.items():
                 return Found(str(message["ts"]), said)

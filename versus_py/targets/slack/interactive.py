@@ -60,7 +60,7 @@ class SlackInteractive:
         loops: dict[str, Loop] = {}
         if config.app_token.get_secret_value():
             loops["socket mode"] = SocketMode(config, take, self._session).run
-        return WaysIn(SlackRequests(secret, take, self._clock) if secret else None, loops)
+        return WaysIn(SlackRequests(secret, take, self._api.clock) if secret else None, loops)
 
     def permission(self, press: Press) -> Permission:
         return self._allowed.permission(press.user_id)

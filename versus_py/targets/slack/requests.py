@@ -36,7 +36,7 @@ class _Signed(NamedTuple):
 
 
 class SlackRequests:
-    """Those that were signed with the app's signing secret within the last 5 minutes, by *clock*."""
+    """Those that were signed with the app's signing secret within the last 5 minutes, by *clock*: Slack's."""
 
     body_max_bytes = BODY_MAX_BYTES
 
@@ -81,7 +81,7 @@ class SlackRequests:
 
 
 class _SdkClock(SdkClock):
-    """Our clock as slack-sdk asks for the time."""
+    """A clock as slack-sdk asks for the time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -9,6 +9,7 @@ from versus_py.targets.interactive import Loop
 from versus_py.targets.slack.api import LATE_POST_S, TIMEOUT_S, SlackApi
 from versus_py.targets.slack.checks import NAME as CHECK
 from versus_py.targets.slack.checks import examine
+from versus_py.targets.slack.clock import watch_clock
 from versus_py.targets.slack.escalation import Escalation
 from versus_py.targets.slack.history import History
 from versus_py.targets.slack.interactive import SlackInteractive
@@ -25,7 +26,7 @@ NAME = SlackConfig.NAME
 def build(around: Surroundings) -> Parts:
     """The message of each incident, the digests of storms, what people press, and a channel to escalate to."""
     config: SlackConfig = around.config.alert.slack
-    api = SlackApi(config, around.session)
+    api = SlackApi(config, around.session, clock=around.clock)
     wire, history = Wire(api, around.turns, around.clock), History(api, around.clock)
     digests = StormMessages(
         config,
@@ -55,7 +56,7 @@ def build(around: Surroundings) -> Parts:
         # An escalation is not counted in the message of a storm.
         own = {"channel_id": fallback.destination, "storm": SlackStorm(threshold=1000)}
         targets[fallback.target] = Escalation(target(config.model_copy(update=own), fallback.target), fallback.mention)
-    loops: dict[str, Loop] = {"storms": digests.run}
+    loops: dict[str, Loop] = {"storms": digests.run, "slack clock": partial(watch_clock, api)}
     interactive = SlackInteractive(config, api, around.session, around.clock) if config.is_interactive else None
     return Parts(targets=targets, loops=loops, interactive=interactive)
 
@@ -67,6 +68,7 @@ def checks(examined: Examined) -> Mapping[str, Examination]:
             examine,
             examined.config.alert.slack,
             examined.session,
+            clock=examined.clock,
             public_host=examined.config.public_host,
             post_test=examined.may_post,
             fallback_channel=fallback.destination if fallback.system == NAME else "",

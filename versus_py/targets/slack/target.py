@@ -12,6 +12,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
+from versus_py.targets.remote_clock import NOT_APART_MS
 from versus_py.targets.slack.api import CREDENTIALS, GONE, PAYLOAD, THREAD, THREAD_LOCKED, RateLimited, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body
@@ -44,6 +45,9 @@ DEAD_MS = 10 * 60_000
 
 LATE_MS = 60_000
 """An incident that came here so much later than it began may have been here before, with the same id."""
+
+SENDERS_MS = 10 * 60_000
+"""How far the clock of who says when an alert began may be from the shared time."""
 
 SEARCH_S = 5.0
 """How long a new message waits until it is sure that there is none."""
@@ -162,16 +166,17 @@ class SlackTarget:
         a new one.
         """
         is_late = incident.created_at_ms - _began_ms(incident) > LATE_MS
-        if not is_late or incident.delivery(self._name).reference:
+        if not (is_late or _begins_later(incident)) or incident.delivery(self._name).reference:
             return None
         if not await self._wire.take_at_once(SEARCHING, incident.id, SEARCHES):
             return None
         try:
             async with asyncio.timeout(SEARCH_S):
-                found = await self._find(incident, channel, note, since_ms=_began_ms(incident))
+                since_ms = _began_ms(incident) - SENDERS_MS
+                found = await self._find(incident, channel, note, since_ms=since_ms)
                 if found is None and channel != self._config.channel_id:
                     moved = f"posted here because channel {channel} could not be used"
-                    found = await self._find(incident, self._config.channel_id, moved, since_ms=_began_ms(incident))
+                    found = await self._find(incident, self._config.channel_id, moved, since_ms=since_ms)
         except (Transient, TimeoutError) as exc:
             log.warning(
                 "slack.not_adopted", incident=incident.id, channel=channel, error=str(exc) or "no answer in time"
@@ -368,6 +373,11 @@ def _began_ms(incident: Incident) -> int:
     """When its episode began, and at the latest when it came here."""
     starts = [alert.starts_at_ms for alert in incident.alerts if alert.starts_at_ms is not None]
     return min([*starts, incident.created_at_ms])
+
+
+def _begins_later(incident: Incident) -> bool:
+    """Whether it began after it came here, by its sender's clock: how late it came is not known then."""
+    return any((alert.starts_at_ms or 0) > incident.created_at_ms + NOT_APART_MS for alert in incident.alerts)
 
 
 def _moved(dead: str, exc: Refused) -> str:

@@ -37,7 +37,7 @@ async def diagnose(
     ) as session:
         examined = Examined(
             config=config,
-            clock=SystemClock(),
+            clock=await redis.shared_clock(config) or SystemClock(),
             session=session,
             may_post=post_test,
             may_create=create_test_record,

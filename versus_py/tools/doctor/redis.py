@@ -1,20 +1,26 @@
 """Redis: whether it answers, is new enough, and keeps what it is given."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
+from versus_py.clock import ClockNotes, SharedClock
 from versus_py.config import Config, RedisConfig
 from versus_py.errors import StoreUnavailable, VersusError
-from versus_py.store import Loss, Markers
+from versus_py.store import Loss, Markers, SharedTime
 from versus_py.store.connection import OLDEST_VERSION, ServerFacts, connect, inspect_server
 from versus_py.store.embedded import inspect_embedded
 from versus_py.targets.check import Check, CheckStatus
+from versus_py.targets.remote_clock import FAR_APART_MS
 
 NAME = "Redis"
+CLOCK = "Redis clock"
 DATA = "Redis data"
 DURABILITY = "Redis durability"
 
 _ACCEPT = "find out why, look after what was open by hand, then run: versus accept-empty"
+
+CLOCK_TIMEOUT_S = 2.0
 
 
 async def examine(config: Config) -> AsyncIterator[Check]:
@@ -30,6 +36,8 @@ async def examine(config: Config) -> AsyncIterator[Check]:
     if (loss := await _lost(config.redis)) is not None:
         at = datetime.fromtimestamp(loss.at_ms / 1000, UTC)
         yield Check(DATA, CheckStatus.FAILED, f"lost at {at:%Y-%m-%d %H:%M:%S UTC}: {loss}", _ACCEPT)
+    for check in _clocks(await shared_clock(config)):
+        yield check
     for check in _durability(facts):
         yield check
 
@@ -38,6 +46,33 @@ async def _lost(config: RedisConfig) -> Loss | None:
     """What a server noticed and nobody has accepted."""
     async with connect(config) as client:
         return await Markers(client).open_loss()
+
+
+async def shared_clock(config: Config) -> SharedClock | None:
+    """The clock that replicas go by; None where it cannot be asked, or is this machine's: an embedded server's."""
+    if config.redis.is_embedded:
+        return None
+    clock = SharedClock()
+    try:
+        async with asyncio.timeout(CLOCK_TIMEOUT_S), connect(config.redis) as client:
+            shared = SharedTime(client)
+            notes = await shared.notes()
+            clock.consider(await clock.ask(shared.server_ms), ClockNotes(notes.lead_ms, notes.lead_since_ms))
+    except (StoreUnavailable, TimeoutError):
+        return None
+    return clock
+
+
+def _clocks(clock: SharedClock | None) -> Iterator[Check]:
+    if clock is None:
+        return
+    for name, ahead_ms in (
+        ("the time that replicas go by, since it has jumped", clock.server_ahead_ms),
+        ("this machine's clock", clock.server_ahead_ms - clock.machine_ahead_ms),
+    ):
+        if abs(ahead_ms) > FAR_APART_MS:
+            found = f"it is {abs(ahead_ms) / 1000:.0f} s {'ahead of' if ahead_ms > 0 else 'behind'} {name}"
+            yield Check(CLOCK, CheckStatus.WARNING, found, "set the clocks of both machines by NTP")
 
 
 def _advice(config: RedisConfig) -> str:
