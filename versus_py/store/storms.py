@@ -98,8 +98,13 @@ class Storms:
                 return storm_id
 
     async def joined(self, place: str, incident_id: IncidentId) -> str | None:
-        """The id of the storm that the incident is counted in; None when it is in none."""
+        """The id of the storm that the incident is counted in; None when it is in none.
+
+        Who counted it may have died before it was noted that the storm is to be kept.
+        """
         found: str | None = await answered(self._redis.get(keys.counted(place, incident_id)))
+        if found is not None:
+            await self._keep_if_behind(place, found)
         return found
 
     async def change(self, place: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> bool:
@@ -118,6 +123,10 @@ class Storms:
         """Place and id of every storm whose message is to be kept up to date."""
         found = await answered(self._redis.smembers(keys.STORMS))
         return [(place, storm_id) for place, _, storm_id in (str(it).partition(" ") for it in sorted(found))]
+
+    async def is_kept(self, place: str, storm_id: str) -> bool:
+        """Whether its message is to be kept up to date."""
+        return bool(await answered(self._redis.sismember(keys.STORMS, f"{place} {storm_id}")))
 
     async def dismiss(self, place: str, storm_id: str) -> None:
         """Nothing is to be done for it until it changes again."""
@@ -179,6 +188,8 @@ class Storms:
     async def _changed(
         self, place: str, storm_id: str, incident_id: IncidentId, member: Member, *, now_ms: int, joins: bool
     ) -> int:
+        # Before the change: who dies behind it leaves no storm that nobody posts. On a cluster, the two are apart.
+        await self._note_to_be_kept(place, storm_id)
         change = int(
             await answered(
                 self._change(
@@ -199,7 +210,7 @@ class Storms:
             )
         )
         if change:
-            await self._note_to_be_kept(place, storm_id)
+            await self._note_to_be_kept(place, storm_id)  # it may have been dismissed meanwhile
         return change
 
 

@@ -599,6 +599,63 @@ async def test_who_could_not_be_woken_when_a_digest_was_refused_is_woken_later(e
     logs.expect_error("sync.failed")
 
 
+async def test_a_worker_that_dies_right_after_it_has_begun_a_storm_leaves_one_that_is_posted(engine, monkeypatch):
+    storms = make_storms(engine.store)
+    change = storms._change
+
+    async def died(*args, **kwargs):
+        await change(*args, **kwargs)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(storms, "_change", died)
+    with pytest.raises(asyncio.CancelledError):
+        await storms.join(CHANNEL, IncidentId("one-0"), Member("critical", "One", "triggered"), now_ms=now_ms(engine))
+
+    await engine.digests.keep_all()
+
+    assert "storm" in digest(engine).text
+
+
+async def test_a_storm_that_was_dismissed_while_somebody_joined_is_kept_once_they_come_again(engine):
+    storms = make_storms(engine.store)
+    storm_id = await storms.join(
+        CHANNEL, IncidentId("one-0"), Member("critical", "One", "triggered"), now_ms=now_ms(engine)
+    )
+    await engine.store._redis.delete(keys.STORMS)
+
+    assert await storms.joined(CHANNEL, IncidentId("one-0")) == storm_id
+    assert await storms.kept() == [(CHANNEL, storm_id)]
+
+
+async def test_the_incidents_of_a_refused_digest_are_woken_by_one_replica_and_once(engine, slack, logs, monkeypatch):
+    ids = await break_out(engine, THRESHOLD + 10)
+    await engine.settle()
+    in_digest = await counted(engine, ids)
+    [(channel, storm_id)] = await make_storms(engine.store).kept()
+    storm_now = await make_storms(engine.store).get(channel, storm_id)
+    assert storm_now is not None
+    await make_storms(engine.store).end(storm_now, now_ms=now_ms(engine), refused="is_archived")
+    woken, may_go_on = [], asyncio.Event()
+
+    async def wake(incident_id):
+        await may_go_on.wait()
+        woken.append(incident_id)
+
+    monkeypatch.setattr(engine.digests, "_wake", wake)
+
+    replicas = [asyncio.create_task(engine.digests.keep_all()) for _ in range(3)]
+    await until(lambda: sum(it.done() for it in replicas) == 2)
+    may_go_on.set()
+    await asyncio.gather(*replicas)
+    await engine.digests.keep_all()
+
+    assert sorted(woken) == sorted(in_digest)
+
+
+def now_ms(engine: Engine) -> int:
+    return engine.clock.now_ms()
+
+
 async def ends_of_keys(engine: Engine) -> dict[str, int]:
     """When each key about the channel's storms expires, ms; -1 never."""
     redis = engine.store._redis

@@ -172,7 +172,7 @@ class StormMessages:
             storm = await self._storms.summary(place, storm_id)
         if storm is not None and storm.refused:
             await self._hand_over(place, storm_id)
-        if storm is None or (storm.ended_ms is not None and not storm.is_behind):
+        elif storm is None or (storm.ended_ms is not None and not storm.is_behind):
             await self._storms.dismiss(place, storm_id)
         elif storm.is_behind:
             async with self._storms.lock(place, storm_id) as is_ours:
@@ -277,10 +277,17 @@ class StormMessages:
         await self._storms.end(storm, now_ms=self._clock.now_ms(), refused=exc.code)
 
     async def _hand_over(self, place: str, storm_id: str) -> None:
-        """Everybody is on their own. Until all are woken, the storm is kept, so that whoever comes next goes on."""
-        storm = await self._storms.get(place, storm_id)
-        for incident_id in storm.members if storm is not None else ():
-            await self._wake(incident_id)
+        """Everybody is on their own: one replica wakes all of them, once.
+
+        Until that is done, the storm is kept, so that another one goes on after a crash.
+        """
+        async with self._storms.lock(place, storm_id) as is_ours:
+            if not is_ours or not await self._storms.is_kept(place, storm_id):
+                return
+            storm = await self._storms.get(place, storm_id)
+            for incident_id in storm.members if storm is not None else ():
+                await self._wake(incident_id)
+            await self._storms.dismiss(place, storm_id)
 
     async def _note(self, storm: Storm, **values: str | int) -> None:
         await self._storms.note(storm.place, storm.id, now_ms=self._clock.now_ms(), **values)
