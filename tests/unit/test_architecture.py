@@ -86,6 +86,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "set_lead",
         "take_probe",
         "take_turn",
+        "trim",
         "unlock",
     ]
     for script in scripts:

@@ -20,7 +20,7 @@ from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import RetryPolicy
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident
+from versus_py.incidents.model import SUPPRESSED_LOOK_MS, Delivery, Ending, Entry, Event, Incident
 from versus_py.incidents.payloads import unpack
 from versus_py.store import Claim, Completion, Store
 from versus_py.targets import Called, NotYet, Target
@@ -41,7 +41,7 @@ SYNC_MIN_S = 10.0
 GIVE_BACK_TIMEOUT_S = 600.0
 """How long to go on trying to write down what came of a sync while Redis is away."""
 
-LOOK_AGAIN_MS = 5 * 60_000
+LOOK_AGAIN_MS = SUPPRESSED_LOOK_MS
 """The longest time between two looks at what is silenced: a silence may be taken back before its end."""
 
 LOOK_AGAIN_MIN_MS = 10_000
@@ -450,7 +450,9 @@ class Worker:
         if exc.delivery is None and _holds_up(exc, claim, incident, self._clock.now_ms()):
             return await self._held_back(claim, incident, str(exc), exc.at_ms)
         if exc.delivery is None:
-            return Completion("postponed", incident.version, at_ms=exc.at_ms)
+            is_looked_at = claim.target == incident.policy.oncall and incident.is_suppressed_without_end
+            next_ms = exc.at_ms if is_looked_at else None
+            return Completion("postponed", incident.version, at_ms=exc.at_ms, looked_at_next_ms=next_ms)
         unknown = incident.delivery(claim.target).unknown
         achieved = replace(exc.delivery, version=incident.version, unknown=unknown)
         entries = self._first_shown(claim, incident, achieved)

@@ -15,6 +15,9 @@ NAME_MAX = 100
 FALLBACK_GRACE_MS = 5 * 60_000
 """How much longer a first on-call provider gets that has not failed: it may only wait for its turn, or for a worker."""
 
+SUPPRESSED_LOOK_MS = 5 * 60_000
+"""The longest time between two looks at what is silenced or inhibited."""
+
 ACK_MAX_MS = 7 * 24 * 3600_000
 """The longest that an acknowledgment with a timeout lasts, whatever people do meanwhile."""
 
@@ -518,6 +521,12 @@ class Incident:
         if self.policy.oncall is None or self.ending not in {None, Ending.SUPPRESSED}:
             return None
         return self.escalates_at_ms if self.suppression is None else self.suppression.until_ms
+
+    @property
+    def is_suppressed_without_end(self) -> bool:
+        """Whether all that fires is silenced, and nobody knows until when, as what is inhibited is."""
+        is_suppressed = self.ending is Ending.SUPPRESSED and self.policy.oncall is not None
+        return is_suppressed and self.suppression is not None and self.suppression.until_ms is None
 
     @property
     def fallback_due_ms(self) -> int | None:

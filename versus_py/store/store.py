@@ -9,9 +9,18 @@ from typing import Any, Literal
 
 import structlog
 
-from versus_py.clock import Skew
+from versus_py.clock import Skew, monotonic_ms
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import PARTITIONS, Delivery, Ending, Entry, Incident, IncidentId, Status
+from versus_py.incidents.model import (
+    PARTITIONS,
+    SUPPRESSED_LOOK_MS,
+    Delivery,
+    Ending,
+    Entry,
+    Incident,
+    IncidentId,
+    Status,
+)
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
 from versus_py.store.calls import (
@@ -66,7 +75,14 @@ RENEW_BEFORE_MS = 12 * 3600_000
 """An open incident is kept for longer when it has lost this much of its time, so about twice a day."""
 
 TRIM_BATCH = 100
-"""Index entries looked at in one trim of one partition."""
+"""Index entries looked at in one go."""
+
+TRIM_FOR_S = 5.0
+"""How long one trim goes on: some 100,000 entries."""
+
+_INDEXES = tuple(
+    keys.in_partition(partition, name) for partition in range(PARTITIONS) for name in ("incidents", "failed")
+)
 
 UNREAD_KEEP_MS = 10 * 60_000
 """An incident that cannot be read is met every few seconds; when it is not for so long, somebody can read it."""
@@ -99,13 +115,15 @@ class Completion:
     before: Incident | None = None  # as it was synced, where this may give it its outcome
     after: Incident | None = None  # and as it is by this
     ends_escalation: bool = False  # of one that cannot be read: nothing is owed any more
+    looked_at_next_ms: int | None = None  # of what is silenced for nobody knows how long: when it is asked about again
 
-    @property
-    def owed_at_ms(self) -> int | str:
+    def owed_at_ms(self, now_ms: int) -> int | str:
         """When its escalation is due by this, as `complete` takes it."""
         if self.ends_escalation:
             return ""
-        return "-" if self.after is None else _or_nothing(self.after.owed_at_ms)
+        if self.looked_at_next_ms is not None:
+            return self.looked_at_next_ms
+        return "-" if self.after is None else _owed_at_ms(self.after, now_ms)
 
 
 _ENDED = 2
@@ -162,8 +180,10 @@ class Store:
         self._enlist = load_script(redis, "enlist")
         self._report = load_script(redis, "announce")
         self._put = load_script(redis, "put")
+        self._trim = load_script(redis, "trim")
         self._first_partition = 0
         self._lost_until_ms: dict[int, int] = {}
+        self._first_index = 0
         self._trimmed_to: dict[str, int] = {}
 
     async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool | None]]:
@@ -315,7 +335,7 @@ class Store:
             "" if completion.delivery is None else dump_delivery(completion.delivery),
             self._by_server(max(now_ms, completion.at_ms or 0) + self._retention_ms),
             incident_id,
-            completion.owed_at_ms,
+            completion.owed_at_ms(now_ms),
             TIMELINE_MAX,
             len(completion.arm),
             *(keys.member(incident_id, target) for target in completion.arm),
@@ -422,17 +442,26 @@ class Store:
         return start + RENEW_BATCH if len(ids) == RENEW_BATCH else None
 
     async def trim(self, *, now_ms: int) -> None:
-        """Drop from the indexes what has expired, a bounded number of entries a call."""
+        """Drop from the indexes what has expired, for TRIM_FOR_S at most; the next call goes on from there."""
+        ends_at_ms = monotonic_ms() + round(TRIM_FOR_S * 1000)
         horizon_ms = now_ms - self._retention_ms
-        for partition in range(PARTITIONS):
-            for index in (keys.in_partition(partition, name) for name in ("incidents", "failed")):
-                start = self._trimmed_to.get(index, 0)
-                old = await answered(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=start, num=TRIM_BATCH))
-                gone = [member for member in old if not await self._exists(keys.split_member(member)[0])]
-                if gone:
-                    await answered(self._redis.zrem(index, *gone))
-                # What is old but still there is stepped over, and looked at again once the end is reached.
-                self._trimmed_to[index] = start + len(old) - len(gone) if len(old) == TRIM_BATCH else 0
+        for _ in _INDEXES:
+            index = _INDEXES[self._first_index]
+            while not await self._trimmed(index, horizon_ms):
+                if monotonic_ms() >= ends_at_ms:
+                    return
+            self._first_index = (self._first_index + 1) % len(_INDEXES)
+
+    async def _trimmed(self, index: str, horizon_ms: int) -> bool:
+        """Look at some more of what is old; whether that was the rest."""
+        start = self._trimmed_to.get(index, 0)
+        old = await answered(self._redis.zrangebyscore(index, "-inf", horizon_ms, start=start, num=TRIM_BATCH))
+        incidents = [keys.incident(keys.split_member(member)[0]) for member in old]
+        gone = int(await self._run(self._trim, [index, *incidents], old)) if old else 0
+        # What is old but still there is stepped over, and looked at again once the end is reached.
+        is_rest = len(old) < TRIM_BATCH
+        self._trimmed_to[index] = 0 if is_rest else start + len(old) - gone
+        return is_rest
 
     async def signing_key(self) -> str:
         """The key that signs links, made once and then shared by every replica and every restart."""
@@ -509,7 +538,7 @@ class Store:
                 incident.created_at_ms,
                 self._expire_at(incident, now_ms),
                 stale,
-                _or_nothing(incident.owed_at_ms),
+                _owed_at_ms(incident, now_ms),
                 change.payload,
                 *_timer_args(change),
                 *map(dump_entry, change.entries),
@@ -537,7 +566,7 @@ class Store:
                 self._named_until_ms(incident, now_ms),
                 TIMELINE_MAX,
                 self._settle_ms,
-                _or_nothing(incident.owed_at_ms),
+                _owed_at_ms(incident, now_ms),
                 dump_alerts(incident) if _has_other_alerts(change) else "",
                 change.payload,
                 *_timer_args(change),
@@ -567,9 +596,6 @@ class Store:
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
                 await run_all(self._redis, [news, *also])
-
-    async def _exists(self, incident_id: IncidentId) -> bool:
-        return bool(await answered(self._redis.exists(keys.incident(incident_id))))
 
     async def _run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
         with self._metrics.redis_call.time():
@@ -611,9 +637,14 @@ def _timer_args(change: Change) -> list[Any]:
     return args
 
 
-def _or_nothing(at_ms: int | None) -> int | str:
-    """The scripts' way to say that there is no such time."""
-    return "" if at_ms is None else at_ms
+def _owed_at_ms(incident: Incident, now_ms: int) -> int | str:
+    """When its escalation is due; "" when nothing is owed.
+
+    What is silenced for nobody knows how long is to be asked about again by then.
+    """
+    if incident.is_suppressed_without_end:
+        return now_ms + SUPPRESSED_LOOK_MS
+    return "" if incident.owed_at_ms is None else incident.owed_at_ms
 
 
 def _read(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | Unreadable | None:

@@ -26,6 +26,7 @@ from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppres
 from versus_py.incidents.listings import merged
 from versus_py.incidents.model import Alert
 from versus_py.simulators import run_app
+from versus_py.store import keys
 
 ALERTMANAGER = """
 route: {receiver: versus.team-a, group_wait: 1h}
@@ -306,6 +307,30 @@ async def test_what_is_inhibited_waits_as_long_as_it_is(looking, alertmanager):
     await looking.after(minutes=6)
 
     assert len(looking.servicenow.incidents) == 1
+
+
+async def test_what_is_inhibited_is_on_the_ledger_by_its_next_look_and_brought_back_when_that_is_lost(
+    looking, alertmanager, logs
+):
+    alertmanager.fire("DiskFull")
+    [created] = (await looking.post(alertmanager.payload("DiskFull")))["incidents"]
+    alertmanager.fire("Datacentre")
+    wait_until(lambda: alertmanager.listed()["DiskFull"]["status"]["inhibitedBy"], what="the inhibition")
+    for _ in range(40):
+        await looking.after(minutes=1)
+        standing = await looking.watchdog.look()
+        assert (standing.pending, standing.overdue) == (1, 0)
+    timers = keys.of_incident(created["id"], "timers")
+    assert await looking.store._redis.zrem(timers, f"{created['id']}|servicenow") == 1
+    alertmanager.resolve("Datacentre")
+
+    looking.clock.advance(minutes=8)
+    await looking.watchdog.look()
+    await looking.settle()
+
+    assert len(looking.servicenow.incidents) == 1
+    logs.expect_error("escalation.overdue")
+    logs.expect_error("escalation.rearmed")
 
 
 async def test_an_alertmanager_that_was_just_started_is_not_believed(engine, alertmanager, clock, session, logs):

@@ -492,6 +492,57 @@ async def test_trim_gets_past_what_is_old_and_still_there(store, clock, redis, m
     assert len((await store.page(limit=50)).incidents) == 39
 
 
+async def test_an_incident_that_returns_while_the_indexes_are_trimmed_stays_listed(store, clock, redis, monkeypatch):
+    back = (await created(store, clock, "back")).incident
+    fields = await redis.hgetall(keys.incident(back.id))
+    await redis.delete(keys.incident(back.id))
+    clock.advance(hours=24 * 8)
+    execute = Redis.execute_command
+
+    async def returns_after_a_look(client, *command, **options):
+        """The incident is back as soon as somebody has seen that it is not there."""
+        reply = await execute(client, *command, **options)
+        if command == ("EXISTS", keys.incident(back.id)):
+            await execute(client, "HSET", keys.incident(back.id), *(part for pair in fields.items() for part in pair))
+        return reply
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Redis, "execute_command", returns_after_a_look)
+        await store.trim(now_ms=clock.now_ms())
+
+    is_listed = await redis.zscore(keys.of_incident(back.id, "incidents"), back.id) is not None
+    assert is_listed == bool(await redis.exists(keys.incident(back.id)))
+
+
+async def test_one_trim_gets_through_everything_that_has_expired(store, clock, redis):
+    old = {f"{number:020x}-0": clock.now_ms() for number in range(3000)}
+    for index in ("incidents", "failed"):
+        await redis.zadd(keys.in_partition(0, index), old)
+
+    clock.advance(hours=24 * 8)
+    await store.trim(now_ms=clock.now_ms())
+
+    assert await redis.zcard(keys.in_partition(0, "incidents")) == 0
+    assert await redis.zcard(keys.in_partition(0, "failed")) == 0
+
+
+async def test_a_trim_ends_in_time_and_the_next_one_goes_on(store, clock, redis, monkeypatch):
+    monkeypatch.setattr("versus_py.store.store.TRIM_FOR_S", 0)
+    monkeypatch.setattr("versus_py.store.store.TRIM_BATCH", 10)
+    indexes = [keys.in_partition(partition, "incidents") for partition in range(3)]
+    for partition, index in enumerate(indexes):
+        await redis.zadd(index, {f"{number:020x}-{partition}": clock.now_ms() for number in range(25)})
+
+    clock.advance(hours=24 * 8)
+    left = []
+    for _ in range(6):
+        await store.trim(now_ms=clock.now_ms())
+        left.append([await redis.zcard(index) for index in indexes])
+
+    assert left[0] == [15, 25, 25]
+    assert left[-1] == [0, 0, 5]
+
+
 async def test_the_timeline_is_bounded(store, clock):
     incident = (await created(store, clock)).incident
     entries = tuple(Entry(number, Event.JOINED) for number in range(600))
