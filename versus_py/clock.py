@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Protocol
 
@@ -21,14 +21,20 @@ JUMP_MS = 2_000
 STEADY_MS = 5 * 60_000
 """How long a clock that has jumped has to go on steadily until it is not waited for any more."""
 
+SET_RIGHT_MIN_MS = 10_000
+"""A jump that is smaller is not told from a pause of this machine by what its clock says."""
+
+AGREES_MS = 1_000
+"""How far two replicas' times may be apart."""
+
 START_DOUBT_MS = 60_000
 """What a process that starts accepts as the difference between its machine's clock and the shared time, unseen."""
 
 SEEN_WITHIN_MS = 90_000
 """A replica that was right about the time so recently vouches for it to one that starts: each looks twice a minute."""
 
-LEAD_FADES = 0.001
-"""How fast the shared time goes back to the server's after a jump: 3.6 s an hour, so that no wait is noticeably off."""
+LEAD_FADES = DRIFT_MAX
+"""How fast the shared time goes back to the server's after a jump: no wait is more wrong by that than by a crystal."""
 
 
 def monotonic_ms() -> int:
@@ -83,6 +89,7 @@ class ClockNotes:
     lead_ms: int = 0
     lead_since_ms: int = 0
     seen_ms: int | None = None  # the latest shared time that some replica found to be right; None: nobody has
+    machine_ahead_ms: int = 0  # how far the clock of that replica's machine was ahead of it
 
     def shared_ms(self, server_ms: int) -> int:
         """The time that all replicas go by, when the server's clock says *server_ms*."""
@@ -124,6 +131,8 @@ class Doubt:
 
     jump_ms: int
     since_ms: int  # by this machine's counter
+    shared_ms: int = 0  # the time that was not believed
+    seen_ms: int | None = None  # what had been seen by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,7 @@ class _Reading:
     server_ms: int
     shared_ms: int
     machine_ms: int
-    seen_ms: int | None
+    notes: ClockNotes
 
 
 class SharedClock:
@@ -152,6 +161,7 @@ class SharedClock:
         self._counter_ms = counter_ms
         self._machine_ms = machine_ms
         self._set_at_ms = counter_ms()
+        self._first_set_at_ms: int | None = None
         self._offset_ms: int | None = None  # of the shared time to the counter
         self._server_offset_ms = 0  # of the server's own clock
         self._machine_offset_ms = 0  # of this machine's clock, when the time was set
@@ -168,6 +178,12 @@ class SharedClock:
         if self._offset_ms is None:
             raise StoreUnavailable("Redis has not told the time yet")
         return self._counter_ms() + self._offset_ms
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it goes for so long that it may vouch for the time to other replicas."""
+        first_ms = self._first_set_at_ms
+        return first_ms is not None and self._counter_ms() - first_ms >= STEADY_MS
 
     async def ask(self, server_ms: Callable[[], Awaitable[int]]) -> Answer:
         """What the server's clock says. Raises what *server_ms* raises."""
@@ -216,7 +232,10 @@ class SharedClock:
         self._set(it, shared_ms)
         if shared_ms == it.shared_ms:
             return Judgment.FOLLOWED
-        self.doubt = Doubt(it.shared_ms - shared_ms, it.at_ms)
+        return self._begin_doubt(it, it.shared_ms - shared_ms)
+
+    def _begin_doubt(self, it: _Reading, jump_ms: int) -> Judgment:
+        self.doubt = Doubt(jump_ms, it.at_ms, it.shared_ms, it.notes.seen_ms)
         return Judgment.DOUBTED
 
     def _judge(self, it: _Reading, jump_ms: int, tolerance_ms: float) -> Judgment:
@@ -224,8 +243,8 @@ class SharedClock:
             return abs(one_ms - other_ms) <= tolerance_ms
 
         expected_ms, machine_moved_ms = it.shared_ms - jump_ms, it.machine_ms - it.at_ms - self._machine_offset_ms
-        if it.seen_ms is not None and it.seen_ms > expected_ms + tolerance_ms:
-            self._set(it, it.shared_ms)  # another replica has been there: it is this one that lost time
+        if self._is_vouched_for(it, expected_ms + tolerance_ms):
+            self._set(it, it.shared_ms)
             return Judgment.CONFIRMED
         if is_about(it.machine_ms, it.shared_ms) and is_about(machine_moved_ms, jump_ms):
             if jump_ms > 0:
@@ -234,17 +253,31 @@ class SharedClock:
             return Judgment.CONFIRMED
         self._server_offset_ms = it.server_ms - it.at_ms
         was_right_before = is_about(it.machine_ms, it.server_ms) and is_about(machine_moved_ms, 0)
-        if is_about(it.server_ms, expected_ms) or was_right_before:
-            self.doubt = Doubt(jump_ms, it.at_ms)
+        if is_about(it.server_ms, expected_ms) or (was_right_before and abs(jump_ms) > SET_RIGHT_MIN_MS):
+            self._begin_doubt(it, jump_ms)
             return Judgment.SET_RIGHT
         if self.doubt is None or not is_about(self.doubt.jump_ms, jump_ms):
-            self.doubt = Doubt(jump_ms, it.at_ms)
-            return Judgment.DOUBTED
+            return self._begin_doubt(it, jump_ms)
+        self.doubt = replace(self.doubt, seen_ms=it.notes.seen_ms)  # a late note of before
         return Judgment.STEADY if it.at_ms - self.doubt.since_ms >= STEADY_MS else Judgment.STILL_DOUBTED
+
+    def _is_vouched_for(self, it: _Reading, at_most_ms: float) -> bool:
+        """Whether another replica found the time to be right that is doubted here: it is this one that lost time.
+
+        It has been where this one expects nobody to be, more than *at_most_ms*, or was right since the doubt began.
+        """
+        seen_ms, doubt = it.notes.seen_ms, self.doubt
+        if seen_ms is None:
+            return False
+        if doubt is None or seen_ms == doubt.seen_ms:
+            return seen_ms > at_most_ms
+        return doubt.shared_ms - AGREES_MS <= seen_ms <= it.shared_ms + AGREES_MS
 
     def _set(self, it: _Reading, shared_ms: int) -> None:
         self.doubt = None
         self._set_at_ms, self._error_ms = it.at_ms, it.error_ms
+        if self._first_set_at_ms is None:
+            self._first_set_at_ms = it.at_ms
         self._offset_ms = shared_ms - it.at_ms
         self._server_offset_ms = it.server_ms - it.at_ms
         self._machine_offset_ms = it.machine_ms - it.at_ms
@@ -254,18 +287,20 @@ def _reading(answer: Answer, notes: ClockNotes) -> _Reading:
     error_ms = answer.took_ms / 2
     server_ms = answer.server_ms + round(error_ms)
     shared_ms = notes.shared_ms(server_ms)
-    return _Reading(answer.answered_at_ms, error_ms, server_ms, shared_ms, answer.machine_ms, notes.seen_ms)
+    return _Reading(answer.answered_at_ms, error_ms, server_ms, shared_ms, answer.machine_ms, notes)
 
 
 def _believable(it: _Reading) -> int:
     """What a process that starts goes by.
 
-    The shared time never goes back, and nothing may escalate early: of what both clocks say, the earlier that is not
+    The shared time never goes back, and nothing may escalate early: of what the clocks say, the earliest that is not
     before what a replica has seen.
     """
-    if it.seen_ms is None or abs(it.machine_ms - it.shared_ms) <= START_DOUBT_MS:
+    seen_ms = it.notes.seen_ms
+    by_machine = (it.machine_ms, it.machine_ms - it.notes.machine_ahead_ms)  # which may be as wrong as it was then
+    if seen_ms is None or any(abs(it.shared_ms - at_ms) <= START_DOUBT_MS for at_ms in by_machine):
         return it.shared_ms
-    if -JUMP_MS <= it.shared_ms - it.seen_ms <= SEEN_WITHIN_MS:
+    if -JUMP_MS <= it.shared_ms - seen_ms <= SEEN_WITHIN_MS:
         return it.shared_ms
-    possible = [at_ms for at_ms in (it.shared_ms, it.machine_ms) if at_ms >= it.seen_ms - JUMP_MS]
-    return min(possible, default=it.seen_ms)
+    possible = [at_ms for at_ms in (it.shared_ms, *by_machine) if at_ms >= seen_ms - JUMP_MS]
+    return min(possible, default=seen_ms)

@@ -41,9 +41,10 @@ class Timekeeper:
         judgment = self._clock.consider(answer, notes)
         self._metrics.clock_ahead.set(self._clock.server_ahead_ms / 1000)
         match judgment:
-            case Judgment.FOLLOWED:
+            case Judgment.FOLLOWED if notes.seen_ms is None or self._clock.is_proven:
                 with suppress(StoreUnavailable):  # a Redis that is full tells the time all the same
-                    await self._shared.note_seen(self._clock.now_ms())
+                    ahead_ms = self._clock.machine_ahead_ms
+                    await self._shared.note_seen(self._clock.now_ms(), machine_ahead_ms=ahead_ms)
             case Judgment.DOUBTED:
                 self._note("noticed")
                 log.warning("clock.jumped", **self._about())
@@ -57,7 +58,7 @@ class Timekeeper:
                 lead_ms = self._clock.server_ahead_ms
                 if await self._shared.set_lead(notes, lead_ms, server_ms=answer.server_ms):
                     self._tell_kept(judgment)
-            case Judgment.STILL_DOUBTED | Judgment.TOO_SLOW:
+            case Judgment.FOLLOWED | Judgment.STILL_DOUBTED | Judgment.TOO_SLOW:
                 pass
 
     async def _asked(self) -> Answer:

@@ -33,7 +33,7 @@
 | `events`                | stream     | which incident changed; capped                                          |
 | `secret`                | string     | the generated signing key                                               |
 | `gateway_secret`        | string     | the generated secret of the API                                         |
-| `clock`                 | hash       | `lead_ms`, `lead_since_ms`, `seen_ms`: see `ClockNotes`                 |
+| `clock`                 | hash       | what replicas have noted about Redis' clock: see `ClockNotes`           |
 | `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |

@@ -22,7 +22,7 @@ class Slow:
         self._counter.advance(ms=self._took_ms.pop(0))
         return said
 
-    async def note_seen(self, at_ms: int) -> None:
+    async def note_seen(self, at_ms: int, *, machine_ahead_ms: int) -> None:
         raise StoreUnavailable("it is full")
 
 
