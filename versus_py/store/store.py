@@ -78,7 +78,7 @@ TRIM_BATCH = 100
 """Index entries looked at in one go."""
 
 TRIM_FOR_S = 5.0
-"""How long one trim goes on: some 100,000 entries."""
+"""How long one trim goes on: tens of thousands of entries."""
 
 _INDEXES = tuple(
     keys.in_partition(partition, name) for partition in range(PARTITIONS) for name in ("incidents", "failed")
