@@ -36,6 +36,8 @@ _FIELDS = (
     "telling",
     "told",
     "tell_at_ms",
+    "editing",
+    "settle_at_ms",
 )
 
 
@@ -68,12 +70,15 @@ class Storm:
     is_being_told: bool  # it may have been told something since
     told: str  # what it was told last
     tell_at_ms: int  # until then it is told nothing
+    is_being_edited: bool = False  # an edit of its message was sent, and not answered
+    settle_at_ms: int | None = None  # then such an edit can undo a newer one no more, and it is edited once more
     members: Mapping[IncidentId, Member] = field(default_factory=dict)
 
     @property
     def is_behind(self) -> bool:
         """Whether its message or its thread does not say all there is, and may still come to say it."""
-        return not self.refused and (self.shown < self.changes or self.news != self.told)
+        is_unsettled = self.settle_at_ms is not None
+        return not self.refused and (self.shown < self.changes or self.news != self.told or is_unsettled)
 
 
 class Storms:
@@ -160,9 +165,9 @@ class Storms:
                 await answered(self._unlock([name], [token]))
 
     async def note(self, place: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
-        """What came of its message: `tried`, `telling` before a post; `ts`, `shown`, `news`, `told` afterwards.
+        """What came of its message: `tried`, `telling`, `editing` before a call; `ts`, `shown`, `news`, `told` after.
 
-        And when to go on with it: `write_at_ms`, `tell_at_ms`.
+        And when to go on with it: `write_at_ms`, `tell_at_ms`, `settle_at_ms`.
         """
         fields = [part for pair in values.items() for part in pair]
         await answered(self._note([keys.storm(place, storm_id)], [now_ms + self._retention_ms, *fields]))
@@ -241,6 +246,8 @@ def _parsed(place: str, fields: Mapping[str, Any]) -> Storm:
         is_being_told=bool(fields.get("telling")),
         told=fields.get("told") or "",
         tell_at_ms=int(fields.get("tell_at_ms") or 0),
+        is_being_edited=bool(fields.get("editing")),
+        settle_at_ms=int(fields["settle_at_ms"]) if fields.get("settle_at_ms") else None,
         members={
             IncidentId(name.removeprefix(_MEMBER)): Member(**orjson.loads(value))
             for name, value in fields.items()

@@ -26,6 +26,10 @@ LATE_POST_S = 30.0
 """How long to wait after a post that Slack got and did not answer: it may still be at it, and what is looked for in
 the channel before it is there is posted twice. An edit that is made twice does not show."""
 
+LATE_EDIT_S = 30.0
+"""When the message is edited once more after an edit that Slack did not answer: until then, that edit may still take
+effect, and undo a newer one."""
+
 # What Slack's method reference lists, by what helps. Anything that is in none of these is permanent.
 _RATE_LIMITED = frozenset(["ratelimited", "rate_limited"])
 _MIDWAY = frozenset(["internal_error", "fatal_error"])

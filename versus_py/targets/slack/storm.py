@@ -18,7 +18,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
-from versus_py.targets.slack.api import CREDENTIALS, GONE, THREAD, Refused
+from versus_py.targets.slack.api import CREDENTIALS, GONE, LATE_EDIT_S, THREAD, Refused
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
 from versus_py.targets.slack.mrkdwn import date, escape, link, shorten
@@ -36,6 +36,7 @@ STOP_GRACE_S = 5.0
 
 EDIT_EVERY_MS = 5_000
 TELL_EVERY_MS = 60_000
+LATE_EDIT_MS = round(LATE_EDIT_S * 1000)
 FAILED_MS = 5_000
 """How long to leave alone what failed, unless Slack wants more."""
 
@@ -186,7 +187,8 @@ class StormMessages:
             return
         now_ms = self._clock.now_ms()
         try:
-            if storm.shown < storm.changes and now_ms >= storm.write_at_ms:
+            is_settling = storm.settle_at_ms is not None and now_ms >= storm.settle_at_ms
+            if (storm.shown < storm.changes or is_settling) and now_ms >= storm.write_at_ms:
                 await self._attempt(self._put, storm, "write_at_ms")
             if storm.ts and storm.told != _news(storm) and now_ms >= storm.tell_at_ms:
                 await self._attempt(self._tell, storm, "tell_at_ms")
@@ -212,13 +214,15 @@ class StormMessages:
         ts = storm.ts or await self._found(storm)
         message = build_digest(storm, list_url=self._list_url(storm.place, storm.id))
         if ts:
-            await self._wire.edit(storm.place, ts, message)
+            async with self._noted(storm, "editing", is_noted=storm.is_being_edited):
+                await self._wire.edit(storm.place, ts, message)
         else:
             async with self._noted(storm, "tried", is_noted=storm.was_tried):
                 reply = await self._wire.post(storm.place, message, metadata=metadata(storm=storm.id))
             ts = str(reply["ts"])
-        again_at_ms = self._clock.now_ms() + EDIT_EVERY_MS
-        await self._note(storm, ts=ts, shown=storm.changes, news=_news(storm), write_at_ms=again_at_ms)
+        now_ms = self._clock.now_ms()
+        times = {"write_at_ms": now_ms + EDIT_EVERY_MS, "settle_at_ms": _settle_at_ms(storm, now_ms) or ""}
+        await self._note(storm, ts=ts, shown=storm.changes, news=_news(storm), editing="", **times)
 
     async def _found(self, storm: Storm) -> str:
         """The digest that an attempt whose answer was lost has posted; "" when there is none to be found."""
@@ -252,7 +256,7 @@ class StormMessages:
 
     @asynccontextmanager
     async def _noted(self, storm: Storm, field: str, *, is_noted: bool) -> AsyncIterator[None]:
-        """Around a post whose answer may be lost: *field* says so, unless it surely did nothing."""
+        """Around a call whose answer may be lost: *field* says so, unless it surely did nothing."""
         if not is_noted:
             await self._note(storm, **{field: "1"})
         try:
@@ -329,6 +333,13 @@ def build_digest(storm: Storm, *, list_url: str) -> Message:
         rule,
     ]
     return Message("\n".join(lines))
+
+
+def _settle_at_ms(storm: Storm, now_ms: int) -> int | None:
+    """When the digest that was just edited is to be edited once more; None where no edit can undo this one."""
+    if storm.is_being_edited:
+        return now_ms + LATE_EDIT_MS
+    return storm.settle_at_ms if (storm.settle_at_ms or 0) > now_ms else None
 
 
 def _news(storm: Storm) -> str:

@@ -13,7 +13,16 @@ from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
 from versus_py.targets.remote_clock import NOT_APART_MS
-from versus_py.targets.slack.api import CREDENTIALS, GONE, PAYLOAD, THREAD, THREAD_LOCKED, RateLimited, Refused
+from versus_py.targets.slack.api import (
+    CREDENTIALS,
+    GONE,
+    LATE_EDIT_S,
+    PAYLOAD,
+    THREAD,
+    THREAD_LOCKED,
+    RateLimited,
+    Refused,
+)
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, plain_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
@@ -51,6 +60,8 @@ SENDERS_MS = 10 * 60_000
 
 SEARCH_S = 5.0
 """How long a new message waits until it is sure that there is none."""
+
+LATE_EDIT_MS = round(LATE_EDIT_S * 1000)
 
 LINKS_WITHIN_MS = DAY_MS // 2
 """Within so much time the links of all messages are renewed, half a day or more before they end."""
@@ -101,6 +112,8 @@ class SlackTarget:
             if exc.code not in CREDENTIALS:
                 raise
             raise CredentialsRefused(str(exc), without_effect=exc.without_effect) from exc
+        if attempt > 1 and "ts" in incident.delivery(self._name).reference:
+            shown = _changed(shown, unsettled_until_ms=str(self._clock.now_ms() + LATE_EDIT_MS))
         return replace(shown, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
 
     async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:
@@ -260,7 +273,8 @@ class SlackTarget:
     async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
         message = self._message(incident, before.note)
-        if before.reference.get("digest") == message.digest:
+        is_shown = before.reference.get("digest") == message.digest and not is_unsure
+        if is_shown and not self._is_settling(before):
             return before
         standing = _standing(incident)
         is_news = before.reference.get("standing") != standing
@@ -269,7 +283,13 @@ class SlackTarget:
             await self._wire.edit(channel, ts, message)
         except Refused as exc:
             return await self._after_refused_edit(incident, before, message, exc, is_unsure=is_unsure)
-        return _changed(before, digest=message.digest, standing=standing)
+        edited = _changed(before, digest=message.digest, standing=standing)
+        return _settled(edited) if self._is_settling(before) else edited
+
+    def _is_settling(self, shown: Delivery) -> bool:
+        """Whether an edit that Slack did not answer may have undone a newer one, and can do so no more."""
+        until_ms = _unsettled_until_ms(shown)
+        return until_ms is not None and until_ms <= self._clock.now_ms()
 
     async def _after_refused_edit(
         self, incident: Incident, before: Delivery, message: Message, exc: Refused, *, is_unsure: bool
@@ -352,6 +372,8 @@ class SlackTarget:
     def _look_again_at_ms(self, incident: Incident, shown: Delivery, begun_ms: int) -> int | None:
         """When what is *shown* since *begun_ms* would not be true any more, or its link is to be renewed."""
         times = [] if incident.snooze is None else [incident.snooze.until_ms]
+        if (until_ms := _unsettled_until_ms(shown)) is not None:
+            times.append(until_ms)
         if "storm" in shown.reference and incident.status is Status.TRIGGERED:
             times.append(_renewed_at_ms(incident, begun_ms))
         elif self._ack_link(incident) is not None:
@@ -392,6 +414,17 @@ def _delivery(channel: str, ts: str, note: str, **reference: str) -> Delivery:
 
 def _changed(delivery: Delivery, **reference: str) -> Delivery:
     return replace(delivery, reference={**delivery.reference, **reference})
+
+
+def _unsettled_until_ms(shown: Delivery) -> int | None:
+    """Until when an edit that Slack did not answer may take effect; None when there is none."""
+    text = shown.reference.get("unsettled_until_ms")
+    return None if text is None else int(text)
+
+
+def _settled(shown: Delivery) -> Delivery:
+    kept = {name: value for name, value in shown.reference.items() if name != "unsettled_until_ms"}
+    return replace(shown, reference=kept)
 
 
 def _renewed_at_ms(incident: Incident, from_ms: int) -> int:
