@@ -55,6 +55,7 @@ def test_what_a_server_accepted_is_accounted_for_while_it_runs_and_when_it_was_k
 def test_what_is_not_accounted_for_is_listed_by_its_line(world, redis_settings):
     url, _ = world.serve(journal={"keep": "redis"}, **redis_settings)
     lost = post(url, "lost")
+    alone = audit(config_of(world))
     post(url, "kept")
     with redis.Redis.from_url(redis_settings["redis"]["url"], decode_responses=True) as client:
         [key] = client.keys(f"*:incident:{lost}")
@@ -65,6 +66,8 @@ def test_what_is_not_accounted_for_is_listed_by_its_line(world, redis_settings):
     as_json = audit(config_of(world), "--json")
     in_a_terminal = audit(config_of(world), TERM="dumb", FORCE_COLOR="1")
 
+    assert "journal in Redis: line 1, which has the sha256 " in alone.stdout
+    assert "journal in Redis: lines 1 to 2; the last one has the sha256 " in told.stdout
     assert told.returncode == 1
     assert f"lost: line 1 of Redis: {lost}; accepted at" in told.stdout
     assert "chain broken: line 2 of Redis: it cannot be read" in told.stdout

@@ -89,6 +89,13 @@ def test_links_between_pages_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_files_that_the_readme_has_commands_read_are_there():
+    named = re.findall(r"`versus [^`]*?([\w./-]+\.ya?ml)`", (ROOT / "README.md").read_text())
+
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_that_are_named_exist(page):
     makefile = (ROOT / "Makefile").read_text()

@@ -8,10 +8,11 @@ import typer
 from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, out, run_to_end
 from versus_py.cli.tables import print_pairs, print_rows
 from versus_py.config import LogConfig
+from versus_py.incidents.updates import counted
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.audit import Finding, Report, What
 from versus_py.tools.audit import audit as run_audit
-from versus_py.tools.audit.report import STANDINGS
+from versus_py.tools.audit.report import STANDINGS, Covered
 
 COULD_NOT_LOOK = 2
 
@@ -52,7 +53,7 @@ def _print(report: Report) -> None:
         rows = [_row(it) for it in report.findings]
         print_rows(("what", "where", "incident", "detail"), rows, dict.fromkeys(What, "red"))
     if report.more_findings:
-        err.print(f"and {report.more_findings} further findings", style="red", markup=False)
+        err.print(f"and {counted(report.more_findings, 'further finding')}", style="red", markup=False)
     if not report.findings:
         err.print("Every accepted payload is accounted for.", style="green", markup=False)
 
@@ -61,11 +62,14 @@ def _row(finding: Finding) -> list[str]:
     return [finding.what, f"line {finding.line} of {finding.journal}", finding.incident or "", finding.detail]
 
 
+def _lines(covered: Covered) -> str:
+    if covered.first == covered.last:
+        return f"line {covered.last}, which"
+    return f"lines {covered.first} to {covered.last}; the last one"
+
+
 def _summary(report: Report) -> list[tuple[str, str]]:
-    covered = [
-        (f"journal in {it.name}", f"lines {it.first} to {it.last}, which has the {it.algorithm} {it.hash}")
-        for it in report.journals
-    ]
+    covered = [(f"journal in {it.name}", f"{_lines(it)} has the {it.algorithm} {it.hash}") for it in report.journals]
     counts = {
         "lines": report.lines,
         "payloads": report.payloads,

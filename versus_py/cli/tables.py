@@ -8,21 +8,45 @@ from rich.text import Text
 
 from versus_py.cli.common import out
 
-_LEFT_OUT_BELOW = {"severity": 110, "escalates": 90}  # columns of the terminal
+_LEFT_OUT_FIRST = ("severity", "escalates", "created", "since", "status", "target")
+"""Columns that go, one after the other, where the terminal has too few for the rest."""
+
+_TEXTS = ("error", "title")
+"""Columns that are cut where they are too long."""
+
+_TEXT_MIN = 20
+_GAP = 2
 
 
 def incident_table(rows: list[list[str]], columns: Sequence[str]) -> Table:
-    """Ids and states whole, so that they can be copied; the title gets what space is left."""
+    """A line for each: ids and states whole, so that they can be copied; texts get what space is left."""
+    lines = [[" ".join(text.split()) for text in row] for row in rows]
+    needed = {name: max(map(len, (name, *(line[index] for line in lines)))) for index, name in enumerate(columns)}
+    widths = _widths(needed, out.width)
     table = Table(box=None, pad_edge=False)
-    shown = [index for index, name in enumerate(columns) if out.width >= _LEFT_OUT_BELOW.get(name, 0)]
-    for index in shown:
-        name = columns[index]
-        widest = max((len(row[index]) for row in rows), default=0)
-        width = None if name in {"title", "error"} else max(len(name), widest)
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
-    for row in rows:
-        table.add_row(*(Text(row[index]) for index in shown))
+    for name, width in widths.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
+    for line in lines:
+        table.add_row(*(Text(line[columns.index(name)]) for name in widths))
     return table
+
+
+def _widths(needed: Mapping[str, int], available: int) -> dict[str, int]:
+    """The columns that are shown in so much space, and how much each gets."""
+    widths = {name: min(width, _TEXT_MIN) if name in _TEXTS else width for name, width in needed.items()}
+    for name in _LEFT_OUT_FIRST:
+        if _total(widths) > available:
+            widths.pop(name, None)
+    spare, texts = max(0, available - _total(widths)), [name for name in widths if name in _TEXTS]
+    for number, name in enumerate(texts):
+        more = min(needed[name] - widths[name], spare // (len(texts) - number))
+        widths[name] += more
+        spare -= more
+    return widths
+
+
+def _total(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1)
 
 
 def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:

@@ -10,6 +10,7 @@ from versus_py.clock import Clock, monotonic_ms
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import StoreFull, StoreUnavailable
+from versus_py.incidents.updates import counted
 from versus_py.store import Store
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
@@ -110,7 +111,8 @@ class Health:
             return "nobody has looked yet at what is overdue"
         if self._clock.now_ms() - looked_at_ms > self._stalled_after_ms:
             return "nobody could look for a while at what is overdue"
-        return f"{standing.overdue} escalations are overdue" if standing.overdue else ""
+        overdue = standing.overdue
+        return f"{counted(overdue, 'escalation')} {'is' if overdue == 1 else 'are'} overdue" if overdue else ""
 
     def _worker_says(self) -> str:
         turned_at_ms = self._worker.turned_at_ms

@@ -478,7 +478,8 @@ class Worker:
         if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
             return ()
         event = Event.ESCALATED if claim.target in incident.providers else Event.POSTED
-        entry = Entry(self._clock.now_ms(), event, f"{self._called(claim.target)} {after.label}")
+        again = ", noted again" if after.label == incident.delivery(claim.target).label else ""
+        entry = Entry(self._clock.now_ms(), event, f"{self._called(claim.target)} {after.label}{again}")
         log.info("incident.changed", incident=incident.id, what=event.value, detail=entry.detail)
         return (entry,)
 

@@ -138,6 +138,8 @@ def _told(known: Alert, told: Alert, lister: str, seen_at_ms: int | None) -> Ale
         if any(it.is_firing for it in listings.values()):
             return replace(known, listings=_bounded(listings))
     starts = [it.starts_at_ms for it in listings.values() if it.is_firing and it.starts_at_ms is not None]
+    if not told.is_firing:  # some say when it ended, or nothing, in place of when it began
+        starts = [at_ms for at_ms in (known.starts_at_ms, told.starts_at_ms) if at_ms is not None]
     starts_at_ms = min(starts) if starts else told.starts_at_ms
     return replace(told, listings=_bounded(listings), starts_at_ms=starts_at_ms, unlisted_since_ms=None)
 

@@ -58,6 +58,9 @@ IDENTIFY_MS = 2000
 """The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too."""
 
 
+_ROSE = "the severity rose"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What to write: the incident as it is now, the timers to arm, and what the timeline says."""
@@ -432,7 +435,7 @@ def _news_behind(incident: Incident) -> str:
         return f"what was known is over, and this fires: {names_of(unseen)}"
     is_escalated = incident.is_escalating and incident.status is Status.TRIGGERED
     if not is_escalated and is_graver(incident.severity, incident.seen_severity):
-        return f"the severity rose from {incident.seen_severity} to {incident.severity}"
+        return f"{_ROSE} from {incident.seen_severity} to {incident.severity}"
     has_record = incident.status is Status.ACKNOWLEDGED or incident.ending is Ending.ESCALATED
     if unseen and has_record and incident.record.is_over is True:
         return f"{incident.record.label} is over, and this fires: {names_of(unseen)}"
@@ -471,16 +474,17 @@ def _update(
     updated = with_content(incident, updated)
     news = joined_and_left(incident, updated, now_ms)
     is_graver_now = is_graver(updated.severity, incident.severity)
-    if is_graver_now:
-        said = f"{incident.severity} → {updated.severity}"
-        news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, said))
+    why = _news_behind(updated)
+    if is_graver_now and why:
+        why = why if why.startswith(_ROSE) else f"{why}; {_ROSE} from {incident.severity} to {updated.severity}"
+    elif is_graver_now:
+        news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, f"{incident.severity} → {updated.severity}"))
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
         updated = with_policy(updated, policy, now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
     change = replace(change, entries=(*news, *entries))
-    later = notice_news(updated, now_ms)
-    return change if later is None else change.then(later)
+    return change.then(_retriggered(updated, why, now_ms)) if why else change
 
 
 def _timers_of_update(

@@ -14,6 +14,7 @@ from versus_py.errors import BadPayload
 from versus_py.incidents.identity import dedup_key
 from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification, common
 from versus_py.incidents.severity import highest_severity
+from versus_py.incidents.updates import counted
 from versus_py.sources import fields
 
 NAME = "alertmanager"
@@ -57,11 +58,14 @@ def read_group(
         raise BadPayload("its list of alerts holds no alert")
     warnings = []
     if len(items) < len(listed):
-        warnings.append(f"{len(listed) - len(items)} of {len(listed)} alerts are no JSON objects and were left out")
+        left_out = len(listed) - len(items)
+        said = "is no JSON object and was left out" if left_out == 1 else "are no JSON objects and were left out"
+        warnings.append(f"{left_out} of {len(listed)} alerts {said}")
     truncated = payload.get("truncatedAlerts")
     truncated = min(truncated, _COUNT_MAX) if isinstance(truncated, int) and truncated > 0 else 0
     if truncated:
-        warnings.append(f"{truncated} alerts were cut off by the sender (max_alerts): resolve is not recognised")
+        cut_off = f"{counted(truncated, 'alert')} {'was' if truncated == 1 else 'were'} cut off"
+        warnings.append(f"{cut_off} by the sender (max_alerts): resolve is not recognised")
     if len(items) > ALERTS_MAX:
         warnings.append(f"only {ALERTS_MAX} of {len(items)} alerts were read, those that fire first")
         truncated += len(items) - ALERTS_MAX

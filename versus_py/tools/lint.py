@@ -159,8 +159,24 @@ def _load(text: str) -> _Mapping:
     except RecursionError:
         raise ConfigError(["this is nested too deeply"]) from None
     if not isinstance(data, _Mapping):
-        raise ConfigError([f"the file holds a {type(data).__name__}, not an Alertmanager configuration"])
+        raise ConfigError([f"the file holds {_kind(data)}, not an Alertmanager configuration"])
     return data
+
+
+def _kind(value: Any) -> str:
+    """What YAML calls it."""
+    match value:
+        case None:
+            return "nothing"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+    return "a date"
 
 
 def _read(text: str) -> tuple[list[_Mapping], list[_Webhook], list[_Route]]:
@@ -336,7 +352,8 @@ def _about_timing(route: _Route, policy: Policy, config: Config) -> Iterator[Fin
             )
     if not group_ms or not repeat_ms or policy.oncall is None or policy.wait_ms == 0:
         return
-    wait = f"the wait of {policy.wait_ms / 60_000:g} minutes"
+    minutes = policy.wait_ms / 60_000
+    wait = f"the wait of {minutes:g} {'minute' if minutes == 1 else 'minutes'}"
     # Whether to repeat is asked at every group_interval only: notify, dedup_stage.go.
     if math.ceil(repeat_ms / group_ms) * group_ms < policy.wait_ms:
         yield Finding(

@@ -113,6 +113,23 @@ async def test_a_graver_alert_behind_it_begins_a_wait(engine, action):
     assert states(engine) == ["1"]
 
 
+async def test_a_severity_that_rises_behind_an_acknowledgment_is_told_in_one_line(engine):
+    await posted(engine, alert("Disk"))
+    await engine.after(minutes=6)
+    [record] = engine.servicenow.incidents
+    assert await act(engine, record["correlation_id"], "acknowledge") == 201
+    await engine.settle()
+    told, noted = len(thread(engine)), len(notes(engine))
+
+    await posted(engine, alert("Disk", severity="critical"))
+    await engine.after(minutes=6)
+
+    [said] = [line for line in thread(engine)[told:] if "severity" in line]
+    assert said.startswith(":bangbang: Triggered again, and the wait starts again: what was known is over")
+    assert said.endswith(f"this fires: Disk; the severity rose from warning to critical {MENTION}")
+    assert str(notes(engine)[noted:]).count("severity") == 1
+
+
 async def test_a_severity_that_falls_and_rises_again_is_no_news(engine):
     incident_id = await acknowledged(
         engine, alert("Disk", severity="critical", instance="db-1"), alert("Disk", instance="db-2")
@@ -427,6 +444,12 @@ async def test_an_open_record_gets_one_note_when_the_acknowledgment_has_ended_an
     assert states(engine) == ["2"]
     [note] = notes(engine)[before:]
     assert note.startswith("the acknowledgment has ended")
+    said = [line for line in thread(engine) if line.startswith(":rotating_light:")]
+    assert len(said) == 2
+    assert said[0].startswith(":rotating_light: Escalated to ServiceNow as <http")
+    assert said[1].startswith(":rotating_light: Escalated to ServiceNow again, noted in <http")
+    told = [it["detail"] for it in (await engine.detail(incident_id))["timeline"] if it["event"] == "escalated"]
+    assert told == [f"ServiceNow {record['number']}", f"ServiceNow {record['number']}, noted again"]
     assert (await engine.detail(incident_id))["outcome"] == "escalated"
 
 

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.integration.conftest import Engine
 from tests.integration.engine.test_engine import firing
 from tests.integration.targets.test_records import snapshot
 from tests.support.servers import free_port
+from versus_py.store.embedded import EmbeddedServer, run_embedded
 from versus_py.systems import model
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.record_checks import NAME
@@ -113,10 +115,37 @@ async def test_of_very_many_the_newest_are_read(engine, examine, monkeypatch):
     assert check.found == "2 open records, of the newest incidents, at URLs that are configured"
 
 
+async def copy_to(engine: Engine, server: EmbeddedServer) -> None:
+    """What is in Redis, also to an embedded Valkey."""
+    url = engine.redis_server.config.url
+    assert url
+    async with Redis.from_url(url.get_secret_value()) as source, Redis(unix_socket_path=str(server.socket)) as target:
+        async for key in source.scan_iter("*"):
+            value = await source.dump(key)
+            assert value
+            await target.restore(key, max(await source.pttl(key), 0), value)
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["while a server runs", "while none runs"])
+async def test_what_an_embedded_valkey_holds_is_read_and_nothing_is_changed(engine, examine, tmp_path, runs):
+    await escalated(engine, "DiskFull", "HostDown")
+    async with run_embedded(tmp_path) as server:
+        await copy_to(engine, server)
+        found = await examine({}) if runs else []
+    found = found or await examine({})
+
+    assert found == [Check(NAME, OK, "2 open records, at URLs that are configured")]
+    async with run_embedded(tmp_path) as server, Redis(unix_socket_path=str(server.socket)) as client:
+        assert await client.dbsize() == await engine.store._redis.dbsize()
+
+
+async def test_where_nothing_was_ever_kept_no_server_is_started(engine, examine, tmp_path):
+    assert await examine({}) == [Check(NAME, OK, "there are none")]
+    assert [*tmp_path.iterdir()] == []
+
+
 async def test_where_redis_cannot_be_read_it_says_so(engine, examine):
-    [embedded] = await examine({})
     [away] = await examine({"host": "127.0.0.1", "port": free_port()})
 
-    assert embedded.status is away.status is SKIPPED
-    assert "embedded" in embedded.found
+    assert away.status is SKIPPED
     assert "the incidents cannot be read: " in away.found

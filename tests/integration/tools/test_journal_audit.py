@@ -276,6 +276,7 @@ async def test_what_could_not_be_journalled_is_not_accounted_for(engine, audited
     later = await audited()
 
     assert said(found) == [(What.NOT_JOURNALLED, 2, None)]
+    assert found.findings[0].detail == "before it, 1 accepted notification could not be written to the journal"
     assert What.NOT_JOURNALLED not in {it.what for it in later.findings}
 
 

@@ -346,7 +346,7 @@ async def test_what_is_overdue_is_degraded(engine, health, logs):
 
     logs.expect_error("escalation.overdue")
     assert (found.status, found.overdue) == ("degraded", 1)
-    assert await health.trouble() == "1 escalations are overdue"
+    assert await health.trouble() == "1 escalation is overdue"
 
 
 def outcomes(engine: Engine) -> dict[str, int]:

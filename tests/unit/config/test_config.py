@@ -6,7 +6,9 @@ import jsonschema
 import pytest
 import yaml
 
+from versus_py.config.slack import SIMULATED_SIGNING_SECRET
 from versus_py.errors import ConfigError
+from versus_py.simulators import slack as simulators_slack
 from versus_py.systems import load_config, model, parse_config
 
 ROOT = Path(__file__).parents[3]
@@ -575,6 +577,7 @@ def test_the_schema_refuses_what_is_no_id_and_no_time_of_day(slack):
 
 
 SIGNING_SECRET = "0123456789abcdef" * 2
+SIMULATED = SIMULATED_SIGNING_SECRET
 
 
 def warned(public_host="https://versus.example.com", **slack):
@@ -598,6 +601,8 @@ def warned(public_host="https://versus.example.com", **slack):
         {"signing_secret": SIGNING_SECRET},
         {"signing_secret": SIGNING_SECRET, "public_host": "http://localhost:3000"},
         {"signing_secret": SIGNING_SECRET, "public_host": "http://127.0.0.1:3000"},
+        {"signing_secret": SIMULATED, "api_url": "http://127.0.0.1:8081/api", "public_host": None},
+        {"signing_secret": SIMULATED, "api_url": "http://localhost:8081/api", "public_host": "http://127.0.0.1:3000"},
         {"app_token": "xapp-1", "public_host": None},
         {"app_token": "xapp-1", "public_host": "http://versus.example.com"},
         {"public_host": "http://versus.example.com"},
@@ -641,6 +646,17 @@ def test_what_works_with_slack_is_not_warned_about(settings):
 )
 def test_settings_of_slack_that_hardly_work_are_warned_about(settings, said):
     assert warned(**settings) == [said]
+
+
+def test_the_secret_of_the_simulator_is_warned_about_where_slack_is_no_simulator():
+    warnings = warned(signing_secret=SIMULATED, public_host=None)
+
+    assert [it.partition(":")[0] for it in warnings] == [
+        "alert.slack.signing_secret does not look like one, which has 32 digits, 0 to 9 and a to f",
+        "public_host is not set, but alert.slack.signing_secret is",
+    ]
+    assert warned(signing_secret="another", api_url="http://127.0.0.1:8081/api")
+    assert SIMULATED == simulators_slack.SIGNING_SECRET
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ def test_what_is_said_again_is_the_same_object():
     assert told(known, B, A) is known
 
 
+@pytest.mark.parametrize("start_ms", [None, NOW], ids=["without a start", "with the time of the end"])
+def test_an_end_moves_no_start(start_ms):
+    [alert] = told(told((), A), over(A, start_ms))
+
+    assert (alert.is_firing, alert.starts_at_ms) == (False, 1000)
+    assert told((alert,), make_alert("A", starts_at_ms=NOW))[0].starts_at_ms == NOW
+
+
 @pytest.mark.parametrize(
     ("resolved", "url", "sender", "left"),
     [

@@ -130,6 +130,8 @@ def test_a_truncated_payload_is_not_complete_and_says_so(payload):
 
     assert (found.truncated_alerts, found.is_complete) == (7, False)
     assert "7 alerts were cut off" in found.warnings[0]
+    [said, *_] = sources.parse(payload | {"truncatedAlerts": 1}).warnings
+    assert said.startswith("1 alert was cut off")
 
 
 def test_the_severity_is_the_highest_of_what_fires(payload):

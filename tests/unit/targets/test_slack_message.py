@@ -256,7 +256,7 @@ def test_the_least_that_can_be_said_still_has_the_link():
 
     assert found.attachments == ()
     assert "Triggered" in found.text
-    assert "|Acknowledge Alert>" in found.text
+    assert "|Acknowledge>" in found.text
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=200) | st.builds(

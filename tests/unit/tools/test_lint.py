@@ -85,8 +85,8 @@ def test_every_finding_says_what_to_do():
         ("at: 2026-99-99", "this is not YAML: it has"),
         ("\x00", "this is not YAML: it has"),
         ("- a\n- b", "the file holds a list"),
-        ("just text", "the file holds a str"),
-        ("", "the file holds a NoneType"),
+        ("just text", "the file holds a text"),
+        ("", "the file holds nothing"),
         ("!!python/object:os.system x", "this is not YAML in line 1"),
         ("[" * 5000, "nested too deeply"),
     ],
@@ -241,6 +241,8 @@ def test_the_wait_is_that_of_the_configuration():
     assert lint_webhook(route=route, config=make_config(wait_minutes=20)) == []
     [finding] = lint_webhook(route=route, config=make_config(wait_minutes=21))
     assert "shorter than the wait of 21 minutes" in finding.what
+    [finding] = lint_webhook(route={"group_interval": "2m"}, config=make_config(wait_minutes=1))
+    assert "shorter than the wait of 1 minute:" in finding.what
 
 
 def test_late_news_is_no_matter_where_alertmanager_is_asked_before_a_record_is_created():

@@ -12,7 +12,7 @@ from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownT
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Alert, Delivery, Ending, Incident, Status
 from versus_py.sources import alertmanager
-from versus_py.targets.slack.actions import ack_text, action_block
+from versus_py.targets.slack.actions import RENEW, ack_text, action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
 from versus_py.targets.target import Called
 from versus_py.targets.values import common_links
@@ -29,8 +29,6 @@ WARNINGS_SHOWN = 5
 LABELS_SHOWN = 15
 LINKS_SHOWN = 5
 VALUE_MAX = 300
-
-ACK_LINK, RENEW_LINK = "Acknowledge by link", "Renew acknowledgment by link"
 
 _SNOOZED_COLOUR = "#667085"
 _COLOURS = {Status.TRIGGERED: "#d92d20", Status.ACKNOWLEDGED: "#f79009", Status.RESOLVED: "#12b76a"}
@@ -83,7 +81,7 @@ def build(
 def build_plain(incident: Incident, config: SlackConfig, *, called: Called, ack_url: str | None) -> Message:
     """The least that can be said, for a Slack that refuses the blocks."""
     text = f"{_headline(incident, config)}\n{_next_step(incident, called)}"
-    return Message(f"{text}\n{link(ack_url, ack_text(incident, config))}" if ack_url else text)
+    return Message(f"{text}\n{link(ack_url, _ack_word(incident))}" if ack_url else text)
 
 
 def plain_body(incident: Incident) -> str:
@@ -142,12 +140,12 @@ def _facts(incident: Incident, config: SlackConfig, ack_url: str | None) -> list
     if silence := alertmanager.silence_url(incident):
         facts.append(link(silence, "Silence"))
     if ack_url is not None and config.is_interactive:
-        facts.append(link(ack_url, _by_link(incident)))
+        facts.append(link(ack_url, f"{_ack_word(incident)} by link"))
     return [*facts, f"`{escape(incident.id)}`"]
 
 
-def _by_link(incident: Incident) -> str:
-    return RENEW_LINK if incident.status is Status.ACKNOWLEDGED else ACK_LINK
+def _ack_word(incident: Incident) -> str:
+    return RENEW if incident.status is Status.ACKNOWLEDGED else "Acknowledge"
 
 
 def _count(incident: Incident) -> str:

@@ -312,7 +312,7 @@ class SlackTarget:
         """What is new; nothing that a lost attempt has said already. Raises NotYet with what is shown."""
         told = Told.read(shown.reference)
         reply = reply_of(incident, told, self._config, self._called)
-        everything = Told.everything(incident)
+        everything = told.with_all(incident)
         if reply is None:
             return _changed(shown, **everything.written())
         channel, ts = shown.reference["channel"], shown.reference["ts"]

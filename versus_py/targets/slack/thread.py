@@ -38,7 +38,7 @@ class Told:
 
     news: int = 0  # the number of the last news
     comments: int = 0  # the number of the on-call provider's last comment
-    escalation: str = ""  # the record that it escalated as, and when
+    escalation: str = ""  # the record that it last escalated as, and when
     failure: str = ""  # the escalation that was given up
     hold_up: str = ""  # the escalation that is held up
     record: str = ""  # what went wrong with the record, and at which status
@@ -48,6 +48,11 @@ class Told:
         """All there is to tell; what a new message shows by itself."""
         told = (_escalation(incident), _failure(incident), _hold_up(incident), _record(incident))
         return cls(incident.news_count, incident.comment_count, *told)
+
+    def with_all(self, incident: "Incident") -> "Told":
+        """The same once that is told; what the last escalation was is known until there is another."""
+        everything = Told.everything(incident)
+        return replace(everything, escalation=everything.escalation or self.escalation)
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "Told":
@@ -81,7 +86,8 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
     """What the thread is to be told now; None when that is nothing."""
     urgent = []
     if _escalation(incident) not in {"", told.escalation}:
-        urgent.append(_escalated(incident, config, called))
+        is_again = told.escalation.rpartition(" ")[0] == incident.record.label
+        urgent.append(_escalated(incident, config, called, is_again=is_again))
     if _failure(incident) not in {"", told.failure}:
         urgent.append(_failed(incident, config, called))
     if _hold_up(incident) not in {"", told.hold_up}:
@@ -167,11 +173,13 @@ def _news(entry: Entry) -> str:
     return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
 
 
-def _escalated(incident: Incident, config: SlackConfig, called: Called) -> str:
+def _escalated(incident: Incident, config: SlackConfig, called: Called, *, is_again: bool) -> str:
+    """With its record; *is_again* where that is the one of an earlier escalation."""
     name, record = called(incident.escalated_to), incident.record
+    where = "again, noted in" if is_again else "as"
     asked = _asked_by(incident)
     who = f", as {name_of(asked)} asked" if asked else ""
-    line = f":rotating_light: Escalated to {name} as {link(record.url, record.label)}{who}"
+    line = f":rotating_light: Escalated to {name} {where} {link(record.url, record.label)}{who}"
     return f"{line} {mention_of(incident, config)}".rstrip()
 
 

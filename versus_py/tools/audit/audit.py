@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from versus_py.errors import VersusError
 from versus_py.incidents.model import Incident, IncidentId, Outcome, Status
+from versus_py.incidents.updates import counted
 from versus_py.store.inspection import Inspected, Inspection
 from versus_py.store.journal import Chain, Line, Written
 from versus_py.tools.audit.report import GONE, OPEN, WAITING, Covered, Finding, Report, What
@@ -93,7 +94,7 @@ class Audit:
         self._report.lines += 1
         self._report.payloads += line.item == 1
         if line.missed and not self._is_old(line.at_ms):
-            said = f"before it, {line.missed} accepted notifications could not be written to the journal"
+            said = f"before it, {counted(line.missed, 'accepted notification')} could not be written to the journal"
             self._find(What.NOT_JOURNALLED, journal, line.n, None, said)
         if line.incident is None or line.outcome == Outcome.IGNORED:
             self._report.ignored += 1

@@ -3,6 +3,7 @@
 What a remote system offers is looked at by its own checks; the rest has a module here, and its line in `diagnose`.
 """
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 
@@ -41,7 +42,7 @@ async def diagnose(
             session=session,
             may_post=post_test,
             may_create=create_test_record,
-            incidents=partial(stored_incidents, config),
+            incidents=partial(stored_incidents, config, asyncio.Lock()),
         )
         sections: dict[str, dict[str, Examination]] = {"alert": {}, "oncall": {}}
         for system in registered():

@@ -1,11 +1,13 @@
 """The incidents that Redis holds, for the checks of systems: read, and nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from versus_py.config import Config
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, VersusError
 from versus_py.store import Page, Store
-from versus_py.store.connection import connect
+from versus_py.store.connection import connect, reach_redis
+from versus_py.store.embedded import holds_incidents, socket_in_use
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.system import Wanted
 
@@ -21,11 +23,29 @@ PAGES_MAX = 10
 NAMED_MAX = 5
 
 
-async def stored_incidents(config: Config, wanted: Wanted) -> Page:
-    """Those that are *wanted*, newest first; a cursor says that there are more. Raises StoreUnavailable."""
-    if config.redis.is_embedded:
-        raise StoreUnavailable("they are in an embedded Valkey, which only the process that runs it can reach")
-    async with connect(config.redis) as client:
+async def stored_incidents(config: Config, reading: asyncio.Lock, wanted: Wanted) -> Page:
+    """Those that are *wanted*, newest first; a cursor says that there are more. Raises StoreUnavailable.
+
+    Of an embedded Valkey also while no server runs: one is started for this, and for one who is *reading* at a time.
+    """
+    async with reading:
+        if _is_empty(config):
+            return Page((), None)
+        try:
+            return await _read(config, wanted)
+        except StoreUnavailable:
+            raise
+        except VersusError as exc:
+            raise StoreUnavailable(str(exc)) from exc
+
+
+def _is_empty(config: Config) -> bool:
+    """Whether there is only a folder for an embedded Valkey, in which nothing was ever kept."""
+    return config.redis.is_embedded and not holds_incidents(config.data_dir) and not socket_in_use(config.data_dir)
+
+
+async def _read(config: Config, wanted: Wanted) -> Page:
+    async with reach_redis(config.redis, config.data_dir) as client:
         store = Store(client, retention_ms=0, reopen_ms=0)  # which only matter to what writes
         page = await store.page(wanted=wanted, limit=PAGE)
         for _ in range(PAGES_MAX - 1):
