@@ -1,13 +1,14 @@
 """An incident that cannot be read is named wherever it is met, and keeps no other from what is asked for."""
 
 import asyncio
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import Engine
 from tests.integration.interactions.test_interactions import message, press, told
+from tests.support.factories import make_incident
 from versus_py.cli.incidents import incidents_app
 from versus_py.incidents.model import IncidentId, Status
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
@@ -113,7 +114,7 @@ async def test_who_presses_a_button_hears_that_it_cannot_be_read(engine, ids, lo
 
 @pytest.mark.parametrize("method", ["get", "post"])
 async def test_who_opens_a_link_hears_that_it_cannot_be_read(engine, ids, logs, method):
-    link = engine.links.url(SimpleNamespace(id=ids[0], escalates_at_ms=None)).removeprefix("https://versus.example")
+    link = engine.links.url(replace(make_incident(), id=ids[0])).removeprefix("https://versus.example")
 
     response = await getattr(engine.http, method)(link)
 
