@@ -98,6 +98,7 @@ expires.
 """
 
 _TEXTS_MAX = 2
+_NO_FLAGS = "unexpected symbol near '#'"
 _ALSO_WHEN_FULL = "#!lua flags=allow-oom\n"
 _FULL = "command not allowed when used memory > 'maxmemory'"
 
@@ -119,7 +120,7 @@ class Script:
         """Whether the server does not have the script by its hash, or cannot read the text that was sent."""
         if isinstance(reply, NoScriptError):
             return True
-        is_unreadable = isinstance(reply, ResponseError) and "compiling script" in str(reply)
+        is_unreadable = isinstance(reply, ResponseError) and _NO_FLAGS in str(reply)
         if is_unreadable and command[1] != self.texts[-1]:
             self.texts = self.texts[-1:]
             return True
