@@ -104,7 +104,7 @@ class _Core:
         if loss.is_found_here:
             await self.store.keep_signing_key(self.links.key)
         else:
-            self.links.key = await self.store.signing_key()
+            self.links.key = await self.store.signing_key(self.links.key)
 
     async def wake(self, incident_id: IncidentId, target: str) -> None:
         """Have *target* sync an incident although it did not change."""

@@ -463,9 +463,12 @@ class Store:
         self._trimmed_to[index] = 0 if is_rest else start + len(old) - gone
         return is_rest
 
-    async def signing_key(self) -> str:
-        """The key that signs links, made once and then shared by every replica and every restart."""
-        await answered(self._put([keys.SECRET], [secrets.token_hex(32), "", "1"]))
+    async def signing_key(self, known: str | None = None) -> str:
+        """The key that signs links, shared by every replica and every restart.
+
+        Where Redis has none, it becomes *known*, or a new one.
+        """
+        await answered(self._put([keys.SECRET], [known or secrets.token_hex(32), "", "1"]))
         return str(await answered(self._redis.get(keys.SECRET)))
 
     async def gateway_secret(self, known: str | None = None) -> str:

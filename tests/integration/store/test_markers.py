@@ -191,10 +191,19 @@ async def test_a_full_redis_is_no_loss(redis):
         await redis.config_set("maxmemory", 0)
 
 
-async def test_the_key_that_signs_links_is_written_again(redis, store: Store):
+async def test_the_key_that_signs_links_is_written_again_also_in_the_place_of_another(redis, store: Store):
     key = await store.signing_key()
     await redis.flushall()
+    another = await store.signing_key()
 
     await store.keep_signing_key(key)
 
+    assert another != key
     assert await store.signing_key() == key
+
+
+async def test_the_key_that_a_replica_knows_takes_no_place_of_another(redis, store: Store):
+    key = await store.signing_key("known")
+    other = await store.signing_key("later")
+
+    assert (key, other) == ("known", "known")
