@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -68,9 +68,9 @@ class Replica:
     def jumps(self, outcome: str) -> float | None:
         return self.metrics.registry.get_sample_value("versus_clock_jumps_total", {"outcome": outcome})
 
-    async def accept(self) -> Incident:
-        notification = make_notification(make_alert(starts_at_ms=None))
-        [accepted] = await self.lifecycle.accept([notification], lambda _: POLICY)
+    async def accept(self, *, wait_s: int = WAIT_S) -> Incident:
+        notification, policy = make_notification(make_alert(starts_at_ms=None)), replace(POLICY, wait_ms=wait_s * 1000)
+        [accepted] = await self.lifecycle.accept([notification], lambda _: policy)
         assert accepted.incident is not None
         return accepted.incident
 
@@ -144,11 +144,13 @@ async def test_a_jump_that_stays_is_an_error_and_ends_no_wait_early_or_late(worl
     await world.after(seconds=10)
     world.jump(jump_s)
     await world.after(seconds=5)
-    await world.replicas[0].accept()
-    for _ in range(WAIT_S // 5 - 1):
-        await world.after(seconds=5)
+    await world.replicas[0].accept(wait_s=10 * 60)
+    for _ in range(5 * 60 // 10 + 1):
+        await world.after(seconds=10)
         assert await world.work() == 0
-    await world.after(seconds=5)
+    await world.after(seconds=4 * 60)
+    assert await world.work() == 0
+    await world.after(seconds=60)
 
     assert await world.work() == 1
     assert world.pager.asked == 1
