@@ -66,8 +66,8 @@ def test_what_is_not_accounted_for_is_listed_by_its_line(world, redis_settings):
     as_json = audit(config_of(world), "--json")
     in_a_terminal = audit(config_of(world), TERM="dumb", FORCE_COLOR="1")
 
-    assert "journal in Redis: line 1, which has the sha256 " in alone.stdout
-    assert "journal in Redis: lines 1 to 2; the last one has the sha256 " in told.stdout
+    assert "journal in Redis: line 1, which has the sha1 " in alone.stdout
+    assert "journal in Redis: lines 1 to 2; the last one has the sha1 " in told.stdout
     assert told.returncode == 1
     assert f"lost: line 1 of Redis: {lost}; accepted at" in told.stdout
     assert "chain broken: line 2 of Redis: it cannot be read" in told.stdout
@@ -90,7 +90,7 @@ def test_a_file_can_be_audited_by_its_name(world):
     shown = audit(world.folder / "other.yaml", "--journal", str(path))
 
     assert shown.returncode == 0, shown.stderr
-    assert f"journal in {path}: lines 1 to 1, which has the sha256 " in shown.stdout
+    assert f"journal in {path}: line 1, which has the sha256 " in shown.stdout
 
 
 @pytest.mark.parametrize(
