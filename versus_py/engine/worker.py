@@ -452,11 +452,13 @@ class Worker:
         if exc.delivery is None:
             is_looked_at = claim.target == incident.policy.oncall and incident.is_suppressed_without_end
             next_ms = exc.at_ms if is_looked_at else None
-            return Completion("postponed", incident.version, at_ms=exc.at_ms, looked_at_next_ms=next_ms)
+            at_ms = _or_at_its_end(claim, incident, exc.at_ms, self._clock.now_ms())
+            return Completion("postponed", incident.version, at_ms=at_ms, looked_at_next_ms=next_ms)
         unknown = incident.delivery(claim.target).unknown
         achieved = replace(exc.delivery, version=incident.version, unknown=unknown)
         entries = self._first_shown(claim, incident, achieved)
-        return Completion("postponed", incident.version, at_ms=exc.at_ms, delivery=achieved, entries=entries)
+        at_ms = _or_at_its_end(claim, incident, exc.at_ms, self._clock.now_ms())
+        return Completion("postponed", incident.version, at_ms=at_ms, delivery=achieved, entries=entries)
 
     def _again_at_ms(self, claim: Claim, incident: Incident, now_ms: int) -> int | None:
         """When the target wants to look again, or what is seen to with the first provider is due.
@@ -687,6 +689,14 @@ def _waits_until_ms(incident: Incident, now_ms: int) -> int:
         return incident.escalates_at_ms or now_ms
     again_ms, until_ms = now_ms + LOOK_AGAIN_MS, incident.suppression.until_ms
     return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
+
+
+def _or_at_its_end(claim: Claim, incident: Incident, at_ms: int, now_ms: int) -> int:
+    """When a claim that is postponed until *at_ms* is due: no later than its acknowledgment ends, come what may."""
+    ends_at_ms = incident.ack_ends_at_ms
+    if claim.target != incident.policy.oncall or ends_at_ms is None:
+        return at_ms
+    return min(at_ms, max(ends_at_ms + LOOK_AGAIN_MS, now_ms + LOOK_AGAIN_SOON_MS))
 
 
 def _holds_up(exc: NotYet, claim: Claim, incident: Incident, now_ms: int) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from tests.integration.conftest import Engine
 from tests.support.groups import START, alert, group
 from versus_py.incidents.model import IncidentId
+from versus_py.simulators import Fault
 
 MENTION = "<!here>"
 
@@ -429,6 +430,17 @@ async def test_an_acknowledgment_ends_and_what_still_fires_escalates(engine):
     assert states(engine) == ["1"]
 
 
+async def acknowledged_record(engine: Engine) -> str:
+    """The id of an incident whose record is open, and that somebody has acknowledged."""
+    await posted(engine, alert("Disk"))
+    await engine.after(minutes=6)
+    [record] = engine.servicenow.incidents
+    incident_id = str(record["correlation_id"])
+    assert await act(engine, incident_id, "acknowledge") == 201
+    await engine.settle()
+    return incident_id
+
+
 async def test_an_open_record_gets_one_note_when_the_acknowledgment_has_ended_and_stays_the_only_one(engine):
     await posted(engine, alert("Disk"))
     await engine.after(minutes=6)
@@ -451,6 +463,35 @@ async def test_an_open_record_gets_one_note_when_the_acknowledgment_has_ended_an
     told = [it["detail"] for it in (await engine.detail(incident_id))["timeline"] if it["event"] == "escalated"]
     assert told == [f"ServiceNow {record['number']}", f"ServiceNow {record['number']}, noted again"]
     assert (await engine.detail(incident_id))["outcome"] == "escalated"
+
+
+async def test_an_acknowledgment_ends_in_minutes_also_while_servicenow_asks_to_be_left_alone_for_hours(engine):
+    incident_id = await acknowledged_record(engine)
+    await engine.after(hours=3.5)
+    engine.servicenow.faults.order(Fault(kind="429", times=None, retry_after=2 * 3600))
+    await engine.post(group(alert("Other")))
+    await engine.after(minutes=6)
+    assert (await engine.detail(incident_id))["status"] == "acknowledged"
+
+    for _ in range(15):
+        await engine.after(minutes=2)
+
+    assert (await engine.detail(incident_id))["status"] == "triggered"
+    assert ":alarm_clock: The acknowledgment has ended" in "\n".join(thread(engine))
+
+
+async def test_what_joins_and_escalates_gives_an_acknowledgment_its_end(engine):
+    first = alert("Disk", instance="a")
+    incident_id = await acknowledged(engine, first, oncall_enable="false")
+
+    await posted(engine, first, alert("Disk", instance="b"))
+    await engine.after(hours=3)
+    assert (await engine.detail(incident_id))["status"] == "acknowledged"
+
+    await engine.after(hours=1.1)
+    assert (await engine.detail(incident_id))["status"] == "triggered"
+    await engine.after(minutes=6)
+    assert states(engine) == ["1"]
 
 
 @pytest.mark.parametrize("heard_again", [False, True])
