@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
@@ -37,27 +38,39 @@ def find_program(name: str, package: str) -> str:
     return path
 
 
-def _ports_of_this_worker() -> Iterator[int]:
-    """Below those that the system gives to clients, and another stretch for each worker of pytest-xdist."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
-    first = FIRST_PORT + worker * PORTS_EACH
-    return itertools.cycle(range(first, first + PORTS_EACH))
+PORTS = range(12_000, 22_000)
+"""Below those that the system gives to clients; the bus of a cluster's node listens 10,000 above."""
+
+PORTS_EACH = 250
+"""A stretch of them is one process's."""
 
 
-WORKERS_MAX = 8
-FIRST_PORT = 12_000
-PORTS_EACH = 1000
+@cache
+def _stretch() -> tuple[socket.socket, Iterator[int]]:
+    """The ports of this process, and its hold on them, which ends with it.
 
-_ports = _ports_of_this_worker()
+    The first port is bound for as long as it runs: whoever else looks for a stretch on this machine, in a worker of
+    pytest-xdist or in another run, takes another one.
+    """
+    for first in PORTS[::PORTS_EACH]:
+        hold = socket.socket()
+        try:
+            hold.bind(("127.0.0.1", first))
+        except OSError:
+            hold.close()
+        else:
+            return hold, itertools.cycle(range(first + 1, first + PORTS_EACH))
+    raise AssertionError(f"{len(PORTS) // PORTS_EACH} processes have taken all ports for tests")
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no other test of this run is told of soon."""
-    for port in itertools.islice(_ports, PORTS_EACH):
+    """A port that nobody listens on, and that no other test of any run on this machine is told of soon."""
+    _, ports = _stretch()
+    for port in itertools.islice(ports, PORTS_EACH):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("every port of this worker is in use")
+    raise AssertionError("every port of this process is in use")
 
 
 @contextmanager
