@@ -978,12 +978,16 @@ def connect(session, slack_url, sockets):
 
 
 @asynccontextmanager
-async def sdk_client(session, slack_url):
-    """Slack's own client, connected, which acknowledges all that it gets."""
+async def sdk_client(session, slack_url, ping_interval=30):
+    """Slack's own client, connected, which acknowledges all that it gets.
+
+    It gives a socket up that takes longer than half of *ping_interval*, in seconds, to answer a ping: on a busy machine
+    that is one that works, if it is short.
+    """
     client = SocketModeClient(
         APP_TOKEN,
         web_client=AsyncWebClient(base_url=f"{slack_url}/api/", session=session),
-        ping_interval=0.05,
+        ping_interval=ping_interval,
     )
     taken = []
 
@@ -1014,27 +1018,31 @@ async def test_a_press_reaches_slacks_own_client_by_its_socket(session, slack, s
     await until(lambda: slack.connections == 0)
 
 
+async def is_acknowledged_by_another_socket(slack, message):
+    """Whether a press reaches the client that has connected again; its first socket may still take some."""
+    delivery = await slack.press(message, "ack")
+    return delivery.in_time and slack.socket.acks[-1].connection > 1
+
+
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested", "link_disabled"])
 async def test_slacks_own_client_comes_back_after_a_disconnect(session, slack, slack_url, message, reason):
     async with sdk_client(session, slack_url):
         await until(lambda: slack.connections == 1)
         await slack.socket.disconnect(reason)
-        await until(lambda: slack.calls.count("apps.connections.open") == 2 and slack.connections == 1)
 
-        assert (await slack.press(message, "ack")).in_time
+        await until(lambda: is_acknowledged_by_another_socket(slack, message))
 
 
 @pytest.mark.parametrize("how", ["closed", "cut"])
 async def test_slacks_own_client_comes_back_when_the_socket_ends(session, slack, slack_url, message, how):
-    async with sdk_client(session, slack_url):
+    async with sdk_client(session, slack_url, ping_interval=1):
         await until(lambda: slack.connections == 1)
         if how == "cut":
             slack.socket.cut()
         else:
             await slack.socket.close()
-        await until(lambda: slack.calls.count("apps.connections.open") == 2 and slack.connections == 1)
 
-        assert (await slack.press(message, "ack")).in_time
+        await until(lambda: is_acknowledged_by_another_socket(slack, message))
 
 
 async def test_a_socket_says_hello_and_its_url_is_good_for_one(session, slack, slack_url, sockets):
