@@ -633,7 +633,7 @@ async def test_blocks_that_slack_refuses_are_replaced_by_plain_text(engine, logs
     assert logs.expect_error("slack.blocks_refused")["error"] == "Slack says invalid_blocks"
     [message] = engine.slack.messages
     assert message.attachments == []
-    assert "|Acknowledge Alert>" in message.text
+    assert "|Acknowledge>" in message.text
 
 
 async def test_generic_payloads_with_and_without_identity(engine):

@@ -86,7 +86,7 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
     """What the thread is to be told now; None when that is nothing."""
     urgent = []
     if _escalation(incident) not in {"", told.escalation}:
-        is_again = told.escalation.rpartition(" ")[0] == incident.record.label
+        is_again = told.escalation.rpartition(" ")[0] == _record_name(incident)
         urgent.append(_escalated(incident, config, called, is_again=is_again))
     if _failure(incident) not in {"", told.failure}:
         urgent.append(_failed(incident, config, called))
@@ -112,7 +112,13 @@ def _escalation(incident: Incident) -> str:
     """What tells one escalation from others; "" when there is none."""
     if incident.ending is not Ending.ESCALATED:
         return ""
-    return f"{incident.record.label} {incident.escalation_began_at_ms}"
+    return f"{_record_name(incident)} {incident.escalation_began_at_ms}"
+
+
+def _record_name(incident: Incident) -> str:
+    """Of the records of all providers: each counts its own from one."""
+    label, target = incident.record.label, incident.escalated_to
+    return label if target == incident.policy.oncall else f"{target} {label}"
 
 
 def _failure(incident: Incident) -> str:
