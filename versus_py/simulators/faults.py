@@ -19,7 +19,10 @@ FaultKind = Literal[
     "401",
     "429",
     "500",
+    "late500",
+    "502",
     "503",
+    "504",
     "html503",
     "html200",
     "302",
@@ -37,8 +40,10 @@ class Fault(BaseModel):
     - cut_off: the time that the server allows is over: a GET is answered with half of the rows and an error beside
       them; everything else is done *seconds* late, and the connection closed without an answer
     - truncated: it is done, and the JSON of the answer ends in the middle
-    - 400, 401, 429, 500, 503: that answer, and nothing is done; *retry_after* in seconds, if any, is the header.
+    - 400, 401, 429, 500, 502, 503, 504: that answer, and nothing is done; *retry_after* in seconds, if any, is the
+      header.
       Of Slack, 401 is what its API says of a bad token: 200 with `"ok": false`
+    - late500: it is done, and then answered with 500, as by a rule that throws after the write
     - html503, html200: a page with that status, and nothing is done
     - 302: sent elsewhere, and nothing is done
     """
@@ -49,6 +54,8 @@ class Fault(BaseModel):
     times: int | None = Field(1, ge=1)  # how many requests; None: all, until taken back
     method: HttpMethod | None = None  # only requests with this HTTP method
     path: str | None = Field(None, pattern="^/")  # only requests whose path begins so
+    text: str | None = None  # only requests with this in their body: one record that a rule refuses
+    above: int | None = Field(None, ge=0)  # only while so many others are being answered: a full queue
     seconds: float = Field(5, ge=0, le=600)
     retry_after: int | None = Field(None, ge=0)
 
@@ -59,6 +66,7 @@ class Faults:
     def __init__(self, refuse: Callable[[Fault], web.Response]) -> None:
         self._refuse = refuse
         self._ordered: list[tuple[Fault, int | None]] = []
+        self._being_answered = 0
 
     def order(self, fault: Fault) -> None:
         self._ordered.append((fault, fault.times))
@@ -74,13 +82,24 @@ class Faults:
     def suffered(self, handler: Handler) -> Handler:
         """*handler*, with the faults that are ordered."""
 
+        async def counted(request: web.Request) -> web.StreamResponse:
+            self._being_answered += 1
+            try:
+                return await suffering(request)
+            finally:
+                self._being_answered -= 1
+
         async def suffering(request: web.Request) -> web.StreamResponse:
-            fault = self._take(request)
+            has_texts = any(fault.text is not None for fault, _ in self._ordered)
+            fault = self._take(request, await request.text() if has_texts else "")
             if fault is None:
                 return await handler(request)
             match fault.kind:
                 case "slow" | "lost_reply" | "cut_off" | "truncated":
                     return await _badly_done(fault, handler, request)
+                case "late500":
+                    await handler(request)
+                    return self._refuse(fault.model_copy(update={"kind": "500"}))
                 case "down":
                     return _hang_up(request)
                 case "html200":
@@ -92,17 +111,25 @@ class Faults:
                 case _:
                     return self._refuse(fault)
 
-        return suffering
+        return counted
 
-    def _take(self, request: web.Request) -> Fault | None:
+    def _take(self, request: web.Request, body: str) -> Fault | None:
         for index, (fault, left) in enumerate(self._ordered):
-            if fault.method in {None, request.method} and request.path.startswith(fault.path or ""):
+            if self._hits(fault, request, body):
                 if left is not None and left <= 1:
                     del self._ordered[index]
                 elif left is not None:
                     self._ordered[index] = (fault, left - 1)
                 return fault
         return None
+
+    def _hits(self, fault: Fault, request: web.Request, body: str) -> bool:
+        return (
+            fault.method in {None, request.method}
+            and request.path.startswith(fault.path or "")
+            and (fault.text is None or fault.text in body)
+            and (fault.above is None or self._being_answered > fault.above)
+        )
 
 
 _HIBERNATING = (

@@ -1,5 +1,6 @@
 """The simulated ServiceNow is as hard to deal with as an instance, seen as a client sees it."""
 
+import asyncio
 import base64
 import io
 import json
@@ -904,6 +905,35 @@ async def test_a_fault_can_be_kept_to_a_path_and_a_method(api, servicenow):
     assert (await api.ask("GET", "sys_user"))[0].status == 500
     assert (await api.token(**CLIENT_GRANT))[0] == 503
     assert (await api.token(**CLIENT_GRANT))[0] == 200
+
+
+async def test_a_rule_may_refuse_one_record_each_time_and_take_the_others(api, servicenow):
+    servicenow.faults.order(Fault(kind="500", text="Poison", times=None))
+
+    response, body = await api.ask("POST", "incident", {"short_description": "Poison"})
+    assert (response.status, body["error"]["message"]) == (500, "Internal error")
+    assert (await api.ask("POST", "incident", {"short_description": "Poison"}))[0].status == 500
+    await api.create(short_description="Healthy")
+    assert [it["short_description"] for it in servicenow.incidents] == ["Healthy"]
+
+
+async def test_a_rule_may_throw_after_the_record_was_made(api, servicenow):
+    servicenow.faults.order(Fault(kind="late500"))
+
+    response, _ = await api.ask("POST", "incident", {"short_description": "x"})
+
+    assert response.status == 500
+    assert len(servicenow.incidents) == 1
+
+
+async def test_a_full_queue_refuses_what_comes_while_others_are_answered(api, servicenow):
+    servicenow.faults.order(Fault(kind="429", times=None, above=2))
+    servicenow.faults.order(Fault(kind="slow", times=None, seconds=0.2))
+
+    answers = await asyncio.gather(*(api.ask("GET", "incident") for _ in range(5)))
+
+    assert sorted(response.status for response, _ in answers) == [200, 200, 429, 429, 429]
+    assert (await api.ask("GET", "incident"))[0].status == 200
 
 
 @pytest.mark.parametrize(("kind", "posted"), [("cut_off", 1), ("truncated", 1), ("302", 0), ("html503", 0)])
