@@ -28,6 +28,7 @@ QUICK: Mapping[str, Any] = {
     "OPEN_FIRST_MS": 1000,
     "OPEN_MAX_MS": 4000,
     "SPREAD_MS": 500,
+    "UNTRIED_FIRST_MS": 1000,
     "PROBE_MS": round(LEASE_S * 1000),
     "UNANSWERED_SETTLES_S": SETTLES_S,
     "LATE_POST_S": SETTLES_S,

@@ -36,6 +36,12 @@ LOOK_AGAIN_MS = 5_000
 SPREAD_MS = 5_000
 """They come back within so much time of each other, not all at once."""
 
+UNTRIED_FIRST_MS = 2 * SPREAD_MS
+"""How much later one that has failed may probe, while others are held back that have not."""
+
+KNOWN_MAX = 1000
+"""Incidents of a system that are known to have failed, or to be held back."""
+
 OnChange = Callable[[str, bool], None]
 """Is called with a system, and whether its circuit is open now."""
 
@@ -52,6 +58,7 @@ class HeldBack(VersusError):
 class _Circuit:
     failures: int = 0
     failing: set[str] = field(default_factory=set)  # whose failures these were
+    untried: set[str] = field(default_factory=set)  # held back, and not among these
     error: str = ""
     open_ms: int = 0  # how long it is open between two probes; 0: it is closed
     next_probe_ms: int = 0
@@ -64,6 +71,7 @@ class _Circuit:
     def close(self) -> None:
         self.failures = self.open_ms = 0
         self.failing.clear()
+        self.untried.clear()
 
 
 @dataclass(slots=True)
@@ -90,7 +98,7 @@ class Breakers:
     def guard(self, system: str, who: str) -> Iterator[Call]:
         """Around what calls *system* on behalf of *who*. Raises HeldBack while it is to be left alone."""
         circuit = self._circuits.setdefault(system, _Circuit())
-        call = Call(self._enter(circuit))
+        call = Call(self._enter(circuit, who))
         try:
             yield call
         except (Unreachable, TimeoutError) as exc:
@@ -110,23 +118,28 @@ class Breakers:
             if call.is_probe:
                 circuit.probe_until_ms = 0
 
-    def _enter(self, circuit: _Circuit) -> bool:
-        """Whether this call is a probe."""
+    def _enter(self, circuit: _Circuit, who: str) -> bool:
+        """Whether this call is a probe. Who has failed may be the cause: those who have not are the first to probe."""
         if not circuit.is_open:
             return False
         now_ms = self._clock.now_ms()
         spread_ms = round(random.uniform(0, SPREAD_MS))  # noqa: S311 - no secret
-        if now_ms < circuit.next_probe_ms:
-            raise HeldBack(circuit.next_probe_ms + spread_ms, circuit.error)
+        has_failed = who in circuit.failing
+        probe_at_ms = circuit.next_probe_ms + (UNTRIED_FIRST_MS if has_failed and circuit.untried else 0)
+        if now_ms < probe_at_ms:
+            if not has_failed and len(circuit.untried) < KNOWN_MAX:
+                circuit.untried.add(who)
+            raise HeldBack(probe_at_ms + spread_ms, circuit.error)
         if now_ms < circuit.probe_until_ms:
             raise HeldBack(now_ms + LOOK_AGAIN_MS + spread_ms, circuit.error)
+        circuit.untried.discard(who)
         circuit.probe_until_ms = now_ms + PROBE_MS
         return True
 
     def _fail(self, system: str, circuit: _Circuit, who: str, error: str, *, is_probe: bool) -> None:
         circuit.error = error
         circuit.failures += 1
-        if len(circuit.failing) < OPENS_AFTER:
+        if len(circuit.failing) < KNOWN_MAX:
             circuit.failing.add(who)
         if is_probe:
             self._wait(circuit, min(OPEN_MAX_MS, 2 * circuit.open_ms))

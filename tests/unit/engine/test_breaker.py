@@ -8,7 +8,15 @@ import pytest
 import structlog
 
 from tests.support.clock import FakeClock
-from versus_py.engine.breaker import OPEN_FIRST_MS, OPEN_MAX_MS, OPENS_AFTER, PROBE_MS, Breakers, HeldBack
+from versus_py.engine.breaker import (
+    OPEN_FIRST_MS,
+    OPEN_MAX_MS,
+    OPENS_AFTER,
+    PROBE_MS,
+    UNTRIED_FIRST_MS,
+    Breakers,
+    HeldBack,
+)
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreachable
 from versus_py.incidents.model import Delivery
 from versus_py.targets import NotYet
@@ -187,3 +195,22 @@ def test_it_is_logged_once(breakers, clock):
         ("breaker.opened", "warning", "servicenow"),
         ("breaker.closed", "info", "servicenow"),
     ]
+
+
+def test_the_first_to_probe_is_one_that_has_not_failed(breakers, clock):
+    fail(breakers, 12, of=12)
+    assert not call(breakers, who="healthy")
+    clock.advance(ms=OPEN_FIRST_MS)
+
+    assert not any(call(breakers, Unreachable("down"), who=f"i-{number}") for number in range(5))
+    assert call(breakers, who="healthy")
+    assert breakers.open_systems == ()
+
+
+def test_one_that_has_failed_probes_when_those_that_have_not_do_not_come(breakers, clock):
+    fail(breakers)
+    assert not call(breakers, who="acknowledged since")
+    clock.advance(ms=OPEN_FIRST_MS + UNTRIED_FIRST_MS)
+
+    assert call(breakers, who="i-0")
+    assert breakers.open_systems == ()
