@@ -8,6 +8,7 @@ VersusError
 │   └── StoreFull      it is full: new alerts are refused, and what was accepted goes on
 ├── Unreadable         the same for one incident or storm: leave it alone, and go on with the others
 ├── Transient          a target may take it later: retry
+│   ├── RateLimited    it is sent too much at once: retry, and send less
 │   └── Unreachable    it is down, for everything that is sent to it
 ├── CredentialsRefused it does not accept our credentials: tell people, and try one request now and then
 └── Permanent          a target never will: give up and report
@@ -56,12 +57,26 @@ class Transient(VersusError):
 
     *retry_after_s* is the earliest a retry makes sense: the target's own word (`Retry-After`), or the time
     after which the effect of an unanswered request is certain. None leaves it to the backoff.
+    *settles_s* is how long what was sent may still take effect, where it can be looked for before that: the target
+    is called again in time to look, and must not send it again sooner (`Delivery.settles_at_ms`).
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, without_effect: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        settles_s: float | None = None,
+        without_effect: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.settles_s = settles_s
         self.without_effect = without_effect
+
+
+class RateLimited(Transient):
+    """A target asks to be left alone for *retry_after_s*."""
 
 
 class Unreachable(Transient):

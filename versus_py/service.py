@@ -58,7 +58,7 @@ FIRST_TIME_TIMEOUT_S = 2.0
 
 SESSION_TIMEOUT_S = 15.0
 SESSION_CONNECTIONS = 20
-"""Of the session that is no system's: to Alertmanager, SNS and the heartbeat."""
+"""To each host, of the session that is no system's: to Alertmanager, SNS and the heartbeat."""
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -71,6 +71,7 @@ class _Core:
         self.redis = redis
         self.systems = _in_use(config, systems)
         self.called = titles({it.name: it.title for it in systems})
+        self.max_concurrent = {part.NAME: part.max_concurrent for part in config.systems_in_use()}
         self.clock = SharedClock()
         self.metrics = Metrics()
         self.timekeeper = Timekeeper(self.clock, SharedTime(redis), self.metrics)
@@ -238,7 +239,12 @@ async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -
         if with_api:
             opening = open_journal(config, redis, durability=core.durability, metrics=core.metrics)
             journal = await stack.enter_async_context(opening)
-        sessions = {it: await stack.enter_async_context(_session(it.timeout_s, it.connections)) for it in core.systems}
+        sessions = {
+            it: await stack.enter_async_context(
+                _session(it.timeout_s, it.connections + core.max_concurrent[it.name]),
+            )
+            for it in core.systems
+        }
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
         around.raise_if_missing(config)
         session = await stack.enter_async_context(_session())
@@ -249,6 +255,7 @@ async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -
             targets=around.targets,
             called=core.called,
             settles_within_s=core.settles_within_s,
+            max_concurrent=core.max_concurrent,
             last_look=_last_look(core, session),
             retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
             with_payloads=config.shows_payload,
@@ -312,8 +319,9 @@ def _in_use(config: Config, systems: Sequence[System]) -> tuple[System, ...]:
 
 
 def _session(timeout_s: float = SESSION_TIMEOUT_S, connections: int = SESSION_CONNECTIONS) -> aiohttp.ClientSession:
+    """With so many *connections* to each host: one that is slow takes none of another's."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=connections),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         headers={"User-Agent": f"versus_py/{__version__}"},

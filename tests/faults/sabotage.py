@@ -12,7 +12,7 @@ from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.sources import alertmanager
-from versus_py.store import Store, keys
+from versus_py.store import Due, Store, Timers, keys
 from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
@@ -123,13 +123,17 @@ def _be_early() -> None:
 
 def _hurry() -> None:
     """Escalates two seconds before what was promised."""
-    claim, begin = Store.claim, transitions.begin_escalation
+    look, claim, begin = Timers.look, Timers.claim, transitions.begin_escalation
 
-    async def early(self: Store, *, now_ms: int, lease_ms: int, limit: int) -> Any:
-        claims, next_ms = await claim(self, now_ms=now_ms + 2000, lease_ms=lease_ms, limit=limit)
-        return claims, next_ms and next_ms - 2000
+    async def look_early(self: Timers, *, now_ms: int, **more: Any) -> Any:
+        found = await look(self, now_ms=now_ms + 2000, **more)
+        return replace(found, next_ms=found.next_ms and found.next_ms - 2000)
 
-    Store.claim = early  # type: ignore[method-assign]  # that is the sabotage
+    async def claim_early(self: Timers, timers: Sequence[Due], *, now_ms: int, **more: Any) -> Any:
+        return await claim(self, timers, now_ms=now_ms + 2000, **more)
+
+    Timers.look = look_early  # type: ignore[method-assign]  # that is the sabotage
+    Timers.claim = claim_early  # type: ignore[method-assign]  # that is the sabotage
     transitions.begin_escalation = lambda incident, now_ms: begin(incident, now_ms + 2000)
 
 

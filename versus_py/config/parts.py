@@ -171,6 +171,9 @@ class SystemPart(Part):
     FALLBACK_KEYS: ClassVar[Mapping[str, Any]] = {}
     """Further keys of oncall.fallback, each with its type and default, as pydantic's create_model takes them."""
 
+    max_concurrent: Annotated[int, Number] = Field(32, ge=1, le=500)
+    """The most deliveries at once, to each instance if there are several; fewer while it is slow or overloaded."""
+
     def problem_with(self, destination: str) -> str:
         """What would be allowed in place of *destination*; "" when it is good."""
         return "" if destination.strip() else "the name of one"

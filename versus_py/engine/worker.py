@@ -5,10 +5,11 @@ acknowledged in time.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypedDict
+from uuid import uuid4
 
 import structlog
 
@@ -17,12 +18,13 @@ from versus_py.engine.breaker import Breakers, HeldBack
 from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.queue import DueQueue, Place
 from versus_py.engine.retries import RetryPolicy
-from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreadable, VersusError
+from versus_py.errors import Permanent, RateLimited, StoreUnavailable, Transient, Unreachable, Unreadable, VersusError
 from versus_py.incidents import transitions
 from versus_py.incidents.model import SUPPRESSED_LOOK_MS, Delivery, Ending, Entry, Event, Incident
 from versus_py.incidents.payloads import unpack
-from versus_py.store import Claim, Completion, Store
+from versus_py.store import Claim, Completion, Due, Store
 from versus_py.targets import Called, NotYet, Target
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
@@ -68,20 +70,34 @@ UNREADABLE_AGAIN_MS = 5_000
 _WHATEVER_VERSION = 2**53
 """As the version that was seen: nothing is due any sooner because an incident that cannot be read has changed."""
 
-IDLE_MAX_S = 5.0
-"""The longest sleep, in case the news of a change got lost."""
+IDLE_MAX_S = 3.0
+"""The longest time between two looks at what is due, in case the news of a change got lost."""
+
+LOOK_MAX = 500
+"""Timers of a partition that one call looks at."""
+
+GLANCE_MAX = 100
+"""Incidents that one call looks at to know where they go."""
+
+FEW = 200
+"""With no more than this waiting, every look is at all that is due."""
+
+OVERLAP_MS = 2_000
+"""How much before the last look a timer may have been armed that it did not see: by a clock that is behind."""
+
+WAITING_MAX = 20_000
+"""Timers that are known to wait; what is due after so many others is looked for when they have become fewer."""
+
+MAX_CONCURRENT = 32
+"""Syncs of one system at once, where nothing is configured."""
 
 TRIM_EVERY_S = 60.0
 STOP_GRACE_S = 5.0
 """How long syncs may finish after the word to stop; then they are cancelled and their claims given back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much at once, and for how long."""
-
-    concurrency: int = 32
-    per_target: int = 16  # so that one target that hangs does not hold up the others
+class LeaseLost(VersusError):
+    """A claim is somebody else's by now: nothing was sent, and nothing may be."""
 
 
 class _Outcome(TypedDict, total=False):
@@ -94,6 +110,7 @@ class Worker:
 
     *targets* are those that incidents are synced with, by name; *called* tells what people call one.
     What is sent to any of them and not answered takes effect *settles_within_s* after it was sent, or never.
+    *max_concurrent* says by a system's own name how many syncs of it, or of each of its instances, run at once.
     *with_payloads*: some template shows the body that an incident came with.
     """
 
@@ -107,7 +124,7 @@ class Worker:
         called: Called,
         settles_within_s: float,
         last_look: LastLook | None = None,
-        limits: Limits | None = None,
+        max_concurrent: Mapping[str, int] | None = None,
         retries: RetryPolicy | None = None,
         with_payloads: bool = False,
         metrics: Metrics | None = None,
@@ -122,7 +139,7 @@ class Worker:
         self.lease_ms = lease_ms(settles_within_s)
         """How long a claim is nobody else's. A worker that dies costs what it held this much time."""
         self._last_look = last_look
-        self._limits = limits or Limits()
+        self._max_concurrent = max_concurrent or {}
         self._metrics = metrics or Metrics()
         for target in self._targets:
             self._metrics.retries.labels(target)
@@ -140,7 +157,13 @@ class Worker:
         self._unreadable = ThrottledLog("incident.unreadable", clock.now_ms, level="error", counted_as="claims")
         # By a clock of this machine: while Redis is away, there may be no other.
         self._unavailable = ThrottledLog("worker.store_unavailable", monotonic_ms, counted_as="times")
-        self._busy: Counter[str] = Counter()
+        self._name = uuid4().hex
+        self._begun: set[Claim] = set()  # claims that may have sent something
+        self._queue = DueQueue(self._most_of)
+        self._running: set[asyncio.Task[None]] = set()
+        self._look_at_ms = 0
+        self._looked_at_ms = 0
+        self._whole_look_at_ms = 0
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -162,13 +185,12 @@ class Worker:
         """Sync everything that is due, until nothing is; returns how many syncs that took."""
         total = 0
         while True:
-            claims, _ = await self._claim(self._limits.concurrency)
-            if not claims:
-                return total
+            self._whole_look_at_ms = 0
             async with asyncio.TaskGroup() as syncs:
-                for claim in claims:
-                    syncs.create_task(self._work(claim))
-            total += len(claims)
+                started = await self._look(syncs) + await self._start(syncs)
+            if not started:
+                return total
+            total += started
 
     async def run(self) -> None:
         """Work until `stop`, then let what runs finish within STOP_GRACE_S. Redis may come and go meanwhile."""
@@ -191,43 +213,122 @@ class Worker:
         return await _happens_within(self._stop, seconds)
 
     async def _dispatch(self) -> None:
-        running: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as syncs:
             while not self._stop.is_set():
                 self._wake.clear()
-                claims, next_ms = await self._claim_or_wait(self._limits.concurrency - len(running))
-                for claim in claims:
-                    task = syncs.create_task(self._work(claim))
-                    running.add(task)
-                    task.add_done_callback(running.discard)
-                    task.add_done_callback(lambda _: self._wake.set())
-                await self._sleep_until(next_ms)
-            if running:
-                await asyncio.wait(running, timeout=STOP_GRACE_S)
-            for task in running:
+                await self._start_or_wait(syncs)
+                await self._sleep()
+            if self._running:
+                await asyncio.wait(self._running, timeout=STOP_GRACE_S)
+            for task in self._running:
                 task.cancel()
 
-    async def _claim_or_wait(self, limit: int) -> tuple[list[Claim], int | None]:
-        """Claims, or none and when to ask again: when a slot is free, or Redis may be back."""
-        if limit <= 0:
-            return [], None
+    async def _start_or_wait(self, syncs: asyncio.TaskGroup) -> None:
+        """Start what has a slot; nothing until Redis may be back, where it is away."""
         try:
-            return await self._claim(limit)
+            if self._clock.now_ms() >= self._look_at_ms:
+                await self._look(syncs)
+            await self._start(syncs)
         except StoreUnavailable as exc:
             self._unavailable.note(error=str(exc))
-            return [], self._clock.now_ms() + STORE_AGAIN_MS
+            self._look_at_ms = self._clock.now_ms() + STORE_AGAIN_MS
+            self._whole_look_at_ms = 0
 
-    async def _claim(self, limit: int) -> tuple[list[Claim], int | None]:
+    async def _look(self, syncs: asyncio.TaskGroup) -> int:
+        """Have everything that is due wait for its slot, and start what has one; how many that were.
+
+        With much that waits, only what came due since the last look is looked at, but for every few seconds.
+        """
         if not self._knows_refused:
             await self._credentials.begin(self._targets)
             self._knows_refused = True
-        found = await self._store.claim(now_ms=self._clock.now_ms(), lease_ms=self.lease_ms, limit=limit)
+        now_ms = self._clock.now_ms()
+        is_whole = now_ms >= self._whole_look_at_ms or len(self._queue) <= FEW
+        from_ms = None if is_whole else self._looked_at_ms - OVERLAP_MS
+        self._look_at_ms = now_ms + round(IDLE_MAX_S * 1000)
+        started, offset, seen, has_more = 0, 0, list[Due](), True
+        while has_more:
+            found = await self._store.timers.look(
+                now_ms=now_ms,
+                lease_ms=self.lease_ms,
+                limit=LOOK_MAX,
+                from_ms=from_ms,
+                offset=offset,
+                worker=self._name,
+            )
+            has_more = found.has_more and len(self._queue) < WAITING_MAX
+            self._note_turn()
+            self._note_due(found.next_ms)
+            seen += found.due
+            offset += LOOK_MAX
+            started += await self._admit([it for it in found.due if it not in self._queue], syncs)
+        self._looked_at_ms = now_ms
+        if is_whole:
+            self._whole_look_at_ms = now_ms + round(IDLE_MAX_S * 1000)
+            if not found.has_more:
+                self._queue.keep(seen)
+        return started
+
+    async def _admit(self, due: Sequence[Due], syncs: asyncio.TaskGroup) -> int:
+        """Have these wait for their slots, and start what has one."""
+        started = 0
+        for first in range(0, len(due), GLANCE_MAX):
+            batch = due[first : first + GLANCE_MAX]
+            incidents = await self._store.timers.glance(batch)
+            for it, incident in zip(batch, incidents, strict=True):
+                self._queue.put(it, self._place(it, incident))
+            started += await self._start(syncs)
+        return started
+
+    async def _start(self, syncs: asyncio.TaskGroup) -> int:
+        """Claim what has a slot, and sync it; how many that were."""
+        started = 0
+        while taken := self._queue.take():
+            try:
+                now_ms = self._clock.now_ms()
+                claims = await self._store.timers.claim(
+                    [it for it, _ in taken], now_ms=now_ms, lease_ms=self.lease_ms, worker=self._name
+                )
+            except BaseException:
+                for _, place in taken:
+                    self._queue.free(place)
+                raise
+            self._note_turn()
+            for (_, place), claim in zip(taken, claims, strict=True):
+                if claim is None:
+                    self._queue.free(place)
+                    continue
+                task = syncs.create_task(self._work_in(place, claim))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+                started += 1
+        return started
+
+    def _place(self, due: Due, incident: Incident | None) -> Place:
+        """Where its sync goes; what cannot be known goes nowhere, and the sync says why."""
+        target = self._targets.get(due.target)
+        if target is None or incident is None:
+            return Place("")
+        try:
+            return Place(target.system(incident), incident.policy.destinations.get(due.target, ""))
+        except Exception:  # noqa: BLE001 - the sync meets it again, and logs it
+            return Place("")
+
+    def _most_of(self, system: str) -> int:
+        return self._max_concurrent.get(system.partition(":")[0], MAX_CONCURRENT)
+
+    def _note_turn(self) -> None:
         self.turned_at_ms = self._clock.now_ms()
         self._metrics.worker_turned.set(self.turned_at_ms / 1000)
-        return found
 
-    async def _sleep_until(self, next_ms: int | None) -> None:
-        wait_s = IDLE_MAX_S if next_ms is None else min(IDLE_MAX_S, (next_ms - self._clock.now_ms()) / 1000)
+    def _note_due(self, due_ms: int | None) -> None:
+        """Something comes due then. A worker that would sleep for longer wakes up to sleep less."""
+        if due_ms is not None and due_ms < self._look_at_ms:
+            self._look_at_ms = due_ms
+            self._wake.set()
+
+    async def _sleep(self) -> None:
+        wait_s = (self._look_at_ms - self._clock.now_ms()) / 1000
         if wait_s > 0:
             await _happens_within(self._wake, wait_s)
 
@@ -236,8 +337,8 @@ class Worker:
         last = "$"
         while not self._stop.is_set():
             try:
-                last = await self._store.next_change(last)
-                self._wake.set()
+                last, due_ms = await self._store.next_change(last)
+                self._note_due(due_ms)
             except StoreUnavailable:
                 await self.stopped_within(1)
 
@@ -249,45 +350,63 @@ class Worker:
             except StoreUnavailable as exc:
                 self._unavailable.note(error=str(exc))
 
+    async def _work_in(self, place: Place, claim: Claim) -> None:
+        """One claim, in a slot of *place*."""
+        try:
+            await self._work(claim)
+        finally:
+            self._queue.free(place)
+            self._wake.set()
+
     async def _work(self, claim: Claim) -> None:
         """One claim, from its sync to giving it back. Raises nothing but the cancellation."""
         with structlog.contextvars.bound_contextvars(incident=claim.incident_id, target=claim.target):
-            completion = await self._worked(claim)
+            try:
+                completion = await self._worked(claim)
+            except LeaseLost:
+                log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
+                return
+            finally:
+                self._begun.discard(claim)
             self._count(claim, completion)
             await self._give_back(claim, completion)
 
     async def _worked(self, claim: Claim) -> Completion:
-        seen_version, has_begun = 0, False
-        self._busy[claim.target] += 1
+        seen_version = 0
         try:
-            incident = await self._store.get(claim.incident_id)
+            incident = claim.incident()
             if incident is not None:
                 seen_version = incident.version
                 incident = await self._as_time_has_it(claim, incident)
             if incident is None:
                 log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
                 return Completion("done", 0)
-            seen_version, has_begun = incident.version, True
+            seen_version = incident.version
             return replace(await self._sync(claim, incident), dedup_key=incident.dedup_key)
         except StoreUnavailable as exc:
             self._unavailable.note(incident=claim.incident_id, error=str(exc))
-            if not has_begun:
+            if claim not in self._begun:
                 return Completion("postponed", seen_version, at_ms=self._clock.now_ms() + STORE_AGAIN_MS)
             # It may have sent something before: that was an attempt, and the next one looks for it.
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except Unreadable as exc:
             self._unreadable.note(incident=claim.incident_id, error=str(exc))
             return await self._cannot_be_read(claim, str(exc))
+        except LeaseLost:
+            raise
         except Exception:
             # A bug that one incident meets must not end the others' worker.
             log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
             return Completion("retry", seen_version, at_ms=self._again_ms(claim))
         except asyncio.CancelledError:
-            # What was sent may still take effect, so that the next attempt is as late as after a crash.
-            await self._give_back(claim, Completion("retry", seen_version, at_ms=claim.token))
+            await self._give_back(claim, self._cut_off(claim, seen_version))
             raise
-        finally:
-            self._busy[claim.target] -= 1
+
+    def _cut_off(self, claim: Claim, seen_version: int) -> Completion:
+        """What was sent may still take effect, so that the next attempt is as late as after a crash."""
+        if claim in self._begun:
+            return Completion("retry", seen_version, at_ms=claim.token)
+        return Completion("postponed", seen_version, at_ms=self._clock.now_ms())
 
     async def _cannot_be_read(self, claim: Claim, error: str) -> Completion:
         """Given back, which is no attempt, for a replica that can; given up when there is none for so long."""
@@ -328,8 +447,6 @@ class Worker:
         is_asked = incident.is_due(self._clock.now_ms()) or incident.may_be_over
         if self._last_look is None or not is_asked:
             return await self._lifecycle.begin_escalation(incident.id)
-        if self._is_busy(claim.target):
-            return incident
         match await self._looked(self._last_look, incident):
             case Over(by):
                 return await self._lifecycle.end_quietly(incident, by)
@@ -349,9 +466,17 @@ class Worker:
     def _claimed_at_ms(self, claim: Claim) -> int:
         return claim.token - self.lease_ms
 
-    def _is_busy(self, target: str) -> bool:
-        """Whether so many syncs of this target run that the others' would have to wait."""
-        return self._busy[target] > self._limits.per_target
+    @contextmanager
+    def _measured(self, system: str) -> Iterator[None]:
+        """Around a call: how the system bears it says how many there may be at once."""
+        limit, now_s = self._queue.limit(system), asyncio.get_running_loop().time
+        began_s = now_s()
+        try:
+            yield
+        except (RateLimited, Unreachable, TimeoutError):
+            limit.lower(began_s, now_s())
+            raise
+        limit.raise_after(now_s() - began_s, was_full=self._queue.is_full(system))
 
     async def _sync(self, claim: Claim, incident: Incident) -> Completion:
         if _needs_nothing(claim, incident):
@@ -367,10 +492,11 @@ class Worker:
         except Permanent as exc:
             return _with_effect_of(exc, await self._give_up(claim, incident, str(exc)))
         except Transient as exc:
-            return _with_effect_of(exc, await self._retry(claim, incident, str(exc), exc.retry_after_s))
+            retry = await self._retry(claim, incident, str(exc), exc.retry_after_s, exc.settles_s)
+            return _with_effect_of(exc, retry)
         except TimeoutError:
             return await self._retry(claim, incident, "no answer in time", self._settles_s)
-        except StoreUnavailable:
+        except (StoreUnavailable, LeaseLost):
             raise
         except Exception as exc:
             # A bug in one target must not take the others' incidents with it.
@@ -382,8 +508,6 @@ class Worker:
         target = self._targets.get(claim.target)
         if target is None:
             raise Permanent(f"{self._called(claim.target)} is not configured any more")
-        if self._is_busy(claim.target):
-            raise NotYet(now_ms + 500, f"{claim.target} is busy")
         if claim.target == incident.policy.oncall and incident.is_waiting:
             raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
         if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
@@ -393,8 +517,12 @@ class Worker:
             incident = replace(incident, payload=unpack(packed))
         system = target.system(incident)
         async with self._credentials.guard(system, incident.id, claim.target) as request:
-            with self._breakers.guard(system, incident.id) as call:
-                async with asyncio.timeout(self._left_s(claim)):
+            with self._breakers.guard(system, incident.id) as call, self._measured(system):
+                left_s = self._left_s(claim)
+                if not await self._store.timers.begin(claim):
+                    raise LeaseLost
+                self._begun.add(claim)
+                async with asyncio.timeout(left_s):
                     # Also the first attempt after it was given up is not the first.
                     attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
                     after = await target.sync(incident, attempt=attempt)
@@ -496,7 +624,12 @@ class Worker:
             # An escalation that began while it was under way was not seen by it.
             seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
             after = replace(
-                after.mended(), synced_at_ms=seen_ms, attempts=0, attempts_without_effect=0, failed_at_ms=None
+                after.mended(),
+                synced_at_ms=seen_ms,
+                attempts=0,
+                attempts_without_effect=0,
+                failed_at_ms=None,
+                settles_at_ms=None,
             )
         elif not after.attempts:  # it was held back and has never been attempted
             after = after.mended()
@@ -511,7 +644,14 @@ class Worker:
             entries=self._first_shown(claim, incident, after),
         )
 
-    async def _retry(self, claim: Claim, incident: Incident, error: str, retry_after_s: float | None) -> Completion:
+    async def _retry(
+        self,
+        claim: Claim,
+        incident: Incident,
+        error: str,
+        retry_after_s: float | None,
+        settles_s: float | None = None,
+    ) -> Completion:
         now_ms = self._clock.now_ms()
         before = incident.delivery(claim.target)
         since_ms = _failing_since_ms(claim, incident) or now_ms
@@ -527,7 +667,9 @@ class Worker:
             error=error,
             retry_in_s=round(wait_s, 1),
         )
-        after = replace(self._failing(before, since_ms, error, at_ms), attempts=claim.attempt)
+        settles_at_ms = before.settles_at_ms if settles_s is None else now_ms + round(settles_s * 1000)
+        failing = self._failing(before, since_ms, error, at_ms)
+        after = replace(failing, attempts=claim.attempt, settles_at_ms=settles_at_ms)
         return Completion(
             "retry",
             incident.version,

@@ -280,6 +280,7 @@ class Delivery:
     is_over: bool | None = None  # people have closed it over there, whatever the incident is; None: nobody looks
     over_since_ms: int | None = None  # when that was seen first
     touched_at_ms: int | None = None  # when somebody was last seen to work on it over there, beside comments
+    settles_at_ms: int | None = None  # until when what an attempt sent may still take effect: not to be sent again
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":

@@ -5,13 +5,16 @@ from versus_py.store.markers import Loss, Markers
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUp, Page, Unread, UnreadFailure
 from versus_py.store.shared_time import SharedTime
-from versus_py.store.store import Claim, Completion, Store
+from versus_py.store.store import Completion, Store
 from versus_py.store.storms import Member, Storm, Storms
+from versus_py.store.timers import Claim, Due, Found, Timers
 from versus_py.store.turns import Rate, Turns
 
 __all__ = [
     "Claim",
     "Completion",
+    "Due",
+    "Found",
     "GivenUp",
     "Ledger",
     "Loss",
@@ -25,6 +28,7 @@ __all__ = [
     "Store",
     "Storm",
     "Storms",
+    "Timers",
     "Turns",
     "Unread",
     "UnreadFailure",

@@ -193,6 +193,11 @@ async def run_all(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:
     return _whole(await run_each(calls, partial(_replies, redis)))
 
 
+async def run_apart(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:
+    """The same, with a StoreUnavailable in place of what failed. Raises it when nothing was answered at all."""
+    return [unavailable(it) if is_failure(it) else it for it in await run_each(calls, partial(_replies, redis))]
+
+
 async def run_optionally(redis: RedisClient, calls: Sequence[Call]) -> list[Any]:
     """The same for calls whose answers are not needed, as `optional_answers`."""
     if not isinstance(redis, RedisCluster):

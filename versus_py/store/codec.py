@@ -84,6 +84,14 @@ def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Inciden
     return incident.with_deliveries(deliveries)
 
 
+def load_glance(incident_id: IncidentId, stored: Mapping[str, str | None]) -> Incident | None:
+    """From some of its fields; None when it is not there, or cannot be read by this version."""
+    try:
+        return load_incident(incident_id, {name: text for name, text in stored.items() if text is not None})
+    except Unreadable:
+        return None
+
+
 def load_entry(text: str) -> Entry:
     data = orjson.loads(text)
     _upgrade_actor(data.get("by"))

@@ -9,6 +9,8 @@
 | `{p}:unread:<id>`       | string     | since when an incident cannot be read, ms; expires                      |
 | `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
 | `{p}:running`           | sorted set | `<id>|<target>` by the end of its lease, ms: also the claim's token     |
+| `{p}:unsent`            | hash       | `<id>|<target>` -> the worker that has claimed it and sent nothing yet  |
+| `{p}:workers`           | sorted set | worker by when it looked last, ms; expires                              |
 | `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
 | `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms, until it works                   |
 | `{p}:pending`           | sorted set | the ledger: id of what may still escalate, by when that is due, ms      |
@@ -30,7 +32,7 @@
 | `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
 | `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
 | `storms`                | set        | `<place> <id>` of every storm whose message is to be kept up to date    |
-| `events`                | stream     | which incident changed; capped                                          |
+| `events`                | stream     | which incident has timers armed, and when the first is due; capped      |
 | `secret`                | string     | the generated signing key                                               |
 | `gateway_secret`        | string     | the generated secret of the API                                         |
 | `clock`                 | hash       | what replicas have noted about Redis' clock: see `ClockNotes`           |
@@ -71,9 +73,14 @@ def partition_of_key(key: str) -> str:
     return key.partition("{")[2].partition("}")[0]
 
 
+def partition_of_incident(incident_id: IncidentId) -> str:
+    """The partition that *incident_id* ends in. Some other text ends in none: nothing is found there."""
+    return incident_id.rpartition("-")[2]
+
+
 def of_incident(incident_id: IncidentId, name: str) -> str:
-    """A key of the partition that *incident_id* ends in. Some other text ends in none: nothing is found there."""
-    return in_partition(incident_id.rpartition("-")[2], name)
+    """A key of an incident's partition."""
+    return in_partition(partition_of_incident(incident_id), name)
 
 
 def at_destination(destination: str, name: str) -> str:

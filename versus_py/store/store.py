@@ -29,7 +29,6 @@ from versus_py.store.calls import (
     Script,
     answered,
     answers,
-    is_cluster,
     load_script,
     run_all,
     run_optionally,
@@ -48,6 +47,7 @@ from versus_py.store.gateway_secret import gateway_secret
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
 from versus_py.store.refusals import Refusals
+from versus_py.store.timers import Claim, Timers
 from versus_py.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -62,8 +62,8 @@ EVENTS_MAX = 1000
 ANNOUNCE_TIMEOUT_S = 1.0
 """How long a change that is written may take to be announced."""
 
-CLAIM_TIMEOUT_S = 4.0
-"""How long it may take until claims are sure; then they count without."""
+ANNOUNCED_WITHIN_MS = 10_000
+"""What a completion has due later is not announced: workers look by themselves before that."""
 
 NAME_TIMEOUT_S = 4.0
 """How long the further keys of incidents that are written may take to be written."""
@@ -86,19 +86,6 @@ _INDEXES = tuple(
 
 UNREAD_KEEP_MS = 10 * 60_000
 """An incident that cannot be read is met every few seconds; when it is not for so long, somebody can read it."""
-
-LOST_MS = 5_000
-"""How long a partition of a cluster is left alone whose node does not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One worker's lease on one (incident, target)."""
-
-    incident_id: IncidentId
-    target: str
-    token: int  # the lease's end, ms
-    attempt: int  # 1 is the first; above 1, an earlier attempt may have had an effect that nobody recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +160,6 @@ class Store:
         self._save = load_script(redis, "save")
         self._name = load_script(redis, "name")
         self._renew = load_script(redis, "renew")
-        self._claim = load_script(redis, "claim")
         self._complete = load_script(redis, "complete")
         self._arm = load_script(redis, "arm")
         self._note_unread = load_script(redis, "note_unread")
@@ -181,9 +167,8 @@ class Store:
         self._report = load_script(redis, "announce")
         self._put = load_script(redis, "put")
         self._trim = load_script(redis, "trim")
-        self._first_partition = 0
-        self._lost_until_ms: dict[int, int] = {}
         self._first_index = 0
+        self.timers = Timers(redis, self._metrics, durability, skew)
         self._trimmed_to: dict[str, int] = {}
 
     async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool | None]]:
@@ -262,65 +247,6 @@ class Store:
         if self._durability is not None:
             await self._durability.settle([keys.PROBE])
 
-    async def claim(self, *, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
-        """Lease up to *limit* timers that are due, and say when there is something to do again.
-
-        That time is None when nothing waits at all, and not after *now_ms* when more is due. A leased timer is
-        nobody else's for *lease_ms* and then comes back, so a sync may be seen twice. The leases are as sure as what
-        `create` writes, if that comes true in time: one that a failover forgot would be somebody else's too.
-        """
-        claims: list[Claim] = []
-        next_ms: list[int] = []
-        for offset in range(PARTITIONS):
-            if len(claims) >= limit:
-                next_ms.append(now_ms)
-                break
-            partition = (self._first_partition + offset) % PARTITIONS
-            if self._lost_until_ms.get(partition, 0) > now_ms:
-                next_ms.append(self._lost_until_ms[partition])
-                continue
-            try:
-                claimed, next_here = await self._claim_in(partition, now_ms, lease_ms, limit - len(claims))
-            except StoreUnavailable as exc:
-                if not is_cluster(self._redis):
-                    if not claims:
-                        raise
-                    next_ms.append(now_ms)
-                    break
-                # The others go on: what they hold is worked on before anybody waits for this one again.
-                self._lost_until_ms[partition] = now_ms + LOST_MS
-                if self._are_all_lost(now_ms):
-                    raise
-                log.warning("redis.partition_unavailable", partition=partition, error=str(exc))
-                next_ms.append(now_ms if claims else now_ms + 1)
-                break
-            claims += claimed
-            next_ms += [next_here] if next_here is not None else []
-        self._first_partition = (self._first_partition + 1) % PARTITIONS  # none starves behind a full one
-        with suppress(StoreUnavailable, TimeoutError):  # what is due does not wait for a replica that is gone
-            async with asyncio.timeout(CLAIM_TIMEOUT_S):
-                await self.settle([it.incident_id for it in claims])
-        return claims, min(next_ms, default=None)
-
-    def _are_all_lost(self, now_ms: int) -> bool:
-        return sum(until_ms > now_ms for until_ms in self._lost_until_ms.values()) == PARTITIONS
-
-    async def _claim_in(self, partition: int, now_ms: int, lease_ms: int, limit: int) -> tuple[list[Claim], int | None]:
-        token = now_ms + lease_ms
-        # What the time has leapt by did not pass for those who hold a lease.
-        ended_by_ms = now_ms - (0 if self._skew is None else self._skew.leapt_ms(lease_ms))
-        next_here, expired, *pairs = await self._run(
-            self._claim,
-            [keys.in_partition(partition, name) for name in ("timers", "running", "attempts")],
-            [now_ms, token, limit, ended_by_ms],
-        )
-        self._metrics.leases_taken_over.inc(int(expired))
-        claims = [
-            Claim(*keys.split_member(member), token, int(attempt))
-            for member, attempt in zip(pairs[::2], pairs[1::2], strict=True)
-        ]
-        return claims, int(next_here) if next_here else None
-
     async def complete(self, claim: Claim, completion: Completion, *, now_ms: int) -> bool:
         """Give a claim back. False when its lease had ended: then nothing was written."""
         incident_id = claim.incident_id
@@ -341,13 +267,13 @@ class Store:
             *(keys.member(incident_id, target) for target in completion.arm),
             *map(dump_entry, completion.entries),
         ]
-        held = await self._run(
+        held, due_ms = await self._run(
             self._complete,
             [
                 keys.incident(incident_id),
                 *(keys.of_incident(incident_id, name) for name in ("timers", "running", "attempts", "failed")),
                 keys.timeline(incident_id),
-                keys.of_incident(incident_id, "pending"),
+                *(keys.of_incident(incident_id, name) for name in ("pending", "unsent")),
                 *(
                     [keys.dedup(completion.dedup_key), keys.payload(incident_id), keys.unread(incident_id)]
                     if completion.dedup_key
@@ -358,8 +284,8 @@ class Store:
         )
         if held == _ENDED and completion.ends_escalation:  # which nobody else can count
             self._metrics.incident_outcomes.labels(Ending.FAILED).inc()
-        if held:
-            await self._announce_ids(incident_id)
+        if due_ms and int(due_ms) < now_ms + ANNOUNCED_WITHIN_MS:
+            await self._announce_due({incident_id: int(due_ms)})
         return bool(held)
 
     async def note_unread(self, incident_id: IncidentId, *, now_ms: int) -> UnreadIncident | None:
@@ -385,7 +311,7 @@ class Store:
             [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
             [keys.member(incident_id, target), now_ms],
         )
-        await self._announce_ids(incident_id)
+        await self._announce_due({incident_id: now_ms})
 
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""
@@ -484,13 +410,16 @@ class Store:
         found = await answered(self._redis.hget(keys.of_incident(incident_id, "marker"), "lost_at_ms"))
         return None if found is None else int(found)
 
-    async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> str:
-        """Wait until some incident changes on some replica, but no longer than *block_ms*.
+    async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> tuple[str, int | None]:
+        """Wait until timers are armed on some replica, but no longer than *block_ms*.
 
-        Returns where to go on from; "$" starts now.
+        Returns where to go on from, "$" being now, and when the first of them is due; None when there were none. An
+        older version does not say when: that is 0.
         """
         reply = await answered(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
-        return next((str(entries[-1][0]) for entries in _streams(reply)), after)
+        entries = [entry for found in _streams(reply) for entry in found]
+        due_ms = min((int(fields.get("due", 0)) for _, fields in entries), default=None)
+        return (str(entries[-1][0]) if entries else after), due_ms
 
     def _renewal(self, incident: Incident, now_ms: int) -> Call:
         return Call(
@@ -578,7 +507,7 @@ class Store:
         )
 
     async def _announce(self, *changes: Change, now_ms: int) -> None:
-        """Wake whoever follows, and have new alerts name their incident.
+        """Tell workers what is due, and have new alerts name their incident.
 
         A convenience: workers look by themselves every few seconds, and an alert's own name is asked for only where
         its group has another one than before.
@@ -590,15 +519,16 @@ class Store:
                 self._enlist, change.incident, names.unsure(change), self._expire_at(change.incident, now_ms)
             )
         ]
-        await self._announce_ids(*(change.incident.id for change in changes), also=indexing)
+        due = {change.incident.id: due_ms for change in changes if (due_ms := _first_due_ms(change)) is not None}
+        await self._announce_due(due, also=indexing)
 
-    async def _announce_ids(self, *incident_ids: IncidentId, also: Sequence[Call] = ()) -> None:
-        if not incident_ids:
-            return
-        news = Call(self._report, [keys.EVENTS], [EVENTS_MAX, *incident_ids])
+    async def _announce_due(self, due: Mapping[IncidentId, int], *, also: Sequence[Call] = ()) -> None:
+        """*due* is when the first timer of each incident is due."""
+        armed = [text for found in due.items() for text in found]
+        calls = [*([Call(self._report, [keys.EVENTS], [EVENTS_MAX, *armed])] if armed else []), *also]
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
-                await run_all(self._redis, [news, *also])
+                await run_all(self._redis, calls)
 
     async def _run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
         with self._metrics.redis_call.time():
@@ -624,6 +554,10 @@ class Store:
     def _by_server(self, at_ms: int) -> int:
         """The same moment by the clock of the server, which expires keys."""
         return at_ms + (0 if self._skew is None else self._skew.server_ahead_ms)
+
+
+def _first_due_ms(change: Change) -> int | None:
+    return min((due_ms for due_ms in change.timers.values() if due_ms is not None), default=None)
 
 
 def _has_other_alerts(change: Change) -> bool:
@@ -657,7 +591,7 @@ def _read(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | Unre
         return exc
 
 
-def _streams(reply: Any) -> Iterator[list[Any]]:
+def _streams(reply: Any) -> Iterator[list[tuple[str, Mapping[str, str]]]]:
     """The entries of each stream in XREAD's answer, whose shape depends on the protocol's version."""
     if isinstance(reply, Mapping):
         for entries in reply.values():

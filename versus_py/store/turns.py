@@ -11,6 +11,9 @@ GRACE_MS = 5_000
 KEEP_MS = 3600 * 1000
 """Longer than anybody is told to wait at once."""
 
+KNOWN_MS = 1_000
+"""How long to believe that a destination is not held back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -35,6 +38,7 @@ class Turns:
         self._redis = redis
         self._take = load_script(redis, "take_turn")
         self._hold_back = load_script(redis, "hold_back")
+        self._held_back: dict[str, tuple[int, int]] = {}  # destination -> when it was asked for, and until when that is
 
     async def take(self, destination: str, who: str, rate: Rate, *, now_ms: int, behind_ms: int = 0) -> Turn:
         """Take the turn of *who*, or a place: first come first served, but as if they came *behind_ms* later.
@@ -50,6 +54,17 @@ class Turns:
         )
         return Turn(None if int(at_ms) <= now_ms else int(at_ms), int(ahead))
 
+    async def held_back_until(self, destination: str, *, now_ms: int) -> int | None:
+        """Until when nobody has a turn there; None when it is not held back.
+
+        For destinations without a rate. What another replica held back is known within KNOWN_MS.
+        """
+        asked_ms, until_ms = self._held_back.get(destination, (-KNOWN_MS, 0))
+        if now_ms >= asked_ms + KNOWN_MS:
+            until_ms = int(await answered(self._redis.get(keys.at_destination(destination, "free_at"))) or 0)
+            self._held_back[destination] = (now_ms, until_ms)
+        return until_ms if until_ms > now_ms else None
+
     async def leave(self, destination: str, who: str) -> None:
         """Give the place of *who* to those behind."""
         for name in ("waiting", "promised"):
@@ -58,4 +73,5 @@ class Turns:
     async def hold_back(self, destination: str, rate: Rate, *, until_ms: int) -> None:
         """Let nobody have a turn before that time; the places stay as they are."""
         free_at_ms = until_ms + (rate.burst - 1) * rate.interval_ms
+        self._held_back.pop(destination, None)
         await answered(self._hold_back(keys=[keys.at_destination(destination, "free_at")], args=[free_at_ms, KEEP_MS]))

@@ -94,8 +94,9 @@ class System:
     abilities: Abilities = Abilities()
     timeout_s: float = 30.0
     """How long one request of its session may take."""
-    connections: int = 50
-    """The most connections of its session at once: no system takes those of another."""
+    connections: int = 20
+    """Connections of its session to each host beside those of max_concurrent deliveries: for what people press, and
+    for names that are looked up."""
     inbound_path: str = ""
     """Where it sends requests; "" when it sends none."""
     inbound_is_off: str = ""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.integration.conftest import CHANNEL, LEASE_MS, Engine, make_worker
+from tests.support.claims import claim_due
 from tests.support.waiting import until
 from versus_py.incidents.model import Status
 from versus_py.simulators import Fault
@@ -358,25 +359,12 @@ async def test_a_lost_reply_makes_no_second_record(engine, kind, monkeypatch):
     assert record["number"] in engine.slack.messages[0].shown
 
 
-async def test_after_an_unanswered_create_servicenow_gets_time_to_finish_it(engine):
-    engine.servicenow.faults.order(Fault(kind="lost_reply", method="POST"))
-    await engine.post(firing(engine))
-    await engine.after(minutes=5)
-    calls = len(engine.servicenow.calls)
-
-    engine.clock.advance(seconds=40)
-    await engine.worker.run_due()
-    assert len(engine.servicenow.calls) == calls
-
-    engine.clock.advance(seconds=20)
-    await engine.worker.run_due()
-    assert engine.servicenow.calls[calls:] == ["GET /api/now/table/incident"]
-
-
 async def test_an_acknowledgment_after_an_unanswered_create_finds_the_record_and_moves_it(engine):
     engine.servicenow.faults.order(Fault(kind="lost_reply", method="POST"))
     await engine.post(firing(engine))
-    await engine.after(minutes=5)
+    await engine.settle()
+    engine.clock.advance(minutes=5)
+    await engine.worker.run_due()
 
     response = await press_button(engine)
     await engine.after(minutes=2)
@@ -654,7 +642,7 @@ async def test_nothing_is_left_to_do_when_all_has_ended(engine):
         await engine.post(firing(engine, name, is_resolved=True))
     await engine.settle()
 
-    _, next_ms = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=1, limit=1)
+    _, next_ms = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=1, limit=1)
     assert next_ms is None
     page = await engine.store.page(wanted=lambda it: it.status is Status.RESOLVED)
     assert len(page.incidents) == 3
@@ -708,7 +696,7 @@ async def test_an_instance_that_asks_one_replica_to_wait_is_left_alone_by_all(en
     engine.servicenow.faults.order(Fault(kind="429", retry_after=120))
     engine.clock.advance(minutes=5)
 
-    [claim], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=1)
+    [claim], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=1)
     await engine.worker._work(claim)
     asked = len(engine.servicenow.calls)
     engine.clock.advance(minutes=1)

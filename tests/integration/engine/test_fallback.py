@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.integration.conftest import CHANNEL, Engine
+from tests.support.claims import claim_due
 from versus_py.incidents.model import PARTITIONS
 from versus_py.simulators import Fault
 from versus_py.store import keys
@@ -262,7 +263,7 @@ async def test_nothing_is_left_to_do_when_all_has_ended(engine):
     await engine.post(firing(is_resolved=True))
     await minutes_pass(engine, 10)
 
-    claims, next_ms = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=1000, limit=10)
+    claims, next_ms = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=1000, limit=10)
     assert claims == []
     assert next_ms is None or next_ms > engine.clock.now_ms() + 60_000
 
@@ -336,7 +337,9 @@ async def test_a_channel_that_was_down_calls_nobody_about_what_is_acknowledged(e
 async def time_passes(engine: Engine, *, seconds: int) -> None:
     """With a clock that moves between any two looks."""
     for _ in range(seconds * 5):
-        claims, _ = await engine.worker._claim(32)
+        claims, _ = await claim_due(
+            engine.store, now_ms=engine.clock.now_ms(), lease_ms=engine.worker.lease_ms, limit=32
+        )
         for claim in claims:
             await engine.worker._work(claim)
         engine.clock.advance(ms=200)
@@ -397,7 +400,7 @@ async def test_a_sync_under_way_is_not_taken_for_the_escalation_that_begins_mean
     incident_id = await escalated(engine, 3)
     await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
     engine.clock.advance(seconds=10)
-    claims, _ = await engine.worker._claim(32)
+    claims, _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=engine.worker.lease_ms, limit=32)
     [claim] = [it for it in claims if it.target == "servicenow"]
     acknowledged = await engine.store.get(claim.incident_id)
     assert acknowledged

@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.conftest import Engine
+from tests.support.claims import claim_due
 from tests.support.factories import make_alert, make_incident, make_notification
 from tests.support.servers import find_program, free_port, run_program
 from tests.support.waiting import wait_until
@@ -263,7 +264,7 @@ async def test_what_is_looked_at_again_when_the_silence_ends(looking, alertmanag
     await looking.after(minutes=5)
     assert (await only(looking))["outcome"] == "suppressed"
 
-    _, next_ms = await looking.store.claim(now_ms=clock.now_ms(), lease_ms=1, limit=0)
+    _, next_ms = await claim_due(looking.store, now_ms=clock.now_ms(), lease_ms=1, limit=0)
 
     assert next_ms - clock.now_ms() < 60_000
 

@@ -32,6 +32,7 @@ from tests.integration.conftest import (
     make_storms,
     make_worker,
 )
+from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis
 from versus_py.ack_links import AckLinks
@@ -146,7 +147,7 @@ class EngineMachine(RuleBasedStateMachine):
             )
         await self._pass(DAY_MS)  # then nobody looks at records any more
         await self.worker.run_due()
-        _, next_ms = await self.store.claim(now_ms=self.clock.now_ms(), lease_ms=1, limit=1)
+        _, next_ms = await claim_due(self.store, now_ms=self.clock.now_ms(), lease_ms=1, limit=1)
         assert next_ms is None or next_ms > self.clock.now_ms() + 3600_000  # but links to acknowledge are renewed
 
     @rule(name=st.sampled_from(NAMES))
@@ -256,7 +257,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule()
     def die(self) -> None:
         """A worker claims what is due, and is never seen again."""
-        self.runner.run(self.store.claim(now_ms=self.clock.now_ms(), lease_ms=LEASE_MS, limit=10))
+        self.runner.run(claim_due(self.store, now_ms=self.clock.now_ms(), lease_ms=LEASE_MS, limit=10))
 
     @rule(kind=st.sampled_from(["down", "500", "429", "lost_reply"]), method=st.sampled_from(["GET", "POST", "PATCH"]))
     def break_servicenow(self, kind, method) -> None:

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.integration.conftest import LEASE_MS, Engine
+from tests.support.claims import claim_due
 from tests.support.factories import POLICY, make_alert, make_notification
 from tests.support.waiting import until
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
@@ -118,7 +119,7 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     """Given back to the pool and owed again, while its record was being made."""
     await post(engine)
     engine.clock.advance(minutes=5)
-    [*claims], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    [*claims], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [oncall] = [it for it in claims if it.target == "servicenow"]
     incident = await engine.lifecycle.begin_escalation(oncall.incident_id)
     assert incident
@@ -135,7 +136,7 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
 async def test_what_was_decided_before_the_record_was_there_does_not_owe_it_again(engine):
     incident_id = await post(engine)
     engine.clock.advance(minutes=5)
-    [oncall], _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    [oncall], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     incident = await engine.lifecycle.begin_escalation(incident_id)
     assert incident
     decided = observe(incident, make_notification(make_alert("Another"), dedup_key="group"), engine.clock.now_ms())
@@ -203,7 +204,7 @@ async def test_what_is_only_overdue_is_told_and_left_to_its_timer(engine, logs):
 async def test_a_claim_that_runs_is_left_alone(engine, logs):
     await post(engine)
     engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
-    await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
 
     await engine.watchdog.look()
 
@@ -294,7 +295,7 @@ async def test_completing_settles_on_real_servers_unless_the_incident_moved_on(r
     change = trigger(make_notification(), POLICY, dedup_key="group", now_ms=clock.now_ms())
     await store.create([(change, "")], now_ms=clock.now_ms())
     clock.advance(minutes=5)
-    claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    claims, _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [claim] = [it for it in claims if it.target == "servicenow"]
     begun = begin_escalation(change.incident, clock.now_ms())
     assert begun

@@ -9,12 +9,14 @@ import pytest
 import structlog
 
 from tests.integration.conftest import LEASE_MS
+from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.clock import SystemClock
+from versus_py.engine.last_look import Escalate, Verdict
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.engine.worker import STORE_AGAIN_MS, SYNC_MAX_S, Limits, Worker
+from versus_py.engine.worker import STORE_AGAIN_MS, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Delivery, Incident, Policy, Status
 from versus_py.store import Claim
@@ -53,12 +55,18 @@ def oncall():
     return Recorder()
 
 
-def make_worker(store, clock, channel, oncall, limits: Limits | None = None) -> Worker:
+def make_worker(store, clock, channel, oncall, **max_concurrent: int) -> Worker:
     lifecycle = Lifecycle(store, clock)
     targets = {"slack": channel, "servicenow": oncall}
     settles_within_s = max(it.abilities.settles_within_s for it in registered())
     return Worker(
-        store, lifecycle, clock, targets=targets, called=called(), settles_within_s=settles_within_s, limits=limits
+        store,
+        lifecycle,
+        clock,
+        targets=targets,
+        called=called(),
+        settles_within_s=settles_within_s,
+        max_concurrent=max_concurrent,
     )
 
 
@@ -114,7 +122,7 @@ async def test_a_redis_that_answers_and_refuses_is_not_asked_without_a_pause(sto
     with monkeypatch.context() as full:
         full.setattr(Lifecycle, "begin_escalation", lambda _, incident_id: refused(incident_id))
         await worker.run_due()
-        claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+        claims, next_ms = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
     assert (claims, next_ms) == ([], clock.now_ms() + STORE_AGAIN_MS)
 
     clock.advance(ms=STORE_AGAIN_MS)
@@ -122,29 +130,16 @@ async def test_a_redis_that_answers_and_refuses_is_not_asked_without_a_pause(sto
     assert [it.is_escalating for it in oncall.synced] == [True]
 
 
-async def test_one_target_never_gets_more_at_once_than_its_share(store, channel, oncall):
-    clock = FakeClock(time.time_ns() // 1_000_000)
-    for number in range(12):
-        await accept(store, clock, dedup_key=f"group-{number}")
-    worker = make_worker(store, clock, channel, oncall, Limits(concurrency=6, per_target=2))
-
-    for _ in range(12):
-        await worker.run_due()
-        clock.advance(seconds=1)
-
-    assert channel.most_at_once == 2
-    assert len({incident.id for incident in channel.synced}) == 12
-
-
-async def test_a_loop_never_runs_more_at_once_than_allowed(store, channel, oncall):
+async def test_a_system_never_gets_more_at_once_than_configured(store, channel, oncall):
     clock = SystemClock()
     for number in range(12):
         await accept(store, clock, dedup_key=f"group-{number}")
 
-    async with running(make_worker(store, clock, channel, oncall, Limits(concurrency=3, per_target=9))):
+    async with running(make_worker(store, clock, channel, oncall, recorder=3)):
         await until(lambda: len(channel.synced) == 12)
 
     assert channel.most_at_once == 3
+    assert len({incident.id for incident in channel.synced}) == 12
 
 
 async def test_whatever_is_logged_during_a_sync_names_its_incident_and_target(store, channel, oncall):
@@ -168,7 +163,7 @@ async def test_a_claim_that_is_too_old_for_a_sync_is_given_back_untouched(store,
     clock = FakeClock(time.time_ns() // 1_000_000)
     await accept(store, clock)
     worker = make_worker(store, clock, channel, oncall)
-    [claim], _ = await worker._claim(1)
+    [claim], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=worker.lease_ms, limit=1)
     clock.advance(seconds=45)
 
     await worker._work(claim)
@@ -202,7 +197,7 @@ async def test_a_sync_in_which_redis_went_away_was_an_attempt(store, oncall):
     worker = make_worker(store, clock, channel, oncall)
 
     for _ in range(2):
-        [claim], _ = await worker._claim(1)
+        [claim], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=worker.lease_ms, limit=1)
         await worker._work(claim)
         clock.advance(seconds=10)
 
@@ -220,3 +215,41 @@ async def test_a_second_provider_that_was_only_held_back_fails_no_more_once_it_i
     completion = await make_worker(store, clock, channel, oncall)._sync(claim, known)
 
     assert (completion.how, completion.delivery) == ("done", Delivery())
+
+
+async def test_what_was_cut_off_before_anything_was_sent_is_due_at_once(store, oncall):
+    """As a last look that takes its time when the process is to stop."""
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    incident = await accept(store, clock, Policy(channels=(), oncall="servicenow", wait_ms=0))
+    worker = make_worker(store, clock, oncall, oncall)
+    asked = asyncio.Event()
+
+    class Hanging:
+        async def ask(self, _: Incident) -> Verdict:
+            asked.set()
+            await asyncio.Event().wait()
+            return Escalate()
+
+    worker._last_look = Hanging()
+    [claim], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=worker.lease_ms, limit=1)
+    task = asyncio.ensure_future(worker._work(claim))
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    [again], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=worker.lease_ms, limit=1)
+    assert (again.incident_id, again.attempt) == (incident.id, 1)
+
+
+async def test_what_somebody_else_has_taken_is_not_sent(store, channel, oncall, logs):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock, Policy(channels=("slack",), oncall=None))
+    worker = make_worker(store, clock, channel, oncall)
+    [claim], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=1000, limit=1)
+    clock.advance(seconds=1)
+    await claim_due(store, now_ms=clock.now_ms(), lease_ms=worker.lease_ms, limit=1)
+
+    await worker._work(replace(claim, token=clock.now_ms() + worker.lease_ms - 1))
+
+    assert channel.synced == []
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["sync.lease_lost"]

@@ -12,6 +12,7 @@ import pytest
 from redis.crc import key_slot
 
 from tests.integration.conftest import accepted
+from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from tests.support.redis_servers import ClusterWorld, RedisServer, redis_server, run_cluster, valkey_server
@@ -87,7 +88,7 @@ async def escalating(store: Store, clock: FakeClock) -> set[IncidentId]:
     found: set[IncidentId] = set()
     async with asyncio.timeout(DEADLINE_S):
         while True:
-            claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=50)
+            claims, next_ms = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=50)
             found |= {it.incident_id for it in claims}
             if not claims and (next_ms is None or next_ms > clock.now_ms()):
                 return found

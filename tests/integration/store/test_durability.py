@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from tests.support.redis_servers import RedisServer, redis_server, replicates, valkey_server
@@ -262,16 +263,18 @@ async def test_a_channel_is_given_up_while_a_replica_is_gone(server, clock):
     assert calls_of(server, "wait") == 0
 
 
-async def test_a_claim_is_as_sure_but_what_is_due_does_not_wait_for_a_replica_that_is_gone(server, clock, monkeypatch):
+async def test_a_claim_that_begins_is_as_sure_and_does_not_wait_for_a_replica_that_is_gone(server, clock, monkeypatch):
     monkeypatch.setattr(durability, "WAIT_MS", 50)
     async with opened(server, "memory") as store:
         await create(store, clock)
     clock.advance(minutes=6)
 
     async with opened(server, "replicated") as store:
-        claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+        claims, _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+        assert calls_of(server, "wait") == 0
+        assert await store.timers.begin(claims[0])
         assert calls_of(server, "wait") == 1
-        none, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
+        none, _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
 
     assert {it.incident_id for it in claims} == {change(clock).incident.id}
     assert none == []

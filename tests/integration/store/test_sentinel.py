@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import accepted
+from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
 from tests.support.redis_servers import SentinelWorld, redis_server, run_sentinel
@@ -82,7 +83,7 @@ async def test_after_a_failover_the_new_primary_has_what_was_accepted_and_takes_
         _, is_new = await lifecycle.acknowledge(ids[0], Actor("ana"))
         assert is_new
         clock.advance(minutes=10)
-        claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=60_000, limit=100)
+        claims, _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=100)
         assert {it.incident_id for it in claims} == set(ids)
 
 

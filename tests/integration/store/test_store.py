@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.errors import StoreUnavailable, Unreadable
@@ -53,7 +54,7 @@ async def created(store: Store, clock: FakeClock, dedup_key: str = "group") -> C
 
 
 async def claim(store: Store, clock: FakeClock, limit: int = 10) -> list[Claim]:
-    claims, _ = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
+    claims, _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=limit)
     return claims
 
 
@@ -146,16 +147,16 @@ async def test_save_of_a_forgotten_incident_brings_nothing_back(store, clock, re
 async def test_only_due_timers_are_claimed_and_the_next_time_is_told(store, clock):
     incident = (await created(store, clock)).incident
 
-    claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    claims, next_ms = await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
 
     assert [(claim.target, claim.attempt) for claim in claims] == [("slack", 1)]
     assert next_ms == clock.now_ms() + LEASE_MS  # the lease may end before the escalation is due
     await store.complete(claims[0], Completion("done", 1), now_ms=clock.now_ms())
-    assert await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10) == ([], incident.escalates_at_ms)
+    assert await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10) == ([], incident.escalates_at_ms)
 
 
 async def test_nothing_waits_in_an_empty_store(store, clock):
-    assert await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10) == ([], None)
+    assert await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10) == ([], None)
 
 
 async def test_what_is_written_as_a_proof_expires(store, redis):
@@ -310,7 +311,7 @@ async def test_claims_are_bounded_and_no_partition_starves(store, clock):
 
     seen: set[IncidentId] = set()
     for _ in range(10):
-        claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=4)
+        claims, next_ms = await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=4)
         assert len(claims) == 4
         assert next_ms is not None
         seen |= {claim.incident_id for claim in claims}
@@ -433,29 +434,6 @@ async def test_what_a_newer_version_wrote_is_named_in_pages_beside_the_others(st
     with pytest.raises(Unreadable, match=newer.id):
         await store.get(newer.id)
     logs.expect_error("incident.unreadable")
-
-
-async def test_what_was_claimed_before_redis_went_away_is_worked_on(store, clock, monkeypatch):
-    for number in range(20):  # in all partitions
-        await created(store, clock, f"group-{number}")
-    clock.advance(minutes=6)
-    claim_in, asked = store._claim_in, []
-
-    async def goes_away(partition: int, *args: int):
-        asked.append(partition)
-        if len(asked) > 2:
-            raise StoreUnavailable("gone")
-        return await claim_in(partition, *args)
-
-    monkeypatch.setattr(store, "_claim_in", goes_away)
-
-    claims, next_ms = await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=1000)
-
-    assert {int(it.incident_id.rpartition("-")[2]) for it in claims} == set(asked[:2])
-    assert next_ms == clock.now_ms()
-    asked.extend(asked)
-    with pytest.raises(StoreUnavailable):
-        await store.claim(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=1000)
 
 
 async def test_a_cursor_that_is_none_is_refused(store):
@@ -592,13 +570,14 @@ async def test_changes_are_seen_by_others(store, clock):
         await created(store, clock, f"group-{clock.advance(ms=1)}")
         await asyncio.wait([waiting], timeout=0.05)
 
-    seen = await waiting
+    seen, due_ms = await waiting
     assert seen != "$"
-    assert await store.next_change("0", block_ms=1) >= seen
+    assert due_ms == clock.now_ms()
+    assert (await store.next_change("0", block_ms=1))[0] >= seen
 
 
 async def test_without_a_change_waiting_ends(store):
-    assert await store.next_change("$", block_ms=1) == "$"
+    assert await store.next_change("$", block_ms=1) == ("$", None)
 
 
 async def test_a_server_that_is_gone_is_one_error(tmp_path):

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.support.clock import FakeClock
-from versus_py.store.turns import GRACE_MS, Rate, Turns
+from versus_py.store import keys
+from versus_py.store.turns import GRACE_MS, KNOWN_MS, Rate, Turns
 
 SECOND = Rate(interval_ms=1000)
 
@@ -160,3 +161,18 @@ async def test_nothing_is_kept_for_ever(turns, redis, clock):
 
     assert len(keys) == 3
     assert all([await redis.pttl(key) > 0 for key in keys])
+
+
+async def test_what_one_replica_holds_back_the_others_leave_alone_and_nobody_asks_each_time(redis, clock):
+    one, other = Turns(redis), Turns(redis)
+    until_ms = clock.now_ms() + 60_000
+    assert await other.held_back_until("servicenow:x", now_ms=clock.now_ms()) is None
+
+    await one.hold_back("servicenow:x", Rate(interval_ms=0), until_ms=until_ms)
+    assert await one.held_back_until("servicenow:x", now_ms=clock.now_ms()) == until_ms
+    clock.advance(ms=KNOWN_MS)
+    assert await other.held_back_until("servicenow:x", now_ms=clock.now_ms()) == until_ms
+
+    await redis.delete(keys.at_destination("servicenow:x", "free_at"))
+    assert await one.held_back_until("servicenow:x", now_ms=clock.now_ms() - 1) == until_ms  # as it was told
+    assert await one.held_back_until("servicenow:x", now_ms=until_ms) is None

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.conftest import CHANNEL, Engine, make_worker
 from tests.integration.engine.test_engine import firing
 from tests.integration.targets.test_records import group
+from tests.support.claims import claim_due
 from versus_py.config import Config
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
@@ -317,7 +318,7 @@ async def test_a_second_escalation_into_the_same_record_is_shown_whoever_is_firs
     await act(engine, incident_id, "unacknowledge")
     await act(engine, incident_id, "escalate")
 
-    claims, _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=10)
+    claims, _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=10)
     for claim in sorted(claims, key=lambda it: it.target == "servicenow"):
         await engine.worker._work(claim)  # Slack first: it shows that it has begun
     await engine.after(minutes=5)

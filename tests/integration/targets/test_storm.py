@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.conftest import CHANNEL, Engine, make_storms
 from tests.integration.engine.test_engine import firing
+from tests.support.claims import claim_due
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import IncidentId, Status
@@ -386,7 +387,7 @@ async def test_who_was_counted_in_a_refused_digest_gets_a_message_once_slack_tak
 
 async def test_a_worker_that_dies_while_it_joins_leaves_one_place_for_the_incident(engine):
     ids = await break_out(engine, THRESHOLD + 10)
-    claims, _ = await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=100)
+    claims, _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=60_000, limit=100)
     for claim in claims:
         incident = await engine.store.get(claim.incident_id)
         with suppress(NotYet):

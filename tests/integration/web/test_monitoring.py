@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.integration.conftest import Engine, make_storms
+from tests.support.claims import claim_due
 from tests.support.servers import find_program
 from versus_py.engine.breaker import OPENS_AFTER
 from versus_py.engine.health import Health
@@ -192,7 +193,7 @@ async def test_syncs_and_retries_are_counted_by_target(engine):
 
 async def test_a_lease_that_is_taken_over_is_counted(engine):
     await engine.post(GENERIC)
-    await engine.store.claim(now_ms=engine.clock.now_ms(), lease_ms=1000, limit=10)
+    await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=1000, limit=10)
     engine.clock.advance(seconds=2)
 
     await engine.worker.run_due()
@@ -339,7 +340,7 @@ async def test_a_target_that_is_left_alone_is_shown_and_does_not_make_it_unready
 async def test_what_is_overdue_is_degraded(engine, health, logs):
     await engine.post(GENERIC)
     engine.clock.advance(minutes=5, ms=engine.watchdog.grace_ms + 1)
-    await engine.worker._claim(0)
+    engine.worker._note_turn()
     await engine.watchdog.look()
 
     found = await health.readiness()

@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from versus_py import errors
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient, Unreachable
@@ -116,7 +117,7 @@ class Refused(Permanent):
         self.needed = needed
 
 
-class RateLimited(Transient):
+class RateLimited(errors.RateLimited):
     """Slack asks to be left alone for `retry_after_s`, by this method, and for a post in this channel."""
 
     retry_after_s: float

@@ -1,0 +1,204 @@
+"""One slow system, one full channel, one bad incident: the others are not held up, and what waits costs nothing."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.factories import make_notification
+from tests.support.waiting import DEADLINE_S, until
+from versus_py.clock import SystemClock
+from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.worker import Worker
+from versus_py.errors import RateLimited
+from versus_py.incidents.model import PARTITIONS, Delivery, Incident, Policy
+from versus_py.store import keys
+
+MANY = 60
+
+
+class Places:
+    """A target with several places, and systems named after them where *apart*: some answer when they are let."""
+
+    def __init__(self, *, apart: bool = False, slow: str = "slow") -> None:
+        self._apart, self._slow = apart, slow
+        self.let = asyncio.Event()
+        self.under_way = 0
+        self.most_under_way = 0
+        self.done: list[str] = []
+
+    def system(self, incident: Incident) -> str:
+        return f"places:{self._destination(incident)}" if self._apart else "places"
+
+    def _destination(self, incident: Incident) -> str:
+        return incident.policy.destinations["places"]
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        place = self._destination(incident)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        if place == self._slow:
+            await self.let.wait()
+        self.under_way -= 1
+        self.done.append(place)
+        return Delivery(reference={"id": "1"}, label="one")
+
+
+def make_worker(store, target, **max_concurrent: int) -> Worker:
+    clock = SystemClock()
+    return Worker(
+        store,
+        Lifecycle(store, clock),
+        clock,
+        targets={"places": target},
+        called=str,
+        settles_within_s=60,
+        max_concurrent=max_concurrent,
+    )
+
+
+@asynccontextmanager
+async def running(worker: Worker, target: Places):
+    task = asyncio.ensure_future(worker.run())
+    try:
+        yield
+    finally:
+        target.let.set()
+        worker.stop()
+        async with asyncio.timeout(DEADLINE_S):
+            await task
+
+
+async def due(store, place: str, count: int = 1, *, wait_ms: int = 0) -> None:
+    policy = Policy(channels=(), oncall="places", wait_ms=wait_ms, destinations={"places": place})
+    names = [f"{place} {number}" for number in range(count)]
+    notifications = [make_notification(dedup_key=name) for name in names]
+    await Lifecycle(store, SystemClock()).accept(notifications, lambda _: policy)
+
+
+async def claimed(store) -> int:
+    return sum([await store._redis.zcard(keys.in_partition(it, "running")) for it in range(PARTITIONS)])
+
+
+async def calls_of(store, command: str) -> int:
+    found = await store._redis.info("commandstats")
+    return int(found.get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
+async def test_a_system_that_does_not_answer_keeps_no_other_waiting(store):
+    target = Places(apart=True)
+    await due(store, "slow", MANY)
+    async with running(make_worker(store, target), target):
+        await until(lambda: target.under_way == 8)
+
+        await due(store, "healthy", 5)
+
+        await until(lambda: target.done == ["healthy"] * 5)
+
+
+async def test_a_place_that_does_not_answer_keeps_no_other_of_its_system_waiting(store):
+    target = Places()
+    await due(store, "other")
+    await due(store, "slow", MANY)
+    async with running(make_worker(store, target, places=4), target):
+        await until(lambda: target.under_way == 3)
+
+        await due(store, "healthy")
+
+        await until(lambda: "healthy" in target.done)
+
+
+async def test_nothing_is_claimed_that_has_no_slot_and_what_waits_is_not_polled(store):
+    target = Places()
+    await due(store, "slow", MANY)
+    async with running(make_worker(store, target, places=4), target):
+        await until(lambda: target.under_way == 4)
+        claims = await calls_of(store, "hincrby")
+
+        await due(store, "slow 2", 1)  # a worker looks at it
+        assert await claimed(store) == 4
+        assert await calls_of(store, "hincrby") == claims
+
+        target.let.set()
+        await until(lambda: len(target.done) == MANY + 1)
+    assert target.most_under_way == 4
+    assert await claimed(store) == 0
+
+
+async def test_what_comes_due_later_wakes_no_worker_and_is_done_in_time(store, monkeypatch):
+    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
+    target = Places()
+    worker = make_worker(store, target)
+    looks = []
+    look = store.timers.look
+
+    async def counted(**how):
+        looks.append(how)
+        return await look(**how)
+
+    monkeypatch.setattr(store.timers, "look", counted)
+    async with running(worker, target):
+        await until(lambda: looks)
+        before = len(looks)
+
+        await due(store, "in an hour", 5, wait_ms=3600_000)
+        await due(store, "soon", wait_ms=300)
+
+        await until(lambda: target.done == ["soon"])
+    assert len(looks) - before <= 3
+
+
+async def test_more_than_one_look_holds_is_all_done(store, monkeypatch):
+    monkeypatch.setattr("versus_py.engine.worker.LOOK_MAX", 5)
+    monkeypatch.setattr("versus_py.engine.worker.GLANCE_MAX", 3)
+    monkeypatch.setattr("versus_py.engine.worker.FEW", 2)
+    target = Places()
+    target.let.set()
+    await due(store, "slow", MANY)
+
+    async with running(make_worker(store, target), target):
+        await until(lambda: len(target.done) == MANY)
+
+
+async def test_two_workers_share_what_waits_and_do_nothing_twice(store):
+    one, other = Places(), Places()
+    await due(store, "slow", MANY)
+    async with (
+        running(make_worker(store, one, places=4), one),
+        running(make_worker(store, other, places=4), other),
+    ):
+        await until(lambda: one.under_way == other.under_way == 4)
+
+        one.let.set()
+        await until(lambda: len(one.done) == MANY - 4)
+        other.let.set()
+        await until(lambda: len(one.done) + len(other.done) == MANY)
+
+
+async def test_a_system_that_asks_for_less_gets_less_at_once(store):
+    class Strict(Places):
+        async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+            if self.under_way >= 5:
+                raise RateLimited("too many at once", retry_after_s=0)
+            return await super().sync(incident, attempt=attempt)
+
+    target = Strict()
+    await due(store, "slow", MANY)
+    worker = make_worker(store, target)
+    async with running(worker, target):
+        await until(lambda: target.under_way == 5)
+
+        assert worker._queue.limit("places").now == 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("places")])
+async def test_a_target_that_cannot_say_where_it_goes_ends_no_worker(store, logs, error):
+    class Broken(Places):
+        def system(self, incident: Incident) -> str:
+            raise error
+
+    target = Broken()
+    await due(store, "fast")
+    async with running(make_worker(store, target), target):
+        await until(lambda: any(line["event"] == "sync.crashed" for line in logs))
+    logs.expect_error("sync.crashed")

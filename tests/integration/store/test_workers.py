@@ -1,0 +1,98 @@
+"""Claims of workers that are gone: what they had not begun to send is free soon, the rest when its lease ends."""
+
+import pytest
+
+from tests.integration.store.test_store import created
+from versus_py.store import Claim, Completion, Store
+from versus_py.store.timers import GONE_MS
+
+LEASE_MS = 120_000
+
+
+@pytest.fixture
+def looked(store: Store, clock):
+    """A look of a worker; what it found to be due."""
+
+    async def look(worker: str):
+        return (await store.timers.look(now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10, worker=worker)).due
+
+    return look
+
+
+@pytest.fixture
+def claimed(store: Store, clock, looked):
+    """What a worker claims of all that is due."""
+
+    async def claim(worker: str) -> list[Claim]:
+        found = await store.timers.claim(await looked(worker), now_ms=clock.now_ms(), lease_ms=LEASE_MS, worker=worker)
+        return [it for it in found if it is not None]
+
+    return claim
+
+
+async def test_what_a_worker_that_is_gone_had_not_begun_to_send_is_free_and_was_no_attempt(
+    store, clock, claimed, looked
+):
+    await created(store, clock)
+    [held] = await claimed("one")
+    clock.advance(ms=GONE_MS - 1)
+    assert await claimed("other") == []
+
+    clock.advance(ms=1)
+
+    [taken] = await claimed("other")
+    assert (taken.incident_id, taken.attempt) == (held.incident_id, 1)
+
+
+async def test_what_a_worker_that_is_gone_may_have_sent_is_free_when_the_lease_ends(store, clock, claimed):
+    await created(store, clock)
+    [held] = await claimed("one")
+    assert await store.timers.begin(held)
+    clock.advance(ms=LEASE_MS - 1)
+    assert await claimed("other") == []
+
+    clock.advance(ms=1)
+
+    [taken] = await claimed("other")
+    assert taken.attempt == 2
+
+
+async def test_what_was_taken_from_a_worker_that_only_stood_still_it_may_neither_send_nor_complete(
+    store, clock, claimed
+):
+    await created(store, clock)
+    [held] = await claimed("one")
+    clock.advance(ms=GONE_MS)
+    [taken] = await claimed("other")
+
+    assert not await store.timers.begin(held)
+    assert not await store.complete(held, Completion("done", 1), now_ms=clock.now_ms())
+    assert await store.timers.begin(taken)
+
+
+async def test_a_worker_that_looks_keeps_what_it_has_claimed(store, clock, claimed, looked):
+    await created(store, clock)
+    [held] = await claimed("one")
+    for _ in range(5):
+        clock.advance(ms=GONE_MS - 1)
+        assert await looked("one") == ()
+        assert await looked("other") == ()
+
+    assert await store.timers.begin(held)
+
+
+async def test_nothing_is_remembered_of_claims_that_were_given_back(store, clock, claimed, looked, redis):
+    await created(store, clock)
+    [held] = await claimed("one")
+    assert await store.complete(held, Completion("postponed", 1, at_ms=clock.now_ms()), now_ms=clock.now_ms())
+
+    assert await redis.keys("*:unsent") == []
+    clock.advance(ms=GONE_MS)
+    [taken] = await claimed("other")
+    assert taken.attempt == 1
+
+
+async def test_workers_are_forgotten_when_nobody_looks(store, clock, looked, redis):
+    await looked("one")
+
+    assert all([0 < await redis.pttl(name) <= 3600_000 for name in await redis.keys("*:workers")])

@@ -1,0 +1,136 @@
+"""What waits for a slot: bounded by system, fair between places, oldest first; and how many slots there are."""
+
+import pytest
+
+from versus_py.engine.queue import FAST_S, LEAST, START, DueQueue, Limit, Place
+from versus_py.incidents.model import IncidentId
+from versus_py.store import Due
+
+STORM, QUIET = Place("slack", "storm"), Place("slack", "quiet")
+
+
+def due(number: int, *, at_ms: int | None = None) -> Due:
+    return Due(number if at_ms is None else at_ms, IncidentId(f"i-{number}"), "slack")
+
+
+@pytest.fixture
+def queue():
+    return DueQueue(lambda _: 4)
+
+
+def numbers(taken) -> list[str]:
+    return [it.incident_id for it, _ in taken]
+
+
+def test_no_more_is_taken_than_there_are_slots_and_the_oldest_first(queue):
+    for number in (5, 3, 1, 4, 2, 0):
+        queue.put(due(number), Place("servicenow"))
+
+    assert numbers(queue.take()) == ["i-0", "i-1", "i-2", "i-3"]
+    assert queue.take() == []
+    queue.free(Place("servicenow"))
+    assert numbers(queue.take()) == ["i-4"]
+    assert len(queue) == 1
+
+
+def test_a_system_that_is_full_takes_no_slot_of_another(queue):
+    for number in range(9):
+        queue.put(due(number), Place("servicenow"))
+    queue.take()
+
+    queue.put(due(9), Place("servicenow:infra"))
+
+    assert numbers(queue.take()) == ["i-9"]
+
+
+def test_the_next_slot_is_that_of_the_place_with_the_fewest(queue):
+    for number in range(9):
+        queue.put(due(number), STORM)
+    queue.take()
+    queue.put(due(9), QUIET)
+
+    queue.free(STORM)
+
+    assert numbers(queue.take()) == ["i-9"]
+
+
+def test_where_there_are_several_places_none_takes_every_slot(queue):
+    queue.put(due(0), QUIET)
+    queue.put(due(1), STORM)
+    queue.take()
+    queue.free(QUIET)
+    queue.free(STORM)
+    for number in range(2, 9):
+        queue.put(due(number), STORM)
+
+    assert len(queue.take()) == 3
+    queue.put(due(9), QUIET)
+    assert numbers(queue.take()) == ["i-9"]
+
+
+def test_what_is_armed_anew_waits_once_and_by_its_new_time(queue):
+    queue.put(due(1, at_ms=10), QUIET)
+    queue.put(due(2, at_ms=5), QUIET)
+    assert due(1, at_ms=10) in queue
+    assert due(1, at_ms=3) not in queue
+
+    queue.put(due(1, at_ms=3), QUIET)
+
+    assert numbers(queue.take()) == ["i-1", "i-2"]
+
+
+def test_what_is_not_due_any_more_is_forgotten(queue):
+    queue.put(due(1), QUIET)
+    queue.put(due(2), QUIET)
+
+    queue.keep([due(2)])
+
+    assert numbers(queue.take()) == ["i-2"]
+    assert due(1) not in queue
+
+
+def answered(limit: Limit, times: int, *, took_s: float = 0.1, was_full: bool = True) -> int:
+    for _ in range(times):
+        limit.raise_after(took_s, was_full=was_full)
+    return limit.now
+
+
+def test_a_limit_rises_while_answers_are_fast_up_to_what_is_configured():
+    limit = Limit(32)
+    assert limit.now == START
+
+    assert answered(limit, START) == 2 * START
+    assert answered(limit, 100) == 32
+
+
+def test_a_limit_rises_at_a_system_that_is_slow_and_gets_no_slower():
+    assert answered(Limit(32), 100, took_s=4 * FAST_S) == 32
+
+
+@pytest.mark.parametrize("how", [{"took_s": FAST_S + 0.1}, {"was_full": False}], ids=["slow", "with slots to spare"])
+def test_a_limit_does_not_rise_for_answers_that_are(how):
+    limit = Limit(32)
+    answered(limit, 1, was_full=False)
+
+    assert answered(limit, 100, **how) == START
+
+
+def test_a_limit_halves_once_for_all_that_were_under_way_and_then_rises_by_one_a_round():
+    limit = Limit(64)
+    answered(limit, 100)
+
+    for number in range(10):
+        limit.lower(began_s=1.0, now_s=2.0 + number / 10)
+
+    assert limit.now == 32
+    assert answered(limit, 33) == 33
+    limit.lower(began_s=2.5, now_s=3.0)
+    assert limit.now == 16
+
+
+def test_a_limit_never_falls_below_the_least_or_what_is_configured():
+    for most, least in ((32, LEAST), (2, 2), (1, 1)):
+        limit = Limit(most)
+        for second in range(10):
+            limit.lower(began_s=second, now_s=second + 0.5)
+        assert limit.now == least

@@ -1,0 +1,172 @@
+"""What is due and waits for a free slot: by system, and in it by place, each with its fair share. Pure.
+
+A timer that waits here is nobody's: it is leased when a slot is free, by whichever replica has one.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from versus_py.store import Due
+
+START = 8
+"""How many syncs of a system run at once until it is known how it bears them."""
+
+LEAST = 4
+"""It is never fewer, unless the configuration says so: one that hangs must not hold up all others."""
+
+FAST_S = 3.0
+"""A sync that takes no longer says that the system could bear more of them; so does one that takes no longer than
+twice the quickest, where all are slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sync goes: *system* is what slows down or fails as one, *name* tells its channels apart."""
+
+    system: str
+    name: str = ""
+
+
+class Limit:
+    """How many syncs of one system run at once: up while its answers are fast, down when it is overloaded.
+
+    Never more than *most*. It doubles with each round until the system is overloaded for the first time, and grows by
+    one with each round after that; it halves once for all that were under way together.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._now = float(min(START, most))
+        self._quickest_s = float("inf")
+        self._was_lowered = False
+        self._lowered_at_s = float("-inf")
+
+    @property
+    def now(self) -> int:
+        return int(self._now)
+
+    def raise_after(self, took_s: float, *, was_full: bool) -> None:
+        """A sync has succeeded. *was_full*: no slot was free, so that another limit would have made a difference."""
+        self._quickest_s = min(self._quickest_s, took_s)
+        if was_full and took_s <= max(FAST_S, 2 * self._quickest_s):
+            self._now = min(self.most, self._now + (1 / self._now if self._was_lowered else 1))
+
+    def lower(self, began_s: float, now_s: float) -> None:
+        """A sync that began then was told to slow down, or was not answered in time."""
+        if began_s >= self._lowered_at_s:
+            self._now = max(float(min(LEAST, self.most)), self._now / 2)
+            self._was_lowered = True
+            self._lowered_at_s = now_s
+
+
+@dataclass(slots=True)
+class _Line:
+    """What waits for one place."""
+
+    running: int = 0
+    waiting: list[Due] = field(default_factory=list)  # a heap; what has left meanwhile is still in it
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.running or self.waiting)
+
+
+@dataclass(slots=True)
+class _System:
+    limit: Limit
+    lines: dict[Place, _Line] = field(default_factory=dict)
+    has_places: bool = False  # it ever had more than one
+
+    @property
+    def running(self) -> int:
+        return sum(line.running for line in self.lines.values())
+
+    @property
+    def most_of_one(self) -> int:
+        """How many slots one place may have: where there are others, some are left for them."""
+        limit = self.limit.now
+        return max(1, limit - max(1, limit // 8)) if self.has_places else limit
+
+
+class DueQueue:
+    """Timers that wait, and the slots that are taken. *most* says how many syncs of a system there may be at once."""
+
+    def __init__(self, most: Callable[[str], int]) -> None:
+        self._most = most
+        self._systems: dict[str, _System] = {}
+        self._waiting: dict[tuple[str, str], tuple[Due, Place]] = {}  # by incident and target
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, due: Due) -> bool:
+        known = self._waiting.get((due.incident_id, due.target))
+        return known is not None and known[0].due_ms <= due.due_ms
+
+    def put(self, due: Due, place: Place) -> None:
+        """Have it wait for a slot of *place*; instead of an earlier one of the same incident and target."""
+        self._waiting[due.incident_id, due.target] = (due, place)
+        system = self._system(place.system)
+        heappush(system.lines.setdefault(place, _Line()).waiting, due)
+        system.has_places = system.has_places or len(system.lines) > 1
+
+    def keep(self, due: Iterable[Due]) -> None:
+        """Forget all others: they are somebody else's by now, or not due any more."""
+        kept = {(it.incident_id, it.target) for it in due}
+        self._waiting = {name: found for name, found in self._waiting.items() if name in kept}
+
+    def take(self) -> list[tuple[Due, Place]]:
+        """What has a slot now, which is taken: of each place in turn, what is due first. Give it back by `free`."""
+        taken: list[tuple[Due, Place]] = []
+        for system in self._systems.values():
+            while system.running < system.limit.now and (found := self._next(system)) is not None:
+                taken.append(found)
+        return taken
+
+    def free(self, place: Place) -> None:
+        """A slot of *place* is not needed any more."""
+        system = self._system(place.system)
+        line = system.lines[place]
+        line.running -= 1
+        if line.is_idle:
+            del system.lines[place]
+
+    def is_full(self, system: str) -> bool:
+        """Whether all slots of the system are taken."""
+        found = self._system(system)
+        return found.running >= found.limit.now
+
+    def limit(self, system: str) -> Limit:
+        return self._system(system).limit
+
+    def _next(self, system: _System) -> tuple[Due, Place] | None:
+        """From the place with the fewest slots, and among these what is due first."""
+        candidates = []
+        for place, line in [*system.lines.items()]:
+            self._drop_gone(line, place)
+            if line.waiting and line.running < system.most_of_one:
+                candidates.append((line.running, line.waiting[0], place))
+            elif line.is_idle:
+                del system.lines[place]
+        if not candidates:
+            return None
+        _, due, place = min(candidates, key=lambda it: it[:2])
+        line = system.lines[place]
+        heappop(line.waiting)
+        line.running += 1
+        del self._waiting[due.incident_id, due.target]
+        return due, place
+
+    def _drop_gone(self, line: _Line, place: Place) -> None:
+        while line.waiting:
+            due = line.waiting[0]
+            if self._waiting.get((due.incident_id, due.target)) == (due, place):
+                return
+            heappop(line.waiting)
+
+    def _system(self, name: str) -> _System:
+        found = self._systems.get(name)
+        if found is None:
+            found = self._systems[name] = _System(Limit(self._most(name)))
+        return found
