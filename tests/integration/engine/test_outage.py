@@ -175,3 +175,77 @@ async def test_what_needs_no_request_any_more_neither_waits_nor_says_that_it_is_
     assert (delivery["failing_since"], delivery["error"]) == (None, None)
     assert opened(logs) == ["servicenow"]
     assert [line for line in logs if line["event"] == "breaker.closed"] == []
+
+
+POISONED = 12
+
+
+@pytest.fixture
+def servicenow_settings():
+    return {"fields": {"short_description": "{{ incident.title }}"}}
+
+
+@pytest.mark.parametrize("kind", ["500", "late500"])
+async def test_records_that_a_rule_refuses_keep_no_other_waiting(engine, logs, kind):
+    engine.servicenow.faults.order(Fault(kind=kind, method="POST", text="Poison", times=None))
+    for number in range(POISONED):
+        await engine.post(firing(f"Poison{number}"), oncall_wait_minutes="0")
+    await engine.settle()
+
+    await engine.post(firing("Healthy"), oncall_wait_minutes="0")
+    await engine.worker.run_due()
+
+    assert "Healthy on db-7" in {record["short_description"] for record in engine.servicenow.incidents}
+    assert opened(logs) == []
+    await engine.after(minutes=30)
+    assert [it for it in logs if it["event"] == "breaker.opened"] == []
+
+
+async def test_updates_that_a_rule_refuses_open_no_circuit(engine, logs):
+    ids = await many(engine, oncall_wait_minutes="0")
+    await engine.settle()
+    engine.servicenow.faults.order(Fault(kind="500", method="PATCH", times=None))
+    for incident_id in ids:
+        await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
+    await engine.settle()
+    assert opened(logs) == []
+
+    engine.servicenow.faults.clear()
+    await engine.after(minutes=6)
+    assert {record["state"] for record in engine.servicenow.incidents} == {"2"}
+
+
+@pytest.mark.parametrize("fault", [{"kind": "500", "method": "GET"}, {"kind": "502"}, {"kind": "504"}, {"kind": "503"}])
+async def test_a_read_that_fails_and_what_stands_before_an_instance_are_an_outage(engine, logs, fault):
+    engine.servicenow.faults.order(Fault(times=None, **fault))
+    await many(engine, oncall_wait_minutes="0")
+    for _ in range(3):
+        await engine.after(minutes=1)
+
+    assert opened(logs) == ["servicenow"]
+
+
+async def test_reads_that_fail_for_some_incidents_keep_a_new_one_waiting_for_the_next_probe_at_most(engine, logs):
+    poisoned = await many(engine, oncall_wait_minutes="0")
+    await engine.settle()
+    engine.servicenow.faults.order(Fault(kind="500", method="GET", path="/api/now/table/incident/", times=None))
+    for incident_id in poisoned:
+        await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
+    await engine.worker.run_due()
+    assert opened(logs) == ["servicenow"]
+    await engine.post(firing("Healthy"), oncall_wait_minutes="0")
+
+    await engine.settle()
+
+    assert "Healthy on db-7" in {record["short_description"] for record in engine.servicenow.incidents}
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"fields": {"cmdb_ci": "{{ labels.instance }}"}}])
+async def test_a_table_of_names_that_fails_keeps_no_record_waiting(engine, logs):
+    engine.servicenow.faults.order(Fault(kind="503", path="/api/now/table/cmdb_ci", times=None))
+    ids = await many(engine, oncall_wait_minutes="0")
+
+    await engine.settle()
+
+    assert sorted(record["correlation_id"] for record in engine.servicenow.incidents) == sorted(ids)
+    assert opened(logs) == []

@@ -15,6 +15,7 @@ from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Actor, IncidentId
 from versus_py.incidents.transitions import acknowledge, begin_escalation
 from versus_py.simulators import ServiceNowSimulator, run_app
+from versus_py.targets.servicenow.connection import LOOK_S
 from versus_py.targets.servicenow.target import ServiceNowTarget
 
 URL_OF_TABLE = "https://sn.example/api/now/table/incident"
@@ -197,20 +198,20 @@ async def test_a_short_retry_after_does_not_shorten_the_time_a_create_may_take(t
 
     with pytest.raises(Transient) as caught:
         await target.sync(escalating(), attempt=1)
-    assert caught.value.retry_after_s == 60
+    assert (caught.value.retry_after_s, caught.value.settles_s) == (LOOK_S, 60)
 
 
 @pytest.mark.parametrize(
     "answer",
     [{"exception": TimeoutError()}, {"exception": aiohttp.ServerDisconnectedError()}, {"status": 502, "body": ""}],
 )
-async def test_an_unanswered_create_is_looked_for_only_when_it_has_settled(target, answers, answer):
+async def test_an_unanswered_create_is_looked_for_soon_and_may_settle_for_a_minute(target, answers, answer):
     answers.get(SEARCH, payload={"result": []})
     answers.post(URL_OF_TABLE, **answer)
 
     with pytest.raises(Transient) as caught:
         await target.sync(escalating(), attempt=1)
-    assert caught.value.retry_after_s == 60
+    assert (caught.value.retry_after_s, caught.value.settles_s) == (LOOK_S, 60)
 
 
 async def test_an_incident_that_nobody_escalated_costs_no_request(target, answers):

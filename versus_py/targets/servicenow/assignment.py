@@ -7,7 +7,7 @@ import structlog
 
 from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Incident, Status
-from versus_py.targets.servicenow.fields import References
+from versus_py.targets.servicenow.fields import References, unresolved
 from versus_py.targets.servicenow.record import Record
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 
@@ -84,7 +84,7 @@ class Assigner:
             user, problem = await self._references.find(_USERS, _email(incident))
         except Transient as exc:
             if not is_retry:
-                raise
+                raise unresolved(exc) from exc
             return "", f"users cannot be looked up: {exc}"
         return user or "", problem
 

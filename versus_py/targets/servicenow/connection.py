@@ -10,26 +10,55 @@ import orjson
 
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import ServiceNowInstance
-from versus_py.errors import ConfigError, Transient, Unreachable
+from versus_py.errors import ConfigError, RateLimited, Transient, Unreachable
 from versus_py.targets.remote_clock import RemoteClock, retry_after_s
 
 UNANSWERED_SETTLES_S = 60.0
 """A request that got no answer may still be at work; ServiceNow cancels it after 60 s (default quota rules)."""
 
+LOOK_S = 3.0
+"""When to look whether a record was created by a request that was not answered."""
+
+FAILED_RETRY_S = 2.0
+"""When to try again what ServiceNow itself has ended with a server error."""
+
 BODY_MAX = 1024 * 1024
 DETAIL_MAX = 300
+_OUTAGES = frozenset([502, 503, 504])
 
 
-class RateLimited(Transient):
-    """429: the instance asks to be left alone for a while."""
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a request may still do that was not answered: nothing, or something within *settles_s*.
+
+    *can_be_found*: a search tells whether it has done it.
+    """
+
+    settles_s: float | None = None
+    can_be_found: bool = False
+
+    @classmethod
+    def of(cls, method: str) -> "Effect":
+        """Of a request to the Table API: a new record has the incident's correlation_id."""
+        return cls() if method == "GET" else cls(UNANSWERED_SETTLES_S, can_be_found=method == "POST")
+
+    def unsettled(self, kind: type[Transient], message: str, *, retry_after_s: float | None = None) -> Transient:
+        """The error that says so: it is searched for soon, or waited for."""
+        wait_s = LOOK_S if self.can_be_found else self.settles_s
+        if retry_after_s is not None:
+            wait_s = max(retry_after_s, wait_s or 0)
+        return kind(message, retry_after_s=wait_s, settles_s=self.settles_s if self.can_be_found else None)
+
+
+NO_EFFECT = Effect()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, whatever it is. *data* is None unless it is a JSON object."""
 
-    method: str
     status: int
+    effect: Effect
     headers: Mapping[str, str]
     content_type: str
     data: Mapping[str, Any] | None
@@ -52,8 +81,19 @@ class Answer:
                 f"ServiceNow's rate limit is reached{self.detail}", retry_after_s=retry_after_s(self.headers)
             )
         if self.status >= 500:  # noqa: PLR2004 - HTTP's
-            wait_s = max(retry_after_s(self.headers) or 0, settles_s(self.method) or 0)
-            raise Unreachable(f"ServiceNow answered {self.status}{self.detail}", retry_after_s=wait_s)
+            said = f"ServiceNow answered {self.status}{self.detail}"
+            raise self.effect.unsettled(Unreachable, said, retry_after_s=retry_after_s(self.headers))
+
+    def raise_if_the_record_failed(self) -> None:
+        """Raises Transient for a server error that ends a write of one record.
+
+        ServiceNow itself says so in JSON, when a rule throws: other records may be written, and nothing more comes of
+        this one. What stands before it (502, 503, 504) says so of everything.
+        """
+        is_outage = self.status < 500 or self.status in _OUTAGES  # noqa: PLR2004 - HTTP's
+        if self.effect != NO_EFFECT and not is_outage and self.data is not None and self.data.get("error"):
+            said = f"ServiceNow answered {self.status}{self.detail} when the record was written"
+            raise Transient(said, retry_after_s=max(retry_after_s(self.headers) or 0, FAILED_RETRY_S))
 
     def unavailable(self) -> Transient:
         """The error for an answer that is neither a success nor a refusal, such as a hibernating instance's page."""
@@ -61,10 +101,7 @@ class Answer:
         what = f"an error{self.detail}" if has_error else self.content_type or "no content"
         why = "is this a ServiceNow instance?" if self.status == 404 else "is it hibernating?"  # noqa: PLR2004 - HTTP's
         kind = Transient if 400 <= self.status < 500 else Unreachable  # noqa: PLR2004 - HTTP's
-        return kind(
-            f"ServiceNow answered {self.status} with {what}: {why}",
-            retry_after_s=settles_s(self.method),
-        )
+        return self.effect.unsettled(kind, f"ServiceNow answered {self.status} with {what}: {why}")
 
 
 class Connection:
@@ -92,8 +129,9 @@ class Connection:
         headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        effect: Effect = NO_EFFECT,
     ) -> Answer:
-        """The answer, with any status. Raises Unreachable when there is none."""
+        """The answer, with any status. Raises Unreachable when there is none. *effect* is what the request may do."""
         try:
             async with self._session.request(
                 method,
@@ -108,21 +146,16 @@ class Connection:
             ) as response:
                 self.clock.note(response.headers)
                 data = _json_object(await _read(response)) if response.content_type.endswith("json") else None
-                return Answer(method, response.status, response.headers, response.content_type, data)
+                return Answer(response.status, effect, response.headers, response.content_type, data)
         except TimeoutError as exc:
             reason = f"did not answer within {self._timeout_s:g} s"
-            raise Unreachable(f"ServiceNow {reason}", retry_after_s=settles_s(method)) from exc
+            raise effect.unsettled(Unreachable, f"ServiceNow {reason}") from exc
         except aiohttp.ClientHttpProxyError as exc:  # whose text has the proxy's URL in it
             raise Unreachable(f"the proxy on the way to ServiceNow answered {exc.status}") from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as exc:
             raise Unreachable(f"ServiceNow cannot be reached: {exc}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise Unreachable(f"ServiceNow cannot be reached: {exc}", retry_after_s=settles_s(method)) from exc
-
-
-def settles_s(method: str) -> float | None:
-    """How long an unanswered write may still take effect; reads have none."""
-    return None if method == "GET" else UNANSWERED_SETTLES_S
+            raise effect.unsettled(Unreachable, f"ServiceNow cannot be reached: {exc}") from exc
 
 
 def _tls(instance: ServiceNowInstance) -> ssl.SSLContext | bool:

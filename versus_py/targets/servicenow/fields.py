@@ -6,10 +6,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
-from versus_py.errors import Permanent, Transient
+from versus_py.errors import Permanent, Transient, Unreachable
 from versus_py.incidents.model import Incident
 from versus_py.targets.servicenow.record import utc
 from versus_py.targets.servicenow.table_api import TableApi, value_of
@@ -88,8 +89,9 @@ class References:
         self._api = api
         self._columns = columns
         self._clock = clock
-        self._lock = asyncio.Lock()  # many that need the same name at once cost one request
-        self._failure: tuple[int, Transient] | None = None  # until when nobody asks again, and why
+        # Many that need the same name at once cost one request; who needs another does not wait for it.
+        self._asking: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._failures: dict[str, tuple[int, Transient]] = {}  # table.column -> until when nobody asks, and why
         self._known: OrderedDict[tuple[str, str], tuple[int, str | None, str]] = OrderedDict()
 
     async def resolve(self, rendered: Rendered) -> Rendered:
@@ -99,11 +101,14 @@ class References:
         """
         fields = dict(rendered.fields)
         warnings = list(rendered.warnings)
-        for column, where in self._columns.items():
-            name = fields.get(column)
-            if name is None or _SYS_ID.fullmatch(name):
-                continue
-            sys_id, problem = await self.find(where, name)
+        names = {column: fields[column] for column in self._columns if column in fields}
+        names = {column: name for column, name in names.items() if not _SYS_ID.fullmatch(name)}
+        asked = [self.find(self._columns[column], name) for column, name in names.items()]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for (column, name), answer in zip(names.items(), found, strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            sys_id, problem = answer
             if sys_id is None:
                 warnings.append(f"{column} {name!r}: {problem}; the field was left out")
                 del fields[column]
@@ -116,19 +121,23 @@ class References:
 
         Raises Transient while the instance cannot be asked.
         """
-        async with self._lock:
+        lock = self._asking.get((where, name))
+        if lock is None:
+            lock = self._asking[where, name] = asyncio.Lock()
+        async with lock:
             return await self._looked_up(where, name)
 
     async def _looked_up(self, where: str, name: str) -> tuple[str | None, str]:
         now_ms = self._clock.now_ms()
         known = self._known.get((where, name))
         if known is None or known[0] <= now_ms:
-            if self._failure is not None and now_ms < self._failure[0]:
-                raise self._failure[1]
+            until_ms, failure = self._failures.get(where, (0, None))
+            if failure is not None and now_ms < until_ms:
+                raise failure
             try:
                 sys_id, problem = await self._ask(where, name)
             except Transient as exc:
-                self._failure = (now_ms + _FAILED_FOR_MS, exc)
+                self._failures[where] = (now_ms + _FAILED_FOR_MS, exc)
                 raise
             known = (now_ms + (_FOUND_FOR_MS if sys_id else _MISSED_FOR_MS), sys_id, problem)
             self._known[where, name] = known
@@ -153,6 +162,12 @@ class References:
             return found[0], ""
         count = f"{len(found)} rows" if found else "no row"
         return None, f"{count} of {table} with this {column}; it takes exactly one"
+
+
+def unresolved(exc: Transient) -> Transient:
+    """The error for a sync whose names cannot be looked up: no outage, as the same sync has read records."""
+    said = f"names cannot be looked up: {exc}"
+    return Transient(said, retry_after_s=exc.retry_after_s) if isinstance(exc, Unreachable) else exc
 
 
 def values_for(

@@ -23,6 +23,7 @@ from versus_py.targets.servicenow.fields import (
     References,
     Rendered,
     shortened,
+    unresolved,
     values_for,
 )
 from versus_py.targets.servicenow.instances import key_of
@@ -316,7 +317,7 @@ class Instance:
             return await self._references.resolve(rendered)
         except Transient as exc:
             if not is_retry:
-                raise
+                raise unresolved(exc) from exc
             return _without(rendered, self.config.references, f"names cannot be looked up: {exc}")
 
     def _parsed(self, row: Row) -> Record | None:

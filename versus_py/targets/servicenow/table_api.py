@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from versus_py.errors import Permanent
-from versus_py.targets.servicenow.connection import Answer, Connection
+from versus_py.targets.servicenow.connection import Answer, Connection, Effect
 from versus_py.targets.servicenow.login import Login, LoginRefused
 
 Row = Mapping[str, Any]
@@ -101,11 +101,16 @@ class TableApi:
             headers["Content-Type"] = "application/json"
             body = orjson.dumps(fields)
         where = f"/api/now/table/{table}{path}"
+        effect = Effect.of(method)
         login = await self._login.headers()
-        answer = await self._connection.send(method, where, headers={**headers, **login}, params=params, body=body)
+        answer = await self._connection.send(
+            method, where, headers={**headers, **login}, params=params, body=body, effect=effect
+        )
         if answer.status == HTTPStatus.UNAUTHORIZED and self._login.is_renewed(login):
             login = await self._login.headers()
-            answer = await self._connection.send(method, where, headers={**headers, **login}, params=params, body=body)
+            answer = await self._connection.send(
+                method, where, headers={**headers, **login}, params=params, body=body, effect=effect
+            )
         return answer
 
 
@@ -124,6 +129,7 @@ def _expect(answer: Answer, status: HTTPStatus) -> Any:
     data = answer.data
     if answer.status == status and data is not None and "result" in data and not data.get("error"):
         return data["result"]
+    answer.raise_if_the_record_failed()
     answer.raise_if_it_may_heal()
     advice = _ADVICE.get(answer.status)
     if answer.status == HTTPStatus.FORBIDDEN and _POLICY in answer.detail:

@@ -13,13 +13,12 @@ import structlog
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
-from versus_py.errors import CredentialsRefused, Permanent, Transient
+from versus_py.errors import CredentialsRefused, Permanent, RateLimited, Transient
 from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
 from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
-from versus_py.targets.servicenow.connection import RateLimited
 from versus_py.targets.servicenow.instance import CREDENTIALS, Instance, Told
 from versus_py.targets.servicenow.instances import match
 from versus_py.targets.servicenow.record import Predecessor, Record, contradiction, is_closed, utc
@@ -35,6 +34,9 @@ AT_ONCE = Rate(interval_ms=0)
 
 LOOK_TIMEOUT_S = 30.0
 """How long a look may take; it ends well before the worker's lease, which would count it as a failed attempt."""
+
+LOOK_AGAIN_MS = 10_000
+"""How often to look for a record that a request without an answer may still create."""
 
 NOBODY = "-"
 """In place of who has a record that nobody has."""
@@ -102,7 +104,7 @@ class ServiceNowTarget:
         if not (before.reference or _wants_record(incident) or is_unsure):
             return before
         instance, note = self._instance(incident, before)
-        await self._take_turn(instance, incident)
+        await self._raise_if_held_back(instance)
         try:
             return await self._brought_up_to_date(instance, incident, before, note, is_unsure=is_unsure)
         except CREDENTIALS as exc:
@@ -183,14 +185,11 @@ class ServiceNowTarget:
         known = {before_that, Assignment.of(before.reference).user, NOBODY, ""}
         return before.touched_at_ms if assignee in known else self._clock.now_ms()
 
-    async def _take_turn(self, instance: Instance, incident: Incident) -> None:
-        """At once, unless the instance has asked this or another replica to be left alone."""
-        now_ms = self._clock.now_ms()
-        turn = await self._turns.take(_destination(instance), incident.id, AT_ONCE, now_ms=now_ms)
-        if turn.wait_until_ms is not None:
-            raise NotYet(
-                turn.wait_until_ms, f"ServiceNow's rate limit is reached: {instance.url} has asked to be left alone"
-            )
+    async def _raise_if_held_back(self, instance: Instance) -> None:
+        """Raises NotYet when the instance has asked this or another replica to be left alone."""
+        until_ms = await self._turns.held_back_until(_destination(instance), now_ms=self._clock.now_ms())
+        if until_ms is not None:
+            raise NotYet(until_ms, f"ServiceNow's rate limit is reached: {instance.url} has asked to be left alone")
 
     async def _leave_alone(self, instance: Instance, exc: Exception) -> None:
         """For as long as the instance asks, if that is what *exc* says."""
@@ -295,6 +294,8 @@ class ServiceNowTarget:
         sys_id = before.reference.get("sys_id")
         if sys_id is None:
             found = await self._first(instance, incident, is_unsure=is_unsure)
+            if found is None:
+                self._raise_if_unsettled(before)
             if found is None or not (is_closed(found, instance.config.states) and _needs_anew(found, incident)):
                 return found, None
             return None, Predecessor(found.number, is_gone=False)
@@ -307,9 +308,21 @@ class ServiceNowTarget:
         if not (_wants_record(incident) or is_unsure):
             return record, None
         successor = await instance.search(incident, but=sys_id, is_open=True)
+        if successor is None:
+            self._raise_if_unsettled(before)
         if successor is None and not _wants_record(incident):
             return record, None
         return successor, Predecessor(before.label, is_gone=record is None)
+
+    def _raise_if_unsettled(self, before: Delivery) -> None:
+        """Raises NotYet while an earlier attempt may still make a record: neither another one, nor the end of looking.
+
+        It is looked for every few seconds meanwhile.
+        """
+        now_ms = self._clock.now_ms()
+        if before.settles_at_ms is not None and before.settles_at_ms > now_ms:
+            again_ms = min(before.settles_at_ms, now_ms + LOOK_AGAIN_MS)
+            raise NotYet(again_ms, "a request to create the record was not answered, and may still be at work")
 
     async def _first(self, instance: Instance, incident: Incident, *, is_unsure: bool) -> Record | None:
         try:
