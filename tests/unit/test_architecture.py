@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.support.imports import PACKAGE, PACKAGES, graph, imports, package_of
+from versus_py.store.calls import REFUSED_WHEN_FULL
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -78,8 +79,10 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "look",
         "mark",
         "name",
+        "note",
         "note_storm",
         "note_unread",
+        "park",
         "put",
         "read_journal",
         "rearm",
@@ -97,3 +100,30 @@ def test_scripts_state_their_contract_and_read_no_clock():
         assert "KEYS[1]" in text.split("\nlocal", 1)[0]
         assert "returns" in text.split("\nlocal", 1)[0]
         assert "'TIME'" not in text
+
+
+FREES = {"DEL", "HDEL", "LTRIM", "PEXPIRE", "PEXPIREAT", "SREM", "XTRIM", "ZREM"}
+READS = {"EXISTS", "GET", "HEXISTS", "HGET", "HMGET", "LINDEX", "LRANGE", "PTTL", "ZRANGE", "ZRANGEBYSCORE", "ZRANK"}
+READS |= {"ZSCORE"}
+
+
+def test_what_finishes_an_incident_begins_with_a_write_that_a_full_redis_before_7_takes():
+    for script in (PACKAGE / "store" / "lua").glob("*.lua"):
+        writes = [it for it in re.findall(r"redis\.call\('(\w+)'", script.read_text()) if it not in READS]
+        if script.stem not in REFUSED_WHEN_FULL and writes:
+            assert writes[0] in FREES, script.stem
+
+
+def test_the_store_writes_by_scripts_which_a_full_redis_takes():
+    grows = re.compile(r"\.(?:set|hset|sadd|zadd|xadd|rpush|hincrby)\(|\(\"(?:SET|HSET|SADD|ZADD|XADD|RPUSH|HINCRBY)\"")
+    found = {
+        (path.name, line.strip())
+        for path in (PACKAGE / "store").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if grows.search(line) and "metrics" not in line
+    }
+
+    assert {name for name, _ in found} == {"gateway_secret.py", "store.py"}  # a new secret; the proof of a write
+    assert [line for name, line in found if name == "store.py"] == [
+        'await answered(self._redis.set(keys.PROBE, "1", px=PROBE_TTL_MS))'
+    ]

@@ -21,6 +21,9 @@ class Refusals:
         self._redis = redis
         self._take_probe = load_script(redis, "take_probe")
         self._hurry = load_script(redis, "hurry")
+        self._enlist = load_script(redis, "enlist")
+        self._park = load_script(redis, "park")
+        self._note_fields = load_script(redis, "note")
 
     async def systems(self) -> frozenset[str]:
         """Those that refused the credentials of a replica, and have accepted those of none since."""
@@ -28,7 +31,7 @@ class Refusals:
 
     async def refuse(self, system: str, error: str, *, next_probe_ms: int) -> None:
         """It refuses, in words of *error*. Nobody is to try before that time."""
-        await answered(self._redis.sadd(keys.REFUSED, system))
+        await answered(self._enlist([keys.REFUSED], [system, ""]))
         await self._note(system, error=error, next_probe_ms=next_probe_ms)
 
     async def error(self, system: str) -> str:
@@ -50,8 +53,7 @@ class Refusals:
     async def wait(self, system: str, incident_id: IncidentId, target: str, *, due_ms: int) -> None:
         """A timer that is to be due then waits for the credentials to be accepted."""
         waiting = keys.waiting_for_probe(system)
-        await answered(self._redis.zadd(waiting, {keys.member(incident_id, target): due_ms}))
-        await answered(self._redis.pexpire(waiting, KEEP_MS))
+        await answered(self._park([waiting], [keys.member(incident_id, target), due_ms, KEEP_MS]))
 
     async def accept(self, system: str, *, now_ms: int) -> None:
         """It accepts them again: all that waits is due now."""
@@ -96,5 +98,4 @@ class Refusals:
 
     async def _note(self, system: str, **values: str | int) -> None:
         pairs = [part for pair in values.items() for part in pair]
-        await answered(self._redis.hset(keys.refused(system), items=pairs))
-        await answered(self._redis.pexpire(keys.refused(system), KEEP_MS))
+        await answered(self._note_fields([keys.refused(system)], [KEEP_MS, *pairs]))

@@ -3,7 +3,7 @@
 from versus_py.clock import ClockNotes
 from versus_py.errors import StoreUnavailable
 from versus_py.store import keys
-from versus_py.store.calls import RedisClient, answered, answers, is_cluster, load_script, server_time
+from versus_py.store.calls import RedisClient, answered, is_cluster, load_script, server_time
 
 KEEP_MS = 30 * 24 * 3600_000
 """How long what is noted is kept after the last replica has looked."""
@@ -18,6 +18,7 @@ class SharedTime:
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._known = ClockNotes()
+        self._note = load_script(redis, "note")
         self._set_lead = load_script(redis, "set_lead")
 
     async def server_ms(self) -> int:
@@ -44,8 +45,8 @@ class SharedTime:
 
     async def note_seen(self, at_ms: int, *, machine_ahead_ms: int) -> None:
         """A replica found that the shared time, which is *at_ms* now, is what it should be."""
-        noted = ("HSET", keys.CLOCK, "seen_ms", at_ms, "machine_ahead_ms", machine_ahead_ms)
-        await answers(self._redis, [noted, ("PEXPIRE", keys.CLOCK, KEEP_MS)])
+        noted = [KEEP_MS, "seen_ms", at_ms, "machine_ahead_ms", machine_ahead_ms]
+        await answered(self._note([keys.CLOCK], noted))
 
     async def set_lead(self, known: ClockNotes, lead_ms: int, *, server_ms: int) -> bool:
         """Redis' clock is *lead_ms* ahead of the shared time; False when another replica said something else."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.integration.conftest import DAY_MS, Engine
+from tests.integration.engine.test_credentials import change_password, mend_password, minutes_pass
 from tests.integration.engine.test_engine import firing
 from tests.integration.interactions.test_interactions import message, press
 from tests.support.redis_servers import SharedRedis, oldest_redis_server, redis_server, valkey_server
@@ -15,6 +16,7 @@ from versus_py.incidents.model import IncidentId, Status
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.store import keys
 from versus_py.store.durability import durability_for
+from versus_py.store.shared_time import SharedTime
 
 SERVERS = {"redis-6.2": oldest_redis_server, "redis": redis_server, "valkey": valkey_server}
 
@@ -200,3 +202,27 @@ async def test_servers_are_told_where_they_can_be_told(engine, running):
 
     can_be_told = not version.startswith("6.")
     assert [it[0].startswith("#!lua flags=allow-oom\n") for it in texts] == [True, can_be_told, False]
+
+
+async def test_credentials_that_are_refused_and_mended_escalate(engine, logs):
+    incident_id = await accepted(engine, "Disk")
+    change_password(engine)
+
+    async with full(engine):
+        await engine.after(minutes=6)
+        mend_password(engine)
+        await minutes_pass(engine, 8)
+
+    logs.expect_error("credentials.refused")
+    assert [record["correlation_id"] for record in engine.servicenow.incidents] == [incident_id]
+
+
+async def test_the_clock_is_followed(engine):
+    shared, now_ms = SharedTime(engine.store._redis), engine.clock.now_ms()
+
+    async with full(engine):
+        await shared.note_seen(now_ms, machine_ahead_ms=0)
+        is_noted = await shared.set_lead(await shared.notes(), 5, server_ms=now_ms)
+
+    assert is_noted
+    assert (await shared.notes()).lead_ms == 5

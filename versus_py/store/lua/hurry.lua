@@ -8,5 +8,6 @@ local member, due_ms, now_ms = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('ZSCORE', timers, member) ~= due_ms then
   return 0
 end
+redis.call('ZREM', timers, '') -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('ZADD', timers, now_ms, member)
 return 1

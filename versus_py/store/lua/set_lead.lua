@@ -8,6 +8,7 @@ local clock, known_since_ms, lead_ms, lead_since_ms, keep_ms = KEYS[1], ARGV[1],
 if (redis.call('HGET', clock, 'lead_since_ms') or '0') ~= known_since_ms then
   return 0
 end
+redis.call('HDEL', clock, '') -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('HSET', clock, 'lead_ms', lead_ms, 'lead_since_ms', lead_since_ms)
 redis.call('PEXPIRE', clock, keep_ms)
 return 1

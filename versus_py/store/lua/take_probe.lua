@@ -9,6 +9,7 @@ local now_ms, until_ms, tried_ms = ARGV[1], ARGV[2], ARGV[3]
 local next_ms = redis.call('HGET', refused, 'next_probe_ms') or '0'
 local accepted_ms = redis.call('HGET', refused, 'accepted_ms') or '0'
 if tonumber(next_ms) <= tonumber(now_ms) or tonumber(accepted_ms) > tonumber(tried_ms) then
+  redis.call('HDEL', refused, '') -- takes no memory: see REFUSED_WHEN_FULL
   redis.call('HSET', refused, 'next_probe_ms', until_ms)
   return ''
 end
