@@ -151,6 +151,8 @@ class Bed:
                 async with asyncio.timeout(DEADLINE_S):
                     delivery = await self.target.sync(incident, attempt=attempt)
             except NotYet as exc:
+                if exc.delivery is not None:
+                    incident = self._kept(incident, exc.delivery)
                 self.remote.pass_time(max(1, exc.at_ms - self.remote.now_ms()))
             else:
                 return self._kept(incident, delivery)

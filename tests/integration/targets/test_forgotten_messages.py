@@ -204,7 +204,7 @@ async def test_a_message_that_slack_does_not_let_us_edit_any_more_is_posted_agai
     methods = engine.slack._methods.by_name
     monkeypatch.setitem(methods, "chat.update", replace(methods["chat.update"], perform=refuse))
     await engine.post(firing(engine))
-    await engine.worker.run_due()
+    await engine.settle()
 
     assert len(engine.slack.messages) == 2
 

@@ -346,7 +346,7 @@ async def test_a_message_that_is_posted_again_is_found_also_when_somebody_acknow
     engine.slack.delete_message(message(engine).ts)
     engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
 
-    await engine.post(group("DiskFull", "HostDown"))
+    await engine.post(group("DiskFull"))
     await engine.settle()
     await act(engine, incident_id, "acknowledge")
     await engine.after(minutes=1)

@@ -9,7 +9,7 @@ import structlog
 from versus_py.ack_links import DAY_MS, needed_until_ms, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import CredentialsRefused, Permanent, Transient
+from versus_py.errors import CredentialsRefused, Permanent, Transient, VersusError
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
 from versus_py.targets.remote_clock import NOT_APART_MS
@@ -24,7 +24,7 @@ from versus_py.targets.slack.api import (
     Refused,
 )
 from versus_py.targets.slack.history import History, metadata
-from versus_py.targets.slack.message import Message, build, build_plain, plain_body
+from versus_py.targets.slack.message import Message, build, build_plain, mention_of, plain_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
@@ -100,10 +100,11 @@ class SlackTarget:
         return SlackConfig.NAME
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
-        """Post the message, or edit the one there is when it would look different; then tell the thread what is new.
+        """Post the message; or tell the thread of the one there is what is new, and edit it if it would look different.
 
-        A message that people deleted is posted again while the incident still needs somebody. Past the threshold of
-        a storm, the incident is counted in the channel's digest instead.
+        A message that Slack does not let be edited is posted anew, once; one that people deleted is posted again while
+        the incident still needs somebody. Past the threshold of a storm, the incident is counted in the channel's
+        digest instead.
         """
         begun_ms = self._clock.now_ms()
         try:
@@ -123,15 +124,44 @@ class SlackTarget:
             if counted is not None:
                 return counted
             before = Delivery()
-        if "ts" not in before.reference:
-            shown = await self._post_first(incident, is_unsure=is_unsure)
+        if "ts" in before.reference:
+            shown = await self._brought_up_to_date(incident, before, is_unsure=is_unsure)
         else:
-            shown = await self._edit(incident, before, is_unsure=is_unsure)
-        if "ts" in shown.reference:
-            shown = await self._tell_thread(incident, shown, is_unsure=is_unsure)
+            shown = await self._post_first(incident, is_unsure=is_unsure)
+            if "ts" in shown.reference:
+                shown = await self._told(incident, shown, is_unsure=is_unsure)
         if "storm" in shown.reference:  # only counted, which does not undo that an earlier message told people
             shown = replace(shown, label=incident.delivery(self._name).label)
         return shown
+
+    async def _brought_up_to_date(self, incident: Incident, before: Delivery, *, is_unsure: bool) -> Delivery:
+        """Its thread, and then the message: what pings people waits for no edit, and neither fails with the other."""
+        untold: NotYet | Transient | Refused | None = None
+        shown = before
+        try:
+            shown = await self._tell_thread(incident, before, is_unsure=is_unsure)
+        except (NotYet, Transient, Refused) as exc:
+            untold = exc
+        if isinstance(untold, NotYet) and untold.delivery is not None:
+            raise untold
+        if isinstance(untold, Refused) and _is_about_channel(untold):
+            return await self._moved_away(incident, before, untold, is_unsure=is_unsure)
+        try:
+            shown = await self._edit(incident, shown, is_unsure=is_unsure)
+        except (NotYet, Transient, Permanent) as exc:
+            raise _of_both(untold, exc) from exc
+        if untold is None or shown.reference.get("ts") != _ts(before):  # a new message shows all there is to tell
+            return shown
+        if isinstance(untold, NotYet):
+            raise NotYet(untold.at_ms, str(untold), None if shown == before else shown) from untold
+        raise untold
+
+    async def _told(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
+        """The same of a message that was just posted or found, which is kept also while the thread waits."""
+        try:
+            return await self._tell_thread(incident, shown, is_unsure=is_unsure)
+        except NotYet as exc:
+            raise NotYet(exc.at_ms, str(exc), exc.delivery or shown) from None
 
     async def _count(self, incident: Incident, before: Delivery) -> Delivery | None:
         """In the digest; None when it needs a message of its own, which a channel that is dead does not get."""
@@ -219,8 +249,7 @@ class SlackTarget:
 
     def _is_dead(self, channel: str, exc: Refused) -> bool:
         """Whether *exc* is about the channel, and there is another one. Then nothing is sent there for a while."""
-        is_about_it = exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
-        if not is_about_it or channel == self._config.channel_id:
+        if not _is_about_channel(exc) or channel == self._config.channel_id:
             return False
         now_ms = self._clock.now_ms()
         # Senders name channels as they like: what is no more believed is dropped, so that it does not pile up.
@@ -252,7 +281,8 @@ class SlackTarget:
         """What an earlier attempt has posted in place of the message, also when that is not needed any more."""
         channel = before.reference["channel"]
         if exc.code in GONE:
-            return await self._find(incident, channel, before.note)
+            found = await self._find(incident, channel, before.note)
+            return None if found is None or _ts(found) == _ts(before) else found
         if self._is_dead(channel, exc):
             return await self._find(incident, self._config.channel_id, _moved(channel, exc))
         return None
@@ -261,8 +291,9 @@ class SlackTarget:
         message = self._message(incident, note)
         told = Told.everything(incident).written()
         about = metadata(**self._about(incident), **told)
+        posted = message if incident.status is Status.TRIGGERED else self._without_mention(incident, message)
         try:
-            reply = await self._wire.post(channel, message, metadata=about)
+            reply = await self._wire.post(channel, posted, metadata=about)
         except Refused as exc:
             if exc.code not in PAYLOAD:
                 raise
@@ -273,18 +304,18 @@ class SlackTarget:
     async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
         message = self._message(incident, before.note)
-        is_shown = before.reference.get("digest") == message.digest and not is_unsure
-        if is_shown and not self._is_settling(before):
+        is_settling = self._is_settling(before)
+        if before.reference.get("digest") == message.digest and not is_unsure and not is_settling:
             return before
         standing = _standing(incident)
         is_news = before.reference.get("standing") != standing
         await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=Urgency.INCIDENT if is_news else Urgency.REPLY)
+        before = _settled(before) if is_settling else before
         try:
             await self._wire.edit(channel, ts, message)
         except Refused as exc:
             return await self._after_refused_edit(incident, before, message, exc, is_unsure=is_unsure)
-        edited = _changed(before, digest=message.digest, standing=standing)
-        return _settled(edited) if self._is_settling(before) else edited
+        return _changed(before, digest=message.digest, standing=standing, said="")
 
     def _is_settling(self, shown: Delivery) -> bool:
         """Whether an edit that Slack did not answer may have undone a newer one, and can do so no more."""
@@ -294,47 +325,99 @@ class SlackTarget:
     async def _after_refused_edit(
         self, incident: Incident, before: Delivery, message: Message, exc: Refused, *, is_unsure: bool
     ) -> Delivery:
-        channel, ts = before.reference["channel"], before.reference["ts"]
-        is_open = incident.status is not Status.RESOLVED
+        channel = before.reference["channel"]
         if exc.code in PAYLOAD:
-            await self._wire.edit(channel, ts, self._plain(incident, exc))
-        elif is_unsure and (found := await self._find_anew(incident, before, exc)):
-            return await self._edit(incident, found)
-        elif exc.code in GONE and incident.status is Status.TRIGGERED:
-            return await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
-        elif is_open and self._is_dead(channel, exc):
-            return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
-        elif exc.code not in GONE:
+            try:
+                await self._wire.edit(channel, _ts(before), self._plain(incident, exc))
+            except Refused as of_plain:
+                exc = of_plain
+            else:
+                return _changed(before, digest=message.digest, standing=_standing(incident), said="")
+        if _is_about_channel(exc):
+            return await self._moved_away(incident, before, exc, is_unsure=is_unsure)
+        if exc.code in CREDENTIALS:
             raise exc
-        return _changed(before, digest=message.digest)
+        if is_unsure and (found := await self._find_anew(incident, before, exc)):
+            return await self._edit(incident, found)
+        log.warning("slack.edit_refused", incident=incident.id, channel=channel, ts=_ts(before), error=str(exc))
+        if _may_be_posted_anew(incident, before, exc):
+            return await self._posted_anew(incident, before, exc, is_unsure=is_unsure)
+        if exc.code in GONE:
+            return _changed(before, digest=message.digest)
+        return await self._say_standing(incident, _changed(before, digest=message.digest), is_unsure=is_unsure)
+
+    async def _moved_away(self, incident: Incident, before: Delivery, exc: Refused, *, is_unsure: bool) -> Delivery:
+        """In the default channel, when its own takes no messages any more."""
+        channel = before.reference["channel"]
+        if is_unsure and (found := await self._find_anew(incident, before, exc)):
+            return await self._edit(incident, found)
+        if incident.status is Status.RESOLVED or not self._is_dead(channel, exc):
+            raise exc
+        return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
+
+    async def _posted_anew(self, incident: Incident, before: Delivery, exc: Refused, *, is_unsure: bool) -> Delivery:
+        """A message in place of one that cannot be edited. The links and buttons of that one go on working."""
+        channel, mark = before.reference["channel"], {"anew": str(incident.status)}
+        if exc.code in GONE:
+            posted = await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
+            return _changed(posted, **mark)
+        await self._wire.take(channel, incident.id, POSTS, urgency=_urgency(incident))
+        note = f"posted anew, as the message before cannot be edited any more: {exc}"
+        found = await self._find(incident, channel, note) if is_unsure else None
+        if found is not None and _ts(found) != _ts(before):
+            return await self._edit(incident, _changed(found, **mark))
+        return _changed(await self._post(incident, channel, note), **mark)
+
+    async def _say_standing(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
+        """How the incident stands, in the thread of a message that cannot be edited; where that has changed."""
+        channel, standing = shown.reference["channel"], _standing(incident)
+        said = _changed(shown, said=standing)
+        if standing in {shown.reference.get("standing"), shown.reference.get("said")}:
+            return said
+        if is_unsure:
+            last = await self._history.last_reply(channel, _ts(shown))
+            if last is not None and last.said.get("standing") == standing:
+                return said
+        await self._wire.take(channel, f"{incident.id} thread", POSTS, urgency=Urgency.REPLY)
+        line = build_plain(incident, self._config, called=self._called, ack_url=self._ack_link(incident))
+        about = metadata(reply_about=incident.id, standing=standing, **Told.read(shown.reference).written())
+        try:
+            await self._wire.post(channel, self._without_mention(incident, line), metadata=about, thread_ts=_ts(shown))
+        except Refused as exc:
+            if exc.code not in THREAD:
+                raise
+            log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
+        return said
 
     async def _tell_thread(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
-        """What is new; nothing that a lost attempt has said already. Raises NotYet with what is shown."""
+        """What is new; nothing that a lost attempt has said already. Raises NotYet when its turn has not come.
+
+        And with what was told, to be kept before anything else is sent: a line that is said twice shows.
+        """
         told = Told.read(shown.reference)
         reply = reply_of(incident, told, self._config, self._called)
         everything = told.with_all(incident)
+        noted = _changed(shown, **everything.written())
         if reply is None:
-            return _changed(shown, **everything.written())
+            return noted
         channel, ts = shown.reference["channel"], shown.reference["ts"]
         if is_unsure:
             said = await self._history.last_reply(channel, ts)
             told = Told.read(said.said).within(incident) if said else told
             reply = reply_of(incident, told, self._config, self._called)
-        if reply is not None:
-            try:
-                urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
-                await self._wire.take(channel, f"{incident.id} thread", POSTS, urgency=urgency)
-            except NotYet as exc:
-                raise NotYet(exc.at_ms, str(exc), shown) from None
-            try:
-                await self._say(channel, ts, incident, reply, everything)
-            except Refused as exc:
-                if incident.status is not Status.RESOLVED and self._is_dead(channel, exc):
-                    return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
-                if exc.code not in THREAD:
-                    raise
-                log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
-        return _changed(shown, **everything.written())
+        if reply is None:
+            return noted
+        urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
+        await self._wire.take(channel, f"{incident.id} thread", POSTS, urgency=urgency)
+        try:
+            await self._say(channel, ts, incident, reply, everything)
+        except Refused as exc:
+            if exc.code not in THREAD:
+                raise
+            log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
+            return noted
+        noted = _changed(noted, said=_standing(incident)) if reply.is_urgent else noted
+        raise NotYet(self._clock.now_ms(), "what the thread was told is kept first", noted)
 
     async def _say(self, channel: str, ts: str, incident: Incident, reply: Reply, told: Told) -> None:
         broadcast = {"reply_broadcast": True} if reply.is_urgent and self._config.broadcast_on_escalate else {}
@@ -346,6 +429,11 @@ class SlackTarget:
         body, warning = self._body(incident, ack_url)
         warnings = tuple(text for text in (note, warning) if text)
         return build(incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings)
+
+    def _without_mention(self, incident: Incident, message: Message) -> Message:
+        """For a post about what nobody has to deal with now."""
+        mention = mention_of(incident, self._config)
+        return replace(message, text=message.text.replace(f" {mention}", "")) if mention else message
 
     def _plain(self, incident: Incident, exc: Permanent) -> Message:
         log.error("slack.blocks_refused", incident=incident.id, error=str(exc))
@@ -384,6 +472,39 @@ class SlackTarget:
 def _urgency(incident: Incident) -> int:
     """The gravest go first, by so little that the others do not wait long for them."""
     return Urgency.INCIDENT + Urgency.GRADE * severity_rank(incident.severity)
+
+
+def _is_about_channel(exc: Refused) -> bool:
+    return exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
+
+
+def _may_be_posted_anew(incident: Incident, before: Delivery, exc: Refused) -> bool:
+    """Whether a message that cannot be edited gets another one in its place: once, and when somebody is needed again.
+
+    One that people deleted, only while somebody is needed; and not at every deletion, until there is news.
+    """
+    is_needed, anew = incident.status is Status.TRIGGERED, before.reference.get("anew")
+    if exc.code in GONE:
+        return is_needed and (anew is None or before.reference.get("standing") != _standing(incident))
+    return anew is None or (is_needed and anew != Status.TRIGGERED)
+
+
+def _of_both(untold: NotYet | Transient | Refused | None, unedited: NotYet | Transient | Permanent) -> VersusError:
+    """What a sync raises whose edit came to nothing, and whose thread was told nothing.
+
+    What may have had an effect goes before the rest: the next attempt has to look for it.
+    """
+    if untold is None:
+        return unedited
+    if not isinstance(untold, NotYet):
+        return unedited if untold.without_effect and not unedited.without_effect else untold
+    if isinstance(unedited, NotYet):
+        return NotYet(min(unedited.at_ms, untold.at_ms), str(unedited), unedited.delivery)
+    return unedited
+
+
+def _ts(shown: Delivery) -> str:
+    return shown.reference["ts"]
 
 
 def _standing(incident: Incident) -> str:

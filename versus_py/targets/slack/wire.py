@@ -73,12 +73,16 @@ class Wire:
             raise
 
     async def edit(self, channel: str, ts: str, message: Message) -> None:
-        """The message at *ts* is *message* from now on; its metadata stays."""
+        """The message at *ts* is *message* from now on; its metadata stays.
+
+        Raises NotYet when Slack takes no edits for a while: that is no failure, and delays nothing but edits.
+        """
         try:
             await self._api.post("chat.update", channel=channel, ts=ts, **_content(message))
         except RateLimited as exc:
             await self.hold_back(WORKSPACE, EDITS, exc.retry_after_s)
-            raise
+            at_ms = self._clock.now_ms() + round(exc.retry_after_s * 1000)
+            raise NotYet(at_ms, f"waiting for its turn at {WORKSPACE}: {exc}") from exc
 
     async def hold_back(self, place: str, rate: Rate, seconds: float) -> None:
         """Nobody's turn comes there for so long."""

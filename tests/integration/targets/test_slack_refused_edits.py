@@ -1,0 +1,181 @@
+"""A message that Slack does not let be edited: its thread is told first, and then it is posted anew, once."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from tests.integration.conftest import Engine
+from tests.integration.engine.test_engine import press_button
+from tests.integration.targets.test_records import group
+from tests.integration.targets.test_slack_thread import act, message, trigger
+from versus_py.simulators import Fault
+from versus_py.simulators.slack.errors import ErrorOrder
+
+UPDATE, POST = "chat.update", "chat.postMessage"
+FOR_GOOD = ["cant_update_message", "edit_window_closed", "block_mismatch", "msg_too_long"]
+MENTION = "<!subteam^S0ONCALL>"
+
+
+def refuse_edits(engine: Engine, error: str = "edit_window_closed") -> None:
+    engine.slack.errors.order(ErrorOrder(error=error, method=UPDATE, times=None))
+
+
+def texts(engine: Engine) -> list[str]:
+    return [it.text for it in engine.slack.messages]
+
+
+def are_in(words: Iterable[str], lines: list[str]) -> list[bool]:
+    """Whether each line has its word."""
+    return [word in line for word, line in zip(words, lines, strict=True)]
+
+
+@pytest.mark.parametrize("error", FOR_GOOD)
+async def test_an_escalation_is_said_in_the_thread_and_then_in_one_new_message(engine, error, logs):
+    await trigger(engine)
+    refuse_edits(engine, error)
+    await engine.after(minutes=5)
+    for _ in range(3):
+        await engine.post(group("DiskFull"))
+        await engine.after(minutes=5)
+
+    [old, new] = engine.slack.messages
+    assert are_in(["Escalated to ServiceNow"], old.replies) == [True]
+    assert "*Escalated*" in new.text
+    assert "posted anew" in new.shown
+    assert float(old.thread[0].ts) < float(new.ts)
+    if error == "msg_too_long":
+        logs.expect_error("slack.blocks_refused")
+
+
+async def test_the_new_message_is_the_incidents_and_the_links_of_the_old_one_go_on_working(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    await engine.after(minutes=5)
+    engine.slack.errors.clear()
+
+    assert (await press_button(engine)).status == 201
+    await engine.settle()
+
+    [old, new] = engine.slack.messages
+    assert "*Triggered*" in old.text
+    assert "*Acknowledged*" in new.text
+    assert (await engine.detail(incident_id))["status"] == "acknowledged"
+
+
+async def test_a_mere_count_that_cannot_be_shown_never_escalates_early(engine):
+    await trigger(engine)
+    refuse_edits(engine)
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=1)
+
+    assert engine.servicenow.incidents == []
+    assert len(engine.slack.messages) == 2
+
+
+async def test_where_no_edit_is_taken_the_thread_says_how_the_incident_stands(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    await engine.after(minutes=5)
+
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+    for _ in range(3):
+        await engine.after(hours=1)
+
+    [_, new] = engine.slack.messages
+    assert are_in(["*Acknowledged*", "*Resolved*"], new.replies) == [True, True]
+
+
+async def test_an_incident_that_needs_somebody_again_is_posted_anew_with_its_button(engine):
+    incident_id = await trigger(engine)
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    refuse_edits(engine)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=1)
+
+    assert are_in(["*Acknowledged*", "*Resolved*", "*Triggered*"], texts(engine)) == [True] * 3
+    assert (await press_button(engine, index=2)).status == 201
+
+
+@pytest.mark.parametrize("slack_settings", [{"mention": {"critical": MENTION}}])
+async def test_a_message_that_nobody_has_to_deal_with_is_posted_anew_without_the_mention(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    [old, new] = engine.slack.messages
+    assert MENTION in old.text
+    assert "*Resolved*" in new.text
+    assert MENTION not in new.text
+
+
+async def test_a_new_message_whose_answer_was_lost_is_there_once(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    await act(engine, incident_id, "acknowledge")
+    for _ in range(4):
+        await engine.after(minutes=1)
+
+    assert are_in(["*Triggered*", "*Acknowledged*"], texts(engine)) == [True, True]
+
+
+async def test_a_line_of_how_it_stands_whose_answer_was_lost_is_there_once(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    await engine.after(minutes=5)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    await act(engine, incident_id, "acknowledge")
+    for _ in range(4):
+        await engine.after(minutes=1)
+
+    assert are_in(["*Acknowledged*"], engine.slack.messages[1].replies) == [True]
+
+
+async def test_a_message_that_slack_says_is_gone_is_not_posted_at_every_change(engine):
+    await trigger(engine)
+    refuse_edits(engine, "message_not_found")
+    for _ in range(4):
+        await engine.post(group("DiskFull"))
+        await engine.after(minutes=1)
+    assert len(engine.slack.messages) == 2
+
+    await engine.after(minutes=5)
+
+    assert are_in(["*Triggered*", "*Triggered*", "*Escalated*"], texts(engine)) == [True] * 3
+
+
+@pytest.mark.parametrize("slack_settings", [{"mention": {"critical": MENTION}}])
+async def test_an_escalation_is_said_while_slack_takes_no_edits_for_a_while(engine):
+    await trigger(engine)
+    engine.slack.errors.order(ErrorOrder(error="ratelimited", method=UPDATE, retry_after=600))
+    await engine.post(group("DiskFull"))
+    await engine.settle()
+    assert engine.slack.calls.count(UPDATE) == 1
+
+    await engine.after(minutes=5)
+
+    assert MENTION in message(engine).replies[0]
+    assert "*Triggered*" in message(engine).text
+    await engine.after(minutes=6)
+    assert "*Escalated*" in message(engine).text
+
+
+async def test_an_edit_waits_for_no_line_of_its_thread(engine):
+    incident_id = await trigger(engine)
+    engine.slack.errors.order(ErrorOrder(error="ratelimited", method=POST, retry_after=600))
+    await engine.post(group("DiskFull", "HostDown"))
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+
+    assert "*Acknowledged*" in message(engine).text
+    assert message(engine).replies == []
+    await engine.after(minutes=11)
+    assert are_in(["HostDown"], message(engine).replies) == [True]
