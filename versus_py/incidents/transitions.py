@@ -597,7 +597,7 @@ def _watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
     if incident.may_be_over:
         return {oncall: now_ms}
     if ends_at_ms is None:
-        return {}
+        return {} if incident.may_have_record else {oncall: None}
     look_ms = incident.delivery(oncall).look_again_at_ms
     return {oncall: ends_at_ms if look_ms is None else min(look_ms, ends_at_ms)}
 
