@@ -38,6 +38,7 @@ _FIELDS = (
     "tell_at_ms",
     "editing",
     "settle_at_ms",
+    "anew",
 )
 
 
@@ -71,6 +72,7 @@ class Storm:
     told: str  # what it was told last
     tell_at_ms: int  # until then it is told nothing
     is_being_edited: bool = False  # an edit of its message was sent, and not answered
+    was_posted_anew: bool = False  # its first message could not be edited, or was deleted
     settle_at_ms: int | None = None  # then such an edit can undo a newer one no more, and it is edited once more
     members: Mapping[IncidentId, Member] = field(default_factory=dict)
 
@@ -167,7 +169,7 @@ class Storms:
     async def note(self, place: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
         """What came of its message: `tried`, `telling`, `editing` before a call; `ts`, `shown`, `news`, `told` after.
 
-        And when to go on with it: `write_at_ms`, `tell_at_ms`, `settle_at_ms`.
+        And when to go on with it: `write_at_ms`, `tell_at_ms`, `settle_at_ms`; `anew` when it is posted once more.
         """
         fields = [part for pair in values.items() for part in pair]
         await answered(self._note([keys.storm(place, storm_id)], [now_ms + self._retention_ms, *fields]))
@@ -247,6 +249,7 @@ def _parsed(place: str, fields: Mapping[str, Any]) -> Storm:
         told=fields.get("told") or "",
         tell_at_ms=int(fields.get("tell_at_ms") or 0),
         is_being_edited=bool(fields.get("editing")),
+        was_posted_anew=bool(fields.get("anew")),
         settle_at_ms=int(fields["settle_at_ms"]) if fields.get("settle_at_ms") else None,
         members={
             IncidentId(name.removeprefix(_MEMBER)): Member(**orjson.loads(value))

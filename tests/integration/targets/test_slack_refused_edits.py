@@ -1,5 +1,7 @@
 """A message that Slack does not let be edited: its thread is told first, and then it is posted anew, once."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
@@ -8,6 +10,8 @@ from tests.integration.conftest import Engine
 from tests.integration.engine.test_engine import press_button
 from tests.integration.targets.test_records import group
 from tests.integration.targets.test_slack_thread import act, message, trigger
+from tests.integration.targets.test_storm import break_out, counted, until_quiet
+from tests.support.waiting import DEADLINE_S
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.errors import ErrorOrder
 
@@ -179,3 +183,38 @@ async def test_an_edit_waits_for_no_line_of_its_thread(engine):
     assert message(engine).replies == []
     await engine.after(minutes=11)
     assert are_in(["HostDown"], message(engine).replies) == [True]
+
+
+@pytest.mark.orderly
+async def test_the_digest_of_a_storm_is_posted_anew_once_and_its_incidents_stay_counted(engine):
+    ids = await break_out(engine)
+    await until_quiet(engine)
+    members = await counted(engine, ids)
+    refuse_edits(engine)
+
+    for one in members[:3]:
+        await act(engine, one, "acknowledge")
+        await engine.settle()
+
+    digests = [text for text in texts(engine) if "storm" in text]
+    assert are_in(["is over", "1 acknowledged"], digests) == [True, True]
+    assert await counted(engine, ids) == members
+    assert engine.servicenow.incidents == []
+
+
+@pytest.mark.orderly
+async def test_a_digest_that_slack_says_is_gone_is_not_posted_at_every_change(engine):
+    ids = await break_out(engine)
+    async with asyncio.timeout(DEADLINE_S):
+        while not any("storm" in text for text in texts(engine)):
+            await engine.worker.run_due()
+            await engine.digests.keep_all()
+            engine.clock.advance(seconds=1)
+    refuse_edits(engine, "message_not_found")
+
+    for one in (await counted(engine, ids))[:4]:
+        await act(engine, one, "acknowledge")
+        await engine.settle()
+
+    storms = Counter(it.metadata["event_payload"].get("storm") for it in engine.slack.messages if "storm" in it.text)
+    assert storms.most_common(1)[0][1] == 2

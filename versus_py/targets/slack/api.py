@@ -85,6 +85,19 @@ CREDENTIALS = frozenset(
 GONE = frozenset(["message_not_found", "thread_not_found", "cannot_reply_to_message"])
 """Somebody deleted the message that is to be edited or replied to."""
 
+_CHANNEL = frozenset(
+    [
+        "channel_not_found",
+        "not_in_channel",
+        "is_archived",
+        "is_inactive",
+        "no_permission",
+        "access_denied",
+        "messages_tab_disabled",
+    ]
+)
+_RESTRICTED = "restricted_action"
+
 THREAD_LOCKED = "restricted_action_thread_locked"
 
 THREAD = PAYLOAD | GONE | {THREAD_LOCKED}
@@ -115,6 +128,11 @@ class Refused(Permanent):
         super().__init__(f"Slack says {code}" + (f": {self.advice}" if self.advice else ""))
         self.code = code
         self.needed = needed
+
+
+def is_about_channel(exc: Refused) -> bool:
+    """Whether the channel takes no messages, whatever they are."""
+    return exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
 
 
 class RateLimited(errors.RateLimited):

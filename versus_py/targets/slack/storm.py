@@ -18,7 +18,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
-from versus_py.targets.slack.api import CREDENTIALS, GONE, LATE_EDIT_S, THREAD, Refused
+from versus_py.targets.slack.api import CREDENTIALS, GONE, LATE_EDIT_S, THREAD, Refused, is_about_channel
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
 from versus_py.targets.slack.mrkdwn import date, escape, link, shorten
@@ -214,8 +214,14 @@ class StormMessages:
         ts = storm.ts or await self._found(storm)
         message = build_digest(storm, list_url=self._list_url(storm.place, storm.id))
         if ts:
-            async with self._noted(storm, "editing", is_noted=storm.is_being_edited):
-                await self._wire.edit(storm.place, ts, message)
+            try:
+                async with self._noted(storm, "editing", is_noted=storm.is_being_edited):
+                    await self._wire.edit(storm.place, ts, message)
+            except Refused as exc:
+                if is_about_channel(exc) or exc.code in GONE | CREDENTIALS:
+                    raise
+                await self._not_edited(storm, exc)
+                return
         else:
             async with self._noted(storm, "tried", is_noted=storm.was_tried):
                 reply = await self._wire.post(storm.place, message, metadata=metadata(storm=storm.id))
@@ -223,6 +229,14 @@ class StormMessages:
         now_ms = self._clock.now_ms()
         times = {"write_at_ms": now_ms + EDIT_EVERY_MS, "settle_at_ms": _settle_at_ms(storm, now_ms) or ""}
         await self._note(storm, ts=ts, shown=storm.changes, news=_news(storm), editing="", **times)
+
+    async def _not_edited(self, storm: Storm, exc: Refused) -> None:
+        """The digest cannot be edited: it is posted anew, once; that one stays as it is, and its thread goes on."""
+        log.warning("slack.edit_refused", channel=storm.place, storm=storm.id, ts=storm.ts, error=str(exc))
+        if storm.was_posted_anew:
+            await self._note(storm, shown=storm.changes, news=_news(storm), editing="", settle_at_ms="")
+        else:
+            await self._note(storm, ts="", tried="", editing="", settle_at_ms="", anew="1")
 
     async def _found(self, storm: Storm) -> str:
         """The digest that an attempt whose answer was lost has posted; "" when there is none to be found."""
@@ -272,10 +286,13 @@ class StormMessages:
         return str(found.said.get("told", "")) if found else storm.told
 
     async def _refused(self, storm: Storm, exc: Refused) -> None:
-        """It cannot be: a deleted digest is posted again while the storm goes on, else everybody is on their own."""
+        """It cannot be: a digest that was deleted while the storm goes on is posted again, once.
+
+        Else everybody is on their own.
+        """
         if exc.code in GONE:
-            await self._note(storm, ts="")
-            if storm.ended_ms is None:
+            await self._note(storm, ts="", tried="", anew="1")
+            if storm.ended_ms is None and not storm.was_posted_anew:
                 return
         log.warning("slack.storm_refused", channel=storm.place, storm=storm.id, error=str(exc))
         await self._storms.end(storm, now_ms=self._clock.now_ms(), refused=exc.code)

@@ -19,9 +19,9 @@ from versus_py.targets.slack.api import (
     LATE_EDIT_S,
     PAYLOAD,
     THREAD,
-    THREAD_LOCKED,
     RateLimited,
     Refused,
+    is_about_channel,
 )
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, mention_of, plain_body
@@ -34,20 +34,6 @@ from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
 
 log = structlog.get_logger()
-
-# What Slack's method reference lists about the channel.
-_CHANNEL = frozenset(
-    [
-        "channel_not_found",
-        "not_in_channel",
-        "is_archived",
-        "is_inactive",
-        "no_permission",
-        "access_denied",
-        "messages_tab_disabled",
-    ]
-)
-_RESTRICTED = "restricted_action"
 
 DEAD_MS = 10 * 60_000
 """How long to believe that a channel takes no messages: somebody may repair it."""
@@ -144,7 +130,7 @@ class SlackTarget:
             untold = exc
         if isinstance(untold, NotYet) and untold.delivery is not None:
             raise untold
-        if isinstance(untold, Refused) and _is_about_channel(untold):
+        if isinstance(untold, Refused) and is_about_channel(untold):
             return await self._moved_away(incident, before, untold, is_unsure=is_unsure)
         try:
             shown = await self._edit(incident, shown, is_unsure=is_unsure)
@@ -249,7 +235,7 @@ class SlackTarget:
 
     def _is_dead(self, channel: str, exc: Refused) -> bool:
         """Whether *exc* is about the channel, and there is another one. Then nothing is sent there for a while."""
-        if not _is_about_channel(exc) or channel == self._config.channel_id:
+        if not is_about_channel(exc) or channel == self._config.channel_id:
             return False
         now_ms = self._clock.now_ms()
         # Senders name channels as they like: what is no more believed is dropped, so that it does not pile up.
@@ -333,7 +319,7 @@ class SlackTarget:
                 exc = of_plain
             else:
                 return _changed(before, digest=message.digest, standing=_standing(incident), said="")
-        if _is_about_channel(exc):
+        if is_about_channel(exc):
             return await self._moved_away(incident, before, exc, is_unsure=is_unsure)
         if exc.code in CREDENTIALS:
             raise exc
@@ -472,10 +458,6 @@ class SlackTarget:
 def _urgency(incident: Incident) -> int:
     """The gravest go first, by so little that the others do not wait long for them."""
     return Urgency.INCIDENT + Urgency.GRADE * severity_rank(incident.severity)
-
-
-def _is_about_channel(exc: Refused) -> bool:
-    return exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
 
 
 def _may_be_posted_anew(incident: Incident, before: Delivery, exc: Refused) -> bool:
