@@ -260,13 +260,13 @@ async def test_what_is_silenced_waits_for_the_end_of_the_silence_and_then_escala
 async def test_what_is_looked_at_again_when_the_silence_ends(looking, alertmanager, clock):
     alertmanager.fire("DiskFull")
     await looking.post(alertmanager.payload("DiskFull"))
-    alertmanager.silence("DiskFull", minutes=26)  # of which 20 and more are over by our clock
+    alertmanager.silence("DiskFull", minutes=1)  # by its own clock, which hardly moves
     await looking.after(minutes=5)
     assert (await only(looking))["outcome"] == "suppressed"
 
-    _, next_ms = await claim_due(looking.store, now_ms=clock.now_ms(), lease_ms=1, limit=0)
+    _, next_ms = await claim_due(looking.store, now_ms=clock.now_ms(), lease_ms=1, limit=10)
 
-    assert next_ms - clock.now_ms() < 60_000
+    assert 0 < next_ms - clock.now_ms() < 60_000  # any other look is five minutes later
 
 
 async def test_somebody_may_acknowledge_what_is_silenced(looking, alertmanager):
