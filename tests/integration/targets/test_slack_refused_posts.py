@@ -108,6 +108,7 @@ async def test_the_digest_of_a_storm_that_was_refused_for_now_is_posted_without_
     async with asyncio.timeout(DEADLINE_S):
         while not await make_storms(engine.store).kept():
             await engine.worker.run_due()
+            engine.clock.advance(seconds=1)
     await refuse_post(engine, "ratelimited")
 
     for _ in range(12):
