@@ -100,9 +100,12 @@ class Storms:
     async def join(self, place: str, incident_id: IncidentId, member: Member, *, now_ms: int) -> str:
         """Into the storm there, or into a new one: its id."""
         while True:
-            storm_id = await self._current(place) or token_hex(8)
+            current = await self._current(place)
+            storm_id = current or token_hex(8)
             if await self._changed(place, storm_id, incident_id, member, now_ms=now_ms, joins=True):
                 return storm_id
+            if current is None:  # another one began first
+                await self.dismiss(place, storm_id)
 
     async def joined(self, place: str, incident_id: IncidentId) -> str | None:
         """The id of the storm that the incident is counted in; None when it is in none.

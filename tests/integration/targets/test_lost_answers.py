@@ -25,7 +25,8 @@ async def lost(engine: Engine) -> dict[str, str]:
     await engine.post(group())
     await engine.settle()
     engine.servicenow.faults.order(LOST)
-    await engine.after(minutes=5)
+    engine.clock.advance(minutes=5)
+    await engine.worker.run_due()  # it is looked for some seconds later
     [record] = engine.servicenow.incidents
     assert record["number"] not in engine.slack.messages[0].shown
     return record
@@ -111,10 +112,9 @@ async def test_further_news_of_the_same_wait_is_no_second_life(engine):
 @pytest.mark.parametrize(("state", "is_open"), [("6", ["2"]), ("7", ["7", "1"])], ids=["resolved", "closed"])
 async def test_the_same_when_people_ended_it_before_it_was_found(engine, state, is_open):
     record = await lost(engine)
+    record["state"] = state
     await engine.post(group(is_resolved=True))
     await engine.post(group())
-    await engine.after(minutes=1)
-    record["state"] = state
 
     await engine.after(minutes=6)
 

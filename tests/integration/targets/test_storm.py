@@ -664,7 +664,7 @@ async def ends_of_keys(engine: Engine) -> dict[str, int]:
 
 
 async def test_everything_that_a_storm_keeps_ends(engine):
-    await break_out(engine, THRESHOLD + 5)
+    await break_out(engine)
     await until_quiet(engine)
 
     ends = await ends_of_keys(engine)
