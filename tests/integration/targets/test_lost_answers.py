@@ -113,6 +113,7 @@ async def test_further_news_of_the_same_wait_is_no_second_life(engine):
 async def test_the_same_when_people_ended_it_before_it_was_found(engine, state, is_open):
     record = await lost(engine)
     record["state"] = state
+    engine.clock.advance(seconds=1)  # its time of creation is no finer
     await engine.post(group(is_resolved=True))
     await engine.post(group())
 
