@@ -46,16 +46,20 @@ class Report:
 
     findings: list[Finding] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
+    latest_ms: int = 0
+    """How long after its wait the latest record was created, where there is a bound for that."""
 
     def __str__(self) -> str:
         lines = [", ".join(f"{name}: {number}" for name, number in sorted(self.counted.items()))]
+        lines += [f"latest record: {self.latest_ms} ms after its wait"] if self.latest_ms else []
         return "\n".join([*lines, *(f"BROKEN {it.what}: {it.name} {it.detail}" for it in self.findings)])
 
 
 class _Check:
-    def __init__(self, evidence: Evidence, *, clock_slack_ms: int) -> None:
+    def __init__(self, evidence: Evidence, *, clock_slack_ms: int, late_ms: int | None) -> None:
         self._evidence = evidence
         self._clock_slack_ms = clock_slack_ms
+        self._late_ms = late_ms
         self._records = _grouped(evidence.records, lambda it: it["correlation_id"])
         self._messages = _grouped(evidence.messages, _about)
         self._incidents = {it["id"]: it for it in evidence.incidents}
@@ -95,6 +99,7 @@ class _Check:
         records = self._records.get(incident_id, [])
         self._number_of_records(alert, records)
         self._not_too_early(alert, records)
+        self._not_too_late(alert, records)
         self._state_of_records(alert, incident, records)
         self._shown(alert, incident_id, incident, records)
 
@@ -148,10 +153,18 @@ class _Check:
         if alert.was_ended_in_time:
             return
         for record in records:
-            # ServiceNow tells whole seconds.
-            opened_ms = round(datetime.fromisoformat(record["sys_created_on"]).replace(tzinfo=UTC).timestamp() * 1000)
+            opened_ms = _opened_ms(record)
             if opened_ms + 1000 < alert.due_ms - self._clock_slack_ms:
                 self._broken("a record before the wait was over", alert.name, f"{alert.due_ms - opened_ms} ms")
+
+    def _not_too_late(self, alert: Alert, records: Sequence[Mapping[str, str]]) -> None:
+        if self._late_ms is None or alert.is_hindered or not alert.is_due_for_sure:
+            return
+        for record in records:
+            late_ms = _opened_ms(record) - alert.due_ms
+            self.report.latest_ms = max(self.report.latest_ms, late_ms)
+            if late_ms > self._late_ms:
+                self._broken("a record long after the wait was over", alert.name, f"{late_ms} ms")
 
     def _outcome(self, alert: Alert, incident: Mapping[str, Any]) -> None:
         if incident["outcome"] is None:
@@ -223,9 +236,17 @@ class _Check:
                 self._broken("message without its record", alert.name, record["number"])
 
 
-def check(evidence: Evidence, *, clock_slack_ms: int = CLOCK_SLACK_MS) -> Report:
-    """*clock_slack_ms* is more where the network to Redis is slow: nobody knows when on its way an answer was true."""
-    return _Check(evidence, clock_slack_ms=clock_slack_ms).run()
+def check(evidence: Evidence, *, clock_slack_ms: int = CLOCK_SLACK_MS, late_ms: int | None = None) -> Report:
+    """*clock_slack_ms* is more where the network to Redis is slow: nobody knows when on its way an answer was true.
+
+    Records have to be created within *late_ms* after their wait, but for those that something hinders.
+    """
+    return _Check(evidence, clock_slack_ms=clock_slack_ms, late_ms=late_ms).run()
+
+
+def _opened_ms(record: Mapping[str, str]) -> int:
+    """When it was created. ServiceNow tells whole seconds: it was up to one later."""
+    return round(datetime.fromisoformat(record["sys_created_on"]).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _grouped(items: Sequence[Any], key: Any) -> dict[str, list[Any]]:

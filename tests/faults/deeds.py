@@ -14,8 +14,8 @@ from tests.faults.journal import Did, Event
 from tests.faults.payloads import MOVED, OTHER_SENDER, SENDER, Listed, Sender
 from tests.faults.requests import Requests
 from tests.faults.seen import Seen
-from tests.faults.stories import Deed, Plan
-from tests.faults.world import World
+from tests.faults.stories import Deed, Hindrance, Plan
+from tests.faults.world import SLOW_INSTANCE, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Deeds:
     async def list(self, plan: Plan, did: Did, alerts: Sequence[Listed], sender: Sender = SENDER) -> Event | None:
         """What a sender says of a group; None when nobody took it."""
         query = f"oncall_wait_minutes={plan.wait_s / 60:.6f}&slack_channel_id={plan.channel}"
+        if plan.hindrance is Hindrance.SLOW:
+            query += f"&servicenow_other_instance={SLOW_INSTANCE}"
         return await self._requests.insist(plan, did, f"/api/incidents?{query}", sender.payload(alerts))
 
     async def _act(self, it: Begun, did: Did, action: str, **more: float) -> Event | None:

@@ -45,6 +45,7 @@ class Event:
     escalates_at_ms: int | None = None  # as the answer says, if it does and the alert waits
     lasts_until_ms: int | None = None  # as the answer says of an acknowledgment, if it does
     may_come_late: bool = False  # the sender gave up waiting: it may happen at any time from now on
+    is_hindered: bool = False  # something keeps its record from being created in time
     detail: str = ""
 
 

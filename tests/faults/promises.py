@@ -39,6 +39,7 @@ class Alert:
         self.taken = [it for it in self._of(Did.TRIGGER) if it.answer is Answer.TAKEN]
         self.ids = {it.incident_id for it in events if it.incident_id}
         self.answers = [it.answer for it in events if it.did is not Did.SAW_RECORD]
+        self.is_hindered = any(it.is_hindered for it in events)
 
     def _of(self, *did: Did) -> list[Event]:
         return [it for it in self._events if it.did in did]
@@ -138,6 +139,13 @@ class Alert:
         """Nobody even tried to end it before its record was seen, or a wait has begun after that."""
         seen_ms = min((it.sent_ms for it in self._of(Did.SAW_RECORD)), default=NEVER_MS)
         return all(it.sent_ms >= seen_ms for it in [*self.attempts(Did.RESOLVE), *self._held_by])
+
+    @property
+    def is_due_for_sure(self) -> bool:
+        """It has to escalate when the last wait of its ends that somebody was told of."""
+        changed = self._of(*BEGINNINGS, *ENDS, Did.SNOOZE)
+        is_known = all(it.answer is not Answer.UNKNOWN for it in changed) and self.told_due_ms is not None
+        return is_known and self.has_to_escalate and not self.was_ended_in_time
 
     def promises(self) -> Iterator[Promise]:
         """The answers to those who changed a wait, or did not: when it escalates after that."""

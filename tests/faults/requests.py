@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from tests.faults.journal import Answer, Did, Event, Journal
-from tests.faults.stories import Plan
+from tests.faults.stories import Hindrance, Plan
 from tests.faults.world import World
 
 REQUEST_TIMEOUT_S = 10.0
@@ -74,6 +74,7 @@ class Requests:
             lasts_ms=round(plan.ack_lasts_s * 1000) if did is Did.ACKNOWLEDGE else 0,
             **_told(did, said if answer is Answer.TAKEN else {}),
             may_come_late=is_late,
+            is_hindered=plan.hindrance is not Hindrance.NONE,
             detail="" if answer is Answer.TAKEN else detail,
         )
         self._journal.add(event)

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from versus_py.clock import SharedClock
+from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.errors import Permanent
 from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
@@ -184,6 +186,15 @@ def _acknowledge_for_ever() -> None:
     Incident.ack_ends_at_ms = property(lambda _: None)  # type: ignore[assignment, method-assign]  # that is the sabotage
 
 
+def _give_up_when_refused() -> None:
+    """Refused credentials are a refusal as any other."""
+
+    async def give_up(_: Credentials, *about: str) -> StillRefused:
+        raise Permanent(about[-1])
+
+    Credentials._refuse = give_up  # type: ignore[assignment, method-assign]  # that is the sabotage
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -203,5 +214,6 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "keep quiet about what joins": _keep_quiet_about_what_joins,
         "forget older names": _forget_older_names,
         "acknowledge for ever": _acknowledge_for_ever,
+        "give up when refused": _give_up_when_refused,
     }
 )

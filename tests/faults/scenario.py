@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.checker import CLOCK_SLACK_MS
 from tests.faults.load import Load
-from tests.faults.stories import STORIES, Story, make_plans
+from tests.faults.stories import STORIES, Hindrance, Story, make_plans
 from tests.faults.world import RedisWorld, World
 
 RedisT = TypeVar("RedisT", bound=RedisWorld)
@@ -53,14 +53,27 @@ async def judged_under(
     stories: Sequence[Story] = STORIES,
     ack_lasts_s: float = 0,
     clock_slack_ms: int = CLOCK_SLACK_MS,
+    hindrance: Hindrance = Hindrance.NONE,
+    late_ms: int | None = None,
 ) -> None:
-    """The load in a world with that trouble comes to what it should. With *ack_lasts_s*, acknowledgments end."""
+    """The load in a world with that trouble comes to what it should. With *ack_lasts_s*, acknowledgments end.
+
+    A third of it meets *hindrance*. With *late_ms*, the rest has its records within that time after the wait.
+    """
     world.oncall["ack_timeout_minutes"] = ack_lasts_s / 60
     for _ in range(replicas - len(world.replicas)):
         await world.add_replica()
     load = Load(world, seed=seed)
     async with suffering(world, trouble, seed=seed):
-        plans = make_plans(alerts, seed=seed, seconds=seconds, wait_s=wait_s, stories=stories, ack_lasts_s=ack_lasts_s)
+        plans = make_plans(
+            alerts,
+            seed=seed,
+            seconds=seconds,
+            wait_s=wait_s,
+            stories=stories,
+            ack_lasts_s=ack_lasts_s,
+            hindrance=hindrance,
+        )
         events = await load.run(plans)
-    report = await world.judged(events, clock_slack_ms=clock_slack_ms)
+    report = await world.judged(events, clock_slack_ms=clock_slack_ms, late_ms=late_ms)
     assert not report.findings

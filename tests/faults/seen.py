@@ -30,8 +30,7 @@ class Seen:
                     about = (message["metadata"] or {}).get("event_payload", {}).get("incident")
                     if about and not message["thread_ts"]:
                         self.messages[about] = message
-                records = (await self._world.servicenow.state())["tables"]["incident"]
-                self.recorded.update(record["correlation_id"] for record in records)
+                self.recorded.update(record["correlation_id"] for record in await self._world.records())
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def has_message(self, incident_id: str) -> bool:

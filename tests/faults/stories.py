@@ -48,6 +48,17 @@ class Deed(StrEnum):
     TAKE_UP_AGAIN = "acknowledge, again after that has ended, resolve"
 
 
+class Hindrance(StrEnum):
+    """What keeps its record from being created in time, while that goes on."""
+
+    NONE = "none"
+    REFUSED = "refused"  # a rule of ServiceNow's refuses this record
+    SLOW = "slow"  # it goes to an instance that is slow
+
+
+REFUSED_NAME = "Refused"
+"""The names of those alerts begin so."""
+
 Story = tuple[When, Deed]
 
 STORIES: tuple[Story, ...] = (
@@ -102,6 +113,7 @@ class Plan:
     wait_s: float
     channel: str
     ack_lasts_s: float  # 0: for ever
+    hindrance: Hindrance = Hindrance.NONE
 
 
 def make_plans(
@@ -113,23 +125,26 @@ def make_plans(
     channels: int = 20,
     stories: Sequence[Story] = STORIES,
     ack_lasts_s: float = 0.0,
+    hindrance: Hindrance = Hindrance.NONE,
 ) -> list[Plan]:
     """*number* alerts that begin over so many *seconds*, every story equally often.
 
-    *ack_lasts_s* is what the replicas have as `oncall.ack_timeout_minutes`.
+    *ack_lasts_s* is what the replicas have as `oncall.ack_timeout_minutes`. The first third meets *hindrance*.
     """
     dice = random.Random(seed)
     chosen = [stories[index % len(stories)] for index in range(number)]
     dice.shuffle(chosen)
+    hindrances = [hindrance if index < number / 3 else Hindrance.NONE for index in range(number)]
     return [
         Plan(
-            name=f"Alert{seed}x{index}",
+            name=f"{REFUSED_NAME if hindrances[index] is Hindrance.REFUSED else 'Alert'}{seed}x{index}",
             when=when,
             deed=deed,
             starts_after_s=seconds * index / number,
             wait_s=wait_s * dice.uniform(0.8, 1.2),
             channel=f"C0FAULT{index % channels:02}",
             ack_lasts_s=ack_lasts_s,
+            hindrance=hindrances[index],
         )
         for index, (when, deed) in enumerate(chosen)
     ]

@@ -33,6 +33,9 @@ QUICK: Mapping[str, Any] = {
     "UNANSWERED_SETTLES_S": SETTLES_S,
     "LATE_POST_S": SETTLES_S,
     "CLOCK_EVERY_S": 2.0,
+    "PROBE_EVERY_MS": 4000,
+    "PROVEN_MS": 4000,
+    "FIRST_S": 1.0,
     "UPTIME_MIN_MS": 2000,
     "EDITS": Rate(interval_ms=20, burst=100),
 }

@@ -1,14 +1,18 @@
 """The checker finds what is broken: the same load against an engine that is sabotaged, one way at a time."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
 
 from tests.faults.load import Load
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.scenario import at_length
-from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS, make_plans
+from tests.faults.scenario import Trouble, at_length, suffering
+from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS, Hindrance, Story, make_plans
+from tests.faults.troubles import lose_replies, refuse_credentials
 from tests.faults.world import OneRedis, World
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,6 +37,7 @@ FOUND = {
     "keep quiet about what joins": "does not wait although that was taken",
     "forget older names": "more than one incident",
     "acknowledge for ever": "no record",
+    "give up when refused": "no record",
 }
 AUDITED = {
     "forget every third": "audit: lost",
@@ -41,8 +46,30 @@ AUDITED = {
 }
 """Those of them that the audit finds by itself, with the journal and Redis alone."""
 
-ACK_LASTS_S = {"acknowledge for ever": 4.0}
-"""Where it shows only in a world in which acknowledgments end."""
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a sabotage shows."""
+
+    trouble: Trouble[Any] = lose_replies
+    stories: Sequence[Story] = STORIES
+    seconds: float = 2
+    ack_lasts_s: float = 0
+    hindrance: Hindrance = Hindrance.NONE
+    late_ms: int | None = None
+
+
+LATE_MS = 6000
+"""More than anything is late by itself on a machine that has much to do."""
+
+LONG_S = 20
+"""How long something goes on, so that what waits for its end is later than that."""
+
+SCENES = {
+    "acknowledge for ever": Scene(stories=STORIES_OF_ACK_TIMEOUTS, ack_lasts_s=4.0),
+    "give up when refused": Scene(refuse_credentials(8)),
+}
+"""Those of them that show only where something is the matter."""
 
 SAMPLED = ("drop timers", "do not look at acknowledgments", "do not search")
 """With the first seed, by CI."""
@@ -60,17 +87,23 @@ def attempt(sabotage: str, seed: int) -> ParameterSet:
 @at_length
 @pytest.mark.parametrize(("sabotage", "seed"), [attempt(*it) for it in product(FOUND, SEEDS)])
 async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis], sabotage, seed):
-    ack_lasts_s = ACK_LASTS_S.get(sabotage, 0)
-    stories = STORIES_OF_ACK_TIMEOUTS if ack_lasts_s else STORIES
-    world.oncall["ack_timeout_minutes"] = ack_lasts_s / 60
+    scene = SCENES.get(sabotage, Scene())
+    world.oncall["ack_timeout_minutes"] = scene.ack_lasts_s / 60
     await world.add_replica(sabotage=sabotage)
-    await world.servicenow.fault(kind="lost_reply", times=10, method="POST", path="/api/now/table/incident")
-    await world.slack.fault(kind="lost_reply", times=3, path="/api/chat.postMessage")
 
-    plans = make_plans(2 * len(stories), seed=seed, seconds=2, wait_s=3, stories=stories, ack_lasts_s=ack_lasts_s)
-    events = await Load(world, seed=seed, patience_s=12).run(plans)
+    plans = make_plans(
+        2 * len(scene.stories),
+        seed=seed,
+        seconds=scene.seconds,
+        wait_s=3,
+        stories=scene.stories,
+        ack_lasts_s=scene.ack_lasts_s,
+        hindrance=scene.hindrance,
+    )
+    async with suffering(world, scene.trouble, seed=seed):
+        events = await Load(world, seed=seed, patience_s=12).run(plans)
 
-    report = await world.judged(events)
+    report = await world.judged(events, late_ms=scene.late_ms)
     found = {it.what for it in report.findings}
     assert FOUND[sabotage] in found
     assert AUDITED.get(sabotage) in {None, *found}

@@ -18,7 +18,8 @@ from tests.faults.proxy import Way
 from tests.faults.scenario import Trouble, at_length, judged_under, sampled
 from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS
 from tests.faults.tempo import LEASE_S
-from tests.faults.world import OneRedis, Simulator, World
+from tests.faults.troubles import refuse_credentials
+from tests.faults.world import OneRedis, Replica, Simulator, World
 from tests.support.servers import missing
 
 pytestmark = pytest.mark.timeout(600)
@@ -139,6 +140,9 @@ SLOW_MS = 3000
 ACK_LASTS_S = 6
 """Longer than a wait, so that the record of a wait that went on is seen."""
 
+LATE_MS = 6000
+"""More than anything is late by itself on a machine that has much to do."""
+
 KINDS = ("down", "slow", "lost_reply", "cut_off", "truncated", "429", "500", "503", "html503", "html200")
 
 
@@ -242,6 +246,19 @@ def is_an_hour_off(log: str) -> bool:
 async def test_acknowledgments_that_end_are_followed_by_a_wait_and_one_record(world: World[OneRedis], trouble, seed):
     stories = (*STORIES, *STORIES_OF_ACK_TIMEOUTS)
     await judged_under(world, trouble, seed=seed, alerts=2 * len(stories), stories=stories, ack_lasts_s=ACK_LASTS_S)
+
+
+@at_length
+async def test_credentials_that_are_refused_for_a_while_escalate_everything_once(world: World[OneRedis]):
+    refused_s = 12
+
+    await judged_under(world, refuse_credentials(refused_s), seed=30, late_ms=refused_s * 1000 + LATE_MS)
+
+    assert all(has_said(it, "credentials.accepted") for it in world.replicas)
+
+
+def has_said(replica: Replica, event: str) -> bool:
+    return f'"event": "{event}"' in replica.program.log.read_text()
 
 
 @at_length

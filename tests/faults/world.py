@@ -35,6 +35,7 @@ STARTED_VERSUS = (sys.executable, "-m", "tests.faults.run_versus")
 """With an interpreter of its own, which a wrapper or an environment needs."""
 
 PASSWORD = "servicenow-secret"
+SLOW_INSTANCE = "slow"
 SIGNING_SECRET = "slack-signing-secret"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -227,6 +228,10 @@ class Simulator:
     proxy: FaultProxy  # what the replicas reach it through
     session: aiohttp.ClientSession
 
+    @property
+    def proxied_url(self) -> str:
+        return f"http://127.0.0.1:{self.proxy.port}"
+
     async def state(self) -> Any:
         async with self.session.get(f"{self.url}/control/state") as response:
             return await response.json()
@@ -253,6 +258,7 @@ class World(Generic[RedisT]):
     front: FaultProxy  # in front of all replicas, as a load balancer
     replicas: list[Replica] = field(default_factory=list)
     oncall: dict[str, Any] = field(default_factory=dict)  # further on-call settings of replicas to come
+    instances: dict[str, Simulator] = field(default_factory=dict)  # of ServiceNow, beside the first, by name
 
     async def add_replica(
         self,
@@ -278,6 +284,13 @@ class World(Generic[RedisT]):
         await self.ready(replica)
         return replica
 
+    async def add_instance(self, name: str) -> None:
+        """One more simulated ServiceNow, for replicas to come."""
+        options = ("--password", PASSWORD)
+        self.instances[name] = await _simulator(
+            "servicenow", self.folder, self.stack, self.session, *options, name=f"servicenow-{name}"
+        )
+
     async def ready(self, replica: Replica) -> None:
         """Wait until it answers."""
 
@@ -297,9 +310,10 @@ class World(Generic[RedisT]):
     async def mend(self) -> None:
         """Whatever went wrong is in order again."""
         await self.redis.mend()
-        for proxy in (self.slack.proxy, self.servicenow.proxy, self.front):
+        simulators = (self.slack, self.servicenow, *self.instances.values())
+        for proxy in (*(it.proxy for it in simulators), self.front):
             proxy.mend()
-        for simulator in (self.slack, self.servicenow):
+        for simulator in simulators:
             await simulator.repair()
         for replica in self.replicas:
             if replica.program.is_stopping:
@@ -324,17 +338,19 @@ class World(Generic[RedisT]):
                     "token": "xoxb-faults",
                     "channel_id": "C0ALERTS",
                     "signing_secret": SIGNING_SECRET,
-                    "api_url": f"http://127.0.0.1:{self.slack.proxy.port}/api",
+                    "api_url": f"{self.slack.proxied_url}/api",
                 }
             },
             "oncall": {
                 "enable": True,
                 **self.oncall,
                 "servicenow": {
-                    "instance_url": f"http://127.0.0.1:{self.servicenow.proxy.port}",
+                    "instance_url": self.servicenow.proxied_url,
                     "username": "versus.integration",
                     "password": PASSWORD,
                     "comments_every_minutes": 0,
+                    "fields": {"short_description": "{{ incident.title }}"},
+                    "other_instance_urls": {name: it.proxied_url for name, it in self.instances.items()},
                 },
             },
         }
@@ -351,17 +367,24 @@ class World(Generic[RedisT]):
             return False
         return not left["timers"] and not left["running"]
 
-    async def judged(self, events: Sequence[Event], *, clock_slack_ms: int = CLOCK_SLACK_MS) -> Report:
+    async def records(self) -> list[dict[str, str]]:
+        """Those of every instance."""
+        tables = [(await it.state())["tables"] for it in (self.servicenow, *self.instances.values())]
+        return [record for table in tables for record in table["incident"]]
+
+    async def judged(
+        self, events: Sequence[Event], *, clock_slack_ms: int = CLOCK_SLACK_MS, late_ms: int | None = None
+    ) -> Report:
         """What the checker and the audit say, after everything has settled."""
         await self.settled()
         evidence = Evidence(
             events=events,
-            records=(await self.servicenow.state())["tables"]["incident"],
+            records=await self.records(),
             messages=[*own_messages((await self.slack.state())["messages"])],
             incidents=await self.incidents(),
             left=await self._left(),
         )
-        report = check(evidence, clock_slack_ms=clock_slack_ms)
+        report = check(evidence, clock_slack_ms=clock_slack_ms, late_ms=late_ms)
         report.findings += await self._audited()
         report.findings += [
             Finding("crashed", replica.name, line) for replica in self.replicas for line in _crashes(replica)
@@ -425,10 +448,11 @@ async def open_world(
 
 
 async def _simulator(
-    system: str, folder: Path, stack: AsyncExitStack, session: aiohttp.ClientSession, *options: str
+    system: str, folder: Path, stack: AsyncExitStack, session: aiohttp.ClientSession, *options: str, name: str = ""
 ) -> Simulator:
     port = free_port()
-    program = Program(versus_launcher(["simulate", system, "--port", str(port), *options]), folder / f"{system}.log")
+    log = folder / f"{name or system}.log"
+    program = Program(versus_launcher(["simulate", system, "--port", str(port), *options]), log)
     stack.push_async_callback(program.end)
     program.start()
     proxy = await stack.enter_async_context(run_proxy(("127.0.0.1", port)))
