@@ -14,7 +14,7 @@ from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.sources import alertmanager
-from versus_py.store import Due, Store, Timers, keys
+from versus_py.store import Due, Store, Timers, calls, keys
 from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
@@ -186,6 +186,11 @@ def _acknowledge_for_ever() -> None:
     Incident.ack_ends_at_ms = property(lambda _: None)  # type: ignore[assignment, method-assign]  # that is the sabotage
 
 
+def _refuse_what_finishes() -> None:
+    """A full Redis refuses every script, also those that finish what was accepted."""
+    calls._ALSO_WHEN_FULL = "#!lua\n"
+
+
 def _give_up_when_refused() -> None:
     """Refused credentials are a refusal as any other."""
 
@@ -214,6 +219,7 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "keep quiet about what joins": _keep_quiet_about_what_joins,
         "forget older names": _forget_older_names,
         "acknowledge for ever": _acknowledge_for_ever,
+        "refuse what finishes": _refuse_what_finishes,
         "give up when refused": _give_up_when_refused,
     }
 )

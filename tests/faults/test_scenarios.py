@@ -18,7 +18,7 @@ from tests.faults.proxy import Way
 from tests.faults.scenario import Trouble, at_length, judged_under, sampled
 from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS
 from tests.faults.tempo import LEASE_S
-from tests.faults.troubles import refuse_credentials
+from tests.faults.troubles import fill_redis, refuse_credentials
 from tests.faults.world import OneRedis, Replica, Simulator, World
 from tests.support.servers import missing
 
@@ -255,6 +255,11 @@ async def test_credentials_that_are_refused_for_a_while_escalate_everything_once
     await judged_under(world, refuse_credentials(refused_s), seed=30, late_ms=refused_s * 1000 + LATE_MS)
 
     assert all(has_said(it, "credentials.accepted") for it in world.replicas)
+
+
+@at_length
+async def test_a_full_redis_holds_up_nothing_that_was_accepted(world: World[OneRedis]):
+    await judged_under(world, fill_redis(12), seed=31, late_ms=LATE_MS)
 
 
 def has_said(replica: Replica, event: str) -> bool:

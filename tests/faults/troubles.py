@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from tests.faults.scenario import Trouble
-from tests.faults.world import World
+from tests.faults.world import OneRedis, World
 
 CREATE = {"method": "POST", "path": "/api/now/table/incident"}
 HOUR_S = 3600
@@ -30,5 +33,20 @@ def refuse_credentials(seconds: float) -> Trouble[Any]:
         await asyncio.sleep(seconds)
         await world.servicenow.repair()
         await for_ever()
+
+    return trouble
+
+
+def fill_redis(seconds: float) -> Trouble[OneRedis]:
+    """It has no memory for anything new for so long, again and again; the first time while the first alerts wait."""
+
+    async def trouble(world: World[OneRedis], dice: random.Random) -> None:
+        await asyncio.sleep(dice.uniform(2, 3))
+        while True:
+            with suppress(RedisError, OSError):  # that it is away, too
+                await world.redis.limit_memory(1)
+            await asyncio.sleep(seconds)
+            await world.redis.mend()
+            await asyncio.sleep(dice.uniform(2, 4))
 
     return trouble

@@ -199,9 +199,14 @@ class OneRedis:
     async def reached(self) -> AsyncIterator[AnyRedis]:
         yield self.client
 
+    async def limit_memory(self, limit_bytes: int) -> None:
+        """How much it may use until it refuses what takes more; 0: all that there is."""
+        await self.client.config_set("maxmemory", limit_bytes)
+
     async def mend(self) -> None:
         if not self.program.is_running:
             await self.start()
+        await self.limit_memory(0)
         for proxy in self.proxies:
             proxy.mend()
 
