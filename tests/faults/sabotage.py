@@ -6,6 +6,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any
 
+from versus_py import clock
 from versus_py.clock import SharedClock
 from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.lifecycle import Lifecycle
@@ -191,6 +192,11 @@ def _refuse_what_finishes() -> None:
     calls._ALSO_WHEN_FULL = "#!lua\n"
 
 
+def _believe_every_clock() -> None:
+    """Whatever Redis says of the time is so."""
+    clock.JUMP_MS = 1 << 62
+
+
 def _give_up_when_refused() -> None:
     """Refused credentials are a refusal as any other."""
 
@@ -220,6 +226,7 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "forget older names": _forget_older_names,
         "acknowledge for ever": _acknowledge_for_ever,
         "refuse what finishes": _refuse_what_finishes,
+        "believe every clock": _believe_every_clock,
         "give up when refused": _give_up_when_refused,
     }
 )

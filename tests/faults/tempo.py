@@ -33,6 +33,8 @@ QUICK: Mapping[str, Any] = {
     "UNANSWERED_SETTLES_S": SETTLES_S,
     "LATE_POST_S": SETTLES_S,
     "CLOCK_EVERY_S": 2.0,
+    "CLOCK_IN_DOUBT_EVERY_S": 1.0,
+    "STEADY_MS": 10_000,
     "PROBE_EVERY_MS": 4000,
     "PROVEN_MS": 4000,
     "FIRST_S": 1.0,

@@ -12,7 +12,7 @@ from tests.faults.load import Load
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.scenario import Trouble, at_length, suffering
 from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS, Hindrance, Story, make_plans
-from tests.faults.troubles import fill_redis, lose_replies, refuse_credentials
+from tests.faults.troubles import fill_redis, lose_replies, move_the_clock, refuse_credentials
 from tests.faults.world import OneRedis, World
 
 pytestmark = pytest.mark.timeout(300)
@@ -38,6 +38,7 @@ FOUND = {
     "forget older names": "more than one incident",
     "acknowledge for ever": "no record",
     "refuse what finishes": "a record long after the wait was over",
+    "believe every clock": "deadline not when the wait ends",
     "give up when refused": "no record",
 }
 AUDITED = {
@@ -69,6 +70,7 @@ LONG_S = 20
 SCENES = {
     "acknowledge for ever": Scene(stories=STORIES_OF_ACK_TIMEOUTS, ack_lasts_s=4.0),
     "refuse what finishes": Scene(fill_redis(LONG_S), late_ms=LATE_MS),
+    "believe every clock": Scene(move_the_clock(LONG_S), seconds=6),
     "give up when refused": Scene(refuse_credentials(8)),
 }
 """Those of them that show only where something is the matter."""

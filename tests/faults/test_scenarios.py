@@ -18,7 +18,7 @@ from tests.faults.proxy import Way
 from tests.faults.scenario import Trouble, at_length, judged_under, sampled
 from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS
 from tests.faults.tempo import LEASE_S
-from tests.faults.troubles import fill_redis, refuse_credentials
+from tests.faults.troubles import fill_redis, move_the_clock, refuse_credentials
 from tests.faults.world import OneRedis, Replica, Simulator, World
 from tests.support.servers import missing
 
@@ -260,6 +260,16 @@ async def test_credentials_that_are_refused_for_a_while_escalate_everything_once
 @at_length
 async def test_a_full_redis_holds_up_nothing_that_was_accepted(world: World[OneRedis]):
     await judged_under(world, fill_redis(12), seed=31, late_ms=LATE_MS)
+
+
+@at_length
+@pytest.mark.parametrize("seconds", [pytest.param(5, id="goes back"), pytest.param(20, id="stays")])
+async def test_a_clock_of_redis_that_jumps_ends_no_wait_early_or_late(world: World[OneRedis], seconds):
+    trouble = all_at_once(move_the_clock(seconds), kill_one_every(6))
+
+    await judged_under(world, trouble, seed=32, late_ms=round(LEASE_S * 1000) + LATE_MS)
+
+    assert any(has_said(it, "clock.jumped") for it in world.replicas)
 
 
 def has_said(replica: Replica, event: str) -> bool:

@@ -50,3 +50,19 @@ def fill_redis(seconds: float) -> Trouble[OneRedis]:
             await asyncio.sleep(dice.uniform(2, 4))
 
     return trouble
+
+
+def move_the_clock(seconds: float) -> Trouble[OneRedis]:
+    """Redis' clock jumps by an hour, and goes back after so long, again and again."""
+
+    async def trouble(world: World[OneRedis], dice: random.Random) -> None:
+        while True:
+            await asyncio.sleep(dice.uniform(0.5, 2))
+            ahead_s = dice.choice([HOUR_S, -HOUR_S])
+            for proxy in world.redis.proxies:
+                proxy.ahead_s = ahead_s
+            await asyncio.sleep(seconds)
+            for proxy in world.redis.proxies:
+                proxy.ahead_s = 0
+
+    return trouble
