@@ -20,6 +20,10 @@ CLOCK_SLACK_MS = 250
 """How far the service's clock may be from this machine's: it follows Redis', by answers that take this much."""
 
 
+UNDER_WAY_MS = 2000
+"""What was being sent when Redis was emptied has its effect within this time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is there after everything has settled."""
@@ -29,6 +33,23 @@ class Evidence:
     messages: Sequence[Mapping[str, Any]]  # Slack's, without replies
     incidents: Sequence[Mapping[str, Any]]  # the API's list
     left: Mapping[str, int]  # what Redis still has to do: timers, running, failed -> how many
+
+    @property
+    def emptied_at_ms(self) -> int | None:
+        """When Redis lost what it had, the last time; None when it never did."""
+        return max((it.answered_ms for it in self.events if it.did is Did.EMPTIED), default=None)
+
+    @property
+    def lost(self) -> Sequence[Event]:
+        """What was done before that: its promises are no more."""
+        until_ms = self.emptied_at_ms or 0
+        return [it for it in self.events if it.sent_ms < until_ms]
+
+    @property
+    def kept(self) -> Sequence[Event]:
+        """What was done since."""
+        since_ms = self.emptied_at_ms or 0
+        return [it for it in self.events if it.sent_ms >= since_ms and it.did is not Did.EMPTIED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +87,28 @@ class _Check:
         self.report = Report()
 
     def run(self) -> Report:
-        names = _grouped(self._evidence.events, lambda it: it.name)
-        for name, events in names.items():
+        for name, events in _grouped(self._evidence.kept, lambda it: it.name).items():
             self._alert(Alert(name, events, clock_slack_ms=self._clock_slack_ms))
+        if self._evidence.lost:
+            self._still_once()
         for kind, number in self._evidence.left.items():
             if number:
                 self._broken(f"{kind} left in Redis", "", str(number))
+        lost_ids = {it.incident_id for it in self._evidence.lost}
         for incident_id in (*self._records, *self._messages):
-            if incident_id not in self._incidents:
+            if incident_id not in self._incidents and incident_id not in lost_ids:
                 self._broken("something about an incident that the API does not know", incident_id)
         return self.report
+
+    def _still_once(self) -> None:
+        """What comes again after a loss is what it was: with the same id, its message, and its record."""
+        self.report.counted["lost"] = len({it.name for it in self._evidence.lost})
+        for name, events in _grouped(self._evidence.events, lambda it: it.name).items():
+            ids = {it.incident_id for it in events if it.incident_id}
+            self._number_of_incidents(name, ids)
+            for what, found in (("record", self._records), ("message", self._messages)):
+                if sum(len(found.get(it, [])) for it in ids) > 1:
+                    self._broken(f"more than one {what}", name, "after a loss")
 
     def _broken(self, what: str, name: str, detail: str = "") -> None:
         self.report.findings.append(Finding(what, name, detail))
@@ -154,6 +187,8 @@ class _Check:
             return
         for record in records:
             opened_ms = _opened_ms(record)
+            if opened_ms < (self._evidence.emptied_at_ms or 0) + UNDER_WAY_MS:
+                continue
             if opened_ms + 1000 < alert.due_ms - self._clock_slack_ms:
                 self._broken("a record before the wait was over", alert.name, f"{alert.due_ms - opened_ms} ms")
 

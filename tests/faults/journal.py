@@ -18,6 +18,7 @@ class Did(StrEnum):
     END_FOR_ONE = "end for one"  # over for one of its senders, and not for another: nothing changes
     RESOLVE = "resolve"
     SAW_RECORD = "saw record"  # somebody looked, and ServiceNow had it
+    EMPTIED = "emptied"  # Redis lost all that it had: what was promised before that is no promise any more
 
 
 class Answer(StrEnum):

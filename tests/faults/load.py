@@ -16,7 +16,7 @@ from tests.faults.journal import Answer, Did, Event, Journal
 from tests.faults.payloads import Listed
 from tests.faults.requests import Requests, now_ms
 from tests.faults.seen import Seen
-from tests.faults.stories import Plan, When
+from tests.faults.stories import Deed, Plan, When
 from tests.faults.world import World
 
 PATIENCE_S = 90.0
@@ -33,6 +33,7 @@ class Load:
         self._seen = Seen(world, patience_s=patience_s)
         requests = Requests(world, self._dice, self.journal, patience_s=patience_s)
         self._deeds = Deeds(world, requests, self._seen, self._dice)
+        self._firing: dict[Plan, Listed] = {}  # what nobody ends
 
     async def run(self, plans: Sequence[Plan]) -> list[Event]:
         """Until every plan has been played to its end; the journal."""
@@ -45,9 +46,18 @@ class Load:
         print(Counter(f"{it.did}: {it.answer}" for it in self.journal.events))
         return self.journal.events
 
+    async def list_again(self) -> list[Event]:
+        """All that fires, as Alertmanager does it hours later; the journal."""
+        async with asyncio.TaskGroup() as listing:
+            for plan, alert in self._firing.items():
+                listing.create_task(self._deeds.list(plan, Did.TRIGGER, [alert]))
+        return self.journal.events
+
     async def _play(self, plan: Plan) -> None:
         await asyncio.sleep(plan.starts_after_s)
         alert = Listed(plan.name, datetime.now(UTC))
+        if plan.deed is not Deed.RESOLVE:
+            self._firing[plan] = alert
         taken = await self._deeds.list(plan, Did.TRIGGER, [alert])
         if taken is not None and await self._comes(plan, taken.incident_id):
             await self._deeds.do(Begun(plan, alert, taken.incident_id))

@@ -15,7 +15,7 @@ from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.sources import alertmanager
-from versus_py.store import Due, Store, Timers, calls, keys
+from versus_py.store import Due, Markers, Store, Timers, calls, keys
 from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
@@ -206,6 +206,15 @@ def _give_up_when_refused() -> None:
     Credentials._refuse = give_up  # type: ignore[assignment, method-assign]  # that is the sabotage
 
 
+def _say_nothing_of_a_loss() -> None:
+    """An empty Redis is as good as any."""
+
+    async def blind(*_: Any, **__: Any) -> None:
+        return None
+
+    Markers.look = blind  # type: ignore[method-assign]  # that is the sabotage
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -226,6 +235,7 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "forget older names": _forget_older_names,
         "acknowledge for ever": _acknowledge_for_ever,
         "refuse what finishes": _refuse_what_finishes,
+        "say nothing of a loss": _say_nothing_of_a_loss,
         "believe every clock": _believe_every_clock,
         "give up when refused": _give_up_when_refused,
     }

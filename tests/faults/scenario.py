@@ -9,9 +9,12 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 
 from tests.faults.checker import CLOCK_SLACK_MS
+from tests.faults.journal import Answer, Did, Event
 from tests.faults.load import Load
+from tests.faults.requests import now_ms
 from tests.faults.stories import STORIES, Hindrance, Story, make_plans
-from tests.faults.world import RedisWorld, World
+from tests.faults.tempo import LATE_S
+from tests.faults.world import OneRedis, RedisWorld, World
 
 RedisT = TypeVar("RedisT", bound=RedisWorld)
 TestT = TypeVar("TestT", bound=Callable[..., object])
@@ -39,6 +42,15 @@ async def suffering(world: World[RedisT], trouble: Trouble[RedisT], *, seed: int
         with suppress(asyncio.CancelledError):
             await troubling
     await world.mend()
+
+
+async def empty_redis(world: World[OneRedis], load: Load) -> list[Event]:
+    """While escalations are under way; a while later, everything that fires is listed again. The journal of all."""
+    await world.redis.empty()
+    at_ms = now_ms()
+    load.journal.add(Event(Did.EMPTIED, "", at_ms, at_ms, Answer.TAKEN))
+    await asyncio.sleep(LATE_S)
+    return await load.list_again()
 
 
 async def judged_under(

@@ -102,6 +102,20 @@ STORIES_OF_ACK_TIMEOUTS: tuple[Story, ...] = (
 """For one in which they end."""
 
 
+STORIES_BEFORE_A_LOSS: tuple[Story, ...] = (
+    (When.EARLY, Deed.NOTHING),
+    (When.EARLY, Deed.REPEAT),
+    (When.EARLY, Deed.ACKNOWLEDGE),
+    (When.EARLY, Deed.PRESS),
+    (When.EARLY, Deed.GIVE_BACK),
+    (When.EARLY, Deed.SNOOZE),
+    (When.EARLY, Deed.RESOLVE),
+    (When.AFTER_THE_RECORD, Deed.ACKNOWLEDGE),
+    (When.AFTER_THE_RECORD, Deed.RESOLVE),
+)
+"""For one whose Redis is emptied after them: of one sender, and one alert."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will happen to one alert."""

@@ -20,6 +20,9 @@ LEASE_S = 12.0
 SETTLES_S = 6.0
 """How long what got no answer may take to have its effect; a reply that a fault delays comes sooner."""
 
+LATE_S = 3.0
+"""What comes so long after its start may have been there before."""
+
 QUICK: Mapping[str, Any] = {
     "SYNC_MAX_S": 5.0,
     "LEASE_MARGIN_S": LEASE_S - 5.0 - SETTLES_S,
@@ -40,6 +43,8 @@ QUICK: Mapping[str, Any] = {
     "FIRST_S": 1.0,
     "UPTIME_MIN_MS": 2000,
     "EDITS": Rate(interval_ms=20, burst=100),
+    "SEARCHES": Rate(interval_ms=20, burst=100),
+    "LATE_MS": round(LATE_S * 1000),
 }
 
 QUICK_SLACK: Mapping[str, Any] = {"TIER_2": 60_000, "TIER_3": 60_000, "TIER_4": 60_000}

@@ -10,8 +10,8 @@ from _pytest.mark import ParameterSet
 
 from tests.faults.load import Load
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.scenario import Trouble, at_length, suffering
-from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS, Hindrance, Story, make_plans
+from tests.faults.scenario import Trouble, at_length, empty_redis, suffering
+from tests.faults.stories import STORIES, STORIES_BEFORE_A_LOSS, STORIES_OF_ACK_TIMEOUTS, Hindrance, Story, make_plans
 from tests.faults.troubles import fill_redis, lose_replies, move_the_clock, refuse_credentials
 from tests.faults.world import OneRedis, World
 
@@ -38,6 +38,7 @@ FOUND = {
     "forget older names": "more than one incident",
     "acknowledge for ever": "no record",
     "refuse what finishes": "a record long after the wait was over",
+    "say nothing of a loss": "says nothing of its loss",
     "believe every clock": "deadline not when the wait ends",
     "give up when refused": "no record",
 }
@@ -59,6 +60,7 @@ class Scene:
     ack_lasts_s: float = 0
     hindrance: Hindrance = Hindrance.NONE
     late_ms: int | None = None
+    is_emptied: bool = False  # Redis, when all is played
 
 
 LATE_MS = 6000
@@ -70,6 +72,7 @@ LONG_S = 20
 SCENES = {
     "acknowledge for ever": Scene(stories=STORIES_OF_ACK_TIMEOUTS, ack_lasts_s=4.0),
     "refuse what finishes": Scene(fill_redis(LONG_S), late_ms=LATE_MS),
+    "say nothing of a loss": Scene(stories=STORIES_BEFORE_A_LOSS, is_emptied=True),
     "believe every clock": Scene(move_the_clock(LONG_S), seconds=6),
     "give up when refused": Scene(refuse_credentials(8)),
 }
@@ -105,7 +108,10 @@ async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis
         hindrance=scene.hindrance,
     )
     async with suffering(world, scene.trouble, seed=seed):
-        events = await Load(world, seed=seed, patience_s=12).run(plans)
+        load = Load(world, seed=seed, patience_s=12)
+        events = await load.run(plans)
+        if scene.is_emptied:
+            events = await empty_redis(world, load)
 
     report = await world.judged(events, late_ms=scene.late_ms)
     found = {it.what for it in report.findings}

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from tests.faults.load import Load
 from tests.faults.proxy import Way
-from tests.faults.scenario import Trouble, at_length, judged_under, sampled
-from tests.faults.stories import STORIES, STORIES_OF_ACK_TIMEOUTS
+from tests.faults.scenario import Trouble, at_length, empty_redis, judged_under, sampled
+from tests.faults.stories import STORIES, STORIES_BEFORE_A_LOSS, STORIES_OF_ACK_TIMEOUTS, make_plans
 from tests.faults.tempo import LEASE_S
 from tests.faults.troubles import fill_redis, move_the_clock, refuse_credentials
-from tests.faults.world import OneRedis, Replica, Simulator, World
+from tests.faults.world import OneRedis, Simulator, World
 from tests.support.servers import missing
 
 pytestmark = pytest.mark.timeout(600)
@@ -254,12 +255,27 @@ async def test_credentials_that_are_refused_for_a_while_escalate_everything_once
 
     await judged_under(world, refuse_credentials(refused_s), seed=30, late_ms=refused_s * 1000 + LATE_MS)
 
-    assert all(has_said(it, "credentials.accepted") for it in world.replicas)
+    assert all(it.has_said("credentials.accepted") for it in world.replicas)
 
 
 @at_length
 async def test_a_full_redis_holds_up_nothing_that_was_accepted(world: World[OneRedis]):
     await judged_under(world, fill_redis(12), seed=31, late_ms=LATE_MS)
+
+
+@at_length
+async def test_what_comes_again_after_redis_lost_its_data_is_what_it_was(world: World[OneRedis]):
+    stories = STORIES_BEFORE_A_LOSS
+    for _ in range(3):
+        await world.add_replica()
+    load = Load(world, seed=35)
+
+    await load.run(make_plans(5 * len(stories), seed=35, seconds=12, stories=stories))
+    events = await empty_redis(world, load)
+
+    report = await world.judged(events)
+    assert not report.findings
+    assert report.counted["had to escalate"] > len(stories)
 
 
 @at_length
@@ -269,11 +285,7 @@ async def test_a_clock_of_redis_that_jumps_ends_no_wait_early_or_late(world: Wor
 
     await judged_under(world, trouble, seed=32, late_ms=round(LEASE_S * 1000) + LATE_MS)
 
-    assert any(has_said(it, "clock.jumped") for it in world.replicas)
-
-
-def has_said(replica: Replica, event: str) -> bool:
-    return f'"event": "{event}"' in replica.program.log.read_text()
+    assert any(it.has_said("clock.jumped") for it in world.replicas)
 
 
 @at_length

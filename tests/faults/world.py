@@ -203,6 +203,10 @@ class OneRedis:
         """How much it may use until it refuses what takes more; 0: all that there is."""
         await self.client.config_set("maxmemory", limit_bytes)
 
+    async def empty(self) -> None:
+        """It loses all that it has."""
+        await self.client.flushall()
+
     async def mend(self) -> None:
         if not self.program.is_running:
             await self.start()
@@ -222,6 +226,10 @@ class Replica:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def has_said(self, event: str) -> bool:
+        """Whether its log has such a line."""
+        return f'"event": "{event}"' in self.program.log.read_text(errors="replace")
 
 
 @dataclass
@@ -391,6 +399,8 @@ class World(Generic[RedisT]):
         )
         report = check(evidence, clock_slack_ms=clock_slack_ms, late_ms=late_ms)
         report.findings += await self._audited()
+        if evidence.emptied_at_ms is not None:
+            report.findings += [it for replica in self.replicas for it in await self._said_of_the_loss(replica)]
         report.findings += [
             Finding("crashed", replica.name, line) for replica in self.replicas for line in _crashes(replica)
         ]
@@ -411,6 +421,19 @@ class World(Generic[RedisT]):
         return [
             Finding(f"audit: {it.what}", it.incident or "", f"line {it.line}: {it.detail}") for it in found.findings
         ]
+
+    async def _said_of_the_loss(self, replica: Replica) -> list[Finding]:
+        """By the log, to whoever asks whether it is ready, and by a metric."""
+        async with self.session.get(f"{replica.url}/readyz") as response:
+            is_ready_with = (await response.json())["redis"]
+        async with self.session.get(f"{replica.url}/metrics") as response:
+            is_measured = "versus_store_emptied 1.0" in await response.text()
+        said = {
+            "the log": replica.has_said("store.emptied"),
+            "/readyz": is_ready_with == "emptied",
+            "/metrics": is_measured,
+        }
+        return [Finding("says nothing of its loss", replica.name, it) for it, is_said in said.items() if not is_said]
 
     async def incidents(self) -> list[dict[str, Any]]:
         """All that the API lists, by the first replica that answers; nothing while none does."""
