@@ -1,6 +1,8 @@
 """What the checker takes for promised, and what not: journals of one alert, as a load may write them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -148,3 +150,64 @@ def test_an_incident_that_a_request_without_an_answer_has_made_is_found_too():
     report = check(Evidence([FIRES], [], [], incidents, {}))
 
     assert "more than one incident" in {it.what for it in report.findings}
+
+
+def record(incident_id: str = "one", *, opened_ms: int, number: str = "INC1") -> dict[str, str]:
+    """As ServiceNow's table has it. It tells whole seconds."""
+    opened = f"{datetime.fromtimestamp(opened_ms // 1000, UTC):%Y-%m-%d %H:%M:%S}"
+    return {"correlation_id": incident_id, "number": number, "state": "1", "sys_created_on": opened}
+
+
+def findings(*events: Event, records: Sequence[Mapping[str, str]] = (), late_ms: int | None = None) -> set[str]:
+    report = check(Evidence(events, records, [], [INCIDENT], {}), clock_slack_ms=0, late_ms=late_ms)
+    return {it.what for it in report.findings}
+
+
+INCIDENT = {"id": "one", "title": "Alert happened", "status": "triggered", "outcome": "escalated", "record": "INC1"}
+LATE = "a record long after the wait was over"
+EARLY = "a record before the wait was over"
+MEANWHILE_EMPTIED = Event(Did.EMPTIED, "", 10_000, 10_000, Answer.TAKEN)
+FIRES_AGAIN = event(Did.TRIGGER, 13_000, escalates_at_ms=13_000 + WAIT_MS)
+
+
+@pytest.mark.parametrize(("opened_ms", "is_late"), [(WAIT_MS + 2000, False), (WAIT_MS + 3000, True)])
+def test_a_record_is_late_where_it_comes_later_than_the_bound(opened_ms, is_late):
+    found = findings(FIRES, records=[record(opened_ms=opened_ms)], late_ms=2000)
+
+    assert (LATE in found) is is_late
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([replace(FIRES, is_hindered=True)], id="hindered"),
+        pytest.param([FIRES, event(Did.SNOOZE, 1000, Answer.UNKNOWN)], id="perhaps snoozed"),
+        pytest.param([FIRES, event(Did.ACKNOWLEDGE, WAIT_MS + 1000)], id="acknowledged too late"),
+    ],
+)
+def test_a_record_that_may_come_late_is_not_late(events):
+    assert LATE not in findings(*events, records=[record(opened_ms=60_000)], late_ms=2000)
+
+
+def test_what_was_promised_before_redis_was_emptied_is_no_promise_any_more():
+    report = check(Evidence([FIRES, ACKNOWLEDGED, MEANWHILE_EMPTIED], [record(opened_ms=5000)], [], [], {}))
+
+    assert report.findings == []
+    assert report.counted["lost"] == 1
+
+
+def test_what_fires_again_after_redis_was_emptied_is_promised_again_and_may_have_its_old_record():
+    found = findings(FIRES, MEANWHILE_EMPTIED, FIRES_AGAIN, records=[record(opened_ms=5000)])
+
+    assert EARLY not in found
+    assert "more than one record" not in found
+    assert EARLY in findings(FIRES, MEANWHILE_EMPTIED, FIRES_AGAIN, records=[record(opened_ms=13_000)])
+    assert "no record" in findings(FIRES, MEANWHILE_EMPTIED, FIRES_AGAIN)
+
+
+def test_what_fires_again_after_redis_was_emptied_is_neither_another_incident_nor_another_record():
+    another = [record(opened_ms=5000), record("two", opened_ms=17_000, number="INC2")]
+
+    found = findings(FIRES, MEANWHILE_EMPTIED, replace(FIRES_AGAIN, incident_id="two"), records=another)
+
+    assert {"more than one incident", "more than one record"} <= found
