@@ -218,3 +218,53 @@ async def test_a_digest_that_slack_says_is_gone_is_not_posted_at_every_change(en
 
     storms = Counter(it.metadata["event_payload"].get("storm") for it in engine.slack.messages if "storm" in it.text)
     assert storms.most_common(1)[0][1] == 2
+
+
+async def test_a_new_message_that_is_found_and_old_by_then_says_in_its_thread_how_it_stands(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    await act(engine, incident_id, "acknowledge")
+    await engine.worker.run_due()
+    await act(engine, incident_id, "resolve")
+
+    await is_left_alone_after(engine, minutes=4)
+
+    assert are_in(["*Resolved*"], engine.slack.messages[-1].replies) == [True]
+
+
+async def test_a_first_message_that_is_found_and_old_by_then_is_posted_anew(engine):
+    refuse_edits(engine)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    [incident] = (await engine.post(group("DiskFull")))["incidents"]
+    await engine.worker.run_due()
+    await act(engine, incident["id"], "acknowledge")
+
+    await is_left_alone_after(engine, minutes=4)
+
+    assert are_in(["*Triggered*", "*Acknowledged*"], texts(engine)) == [True, True]
+
+
+async def is_left_alone_after(engine: Engine, *, minutes: int) -> None:
+    """Everything is said by then, and Slack is asked nothing more."""
+    for _ in range(minutes * 20):
+        await engine.after(minutes=1 / 20)
+    engine.slack.calls.clear()
+    await engine.after(minutes=1)
+    assert engine.slack.calls == []
+
+
+async def test_a_line_of_an_escalation_that_comes_after_the_resolve_does_not_stand_for_that(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=1)
+    engine.slack.errors.order(ErrorOrder(error="ratelimited", method=POST, retry_after=60))
+    await engine.after(minutes=4)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    await engine.after(minutes=2)
+    await engine.after(minutes=2)
+
+    assert are_in(["Escalated to ServiceNow", "*Resolved*"], engine.slack.messages[-1].replies) == [True, True]

@@ -178,7 +178,7 @@ class SlackTarget:
         # Only now, as who waits for a turn comes back.
         found = await self._find(incident, channel, note) if is_unsure else None
         if found is not None:
-            return await self._edit(incident, found)
+            return await self._edit_found(incident, found)
         forgotten = await self._forgotten(incident, channel, note)
         if forgotten is not None:
             return forgotten
@@ -218,9 +218,7 @@ class SlackTarget:
     async def _adopted(self, incident: Incident, found: Delivery) -> Delivery | None:
         """None when Slack does not take the edit. Raises NotYet with what was found, also when the edit fails."""
         try:
-            return await self._edit(incident, found)
-        except NotYet as exc:
-            raise NotYet(exc.at_ms, str(exc), exc.delivery or found) from None
+            return await self._edit_found(incident, found)
         except Transient as exc:
             wait_ms = round((exc.retry_after_s or 0) * 1000)
             raise NotYet(self._clock.now_ms() + wait_ms, "the message that was found is noted first", found) from exc
@@ -303,6 +301,16 @@ class SlackTarget:
             return await self._after_refused_edit(incident, before, message, exc, is_unsure=is_unsure)
         return _changed(before, digest=message.digest, standing=standing, said="")
 
+    async def _edit_found(self, incident: Incident, found: Delivery) -> Delivery:
+        """The same of what a search has found. Raises NotYet with it, as the next sync goes on from there.
+
+        Else that would search for it again, and take a turn for that: what waits would never have its own.
+        """
+        try:
+            return await self._edit(incident, found)
+        except NotYet as exc:
+            raise NotYet(exc.at_ms, str(exc), exc.delivery or found) from None
+
     def _is_settling(self, shown: Delivery) -> bool:
         """Whether an edit that Slack did not answer may have undone a newer one, and can do so no more."""
         until_ms = _unsettled_until_ms(shown)
@@ -324,7 +332,7 @@ class SlackTarget:
         if exc.code in CREDENTIALS:
             raise exc
         if is_unsure and (found := await self._find_anew(incident, before, exc)):
-            return await self._edit(incident, found)
+            return await self._edit_found(incident, found)
         log.warning("slack.edit_refused", incident=incident.id, channel=channel, ts=_ts(before), error=str(exc))
         if _may_be_posted_anew(incident, before, exc):
             return await self._posted_anew(incident, before, exc, is_unsure=is_unsure)
@@ -336,7 +344,7 @@ class SlackTarget:
         """In the default channel, when its own takes no messages any more."""
         channel = before.reference["channel"]
         if is_unsure and (found := await self._find_anew(incident, before, exc)):
-            return await self._edit(incident, found)
+            return await self._edit_found(incident, found)
         if incident.status is Status.RESOLVED or not self._is_dead(channel, exc):
             raise exc
         return await self._post_to_default(incident, channel, exc, is_unsure=is_unsure)
@@ -351,7 +359,7 @@ class SlackTarget:
         note = f"posted anew, as the message before cannot be edited any more: {exc}"
         found = await self._find(incident, channel, note) if is_unsure else None
         if found is not None and _ts(found) != _ts(before):
-            return await self._edit(incident, _changed(found, **mark))
+            return await self._edit_found(incident, _changed(found, **mark))
         return _changed(await self._post(incident, channel, note), **mark)
 
     async def _say_standing(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
@@ -402,7 +410,8 @@ class SlackTarget:
                 raise
             log.warning("slack.thread_refused", incident=incident.id, error=exc.code)
             return noted
-        noted = _changed(noted, said=_standing(incident)) if reply.is_urgent else noted
+        is_standing = reply.is_urgent and incident.status is Status.TRIGGERED
+        noted = _changed(noted, said=_standing(incident)) if is_standing else noted
         raise NotYet(self._clock.now_ms(), "what the thread was told is kept first", noted)
 
     async def _say(self, channel: str, ts: str, incident: Incident, reply: Reply, told: Told) -> None:
