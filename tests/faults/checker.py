@@ -20,6 +20,12 @@ CLOCK_SLACK_MS = 250
 """How far the service's clock may be from this machine's: it follows Redis', by answers that take this much."""
 
 
+POSTED_ANEW_MAX = 3
+"""An incident whose messages cannot be edited is posted anew once, and once more when somebody is needed again."""
+
+SAID_OF_RECORDS = "Escalated to"
+"""In the thread of a message."""
+
 UNDER_WAY_MS = 2000
 """What was being sent when Redis was emptied has its effect within this time."""
 
@@ -30,9 +36,10 @@ class Evidence:
 
     events: Sequence[Event]
     records: Sequence[Mapping[str, str]]  # ServiceNow's table
-    messages: Sequence[Mapping[str, Any]]  # Slack's, without replies
+    messages: Sequence[Mapping[str, Any]]  # Slack's, each with its replies, oldest first
     incidents: Sequence[Mapping[str, Any]]  # the API's list
     left: Mapping[str, int]  # what Redis still has to do: timers, running, failed -> how many
+    uneditable: Collection[str] = ()  # channels whose messages Slack does not let be edited
 
     @property
     def emptied_at_ms(self) -> int | None:
@@ -259,16 +266,22 @@ class _Check:
         if not messages:
             self._broken("no message", alert.name)
             return
-        if len(messages) > 1:
+        is_editable = messages[-1]["channel"] not in self._evidence.uneditable
+        if len(messages) > (1 if is_editable else POSTED_ANEW_MAX):
             self._broken("more than one message", alert.name, str(len(messages)))
-        status = incident["status"]
-        said = "*Escalated*" if status == "triggered" else f"*{status.capitalize()}*"
-        last = messages[-1]
-        if said not in last["text"]:
-            self._broken("message not up to date", alert.name, f"{last['text']!r} lacks {said}")
+        shown = [messages[-1]] if is_editable else messages
+        self._up_to_date(alert, str(incident["status"]), messages[-1], is_editable=is_editable)
         for record in records:
-            if record["number"] not in json.dumps(last):
+            if record["number"] not in json.dumps(shown):
                 self._broken("message without its record", alert.name, record["number"])
+
+    def _up_to_date(self, alert: Alert, status: str, message: Mapping[str, Any], *, is_editable: bool) -> None:
+        """What cannot be edited says in its thread how the incident stands."""
+        texts = [message["text"]] if is_editable else [message["text"], *message["replies"]]
+        said = "*Escalated*" if status == "triggered" else f"*{status.capitalize()}*"
+        is_told = status == "triggered" and any(SAID_OF_RECORDS in it for it in texts[1:])
+        if not is_told and not any(said in it for it in texts):
+            self._broken("message not up to date", alert.name, f"{texts!r} lacks {said}")
 
 
 def check(evidence: Evidence, *, clock_slack_ms: int = CLOCK_SLACK_MS, late_ms: int | None = None) -> Report:

@@ -12,7 +12,7 @@ from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.errors import Permanent
 from versus_py.incidents import listings, transitions
-from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.incidents.model import Actor, Delivery, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.sources import alertmanager
 from versus_py.store import Due, Markers, Store, Timers, calls, keys
@@ -20,7 +20,10 @@ from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
 from versus_py.targets.servicenow.instance import Instance
+from versus_py.targets.slack.api import Refused
 from versus_py.targets.slack.history import History
+from versus_py.targets.slack.message import Message
+from versus_py.targets.slack.target import SlackTarget
 from versus_py.targets.slack.wire import Wire
 
 
@@ -215,6 +218,18 @@ def _say_nothing_of_a_loss() -> None:
     Markers.look = blind  # type: ignore[method-assign]  # that is the sabotage
 
 
+def _keep_quiet_about_refused_edits() -> None:
+    """What Slack does not let be edited stays as it is, and that is that."""
+
+    async def content(
+        _: SlackTarget, __: Incident, before: Delivery, message: Message, ___: Refused, *, is_unsure: bool
+    ) -> Delivery:
+        del is_unsure
+        return replace(before, reference={**before.reference, "digest": message.digest})
+
+    SlackTarget._after_refused_edit = content  # type: ignore[assignment, method-assign]  # that is the sabotage
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -236,6 +251,7 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "acknowledge for ever": _acknowledge_for_ever,
         "refuse what finishes": _refuse_what_finishes,
         "say nothing of a loss": _say_nothing_of_a_loss,
+        "keep quiet about refused edits": _keep_quiet_about_refused_edits,
         "believe every clock": _believe_every_clock,
         "give up when refused": _give_up_when_refused,
     }

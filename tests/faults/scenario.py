@@ -65,12 +65,12 @@ async def judged_under(
     stories: Sequence[Story] = STORIES,
     ack_lasts_s: float = 0,
     clock_slack_ms: int = CLOCK_SLACK_MS,
-    hindrance: Hindrance = Hindrance.NONE,
+    hindrances: Sequence[Hindrance] = (),
     late_ms: int | None = None,
 ) -> None:
     """The load in a world with that trouble comes to what it should. With *ack_lasts_s*, acknowledgments end.
 
-    A third of it meets *hindrance*. With *late_ms*, the rest has its records within that time after the wait.
+    A third of it meets *hindrances*. With *late_ms*, the rest has its records within that time after the wait.
     """
     world.oncall["ack_timeout_minutes"] = ack_lasts_s / 60
     for _ in range(replicas - len(world.replicas)):
@@ -84,7 +84,7 @@ async def judged_under(
             wait_s=wait_s,
             stories=stories,
             ack_lasts_s=ack_lasts_s,
-            hindrance=hindrance,
+            hindrances=hindrances,
         )
         events = await load.run(plans)
     report = await world.judged(events, clock_slack_ms=clock_slack_ms, late_ms=late_ms)

@@ -130,35 +130,39 @@ class Plan:
     hindrance: Hindrance = Hindrance.NONE
 
 
+CHANNELS = tuple(f"C0FAULT{number:02}" for number in range(20))
+"""Where alerts are posted to."""
+
+
 def make_plans(
     number: int,
     *,
     seed: int,
     seconds: float,
     wait_s: float = 4.0,
-    channels: int = 20,
     stories: Sequence[Story] = STORIES,
     ack_lasts_s: float = 0.0,
-    hindrance: Hindrance = Hindrance.NONE,
+    hindrances: Sequence[Hindrance] = (),
 ) -> list[Plan]:
     """*number* alerts that begin over so many *seconds*, every story equally often.
 
-    *ack_lasts_s* is what the replicas have as `oncall.ack_timeout_minutes`. The first third meets *hindrance*.
+    *ack_lasts_s* is what the replicas have as `oncall.ack_timeout_minutes`. The first third meet *hindrances* in turn.
     """
     dice = random.Random(seed)
     chosen = [stories[index % len(stories)] for index in range(number)]
     dice.shuffle(chosen)
-    hindrances = [hindrance if index < number / 3 else Hindrance.NONE for index in range(number)]
+    met = [hindrances[index % len(hindrances)] if hindrances else Hindrance.NONE for index in range(number // 3)]
+    met += [Hindrance.NONE] * (number - len(met))
     return [
         Plan(
-            name=f"{REFUSED_NAME if hindrances[index] is Hindrance.REFUSED else 'Alert'}{seed}x{index}",
+            name=f"{REFUSED_NAME if met[index] is Hindrance.REFUSED else 'Alert'}{seed}x{index}",
             when=when,
             deed=deed,
             starts_after_s=seconds * index / number,
             wait_s=wait_s * dice.uniform(0.8, 1.2),
-            channel=f"C0FAULT{index % channels:02}",
+            channel=CHANNELS[index % len(CHANNELS)],
             ack_lasts_s=ack_lasts_s,
-            hindrance=hindrances[index],
+            hindrance=met[index],
         )
         for index, (when, deed) in enumerate(chosen)
     ]

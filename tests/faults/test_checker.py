@@ -11,8 +11,16 @@ from _pytest.mark import ParameterSet
 from tests.faults.load import Load
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.scenario import Trouble, at_length, empty_redis, suffering
-from tests.faults.stories import STORIES, STORIES_BEFORE_A_LOSS, STORIES_OF_ACK_TIMEOUTS, Hindrance, Story, make_plans
-from tests.faults.troubles import fill_redis, lose_replies, move_the_clock, refuse_credentials
+from tests.faults.stories import (
+    CHANNELS,
+    STORIES,
+    STORIES_BEFORE_A_LOSS,
+    STORIES_OF_ACK_TIMEOUTS,
+    Hindrance,
+    Story,
+    make_plans,
+)
+from tests.faults.troubles import fill_redis, lose_replies, move_the_clock, refuse_credentials, refuse_edits
 from tests.faults.world import OneRedis, World
 
 pytestmark = pytest.mark.timeout(300)
@@ -39,6 +47,7 @@ FOUND = {
     "acknowledge for ever": "no record",
     "refuse what finishes": "a record long after the wait was over",
     "say nothing of a loss": "says nothing of its loss",
+    "keep quiet about refused edits": "message not up to date",
     "believe every clock": "deadline not when the wait ends",
     "give up when refused": "no record",
 }
@@ -58,7 +67,7 @@ class Scene:
     stories: Sequence[Story] = STORIES
     seconds: float = 2
     ack_lasts_s: float = 0
-    hindrance: Hindrance = Hindrance.NONE
+    hindrances: Sequence[Hindrance] = ()
     late_ms: int | None = None
     is_emptied: bool = False  # Redis, when all is played
 
@@ -66,15 +75,16 @@ class Scene:
 LATE_MS = 6000
 """More than anything is late by itself on a machine that has much to do."""
 
-LONG_S = 20
-"""How long something goes on, so that what waits for its end is later than that."""
+TO_THE_END_S = 3600
+"""Something goes on for as long as the load is played."""
 
 SCENES = {
     "acknowledge for ever": Scene(stories=STORIES_OF_ACK_TIMEOUTS, ack_lasts_s=4.0),
-    "refuse what finishes": Scene(fill_redis(LONG_S), late_ms=LATE_MS),
+    "refuse what finishes": Scene(fill_redis(TO_THE_END_S), late_ms=LATE_MS),
     "say nothing of a loss": Scene(stories=STORIES_BEFORE_A_LOSS, is_emptied=True),
-    "believe every clock": Scene(move_the_clock(LONG_S), seconds=6),
-    "give up when refused": Scene(refuse_credentials(8)),
+    "keep quiet about refused edits": Scene(refuse_edits(*CHANNELS)),
+    "believe every clock": Scene(move_the_clock(TO_THE_END_S), seconds=6),
+    "give up when refused": Scene(refuse_credentials(TO_THE_END_S)),
 }
 """Those of them that show only where something is the matter."""
 
@@ -105,7 +115,7 @@ async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis
         wait_s=3,
         stories=scene.stories,
         ack_lasts_s=scene.ack_lasts_s,
-        hindrance=scene.hindrance,
+        hindrances=scene.hindrances,
     )
     async with suffering(world, scene.trouble, seed=seed):
         load = Load(world, seed=seed, patience_s=12)

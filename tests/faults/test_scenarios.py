@@ -17,9 +17,9 @@ import pytest
 from tests.faults.load import Load
 from tests.faults.proxy import Way
 from tests.faults.scenario import Trouble, at_length, empty_redis, judged_under, sampled
-from tests.faults.stories import STORIES, STORIES_BEFORE_A_LOSS, STORIES_OF_ACK_TIMEOUTS, make_plans
+from tests.faults.stories import CHANNELS, STORIES, STORIES_BEFORE_A_LOSS, STORIES_OF_ACK_TIMEOUTS, make_plans
 from tests.faults.tempo import LEASE_S
-from tests.faults.troubles import fill_redis, move_the_clock, refuse_credentials
+from tests.faults.troubles import fill_redis, move_the_clock, refuse_credentials, refuse_edits
 from tests.faults.world import OneRedis, Simulator, World
 from tests.support.servers import missing
 
@@ -276,6 +276,11 @@ async def test_what_comes_again_after_redis_lost_its_data_is_what_it_was(world: 
     report = await world.judged(events)
     assert not report.findings
     assert report.counted["had to escalate"] > len(stories)
+
+
+@at_length
+async def test_messages_that_cannot_be_edited_are_posted_anew_and_their_threads_say_the_rest(world: World[OneRedis]):
+    await judged_under(world, refuse_edits(*CHANNELS[::2]), seed=36)
 
 
 @at_length

@@ -254,6 +254,11 @@ class Simulator:
         async with self.session.post(f"{self.url}/control/faults", json=fault) as response:
             assert response.status == 201, await response.text()
 
+    async def order_error(self, **order: Any) -> None:
+        """Of Slack's, by its name; it comes until the end."""
+        async with self.session.post(f"{self.url}/control/errors", json=order) as response:
+            assert response.status == 200, await response.text()
+
     async def repair(self) -> None:
         async with self.session.delete(f"{self.url}/control/faults") as response:
             assert response.status == 204
@@ -272,6 +277,7 @@ class World(Generic[RedisT]):
     front: FaultProxy  # in front of all replicas, as a load balancer
     replicas: list[Replica] = field(default_factory=list)
     oncall: dict[str, Any] = field(default_factory=dict)  # further on-call settings of replicas to come
+    uneditable: set[str] = field(default_factory=set)  # channels whose messages Slack does not let be edited
     instances: dict[str, Simulator] = field(default_factory=dict)  # of ServiceNow, beside the first, by name
 
     async def add_replica(
@@ -397,6 +403,7 @@ class World(Generic[RedisT]):
             messages=[*own_messages((await self.slack.state())["messages"])],
             incidents=await self.incidents(),
             left=await self._left(),
+            uneditable=self.uneditable,
         )
         report = check(evidence, clock_slack_ms=clock_slack_ms, late_ms=late_ms)
         report.findings += await self._audited()
@@ -435,6 +442,10 @@ class World(Generic[RedisT]):
             "/metrics": is_measured,
         }
         return [Finding("says nothing of its loss", replica.name, it) for it, is_said in said.items() if not is_said]
+
+    async def has_messages(self) -> bool:
+        """Whether Slack has any."""
+        return bool((await self.slack.state())["messages"])
 
     async def incidents(self) -> list[dict[str, Any]]:
         """All that the API lists, by the first replica that answers; nothing while none does."""
