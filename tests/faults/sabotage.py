@@ -8,8 +8,11 @@ from typing import Any
 
 from versus_py import clock
 from versus_py.clock import SharedClock
+from versus_py.engine.breaker import Breakers, HeldBack
 from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.queue import Place
+from versus_py.engine.worker import Worker
 from versus_py.errors import Permanent
 from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Delivery, Incident, IncidentId, Status
@@ -19,6 +22,7 @@ from versus_py.store import Due, Markers, Store, Timers, calls, keys
 from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
+from versus_py.targets.servicenow.connection import Answer
 from versus_py.targets.servicenow.instance import Instance
 from versus_py.targets.slack.api import Refused
 from versus_py.targets.slack.history import History
@@ -230,6 +234,26 @@ def _keep_quiet_about_refused_edits() -> None:
     SlackTarget._after_refused_edit = content  # type: ignore[assignment, method-assign]  # that is the sabotage
 
 
+def _probe_with_what_fails() -> None:
+    """A record that is refused counts as an outage, and only those that were refused probe whether it is over."""
+    enter = Breakers._enter
+
+    def only_the_failing(self: Breakers, circuit: Any, who: str) -> bool:
+        if circuit.is_open and who not in circuit.failing:
+            raise HeldBack(self._clock.now_ms() + 1000, circuit.error)
+        circuit.untried.clear()
+        return enter(self, circuit, who)
+
+    Breakers._enter = only_the_failing  # type: ignore[method-assign]  # that is the sabotage
+    Answer.raise_if_the_record_failed = lambda _: None  # type: ignore[assignment, method-assign]
+
+
+def _share_one_queue() -> None:
+    """Everything waits for the same two slots, wherever it goes."""
+    Worker._place = lambda *_: Place("")  # type: ignore[method-assign]  # that is the sabotage
+    Worker._most_of = lambda *_: 2  # type: ignore[method-assign]
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         "forget every third": _forget_every_third,
@@ -249,6 +273,8 @@ SABOTAGES: Mapping[str, Callable[[], None]] = MappingProxyType(
         "keep quiet about what joins": _keep_quiet_about_what_joins,
         "forget older names": _forget_older_names,
         "acknowledge for ever": _acknowledge_for_ever,
+        "probe with what fails": _probe_with_what_fails,
+        "share one queue": _share_one_queue,
         "refuse what finishes": _refuse_what_finishes,
         "say nothing of a loss": _say_nothing_of_a_loss,
         "keep quiet about refused edits": _keep_quiet_about_refused_edits,

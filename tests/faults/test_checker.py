@@ -20,8 +20,16 @@ from tests.faults.stories import (
     Story,
     make_plans,
 )
-from tests.faults.troubles import fill_redis, lose_replies, move_the_clock, refuse_credentials, refuse_edits
-from tests.faults.world import OneRedis, World
+from tests.faults.troubles import (
+    be_slow,
+    fill_redis,
+    lose_replies,
+    move_the_clock,
+    refuse_credentials,
+    refuse_edits,
+    refuse_records,
+)
+from tests.faults.world import SLOW_INSTANCE, OneRedis, World
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -45,6 +53,8 @@ FOUND = {
     "keep quiet about what joins": "does not wait although that was taken",
     "forget older names": "more than one incident",
     "acknowledge for ever": "no record",
+    "probe with what fails": "a record long after the wait was over",
+    "share one queue": "a record long after the wait was over",
     "refuse what finishes": "a record long after the wait was over",
     "say nothing of a loss": "says nothing of its loss",
     "keep quiet about refused edits": "message not up to date",
@@ -66,6 +76,7 @@ class Scene:
     trouble: Trouble[Any] = lose_replies
     stories: Sequence[Story] = STORIES
     seconds: float = 2
+    rounds: int = 2  # how often each story is played
     ack_lasts_s: float = 0
     hindrances: Sequence[Hindrance] = ()
     late_ms: int | None = None
@@ -80,6 +91,10 @@ TO_THE_END_S = 3600
 
 SCENES = {
     "acknowledge for ever": Scene(stories=STORIES_OF_ACK_TIMEOUTS, ack_lasts_s=4.0),
+    "probe with what fails": Scene(
+        refuse_records(TO_THE_END_S), hindrances=[Hindrance.REFUSED], seconds=12, late_ms=LATE_MS
+    ),
+    "share one queue": Scene(be_slow, hindrances=[Hindrance.SLOW], rounds=4, late_ms=LATE_MS),
     "refuse what finishes": Scene(fill_redis(TO_THE_END_S), late_ms=LATE_MS),
     "say nothing of a loss": Scene(stories=STORIES_BEFORE_A_LOSS, is_emptied=True),
     "keep quiet about refused edits": Scene(refuse_edits(*CHANNELS)),
@@ -106,10 +121,12 @@ def attempt(sabotage: str, seed: int) -> ParameterSet:
 async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis], sabotage, seed):
     scene = SCENES.get(sabotage, Scene())
     world.oncall["ack_timeout_minutes"] = scene.ack_lasts_s / 60
+    if Hindrance.SLOW in scene.hindrances:
+        await world.add_instance(SLOW_INSTANCE)
     await world.add_replica(sabotage=sabotage)
 
     plans = make_plans(
-        2 * len(scene.stories),
+        scene.rounds * len(scene.stories),
         seed=seed,
         seconds=scene.seconds,
         wait_s=3,

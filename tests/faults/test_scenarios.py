@@ -17,10 +17,17 @@ import pytest
 from tests.faults.load import Load
 from tests.faults.proxy import Way
 from tests.faults.scenario import Trouble, at_length, empty_redis, judged_under, sampled
-from tests.faults.stories import CHANNELS, STORIES, STORIES_BEFORE_A_LOSS, STORIES_OF_ACK_TIMEOUTS, make_plans
+from tests.faults.stories import (
+    CHANNELS,
+    STORIES,
+    STORIES_BEFORE_A_LOSS,
+    STORIES_OF_ACK_TIMEOUTS,
+    Hindrance,
+    make_plans,
+)
 from tests.faults.tempo import LEASE_S
-from tests.faults.troubles import fill_redis, move_the_clock, refuse_credentials, refuse_edits
-from tests.faults.world import OneRedis, Simulator, World
+from tests.faults.troubles import be_slow, fill_redis, move_the_clock, refuse_credentials, refuse_edits, refuse_records
+from tests.faults.world import SLOW_INSTANCE, OneRedis, Simulator, World
 from tests.support.servers import missing
 
 pytestmark = pytest.mark.timeout(600)
@@ -291,6 +298,20 @@ async def test_a_clock_of_redis_that_jumps_ends_no_wait_early_or_late(world: Wor
     await judged_under(world, trouble, seed=32, late_ms=round(LEASE_S * 1000) + LATE_MS)
 
     assert any(it.has_said("clock.jumped") for it in world.replicas)
+
+
+@at_length
+async def test_records_that_are_refused_hold_up_no_others(world: World[OneRedis]):
+    hindrances = [Hindrance.REFUSED]
+
+    await judged_under(world, refuse_records(25), seed=33, seconds=12, hindrances=hindrances, late_ms=LATE_MS)
+
+
+@at_length
+async def test_a_slow_instance_holds_up_no_other(world: World[OneRedis]):
+    await world.add_instance(SLOW_INSTANCE)
+
+    await judged_under(world, be_slow, seed=34, seconds=12, hindrances=[Hindrance.SLOW], late_ms=LATE_MS)
 
 
 @at_length
