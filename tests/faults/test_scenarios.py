@@ -26,7 +26,15 @@ from tests.faults.stories import (
     make_plans,
 )
 from tests.faults.tempo import LEASE_S
-from tests.faults.troubles import be_slow, fill_redis, move_the_clock, refuse_credentials, refuse_edits, refuse_records
+from tests.faults.troubles import (
+    be_slow,
+    fill_redis,
+    move_the_clock,
+    one_after_the_other,
+    refuse_credentials,
+    refuse_edits,
+    refuse_records,
+)
 from tests.faults.world import SLOW_INSTANCE, OneRedis, Simulator, World
 from tests.support.servers import missing
 
@@ -300,6 +308,16 @@ async def test_a_clock_of_redis_that_jumps_ends_no_wait_early_or_late(world: Wor
     assert any(it.has_said("clock.jumped") for it in world.replicas)
 
 
+@sampled
+async def test_what_refuses_is_full_slow_or_wrong_holds_up_nothing_else(world: World[OneRedis]):
+    await world.add_instance(SLOW_INSTANCE)
+    refusing = (refuse_records(10), refuse_edits(*CHANNELS[::4]))
+    trouble = all_at_once(*refusing, be_slow, fill_redis(4), move_the_clock(4))
+    hindrances = [Hindrance.REFUSED, Hindrance.SLOW]
+
+    await judged_under(world, trouble, seed=37, alerts=48, seconds=10, hindrances=hindrances, late_ms=LATE_MS)
+
+
 @at_length
 async def test_records_that_are_refused_hold_up_no_others(world: World[OneRedis]):
     hindrances = [Hindrance.REFUSED]
@@ -321,3 +339,23 @@ async def test_everything_at_once_loses_nothing_and_does_nothing_twice(world: Wo
     trouble = all_at_once(kill_one_every(4), restart_redis, cut_in_the_middle, weaken_the_network, misbehaving)
 
     await judged_under(world, trouble, seed=seed, alerts=120, seconds=45, clock_slack_ms=SLOW_MS)
+
+
+@at_length
+@pytest.mark.parametrize("seed", [int(os.environ.get("FAULTS_SEED") or 101)])
+async def test_everything_at_once_also_what_refuses_is_full_slow_or_wrong(world: World[OneRedis], seed):
+    await world.add_instance(SLOW_INSTANCE)
+    misbehaving = misbehave("slack", "servicenow", kinds=KINDS)
+    refusing = one_after_the_other(refuse_credentials(10), refuse_records(15))
+    old = (kill_one_every(4), restart_redis, cut_in_the_middle, misbehaving)
+    new = (refusing, be_slow, fill_redis(4), move_the_clock(6), refuse_edits(*CHANNELS[::4]))
+
+    await judged_under(
+        world,
+        all_at_once(*old, *new),
+        seed=seed,
+        alerts=120,
+        seconds=45,
+        clock_slack_ms=SLOW_MS,
+        hindrances=[Hindrance.REFUSED, Hindrance.SLOW],
+    )
