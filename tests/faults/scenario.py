@@ -22,6 +22,9 @@ TestT = TypeVar("TestT", bound=Callable[..., object])
 Trouble: TypeAlias = Callable[[World[RedisT], random.Random], Coroutine[Any, Any, None]]
 """What goes wrong again and again, until it is cancelled; then the world is mended."""
 
+LATE_MS = 6000
+"""More than anything is late by itself on a machine that has much to do."""
+
 at_length = pytest.mark.long
 """Played by `make faults`."""
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
+from tests.faults.checker import Report
 from tests.faults.load import Load
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.scenario import Trouble, at_length, empty_redis, suffering
+from tests.faults.scenario import LATE_MS, Trouble, at_length, empty_redis, suffering
 from tests.faults.stories import (
     CHANNELS,
     STORIES,
@@ -83,9 +84,6 @@ class Scene:
     is_emptied: bool = False  # Redis, when all is played
 
 
-LATE_MS = 6000
-"""More than anything is late by itself on a machine that has much to do."""
-
 TO_THE_END_S = 3600
 """Something goes on for as long as the load is played."""
 
@@ -119,12 +117,27 @@ def attempt(sabotage: str, seed: int) -> ParameterSet:
 @at_length
 @pytest.mark.parametrize(("sabotage", "seed"), [attempt(*it) for it in product(FOUND, SEEDS)])
 async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis], sabotage, seed):
-    scene = SCENES.get(sabotage, Scene())
+    report = await played(world, SCENES.get(sabotage, Scene()), seed, sabotage)
+
+    found = {it.what for it in report.findings}
+    assert FOUND[sabotage] in found
+    assert AUDITED.get(sabotage) in {None, *found}
+
+
+@at_length
+@pytest.mark.parametrize("sabotage", SCENES)
+async def test_the_checker_finds_nothing_where_the_same_is_the_matter_with_an_engine_as_it_is(world, sabotage):
+    report = await played(world, SCENES[sabotage], SEEDS[0])
+
+    assert not report.findings
+
+
+async def played(world: World[OneRedis], scene: Scene, seed: int, sabotage: str | None = None) -> Report:
+    """What the checker says when all is over."""
     world.oncall["ack_timeout_minutes"] = scene.ack_lasts_s / 60
     if Hindrance.SLOW in scene.hindrances:
         await world.add_instance(SLOW_INSTANCE)
     await world.add_replica(sabotage=sabotage)
-
     plans = make_plans(
         scene.rounds * len(scene.stories),
         seed=seed,
@@ -139,8 +152,4 @@ async def test_the_checker_finds_an_engine_that_is_told_to(world: World[OneRedis
         events = await load.run(plans)
         if scene.is_emptied:
             events = await empty_redis(world, load)
-
-    report = await world.judged(events, late_ms=scene.late_ms)
-    found = {it.what for it in report.findings}
-    assert FOUND[sabotage] in found
-    assert AUDITED.get(sabotage) in {None, *found}
+    return await world.judged(events, late_ms=scene.late_ms)

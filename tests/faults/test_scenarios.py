@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.load import Load
 from tests.faults.proxy import Way
-from tests.faults.scenario import Trouble, at_length, empty_redis, judged_under, sampled
+from tests.faults.scenario import LATE_MS, Trouble, at_length, empty_redis, judged_under, sampled
 from tests.faults.stories import (
     CHANNELS,
     STORIES,
@@ -155,9 +155,6 @@ SLOW_MS = 3000
 
 ACK_LASTS_S = 6
 """Longer than a wait, so that the record of a wait that went on is seen."""
-
-LATE_MS = 6000
-"""More than anything is late by itself on a machine that has much to do."""
 
 KINDS = ("down", "slow", "lost_reply", "cut_off", "truncated", "429", "500", "503", "html503", "html200")
 
@@ -311,11 +308,11 @@ async def test_a_clock_of_redis_that_jumps_ends_no_wait_early_or_late(world: Wor
 @sampled
 async def test_what_refuses_is_full_slow_or_wrong_holds_up_nothing_else(world: World[OneRedis]):
     await world.add_instance(SLOW_INSTANCE)
-    refusing = (refuse_records(10), refuse_edits(*CHANNELS[::4]))
+    refusing = (refuse_records(8), refuse_edits(*CHANNELS[::4]))
     trouble = all_at_once(*refusing, be_slow, fill_redis(4), move_the_clock(4))
     hindrances = [Hindrance.REFUSED, Hindrance.SLOW]
 
-    await judged_under(world, trouble, seed=37, alerts=48, seconds=10, hindrances=hindrances, late_ms=LATE_MS)
+    await judged_under(world, trouble, seed=37, alerts=40, seconds=8, hindrances=hindrances, late_ms=LATE_MS)
 
 
 @at_length
