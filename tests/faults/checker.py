@@ -202,6 +202,7 @@ class _Check:
     def _not_too_late(self, alert: Alert, records: Sequence[Mapping[str, str]]) -> None:
         if self._late_ms is None or alert.is_hindered or not alert.is_due_for_sure:
             return
+        self.report.counted["had to come in time"] += 1
         for record in records:
             late_ms = _opened_ms(record) - alert.due_ms
             self.report.latest_ms = max(self.report.latest_ms, late_ms)
