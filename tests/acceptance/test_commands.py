@@ -245,7 +245,7 @@ def test_doctor_looks_at_a_running_stack_and_posts_only_when_asked(world):
                 ("skipped", " references"),
             )
         ),
-        ["skipped", "ServiceNow open records"],
+        ["ok", "ServiceNow open records"],
     ]
     assert posts == 0
     assert "ok: Slack test message: posted to C0ALERTS" in with_post.stdout

@@ -222,7 +222,7 @@ def test_no_log_line_page_or_answer_shows_a_secret(world):
     world.settings["oncall"]["servicenow"]["password"] = "wrong-secret"
     server, _ = world.serve(data_dir=str(world.folder / "other"))
     post(server, "Refused", 0)
-    wait_until(lambda: "sync.failed" in world.logged(), what="the refused login to be logged")
+    wait_until(lambda: "credentials.refused" in world.logged(), what="the refused login to be logged")
 
     text = world.logged() + str(shown) + answers + str(world.slack.state())
     hidden = [TOKEN, PASSWORD, "wrong-secret", "intake-secret-wrong", "gateway-secret-wrong"]
