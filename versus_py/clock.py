@@ -165,6 +165,7 @@ class SharedClock:
         self._offset_ms: int | None = None  # of the shared time to the counter
         self._server_offset_ms = 0  # of the server's own clock
         self._machine_offset_ms = 0  # of this machine's clock, when the time was set
+        self._lead_since_ms = 0  # of the notes that it was set by
         self._error_ms = math.inf  # how wrong it may have been when it was set
         self._leaps: list[tuple[int, int]] = []  # when, by the counter, and how far
         self.doubt: Doubt | None = None
@@ -243,10 +244,13 @@ class SharedClock:
             return abs(one_ms - other_ms) <= tolerance_ms
 
         expected_ms, machine_moved_ms = it.shared_ms - jump_ms, it.machine_ms - it.at_ms - self._machine_offset_ms
-        if self._is_vouched_for(it, expected_ms + tolerance_ms):
-            self._set(it, it.shared_ms)
-            return Judgment.CONFIRMED
-        if is_about(it.machine_ms, it.shared_ms) and is_about(machine_moved_ms, jump_ms):
+        has_machine_jumped = is_about(it.machine_ms, it.shared_ms) and is_about(machine_moved_ms, jump_ms)
+        # The server's own clock goes on, and a replica has said since what it is ahead: else two would contradict
+        # each other for ever.
+        is_another_lead = it.notes.lead_since_ms > self._lead_since_ms and is_about(
+            it.server_ms, it.at_ms + self._server_offset_ms
+        )
+        if self._is_vouched_for(it, expected_ms + tolerance_ms) or has_machine_jumped or is_another_lead:
             if jump_ms > 0:
                 self._leaps.append((it.at_ms, jump_ms))
             self._set(it, it.shared_ms)
@@ -281,6 +285,7 @@ class SharedClock:
         self._offset_ms = shared_ms - it.at_ms
         self._server_offset_ms = it.server_ms - it.at_ms
         self._machine_offset_ms = it.machine_ms - it.at_ms
+        self._lead_since_ms = it.notes.lead_since_ms
 
 
 def _reading(answer: Answer, notes: ClockNotes) -> _Reading:

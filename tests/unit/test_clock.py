@@ -382,3 +382,40 @@ async def test_a_time_that_was_seen_does_not_come_again_at_a_start(world):
 
     assert await world.follow(late) is Judgment.DOUBTED
     assert late.now_ms() == seen_ms
+
+
+async def test_replicas_that_judge_a_jump_differently_agree_in_the_end(world):
+    """The server and one machine were slow together, and are set right together; the other machine was right before."""
+    world.server_ahead_ms = world.machine_ahead_ms = world.machine_ahead_ms - 3 * MINUTE_MS
+    other_ahead_ms = world.machine_ahead_ms + 3 * MINUTE_MS
+    other = SharedClock(world.counter.now_ms, lambda: world.counter.now_ms() + other_ahead_ms)
+    for _ in range(3):
+        await world.follow()
+        await world.follow(other)
+        world.counter.advance(minutes=5)
+    world.server_ahead_ms += 3 * MINUTE_MS
+    world.machine_ahead_ms += 3 * MINUTE_MS
+
+    for _ in range(10):
+        for clock in (world.shared, other):
+            if await world.follow(clock) is Judgment.SET_RIGHT:
+                world.keep(clock)
+        world.counter.advance(seconds=30)
+
+    assert abs(world.shared.now_ms() - other.now_ms()) < 1000
+
+
+async def test_a_leap_that_another_replica_vouches_for_is_one_too(world):
+    stays = world.another_replica()
+    await world.follow()
+    await world.follow(stays)
+    world.counter.advance(minutes=10)
+    await world.follow()
+    world.server_ahead_ms += 10 * MINUTE_MS
+    world.machine_ahead_ms += 10 * MINUTE_MS
+    assert await world.follow() is Judgment.CONFIRMED
+    world.note_seen(world.shared)
+    world.machine_ahead_ms -= 10 * MINUTE_MS  # that of the other replica
+
+    assert await world.follow(stays) is Judgment.CONFIRMED
+    assert stays.leapt_ms(HOUR_MS) == 10 * MINUTE_MS

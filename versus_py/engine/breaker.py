@@ -126,11 +126,12 @@ class Breakers:
         spread_ms = round(random.uniform(0, SPREAD_MS))  # noqa: S311 - no secret
         has_failed = who in circuit.failing
         probe_at_ms = circuit.next_probe_ms + (UNTRIED_FIRST_MS if has_failed and circuit.untried else 0)
-        if now_ms < probe_at_ms:
+        # A time that is further away is one of before the clock was set back.
+        if now_ms < probe_at_ms <= now_ms + OPEN_MAX_MS + UNTRIED_FIRST_MS:
             if not has_failed and len(circuit.untried) < KNOWN_MAX:
                 circuit.untried.add(who)
             raise HeldBack(probe_at_ms + spread_ms, circuit.error)
-        if now_ms < circuit.probe_until_ms:
+        if now_ms < circuit.probe_until_ms <= now_ms + PROBE_MS:
             raise HeldBack(now_ms + LOOK_AGAIN_MS + spread_ms, circuit.error)
         circuit.untried.discard(who)
         circuit.probe_until_ms = now_ms + PROBE_MS

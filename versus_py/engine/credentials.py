@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from versus_py.clock import Clock
-from versus_py.errors import CredentialsRefused, VersusError
+from versus_py.errors import CredentialsRefused, StoreUnavailable, VersusError
 from versus_py.incidents.model import IncidentId
 from versus_py.store.refusals import Refusals
 from versus_py.targets import NotYet
@@ -129,11 +129,16 @@ class Credentials:
         if refused is None:
             return Request()
         now_ms = self._clock.now_ms()
-        next_ms = await self._refusals.take_probe(
-            system, now_ms=now_ms, until_ms=now_ms + PROBE_MS, tried_ms=refused.tried_ms
-        )
+        tried_ms, refused.tried_ms = refused.tried_ms, now_ms  # at once, so that no other asks as one who has not tried
+        next_ms: int | None = now_ms
+        try:
+            next_ms = await self._refusals.take_probe(
+                system, now_ms=now_ms, until_ms=now_ms + PROBE_MS, tried_ms=tried_ms
+            )
+        finally:
+            if next_ms is not None:
+                refused.tried_ms = tried_ms
         if next_ms is None:
-            refused.tried_ms = now_ms
             return Request(is_probe=True)
         raise await self._held(system, incident_id, target, next_ms, refused.error, was_sent=False)
 
@@ -156,14 +161,24 @@ class Credentials:
         return StillRefused(due_ms, error, was_sent=was_sent)
 
     async def _settle(self, system: str, request: Request, *, was_accepted: bool) -> None:
-        """What is neither accepted nor refused says nothing of the credentials: the next one may try."""
+        """What is neither accepted nor refused says nothing of the credentials: the next one may try.
+
+        What the system did counts, whether or not this can be noted now: the next success notes it.
+        """
+        was_proven = self._is_proven(system)
         if was_accepted:
             self._proven_ms[system] = self._clock.now_ms()
-        if was_accepted and system in self._refused:
-            self._forget(system)
-            await self._refusals.accept(system, now_ms=self._clock.now_ms())
-        elif request.is_probe:
-            await self._refusals.allow_probe(system)
+        try:
+            if was_accepted and system in self._refused:
+                await self._refusals.accept(system, now_ms=self._clock.now_ms())
+                self._forget(system)
+            elif was_accepted and not was_proven and system in await self._refusals.systems():
+                # Another replica has credentials that are refused: what it put aside can be done here.
+                await self._refusals.hurry(system, now_ms=self._clock.now_ms())
+            elif request.is_probe:
+                await self._refusals.allow_probe(system)
+        except StoreUnavailable as exc:
+            log.warning("credentials.not_noted", system=system, error=str(exc))
 
     def _is_proven(self, system: str) -> bool:
         return self._clock.now_ms() - self._proven_ms.get(system, -PROVEN_MS) < PROVEN_MS

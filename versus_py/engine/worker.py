@@ -226,7 +226,10 @@ class Worker:
     async def _start_or_wait(self, syncs: asyncio.TaskGroup) -> None:
         """Start what has a slot; nothing until Redis may be back, where it is away."""
         try:
-            if self._clock.now_ms() >= self._look_at_ms:
+            now_ms = self._clock.now_ms()
+            if self._look_at_ms > now_ms + round(IDLE_MAX_S * 1000):  # the clock was set back
+                self._look_at_ms = self._whole_look_at_ms = now_ms
+            if now_ms >= self._look_at_ms:
                 await self._look(syncs)
             await self._start(syncs)
         except StoreUnavailable as exc:

@@ -1,11 +1,18 @@
 """Credentials that a target refuses: who hears of it, how often they are tried, and what follows once they are good."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.integration.conftest import CHANNEL, PASSWORD, TOKEN, Engine, make_worker
+from versus_py.engine.credentials import Credentials, StillRefused
+from versus_py.errors import CredentialsRefused, StoreUnavailable
+from versus_py.incidents.model import IncidentId
 from versus_py.simulators.servicenow.login import CLIENT_ID, CLIENT_SECRET
+from versus_py.store import keys
 from versus_py.tools.samples import alertmanager
 
 MENTION = "<!subteam^S0ONCALL>"
@@ -289,3 +296,66 @@ async def test_an_alert_storm_that_slack_refuses_is_shown_once_it_takes_the_toke
     posted = sum("*Triggered*" in it.text for it in engine.slack.messages)
     digests = [it.text for it in engine.slack.messages if "lert storm" in it.text]
     assert f"{12 - posted} incidents" in "".join(digests)
+
+
+def guarded(credentials: Credentials, error: Exception | None = None) -> Callable[[int], Awaitable[bool]]:
+    """What sends a request about the incident of a number, which ends so; whether it was sent."""
+
+    async def send(number: int) -> bool:
+        with suppress(CredentialsRefused, StillRefused):
+            async with credentials.guard("servicenow", IncidentId(f"i-{number}"), "servicenow") as request:
+                sent.append(number)
+                await asyncio.sleep(0)
+                if error is not None:
+                    raise error
+                request.was_accepted = True
+        return number in sent
+
+    sent: list[int] = []
+    return send
+
+
+async def test_a_process_that_starts_sends_one_login_and_not_one_for_each_that_waits(engine):
+    refusals, clock = engine.store.refusals, engine.clock
+    await refusals.refuse("servicenow", "401", next_probe_ms=clock.now_ms())
+    await refusals.accept("servicenow", now_ms=clock.now_ms())
+    await refusals.refuse("servicenow", "401", next_probe_ms=clock.now_ms() + 300_000)
+    clock.advance(minutes=1)
+    credentials = Credentials(refusals, clock)
+    await credentials.begin(["servicenow"])
+    send = guarded(credentials, CredentialsRefused("401"))
+
+    assert (await asyncio.gather(*map(send, range(8)))).count(True) == 1
+
+
+async def test_what_a_replica_with_other_credentials_put_aside_comes_now(engine, logs):
+    refusals, clock = engine.store.refusals, engine.clock
+    await guarded(Credentials(refusals, clock), CredentialsRefused("401"))(1)
+    logs.expect_error("credentials.refused")
+    assert await engine.store._redis.zcard(keys.waiting_for_probe("servicenow")) == 1
+
+    assert await guarded(Credentials(refusals, clock))(2)
+
+    assert await engine.store._redis.zcard(keys.waiting_for_probe("servicenow")) == 0
+
+
+async def test_a_success_that_cannot_be_noted_counts_and_is_noted_by_the_next(engine, monkeypatch, logs):
+    refusals, clock = engine.store.refusals, engine.clock
+    credentials = Credentials(refusals, clock)
+    await guarded(credentials, CredentialsRefused("401"))(1)
+    logs.expect_error("credentials.refused")
+    clock.advance(minutes=6)
+
+    async def lost(*_, **__):
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(refusals, "accept", lost)
+        assert await guarded(credentials)(2)
+    assert credentials.refused_systems == ("servicenow",)
+    assert "credentials.not_noted" in [line["event"] for line in logs]
+    clock.advance(minutes=2)
+
+    assert await guarded(credentials)(3)
+
+    assert not credentials.refused_systems

@@ -214,3 +214,11 @@ def test_one_that_has_failed_probes_when_those_that_have_not_do_not_come(breaker
 
     assert call(breakers, who="i-0")
     assert breakers.open_systems == ()
+
+
+def test_a_clock_that_is_set_back_holds_nothing_back_for_longer(breakers, clock):
+    fail(breakers)
+
+    clock.advance(hours=-1)
+
+    assert call(breakers, who="i-8")
