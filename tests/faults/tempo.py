@@ -35,6 +35,8 @@ QUICK: Mapping[str, Any] = {
     "PROBE_MS": round(LEASE_S * 1000),
     "UNANSWERED_SETTLES_S": SETTLES_S,
     "LATE_POST_S": SETTLES_S,
+    "LATE_EDIT_S": SETTLES_S,
+    "LATE_EDIT_MS": round(SETTLES_S * 1000),
     "CLOCK_EVERY_S": 2.0,
     "CLOCK_IN_DOUBT_EVERY_S": 1.0,
     "STEADY_MS": 10_000,
