@@ -34,7 +34,7 @@ from versus_py.store.durability import durability_for
 from versus_py.store.journal import open_journal
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets import titles
+from versus_py.targets import Target, titles
 from versus_py.targets.interactive import Loop, WaysIn
 from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
@@ -230,6 +230,34 @@ def _last_look(core: _Core, session: aiohttp.ClientSession) -> LastLook | None:
     return AlertmanagerLook(config, clock=core.clock, session=session) if config.urls else None
 
 
+def _worker(core: _Core, targets: Mapping[str, Target], last_look: LastLook | None) -> Worker:
+    return Worker(
+        core.store,
+        core.lifecycle,
+        core.clock,
+        targets=targets,
+        called=core.called,
+        settles_within_s=core.settles_within_s,
+        max_concurrent=core.max_concurrent,
+        last_look=last_look,
+        retries=RetryPolicy(round(core.config.oncall.retry_for_hours * 3_600_000)),
+        with_payloads=core.config.shows_payload,
+        metrics=core.metrics,
+    )
+
+
+def _watchdog(core: _Core, worker: Worker, *, is_embedded: bool) -> Watchdog:
+    return Watchdog(
+        core.store,
+        Ledger(core.redis),
+        core.clock,
+        core.metrics,
+        lease_ms=worker.lease_ms,
+        markers=Markers(core.redis, core.config.data_dir / "markers.json" if is_embedded else None),
+        on_loss=core.restore,
+    )
+
+
 @asynccontextmanager
 async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
@@ -248,28 +276,8 @@ async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
         around.raise_if_missing(config)
         session = await stack.enter_async_context(_session())
-        worker = Worker(
-            core.store,
-            core.lifecycle,
-            core.clock,
-            targets=around.targets,
-            called=core.called,
-            settles_within_s=core.settles_within_s,
-            max_concurrent=core.max_concurrent,
-            last_look=_last_look(core, session),
-            retries=RetryPolicy(round(config.oncall.retry_for_hours * 3_600_000)),
-            with_payloads=config.shows_payload,
-            metrics=core.metrics,
-        )
-        watchdog = Watchdog(
-            core.store,
-            Ledger(redis),
-            core.clock,
-            core.metrics,
-            lease_ms=worker.lease_ms,
-            markers=Markers(redis, None if embedded is None else config.data_dir / "markers.json"),
-            on_loss=core.restore,
-        )
+        worker = _worker(core, around.targets, _last_look(core, session))
+        watchdog = _watchdog(core, worker, is_embedded=embedded is not None)
         health = Health(
             core.store,
             core.clock,

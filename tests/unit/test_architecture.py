@@ -80,7 +80,6 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "mark",
         "name",
         "note",
-        "note_storm",
         "note_unread",
         "park",
         "put",

@@ -91,7 +91,7 @@ class Storms:
         self._retention_ms = retention_ms
         self._change = load_script(redis, "change_storm")
         self._end = load_script(redis, "end_storm")
-        self._note = load_script(redis, "note_storm")
+        self._note = load_script(redis, "note")
         self._leave = load_script(redis, "leave_storm")
         self._put = load_script(redis, "put")
         self._enlist = load_script(redis, "enlist")
@@ -169,13 +169,13 @@ class Storms:
             if is_ours:
                 await answered(self._unlock([name], [token]))
 
-    async def note(self, place: str, storm_id: str, *, now_ms: int, **values: str | int) -> None:
+    async def note(self, place: str, storm_id: str, **values: str | int) -> None:
         """What came of its message: `tried`, `telling`, `editing` before a call; `ts`, `shown`, `news`, `told` after.
 
         And when to go on with it: `write_at_ms`, `tell_at_ms`, `settle_at_ms`; `anew` when it is posted once more.
         """
         fields = [part for pair in values.items() for part in pair]
-        await answered(self._note([keys.storm(place, storm_id)], [now_ms + self._retention_ms, *fields]))
+        await answered(self._note([keys.storm(place, storm_id)], [self._retention_ms, *fields]))
 
     async def end(self, storm: Storm, *, now_ms: int, refused: str = "") -> bool:
         """Whether this ended it: nobody has joined since it was read. With *refused*, it has no message in any case."""

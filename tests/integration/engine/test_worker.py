@@ -253,3 +253,26 @@ async def test_what_somebody_else_has_taken_is_not_sent(store, channel, oncall, 
 
     assert channel.synced == []
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["sync.lease_lost"]
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_look(store, channel, oncall, monkeypatch):
+    class Set(SystemClock):
+        ahead_ms = 0
+
+        def now_ms(self) -> int:
+            return super().now_ms() + self.ahead_ms
+
+    async def hears_nothing(_: Worker) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Worker, "_follow_changes", hears_nothing)
+    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 0.05)
+    clock = Set()
+    worker = make_worker(store, clock, channel, oncall)
+    await accept(store, clock, dedup_key="before")
+    async with running(worker):
+        await until(lambda: len(channel.synced) == 1)
+        clock.ahead_ms = -3_600_000
+
+        await accept(store, clock, dedup_key="after")
+        await until(lambda: len(channel.synced) == 2)

@@ -50,7 +50,7 @@ async def test_a_storm_lives_on_a_cluster(redis, clock):
 
     async with storms.lock("C1", storm_id) as is_ours, storms.lock("C1", storm_id) as is_theirs:
         assert (is_ours, is_theirs) == (True, False)
-        await storms.note("C1", storm_id, now_ms=now_ms, ts="1.2", shown=1)
+        await storms.note("C1", storm_id, ts="1.2", shown=1)
     async with storms.lock("C1", storm_id) as is_free_again:
         assert is_free_again
 

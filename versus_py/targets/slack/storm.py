@@ -311,7 +311,7 @@ class StormMessages:
             await self._storms.dismiss(place, storm_id)
 
     async def _note(self, storm: Storm, **values: str | int) -> None:
-        await self._storms.note(storm.place, storm.id, now_ms=self._clock.now_ms(), **values)
+        await self._storms.note(storm.place, storm.id, **values)
 
     def _ends_soon(self, storm: Storm) -> bool:
         """Whether the digest's link to the list is to be renewed: nothing else has changed the digest for so long."""
