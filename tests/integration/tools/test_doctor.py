@@ -19,7 +19,7 @@ from versus_py.clock import SystemClock
 from versus_py.incidents.transitions import trigger
 from versus_py.simulators import Fault, SlackSimulator, run_app
 from versus_py.simulators.slack import SCOPES
-from versus_py.store import Markers, keys
+from versus_py.store import Markers, Page, keys
 from versus_py.store.embedded import run_embedded
 from versus_py.systems import model
 from versus_py.targets.slack.checks import examine
@@ -640,10 +640,43 @@ def alertmanager_app(*, authorization=None, receivers=None, cluster=NO_CLUSTER, 
     return app
 
 
-async def examine_alertmanager(url, **auth):
-    config = model().model_validate({"alertmanager": {"url": url, "auth": auth}})
+async def examine_alertmanager(url, *, stored=(), **auth):
+    async def stored_incidents(wanted):
+        return Page(tuple(filter(wanted, stored)), None)
+
+    config = model().model_validate({"alertmanager": {"url": url, "auth": auth}, "oncall": {"enable": True}})
     async with aiohttp.ClientSession() as session:
-        return await collect(alertmanager.examine(config, session))
+        return await collect(alertmanager.examine(config, session, stored_incidents))
+
+
+def stored_incident(source, url):
+    notification = make_notification(source=source, url=url)
+    return trigger(notification, POLICY, dedup_key=f"{source} {url}", now_ms=1_790_000_000_000).incident
+
+
+async def test_a_missing_alertmanager_url_is_a_warning_that_names_the_addresses_which_payloads_brought():
+    urls = ("http://am-0:9093", "http://am-1:9093", "http://am-0:9093")
+    stored = [*(stored_incident("alertmanager", url) for url in urls), stored_incident("grafana", "https://grafana")]
+
+    [check] = await examine_alertmanager([], stored=stored)
+
+    assert check.status is WARNING
+    assert "silenced alerts escalate" in check.found
+    assert check.found.endswith("; their payloads name http://am-0:9093, http://am-1:9093")
+    assert "ALERTMANAGER_URL" in check.advice
+
+
+async def test_a_missing_alertmanager_url_is_a_warning_before_the_first_alert():
+    [check] = await examine_alertmanager([])
+
+    assert check.status is WARNING
+    assert check.found == alertmanager.UNSET
+
+
+async def test_a_missing_alertmanager_url_is_fine_where_no_alert_is_of_an_alertmanager():
+    [check] = await examine_alertmanager([], stored=[stored_incident("grafana", "https://grafana")])
+
+    assert check.status is SKIPPED
 
 
 @pytest.mark.parametrize(

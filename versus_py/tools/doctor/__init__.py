@@ -49,7 +49,7 @@ async def diagnose(
             sections[system.config.SECTION] |= system.examine(examined)
         others: dict[str, Examination] = {
             public_host.NAME: partial(public_host.examine, config, session),
-            alertmanager.NAME: partial(alertmanager.examine, config, session),
+            alertmanager.NAME: partial(alertmanager.examine, config, session, examined.incidents),
         }
         first: dict[str, Examination] = {
             redis.NAME: partial(redis.examine, config),

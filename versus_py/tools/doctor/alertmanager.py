@@ -10,8 +10,11 @@ import aiohttp
 from versus_py.config import Config
 from versus_py.engine.alertmanager_api import login, read_cluster
 from versus_py.engine.last_look import missing_peers
-from versus_py.errors import ConfigError
+from versus_py.errors import ConfigError, StoreUnavailable
+from versus_py.incidents.model import Incident
+from versus_py.sources import alertmanager
 from versus_py.targets.check import Check, CheckStatus
+from versus_py.targets.system import StoredIncidents
 from versus_py.tools.doctor.answer import Answer, NoAnswer, ask
 from versus_py.tools.lint import hides_webhooks, lint_clusters
 
@@ -22,11 +25,19 @@ PEERS_ADVICE = (
     "to mean over, and the incident escalates"
 )
 
+UNSET = "alertmanager.url is not set: silenced alerts escalate, and those that ended without a notification"
+UNSET_ADVICE = "set it (ALERTMANAGER_URL) to every Alertmanager that sends here, at an address that this server reaches"
+NAMED_MAX = 5
 
-async def examine(config: Config, session: aiohttp.ClientSession) -> AsyncIterator[Check]:
+
+async def examine(config: Config, session: aiohttp.ClientSession, incidents: StoredIncidents) -> AsyncIterator[Check]:
+    """*incidents* are asked for the addresses of Alertmanagers while the configuration names none."""
     urls, headers = config.alertmanager.urls, login(config.alertmanager.auth)
     if not urls:
-        yield Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set")
+        if config.oncall.is_prepared:
+            yield await _about_no_url(incidents)
+        else:
+            yield Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set, and nothing escalates")
         return
     names = {url: NAME if len(urls) == 1 else f"{NAME} {url}" for url in urls}
     statuses: dict[str, dict[str, Any]] = {}
@@ -41,6 +52,24 @@ async def examine(config: Config, session: aiohttp.ClientSession) -> AsyncIterat
             yield check
     for url, answer in (await _ask_each(session, statuses, "/api/v2/receivers", headers)).items():
         yield _about_receivers(f"{names[url]} receivers", answer)
+
+
+async def _about_no_url(incidents: StoredIncidents) -> Check:
+    """A warning, unless alerts came, and none of them from an Alertmanager."""
+    try:
+        stored = (await incidents(lambda _: True)).incidents
+    except StoreUnavailable:
+        stored = ()
+    if stored and not any(map(_is_of_alertmanager, stored)):
+        return Check(NAME, CheckStatus.SKIPPED, "alertmanager.url is not set; no stored alert is an Alertmanager's")
+    said = dict.fromkeys(it.url for it in stored if _is_of_alertmanager(it) and it.url)
+    named = [*said][:NAMED_MAX]
+    known = f"; their payloads name {', '.join(named)}{', …' if len(said) > len(named) else ''}" if named else ""
+    return Check(NAME, CheckStatus.WARNING, f"{UNSET}{known}", UNSET_ADVICE)
+
+
+def _is_of_alertmanager(incident: Incident) -> bool:
+    return incident.source == alertmanager.NAME
 
 
 async def _ask_each(
