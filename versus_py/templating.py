@@ -1,5 +1,6 @@
 """Templates that people write, in a sandbox: they see the values they are given and no Python behind them."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from versus_py.errors import VersusError
+
+
+_GO = re.compile(r"\{\{-?\s*(?:[.$][\w.]*|(?:range|if|else|end|with|define|block|template|printf)\b(?!\()[^}\n]{0,60})")
+"""What no template in Jinja2 has behind two braces, and Go's have: a field, a variable, or a statement."""
 
 
 class TemplateFailed(VersusError):
@@ -23,6 +28,7 @@ class TemplateText:
 
     def __init__(self, text: str, name: str) -> None:
         self._name = name
+        refuse_go(text, name)
         try:
             self._template = _environment(lambda value: "" if value is None else str(value)).from_string(text)
         except TemplateSyntaxError as exc:
@@ -54,6 +60,8 @@ class TemplateFile:
         try:
             self._reload()
             return str(self._template.render(values)).strip()
+        except TemplateFailed:
+            raise
         except Exception as exc:  # a template can raise whatever its expressions raise
             line = getattr(exc, "lineno", None)
             where = f"{self._path}, line {line}" if line else str(self._path)
@@ -63,8 +71,23 @@ class TemplateFile:
         stat = self._path.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
         if stamp != self._stamp:
-            self._template = self._environment.from_string(self._path.read_text(encoding="utf-8"))
+            text = self._path.read_text(encoding="utf-8")
+            refuse_go(text, str(self._path))
+            self._template = self._environment.from_string(text)
             self._stamp = stamp
+
+
+def refuse_go(text: str, name: str) -> None:
+    """Raise TemplateFailed for a template in the language of Versus Incident's and Alertmanager's, which is Go's.
+
+    Some of it would compile here, and come to nothing.
+    """
+    if (found := _GO.search(text)) is not None:
+        line = text.count("\n", 0, found.start()) + 1
+        raise TemplateFailed(
+            f"{name}: line {line}: {found[0].strip()!r} is of a Go template; versus_py takes Jinja2, "
+            "such as {{ alert.labels.severity }} or {% for alert in firing %} … {% endfor %}"
+        )
 
 
 def uses(text: str, name: str) -> bool:

@@ -129,3 +129,33 @@ def test_a_label_that_is_called_like_a_method_is_the_label():
 
     assert TemplateText("{{ l.values }} {{ l.keys }} {{ l.get }}", "x").render({"l": labels}) == "B=3 4 5"
     assert TemplateText("{% for k, v in l.items() %}{{ k }}{% endfor %}", "x").render({"l": labels}) == "valueskeysget"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ .CommonLabels.alertname }}",
+        "{{- .Status | toUpper -}}",
+        "{{ range .Alerts }}x{{ end }}",
+        "{{range $i, $a := .Alerts}}x{{end}}",
+        "{{ if eq .Status `firing` }}x{{ else }}y{{ end }}",
+        '{{ template "slack.default.title" . }}',
+        "{{ $title := .Title }}",
+        '{{ define "body" }}x',
+        "{{ end }}",
+    ],
+)
+def test_a_go_template_is_called_one_with_its_line(template, text):
+    for render in (
+        template(f"*Alert*\n{text}").render,
+        lambda values: TemplateText(f"*Alert*\n{text}", "message.tmpl").render(values),
+    ):
+        with pytest.raises(TemplateFailed, match=r"message\.tmpl: line 2: .* is of a Go template; .* takes Jinja2"):
+            render(VALUES)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ range(3) | list | length }}", "{{ endpoint }}", "{{ iframe }}", "{{ with_ }}", "{{ 3 if 1 else 'b' }}"]
+)
+def test_what_only_looks_like_go_is_no_go_template(text):
+    assert TemplateText(text, "x").render({}) in {"3", ""}
