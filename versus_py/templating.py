@@ -11,7 +11,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from versus_py.errors import VersusError
 
-
 _GO = re.compile(r"\{\{-?\s*(?:[.$][\w.]*|(?:range|if|else|end|with|define|block|template|printf)\b(?!\()[^}\n]{0,60})")
 """What no template in Jinja2 has behind two braces, and Go's have: a field, a variable, or a statement."""
 

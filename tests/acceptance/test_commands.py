@@ -103,7 +103,7 @@ def test_the_version():
     assert started("--version").stdout == f"versus {__version__}\n"
 
 
-COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "config-schema", "slack-manifest"]
+COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "render", "config-schema", "slack-manifest"]
 COMMANDS += ["audit", "lint-alertmanager", "send", "replay", "simulate", "incidents", "retry"]
 INCIDENT_COMMANDS = ["list", "show", "ack", "unack", "resolve", "escalate", "snooze"]
 
@@ -228,6 +228,7 @@ def test_doctor_looks_at_a_running_stack_and_posts_only_when_asked(world):
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert [line.split(": ")[:2] for line in shown.stdout.splitlines()] == [
         ["ok", "Redis"],
+        ["ok", "Templates"],
         ["ok", "Slack"],
         ["ok", "Slack scopes"],
         ["ok", "Slack channel"],

@@ -1,6 +1,9 @@
 """Commands that look, and change nothing."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import indent
 from typing import Annotated
 
 import typer
@@ -8,6 +11,7 @@ import yaml
 
 from versus_py.cli.common import (
     DEFAULT_CONFIG,
+    TRY_OUT,
     ConfigOption,
     OptionalConfigOption,
     err,
@@ -17,12 +21,15 @@ from versus_py.cli.common import (
     say,
 )
 from versus_py.cli.tables import print_rows
-from versus_py.config import LogConfig
-from versus_py.errors import ConfigError
-from versus_py.systems import model
+from versus_py.clock import wall_ms
+from versus_py.config import Config, LogConfig
+from versus_py.errors import BadPayload, ConfigError
+from versus_py.systems import model, registered
+from versus_py.targets.slack.system import SLACK
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.doctor import CheckStatus, diagnose
 from versus_py.tools.lint import Finding, Severity, lint
+from versus_py.tools.preview import incidents_of, previews, template_problems
 from versus_py.tools.slack_manifest import NAME as APP_NAME
 from versus_py.tools.slack_manifest import slack_manifest as make_slack_manifest
 
@@ -32,6 +39,7 @@ _CHECK_COLOURS = {
     CheckStatus.FAILED: "red",
     CheckStatus.SKIPPED: "dim",
 }
+_CONFIGURATIONS = {".yaml", ".yml", ".json"}
 _FINDING_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
@@ -39,8 +47,12 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check a configuration without starting, and print what it comes to, secrets masked."""
     loaded = load(config)
     print(yaml.safe_dump(loaded.masked(), sort_keys=False, allow_unicode=True), end="")
-    for warning in loaded.warnings():
+    failing = template_problems(loaded)
+    for warning in (*loaded.warnings(), *(it for it in failing if not it.is_always)):
         err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    if mistakes := [str(it) for it in failing if it.is_always]:
+        say(ConfigError(mistakes))
+        raise typer.Exit(1)
     err.print(f"{config} is usable.", style="green", markup=False)
 
 
@@ -59,6 +71,60 @@ def doctor(
     print_rows(("status", "check", "found", "what to do"), rows, _CHECK_COLOURS)
     if any(check.status is CheckStatus.FAILED for check in checks):
         raise typer.Exit(1)
+
+
+def render(
+    file: Annotated[
+        Path, typer.Argument(help="A configuration (.yaml, .yml, .json), or a template of Slack messages.")
+    ],
+    payload: Annotated[str, typer.Option("--payload", "-p", metavar="FILE|-", help="A body; - for standard input.")],
+    target: Annotated[
+        str | None, typer.Option(help="Only this: slack or servicenow.", show_default="what the file is about")
+    ] = None,
+    query: Annotated[
+        str, typer.Option("--query", "-q", help="The query of the request, such as severity=critical.")
+    ] = "",
+    config: OptionalConfigOption = None,
+) -> None:
+    """Show what would be posted about a payload. Nothing is sent.
+
+    A template of Slack messages is rendered in place of the one in the configuration of --config.
+    """
+    names = [it.name for it in registered()]
+    if target is not None and target not in names:
+        raise typer.BadParameter(f"--target {target}: must be one of {', '.join(names)}")
+    is_template = file.suffix not in _CONFIGURATIONS
+    loaded = _with_template(file, config) if is_template else load(file)
+    target = SLACK.name if is_template and target is None else target
+    try:
+        incidents = list(incidents_of(loaded, read(payload), "&".join(query or []), now_ms=wall_ms()))
+    except BadPayload as exc:
+        say(exc)
+        raise typer.Exit(1) from None
+    if not incidents:
+        err.print("nothing would be posted: the payload is no news of an alert", style="yellow", markup=False)
+    shown = [it for incident in incidents for it in previews(loaded, incident, target)]
+    for it in shown:
+        print(f"{it.place}\n{_indented(it.shown)}\n")
+    problems = dict.fromkeys(problem for it in shown for problem in it.problems)
+    if problems:
+        say(ConfigError(list(problems)))
+        raise typer.Exit(1)
+
+
+def _with_template(file: Path, config: Path | None) -> Config:
+    """The configuration with *file* as the template of messages."""
+    loaded = model().model_validate(TRY_OUT) if config is None else load(config)
+    slack = loaded.alert.slack.model_copy(update={"enable": True, "template_path": file})
+    return loaded.model_copy(update={"alert": loaded.alert.model_copy(update={"slack": slack})})
+
+
+def _indented(shown: Mapping[str, str]) -> str:
+    """Each text below its name; beside it where it is a short one."""
+    lines = [
+        f"{name}: {text}" if "\n" not in text else f"{name}:\n{indent(text, '  ')}" for name, text in shown.items()
+    ]
+    return indent("\n".join(lines), "  ")
 
 
 def config_schema() -> None:

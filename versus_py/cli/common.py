@@ -18,6 +18,9 @@ from versus_py.systems import load_config
 DEFAULT_CONFIG = Path("config/config.yaml")
 LOCAL_SERVER = "http://127.0.0.1:3000"
 
+TRY_OUT = {"alert": {"slack": {"enable": True}}, "oncall": {"enable": True}}
+"""The defaults, for trying out what on-call does with them."""
+
 T = TypeVar("T")
 
 out = Console()

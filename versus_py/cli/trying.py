@@ -15,6 +15,7 @@ from multidict import MultiDict
 
 from versus_py.cli.common import (
     LOCAL_SERVER,
+    TRY_OUT,
     OptionalConfigOption,
     UrlOption,
     err,
@@ -44,10 +45,6 @@ class SimulatedSystem(StrEnum):
 
     SLACK = "slack"
     SERVICENOW = "servicenow"
-
-
-_TRY_OUT = {"alert": {"slack": {"enable": True}}, "oncall": {"enable": True}}
-"""The defaults, for trying out what on-call does with them."""
 
 
 def demo(
@@ -116,7 +113,7 @@ def replay(
     A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
     "by": NAME}, {"at": TIME, "resolve": TITLE, "by": NAME}, or one of versus_py's own JSON log with a body in it.
     """
-    loaded = model().model_validate(_TRY_OUT) if config is None else load(config)
+    loaded = model().model_validate(TRY_OUT) if config is None else load(config)
     records: list[Record] = []
     problems: list[str] = []
     for file in files:

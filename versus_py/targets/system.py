@@ -1,6 +1,6 @@
 """What an entry of the registry says of one remote system: how its targets are built, what it can do, its checks."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -83,6 +83,24 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What one place of a system would be sent about an incident."""
+
+    place: str
+    """What to call it: ServiceNow infra."""
+    destination: str | None = None
+    """The place as the system's query override names it; None for the one that is used without it."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """The texts by name, such as a record's by column, in the order in which people read them."""
+    problems: tuple[str, ...] = ()
+    """Why a template of the configuration fails with this incident."""
+
+
+def _no_previews(_: Config, __: Incident) -> Iterable[Preview]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """One remote system. Nothing else of the project knows it by its name."""
 
@@ -91,6 +109,8 @@ class System:
     """Called once, when the configuration uses the system."""
     examine: Callable[[Examined], Mapping[str, Examination]]
     """The checks by what they are about."""
+    preview: Callable[[Config, Incident], Iterable[Preview]] = _no_previews
+    """What it would be sent about an incident as it is, at each of its places; asks nobody."""
     abilities: Abilities = Abilities()
     timeout_s: float = 30.0
     """How long one request of its session may take."""

@@ -82,6 +82,21 @@ class FieldTemplates:
         return Rendered(fields, tuple(warnings))
 
 
+class RecordTemplates:
+    """All templates of an instance: of new records, of their updates, and of their end."""
+
+    def __init__(self, config: ServiceNowInstance) -> None:
+        self.fields = FieldTemplates(config.fields, "fields")
+        self.update_fields = FieldTemplates(config.update_fields, "update_fields")
+        defaults = {} if config.lifecycle == "plain" else RESOLVE_DEFAULTS
+        self.resolve_fields = FieldTemplates({**defaults, **config.resolve_fields}, "resolve_fields")
+        self.resolve_defaults = FieldTemplates(RESOLVE_DEFAULTS, "resolve_fields")
+
+    def watched(self, config: ServiceNowInstance) -> tuple[str, ...]:
+        """The columns that updates write."""
+        return self.update_fields.names if config.on_update == "fields" else ()
+
+
 class References:
     """Rows that templates name in words: each looked up once, and then remembered for a while."""
 
@@ -168,6 +183,11 @@ def unresolved(exc: Transient) -> Transient:
     """The error for a sync whose names cannot be looked up: no outage, as the same sync has read records."""
     said = f"names cannot be looked up: {exc}"
     return Transient(said, retry_after_s=exc.retry_after_s) if isinstance(exc, Unreachable) else exc
+
+
+def least_fields(incident: Incident) -> dict[str, str]:
+    """What every new record has, whatever the configuration says."""
+    return {"short_description": f"Incident {incident.id}", "correlation_id": incident.id}
 
 
 def values_for(

@@ -18,10 +18,10 @@ from versus_py.targets.servicenow.connection import Connection
 from versus_py.targets.servicenow.fields import (
     CLOSE_CODES,
     LENGTHS,
-    RESOLVE_DEFAULTS,
-    FieldTemplates,
+    RecordTemplates,
     References,
     Rendered,
+    least_fields,
     shortened,
     unresolved,
     values_for,
@@ -99,15 +99,10 @@ class Instance:
         self.api = TableApi(connection, make_login(config, connection, clock))
         self.comments = Comments(self.api, config, clock, connection.clock)
         self._references = References(self.api, config.references, clock)
-        self._fields = FieldTemplates(config.fields, "fields")
-        self._update_fields = FieldTemplates(config.update_fields, "update_fields")
-        resolve_fields = {**({} if config.lifecycle == "plain" else RESOLVE_DEFAULTS), **config.resolve_fields}
-        self._resolve_fields = FieldTemplates(resolve_fields, "resolve_fields")
-        self._resolve_defaults = FieldTemplates(RESOLVE_DEFAULTS, "resolve_fields")
-        watched = self._update_fields.names if config.on_update == "fields" else ()
+        self._templates = RecordTemplates(config)
         self._assigner = Assigner(self.api, config.table, self._references) if config.assign_on_ack else None
         assigned_to = () if self._assigner is None else (ASSIGNED_TO,)
-        self._columns = tuple(dict.fromkeys((*IDENTITY, *watched, *assigned_to)))
+        self._columns = tuple(dict.fromkeys((*IDENTITY, *self._templates.watched(config), *assigned_to)))
 
     @property
     def url(self) -> str:
@@ -116,7 +111,7 @@ class Instance:
     @property
     def writes_content(self) -> bool:
         """Whether what the alerts say is written again when it changes."""
-        return self.config.on_update == "fields" and bool(self._update_fields.names)
+        return self.config.on_update == "fields" and bool(self._templates.update_fields.names)
 
     @property
     def place(self) -> Mapping[str, str]:
@@ -160,9 +155,9 @@ class Instance:
 
         *is_first*: names that cannot be looked up for the moment are worth another attempt of the whole.
         """
-        rendered = self._fields.render(self._values(incident, previous_record))
+        rendered = self._templates.fields.render(self._values(incident, previous_record))
         rendered = await self._with_references(rendered, is_retry=not is_first)
-        least = {"short_description": f"Incident {incident.id}", "correlation_id": incident.id}
+        least = least_fields(incident)
         try:
             row = await self.api.create(self.config.table, {**least, **rendered.fields})
         except CREDENTIALS:
@@ -195,7 +190,7 @@ class Instance:
         except Permanent as exc:
             after, end_note = await self._ended(record, incident, fields, note, exc)
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
-        texts = self._update_fields.render(self._values(incident)).fields
+        texts = self._templates.update_fields.render(self._values(incident)).fields
         wrote = self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
         warnings = self._warned(incident, rendered.warnings)
         return Written(after, wrote, warnings, fields.get(ASSIGNED_TO, ""), end_note)
@@ -238,7 +233,7 @@ class Instance:
         """Fields that resolve most instances, and are not those that were refused."""
         if incident.status is not Status.RESOLVED:
             return
-        defaults = self._resolve_defaults.render(self._values(incident)).fields
+        defaults = self._templates.resolve_defaults.render(self._values(incident)).fields
         for code in CLOSE_CODES:
             end = {**defaults, "close_code": code, "state": self.config.states.resolved}
             for other in ({**end, **note}, end):
@@ -287,15 +282,15 @@ class Instance:
             if state is None and not is_plain_end:
                 return Rendered({})
             values = self._values(incident)
-            rendered = self._resolve_fields.render(values)
-            needed = {} if state is None else {**self._resolve_defaults.render(values).fields, "state": state}
+            rendered = self._templates.resolve_fields.render(values)
+            needed = {} if state is None else {**self._templates.resolve_defaults.render(values).fields, "state": state}
             rendered = Rendered({**needed, **rendered.fields}, rendered.warnings)
         else:
             rendered = Rendered({} if state is None else {"state": state})
             if self._is_plain(record) and told.is_reopened:  # it has no state that says so
-                rendered = self._fields.render(self._values(incident))
+                rendered = self._templates.fields.render(self._values(incident))
             if self.config.on_update == "fields" and told.is_changed:
-                updated = self._update_fields.render(self._values(incident))
+                updated = self._templates.update_fields.render(self._values(incident))
                 known = read_columns(told.wrote)
                 kept = {name: text for name, text in updated.fields.items() if self._is_news(record, known, name, text)}
                 rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
@@ -327,14 +322,14 @@ class Instance:
 
     def columns(self, record: Record) -> str:
         """What the watched columns hold, for `Told.wrote`; "" when none is watched."""
-        return self._columns_of("", record, dict.fromkeys(self._update_fields.names, ""))
+        return self._columns_of("", record, dict.fromkeys(self._templates.update_fields.names, ""))
 
     def _columns_of(self, wrote: str, record: Record, sent: Mapping[str, str]) -> str:
         """*wrote*, with what the record holds now in those of the columns *sent* that are watched."""
         if self.config.on_update != "fields":
             return ""
         known = read_columns(wrote)
-        for name in self._update_fields.names:
+        for name in self._templates.update_fields.names:
             if name in sent:
                 known[name] = Column(digest(record.values.get(name, "")), digest(sent[name]) if sent[name] else "")
         return write_columns(known)

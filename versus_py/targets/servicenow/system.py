@@ -7,6 +7,7 @@ from versus_py.config import ServiceNowConfig
 from versus_py.targets.check import Examination
 from versus_py.targets.servicenow.checks import examine
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
+from versus_py.targets.servicenow.preview import preview
 from versus_py.targets.servicenow.record_checks import NAME as RECORDS
 from versus_py.targets.servicenow.record_checks import examine_records
 from versus_py.targets.servicenow.target import ServiceNowTarget
@@ -62,5 +63,6 @@ SERVICENOW = System(
     config=ServiceNowConfig,
     build=build,
     examine=checks,
+    preview=preview,
     abilities=Abilities(threads=True, settles_within_s=UNANSWERED_SETTLES_S),
 )

@@ -13,6 +13,7 @@ from versus_py.targets.slack.clock import watch_clock
 from versus_py.targets.slack.escalation import Escalation
 from versus_py.targets.slack.history import History
 from versus_py.targets.slack.interactive import SlackInteractive
+from versus_py.targets.slack.preview import preview
 from versus_py.targets.slack.requests import PATH
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.target import SlackTarget
@@ -81,6 +82,7 @@ SLACK = System(
     config=SlackConfig,
     build=build,
     examine=checks,
+    preview=preview,
     abilities=Abilities(threads=True, buttons=True, private_answers=True, settles_within_s=LATE_POST_S),
     timeout_s=TIMEOUT_S,
     inbound_path=PATH,

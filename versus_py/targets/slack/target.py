@@ -23,15 +23,13 @@ from versus_py.targets.slack.api import (
     Refused,
     is_about_channel,
 )
+from versus_py.targets.slack.body import MessageBody
 from versus_py.targets.slack.history import History, metadata
-from versus_py.targets.slack.message import Message, build, build_plain, mention_of, plain_body
-from versus_py.targets.slack.mrkdwn import date, escape, link
+from versus_py.targets.slack.message import Message, build, build_plain, mention_of
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
 from versus_py.targets.slack.wire import EDITS, POSTS, SEARCHES, SEARCHING, WORKSPACE, Urgency, Wire
 from versus_py.targets.target import Called, NotYet
-from versus_py.targets.values import incident_values
-from versus_py.templating import TemplateFailed, TemplateFile
 
 log = structlog.get_logger()
 
@@ -77,10 +75,7 @@ class SlackTarget:
         self._called = called
         self._name = name
         self._dead: dict[str, tuple[int, Refused]] = {}  # channel -> until when nothing is sent there, and why
-        self._template: TemplateFile | None = None
-        if config.template_path is not None:
-            functions = {"link": link, "date": date}
-            self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
+        self._body = MessageBody(config)
 
     def system(self, incident: Incident) -> str:  # noqa: ARG002 - all channels are in one workspace
         return SlackConfig.NAME
@@ -421,8 +416,10 @@ class SlackTarget:
 
     def _message(self, incident: Incident, note: str = "") -> Message:
         ack_url = self._ack_link(incident)
-        body, warning = self._body(incident, ack_url)
-        warnings = tuple(text for text in (note, warning) if text)
+        body, failure = self._body.render(incident, ack_url)
+        if failure:
+            log.error("slack.template_failed", incident=incident.id, error=failure)
+        warnings = tuple(text for text in (note, failure and f"the template failed: {failure}") if text)
         return build(incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings)
 
     def _without_mention(self, incident: Incident, message: Message) -> Message:
@@ -433,17 +430,6 @@ class SlackTarget:
     def _plain(self, incident: Incident, exc: Permanent) -> Message:
         log.error("slack.blocks_refused", incident=incident.id, error=str(exc))
         return build_plain(incident, self._config, called=self._called, ack_url=self._ack_link(incident))
-
-    def _body(self, incident: Incident, ack_url: str | None) -> tuple[str, str]:
-        """The rendered template, or a plain body and a warning why."""
-        if self._template is None:
-            return plain_body(incident), ""
-        try:
-            shown_url = ack_url if incident.status is Status.TRIGGERED else None  # templates call it "acknowledge"
-            return self._template.render(incident_values(incident) | {"ack_url": shown_url}), ""
-        except TemplateFailed as exc:
-            log.error("slack.template_failed", incident=incident.id, error=str(exc))  # noqa: TRY400 - it says where
-            return plain_body(incident), f"the template failed: {exc}"
 
     def _ack_link(self, incident: Incident) -> str | None:
         """The link to acknowledge, while that would change anything; a link does not know who opens it."""

@@ -16,7 +16,7 @@ from versus_py.systems import registered
 from versus_py.targets.check import Check, CheckStatus, Examination
 from versus_py.targets.system import Examined
 from versus_py.telemetry.logs import Redactor
-from versus_py.tools.doctor import alertmanager, incidents, public_host, redis
+from versus_py.tools.doctor import alertmanager, incidents, public_host, redis, templates
 from versus_py.tools.doctor.incidents import stored_incidents
 from versus_py.tools.doctor.running import DEADLINE_S, run_examinations
 
@@ -54,6 +54,7 @@ async def diagnose(
         first: dict[str, Examination] = {
             redis.NAME: partial(redis.examine, config),
             incidents.NAME: partial(incidents.examine, config),
+            templates.NAME: partial(templates.examine, config),
         }
         examinations = first | sections["alert"] | others | sections["oncall"]
         checks = await run_examinations(examinations, deadline_s=deadline_s)

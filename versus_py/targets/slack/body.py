@@ -1,0 +1,28 @@
+"""The body of an incident's message: the template's, or the plain one."""
+
+from versus_py.config import SlackConfig
+from versus_py.incidents.model import Incident, Status
+from versus_py.targets.slack.message import plain_body
+from versus_py.targets.slack.mrkdwn import date, escape, link
+from versus_py.targets.values import incident_values
+from versus_py.templating import TemplateFailed, TemplateFile
+
+
+class MessageBody:
+    """Renders by the configuration's template, which is read again whenever its file changes."""
+
+    def __init__(self, config: SlackConfig) -> None:
+        self._template: TemplateFile | None = None
+        if config.template_path is not None:
+            functions = {"link": link, "date": date}
+            self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
+
+    def render(self, incident: Incident, ack_url: str | None) -> tuple[str, str]:
+        """The body, and "" or why it is the plain one although there is a template."""
+        if self._template is None:
+            return plain_body(incident), ""
+        try:
+            shown_url = ack_url if incident.status is Status.TRIGGERED else None  # templates call it "acknowledge"
+            return self._template.render(incident_values(incident) | {"ack_url": shown_url}), ""
+        except TemplateFailed as exc:
+            return plain_body(incident), str(exc)
