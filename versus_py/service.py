@@ -2,10 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from random import Random
 
 import aiohttp
 import structlog
@@ -14,14 +16,14 @@ from aiohttp.typedefs import Handler
 
 from versus_py import __version__
 from versus_py.ack_links import AckLinks
-from versus_py.clock import SharedClock, monotonic_ms
-from versus_py.config import Config
+from versus_py.clock import SharedClock, boottime_ms, monotonic_ms, wall_ms
+from versus_py.config import Config, RedisConfig
 from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.engine.retries import RetryPolicy
+from versus_py.engine.retries import SPREAD, RetryPolicy
 from versus_py.engine.timekeeping import Timekeeper
-from versus_py.engine.watchdog import Watchdog
+from versus_py.engine.watchdog import LOOK_EVERY_S, Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incidents.model import Incident, IncidentId
@@ -31,6 +33,7 @@ from versus_py.store import Ledger, Loss, Markers, SharedTime, Store, Storms, Tu
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
+from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.journal import open_journal
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
@@ -63,16 +66,39 @@ SESSION_CONNECTIONS = 20
 DAY_MS = 24 * 3600 * 1000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the service takes from its machine and reaches over the network: a simulation hands in its own."""
+
+    open_redis: Callable[
+        [RedisConfig, Path], AbstractAsyncContextManager[tuple[RedisClient, EmbeddedServer | None]]
+    ] = open_redis
+    open_session: Callable[[float, int], AbstractAsyncContextManager[aiohttp.ClientSession]] = field(
+        default_factory=lambda: _session
+    )
+    """With a timeout in seconds, and so many connections to each host."""
+    listen: Callable[[web.AppRunner, Config, bool], Awaitable[None]] = field(default_factory=lambda: _listen)
+    """Serves the runner's application at the address of the configuration: with the API, or without."""
+    counter_ms: Callable[[], int] = boottime_ms
+    """Counts on while the machine is suspended."""
+    machine_ms: Callable[[], int] = wall_ms
+    random: Random = SPREAD
+    """Spreads retries; keys and names are drawn elsewhere."""
+    idle_factor: float = 1.0
+    """How much less often than usual loops look for what they were not told of."""
+
+
 class _Core:
     """What every replica has, whatever the systems around it: the clock, the store and what decides."""
 
-    def __init__(self, config: Config, redis: RedisClient, systems: Sequence[System]) -> None:
+    def __init__(self, config: Config, redis: RedisClient, systems: Sequence[System], outside: Outside) -> None:
+        self.outside = outside
         self.config = config
         self.redis = redis
         self.systems = _in_use(config, systems)
         self.called = titles({it.name: it.title for it in systems})
         self.max_concurrent = {part.NAME: part.max_concurrent for part in config.systems_in_use()}
-        self.clock = SharedClock()
+        self.clock = SharedClock(outside.counter_ms, outside.machine_ms)
         self.metrics = Metrics()
         self.timekeeper = Timekeeper(self.clock, SharedTime(redis), self.metrics)
         self.unavailable = ThrottledLog("redis.unavailable", monotonic_ms, counted_as="times")
@@ -127,6 +153,7 @@ class _Core:
             ack_url=self._ack_url,
             storm_url=self.links.storm_url,
             wake=self.wake,
+            idle_factor=self.outside.idle_factor,
         )
 
 
@@ -185,7 +212,14 @@ class _Running:
     working: Mapping[str, Loop]  # those that end by themselves, soon after the word to stop
 
 
-async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System], with_api: bool = True) -> None:
+async def serve(
+    config: Config,
+    stop: asyncio.Event,
+    *,
+    systems: Sequence[System],
+    with_api: bool = True,
+    surroundings: Outside | None = None,
+) -> None:
     """Run the API and a worker until *stop* is set, or only a worker. *config* says which of the *systems* are used.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
@@ -196,17 +230,15 @@ async def serve(config: Config, stop: asyncio.Event, *, systems: Sequence[System
         raise ConfigError(["redis.host: is required for a worker of its own; without it incidents are in this process"])
     for warning in config.warnings():
         log.warning("config.warning", warning=warning)
-    async with _build(config, systems, with_api=with_api) as built, asyncio.TaskGroup() as loops:
-        app, port = (built.app, config.port) if with_api else (built.monitoring, config.metrics.port)
+    outside = surroundings or Outside()
+    async with _build(config, systems, outside, with_api=with_api) as built, asyncio.TaskGroup() as loops:
+        app = built.app if with_api else built.monitoring
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
         await _prepare(built.core)
         background = _start(built.background, stop, loops)
         working = _start(built.working, stop, loops)
         try:
-            if port is not None:
-                most = connections_allowed(config.max_connections)
-                settings = "host, port" if with_api else "host, metrics.port"
-                await _listen(runner, config.host, port, settings, most=most)
+            await outside.listen(runner, config, with_api)
             log.info(
                 "service.started", name=config.name, version=__version__, url=config.link_base if with_api else None
             )
@@ -240,7 +272,9 @@ def _worker(core: _Core, targets: Mapping[str, Target], last_look: LastLook | No
         settles_within_s=core.settles_within_s,
         max_concurrent=core.max_concurrent,
         last_look=last_look,
-        retries=RetryPolicy(round(core.config.oncall.retry_for_hours * 3_600_000)),
+        retries=RetryPolicy(round(core.config.oncall.retry_for_hours * 3_600_000), random=core.outside.random),
+        random=core.outside.random,
+        idle_factor=core.outside.idle_factor,
         with_payloads=core.config.shows_payload,
         metrics=core.metrics,
     )
@@ -255,27 +289,30 @@ def _watchdog(core: _Core, worker: Worker, *, is_embedded: bool) -> Watchdog:
         lease_ms=worker.lease_ms,
         markers=Markers(core.redis, core.config.data_dir / "markers.json" if is_embedded else None),
         on_loss=core.restore,
+        look_every_s=LOOK_EVERY_S * core.outside.idle_factor,
     )
 
 
 @asynccontextmanager
-async def _build(config: Config, systems: Sequence[System], *, with_api: bool) -> AsyncIterator[_Running]:
+async def _build(
+    config: Config, systems: Sequence[System], outside: Outside, *, with_api: bool
+) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
-        redis, embedded = await stack.enter_async_context(open_redis(config.redis, config.data_dir))
-        core = _Core(config, redis, systems)
+        redis, embedded = await stack.enter_async_context(outside.open_redis(config.redis, config.data_dir))
+        core = _Core(config, redis, systems, outside)
         journal = None
         if with_api:
             opening = open_journal(config, redis, durability=core.durability, metrics=core.metrics)
             journal = await stack.enter_async_context(opening)
         sessions = {
             it: await stack.enter_async_context(
-                _session(it.timeout_s, it.connections + core.max_concurrent[it.name]),
+                outside.open_session(it.timeout_s, it.connections + core.max_concurrent[it.name])
             )
             for it in core.systems
         }
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
         around.raise_if_missing(config)
-        session = await stack.enter_async_context(_session())
+        session = await stack.enter_async_context(outside.open_session(SESSION_TIMEOUT_S, SESSION_CONNECTIONS))
         worker = _worker(core, around.targets, _last_look(core, session))
         watchdog = _watchdog(core, worker, is_embedded=embedded is not None)
         health = Health(
@@ -326,7 +363,7 @@ def _in_use(config: Config, systems: Sequence[System]) -> tuple[System, ...]:
     return tuple(it for it in systems if it.name in used)
 
 
-def _session(timeout_s: float = SESSION_TIMEOUT_S, connections: int = SESSION_CONNECTIONS) -> aiohttp.ClientSession:
+def _session(timeout_s: float, connections: int) -> aiohttp.ClientSession:
     """With so many *connections* to each host: one that is slow takes none of another's."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=connections),
@@ -368,12 +405,18 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, settings: str, *, most: int) -> None:
+async def _listen(runner: web.AppRunner, config: Config, with_api: bool) -> None:
+    """At the port of the API, or at that of metrics, where there is one."""
+    host, port = config.host, config.port if with_api else config.metrics.port
+    if port is None:
+        return
+    most = connections_allowed(config.max_connections)
     await runner.setup()
     try:
         await BoundedSite(runner, host, port, most=most).start()
     except OSError as exc:
         reason = str(exc) if exc.errno is None else os.strerror(exc.errno)
+        settings = "host, port" if with_api else "host, metrics.port"
         raise VersusError(f"cannot listen on {host}:{port} ({settings}): {reason}") from None
 
 

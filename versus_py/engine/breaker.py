@@ -7,14 +7,15 @@ Each process has its own. What one would tell another is found out by it with OP
 shared that could be wrong: a replica without a way out of its network keeps no other from escalating.
 """
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 
 import structlog
 
 from versus_py.clock import Clock
+from versus_py.engine.retries import SPREAD
 from versus_py.errors import CredentialsRefused, Permanent, Transient, Unreachable, VersusError
 from versus_py.targets import NotYet
 
@@ -85,9 +86,10 @@ class Call:
 class Breakers:
     """The circuits of this process, by system."""
 
-    def __init__(self, clock: Clock, on_change: OnChange | None = None) -> None:
+    def __init__(self, clock: Clock, on_change: OnChange | None = None, *, random: Random = SPREAD) -> None:
         self._clock = clock
         self._on_change = on_change
+        self._random = random
         self._circuits: dict[str, _Circuit] = {}
 
     @property
@@ -123,7 +125,7 @@ class Breakers:
         if not circuit.is_open:
             return False
         now_ms = self._clock.now_ms()
-        spread_ms = round(random.uniform(0, SPREAD_MS))  # noqa: S311 - no secret
+        spread_ms = round(self._random.uniform(0, SPREAD_MS))
         has_failed = who in circuit.failing
         probe_at_ms = circuit.next_probe_ms + (UNTRIED_FIRST_MS if has_failed and circuit.untried else 0)
         # A time that is further away is one of before the clock was set back.

@@ -6,14 +6,15 @@ accepted, all that waits follows.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from random import Random
 
 import structlog
 
 from versus_py.clock import Clock
+from versus_py.engine.retries import SPREAD
 from versus_py.errors import CredentialsRefused, StoreUnavailable, VersusError
 from versus_py.incidents.model import IncidentId
 from versus_py.store.refusals import Refusals
@@ -67,10 +68,18 @@ class _Refused:
 class Credentials:
     """Which systems refuse the credentials of this process, by their names. Methods raise StoreUnavailable."""
 
-    def __init__(self, refusals: Refusals, clock: Clock, on_change: OnChange | None = None) -> None:
+    def __init__(
+        self,
+        refusals: Refusals,
+        clock: Clock,
+        on_change: OnChange | None = None,
+        *,
+        random: Random = SPREAD,
+    ) -> None:
         self._refusals = refusals
         self._clock = clock
         self._on_change = on_change
+        self._random = random
         self._refused: dict[str, _Refused] = {}
         self._proven_ms: dict[str, int] = {}  # system -> when it last accepted them
         self._first: dict[str, asyncio.Event] = {}  # system -> the answer to the request that goes first
@@ -156,7 +165,7 @@ class Credentials:
     async def _held(
         self, system: str, incident_id: IncidentId, target: str, next_ms: int, error: str, *, was_sent: bool
     ) -> StillRefused:
-        due_ms = next_ms + round(random.uniform(0, SPREAD_MS))  # noqa: S311 - no secret
+        due_ms = next_ms + round(self._random.uniform(0, SPREAD_MS))
         await self._refusals.wait(system, incident_id, target, due_ms=due_ms)
         return StillRefused(due_ms, error, was_sent=was_sent)
 

@@ -48,6 +48,7 @@ class Watchdog:
         lease_ms: int,
         markers: Markers,
         on_loss: Callable[[Loss], Awaitable[None]] | None = None,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.grace_ms = lease_ms + GRACE_MS
         self._store = store
@@ -56,6 +57,7 @@ class Watchdog:
         self._metrics = metrics
         self._markers = markers
         self._on_loss = on_loss
+        self._look_every_s = look_every_s
         self._lost = ThrottledLog("store.emptied", monotonic_ms, level="error", counted_as="looks")
         self._handled_loss_ms: int | None = None
         self._unreadable = ThrottledLog("incident.unreadable", monotonic_ms, level="error", counted_as="looks")
@@ -79,7 +81,7 @@ class Watchdog:
             except StoreUnavailable as exc:
                 log.warning("watchdog.store_unavailable", error=str(exc))
             try:
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(self._look_every_s):
                     await stop.wait()
             except TimeoutError:
                 continue

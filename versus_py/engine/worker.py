@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from random import Random
 from typing import TypedDict
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.queue import DueQueue, Place
-from versus_py.engine.retries import RetryPolicy
+from versus_py.engine.retries import SPREAD, RetryPolicy
 from versus_py.errors import Permanent, RateLimited, StoreUnavailable, Transient, Unreachable, Unreadable, VersusError
 from versus_py.incidents import transitions
 from versus_py.incidents.model import SUPPRESSED_LOOK_MS, Delivery, Ending, Entry, Event, Incident
@@ -57,6 +58,9 @@ HELD_UP_MS = 30_000
 
 LATE_MS = 5 * 60_000
 """People are told of an escalation that has failed for so long, or will have by its next attempt."""
+
+CHANGES_FOR_MS = 2_000
+"""How long one call waits for news of what is armed."""
 
 FAR_MS = 6 * 60_000
 """The time of the next attempt is shown where it is further away than this: beyond every backoff."""
@@ -111,7 +115,8 @@ class Worker:
     *targets* are those that incidents are synced with, by name; *called* tells what people call one.
     What is sent to any of them and not answered takes effect *settles_within_s* after it was sent, or never.
     *max_concurrent* says by a system's own name how many syncs of it, or of each of its instances, run at once.
-    *with_payloads*: some template shows the body that an incident came with.
+    *with_payloads*: some template shows the body that an incident came with. *idle_factor* says how much less often
+    than usual it looks for what it was not told of.
     """
 
     def __init__(
@@ -126,6 +131,8 @@ class Worker:
         last_look: LastLook | None = None,
         max_concurrent: Mapping[str, int] | None = None,
         retries: RetryPolicy | None = None,
+        random: Random = SPREAD,
+        idle_factor: float = 1.0,
         with_payloads: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
@@ -148,8 +155,12 @@ class Worker:
         self.turned_at_ms: int | None = None
         """When Redis last answered what is due."""
         self._retries = retries or RetryPolicy()
-        self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed)
-        self._credentials = Credentials(store.refusals, clock, on_change=self._metrics.credentials_changed)
+        self._idle_factor = idle_factor
+        self._idle_max_ms = round(IDLE_MAX_S * idle_factor * 1000)
+        self._breakers = Breakers(clock, on_change=self._metrics.breaker_changed, random=random)
+        self._credentials = Credentials(
+            store.refusals, clock, on_change=self._metrics.credentials_changed, random=random
+        )
         self._knows_refused = False
         for name in self._targets:
             self._metrics.breaker_changed(name, is_open=False)
@@ -227,7 +238,7 @@ class Worker:
         """Start what has a slot; nothing until Redis may be back, where it is away."""
         try:
             now_ms = self._clock.now_ms()
-            if self._look_at_ms > now_ms + round(IDLE_MAX_S * 1000):  # the clock was set back
+            if self._look_at_ms > now_ms + self._idle_max_ms:  # the clock was set back
                 self._look_at_ms = self._whole_look_at_ms = now_ms
             if now_ms >= self._look_at_ms:
                 await self._look(syncs)
@@ -248,7 +259,7 @@ class Worker:
         now_ms = self._clock.now_ms()
         is_whole = now_ms >= self._whole_look_at_ms or len(self._queue) <= FEW
         from_ms = None if is_whole else self._looked_at_ms - OVERLAP_MS
-        self._look_at_ms = now_ms + round(IDLE_MAX_S * 1000)
+        self._look_at_ms = now_ms + self._idle_max_ms
         started, offset, seen, has_more = 0, 0, list[Due](), True
         while has_more:
             found = await self._store.timers.look(
@@ -267,7 +278,7 @@ class Worker:
             started += await self._admit([it for it in found.due if it not in self._queue], syncs)
         self._looked_at_ms = now_ms
         if is_whole:
-            self._whole_look_at_ms = now_ms + round(IDLE_MAX_S * 1000)
+            self._whole_look_at_ms = now_ms + self._idle_max_ms
             if not found.has_more:
                 self._queue.keep(seen)
         return started
@@ -340,7 +351,7 @@ class Worker:
         last = "$"
         while not self._stop.is_set():
             try:
-                last, due_ms = await self._store.next_change(last)
+                last, due_ms = await self._store.next_change(last, block_ms=round(CHANGES_FOR_MS * self._idle_factor))
                 self._note_due(due_ms)
             except StoreUnavailable:
                 await self.stopped_within(1)

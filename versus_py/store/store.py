@@ -410,7 +410,7 @@ class Store:
         found = await answered(self._redis.hget(keys.of_incident(incident_id, "marker"), "lost_at_ms"))
         return None if found is None else int(found)
 
-    async def next_change(self, after: str = "$", *, block_ms: int = 2000) -> tuple[str, int | None]:
+    async def next_change(self, after: str = "$", *, block_ms: int) -> tuple[str, int | None]:
         """Wait until timers are armed on some replica, but no longer than *block_ms*.
 
         Returns where to go on from, "$" being now, and when the first of them is due; None when there were none. An

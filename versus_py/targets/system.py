@@ -46,6 +46,8 @@ class Surroundings:
     """The link to the list of a storm's incidents, by its place and its id, good for a week at least."""
     wake: Callable[[IncidentId, str], Awaitable[None]]
     """Has a target sync an incident although it did not change."""
+    idle_factor: float = 1.0
+    """How much less often than usual loops look for what they were not told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

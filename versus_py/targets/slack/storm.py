@@ -68,6 +68,7 @@ class StormMessages:
         clock: Clock,
         list_url: Callable[[str, str], str],
         wake: Callable[[IncidentId], Awaitable[None]],
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._config = config
         self._storms = storms
@@ -76,6 +77,7 @@ class StormMessages:
         self._clock = clock
         self._list_url = list_url
         self._wake = wake
+        self._look_every_s = look_every_s
         self._unreadable: set[tuple[str, str]] = set()  # which storms were told to be so
 
     async def join(self, channel: str, incident: Incident) -> Delivery:
@@ -131,7 +133,7 @@ class StormMessages:
         while not stop.is_set():
             await self.keep_all(stop)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(self._look_every_s):
                     await stop.wait()
 
     async def keep_all(self, stop: asyncio.Event | None = None) -> None:

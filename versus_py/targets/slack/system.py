@@ -15,7 +15,7 @@ from versus_py.targets.slack.history import History
 from versus_py.targets.slack.interactive import SlackInteractive
 from versus_py.targets.slack.preview import preview
 from versus_py.targets.slack.requests import PATH
-from versus_py.targets.slack.storm import StormMessages
+from versus_py.targets.slack.storm import LOOK_EVERY_S, StormMessages
 from versus_py.targets.slack.target import SlackTarget
 from versus_py.targets.slack.wire import Wire
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
@@ -37,6 +37,7 @@ def build(around: Surroundings) -> Parts:
         clock=around.clock,
         list_url=around.storm_url,
         wake=lambda incident_id: around.wake(incident_id, NAME),
+        look_every_s=LOOK_EVERY_S * around.idle_factor,
     )
 
     def target(own: SlackConfig, name: str) -> SlackTarget:
