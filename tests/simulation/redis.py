@@ -1,0 +1,233 @@
+"""A Redis in this process, which answers at once: data, scripts, an append-only file, and what can go wrong with it.
+
+It draws nothing and waits for nothing: the same commands at the same times have the same replies. What it is asked for
+and does not know, it refuses as a server does.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import redis
+
+from tests.simulation.redis_commands import COMMANDS, OK, Effect, Keyspace, Ok
+from tests.simulation.redis_scripts import Interpreter, flags, sha_of
+from tests.simulation.redis_values import Value, integer, refusal, text_of
+
+VERSION = "8.2.0"
+"""What it says it is: a Redis whose WAITAOF waits for the disk."""
+
+_FULL = "OOM command not allowed when used memory > 'maxmemory'."
+_FULL_FOR_SCRIPT = (
+    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory', command not allowed "
+    "when used memory > 'maxmemory'"
+)
+
+
+@cache
+def interpreter() -> Interpreter:
+    """That of this process."""
+    return Interpreter()
+
+
+@cache
+def _callbacks() -> dict[str, Callable[..., Any]]:
+    """What redis-py makes of each command's reply."""
+    found: dict[str, Callable[..., Any]] = redis.Redis(decode_responses=True).response_callbacks
+    return found
+
+
+class Server:
+    """*now_ms* is its clock, which may be off and may jump. *elapsed_ms* is real time, which says what a power cut
+    takes; without it the clock does."""
+
+    def __init__(self, now_ms: Callable[[], int], elapsed_ms: Callable[[], int] | None = None) -> None:
+        self.now_ms = now_ms
+        self.is_full = False
+        """Whether it refuses what takes memory."""
+        self.replicas = 0
+        """How many have all that was written: the reply of WAIT."""
+        self.disk_answers = True
+        """Whether WAITAOF is told that the disk has everything; else it answers that it has not, after its time."""
+        self.appended: list[Callable[[str], None]] = []
+        """Called with the key of a stream when an entry was added."""
+        self.scripts_run = 0
+        self._elapsed_ms = elapsed_ms or now_ms
+        self._log: list[tuple[int, Effect]] = []
+        self._on_disk = 0
+        self._scripts: dict[str, str] = {}
+        self._server_commands = _server_commands(self)
+        self.keyspace = self._new_keyspace()
+
+    def execute(self, args: Sequence[str | bytes | float], **options: Any) -> Any:
+        """The reply as redis-py has it; *options* are those that its methods hand on beside a command.
+
+        Raises the ResponseError that redis-py raises.
+        """
+        name, *words = map(text_of, args)
+        reply = self._run(name, words)
+        callback = _callbacks().get(name.upper())
+        return callback(reply, **options) if callback is not None else reply
+
+    def value(self, key: str) -> Value | None:
+        """What is under a key, for who looks on."""
+        return self.keyspace.find(key)
+
+    def key_names(self) -> list[str]:
+        """All that have not expired."""
+        return [key for key in list(self.keyspace.values) if self.keyspace.find(key) is not None]
+
+    # -- troubles
+
+    def restart(self) -> None:
+        """As after a clean stop: the data is there, the scripts are not."""
+        self._scripts.clear()
+
+    def lose_last(self, ms: int) -> None:
+        """A power cut: what was written in the last *ms* is gone, unless the disk was asked for it; a restart."""
+        self.restart()
+        horizon_ms = self._elapsed_ms() - ms
+        kept = max(
+            self._on_disk, next((n for n, (at_ms, _) in enumerate(self._log) if at_ms > horizon_ms), len(self._log))
+        )
+        self._log = self._log[:kept]
+        self._on_disk = kept
+        self.keyspace = self._new_keyspace()
+        self.keyspace.load(effect for _, effect in self._log)
+
+    def empty(self) -> None:
+        """All data is gone, as after FLUSHALL by hand."""
+        self.execute(["FLUSHALL"])
+
+    # -- commands
+
+    def _run(self, name: str, words: Sequence[str]) -> Any:
+        upper = name.upper()
+        if upper in COMMANDS:
+            self._check_memory(upper)
+            return self.keyspace.run(upper, words)
+        command = self._server_commands.get(upper)
+        if command is None and " " in upper:
+            first, _, second = name.partition(" ")
+            return self._run(first, [second, *words])
+        if command is None:
+            beginning = " ".join(f"'{it}'" for it in words[:3])
+            raise refusal(f"ERR unknown command '{name}', with args beginning with: {beginning}")
+        return command(words)
+
+    def _check_memory(self, upper: str) -> None:
+        if self.is_full and COMMANDS[upper].takes_memory:
+            raise refusal(_FULL)
+
+    def _new_keyspace(self) -> Keyspace:
+        return Keyspace(self.now_ms, note=self._write, appended=self._tell_appended)
+
+    def _write(self, effect: Effect) -> None:
+        self._log.append((self._elapsed_ms(), effect))
+
+    def _tell_appended(self, key: str) -> None:
+        for tell in list(self.appended):
+            tell(key)
+
+    def eval(self, words: Sequence[str]) -> Any:
+        text, *rest = words
+        flags(text)
+        interpreter().function(text)
+        self._scripts[sha_of(text)] = text
+        return self._run_script(text, rest)
+
+    def evalsha(self, words: Sequence[str]) -> Any:
+        sha, *rest = words
+        text = self._scripts.get(sha.lower())
+        if text is None:
+            raise refusal("NOSCRIPT No matching script. Please use EVAL.")
+        return self._run_script(text, rest)
+
+    def _run_script(self, text: str, words: Sequence[str]) -> Any:
+        count = integer(words[0])
+        if count < 0:
+            raise refusal("ERR Number of keys can't be negative")
+        if count > len(words) - 1:
+            raise refusal("ERR Number of keys can't be greater than number of args")
+        said = flags(text)
+        if self.is_full and said is not None and "allow-oom" not in said:
+            raise refusal(_FULL_FOR_SCRIPT)
+        self.scripts_run += 1
+        run = _Run(self.keyspace, is_refused=self.is_full and said is None)
+        return interpreter().run(text, words[1 : count + 1], words[count + 1 :], run.command)
+
+    def script(self, words: Sequence[str]) -> Any:
+        match [words[0].upper(), *words[1:]] if words else []:
+            case ["LOAD", text]:
+                flags(text)
+                interpreter().function(text)
+                self._scripts[sha_of(text)] = text
+                return sha_of(text)
+            case ["EXISTS", *shas]:
+                return [int(it.lower() in self._scripts) for it in shas]
+            case ["FLUSH", *_]:
+                self._scripts.clear()
+                return OK
+        raise refusal("ERR unknown subcommand. Try SCRIPT HELP.")
+
+    def time(self, _: Sequence[str]) -> list[str]:
+        seconds, ms = divmod(self.now_ms(), 1000)
+        return [str(seconds), str(ms * 1000)]
+
+    def waitaof(self, words: Sequence[str]) -> list[int]:
+        local, replicas, _ = map(integer, words)
+        if local and self.disk_answers:
+            self._on_disk = len(self._log)
+        return [int(self.disk_answers), min(replicas, self.replicas)]
+
+    def wait(self, words: Sequence[str]) -> int:
+        _, _ = map(integer, words)
+        return self.replicas
+
+    def info(self, _: Sequence[str]) -> str:
+        used = 2 if self.is_full else 1
+        facts = {"redis_version": VERSION, "role": "master", "connected_slaves": self.replicas, "used_memory": used}
+        facts |= {"maxmemory": 2, "maxmemory_policy": "noeviction"}
+        return "".join(f"{name}:{value}\r\n" for name, value in facts.items())
+
+    def config(self, words: Sequence[str]) -> dict[str, str]:
+        match words:
+            case [get, name] if get.upper() == "GET":
+                settings = {"maxmemory": "2", "maxmemory-policy": "noeviction", "appendonly": "yes"}
+                settings |= {"appendfsync": "everysec"}
+                return {it: settings[it] for it in settings if it == name}
+        raise refusal("ERR unknown subcommand. Try CONFIG HELP.")
+
+
+def _server_commands(server: Server) -> dict[str, Callable[[Sequence[str]], Any]]:
+    return {
+        "CONFIG": server.config,
+        "EVAL": server.eval,
+        "EVALSHA": server.evalsha,
+        "INFO": server.info,
+        "PING": lambda words: words[0] if words else Ok("PONG"),
+        "SCRIPT": server.script,
+        "TIME": server.time,
+        "WAIT": server.wait,
+        "WAITAOF": server.waitaof,
+    }
+
+
+class _Run:
+    """One run of a script. *is_refused* is that of a script without flags on a full server: nothing that takes memory
+    may be its first write."""
+
+    def __init__(self, keyspace: Keyspace, *, is_refused: bool) -> None:
+        self._keyspace = keyspace
+        self._is_refused = is_refused
+
+    def command(self, name: str, *words: str) -> Any:
+        upper = name.upper()
+        command = COMMANDS.get(upper)
+        if command is None:
+            raise refusal("ERR Unknown Redis command called from script")
+        if self._is_refused and command.takes_memory:
+            raise refusal(_FULL)
+        if command.writes:
+            self._is_refused = False
+        return self._keyspace.run(upper, words)
