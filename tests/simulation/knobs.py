@@ -1,0 +1,247 @@
+"""What a seed plays: how many replicas and alerts, which faults how often, and what people do.
+
+Each seed turns on some faults and some kinds of load only: a fault that hides another one is off in many seeds.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class FaultKind(StrEnum):
+    """What may go wrong at an effect; its chance is in `Knobs.faults`.
+
+    The word before the dot says at which effects: a call of Redis, a request to a remote system, a request of people
+    to a replica, or any effect of a replica (a process fault).
+    """
+
+    REDIS_LOST_BEFORE = "redis.lost_before"  # the call never arrives
+    REDIS_LOST_AFTER = "redis.lost_after"  # its answer never arrives
+    REDIS_SLOW = "redis.slow"  # 0.05 to 6 s on the way there or back
+    REDIS_DOWN = "redis.down"  # nobody reaches it for 0.3 to 20 s
+    REDIS_FULL = "redis.full"  # no memory for 5 to 60 s
+    REDIS_LOSES = "redis.loses"  # it starts again without its last 0 to 1000 ms
+    REDIS_EMPTIED = "redis.emptied"  # all its data is gone
+    REDIS_STEPS = "redis.steps"  # its clock steps by up to 2 s
+    REDIS_JUMPS = "redis.jumps"  # its clock jumps by minutes or an hour
+
+    HTTP_LOST_BEFORE = "http.lost_before"
+    HTTP_LOST_AFTER = "http.lost_after"
+    HTTP_SLOW = "http.slow"  # within what the system may take: ServiceNow 60 s, Slack 30 s
+    HTTP_DOUBLED = "http.doubled"  # a proxy sends what can be repeated (GET) twice
+    HTTP_LIMITED = "http.limited"  # this system answers 429 for a while
+    HTTP_FAILS = "http.fails"  # this system answers 500 for a while
+    HTTP_REFUSED = "http.refused"  # this system refuses the credentials for a while
+
+    FRONT_LOST_BEFORE = "front.lost_before"
+    FRONT_LOST_AFTER = "front.lost_after"
+    FRONT_SLOW = "front.slow"
+
+    PROCESS_KILLED = "process.killed"  # SIGKILL 0 to 4 ms (Redis) or 0 to 400 ms (HTTP) after the effect began
+    PROCESS_FROZEN = "process.frozen"  # stands still for 0.1 to 200 s; its clocks go on
+    PROCESS_SUSPENDED = "process.suspended"  # the machine sleeps: the monotonic clock of its loop stands still too
+    PROCESS_STOPPED = "process.stopped"  # SIGTERM, and a new start
+
+
+class Load(StrEnum):
+    """A kind of load. Without any, alerts fire, are acknowledged by the API, and resolve."""
+
+    REPEATS = "repeats"  # Alertmanager sends again what fires
+    RACES = "races"  # at two replicas at once
+    PRESSES = "presses"  # Slack's buttons
+    LINKS = "links"  # the page behind the link of a message
+    GIVE_BACK = "give back"
+    SNOOZES = "snoozes"
+    ESCALATIONS = "escalations"  # somebody escalates at once
+    EPISODES = "episodes"  # what has resolved fires again
+    JOINS = "joins"  # another alert joins the group
+    PEERS = "peers"  # another sender lists the same alert
+    RECORDS = "records"  # people comment on records, resolve and close them
+    POISON = "poison"  # a business rule of ServiceNow refuses some records
+    SLOW_INSTANCE = "slow instance"  # some alerts go to an instance that takes seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """All that a seed has chosen before it begins."""
+
+    profile: str
+    replicas: int = 2
+    alerts: int = 6
+    minutes: float = 15.0  # how long alerts begin, and faults happen
+    wait_minutes: float = 3.0
+    ack_timeout_minutes: float = 0.0  # 0: an acknowledgment lasts for ever
+    reopen_minutes: float = 5.0
+    durability: str = "memory"
+    storm_threshold: int = 1000
+    fallback_after_minutes: float | None = None
+    has_alertmanager: bool = False  # it is asked before a record is created
+    redis_offset_ms: int = 0  # how far Redis' clock is ahead of everybody else's
+    faults: Mapping[FaultKind, float] = field(default_factory=lambda: MappingProxyType({}))
+    loads: frozenset[Load] = frozenset()
+    wild: bool = False  # deeds of people overlap, and only what holds in any order is judged
+
+    def chance(self, fault: FaultKind) -> float:
+        """At one effect."""
+        return self.faults.get(fault, 0.0)
+
+    def plays(self, load: Load) -> bool:
+        return load in self.loads
+
+
+_USUAL: Mapping[FaultKind, tuple[float, tuple[float, ...]]] = MappingProxyType(
+    {
+        FaultKind.REDIS_LOST_BEFORE: (0.4, (0.001, 0.01, 0.05)),
+        FaultKind.REDIS_LOST_AFTER: (0.4, (0.001, 0.01, 0.05)),
+        FaultKind.REDIS_SLOW: (0.4, (0.002, 0.02, 0.1)),
+        FaultKind.REDIS_DOWN: (0.3, (0.0002, 0.001)),
+        FaultKind.HTTP_LOST_BEFORE: (0.4, (0.02, 0.1, 0.3)),
+        FaultKind.HTTP_LOST_AFTER: (0.4, (0.02, 0.1, 0.3)),
+        FaultKind.HTTP_SLOW: (0.4, (0.02, 0.1, 0.4)),
+        FaultKind.HTTP_DOUBLED: (0.2, (0.05,)),
+        FaultKind.HTTP_LIMITED: (0.2, (0.01, 0.03)),
+        FaultKind.HTTP_FAILS: (0.3, (0.01, 0.03)),
+        FaultKind.FRONT_LOST_BEFORE: (0.3, (0.05, 0.3)),
+        FaultKind.FRONT_LOST_AFTER: (0.4, (0.05, 0.3)),
+        FaultKind.FRONT_SLOW: (0.2, (0.1,)),
+        FaultKind.PROCESS_KILLED: (0.5, (0.0003, 0.002, 0.01)),
+        FaultKind.PROCESS_FROZEN: (0.2, (0.0005, 0.002)),
+        FaultKind.PROCESS_STOPPED: (0.3, (0.0003, 0.002)),
+        FaultKind.REDIS_STEPS: (0.1, (0.0005,)),
+    }
+)
+"""How often a seed has the fault at all, and the chances at an effect that it chooses from."""
+
+
+def _calm(_: random.Random, knobs: Knobs) -> Knobs:
+    """Nothing goes wrong."""
+    return replace(knobs, faults={})
+
+
+def _all(_: random.Random, knobs: Knobs) -> Knobs:
+    return knobs
+
+
+def _only(*kinds: FaultKind, chances: tuple[float, ...]) -> Callable[[random.Random, Knobs], Knobs]:
+    """These in each seed, beside half of the others."""
+
+    def chosen(dice: random.Random, knobs: Knobs) -> Knobs:
+        kept = {kind: chance for kind, chance in knobs.faults.items() if dice.random() < 0.5}
+        return replace(knobs, faults=kept | {kind: dice.choice(chances) for kind in kinds})
+
+    return chosen
+
+
+def _with_load(*loads: Load) -> Callable[[random.Random, Knobs], Knobs]:
+    def chosen(_: random.Random, knobs: Knobs) -> Knobs:
+        return replace(knobs, loads=knobs.loads | set(loads))
+
+    return chosen
+
+
+def _frozen(dice: random.Random, knobs: Knobs) -> Knobs:
+    """Workers stand still in the middle of a sync, while others take over."""
+    faults = {FaultKind.PROCESS_FROZEN: dice.choice((0.002, 0.01)), FaultKind.HTTP_SLOW: 0.3}
+    return replace(knobs, faults=dict(knobs.faults) | faults, replicas=3, alerts=10)
+
+
+def _suspended(dice: random.Random, knobs: Knobs) -> Knobs:
+    faults = {FaultKind.PROCESS_SUSPENDED: dice.choice((0.001, 0.005)), FaultKind.HTTP_SLOW: 0.2}
+    return replace(knobs, faults=dict(knobs.faults) | faults, replicas=3)
+
+
+def _jumping(dice: random.Random, knobs: Knobs) -> Knobs:
+    faults = {FaultKind.REDIS_JUMPS: dice.choice((0.0002, 0.001)), FaultKind.HTTP_SLOW: 0.3}
+    return replace(knobs, faults=dict(knobs.faults) | faults)
+
+
+def _offset(dice: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, redis_offset_ms=dice.choice((-3_600_000, -90_000, 90_000, 300_000, 3_600_000)))
+
+
+def _synced_to_disk(dice: random.Random, knobs: Knobs) -> Knobs:
+    """Redis confirms each write when it is on disk: what was answered survives the loss of the last second."""
+    faults = {FaultKind.REDIS_LOSES: dice.choice((0.0005, 0.002))}
+    return replace(knobs, faults=dict(knobs.faults) | faults, durability="fsync")
+
+
+def _storm(dice: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, storm_threshold=3, alerts=12, minutes=dice.choice((2.0, 8.0)))
+
+
+def _fallback(dice: random.Random, knobs: Knobs) -> Knobs:
+    """The provider fails or refuses long enough for the second channel to be told."""
+    faults = {dice.choice((FaultKind.HTTP_FAILS, FaultKind.HTTP_REFUSED)): 0.05}
+    return replace(knobs, faults=dict(knobs.faults) | faults, fallback_after_minutes=dice.choice((1.0, 3.0)))
+
+
+def _last_look(_: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, has_alertmanager=True)
+
+
+def _wild(_: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, wild=True)
+
+
+def _ack_timeout(dice: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, ack_timeout_minutes=dice.choice((2.0, 4.0)))
+
+
+def _crowd(_: random.Random, knobs: Knobs) -> Knobs:
+    """Two replicas or more meet on the same incidents: few alerts, many deeds."""
+    return replace(knobs, replicas=3, alerts=3, loads=knobs.loads | {Load.RACES, Load.REPEATS, Load.EPISODES})
+
+
+PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(
+    {
+        "calm": _calm,
+        "all": _all,
+        "crowd": _crowd,
+        "freeze": _frozen,
+        "suspend": _suspended,
+        "jump": _jumping,
+        "offset": _offset,
+        "lose": _only(FaultKind.REDIS_LOSES, chances=(0.0005, 0.002)),
+        "fsync": _synced_to_disk,
+        "empty": _only(FaultKind.REDIS_EMPTIED, chances=(0.0002, 0.001)),
+        "full": _only(FaultKind.REDIS_FULL, chances=(0.0005, 0.002)),
+        "refused": _only(FaultKind.HTTP_REFUSED, chances=(0.01, 0.05)),
+        "poison": _with_load(Load.POISON),
+        "slow": _with_load(Load.SLOW_INSTANCE),
+        "storm": _storm,
+        "fallback": _fallback,
+        "last-look": _last_look,
+        "ack-timeout": _ack_timeout,
+        "groups": _with_load(Load.JOINS, Load.PEERS, Load.EPISODES),
+        "records": _with_load(Load.RECORDS, Load.EPISODES),
+        "wild": _wild,
+    }
+)
+"""What each profile adds to the swarm's choice."""
+
+
+def knobs_for(seed: int, profile: str = "all") -> Knobs:
+    """The same for the same arguments, in any process. Raises ValueError for an unknown profile."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile: {profile!r} does not exist; allowed are {', '.join(PROFILES)}")
+    dice = random.Random(f"{seed} {profile}")
+    knobs = Knobs(
+        profile=profile,
+        replicas=dice.choice((1, 2, 3, 3)),
+        alerts=dice.choice((3, 6, 10)),
+        minutes=dice.choice((8.0, 15.0, 25.0)),
+        wait_minutes=dice.choice((1.0, 3.0, 5.0)),
+        ack_timeout_minutes=dice.choice((0.0, 0.0, 4.0)),
+        faults=_swarm(dice),
+        loads=frozenset(load for load in _SWARM_LOADS if dice.random() < 0.5),
+    )
+    return PROFILES[profile](dice, knobs)
+
+
+_SWARM_LOADS = tuple(load for load in Load if load not in {Load.POISON, Load.SLOW_INSTANCE})
+
+
+def _swarm(dice: random.Random) -> dict[FaultKind, float]:
+    return {kind: dice.choice(chances) for kind, (often, chances) in _USUAL.items() if dice.random() < often}
