@@ -1,0 +1,72 @@
+"""What Python and libraries offer no other way to hand in: the machine's clocks, chance, and where the log goes."""
+
+import gc
+import os
+import random
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+from unittest import mock
+
+import structlog
+
+from versus_py import clock
+
+Log = Callable[[str, Mapping[str, Any]], None]
+"""Called with the level and the event of each line."""
+
+
+class _Clocks:
+    """The time module of the process that asks."""
+
+    def __init__(self, wall_ms: Callable[[], float], counter_ms: Callable[[], float]) -> None:
+        self._wall_ms, self._counter_ms = wall_ms, counter_ms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def time_ns(self) -> int:
+        return int(self._wall_ms() * 1e6)
+
+    def monotonic_ns(self) -> int:
+        return int(self._counter_ms() * 1e6)
+
+    def clock_gettime_ns(self, _: int) -> int:
+        return int(self._counter_ms() * 1e6)
+
+
+@contextmanager
+def simulated_surroundings(
+    seed: int, *, wall_ms: Callable[[], float], counter_ms: Callable[[], float], log: Log
+) -> Iterator[None]:
+    """For one world, which is the only one in this process meanwhile. Collections of garbage would run finalizers."""
+    dice = Random(f"keys {seed}")
+    state = random.getstate()
+
+    def keep(_: Any, method: str, event: Mapping[str, Any]) -> Any:
+        log(method, event)
+        raise structlog.DropEvent
+
+    configured = structlog.get_config()
+    random.seed(seed)
+    gc.collect()
+    gc.disable()
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False)
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=RuntimeWarning),
+            mock.patch.object(os, "urandom", dice.randbytes),
+            mock.patch.object(random, "_urandom", dice.randbytes),
+            mock.patch.object(sys, "unraisablehook"),
+            mock.patch.object(clock, "time", _Clocks(wall_ms, counter_ms)),
+        ):
+            yield
+            gc.collect()  # what the dead leave behind, whose finalizers find no loop
+    finally:
+        structlog.configure(**configured)
+        gc.enable()
+        random.setstate(state)
