@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from random import Random
 from typing import Any, Self
@@ -73,6 +73,8 @@ class World:
         """The lines of the log at ERROR: when, by which process, and the event."""
         self.lines: list[str] = []
         self.counts: Counter[str] = Counter()
+        self.on_loss: Callable[[str, float | None], None] = lambda _, __: None
+        """Called when Redis loses data: why, and since when in ms; None: everything."""
         self._keeps_log = keeps_log
         self._redis_step_ms = knobs.redis_offset_ms
         self._redis_down_until_s = 0.0
@@ -219,9 +221,11 @@ class World:
                 self.loop.call_in(how["seconds"], self._free_memory)
             case FaultKind.REDIS_LOSES:
                 self.server.lose_last(how["ms"])
+                self.on_loss("Redis lost its last moment", self.now_ms() - how["ms"])
                 self._redis_down_until_s = self.loop.now_s + 0.5
             case FaultKind.REDIS_EMPTIED:
                 self.server.empty()
+                self.on_loss("Redis was emptied", None)
             case FaultKind.REDIS_STEPS | FaultKind.REDIS_JUMPS:
                 self._redis_step_ms += how["ms"]
 

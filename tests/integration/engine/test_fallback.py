@@ -1,12 +1,12 @@
 """When the first on-call provider fails, the second one escalates; what both have ends together."""
 
-import random
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.integration.conftest import CHANNEL, Engine
 from tests.support.claims import claim_due
+from versus_py.engine.retries import SPREAD
 from versus_py.incidents.model import PARTITIONS
 from versus_py.simulators import Fault
 from versus_py.store import keys
@@ -23,7 +23,7 @@ to_slack = pytest.mark.parametrize("fallback", [IN_SLACK])
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
+    monkeypatch.setattr(SPREAD, "uniform", lambda _low, high: high)
 
 
 def firing(name: str = "DiskFull", *, is_resolved: bool = False):

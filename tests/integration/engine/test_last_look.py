@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
@@ -24,6 +23,7 @@ from versus_py.config import AlertmanagerConfig
 from versus_py.engine import last_look
 from versus_py.engine.alertmanager_api import Doubt
 from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppressed, raise_if_unknowable
+from versus_py.engine.retries import SPREAD
 from versus_py.incidents.listings import merged
 from versus_py.incidents.model import Alert
 from versus_py.simulators import run_app
@@ -182,7 +182,7 @@ def looking(engine, clock, session, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 async def only(engine: Engine) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """A ServiceNow or a Slack that is down: left alone but for probes, and all that waited follows when it is back."""
 
-import random
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.integration.conftest import Engine
 from versus_py.engine.breaker import OPENS_AFTER
+from versus_py.engine.retries import SPREAD
 from versus_py.simulators import Fault
 from versus_py.tools.samples import alertmanager
 
@@ -18,7 +18,7 @@ DOWN = Fault(kind="down", times=None)
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The ledger and the watchdog: what may still escalate is known apart from its timers, and comes back without them."""
 
 import asyncio
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.integration.conftest import LEASE_MS, Engine
 from tests.support.claims import claim_due
 from tests.support.factories import POLICY, make_alert, make_notification
 from tests.support.waiting import until
+from versus_py.engine.retries import SPREAD
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import PARTITIONS, Actor, Delivery, IncidentId
@@ -22,7 +22,7 @@ from versus_py.store import Completion, Ledger, keys
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 async def post(engine: Engine, key: str = "group", **query: str) -> IncidentId:

@@ -1,12 +1,11 @@
 """Records are assigned to who acknowledged, where that is asked for and nobody else has them."""
 
-import random
-
 import pytest
 
 from tests.integration.conftest import Engine, make_worker
 from tests.integration.targets.test_notes import ANA, the_incident
 from tests.integration.targets.test_records import escalated, group, notes, sys_id_of
+from versus_py.engine.retries import SPREAD
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor
 from versus_py.simulators import Fault
@@ -17,7 +16,7 @@ ON = {"assign_on_ack": True}
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 @pytest.fixture

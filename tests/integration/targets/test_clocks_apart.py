@@ -1,6 +1,5 @@
 """Clocks of other systems that say something else than ours: nothing is posted twice, refused or overheard by that."""
 
-import random
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tests.integration.conftest import CHANNEL, LEASE_MS, PASSWORD, TOKEN, make_worker
 from tests.integration.targets.test_comments import delivery, pass_time, say
 from tests.integration.targets.test_records import escalated
+from versus_py.engine.retries import SPREAD
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
@@ -35,7 +35,7 @@ def servicenow(clock, ahead_s):
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 def firing(engine, *, seconds: float = 0):

@@ -1,7 +1,6 @@
 """What people write in a record's comments is heard, once each, and whatever comes of asking costs nobody anything."""
 
 import asyncio
-import random
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.integration.conftest import Engine
 from tests.integration.targets.test_notes import ANA, the_incident
 from tests.integration.targets.test_records import PLAIN, escalated, group, set_back, snapshot
 from tests.support.waiting import DEADLINE_S
+from versus_py.engine.retries import SPREAD
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Comment, Delivery
 from versus_py.simulators import Fault
@@ -22,7 +22,7 @@ READS = f"GET {JOURNAL}"
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 async def delivery(engine: Engine) -> Delivery:

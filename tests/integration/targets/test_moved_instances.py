@@ -1,6 +1,5 @@
 """Records of an instance whose URL was changed in the configuration: they are followed to the new one."""
 
-import random
 from typing import Any
 
 import orjson
@@ -10,6 +9,7 @@ from tests.integration.conftest import Engine, make_turns
 from tests.integration.targets.test_notes import the_incident
 from tests.integration.targets.test_records import acknowledge, group, notes
 from versus_py.config import ServiceNowConfig
+from versus_py.engine.retries import SPREAD
 from versus_py.incidents.model import Delivery
 from versus_py.simulators import Fault, run_app
 from versus_py.targets.servicenow.target import ServiceNowTarget
@@ -17,7 +17,7 @@ from versus_py.targets.servicenow.target import ServiceNowTarget
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """What people do to an incident, as its record's work notes say it."""
 
-import random
-
 import pytest
 
 from tests.integration.conftest import Engine
 from tests.integration.targets.test_records import escalated, group, notes
+from versus_py.engine.retries import SPREAD
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, IncidentId
 from versus_py.simulators import Fault
@@ -16,7 +15,7 @@ SAID_BY_ANA = "by Ana Diaz (ana@example.com)"
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 async def the_incident(engine: Engine) -> IncidentId:

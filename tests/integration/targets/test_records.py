@@ -1,6 +1,5 @@
 """Records in ServiceNow, from their creation to their end: what is written, once each, and what is left alone."""
 
-import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.integration.conftest import LEASE_MS, Engine, make_turns, make_worker
 from versus_py.config import ServiceNowConfig
+from versus_py.engine.retries import SPREAD
 from versus_py.simulators import Fault
 from versus_py.store import keys
 from versus_py.targets.servicenow.target import ServiceNowTarget
@@ -33,7 +33,7 @@ SEVERITIES = {
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 def group(*names: str, resolved: tuple[str, ...] = (), minutes: float = 0, **labels: str) -> dict[str, Any]:

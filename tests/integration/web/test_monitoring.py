@@ -1,7 +1,6 @@
 """What is told to Prometheus, load balancers and supervisors."""
 
 import asyncio
-import random
 import subprocess
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from tests.support.claims import claim_due
 from tests.support.servers import find_program
 from versus_py.engine.breaker import OPENS_AFTER
 from versus_py.engine.health import Health
+from versus_py.engine.retries import SPREAD
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Ending
 from versus_py.simulators import Fault
@@ -27,7 +27,7 @@ GENERIC: dict[str, Any] = {"title": "Backup failed", "dedup_key": "backup"}
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 @pytest.fixture

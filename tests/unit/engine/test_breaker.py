@@ -1,7 +1,6 @@
 """A circuit: open after failures in a row, one probe at a time, closed by any answer."""
 
 import asyncio
-import random
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -17,6 +16,7 @@ from versus_py.engine.breaker import (
     Breakers,
     HeldBack,
 )
+from versus_py.engine.retries import SPREAD
 from versus_py.errors import Permanent, StoreUnavailable, Transient, Unreachable
 from versus_py.incidents.model import Delivery
 from versus_py.targets import NotYet
@@ -24,7 +24,7 @@ from versus_py.targets import NotYet
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """When what failed is tried again, and until when."""
 
-import random
-
 import pytest
 
-from versus_py.engine.retries import RetryPolicy
+from versus_py.engine.retries import SPREAD, RetryPolicy
 
 HOUR_MS = 3600_000
 
@@ -21,15 +19,15 @@ HOUR_MS = 3600_000
 )
 def test_the_wait_is_a_random_part_of_a_span_that_doubles(attempt, most_s, monkeypatch):
     policy = RetryPolicy()
-    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
+    monkeypatch.setattr(SPREAD, "uniform", lambda _low, high: high)
     assert policy.wait_s(attempt) == most_s
-    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+    monkeypatch.setattr(SPREAD, "uniform", lambda low, _high: low)
     assert policy.wait_s(attempt) == 1
 
 
 @pytest.mark.parametrize(("asked_s", "waited_s"), [(90, 90), (0.5, 2), (None, 2)])
 def test_the_targets_own_word_only_lengthens_the_wait(asked_s, waited_s, monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
+    monkeypatch.setattr(SPREAD, "uniform", lambda _low, high: high)
 
     assert RetryPolicy().wait_s(1, asked_s) == waited_s
 
