@@ -64,7 +64,7 @@ class Server:
 
         Raises the ResponseError that redis-py raises.
         """
-        name, *words = map(text_of, args)
+        name, *words = [it if it.__class__ is str else text_of(it) for it in args]
         reply = self._run(name, words)
         callback = _callbacks().get(name.upper())
         return callback(reply, **options) if callback is not None else reply
@@ -153,8 +153,8 @@ class Server:
         if self.is_full and said is not None and "allow-oom" not in said:
             raise refusal(_FULL_FOR_SCRIPT)
         self.scripts_run += 1
-        run = _Run(self.keyspace, is_refused=self.is_full and said is None)
-        return interpreter().run(text, words[1 : count + 1], words[count + 1 :], run.command)
+        command = _Wary(self.keyspace).run if self.is_full and said is None else self.keyspace.run
+        return interpreter().run(text, words[1 : count + 1], words[count + 1 :], command)
 
     def script(self, words: Sequence[str]) -> Any:
         match [words[0].upper(), *words[1:]] if words else []:
@@ -213,21 +213,17 @@ def _server_commands(server: Server) -> dict[str, Callable[[Sequence[str]], Any]
     }
 
 
-class _Run:
-    """One run of a script. *is_refused* is that of a script without flags on a full server: nothing that takes memory
-    may be its first write."""
+class _Wary:
+    """Of a full server, for one script without flags: its first write may take no memory."""
 
-    def __init__(self, keyspace: Keyspace, *, is_refused: bool) -> None:
+    def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
-        self._is_refused = is_refused
+        self._has_written = False
 
-    def command(self, name: str, *words: str) -> Any:
-        upper = name.upper()
-        command = COMMANDS.get(upper)
-        if command is None:
-            raise refusal("ERR Unknown Redis command called from script")
-        if self._is_refused and command.takes_memory:
-            raise refusal(_FULL)
-        if command.writes:
-            self._is_refused = False
-        return self._keyspace.run(upper, words)
+    def run(self, name: str, words: Sequence[str]) -> Any:
+        command = COMMANDS.get(name)
+        if command is not None and command.writes:
+            if command.takes_memory and not self._has_written:
+                raise refusal(_FULL)
+            self._has_written = True
+        return self._keyspace.run(name, words)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import lru_cache
 from math import inf
 from typing import Any, TypeVar
 
@@ -59,9 +60,6 @@ class Command:
     takes_memory: bool
     notes_itself: bool
 
-    def takes(self, count: int) -> bool:
-        return self.fewest <= count <= self.most
-
 
 COMMANDS: dict[str, Command] = {}
 
@@ -103,9 +101,11 @@ class Keyspace:
         self._is_loading = False
 
     def run(self, name: str, words: Sequence[str]) -> Any:
-        """The reply of one of the COMMANDS. Raises ResponseError."""
-        command = COMMANDS[name]
-        if not command.takes(len(words)):
+        """The reply of one of the COMMANDS; what is none of them comes from a script. Raises ResponseError."""
+        command = COMMANDS.get(name)
+        if command is None:
+            raise refusal("ERR Unknown Redis command called from script")
+        if not command.fewest <= len(words) <= command.most:
             raise refusal(f"ERR wrong number of arguments for '{name.lower()}' command")
         reply = command.run(self, *words)
         if command.writes and not command.notes_itself:
@@ -531,7 +531,8 @@ class _Shape:
     has_scores: bool
 
     @classmethod
-    def of(cls, options: Sequence[str], *, takes_limit: bool = True) -> "_Shape":
+    @lru_cache(maxsize=1000)
+    def of(cls, options: tuple[str, ...], *, takes_limit: bool = True) -> "_Shape":
         asked = _words(options, {"WITHSCORES": 0} | ({"LIMIT": 2} if takes_limit else {}))
         first, count = map(integer, asked.get("LIMIT", ["0", "-1"]))
         return cls(first, count, "WITHSCORES" in asked)

@@ -1,6 +1,7 @@
 """Lua 5.1, as Redis has it: the scripts run for real, with the commands of a simulated server."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha1
 from typing import Any
 
@@ -51,14 +52,14 @@ class Interpreter:
 
     def __init__(self) -> None:
         self.lua = lupa.LuaRuntime(unpack_returned_tuples=False, register_eval=False)
-        self._command: Callable[..., Any] = lambda *_: None
+        self._command: Callable[[str, list[str]], Any] = lambda *_: None
         self._compile = self.lua.eval(_COMPILE)
         self._surroundings = self.lua.eval(_SURROUNDINGS)(self._call, self._protected_call, _sha1hex)
         self._ok = self.lua.table_from({"ok": "OK"})
         self._functions: dict[str, Any] = {}
 
-    def run(self, text: str, keys: Sequence[str], args: Sequence[str], command: Callable[..., Any]) -> Any:
-        """What the script answers, in RESP. *command* runs one of its commands.
+    def run(self, text: str, keys: Sequence[str], args: Sequence[str], command: Callable[[str, list[str]], Any]) -> Any:
+        """What the script answers, in RESP. *command* runs one of its commands, by its name in capitals.
 
         Raises ResponseError, also for what redis.call raised.
         """
@@ -80,24 +81,25 @@ class Interpreter:
             self._functions[text] = made
         return self._functions[text]
 
-    def _call(self, *words: Any) -> Any:
-        return self._shown(self._command(*map(_word, words)))
+    def _call(self, name: str, *words: Any) -> Any:
+        reply = self._command(name.upper(), [it if it.__class__ is str else _word(it) for it in words])
+        return reply if reply.__class__ is str or reply.__class__ is int else self._shown(reply)
 
-    def _protected_call(self, *words: Any) -> Any:
+    def _protected_call(self, name: str, *words: Any) -> Any:
         try:
-            return self._call(*words)
+            return self._call(name, *words)
         except ResponseError as exc:
             return self.lua.table_from({"err": str(exc)})
 
     def _shown(self, reply: Any) -> Any:
         """A reply as a script has it: no map, no number that is not whole, false for nothing."""
-        if reply.__class__ is str or reply.__class__ is int:
-            return reply
         if reply is None:
             return False
         match reply:
             case Ok():
                 return self._ok if reply == "OK" else self.lua.table_from({"ok": str(reply)})
+            case str() | int():
+                return reply
             case float():
                 return number_text(reply)
             case Scored():
@@ -110,11 +112,11 @@ class Interpreter:
 
     def _reply(self, value: Any) -> Any:
         """What a script returns: numbers are cut to whole ones, an array ends at its first nil."""
-        if isinstance(value, str) or value is None:
+        if value.__class__ is str or value is None:
             return value
-        if isinstance(value, bool):
+        if value.__class__ is bool:
             return 1 if value else None
-        if isinstance(value, int | float):
+        if value.__class__ is int or value.__class__ is float:
             return int(value)
         if value["err"] is not None:
             raise refusal(value["err"])
@@ -126,6 +128,7 @@ class Interpreter:
         return found
 
 
+@cache
 def flags(text: str) -> frozenset[str] | None:
     """What a script says of itself in its first line; None when it has no such line, as before Redis 7."""
     if not text.startswith("#!"):
@@ -150,8 +153,6 @@ def _without_first_line(text: str) -> str:
 
 
 def _word(value: Any) -> str:
-    if value.__class__ is str:
-        return str(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refusal("ERR Lua redis lib command arguments must be strings or integers")
     return number_text(value)
