@@ -302,6 +302,7 @@ _COMMANDS: list[Callable[[Random, str], Words]] = [
     lambda r, key: ["DEL", *r.sample([*KEYS, "text", "hash", "zset", "list", "set"], r.choice([1, 1, 2]))],
     lambda r, key: ["EXISTS", *r.choices([*KEYS, "text", "hash", "zset"], k=r.choice([1, 2]))],
     lambda r, key: ["PTTL", r.choice([*KEYS, "gone"])],
+    lambda r, key: ["PEXPIRETIME", r.choice([*KEYS, "gone"])],
     lambda r, key: ["PEXPIRE", key or r.choice(["text", "hash", "zset"]), r.choice([FAR_MS, 0, -1, "no number"])],
     lambda r, key: ["PEXPIREAT", key or r.choice(["text", "hash", "zset"]), r.choice([FAR_MS, FAR_MS, FAR_MS, 1])],
     lambda r, key: ["HSET", key or "hash", *r.choices([*NAMES, *NUMBERS], k=r.choice([2, 2, 4, 3]))],

@@ -184,6 +184,10 @@ class Keyspace:
         at_ms = self.expires_at_ms.get(key)
         return -1 if at_ms is None else at_ms - self.now_ms()
 
+    @_command()
+    def pexpiretime(self, key: str) -> int:
+        return -2 if self.find(key) is None else self.expires_at_ms.get(key, -1)
+
     @_command(writes=True)
     def flushall(self) -> Ok:
         self.values.clear()
