@@ -59,6 +59,7 @@ class Load(StrEnum):
     JOINS = "joins"  # another alert joins the group
     PEERS = "peers"  # another sender lists the same alert
     RECORDS = "records"  # people comment on records, resolve and close them
+    SILENT_ENDS = "silent ends"  # it is over, and only the Alertmanager knows
     POISON = "poison"  # a business rule of ServiceNow refuses some records
     SLOW_INSTANCE = "slow instance"  # some alerts go to an instance that takes seconds
 
@@ -178,7 +179,7 @@ def _fallback(dice: random.Random, knobs: Knobs) -> Knobs:
 
 
 def _last_look(_: random.Random, knobs: Knobs) -> Knobs:
-    return replace(knobs, has_alertmanager=True)
+    return replace(knobs, has_alertmanager=True, loads=knobs.loads | {Load.SILENT_ENDS})
 
 
 def _wild(_: random.Random, knobs: Knobs) -> Knobs:
@@ -240,7 +241,7 @@ def knobs_for(seed: int, profile: str = "all") -> Knobs:
     return PROFILES[profile](dice, knobs)
 
 
-_SWARM_LOADS = tuple(load for load in Load if load not in {Load.POISON, Load.SLOW_INSTANCE})
+_SWARM_LOADS = tuple(load for load in Load if load not in {Load.POISON, Load.SLOW_INSTANCE, Load.SILENT_ENDS})
 
 
 def _swarm(dice: random.Random) -> dict[FaultKind, float]:

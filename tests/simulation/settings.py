@@ -1,15 +1,17 @@
 """How versus_py is configured in a world."""
 
-from tests.simulation.knobs import Knobs
+from tests.simulation.knobs import Knobs, Load
 from versus_py.config import Config
 from versus_py.simulators.slack import SIGNING_SECRET
 from versus_py.systems import model
 
 SLACK, SERVICENOW, ALERTMANAGER = "slack.sim", "servicenow.sim", "alertmanager.sim"
+SLOW_SERVICENOW = "slow.servicenow.sim"
 CHANNEL, FALLBACK_CHANNEL = "C0ALERTS", "C0ONCALL"
 SLACK_TOKEN, PASSWORD = "xoxb-secret-token", "servicenow-secret"
 GATEWAY_SECRET = "a-gateway-secret-of-the-simulation"
 
+COMMENTS_EVERY_MINUTES = 2
 IDLE_FACTOR = 10.0
 """Loops that look for what they were not told of are most of what a quiet world computes."""
 
@@ -28,7 +30,10 @@ def config_for(knobs: Knobs) -> Config:
         "username": "versus.integration",
         "password": PASSWORD,
         "allow_insecure_http": True,
+        "comments_every_minutes": COMMENTS_EVERY_MINUTES if knobs.plays(Load.RECORDS) else 0,
     }
+    if knobs.plays(Load.SLOW_INSTANCE):
+        servicenow["other_instance_urls"] = {"slow": f"http://{SLOW_SERVICENOW}"}
     oncall = {
         "enable": True,
         "wait_minutes": knobs.wait_minutes,

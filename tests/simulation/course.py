@@ -1,0 +1,406 @@
+"""What the answers promise about one incident: how it may stand, and which waits it has had.
+
+Worked out from what people did and were answered, with intervals: a deed had its effect between the moment that it was
+sent and the moment that its last attempt was surely over. It uses no code of the engine. What cannot be said for sure is
+in doubt, with the reason.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tests.simulation.history import SEVERITIES, Act, Did, Listed
+
+TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
+
+
+@dataclass(slots=True)
+class Wait:
+    """It began, would end, and was ended by somebody, each between two moments. `end_lo_ms` None: by nobody."""
+
+    begin_lo_ms: float
+    begin_hi_ms: float
+    due_lo_ms: float
+    due_hi_ms: float
+    end_lo_ms: float | None = None
+    end_hi_ms: float | None = None
+    is_sure: bool = True  # it began at all
+
+    def was_ended_in_time(self, slack_ms: float) -> bool:
+        """For sure: the answer promised that it does not escalate."""
+        return self.end_hi_ms is not None and self.end_hi_ms + slack_ms < self.due_lo_ms
+
+    def has_to_escalate(self) -> bool:
+        return self.is_sure and self.end_lo_ms is None
+
+    def end(self, act: Act) -> None:
+        if self.end_lo_ms is None:
+            self.end_lo_ms, self.end_hi_ms = act.sent_ms, act.over_ms
+
+    def __str__(self) -> str:
+        end = "" if self.end_lo_ms is None else f" ended {self.end_lo_ms:.0f}-{self.end_hi_ms:.0f}"
+        return f"due {self.due_lo_ms:.0f}-{self.due_hi_ms:.0f}{end}{'' if self.is_sure else ' perhaps'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long things last in this world, and how far the clocks of its parts may differ."""
+
+    wait_ms: float
+    ack_timeout_ms: float = 0.0
+    reopen_ms: float = 300_000.0
+    slack_ms: float = 500.0
+    lead_ms: float = 0.0  # the service's clock is so far ahead of the world's
+    has_sure_clock: bool = True  # False: Redis' clock jumps, and answered moments are not judged
+    has_last_look: bool = False
+
+
+@dataclass(slots=True)
+class Course:
+    """One incident, from its first alert on. `problems` are answers that were wrong by themselves."""
+
+    rules: Rules
+    id: str = ""
+    statuses: frozenset[str] = frozenset()
+    waits: list[Wait] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+    doubt: str = ""
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    given_back: int = 0  # at most
+    reopened: int = 0  # at most
+    retriggered: int = 0  # at most
+    escalated_by_hand: int = 0  # at most
+    is_over_at_alertmanager: bool = False
+    closings: int = 0  # people resolved or closed its record
+    comments: int = 0  # people commented on its record
+    snoozed_until_ms: float | None = None
+    ack_ends_ms: tuple[float, float] | None = None
+    _firing: dict[tuple[str, str], Listed] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+    _late: set[str] = field(default_factory=set)  # joined when it may have escalated
+    _seen_severity: str = SEVERITIES[0]
+
+    def put_in_doubt(self, why: str) -> None:
+        """The first reason stays."""
+        self.doubt = self.doubt or why
+
+    @property
+    def status(self) -> str:
+        """The likeliest one, to decide what to do next."""
+        return next((it for it in (TRIGGERED, ACKNOWLEDGED, RESOLVED) if it in self.statuses), "")
+
+    @property
+    def wait(self) -> Wait | None:
+        """The one that goes on, or has ended without anybody; None after an acknowledgment or a resolve."""
+        return self.waits[-1] if self.waits and self.waits[-1].end_lo_ms is None else None
+
+    @property
+    def is_firing(self) -> bool:
+        return any(not it.is_over for it in self._firing.values())
+
+    def take(self, act: Act) -> None:
+        """What *act* changes. Acts come in the order in which they had their effects."""
+        self.acts.append(act)
+        self._let_acknowledgment_end(act)
+        if act.is_unknown:
+            self.put_in_doubt(f"nobody knows whether {act.did} was done")
+            return
+        match act.did:
+            case Did.LIST:
+                self._list(act)
+            case Did.ACKNOWLEDGE:
+                self._acknowledge(act)
+            case Did.GIVE_BACK:
+                self._give_back(act)
+            case Did.RESOLVE:
+                self._resolve(act)
+            case Did.SNOOZE:
+                self._snooze(act)
+            case Did.ESCALATE:
+                self._escalate(act)
+
+    def take_together(self, acts: Sequence[Act]) -> None:
+        """Acts that were sent at once. Where their order decides how it stands, that is in doubt."""
+        order = (Did.LIST, Did.ESCALATE, Did.SNOOZE, Did.GIVE_BACK, Did.ACKNOWLEDGE, Did.RESOLVE)
+        sorted_acts = sorted(acts, key=lambda act: order.index(act.did))
+        kinds = {act.did for act in acts}
+        if not any(kinds <= pair for pair in _IN_ANY_ORDER):
+            self.put_in_doubt(f"{' and '.join(sorted(kinds))} at once")
+        sent_ms = min(act.sent_ms for act in acts)
+        over_ms = max(act.over_ms for act in acts)
+        before = self.statuses
+        for act in sorted_acts:
+            self.take(_as_one_of(act, sent_ms, over_ms))
+        self._judge_statuses(acts, before)
+
+    def finish(self, at_ms: float) -> None:
+        """All has settled by *at_ms*: what ends by itself has ended."""
+        if self.ack_ends_ms is not None and self.ack_ends_ms[1] + self.rules.slack_ms < at_ms and self.is_firing:
+            lo, hi = self.ack_ends_ms
+            self.ack_ends_ms = None
+            if self.statuses == {ACKNOWLEDGED}:
+                self.statuses = frozenset({TRIGGERED})
+                self._begin_wait(lo, max(hi, at_ms))
+
+    def _within(self, told_ms: float | None, lo_ms: float, hi_ms: float, what: str) -> bool:
+        """Whether a moment of an answer is where it has to be; noted when it is not."""
+        if told_ms is None or not self.rules.has_sure_clock or self.doubt:
+            return False
+        at_ms, slack_ms = told_ms - self.rules.lead_ms, self.rules.slack_ms
+        is_right = lo_ms - slack_ms <= at_ms <= hi_ms + slack_ms
+        if not is_right:
+            off_ms = at_ms - hi_ms if at_ms > hi_ms else at_ms - lo_ms
+            self.problems.append((what, f"{self.id} told {at_ms:.0f}, {off_ms:+.0f} ms off"))
+        return is_right
+
+    def _judge_statuses(self, acts: Iterable[Act], before: frozenset[str]) -> None:
+        allowed = before | self.statuses | {ACKNOWLEDGED, RESOLVED}
+        for act in acts:
+            told = act.said.get("status")
+            if told and not self.doubt and told not in allowed:
+                self.problems.append(("status answered", f"{self.id} {act.did}: {told}, not {sorted(allowed)}"))
+
+    def _judge_status(self, act: Act) -> None:
+        told = act.said.get("status")
+        if told and not self.doubt and told not in self.statuses:
+            wanted = " or ".join(sorted(self.statuses))
+            self.problems.append(("status answered", f"{self.id} {act.did}: {told}, not {wanted}"))
+
+    def _let_acknowledgment_end(self, act: Act) -> None:
+        """It may have ended before *act*; when the service noticed that, nobody knows."""
+        if self.ack_ends_ms is None or act.over_ms + self.rules.slack_ms < self.ack_ends_ms[0]:
+            return
+        lo = self.ack_ends_ms[0]
+        self.ack_ends_ms = None
+        self.statuses = frozenset({ACKNOWLEDGED, TRIGGERED})
+        self._begin_wait(lo, act.over_ms, is_sure=False)
+
+    def _begin_wait(self, lo_ms: float, hi_ms: float, *, is_sure: bool = True) -> None:
+        wait_ms = self.rules.wait_ms
+        self.waits.append(Wait(lo_ms, hi_ms, lo_ms + wait_ms, hi_ms + wait_ms, is_sure=is_sure))
+
+    def _may_have_escalated(self, act: Act) -> bool:
+        """By the time of *act*, by the end of the wait that went on before."""
+        wait = self.waits[-1] if self.waits else None
+        return wait is not None and not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
+
+    # Lists
+
+    def _list(self, act: Act) -> None:
+        if not act.is_taken:
+            self.problems.append(("list refused", f"{act.status} {dict(act.said)}"))
+            return
+        before = self._instances()
+        self._note(act.alerts)
+        if not self.statuses:
+            self._begin(act)
+        elif RESOLVED in self.statuses and any(not it.is_over for it in act.alerts):
+            self._reopen(act)
+        elif not self.is_firing:
+            self._resolve(act)
+            return
+        else:
+            self._notice_news(act, before)
+        self._judge_status(act)
+
+    def _instances(self) -> set[str]:
+        """What fires."""
+        return {it.instance for it in self._firing.values() if not it.is_over}
+
+    def _note(self, alerts: Sequence[Listed]) -> None:
+        """An alert with the same start is the same one for every sender."""
+        for alert in alerts:
+            self._firing[alert.sender, alert.instance] = alert
+            for key, other in list(self._firing.items()):
+                is_same = (other.instance, other.starts_ms) == (alert.instance, alert.starts_ms)
+                if is_same and alert.is_over:
+                    self._firing[key] = alert
+
+    def _severity(self) -> str:
+        return max((it.severity for it in self._firing.values() if not it.is_over), key=SEVERITIES.index)
+
+    def _begin(self, act: Act) -> None:
+        self.id = str(act.said.get("id") or "")
+        self.statuses = frozenset({TRIGGERED})
+        self._begin_wait(act.sent_ms, act.over_ms if act.attempts > 1 else act.answered_ms)
+        self._tell_due(act)
+
+    def _tell_due(self, act: Act) -> None:
+        """The answer says when it escalates, which is known better than from outside then."""
+        wait, told_ms = self.waits[-1], act.told_ms("escalates_at")
+        if told_ms is None:
+            may_be_due = act.over_ms + self.rules.slack_ms >= wait.due_lo_ms
+            if act.said and not may_be_due and not self.doubt:
+                self.problems.append(("does not wait", f"{self.id} {act}"))
+            return
+        if self._within(told_ms, wait.due_lo_ms, wait.due_hi_ms, "another end of the wait"):
+            wait.due_lo_ms = wait.due_hi_ms = told_ms - self.rules.lead_ms
+
+    def _reopen(self, act: Act) -> None:
+        if len(self.statuses) > 1:
+            self.put_in_doubt("fired when it may have been resolved")
+        self.reopened += 1
+        self._begin_anew(act)
+
+    def _begin_anew(self, act: Act) -> None:
+        """A wait begins with this act, and all that people knew is old."""
+        self._forget_seen()
+        self.statuses = frozenset({TRIGGERED})
+        self._begin_wait(act.sent_ms, act.over_ms)
+        self._tell_due(act)
+
+    def _notice_news(self, act: Act, before: set[str]) -> None:
+        """A wait begins when nothing that fires was known at the acknowledgment, or something graver has joined."""
+        firing = self._instances()
+        if self.statuses == {ACKNOWLEDGED}:
+            is_graver = SEVERITIES.index(self._severity()) > SEVERITIES.index(self._seen_severity)
+            if is_graver or not self._seen & firing:
+                self.ack_ends_ms = None
+                self.retriggered += 1
+                self._begin_anew(act)
+            return
+        if self._may_have_escalated(act):  # people know of what fired then, and of nothing else
+            self._late |= firing - before
+        if firing <= self._late or (ACKNOWLEDGED in self.statuses and firing - before):
+            self.put_in_doubt("news when it may have been dealt with")
+
+    def _forget_seen(self) -> None:
+        self._seen, self._late, self._seen_severity = set(), set(), SEVERITIES[0]
+
+    # People
+
+    def _see(self) -> None:
+        if self.is_firing:
+            self._seen = {it.instance for it in self._firing.values() if not it.is_over}
+            self._seen_severity = self._severity()
+
+    def _acknowledge(self, act: Act) -> None:
+        if not act.is_taken:
+            self.problems.append(("acknowledgment refused", f"{self.id} {act.status} {dict(act.said)}"))
+            return
+        if self.statuses == {RESOLVED}:
+            self._judge_status(act)
+            return
+        if RESOLVED in self.statuses:
+            self.put_in_doubt("acknowledged when it may have been resolved")
+        self._end_waits(act)
+        if TRIGGERED in self.statuses:
+            self._see()
+        self.statuses = frozenset({ACKNOWLEDGED})
+        self._last(act)
+        self._judge_status(act)
+
+    def _last(self, act: Act) -> None:
+        """Until when an acknowledgment lasts; at least as long as one before it said."""
+        lasts_ms = self.rules.ack_timeout_ms
+        if not lasts_ms:
+            return
+        lo, hi = act.sent_ms + lasts_ms, act.over_ms + lasts_ms
+        if self.ack_ends_ms is not None:
+            lo, hi = max(lo, self.ack_ends_ms[0]), max(hi, self.ack_ends_ms[1])
+        self._within(act.told_ms("acknowledged_until"), lo, hi, "another end of the acknowledgment")
+        self.ack_ends_ms = lo, hi
+
+    def _end_waits(self, act: Act) -> None:
+        for wait in self.waits:
+            wait.end(act)
+
+    def _give_back(self, act: Act) -> None:
+        if not act.is_taken or self.statuses == {RESOLVED} or self.statuses == {TRIGGERED}:
+            return
+        if RESOLVED in self.statuses:
+            self.put_in_doubt("given back when it may have been resolved")
+        self.given_back += 1
+        self.ack_ends_ms = None
+        lo = act.sent_ms
+        if self.statuses == {ACKNOWLEDGED}:
+            self._begin_wait(lo, act.over_ms)
+            self._tell_due(act)
+        else:  # the acknowledgment may have ended by itself before
+            earliest = self.waits.pop()
+            self._begin_wait(min(earliest.begin_lo_ms, lo), act.over_ms)
+        self._forget_seen()
+        self.statuses = frozenset({TRIGGERED})
+        self._judge_status(act)
+
+    def _resolve(self, act: Act) -> None:
+        if not act.is_taken:
+            self.problems.append(("resolve refused", f"{self.id} {act.status} {dict(act.said)}"))
+            return
+        self._end_waits(act)
+        self.ack_ends_ms = None
+        self.statuses = frozenset({RESOLVED})
+        self._judge_status(act)
+
+    def _snooze(self, act: Act) -> None:
+        wait = self.wait
+        if not act.is_taken or RESOLVED in self.statuses:
+            return
+        if self.statuses == {ACKNOWLEDGED}:
+            if self.ack_ends_ms is not None:
+                at_lo, at_hi = act.sent_ms + act.minutes * 60_000, act.over_ms + act.minutes * 60_000
+                self.ack_ends_ms = max(self.ack_ends_ms[0], at_lo), max(self.ack_ends_ms[1], at_hi)
+            return
+        if wait is None or len(self.statuses) > 1 or act.over_ms + self.rules.slack_ms >= wait.due_lo_ms:
+            self.put_in_doubt("snoozed when the wait may have been over")
+            return
+        ms = act.minutes * 60_000
+        told_ms = act.told_ms("escalates_at")
+        lo, hi = act.sent_ms + ms, wait.due_hi_ms + ms + (act.over_ms - wait.begin_lo_ms)
+        self.snoozed_until_ms = lo
+        self._see()
+        if self._within(told_ms, lo, hi, "another end of the snoozed wait") and act.attempts == 1:
+            assert told_ms is not None
+            wait.due_lo_ms = wait.due_hi_ms = told_ms - self.rules.lead_ms
+        else:
+            wait.due_lo_ms, wait.due_hi_ms = lo, hi
+
+    def _escalate(self, act: Act) -> None:
+        if not act.is_taken or RESOLVED in self.statuses:
+            return
+        if act.status == 200 and act.attempts == 1:  # it said that it changed nothing
+            return
+        self.escalated_by_hand += 1
+        wait = self.wait
+        if act.attempts > 1 or len(self.statuses) > 1 or self._may_have_escalated(act):
+            self.put_in_doubt("escalated by hand when it may have been dealt with")
+        elif wait is None:
+            self.waits.append(Wait(act.sent_ms, act.over_ms, act.sent_ms, act.over_ms))
+        else:
+            wait.due_lo_ms, wait.due_hi_ms = act.sent_ms, act.over_ms
+        self.ack_ends_ms = None
+        self._see()
+        self.statuses = frozenset({TRIGGERED})
+
+    def first_due_ms(self) -> float:
+        """Before which there can be no record: of the waits that were not ended in time."""
+        slack_ms = self.rules.slack_ms
+        return min((it.due_lo_ms for it in self.waits if not it.was_ended_in_time(slack_ms)), default=math.inf)
+
+    def __str__(self) -> str:
+        lines = [f"{self.id} {'/'.join(sorted(self.statuses))} {self.doubt}".rstrip()]
+        return "; ".join([*lines, *map(str, self.waits), *map(str, self.acts)])
+
+
+_IN_ANY_ORDER: tuple[frozenset[Did], ...] = (
+    frozenset({Did.LIST}),
+    frozenset({Did.ACKNOWLEDGE, Did.SNOOZE}),
+    frozenset({Did.ACKNOWLEDGE, Did.RESOLVE}),
+    frozenset({Did.GIVE_BACK}),
+)
+"""Deeds that lead to the same, whichever is first."""
+
+
+def _as_one_of(act: Act, sent_ms: float, over_ms: float) -> Act:
+    """What the answer says depends on the order."""
+    return Act(
+        act.did,
+        sent_ms,
+        act.answered_ms,
+        over_ms,
+        act.status,
+        {},
+        act.alerts,
+        act.minutes,
+        attempts=max(2, act.attempts),
+    )

@@ -1,0 +1,203 @@
+"""What is wrong about one incident in the end: what was promised, against what Slack and ServiceNow hold.
+
+Each judgment is a function of what was seen; none uses code of the engine. What is in doubt is judged only by what
+holds whatever happened.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
+
+Verdict = tuple[str, str]
+"""What is broken, and the detail."""
+
+OVER_STATES = frozenset({"6", "7", "8"})
+"""Of ServiceNow: Resolved, Closed, Canceled."""
+
+IN_PROGRESS = "2"
+AFTER_ALL_S = 1.0
+"""ServiceNow and the world count time in other steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of ServiceNow, and when it was first there, ms."""
+
+    number: str
+    state: str
+    created_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message about the incident in one channel, with the replies of its thread."""
+
+    channel: str
+    text: str
+    shown: str  # all of it
+    replies: Sequence[str] = ()
+    told: Sequence[Mapping[str, Any]] = ()  # what each reply says in its metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is of one incident in the end. `incident` is the API's, None when it knows of none."""
+
+    incident: Mapping[str, Any] | None
+    records: Sequence[Record] = ()
+    messages: Sequence[Message] = ()
+    is_in_storm: bool = False  # a message that stands for many has it
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How late and how inexact things may be. `late_ms` None: within what the world waits in the end."""
+
+    late_ms: float | None = None
+    slack_ms: float = 500.0
+    channel: str = "C0ALERTS"
+    has_last_look: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
+    """All that is broken."""
+    for found in (_answers(course), _identity(course, seen), _records(course, seen, bounds)):
+        yield from found
+    if seen.incident is not None:
+        yield from _status(course, seen.incident)
+        yield from _states(course, seen, seen.incident)
+        yield from _shown(course, seen, seen.incident, bounds)
+        yield from _threads(course, seen, bounds)
+
+
+def _answers(course: Course) -> Iterator[Verdict]:
+    """What people were answered."""
+    yield from course.problems
+
+
+def _identity(course: Course, seen: Seen) -> Iterator[Verdict]:
+    if seen.incident is None and not course.doubt:
+        yield "lost", str(course)
+    if len(seen.records) > 1 + course.closings:
+        yield "two records", f"{course.id}: {[it.number for it in seen.records]}"
+    by_channel = Counter(it.channel for it in seen.messages)
+    for channel, number in by_channel.items():
+        if number > 1:
+            yield "two messages", f"{course.id}: {number} in {channel}"
+
+
+def _records(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
+    if course.doubt:
+        return
+    first_ms = course.first_due_ms()
+    has_to = any(it.has_to_escalate() for it in course.waits) and not course.is_over_at_alertmanager
+    if seen.records and math.isinf(first_ms):
+        yield "a record of what was ended in time", str(course)
+        return
+    if not seen.records:
+        if has_to:
+            yield "no record", str(course)
+        return
+    created_ms = seen.records[0].created_ms
+    if created_ms + bounds.slack_ms < first_ms:
+        yield "a record too early", f"{first_ms - created_ms:.0f} ms: {course}"
+    late_ms = created_ms - course.waits[0].due_hi_ms
+    is_first = len(course.waits) == 1 and course.waits[0].has_to_escalate()
+    if bounds.late_ms is not None and is_first and late_ms > bounds.late_ms:
+        yield "a record too late", f"{late_ms:.0f} ms: {course}"
+
+
+def _status(course: Course, incident: Mapping[str, Any]) -> Iterator[Verdict]:
+    wanted = set(course.statuses)
+    if course.is_over_at_alertmanager:
+        wanted.add(RESOLVED)
+    if not course.doubt and incident["status"] not in wanted:
+        yield "wrong status", f"{incident['status']}, not {' or '.join(sorted(wanted))}: {course}"
+    if incident["outcome"] is None:
+        yield "no outcome", str(course)
+
+
+def _states(course: Course, seen: Seen, incident: Mapping[str, Any]) -> Iterator[Verdict]:
+    """Of its records, as the API tells of the incident: also where that is in doubt, they have to agree."""
+    status = incident["status"]
+    if status == TRIGGERED and not seen.records and incident["outcome"] != "suppressed":
+        yield "escalates, and has no record", str(course)
+    if not seen.records:
+        if incident["record"]:
+            yield "a record that is not there", f"{incident['record']}: {course}"
+        return
+    if course.closings:
+        return
+    [*_, last] = seen.records
+    if incident["record"] != last.number:
+        yield "a record that is not known", f"{last.number}, not {incident['record']}: {course}"
+    if status == RESOLVED and last.state not in OVER_STATES:
+        yield "a record that is open though all is over", f"state {last.state}: {course}"
+    if status == TRIGGERED and last.state in OVER_STATES:
+        yield "a record that is over though it goes on", f"state {last.state}: {course}"
+    if status == ACKNOWLEDGED and _escalated_before_that(course, last) and last.state != IN_PROGRESS:
+        yield "a record that is not in progress though acknowledged", f"state {last.state}: {course}"
+
+
+def _escalated_before_that(course: Course, record: Record) -> bool:
+    """The record is of the wait that the acknowledgment came too late for, for sure."""
+    if course.doubt or not course.waits:
+        return False
+    last = course.waits[-1]
+    return last.end_lo_ms is not None and last.begin_hi_ms < record.created_ms < last.end_lo_ms
+
+
+def _shown(course: Course, seen: Seen, incident: Mapping[str, Any], bounds: Bounds) -> Iterator[Verdict]:
+    own = [it for it in seen.messages if it.channel == bounds.channel]
+    if not own:
+        if not seen.is_in_storm:
+            yield "no message", str(course)
+        return
+    [*_, message] = own
+    wanted = _headline(incident)
+    if f"*{wanted}*" not in message.text:
+        yield "a message that is not up to date", f"{message.text!r} lacks {wanted}: {course}"
+    if seen.records and seen.records[-1].number not in message.text + message.shown:
+        yield "a message without its record", f"{seen.records[-1].number}: {course}"
+
+
+def _headline(incident: Mapping[str, Any]) -> str:
+    if incident["outcome"] == "suppressed":
+        return "Suppressed"
+    if incident["outcome"] == "failed":
+        return "Escalation failed"
+    return "Escalated" if incident["status"] == TRIGGERED else str(incident["status"]).capitalize()
+
+
+def _threads(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
+    """What the thread was told, it was told once."""
+    for message in seen.messages:
+        told = Counter(json.dumps(it, sort_keys=True) for it in message.told)
+        for what, number in told.items():
+            if number > 1:
+                yield "a thread that was told twice", f"{what} {message.replies}: {course}"
+        if message.channel == bounds.channel and not course.doubt:
+            yield from _lines(course, message)
+
+
+def _lines(course: Course, message: Message) -> Iterator[Verdict]:
+    said = "\n".join(message.replies)
+    waits = len(course.waits) + course.escalated_by_hand
+    most = {
+        "Given back by": course.given_back,
+        "Reopened:": course.reopened,
+        "Triggered again": course.retriggered,
+        "Escalated to ServiceNow": waits,
+    }
+    for line, number in most.items():
+        if said.count(line) > number:
+            yield "a line too often", f"{line!r} {said.count(line)} times, not {number}: {course}"
+    for number in range(1, course.comments + 1):
+        if said.count(f"Comment {number} on") > 1:
+            yield "a line too often", f"comment {number}: {course}"

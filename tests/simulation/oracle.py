@@ -1,0 +1,157 @@
+"""Judges a world: at each effect, from time to time, and in the end, by what people were answered and what is there."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.simulation.course import Course, Rules
+from tests.simulation.judgments import Bounds, Message, Record, Seen, Verdict, judge
+from tests.simulation.knobs import FaultKind, Knobs, Load
+from tests.simulation.network import Lost
+from tests.simulation.people import Story
+from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET
+from tests.simulation.watch import Keys, MessageWatch, RecordWatch, Watched, incident_of
+from tests.simulation.world import World
+from versus_py.simulators import ServiceNowSimulator
+
+SOON_MS = 3_600_000
+"""Timers that are due later are no unfinished work: an open incident is looked at again on another day."""
+
+SETTLES_WITHIN_S = 5400.0
+"""When all has to be done after the last fault: the longest waits are an hour of ServiceNow's rate limit and a retry."""
+
+QUIET_S = 20.0
+LOOK_EVERY_S = 5.0
+CALM_LATE_MS = 8000.0
+"""How late a record may be where nothing goes wrong."""
+
+CRASHES = frozenset(
+    {
+        "sync.crashed",
+        "last_look.crashed",
+        "loop.died",
+        "incident.unreadable",
+        "sync.incident_gone",
+        "escalation.forgotten",
+        "request.failed",
+    }
+)
+"""Log events that are a mistake of the program, whatever goes wrong around it."""
+
+
+def rules_of(knobs: Knobs) -> Rules:
+    """What the configuration of the world promises, and how exactly, with these faults."""
+    is_slow = knobs.chance(FaultKind.REDIS_SLOW) > 0
+    steps = knobs.chance(FaultKind.REDIS_STEPS) > 0
+    slack_ms = 500 + 3000 * is_slow + 6000 * steps
+    return Rules(
+        wait_ms=knobs.wait_minutes * 60_000,
+        ack_timeout_ms=knobs.ack_timeout_minutes * 60_000,
+        reopen_ms=knobs.reopen_minutes * 60_000,
+        slack_ms=slack_ms,
+        lead_ms=knobs.redis_offset_ms,
+        has_sure_clock=not knobs.chance(FaultKind.REDIS_JUMPS),
+        has_last_look=knobs.has_alertmanager,
+    )
+
+
+class Oracle:
+    """Of one world and its stories. It watches from the moment that it is made."""
+
+    def __init__(self, world: World, stories: Sequence[Story], instances: Sequence[ServiceNowSimulator]) -> None:
+        self._world = world
+        self._stories = stories
+        self._keys = Keys(world.server)
+        self._records = RecordWatch(world.now_ms, world.violation)
+        self._rules = rules_of(world.knobs)
+        self._instances = instances
+        for instance in instances:
+            instance.tables["incident"] = Watched(instance.incidents, self._records.come)
+        if not world.knobs.chance(FaultKind.REDIS_EMPTIED):
+            world.slack.messages = Watched(world.slack.messages, MessageWatch(world.violation).come)
+
+    def note_loss(self, why: str, since_ms: float | None = None) -> None:
+        """Redis lost what was written after *since_ms*, or everything: what was in it is in doubt."""
+        is_kept = self._world.knobs.durability != "memory"
+        for story in self._stories:
+            if since_ms is None or (not is_kept and _acted_after(story, since_ms)):
+                story.put_in_doubt(why)
+
+    def _report(self, found: Iterator[Verdict]) -> None:
+        for what, detail in found:
+            self._world.violation(what, detail)
+
+    async def settle(self) -> None:
+        """Until there is nothing left to do; a violation when that does not come."""
+        world = self._world
+        deadline_ms, quiet_since_ms = world.now_ms() + SETTLES_WITHIN_S * 1000, None
+        while world.now_ms() < deadline_ms:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._report(self._keys.outlived())
+            if self._left():
+                quiet_since_ms = None
+            elif quiet_since_ms is None:
+                quiet_since_ms = world.now_ms()
+            elif world.now_ms() - quiet_since_ms > self._quiet_ms:
+                return
+        for name, found in self._left().items():
+            world.violation(f"left: {name}", ", ".join(found[:5]))
+
+    @property
+    def _quiet_ms(self) -> float:
+        """Where records are looked at, until each was."""
+        return (QUIET_S + 90 * COMMENTS_EVERY_MINUTES * self._world.knobs.plays(Load.RECORDS)) * 1000
+
+    def _left(self) -> Mapping[str, list[str]]:
+        left = dict(self._keys.left(self._world.server.now_ms(), SOON_MS))
+        if self._world.knobs.plays(Load.RECORDS):  # what is looked at every few minutes is no unfinished work
+            unfinished = {*left.get("attempts", []), *left.get("running", [])}
+            left["timers"] = [it for it in left.get("timers", []) if it in unfinished or it.endswith("|slack")]
+        return {name: found for name, found in left.items() if found}
+
+    async def judge(self) -> None:
+        """In the end."""
+        if (failed := self._keys.sorted_set("failed")) and not self._world.knobs.chance(FaultKind.HTTP_REFUSED):
+            self._world.violation("left: failed", ", ".join(list(failed)[:5]))
+        bounds = self._bounds()
+        for story in self._stories:
+            for course in story.courses:
+                if course.id:
+                    course.finish(self._world.now_ms())
+                    self._report(judge(course, await self._see(course), bounds))
+
+    def _bounds(self) -> Bounds:
+        is_calm = not self._world.knobs.faults and not self._world.knobs.loads
+        return Bounds(late_ms=CALM_LATE_MS if is_calm else None, slack_ms=self._rules.slack_ms)
+
+    async def _see(self, course: Course) -> Seen:
+        world = self._world
+        every = (it for instance in self._instances for it in instance.incidents)
+        rows = [it for it in every if it["correlation_id"] == course.id]
+        records = [Record(it["number"], it["state"], self._records.created_ms[it["sys_id"]]) for it in rows]
+        own = [it for it in world.slack.messages if it.thread_ts is None]
+        messages = [_as_seen(it) for it in own if incident_of(it) == course.id]
+        is_in_storm = any("torm" in it.text for it in own)
+        return Seen(await self._incident(course.id), records, messages, is_in_storm=is_in_storm)
+
+    async def _incident(self, incident_id: str) -> Mapping[str, Any] | None:
+        """As the API has it; None when that knows of none."""
+        try:
+            path, headers = f"/api/incidents/{incident_id}", {"X-Gateway-Secret": GATEWAY_SECRET}
+            answer, _ = await self._world.request(self._world.replicas[0], "GET", path, headers=headers)
+        except Lost as exc:
+            self._world.violation("the API does not answer", f"{incident_id}: {exc}")
+            return None
+        found: Mapping[str, Any] | None = answer.data if answer.status == 200 else None
+        return found
+
+
+def _acted_after(story: Story, since_ms: float) -> bool:
+    """Something that Redis has lost may be of this story."""
+    acts = [act for course in story.courses for act in course.acts]
+    return story.is_busy or any(act.over_ms >= since_ms for act in acts)
+
+
+def _as_seen(message: Any) -> Message:
+    told = [(it.metadata or {}).get("event_payload") or {} for it in message.thread]
+    return Message(message.channel, message.text, message.shown, message.replies, [it for it in told if it])

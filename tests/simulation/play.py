@@ -1,0 +1,67 @@
+"""One seed from its beginning to its verdict."""
+
+import asyncio
+
+from tests.simulation import settings
+from tests.simulation.effects import Script
+from tests.simulation.knobs import Knobs, Load
+from tests.simulation.loop import Stuck
+from tests.simulation.oracle import Oracle, rules_of
+from tests.simulation.people import Story, make_stories
+from tests.simulation.senders import POISONED, Alertmanager
+from tests.simulation.world import World
+from versus_py.simulators import Fault, ServiceNowSimulator
+
+_RECORDS = "/api/now/table/incident"
+SLOW_S = 8.0
+UP_AFTER_S = 2.0
+"""When replicas listen after a start, unless something goes wrong."""
+
+
+async def _play(world: World) -> None:
+    alertmanager = Alertmanager(world.now_ms)
+    world.add_host(settings.ALERTMANAGER, alertmanager.app())
+    rules = rules_of(world.knobs)
+    stories = make_stories(world, alertmanager, rules)
+    instances = [world.servicenow, *_slow_instances(world)]
+    oracle = Oracle(world, stories, instances)
+    world.on_loss = oracle.note_loss
+    if world.knobs.plays(Load.POISON):
+        world.servicenow.faults.order(Fault(kind="500", times=None, method="POST", path=_RECORDS, text=POISONED))
+    world.start()
+    await asyncio.sleep(UP_AFTER_S)
+    await _tell(world, stories)
+    await oracle.settle()
+    await oracle.judge()
+
+
+def _slow_instances(world: World) -> list[ServiceNowSimulator]:
+    """One that some alerts escalate to, whose every answer takes seconds; none without that load."""
+    if not world.knobs.plays(Load.SLOW_INSTANCE):
+        return []
+    slow = ServiceNowSimulator(password=settings.PASSWORD, now_s=world.now_s)
+    slow.faults.order(Fault(kind="slow", times=None, seconds=SLOW_S))
+    world.add_host(settings.SLOW_SERVICENOW, slow.app())
+    return [slow]
+
+
+async def _tell(world: World, stories: list[Story]) -> None:
+    """All stories, while things go wrong; then nothing does any more."""
+    async with asyncio.TaskGroup() as group:
+        for story in stories:
+            group.create_task(story.play())
+        await asyncio.sleep(world.knobs.minutes * 60)
+        world.heal()
+        world.servicenow.faults.clear()
+
+
+def play(seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False) -> World:
+    """The world afterwards, with its violations, its trace, and the faults that happened."""
+    with World(seed, knobs, script, keeps_log=keeps_log) as world:
+        try:
+            world.loop.run_until_complete(world.people.spawn(_play(world)))
+        except Stuck as exc:
+            world.violation("stuck", str(exc))
+        for line in world.loop.unhandled:
+            world.violation("an exception that nobody caught", line)
+    return world

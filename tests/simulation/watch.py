@@ -1,0 +1,114 @@
+"""What must hold at any moment: looked at whenever a record or a message comes to be, and in Redis now and then."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tests.simulation.judgments import OVER_STATES, Verdict
+from tests.simulation.redis import Server
+
+PARTITIONS = range(4)
+_PREFIX = "versus:"
+_NO_END, _NO_KEY = -1, -2  # replies of PTTL
+
+
+class Watched(list[Any]):
+    """A list that calls *came* for each item that is appended."""
+
+    def __init__(self, items: Iterable[Any], came: Callable[[Any], None]) -> None:
+        super().__init__(items)
+        self._came = came
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        self._came(item)
+
+
+class RecordWatch:
+    """Notes when each record of an instance was first there; an incident never has two that are open."""
+
+    def __init__(self, now_ms: Callable[[], float], report: Callable[[str, str], None]) -> None:
+        self.created_ms: dict[str, float] = {}  # by sys_id
+        self._rows: list[dict[str, str]] = []
+        self._now_ms = now_ms
+        self._report = report
+
+    def come(self, row: dict[str, str]) -> None:
+        """A record is created."""
+        self.created_ms[row["sys_id"]] = self._now_ms()
+        self._rows.append(row)
+        about = row["correlation_id"]
+        is_open = [
+            it["number"] for it in self._rows if it["correlation_id"] == about and it["state"] not in OVER_STATES
+        ]
+        if about and len(is_open) > 1:
+            self._report("two records at once", f"{about}: {is_open}")
+
+
+class MessageWatch:
+    """An incident never has two messages in one channel."""
+
+    def __init__(self, report: Callable[[str, str], None]) -> None:
+        self._ts: dict[tuple[str, str], str] = {}
+        self._report = report
+
+    def come(self, message: Any) -> None:
+        """A message or a reply is posted."""
+        about = incident_of(message)
+        if not about or message.thread_ts is not None:
+            return
+        if before := self._ts.get((message.channel, about)):
+            self._report("two messages at once", f"{about} in {message.channel}: {before} and {message.ts}")
+        self._ts[message.channel, about] = message.ts
+
+
+def incident_of(message: Any) -> str:
+    """The incident that a message says in its metadata that it is about."""
+    payload = (message.metadata or {}).get("event_payload") or {}
+    return str(payload.get("incident") or "")
+
+
+class Keys:
+    """Reads the store's keys in *server*."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def sorted_set(self, name: str) -> dict[str, float]:
+        """Of all partitions."""
+        found: dict[str, float] = {}
+        for partition in PARTITIONS:
+            key = f"{_PREFIX}{{{partition}}}:{name}"
+            found |= dict(self._server.execute(["ZRANGE", key, 0, -1, "WITHSCORES"], withscores=True))
+        return found
+
+    def hash(self, name: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for partition in PARTITIONS:
+            found |= self._server.execute(["HGETALL", f"{_PREFIX}{{{partition}}}:{name}"])
+        return found
+
+    def outlived(self) -> Iterator[Verdict]:
+        """Each timer's incident outlives it."""
+        now_ms = self._server.now_ms()
+        for member, due_ms in self.sorted_set("timers").items():
+            incident_id = member.partition("|")[0]
+            key = f"{_PREFIX}{{{incident_id.rpartition('-')[2]}}}:incident:{incident_id}"
+            left_ms = int(self._server.execute(["PTTL", key]))
+            if left_ms == _NO_KEY:
+                yield "a timer without its incident", member
+            elif left_ms == _NO_END:
+                yield "an incident without an end", key
+            elif now_ms + left_ms <= due_ms:
+                yield "an incident that ends before its timer", f"{key} {now_ms + left_ms} {due_ms:.0f}"
+
+    def left(self, now_ms: float, soon_ms: float) -> dict[str, list[str]]:
+        """What is unfinished: of timers and the ledger what is due within *soon_ms*; all claims and attempts."""
+        timers, pending = self.sorted_set("timers"), self.sorted_set("pending")
+        later = {it for it, at in timers.items() if at >= now_ms + soon_ms}
+        left = {
+            "timers": [it for it in timers if it not in later],
+            "running": list(self.sorted_set("running")),
+            "attempts": [it for it in self.hash("attempts") if it not in later],
+            "pending": [it for it, at in pending.items() if at < now_ms + soon_ms],
+        }
+        return {name: found for name, found in left.items() if found}
