@@ -1,8 +1,8 @@
 """What the answers promise about one incident: how it may stand, and which waits it has had.
 
-Worked out from what people did and were answered, with intervals: a deed had its effect between the moment that it was
-sent and the moment that its last attempt was surely over. It uses no code of the engine. What cannot be said for sure is
-in doubt, with the reason.
+Worked out from what people did and were answered, with intervals: a deed had its effect between the moment that it
+was sent and the moment that its last attempt was surely over. It uses no code of the engine. What cannot be said for
+sure is in doubt, with the reason.
 """
 
 import math
@@ -306,7 +306,7 @@ class Course:
             wait.end(act)
 
     def _give_back(self, act: Act) -> None:
-        if not act.is_taken or self.statuses == {RESOLVED} or self.statuses == {TRIGGERED}:
+        if not act.is_taken or self.statuses in ({RESOLVED}, {TRIGGERED}):
             return
         if RESOLVED in self.statuses:
             self.put_in_doubt("given back when it may have been resolved")

@@ -18,7 +18,7 @@ SOON_MS = 3_600_000
 """Timers that are due later are no unfinished work: an open incident is looked at again on another day."""
 
 SETTLES_WITHIN_S = 5400.0
-"""When all has to be done after the last fault: the longest waits are an hour of ServiceNow's rate limit and a retry."""
+"""When all has to be done after the last fault."""
 
 QUIET_S = 20.0
 LOOK_EVERY_S = 5.0
@@ -116,9 +116,21 @@ class Oracle:
         bounds = self._bounds()
         for story in self._stories:
             for course in story.courses:
+                self._count(course)
                 if course.id:
                     course.finish(self._world.now_ms())
                     self._report(judge(course, await self._see(course), bounds))
+
+    def _count(self, course: Course) -> None:
+        """How much was judged, and why not all of it: a load that judges nothing finds nothing."""
+        counts = self._world.counts
+        counts["incidents"] += 1
+        counts[f"in doubt: {course.doubt}"] += bool(course.doubt)
+        for act in course.acts:
+            counts[f"did {act.did}"] += 1
+        for wait in course.waits:
+            counts["waits that have to escalate"] += wait.has_to_escalate()
+            counts["waits that were ended in time"] += wait.was_ended_in_time(self._rules.slack_ms)
 
     def _bounds(self) -> Bounds:
         is_calm = not self._world.knobs.faults and not self._world.knobs.loads

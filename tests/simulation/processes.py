@@ -134,7 +134,8 @@ class Replica:
             await serve(self._config, self._stop, systems=BUILT_IN, surroundings=outside)
         except Exception as exc:  # noqa: BLE001 - whatever ends it
             causes = getattr(exc, "exceptions", ())
-            self._ended(f"{process.name}: {exc!r} {causes!r}")
+            if not process.is_dead:  # else Python has just thrown away what it left
+                self._ended(f"{process.name}: {exc!r} {causes!r}")
         if process is self.process:
             self.application = None
 
