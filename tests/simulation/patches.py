@@ -53,7 +53,7 @@ def simulated_surroundings(
 
     configured = structlog.get_config()
     random.seed(seed)
-    gc.collect()
+    gc.freeze()  # what there is by now is not looked at when the garbage of this world is collected
     gc.disable()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False)
     try:
