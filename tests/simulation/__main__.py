@@ -49,7 +49,9 @@ def main() -> int:
     first = secrets.randbelow(10**9) if asked.first is None else asked.first
     profiles = [asked.profile] if asked.profile != "each" else list(PROFILES)
     jobs = [(first + number, profiles[number % len(profiles)]) for number in range(asked.seeds)]
-    print(f"{len(jobs)} seeds from {first} on, of {asked.profile}: --first {first} --seeds {asked.seeds} plays them again")
+    print(
+        f"{len(jobs)} seeds from {first} on, of {asked.profile}: --first {first} --seeds {asked.seeds} plays them again"
+    )
     return _play_all(jobs, asked.processes, stops=asked.stop)
 
 
@@ -64,7 +66,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="only this one, in this process")
     parser.add_argument("--keep", type=Path, help="with --seed: write its faults, as few as needed, to this file")
     parser.add_argument("--script", type=Path, help="play a file of found/ again")
-    parser.add_argument("-v", dest="verbose", action="store_true", help="with --seed or --script: every line of its course")
+    parser.add_argument(
+        "-v", dest="verbose", action="store_true", help="with --seed or --script: every line of its course"
+    )
     parser.add_argument("--grep", default="", help="with -v: only lines with this")
     asked = parser.parse_args()
     if asked.seed is not None and asked.profile == "each":
@@ -113,7 +117,9 @@ def _replayed(path: Path, *, verbose: bool) -> World:
 def _keep(world: World, path: Path) -> None:
     """Play again with fewer and fewer faults, and write the least that breaks the same promise."""
     broke = world.violations[0][1]
-    Recording(world.seed, world.knobs, shrunk(world.effects.happened, _breaking(world.seed, world.knobs)), broke).write(path)
+    Recording(world.seed, world.knobs, shrunk(world.effects.happened, _breaking(world.seed, world.knobs)), broke).write(
+        path
+    )
     print(f"wrote {path}")
 
 

@@ -22,6 +22,9 @@ SETTLES_WITHIN_S = 5400.0
 
 QUIET_S = 20.0
 LOOK_EVERY_S = 5.0
+ASKED_MAX = 60
+"""How often the API is asked in the end until it answers."""
+
 CALM_LATE_MS = 8000.0
 """How late a record may be where nothing goes wrong."""
 
@@ -147,15 +150,20 @@ class Oracle:
         return Seen(await self._incident(course.id), records, messages, is_in_storm=is_in_storm)
 
     async def _incident(self, incident_id: str) -> Mapping[str, Any] | None:
-        """As the API has it; None when that knows of none."""
-        try:
-            path, headers = f"/api/incidents/{incident_id}", {"X-Gateway-Secret": GATEWAY_SECRET}
-            answer, _ = await self._world.request(self._world.replicas[0], "GET", path, headers=headers)
-        except Lost as exc:
-            self._world.violation("the API does not answer", f"{incident_id}: {exc}")
-            return None
-        found: Mapping[str, Any] | None = answer.data if answer.status == 200 else None
-        return found
+        """As the API of the first replica that answers has it; None when that knows of none."""
+        path, headers = f"/api/incidents/{incident_id}", {"X-Gateway-Secret": GATEWAY_SECRET}
+        for number in range(ASKED_MAX):
+            replica = self._world.replicas[number % len(self._world.replicas)]
+            try:
+                answer, _ = await self._world.request(replica, "GET", path, headers=headers)
+            except Lost:
+                await asyncio.sleep(LOOK_EVERY_S)  # it may still stand still
+                continue
+            if answer.status in {200, 404}:
+                found: Mapping[str, Any] | None = answer.data if answer.status == 200 else None
+                return found
+        self._world.violation("the API does not answer", incident_id)
+        return None
 
 
 def _acted_after(story: Story, since_ms: float) -> bool:

@@ -55,9 +55,9 @@ class Story:
     async def play(self) -> None:
         """Until the world is healed, or the story is over."""
         dice, minutes = self._dice, self._world.knobs.minutes
-        await asyncio.sleep(dice.uniform(1, minutes * 60 * 0.7))
+        await asyncio.sleep(dice.uniform(1, minutes * 60 * 0.6))
         await self._begin()
-        for _ in range(dice.choice((0, 1, 1, 2, 3, 5))):
+        for _ in range(dice.choice((0, 1, 2, 3, 5, 8))):
             if not self.courses or not self.course.id:
                 return
             await asyncio.sleep(self._pause_s())
@@ -74,6 +74,7 @@ class Story:
         ends_in_s = (dice.choice(self._ends()) - self._world.now_ms()) / 1000
         pause_s = dice.choice(
             (
+                dice.uniform(0.1, 20),
                 dice.uniform(0.1, 20),
                 dice.uniform(0.2, 1) * self._rules.wait_ms / 1000,
                 ends_in_s + dice.uniform(-1.5, 1.5),

@@ -1,0 +1,258 @@
+"""What answers promise, worked out from made-up deeds: each interval, each status, each doubt."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course, Rules
+from tests.simulation.history import Act, Did, Listed
+
+WAIT_MS = 60_000.0
+RULES = Rules(wait_ms=WAIT_MS)
+
+
+def rfc3339(at_ms: float) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def act(did: Did, at_ms: float, *, took_ms: float = 100.0, status: int | None = 201, **more: Any) -> Act:
+    return Act(did, at_ms, at_ms + took_ms, more.pop("over_ms", at_ms + took_ms), status, **more)
+
+
+def listed(at_ms: float, *alerts: Listed, status: str = TRIGGERED, **more: Any) -> Act:
+    said = {"id": "i-0", "status": status} | more.pop("said", {})
+    return act(Did.LIST, at_ms, alerts=alerts or (Listed("db-1", "warning", 0),), said=said, **more)
+
+
+def begun(rules: Rules = RULES) -> Course:
+    """An incident whose wait ends at 61,000."""
+    course = Course(rules)
+    course.take(listed(1000, said={"escalates_at": rfc3339(1000 + WAIT_MS)}))
+    return course
+
+
+def over() -> Listed:
+    """The first alert, as its sender says that it has ended."""
+    return Listed("db-1", "warning", 0, is_over=True)
+
+
+def test_an_alert_waits_from_its_notification_on():
+    course = begun()
+
+    [wait] = course.waits
+
+    assert (wait.due_lo_ms, wait.due_hi_ms) == (61_000, 61_000)
+    assert wait.has_to_escalate()
+    assert course.statuses == {TRIGGERED}
+
+
+def test_without_an_answered_moment_the_wait_ends_between_two():
+    course = Course(Rules(wait_ms=WAIT_MS, has_sure_clock=False))
+
+    course.take(listed(1000, took_ms=400, said={"escalates_at": rfc3339(99_000)}))
+
+    assert (course.waits[0].due_lo_ms, course.waits[0].due_hi_ms) == (61_000, 61_400)
+    assert course.problems == []
+
+
+def test_an_answered_moment_that_cannot_be_is_a_problem():
+    course = Course(RULES)
+
+    course.take(listed(1000, said={"escalates_at": rfc3339(1000 + WAIT_MS + 900)}))
+
+    assert [what for what, _ in course.problems] == ["another end of the wait"]
+
+
+def test_an_answer_without_a_moment_is_a_problem_while_it_has_to_wait():
+    course = Course(RULES)
+
+    course.take(listed(1000))
+
+    assert [what for what, _ in course.problems] == ["does not wait"]
+
+
+@pytest.mark.parametrize(("at_ms", "is_in_time"), [(50_000, True), (60_300, True), (60_500, False), (62_000, False)])
+def test_an_acknowledgment_is_in_time_when_it_was_over_before_the_wait_was(at_ms: float, is_in_time: bool):
+    course = begun()
+
+    course.take(act(Did.ACKNOWLEDGE, at_ms))
+
+    assert course.waits[0].was_ended_in_time(RULES.slack_ms) is is_in_time
+    assert course.statuses == {ACKNOWLEDGED}
+
+
+def test_an_attempt_that_may_still_have_an_effect_ends_nothing_in_time():
+    course = begun()
+
+    course.take(act(Did.ACKNOWLEDGE, 50_000, over_ms=70_000.0, attempts=2))
+
+    assert not course.waits[0].was_ended_in_time(RULES.slack_ms)
+
+
+def test_what_nobody_answered_is_in_doubt():
+    course = begun()
+
+    course.take(act(Did.ACKNOWLEDGE, 50_000, status=None))
+
+    assert "acknowledge" in course.doubt
+
+
+def test_giving_back_begins_a_whole_wait():
+    course = begun()
+    course.take(act(Did.ACKNOWLEDGE, 5000))
+
+    course.take(act(Did.GIVE_BACK, 8000, said={"escalates_at": rfc3339(68_050), "status": TRIGGERED}))
+
+    assert (course.waits[-1].due_lo_ms, course.given_back) == (68_050, 1)
+
+
+def test_a_snooze_moves_the_end_of_the_wait():
+    course = begun()
+
+    course.take(act(Did.SNOOZE, 5000, minutes=2, said={"escalates_at": rfc3339(61_000 + 120_000)}))
+
+    assert course.waits[0].due_lo_ms == 181_000
+
+
+def test_a_snooze_at_the_end_of_the_wait_is_in_doubt():
+    course = begun()
+
+    course.take(act(Did.SNOOZE, 60_900, minutes=2))
+
+    assert course.doubt
+
+
+def test_what_fires_after_a_resolve_waits_anew():
+    course = begun()
+    course.take(listed(5000, over(), status=RESOLVED))
+
+    course.take(listed(9000, said={"escalates_at": rfc3339(69_050)}))
+
+    assert (len(course.waits), course.reopened, course.statuses) == (2, 1, {TRIGGERED})
+
+
+def test_an_alert_that_another_sender_lists_goes_on_when_the_first_ones_ends():
+    course = begun()
+    course.take(listed(5000, Listed("db-2", "warning", 5000, sender="other")))
+
+    course.take(listed(7000, over()))
+
+    assert course.statuses == {TRIGGERED}
+
+
+def test_an_alert_with_the_same_start_is_over_for_every_sender():
+    course = begun()
+    course.take(listed(5000, Listed("db-1", "warning", 0, sender="peer")))
+
+    course.take(listed(7000, over(), status=RESOLVED))
+
+    assert course.statuses == {RESOLVED}
+
+
+def test_what_replaces_an_acknowledged_alert_waits_anew():
+    course = begun()
+    course.take(act(Did.ACKNOWLEDGE, 5000))
+
+    course.take(listed(9000, over(), Listed("db-2", "warning", 9000), said={"escalates_at": rfc3339(69_050)}))
+
+    assert (course.statuses, course.retriggered) == ({TRIGGERED}, 1)
+
+
+def test_a_graver_alert_that_joins_an_acknowledged_one_waits_anew():
+    course = begun()
+    course.take(act(Did.ACKNOWLEDGE, 5000))
+
+    joined = Listed("db-2", "critical", 9000)
+    course.take(listed(9000, Listed("db-1", "warning", 0), joined, said={"escalates_at": rfc3339(69_050)}))
+
+    assert course.statuses == {TRIGGERED}
+
+
+def test_an_alert_that_is_no_graver_joins_an_acknowledgment():
+    course = begun()
+    course.take(act(Did.ACKNOWLEDGE, 5000))
+
+    course.take(listed(9000, Listed("db-1", "warning", 0), Listed("db-2", "warning", 9000), status=ACKNOWLEDGED))
+
+    assert (course.statuses, len(course.waits)) == ({ACKNOWLEDGED}, 1)
+
+
+def test_what_replaces_an_alert_that_may_have_escalated_is_in_doubt():
+    course = begun()
+
+    course.take(listed(61_000, over(), Listed("db-2", "warning", 61_000)))
+
+    assert course.doubt
+
+
+def test_an_acknowledgment_that_ends_waits_anew():
+    course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
+    course.take(act(Did.ACKNOWLEDGE, 5000, said={"acknowledged_until": rfc3339(125_050)}))
+
+    course.finish(500_000)
+
+    assert course.statuses == {TRIGGERED}
+    assert course.waits[-1].has_to_escalate()
+    assert course.waits[-1].due_lo_ms == 125_000 + WAIT_MS
+
+
+def test_somebody_who_acts_when_the_acknowledgment_may_have_ended_may_find_either():
+    course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
+    course.take(act(Did.ACKNOWLEDGE, 5000))
+
+    course.take(listed(125_000, status=ACKNOWLEDGED))
+
+    assert course.statuses == {ACKNOWLEDGED, TRIGGERED}
+    assert not course.waits[-1].is_sure
+    assert course.problems == []
+
+
+def test_another_end_of_the_acknowledgment_is_a_problem():
+    course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
+
+    course.take(act(Did.ACKNOWLEDGE, 5000, said={"acknowledged_until": rfc3339(200_000)}))
+
+    assert [what for what, _ in course.problems] == ["another end of the acknowledgment"]
+
+
+def test_escalating_by_hand_ends_the_wait():
+    course = begun()
+
+    course.take(act(Did.ESCALATE, 5000))
+
+    assert (course.waits[0].due_lo_ms, course.waits[0].due_hi_ms) == (5000, 5100)
+
+
+def test_a_status_that_cannot_be_is_a_problem():
+    course = begun()
+
+    course.take(act(Did.ACKNOWLEDGE, 5000, said={"status": TRIGGERED}))
+
+    assert [what for what, _ in course.problems] == ["status answered"]
+
+
+@pytest.mark.parametrize("did", [Did.ACKNOWLEDGE, Did.LIST, Did.RESOLVE])
+def test_a_refusal_is_a_problem(did: Did):
+    course = begun()
+
+    course.take(act(did, 5000, status=400))
+
+    assert len(course.problems) == 1
+
+
+def test_deeds_at_once_whose_order_decides_are_in_doubt():
+    course = begun()
+
+    course.take_together([act(Did.ACKNOWLEDGE, 5000), act(Did.GIVE_BACK, 5000)])
+
+    assert course.doubt
+
+
+def test_an_acknowledgment_and_a_resolve_at_once_resolve_in_any_order():
+    course = begun()
+
+    course.take_together([act(Did.RESOLVE, 5000), act(Did.ACKNOWLEDGE, 5010)])
+
+    assert (course.statuses, course.doubt) == ({RESOLVED}, "")
+    assert course.waits[0].was_ended_in_time(RULES.slack_ms)

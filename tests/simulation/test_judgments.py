@@ -1,0 +1,250 @@
+"""A check that cannot fail checks nothing: a made-up history that is wrong in one way is found by its judgment."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course, Rules, Wait
+from tests.simulation.history import Act, Did
+from tests.simulation.judgments import Bounds, Message, Record, Seen, judge
+from tests.simulation.redis import Server
+from tests.simulation.watch import Keys, MessageWatch, RecordWatch, Watched
+
+RULES = Rules(wait_ms=60_000)
+BOUNDS = Bounds(late_ms=8000)
+NUMBER = "INC0010001"
+
+
+def escalated() -> tuple[Course, Seen]:
+    """Nobody acknowledged, and all is as it should be."""
+    course = Course(RULES, id="i-0", statuses=frozenset({TRIGGERED}), waits=[Wait(0, 0, 60_000, 60_000)])
+    return course, Seen(
+        incident={"status": TRIGGERED, "outcome": "escalated", "record": NUMBER},
+        records=[Record(NUMBER, "1", 61_000)],
+        messages=[
+            Message("C0ALERTS", "*Escalated* · Disk", f"ServiceNow {NUMBER}", [f"Escalated to ServiceNow as {NUMBER}"])
+        ],
+    )
+
+
+def acknowledged() -> tuple[Course, Seen]:
+    """In time."""
+    wait = Wait(0, 0, 60_000, 60_000, end_lo_ms=5000, end_hi_ms=5100)
+    course = Course(RULES, id="i-0", statuses=frozenset({ACKNOWLEDGED}), waits=[wait])
+    return course, Seen(
+        incident={"status": ACKNOWLEDGED, "outcome": "acknowledged", "record": None},
+        messages=[Message("C0ALERTS", "*Acknowledged* · Disk", "by ana")],
+    )
+
+
+def acknowledged_late() -> tuple[Course, Seen]:
+    course, seen = escalated()
+    course.waits[0].end_lo_ms, course.waits[0].end_hi_ms = 90_000, 90_100
+    course.statuses = frozenset({ACKNOWLEDGED})
+    return course, replace(
+        seen,
+        incident={"status": ACKNOWLEDGED, "outcome": "acknowledged", "record": NUMBER},
+        records=[Record(NUMBER, "2", 61_000)],
+        messages=[replace(seen.messages[0], text="*Acknowledged* · Disk")],
+    )
+
+
+def resolved_late() -> tuple[Course, Seen]:
+    course, seen = acknowledged_late()
+    course.statuses = frozenset({RESOLVED})
+    return course, replace(
+        seen,
+        incident={"status": RESOLVED, "outcome": "escalated", "record": NUMBER},
+        records=[Record(NUMBER, "6", 61_000)],
+        messages=[replace(seen.messages[0], text="*Resolved* · Disk")],
+    )
+
+
+def broken(course: Course, seen: Seen) -> list[str]:
+    return [what for what, _ in judge(course, seen, BOUNDS)]
+
+
+@pytest.mark.parametrize("made", [escalated, acknowledged, acknowledged_late, resolved_late])
+def test_what_is_as_it_should_be_breaks_nothing(made: Callable[[], tuple[Course, Seen]]):
+    assert broken(*made()) == []
+
+
+def with_records(seen: Seen, *records: Record) -> Seen:
+    return replace(seen, records=records)
+
+
+def with_incident(seen: Seen, **fields: Any) -> Seen:
+    return replace(seen, incident={**(seen.incident or {}), **fields})
+
+
+def with_message(seen: Seen, **fields: Any) -> Seen:
+    return replace(seen, messages=[replace(seen.messages[0], **fields)])
+
+
+WRONG: dict[str, tuple[Callable[[], tuple[Course, Seen]], Callable[[Seen], Seen]]] = {
+    "lost": (acknowledged, lambda seen: replace(seen, incident=None)),
+    "two records": (
+        escalated,
+        lambda seen: with_records(seen, *seen.records, Record("INC0010002", "1", 62_000)),
+    ),
+    "two messages": (escalated, lambda seen: replace(seen, messages=[*seen.messages, *seen.messages])),
+    "a record of what was ended in time": (
+        acknowledged,
+        lambda seen: with_records(seen, Record(NUMBER, "2", 61_000)),
+    ),
+    "no record": (escalated, with_records),
+    "escalates, and has no record": (escalated, with_records),
+    "a record too early": (escalated, lambda seen: with_records(seen, Record(NUMBER, "1", 59_000))),
+    "a record too late": (escalated, lambda seen: with_records(seen, Record(NUMBER, "1", 69_000))),
+    "wrong status": (acknowledged, lambda seen: with_incident(seen, status=RESOLVED)),
+    "no outcome": (acknowledged, lambda seen: with_incident(seen, outcome=None)),
+    "a record that is not there": (acknowledged, lambda seen: with_incident(seen, record=NUMBER)),
+    "a record that is not known": (escalated, lambda seen: with_incident(seen, record=None)),
+    "a record that is open though all is over": (
+        resolved_late,
+        lambda seen: with_records(seen, Record(NUMBER, "2", 61_000)),
+    ),
+    "a record that is over though it goes on": (
+        escalated,
+        lambda seen: with_records(seen, Record(NUMBER, "6", 61_000)),
+    ),
+    "a record that is not in progress though acknowledged": (
+        acknowledged_late,
+        lambda seen: with_records(seen, Record(NUMBER, "1", 61_000)),
+    ),
+    "no message": (escalated, lambda seen: replace(seen, messages=[])),
+    "a message that is not up to date": (escalated, lambda seen: with_message(seen, text="*Escalating* · Disk")),
+    "a message without its record": (escalated, lambda seen: with_message(seen, shown="ServiceNow")),
+    "a thread that was told twice": (escalated, lambda seen: with_message(seen, told=[{"news": 1}, {"news": 1}])),
+    "a line too often": (escalated, lambda seen: with_message(seen, replies=[*seen.messages[0].replies] * 2)),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_found(what: str):
+    made, spoil = WRONG[what]
+    course, seen = made()
+
+    assert what in broken(course, spoil(seen))
+
+
+def test_a_comment_that_is_told_twice_is_found():
+    course, seen = escalated()
+    course.comments = 1
+
+    said = "*ana* in INC0010001: Comment 1 on Disk"
+
+    assert "a line too often" in broken(course, with_message(seen, replies=[said, said]))
+
+
+def test_a_wrong_answer_is_told():
+    course, seen = escalated()
+    course.problems.append(("status answered", "i-0"))
+
+    assert broken(course, seen) == ["status answered"]
+
+
+@pytest.mark.parametrize(
+    "what", ["two records", "two messages", "escalates, and has no record", "a record that is not known"]
+)
+def test_doubt_hides_nothing_that_may_never_be(what: str):
+    made, spoil = WRONG[what]
+    course, seen = made()
+    course.put_in_doubt("Redis was emptied")
+
+    assert what in broken(course, spoil(seen))
+
+
+def test_a_record_that_people_closed_may_have_a_successor():
+    course, seen = escalated()
+    course.closings = 1
+    last = Record("INC0010002", "1", 99_000)
+    seen = with_message(with_incident(seen, record=last.number), shown=last.number)
+
+    assert broken(course, with_records(seen, Record(NUMBER, "7", 61_000), last)) == []
+
+
+def test_two_open_records_are_seen_when_the_second_comes():
+    found: list[str] = []
+    watch = RecordWatch(lambda: 5.0, lambda what, _: found.append(what))
+    rows = Watched([], watch.come)
+
+    for number in range(2):
+        rows.append({"sys_id": str(number), "number": str(number), "correlation_id": "i-0", "state": "1"})
+
+    assert found == ["two records at once"]
+    assert watch.created_ms == {"0": 5.0, "1": 5.0}
+
+
+class Posted:
+    channel, thread_ts, ts = "C0ALERTS", None, "1.0"
+
+    def __init__(self, about: str) -> None:
+        self.metadata = {"event_payload": {"incident": about}}
+
+
+def test_two_messages_are_seen_when_the_second_comes():
+    found: list[str] = []
+    watch = MessageWatch(lambda what, _: found.append(what))
+
+    for about in ("i-0", "i-1", "i-0"):
+        watch.come(Posted(about))
+
+    assert found == ["two messages at once"]
+
+
+def server() -> Server:
+    return Server(lambda: 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("commands", "what"),
+    [
+        ([], "a timer without its incident"),
+        ([["HSET", "versus:{0}:incident:i-0", "version", "1"]], "an incident without an end"),
+        (
+            [
+                ["HSET", "versus:{0}:incident:i-0", "version", "1"],
+                ["PEXPIREAT", "versus:{0}:incident:i-0", "1400000"],
+            ],
+            "an incident that ends before its timer",
+        ),
+    ],
+)
+def test_an_incident_that_does_not_outlive_its_timer_is_found(commands: list[list[str]], what: str):
+    redis = server()
+    for command in [["ZADD", "versus:{0}:timers", "1500000", "i-0|slack"], *commands]:
+        redis.execute(command)
+
+    assert [found for found, _ in Keys(redis).outlived()] == [what]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["ZADD", "versus:{1}:timers", "1100000", "i-1|slack"], "timers"),
+        (["ZADD", "versus:{1}:running", "1100000", "i-1|slack"], "running"),
+        (["HSET", "versus:{1}:attempts", "i-1|slack", "2"], "attempts"),
+        (["ZADD", "versus:{1}:pending", "900000", "i-1"], "pending"),
+    ],
+)
+def test_what_is_left_is_found(command: list[str], name: str):
+    redis = server()
+    redis.execute(command)
+
+    assert list(Keys(redis).left(1_000_000, 3_600_000)) == [name]
+
+
+def test_what_is_due_much_later_is_no_unfinished_work():
+    redis = server()
+    redis.execute(["ZADD", "versus:{1}:timers", "9000000", "i-1|slack"])
+
+    assert Keys(redis).left(1_000_000, 3_600_000) == {}
+
+
+def test_an_act_tells_itself():
+    act = Act(Did.ACKNOWLEDGE, 1, 2, 3, 201, {"escalates_at": "2026-05-04T10:25:00.000Z"})
+
+    assert str(act) == "acknowledge 1-3 201 x1 2026-05-04T10:25:00.000Z"
