@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Let Python write .pyc files: where that is off, every process that a test starts compiles all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-quick faults faults-sample fuzz check audit format imports clean lock
+.PHONY: help demo test test-quick faults faults-sample simulate fuzz check audit format imports clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,10 @@ faults: $(VENV)/installed  ## All faults under load (kills, cuts, stalls, failov
 
 faults-sample: $(VENV)/installed  ## The part of them that CI runs; about three minutes.
 	$(BIN)/pytest -raP -n 2 -m sample tests/faults
+
+simulate: SEEDS ?= 300
+simulate: $(VENV)/installed  ## Replicas, Redis, Slack and ServiceNow in virtual time, with fresh seeds; SEEDS=5000 for a night.
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 fuzz: FUZZ_SEED ?= $(shell date +%s)
 fuzz: FUZZ_INPUTS ?= 100000

@@ -16,7 +16,7 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.effects import Script
 from tests.simulation.knobs import PROFILES, Knobs, knobs_for
 from tests.simulation.play import play
-from tests.simulation.scripts import Recording, shrunk
+from tests.simulation.scripts import Broken, Recording, shrunk
 from tests.simulation.world import World
 
 SEEDS = 300
@@ -123,7 +123,7 @@ def _keep(world: World, path: Path) -> None:
     print(f"wrote {path}")
 
 
-def _breaking(seed: int, knobs: Knobs):  # type: ignore[no-untyped-def]
+def _breaking(seed: int, knobs: Knobs) -> Broken:
     def broken(script: Script) -> str | None:
         violations = play(seed, knobs, script).violations
         return violations[0][1] if violations else None
