@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.simulation.bugs import BUGS
@@ -61,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, help="the first of them; fresh ones without it")
     parser.add_argument("--profile", default="each", choices=["each", *PROFILES])
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--stop", action="store_true", help="at the first seed that breaks a promise")
+    parser.add_argument("--stop", action="store_true", help="at the first broken promise")
     parser.add_argument("--bug", choices=list(BUGS), help="plant this one")
     parser.add_argument("--seed", type=int, help="only this one, in this process")
     parser.add_argument("--keep", type=Path, help="with --seed: write its faults, as few as needed, to this file")
@@ -71,14 +72,16 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--grep", default="", help="with -v: only lines with this")
     asked = parser.parse_args()
-    if asked.seed is not None and asked.profile == "each":
+    if asked.profile == "each" and asked.bug:
+        asked.profile = BUGS[asked.bug].profile
+    elif asked.profile == "each" and asked.seed is not None:
         asked.profile = "all"
     return asked
 
 
 def _play_all(jobs: Iterable[tuple[int, str]], processes: int, *, stops: bool) -> int:
     begun, hours, count, broken = time.perf_counter(), 0.0, 0, Counter[str]()
-    for outcome in _outcomes(jobs, processes):
+    for outcome in _outcomes(jobs, processes, stops=stops):
         hours += outcome.hours
         count += 1
         if outcome.violations:
@@ -95,17 +98,18 @@ def _play_all(jobs: Iterable[tuple[int, str]], processes: int, *, stops: bool) -
     return 1 if broken else 0
 
 
-def _outcomes(jobs: Iterable[tuple[int, str]], processes: int) -> Iterator[Outcome]:
+def _outcomes(jobs: Iterable[tuple[int, str]], processes: int, *, stops: bool) -> Iterator[Outcome]:
+    outcome = partial(_outcome, stops=stops)
     if processes == 1:
-        yield from map(_outcome, jobs)
+        yield from map(outcome, jobs)
         return
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        yield from pool.imap(_outcome, jobs)
+        yield from pool.imap(outcome, jobs)
 
 
-def _outcome(job: tuple[int, str]) -> Outcome:
+def _outcome(job: tuple[int, str], *, stops: bool) -> Outcome:
     seed, profile = job
-    world = play(seed, knobs_for(seed, profile))
+    world = play(seed, knobs_for(seed, profile), stops=stops)
     return Outcome(seed, profile, world.loop.now_s / 3600, world.effects.trace, tuple(world.violations))
 
 

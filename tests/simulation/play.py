@@ -55,11 +55,20 @@ async def _tell(world: World, stories: list[Story]) -> None:
         world.servicenow.faults.clear()
 
 
-def play(seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False) -> World:
-    """The world afterwards, with its violations, its trace, and the faults that happened."""
-    with World(seed, knobs, script, keeps_log=keeps_log) as world:
+def play(
+    seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False, stops: bool = False
+) -> World:
+    """The world afterwards, with its violations, its trace, and the faults that happened.
+
+    *stops*: it ends at its first violation.
+    """
+    with World(seed, knobs, script, keeps_log=keeps_log, stops=stops) as world:
+        played = world.people.spawn(_play(world))
         try:
-            world.loop.run_until_complete(world.people.spawn(_play(world)))
+            world.loop.run_until_complete(played)
+        except RuntimeError:  # asyncio's word for a loop that was stopped
+            if played.done() or not world.violations:
+                raise
         except Stuck as exc:
             world.violation("stuck", str(exc))
         for line in world.loop.unhandled:

@@ -63,7 +63,9 @@ class World:
     Use it within `with world:`; there is one at a time in a process.
     """
 
-    def __init__(self, seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False) -> None:
+    def __init__(
+        self, seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False, stops: bool = False
+    ) -> None:
         self.seed, self.knobs = seed, knobs
         self.loop = SimulatedLoop(Random(f"turns {seed}"))
         self.effects = Effects(seed, knobs, script)
@@ -76,6 +78,7 @@ class World:
         self.on_loss: Callable[[str, float | None], None] = lambda _, __: None
         """Called when Redis loses data: why, and since when in ms; None: everything."""
         self._keeps_log = keeps_log
+        self._stops = stops
         self._redis_step_ms = knobs.redis_offset_ms
         self._redis_down_until_s = 0.0
         self._stack = ExitStack()
@@ -159,6 +162,8 @@ class World:
     def violation(self, what: str, detail: str) -> None:
         """Something that must not be."""
         self.violations.append((round(self.loop.now_s, 3), what, detail))
+        if self._stops:
+            self.loop.stop()
 
     def log(self, event: str, **fields: Any) -> None:
         """For who reads the course of a seed."""
