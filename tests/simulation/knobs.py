@@ -79,6 +79,8 @@ class Knobs:
     storm_threshold: int = 1000
     fallback_after_minutes: float | None = None
     has_alertmanager: bool = False  # it is asked before a record is created
+    has_journal: bool = False
+    takes_edits: bool = True  # False: Slack refuses every edit in the channel
     redis_offset_ms: int = 0  # how far Redis' clock is ahead of everybody else's
     faults: Mapping[FaultKind, float] = field(default_factory=lambda: MappingProxyType({}))
     loads: frozenset[Load] = frozenset()
@@ -142,6 +144,15 @@ def _with_load(*loads: Load) -> Callable[[random.Random, Knobs], Knobs]:
     return chosen
 
 
+def _calm_with(load: Load) -> Callable[[random.Random, Knobs], Knobs]:
+    """Whom the load does not hinder has to be served in time."""
+
+    def chosen(_: random.Random, knobs: Knobs) -> Knobs:
+        return replace(knobs, faults={}, loads=knobs.loads | {load}, alerts=10)
+
+    return chosen
+
+
 def _frozen(dice: random.Random, knobs: Knobs) -> Knobs:
     """Workers stand still in the middle of a sync, while others take over."""
     faults = {FaultKind.PROCESS_FROZEN: dice.choice((0.002, 0.01)), FaultKind.HTTP_SLOW: 0.3}
@@ -195,6 +206,23 @@ def _crowd(_: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, replicas=3, alerts=3, loads=knobs.loads | {Load.RACES, Load.REPEATS, Load.EPISODES})
 
 
+def _nothing_but(kind: FaultKind, *chances: float) -> Callable[[random.Random, Knobs], Knobs]:
+    """What has to go on in time although this goes wrong."""
+
+    def chosen(dice: random.Random, knobs: Knobs) -> Knobs:
+        return replace(knobs, faults={kind: dice.choice(chances)})
+
+    return chosen
+
+
+def _journal(_: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, faults={}, has_journal=True)
+
+
+def _no_edits(_: random.Random, knobs: Knobs) -> Knobs:
+    return replace(knobs, takes_edits=False)
+
+
 PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(
     {
         "calm": _calm,
@@ -210,7 +238,9 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "full": _only(FaultKind.REDIS_FULL, chances=(0.0005, 0.002)),
         "refused": _only(FaultKind.HTTP_REFUSED, chances=(0.01, 0.05)),
         "poison": _with_load(Load.POISON),
+        "poison-only": _calm_with(Load.POISON),
         "slow": _with_load(Load.SLOW_INSTANCE),
+        "slow-only": _calm_with(Load.SLOW_INSTANCE),
         "storm": _storm,
         "fallback": _fallback,
         "last-look": _last_look,
@@ -218,6 +248,10 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "groups": _with_load(Load.JOINS, Load.PEERS, Load.EPISODES),
         "records": _with_load(Load.RECORDS, Load.EPISODES),
         "wild": _wild,
+        "full-only": _nothing_but(FaultKind.REDIS_FULL, 0.002, 0.01),
+        "empty-only": _nothing_but(FaultKind.REDIS_EMPTIED, 0.0005),
+        "journal": _journal,
+        "no-edits": _no_edits,
     }
 )
 """What each profile adds to the swarm's choice."""

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tests.simulation.chain import judge_journal
 from tests.simulation.course import Course, Rules
 from tests.simulation.judgments import Bounds, Message, Record, Seen, Verdict, judge
 from tests.simulation.knobs import FaultKind, Knobs, Load
+from tests.simulation.log_judgments import judge_log
 from tests.simulation.network import Lost
 from tests.simulation.people import Story
 from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET
@@ -28,18 +30,11 @@ ASKED_MAX = 60
 CALM_LATE_MS = 8000.0
 """How late a record may be where nothing goes wrong."""
 
-CRASHES = frozenset(
-    {
-        "sync.crashed",
-        "last_look.crashed",
-        "loop.died",
-        "incident.unreadable",
-        "sync.incident_gone",
-        "escalation.forgotten",
-        "request.failed",
-    }
-)
-"""Log events that are a mistake of the program, whatever goes wrong around it."""
+STARTED_S = 60.0
+"""When every replica has seen what is in Redis."""
+
+_NOT_IN_THE_WAY = {FaultKind.REDIS_FULL}
+"""Faults in spite of which what was accepted goes on in time."""
 
 
 def rules_of(knobs: Knobs) -> Rules:
@@ -70,11 +65,14 @@ class Oracle:
         self._instances = instances
         for instance in instances:
             instance.tables["incident"] = Watched(instance.incidents, self._records.come)
-        if not world.knobs.chance(FaultKind.REDIS_EMPTIED):
+        self._emptied_s: float | None = None
+        if world.knobs.takes_edits and not world.knobs.chance(FaultKind.REDIS_EMPTIED):
             world.slack.messages = Watched(world.slack.messages, MessageWatch(world.violation).come)
 
     def note_loss(self, why: str, since_ms: float | None = None) -> None:
         """Redis lost what was written after *since_ms*, or everything: what was in it is in doubt."""
+        if since_ms is None and self._emptied_s is None:
+            self._emptied_s = self._world.loop.now_s
         is_kept = self._world.knobs.durability != "memory"
         for story in self._stories:
             if since_ms is None or (not is_kept and _acted_after(story, since_ms)):
@@ -116,8 +114,10 @@ class Oracle:
         """In the end."""
         if (failed := self._keys.sorted_set("failed")) and not self._world.knobs.chance(FaultKind.HTTP_REFUSED):
             self._world.violation("left: failed", ", ".join(list(failed)[:5]))
-        bounds = self._bounds()
+        self._judge_log()
+        self._judge_journal()
         for story in self._stories:
+            bounds = self._bounds(story)
             for course in story.courses:
                 self._count(course)
                 if course.id:
@@ -135,9 +135,21 @@ class Oracle:
             counts["waits that have to escalate"] += wait.has_to_escalate()
             counts["waits that were ended in time"] += wait.was_ended_in_time(self._rules.slack_ms)
 
-    def _bounds(self) -> Bounds:
-        is_calm = not self._world.knobs.faults and not self._world.knobs.loads
-        return Bounds(late_ms=CALM_LATE_MS if is_calm else None, slack_ms=self._rules.slack_ms)
+    def _bounds(self, story: Story) -> Bounds:
+        knobs = self._world.knobs
+        is_calm = knobs.faults.keys() <= _NOT_IN_THE_WAY and not story.is_hindered
+        late_ms = CALM_LATE_MS if is_calm else None
+        return Bounds(late_ms=late_ms, slack_ms=self._rules.slack_ms, takes_edits=knobs.takes_edits)
+
+    def _judge_log(self) -> None:
+        possible = self._world.knobs.faults.keys()
+        is_sure = possible == {FaultKind.REDIS_EMPTIED} and (self._emptied_s or 0) > STARTED_S
+        self._report(judge_log(self._world.errors, possible, self._emptied_s if is_sure else None))
+
+    def _judge_journal(self) -> None:
+        if self._world.knobs.has_journal:
+            accepted = [it.id for story in self._stories for it in story.courses if it.id and not it.doubt]
+            self._report(judge_journal(*self._keys.journal(), accepted))
 
     async def _see(self, course: Course) -> Seen:
         world = self._world

@@ -43,6 +43,11 @@ class Story:
     def course(self) -> Course:
         return self.courses[-1]
 
+    @property
+    def is_hindered(self) -> bool:
+        """Its records cannot be made in time."""
+        return self._is_slow or self.name.startswith(POISONED)
+
     def put_in_doubt(self, why: str) -> None:
         for course in self.courses:
             course.put_in_doubt(why)

@@ -11,6 +11,7 @@ from tests.simulation.people import Story, make_stories
 from tests.simulation.senders import POISONED, Alertmanager
 from tests.simulation.world import World
 from versus_py.simulators import Fault, ServiceNowSimulator
+from versus_py.simulators.slack.errors import ErrorOrder
 
 _RECORDS = "/api/now/table/incident"
 SLOW_S = 8.0
@@ -28,6 +29,8 @@ async def _play(world: World) -> None:
     world.on_loss = oracle.note_loss
     if world.knobs.plays(Load.POISON):
         world.servicenow.faults.order(Fault(kind="500", times=None, method="POST", path=_RECORDS, text=POISONED))
+    if not world.knobs.takes_edits:
+        world.slack.errors.order(ErrorOrder(error="edit_window_closed", times=None, method="chat.update"))
     world.start()
     await asyncio.sleep(UP_AFTER_S)
     await _tell(world, stories)

@@ -87,6 +87,11 @@ class Keys:
             found |= self._server.execute(["HGETALL", f"{_PREFIX}{{{partition}}}:{name}"])
         return found
 
+    def journal(self) -> tuple[list[str], dict[str, str]]:
+        """Its lines, and its head."""
+        key = f"{_PREFIX}{{0}}:journal"
+        return self._server.execute(["LRANGE", key, 0, -1]), self._server.execute(["HGETALL", f"{key}_head"])
+
     def outlived(self) -> Iterator[Verdict]:
         """Each timer's incident outlives it."""
         now_ms = self._server.now_ms()

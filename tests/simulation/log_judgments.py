@@ -1,0 +1,52 @@
+"""What is wrong with the log: errors that no fault explains, and a loss that no line tells of."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.simulation.judgments import Verdict
+from tests.simulation.knobs import FaultKind
+
+Line = tuple[float, str, Mapping[str, Any]]
+"""Of an error: when, by which process, and its event with its fields."""
+
+MISTAKES = frozenset(
+    {
+        "escalation.forgotten",
+        "incident.unreadable",
+        "last_look.crashed",
+        "loop.died",
+        "loop.does_not_end",
+        "request.crashed",
+        "request.unreadable",
+        "slack.blocks_refused",
+        "slack.envelope_crashed",
+        "slack.storms_crashed",
+        "slack.template_failed",
+        "sync.crashed",
+    }
+)
+"""Errors of the program itself, whatever goes wrong around it."""
+
+LOSSES = frozenset({FaultKind.REDIS_LOSES, FaultKind.REDIS_EMPTIED})
+OF_LOSSES = frozenset({"escalation.rearmed", "sync.incident_gone", "store.emptied"})
+"""Errors that only a loss of data explains."""
+
+TOLD_AFTER_S = 60.0
+"""Within so much time, somebody tells of a loss."""
+
+
+def judge_log(
+    errors: Sequence[Line], possible: Collection[FaultKind], emptied_s: float | None = None
+) -> Iterator[Verdict]:
+    """*possible* are the faults that may have happened. *emptied_s*: Redis was emptied, and all replicas went on."""
+    for at_s, process, line in errors:
+        event = line["event"]
+        if event in MISTAKES or (event in OF_LOSSES and not LOSSES & set(possible)):
+            yield "an error that nothing explains", f"at {at_s:.3f} {process}: {dict(line)}"
+    if emptied_s is not None and not any(_tells_of_it(line, emptied_s) for line in errors):
+        yield "a loss that nobody tells of", f"at {emptied_s:.3f}"
+
+
+def _tells_of_it(line: Line, emptied_s: float) -> bool:
+    at_s, _, fields = line
+    return fields["event"] == "store.emptied" and emptied_s <= at_s <= emptied_s + TOLD_AFTER_S
