@@ -101,7 +101,8 @@ class Course:
     def take(self, act: Act) -> None:
         """What *act* changes. Acts come in the order in which they had their effects."""
         self.acts.append(act)
-        self._let_acknowledgment_end(act)
+        if self.ack_ends_ms is not None and act.over_ms + self.rules.slack_ms >= self.ack_ends_ms[0]:
+            self._let_acknowledgment_end(self.ack_ends_ms[0], act.over_ms)
         if act.is_unknown:
             self.put_in_doubt(f"nobody knows whether {act.did} was done")
             return
@@ -136,11 +137,10 @@ class Course:
     def finish(self, at_ms: float) -> None:
         """All has settled by *at_ms*: what ends by itself has ended."""
         if self.ack_ends_ms is not None and self.ack_ends_ms[1] + self.rules.slack_ms < at_ms and self.is_firing:
-            lo, hi = self.ack_ends_ms
-            self.ack_ends_ms = None
-            if self.statuses == {ACKNOWLEDGED}:
-                self.statuses = frozenset({TRIGGERED})
-                self._begin_wait(lo, max(hi, at_ms))
+            self._let_acknowledgment_end(self.ack_ends_ms[0], at_ms)
+        if self.statuses == {ACKNOWLEDGED, TRIGGERED}:
+            self.statuses = frozenset({TRIGGERED})
+            self.waits[-1].is_sure = True
 
     def _within(self, told_ms: float | None, lo_ms: float, hi_ms: float, what: str) -> bool:
         """Whether a moment of an answer is where it has to be; noted when it is not."""
@@ -166,14 +166,24 @@ class Course:
             wanted = " or ".join(sorted(self.statuses))
             self.problems.append(("status answered", f"{self.id} {act.did}: {told}, not {wanted}"))
 
-    def _let_acknowledgment_end(self, act: Act) -> None:
-        """It may have ended before *act*; when the service noticed that, nobody knows."""
-        if self.ack_ends_ms is None or act.over_ms + self.rules.slack_ms < self.ack_ends_ms[0]:
-            return
-        lo = self.ack_ends_ms[0]
+    def _let_acknowledgment_end(self, lo_ms: float, hi_ms: float) -> None:
+        """It may have ended in between; when the service noticed that, nobody knows."""
         self.ack_ends_ms = None
-        self.statuses = frozenset({ACKNOWLEDGED, TRIGGERED})
-        self._begin_wait(lo, act.over_ms, is_sure=False)
+        if self.statuses == {ACKNOWLEDGED}:
+            self.statuses = frozenset({ACKNOWLEDGED, TRIGGERED})
+            self._begin_wait(lo_ms, hi_ms, is_sure=False)
+
+    def _learn(self, act: Act) -> None:
+        """The answer says whether the acknowledgment had ended."""
+        told = act.said.get("status")
+        if act.attempts > 1 or self.statuses != {ACKNOWLEDGED, TRIGGERED} or told not in self.statuses:
+            return
+        self.statuses = frozenset({told})
+        if told == TRIGGERED:
+            self.waits[-1].is_sure = True
+        elif not self.waits[-1].is_sure:
+            lo_ms = self.waits.pop().begin_lo_ms
+            self.ack_ends_ms = lo_ms, act.over_ms
 
     def _begin_wait(self, lo_ms: float, hi_ms: float, *, is_sure: bool = True) -> None:
         wait_ms = self.rules.wait_ms
@@ -200,6 +210,7 @@ class Course:
             self._resolve(act)
             return
         else:
+            self._learn(act)
             self._notice_news(act, before)
         self._judge_status(act)
 
@@ -262,7 +273,15 @@ class Course:
         if self._may_have_escalated(act):  # people know of what fired then, and of nothing else
             self._late |= firing - before
         if firing <= self._late or (ACKNOWLEDGED in self.statuses and firing - before):
+            self._ask_answer(act)
+
+    def _ask_answer(self, act: Act) -> None:
+        """Whether a wait began, where it depends on what was first."""
+        if act.attempts > 1 or len(self.statuses) > 1 or "outcome" not in act.said:
             self.put_in_doubt("news when it may have been dealt with")
+        elif act.said["outcome"] == "reopened":
+            self.retriggered += 1
+            self._begin_anew(act)
 
     def _forget_seen(self) -> None:
         self._seen, self._late, self._seen_severity = set(), set(), SEVERITIES[0]
@@ -333,27 +352,31 @@ class Course:
         self._judge_status(act)
 
     def _snooze(self, act: Act) -> None:
-        wait = self.wait
         if not act.is_taken or RESOLVED in self.statuses:
             return
         if self.statuses == {ACKNOWLEDGED}:
             if self.ack_ends_ms is not None:
                 at_lo, at_hi = act.sent_ms + act.minutes * 60_000, act.over_ms + act.minutes * 60_000
                 self.ack_ends_ms = max(self.ack_ends_ms[0], at_lo), max(self.ack_ends_ms[1], at_hi)
-            return
-        if wait is None or len(self.statuses) > 1 or act.over_ms + self.rules.slack_ms >= wait.due_lo_ms:
-            self.put_in_doubt("snoozed when the wait may have been over")
-            return
+        elif self.wait is None or len(self.statuses) > 1:
+            self.put_in_doubt("snoozed when it may have been acknowledged")
+        else:
+            self._snooze_wait(act, self.wait)
+
+    def _snooze_wait(self, act: Act, wait: Wait) -> None:
+        """What is left of the wait goes on afterwards, unless it was over before."""
         ms = act.minutes * 60_000
-        told_ms = act.told_ms("escalates_at")
         lo, hi = act.sent_ms + ms, wait.due_hi_ms + ms + (act.over_ms - wait.begin_lo_ms)
+        may_be_over, told_ms = self._may_have_escalated(act), act.told_ms("escalates_at")
+        if may_be_over and act.said and act.attempts == 1 and told_ms is None:
+            return
         self.snoozed_until_ms = lo
         self._see()
         if self._within(told_ms, lo, hi, "another end of the snoozed wait") and act.attempts == 1:
             assert told_ms is not None
             wait.due_lo_ms = wait.due_hi_ms = told_ms - self.rules.lead_ms
         else:
-            wait.due_lo_ms, wait.due_hi_ms = lo, hi
+            wait.due_lo_ms, wait.due_hi_ms = min(lo, wait.due_lo_ms) if may_be_over else lo, hi
 
     def _escalate(self, act: Act) -> None:
         if not act.is_taken or RESOLVED in self.statuses:

@@ -115,12 +115,22 @@ def test_a_snooze_moves_the_end_of_the_wait():
     assert course.waits[0].due_lo_ms == 181_000
 
 
-def test_a_snooze_at_the_end_of_the_wait_is_in_doubt():
+def test_a_snooze_at_the_end_of_the_wait_moved_it_if_the_answer_says_so():
+    course, other = begun(), begun()
+
+    course.take(act(Did.SNOOZE, 60_900, minutes=2, said={"escalates_at": rfc3339(61_000 + 120_000)}))
+    other.take(act(Did.SNOOZE, 60_900, minutes=2, status=200, said={"escalates_at": None}))
+
+    assert (course.waits[0].due_lo_ms, other.waits[0].due_lo_ms) == (181_000, 61_000)
+
+
+def test_a_snooze_at_the_end_of_the_wait_that_is_answered_with_nothing_may_have_moved_it():
     course = begun()
 
     course.take(act(Did.SNOOZE, 60_900, minutes=2))
 
-    assert course.doubt
+    assert course.waits[0].due_lo_ms == 61_000
+    assert course.waits[0].due_hi_ms > 181_000
 
 
 def test_what_fires_after_a_resolve_waits_anew():
@@ -181,10 +191,20 @@ def test_an_alert_that_is_no_graver_joins_an_acknowledgment():
     assert len(course.waits) == 1
 
 
-def test_what_replaces_an_alert_that_may_have_escalated_is_in_doubt():
+@pytest.mark.parametrize(("outcome", "waits"), [("updated", 1), ("reopened", 2)])
+def test_what_replaces_an_alert_that_may_have_escalated_waits_anew_if_the_answer_says_so(outcome: str, waits: int):
+    course = begun()
+    said = {"outcome": outcome, "escalates_at": rfc3339(121_050)}
+
+    course.take(listed(61_000, over(), Listed("db-2", "warning", 61_000), said=said))
+
+    assert (len(course.waits), course.doubt) == (waits, "")
+
+
+def test_what_replaces_an_alert_that_may_have_escalated_is_in_doubt_after_a_lost_answer():
     course = begun()
 
-    course.take(listed(61_000, over(), Listed("db-2", "warning", 61_000)))
+    course.take(listed(61_000, over(), Listed("db-2", "warning", 61_000), attempts=2))
 
     assert course.doubt
 
@@ -200,15 +220,15 @@ def test_an_acknowledgment_that_ends_waits_anew():
     assert course.waits[-1].due_lo_ms == 125_000 + WAIT_MS
 
 
-def test_somebody_who_acts_when_the_acknowledgment_may_have_ended_may_find_either():
+def test_an_answer_tells_whether_the_acknowledgment_had_ended():
     course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
     course.take(act(Did.ACKNOWLEDGE, 5000))
 
     course.take(listed(125_000, status=ACKNOWLEDGED))
 
-    assert course.statuses == {ACKNOWLEDGED, TRIGGERED}
-    assert not course.waits[-1].is_sure
+    assert course.statuses == {ACKNOWLEDGED}
     assert course.problems == []
+    assert course.ack_ends_ms == (125_000, 125_100)
 
 
 def test_another_end_of_the_acknowledgment_is_a_problem():
