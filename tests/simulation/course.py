@@ -263,17 +263,31 @@ class Course:
     def _notice_news(self, act: Act, before: set[str]) -> None:
         """A wait begins when nothing that fires was known at the acknowledgment, or something graver has joined."""
         firing = self._instances()
+        is_graver = bool(self._seen) and _rank(self._severity()) > _rank(self._seen_severity)
+        is_news = is_graver or not self._seen & firing
         if self.statuses == {ACKNOWLEDGED}:
-            is_graver = SEVERITIES.index(self._severity()) > SEVERITIES.index(self._seen_severity)
-            if is_graver or not self._seen & firing:
+            if is_news:
                 self.ack_ends_ms = None
                 self.retriggered += 1
                 self._begin_anew(act)
+            return
+        if self.snoozed_until_ms is not None and is_news:
+            self._end_snooze(act)
             return
         if self._may_have_escalated(act):  # people know of what fired then, and of nothing else
             self._late |= firing - before
         if firing <= self._late or (ACKNOWLEDGED in self.statuses and firing - before):
             self._ask_answer(act)
+
+    def _end_snooze(self, act: Act) -> None:
+        """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""
+        assert self.snoozed_until_ms is not None
+        if act.over_ms + self.rules.slack_ms >= self.snoozed_until_ms:
+            self._ask_answer(act)
+            return
+        self._end_waits(act)
+        self.retriggered += 1
+        self._begin_anew(act)
 
     def _ask_answer(self, act: Act) -> None:
         """Whether a wait began, where it depends on what was first."""
@@ -285,6 +299,7 @@ class Course:
 
     def _forget_seen(self) -> None:
         self._seen, self._late, self._seen_severity = set(), set(), SEVERITIES[0]
+        self.snoozed_until_ms = None
 
     # People
 
@@ -321,6 +336,7 @@ class Course:
         self.ack_ends_ms = lo, hi
 
     def _end_waits(self, act: Act) -> None:
+        self.snoozed_until_ms = None
         for wait in self.waits:
             wait.end(act)
 
@@ -370,7 +386,7 @@ class Course:
         may_be_over, told_ms = self._may_have_escalated(act), act.told_ms("escalates_at")
         if may_be_over and act.said and act.attempts == 1 and told_ms is None:
             return
-        self.snoozed_until_ms = lo
+        self.snoozed_until_ms = act.sent_ms if may_be_over and told_ms is None else lo
         self._see()
         if self._within(told_ms, lo, hi, "another end of the snoozed wait") and act.attempts == 1:
             assert told_ms is not None
@@ -412,6 +428,10 @@ _IN_ANY_ORDER: tuple[frozenset[Did], ...] = (
     frozenset({Did.GIVE_BACK}),
 )
 """Deeds that lead to the same, whichever is first."""
+
+
+def _rank(severity: str) -> int:
+    return SEVERITIES.index(severity)
 
 
 def _as_one_of(act: Act, sent_ms: float, over_ms: float) -> Act:

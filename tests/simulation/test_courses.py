@@ -133,6 +133,17 @@ def test_a_snooze_at_the_end_of_the_wait_that_is_answered_with_nothing_may_have_
     assert course.waits[0].due_hi_ms > 181_000
 
 
+def test_a_graver_alert_ends_a_snooze_and_waits_anew():
+    course = begun()
+    course.take(act(Did.SNOOZE, 5000, minutes=2))
+
+    joined = Listed("db-2", "critical", 9000)
+    course.take(listed(9000, Listed("db-1", "warning", 0), joined, said={"escalates_at": rfc3339(69_050)}))
+
+    assert (course.waits[-1].due_lo_ms, course.retriggered, len(course.waits)) == (69_050, 1, 2)
+    assert course.waits[0].was_ended_in_time(RULES.slack_ms)
+
+
 def test_what_fires_after_a_resolve_waits_anew():
     course = begun()
     course.take(listed(5000, over(), status=RESOLVED))
