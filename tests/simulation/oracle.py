@@ -104,8 +104,10 @@ class Oracle:
         return (QUIET_S + 90 * COMMENTS_EVERY_MINUTES * self._world.knobs.plays(Load.RECORDS)) * 1000
 
     def _left(self) -> Mapping[str, list[str]]:
-        left = dict(self._keys.left(self._world.server.now_ms(), SOON_MS))
-        if self._world.knobs.plays(Load.RECORDS):  # what is looked at every few minutes is no unfinished work
+        world = self._world
+        now_ms = max(world.server.now_ms(), world.now_ms() + world.knobs.redis_offset_ms)  # replicas follow no jump
+        left = dict(self._keys.left(now_ms, SOON_MS))
+        if world.knobs.plays(Load.RECORDS):  # what is looked at every few minutes is no unfinished work
             unfinished = {*left.get("attempts", []), *left.get("running", [])}
             left["timers"] = [it for it in left.get("timers", []) if it in unfinished or it.endswith("|slack")]
         return {name: found for name, found in left.items() if found}
