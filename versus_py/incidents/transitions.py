@@ -432,13 +432,13 @@ def _news_behind(incident: Incident) -> str:
         return ""
     unseen = [alert for alert in firing if not alert.is_seen]
     if len(unseen) == len(firing):
-        return f"what was known is over, and this fires: {names_of(unseen)}"
+        return f"what was known is over, and this fires: {names_of(unseen, incident.alerts)}"
     is_escalated = incident.is_escalating and incident.status is Status.TRIGGERED
     if not is_escalated and is_graver(incident.severity, incident.seen_severity):
         return f"{_ROSE} from {incident.seen_severity} to {incident.severity}"
     has_record = incident.status is Status.ACKNOWLEDGED or incident.ending is Ending.ESCALATED
     if unseen and has_record and incident.record.is_over is True:
-        return f"{incident.record.label} is over, and this fires: {names_of(unseen)}"
+        return f"{incident.record.label} is over, and this fires: {names_of(unseen, incident.alerts)}"
     return ""
 
 

@@ -1,7 +1,9 @@
 """What a notification changes about an incident, apart from what follows from it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from versus_py.incidents import overview
 from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, Policy, Status, sender_of
 from versus_py.incidents.severity import highest_severity
 
@@ -34,7 +36,7 @@ def why_not_over(notification: Notification, alerts: tuple[Alert, ...]) -> str:
     mine = [alert for alert in firing if alert.fingerprint in listed]
     if any(lister not in alert.listings or alert.listings[lister].is_firing for alert in mine):
         return f"{_NOT_BELIEVED}what it says is over began before what is known to fire"
-    return _listed_elsewhere(mine) or _unlisted(firing)
+    return _listed_elsewhere(mine, firing) or _unlisted(firing)
 
 
 def warnings_after(incident: Incident, alerts: tuple[Alert, ...], warning: str = "") -> tuple[str, ...]:
@@ -47,19 +49,20 @@ def warnings_after(incident: Incident, alerts: tuple[Alert, ...], warning: str =
 
 def _as_it_is_now(warning: str, firing: list[Alert]) -> str:
     if warning.startswith(_ELSEWHERE):
-        return _listed_elsewhere([it for it in firing if any(not on.is_firing for on in it.listings.values())])
+        elsewhere = [it for it in firing if any(not on.is_firing for on in it.listings.values())]
+        return _listed_elsewhere(elsewhere, firing)
     if warning.startswith(_UNLISTED):
         return _unlisted(firing)
     return "" if warning.startswith(_NOT_BELIEVED) else warning
 
 
-def _listed_elsewhere(alerts: list[Alert]) -> str:
-    return f"{_ELSEWHERE}{names_of(alerts)} too, and did not say that it is over" if alerts else ""
+def _listed_elsewhere(alerts: list[Alert], firing: list[Alert]) -> str:
+    return f"{_ELSEWHERE}{names_of(alerts, firing)} too, and did not say that it is over" if alerts else ""
 
 
 def _unlisted(firing: list[Alert]) -> str:
     unlisted = [alert for alert in firing if alert.unlisted_since_ms is not None]
-    return f"{_UNLISTED}{names_of(unlisted)} any more, and did not say that it is over" if unlisted else ""
+    return f"{_UNLISTED}{names_of(unlisted, firing)} any more, and did not say that it is over" if unlisted else ""
 
 
 def with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
@@ -146,15 +149,15 @@ def joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Ent
     left = [alert for fingerprint, alert in old.items() if fingerprint not in new]
     said = ((Event.JOINED, "joined", joined), (Event.LEFT, "resolved", left))
     return tuple(
-        Entry(now_ms, event, f"{counted(len(alerts), 'alert')} {what}: {names_of(alerts)}")
+        Entry(now_ms, event, f"{counted(len(alerts), 'alert')} {what}: {names_of(alerts, after.alerts)}")
         for event, what, alerts in said
         if alerts
     )
 
 
-def names_of(alerts: list[Alert]) -> str:
-    names = ", ".join(alert.name for alert in alerts[:NAMES_SHOWN])
-    return names if len(alerts) <= NAMES_SHOWN else f"{names} and {len(alerts) - NAMES_SHOWN} more"
+def names_of(alerts: Sequence[Alert], among: Sequence[Alert]) -> str:
+    """A few of *alerts*, each with what tells it from the others in the incident."""
+    return overview.names_of(alerts, among, limit=NAMES_SHOWN)
 
 
 def bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:

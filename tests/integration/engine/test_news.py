@@ -125,10 +125,10 @@ async def test_a_severity_that_rises_behind_an_acknowledgment_is_told_in_one_lin
     await posted(engine, alert("Disk", severity="critical"))
     await engine.after(minutes=6)
 
-    [said] = [line for line in thread(engine)[told:] if "severity" in line]
+    [said] = [line for line in thread(engine)[told:] if "severity rose" in line]
     assert said.startswith(":bangbang: Triggered again, and the wait starts again: what was known is over")
-    assert said.endswith(f"this fires: Disk; the severity rose from warning to critical {MENTION}")
-    assert str(notes(engine)[noted:]).count("severity") == 1
+    assert said.endswith(f"this fires: Disk severity=critical; the severity rose from warning to critical {MENTION}")
+    assert str(notes(engine)[noted:]).count("severity rose") == 1
 
 
 async def test_a_severity_that_falls_and_rises_again_is_no_news(engine):

@@ -1,0 +1,204 @@
+from dataclasses import replace
+
+from tests.support.clock import START_MS
+from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.model import Status
+from versus_py.incidents.overview import LABELS_A_LINE, names_of, overview, told_apart
+
+
+def crash(pod, **labels):
+    alert = make_alert("KubePodCrashLooping", fingerprint=pod, namespace="shop", pod=pod, **labels)
+    without = {name: text for name, text in alert.labels.items() if name != "fingerprint"}
+    return replace(alert, labels=without)
+
+
+def told(alert, **annotations):
+    return replace(alert, annotations=annotations)
+
+
+def test_alerts_of_a_group_are_told_apart_by_the_label_that_differs():
+    shown = overview(make_incident(crash("a-1"), crash("b-2")))
+
+    assert [it.lead for it in shown.lines] == ["pod=a-1", "pod=b-2"]
+    assert shown.name == "KubePodCrashLooping"
+    assert shown.labels == {"namespace": "shop", "severity": "critical"}
+
+
+def test_a_single_alert_has_nothing_to_be_told_from():
+    (line,) = overview(make_incident(crash("a-1"))).lines
+
+    assert line.labels == {}
+    assert line.lead == "KubePodCrashLooping"
+
+
+def test_alerts_of_two_clusters_that_look_alike_are_told_apart_by_where_they_came_from():
+    alike = [replace(crash("a-1"), fingerprint=str(number), url=f"http://prom-{number}/g") for number in range(2)]
+
+    assert told_apart(alike, alike) == ({"from": "prom-0"}, {"from": "prom-1"})
+
+
+def test_alerts_with_the_same_labels_of_one_host_are_told_apart_by_their_fingerprints():
+    alike = [replace(crash("a-1"), fingerprint=f"{number}" * 20) for number in range(2)]
+
+    assert told_apart(alike, alike) == ({"fingerprint": "0" * 12}, {"fingerprint": "1" * 12})
+
+
+def test_the_labels_that_tell_most_alerts_apart_are_chosen_among_many():
+    busy = {f"a{number:02}": "x" for number in range(20)}
+    alerts = [crash(f"pod-{number}", **(busy if number % 2 else {})) for number in range(6)]
+
+    found = told_apart(alerts, alerts)
+
+    assert [it["pod"] for it in found] == [f"pod-{number}" for number in range(6)]
+    assert all(len(it) <= LABELS_A_LINE for it in found)
+
+
+def test_a_value_stands_once_on_a_line_whatever_its_names():
+    alerts = [crash(pod, pod_name=pod, kubernetes_pod=pod) for pod in ("a-1", "b-2")]
+
+    assert told_apart(alerts, alerts) == ({"pod": "a-1"}, {"pod": "b-2"})
+
+
+def test_places_come_before_other_labels_from_the_largest_to_the_smallest():
+    shown = overview(make_incident(crash("a-1", team="shop-team", cluster="eu")))
+
+    assert [*shown.labels] == ["cluster", "namespace", "pod", "severity", "team"]
+
+
+def test_what_tools_keep_for_themselves_and_names_are_no_labels_to_read():
+    shown = overview(make_incident(crash("a-1", __alert_rule_uid__="u1")))
+
+    assert not {"alertname", "__alert_rule_uid__"} & shown.labels.keys()
+
+
+def test_labels_are_cut():
+    (label,) = overview(make_incident(replace(crash("a-1"), labels={"n" * 500: "v" * 5000}))).labels.items()
+
+    assert len(label[0]) == 40
+    assert len(label[1]) == 80
+
+
+def test_rules_without_data_are_told_apart_by_their_names():
+    alerts = [
+        replace(
+            make_alert("DatasourceNoData"), fingerprint=name, labels={"alertname": "DatasourceNoData", "rulename": name}
+        )
+        for name in ("Checkout errors", "Queue length")
+    ]
+
+    assert [it.lead for it in overview(make_incident(*alerts)).lines] == [
+        "rulename=Checkout errors",
+        "rulename=Queue length",
+    ]
+
+
+def test_the_same_text_is_shown_once():
+    alert = told(
+        crash("a-1"), summary="Pod a-1 crashes.", description="pod a-1  crashes", message="It restarted 5 times"
+    )
+
+    assert overview(make_incident(alert)).texts == ("Pod a-1 crashes.", "It restarted 5 times")
+
+
+def test_a_text_that_the_title_says_is_not_repeated():
+    alert = told(crash("a-1"), summary="Pod a-1 crashes", description="Pod a-1 crashes and was restarted 5 times")
+
+    shown = overview(make_incident(alert, title="KubePodCrashLooping: Pod a-1 crashes"))
+
+    assert shown.texts == ("Pod a-1 crashes and was restarted 5 times",)
+
+
+def test_a_summary_that_the_description_repeats_is_left_to_it():
+    alert = told(crash("a-1"), summary="Pod a-1 crashes", description="Pod a-1 crashes: see the runbook")
+
+    assert overview(make_incident(alert)).texts == ("Pod a-1 crashes: see the runbook",)
+
+
+def test_what_all_alerts_say_is_said_once_and_the_rest_at_each():
+    alerts = [told(crash(pod), summary=f"Pod {pod}", description="Restarts") for pod in ("a-1", "b-2")]
+
+    shown = overview(make_incident(*alerts))
+
+    assert shown.texts == ("Restarts",)
+    assert [it.texts for it in shown.lines] == [("Pod a-1",), ("Pod b-2",)]
+
+
+def test_the_error_of_a_data_source_is_a_text_and_unusual_texts_have_their_names():
+    alert = told(
+        crash("a-1"), Error="dial tcp: timeout", impact="nobody can pay", runbook="https://wiki/x", __orgId__="1"
+    )
+
+    assert overview(make_incident(alert)).texts == ("dial tcp: timeout", "impact: nobody can pay")
+
+
+def test_values_are_shown_without_the_labels_that_grafana_repeats():
+    said = "[ var='B' labels={instance=host-1:9100, job=node} value=97.31234567 ], [ var='C' labels={} value=1 ]"
+    shown = [
+        overview(make_incident(told(crash("a-1"), values=it))).values for it in (said, "A=93.123456789, C=1", "12 %")
+    ]
+
+    assert shown == ["B=97.3123, C=1", "A=93.1235, C=1", "12 %"]
+
+
+def test_values_that_differ_are_at_each_alert():
+    alerts = [told(crash(pod), values=f"A={number}") for number, pod in enumerate(("a-1", "b-2"))]
+
+    shown = overview(make_incident(*alerts))
+
+    assert shown.values == ""
+    assert [it.values for it in shown.lines] == ["A=0", "A=1"]
+
+
+def test_starts_within_a_minute_are_one_start_and_others_are_at_each_alert():
+    def starting(*offsets_ms):
+        alerts = [replace(crash(f"p-{at}"), starts_at_ms=START_MS + at) for at in offsets_ms]
+        return overview(make_incident(*alerts))
+
+    together, apart = starting(5000, 0), starting(120_000, 0)
+
+    assert (together.since_ms, [it.since_ms for it in together.lines]) == (START_MS, [None, None])
+    assert (apart.since_ms, [it.since_ms for it in apart.lines]) == (START_MS, [START_MS + 120_000, START_MS])
+
+
+def test_the_gravest_alerts_have_the_lines():
+    alerts = [replace(crash(f"p-{number}"), severity="warning") for number in range(10)]
+    worst = replace(crash("worst"), severity="critical")
+
+    shown = overview(make_incident(*alerts, worst), lines=3)
+
+    assert [it.labels["pod"] for it in shown.lines] == ["worst", "p-0", "p-1"]
+    assert shown.left_out == 8
+
+
+def test_an_open_incident_shows_what_fires_and_a_resolved_one_everything():
+    incident = make_incident(crash("a-1"), replace(make_alert("Other", firing=False), title="Other"))
+
+    assert overview(incident).count == "1 of 2 alerts firing"
+    assert len(overview(incident).lines) == 1
+    assert overview(replace(incident, status=Status.RESOLVED)).count == "2 alerts"
+    assert len(overview(replace(incident, status=Status.RESOLVED)).lines) == 2
+
+
+def test_alerts_that_the_sender_cut_off_are_left_out_too():
+    assert overview(make_incident(crash("a-1"), truncated_alerts=7)).left_out == 7
+
+
+def test_names_in_the_timeline_tell_alerts_from_those_that_are_not_named():
+    first, second, third = crash("a-1"), crash("b-2"), crash("c-3")
+
+    assert names_of([first], [first, second], limit=10) == "KubePodCrashLooping pod=a-1"
+    assert names_of([first, second, third], [first, second, third], limit=2) == (
+        "KubePodCrashLooping pod=a-1, KubePodCrashLooping pod=b-2 and 1 more"
+    )
+
+
+def test_a_name_that_says_where_it_is_needs_no_label_for_that():
+    alerts = [replace(crash(pod), resource=pod) for pod in ("a-1", "b-2")]
+
+    assert names_of(alerts, alerts, limit=10) == "KubePodCrashLooping on a-1, KubePodCrashLooping on b-2"
+
+
+def test_a_name_that_no_other_alert_has_needs_no_label():
+    alerts = [crash("a-1"), make_alert("DiskFull")]
+
+    assert names_of(alerts, alerts, limit=10) == "KubePodCrashLooping, DiskFull"
