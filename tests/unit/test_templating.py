@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.support.factories import make_alert, make_incident
+from versus_py.targets.slack.default_body import default_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile, TemplateText
@@ -111,17 +112,33 @@ def test_a_file_that_is_gone_is_a_failure(template, tmp_path):
         found.render(VALUES)
 
 
-def test_the_shipped_template_shows_an_incident_like_this(template, request):
+def test_the_shipped_template_is_the_default_body(template, request):
     text = (request.config.rootpath / "config" / "slack_message.tmpl").read_text()
+    incident = make_incident(*(make_alert(f"A{number}", instance=f"db-{number}") for number in range(12)))
+    body = default_body(incident)
+
+    assert template(text).render(incident_values(incident) | {"ack_url": None, "message": body}) == body
+
+
+def test_a_template_that_somebody_owns_still_shows_an_incident(template, request):
+    text = (request.config.rootpath / "tests" / "data" / "slack_message_owned.tmpl").read_text()
     alerts = [make_alert(f"A{number}", instance="db-7") for number in range(12)]
 
-    shown = template(text).render(incident_values(make_incident(*alerts)) | {"ack_url": None})
+    shown = template(text).render(incident_values(make_incident(*alerts)) | {"ack_url": None, "message": "x"})
 
-    assert shown.startswith(
-        "*<http://prometheus/graph|A0>* on `db-7` since <!date^1777890000^{date_short_pretty} {time_secs}|"
-        "2026-05-04 10:20:00 UTC>\nA0 happened\n\n*<http://prometheus/graph|A1>*"
-    )
+    assert shown.startswith("*<http://prometheus/graph|A0>* on `db-7` since <!date^1777890000^")
     assert shown.endswith("A9 happened\n… 2 more alerts")
+
+
+def test_a_template_can_say_what_tells_alerts_apart(template):
+    incident = make_incident(*(make_alert("Disk", instance=f"db-{number}", fingerprint=str(number)) for number in "12"))
+    text = (
+        "{% for it in overview.lines %}{{ it.lead }}; {% endfor %}{{ overview.count }} since {{ date(overview.since) }}"
+    )
+
+    shown = template(text).render(incident_values(incident))
+
+    assert shown.startswith("instance=db-1 fingerprint=1; instance=db-2 fingerprint=2; 2 alerts since <!date^")
 
 
 def test_a_label_that_is_called_like_a_method_is_the_label():

@@ -115,15 +115,22 @@ def read_alert(item: Mapping[str, Any]) -> Alert:
 
 
 def silence_url(incident: Incident) -> str:
-    """Alertmanager's page to silence what fires; "" when the incident is not all Alertmanager's.
+    """Alertmanager's page to silence what fires; "" when the incident is not all Alertmanager's."""
+    return _page(incident, "silences/new")
 
-    The page takes a filter in the notation of matchers: prometheus/alertmanager, ui/app, "silences/new".
-    """
+
+def alerts_url(incident: Incident) -> str:
+    """Alertmanager's page that lists what fires; "" when the incident is not all Alertmanager's."""
+    return _page(incident, "alerts")
+
+
+def _page(incident: Incident, path: str) -> str:
+    """About what fires, by a filter in the notation of matchers: prometheus/alertmanager, ui/app."""
     labels = common([alert.labels for alert in incident.firing])
     if incident.source != NAME or incident.has_other_senders or not incident.url or not labels:
         return ""
     matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
-    return f"{incident.url.rstrip('/')}/#/silences/new?filter={quote(f'{{{matchers}}}')}"
+    return f"{incident.url.rstrip('/')}/#/{path}?filter={quote(f'{{{matchers}}}')}"
 
 
 def _made_up_fingerprint(labels: Mapping[str, str]) -> str:

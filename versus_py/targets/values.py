@@ -3,10 +3,14 @@
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Incident, common
+from versus_py.incidents.overview import LINES, Line, Overview, overview
 
 
-def incident_values(incident: Incident) -> dict[str, Any]:
-    """The `incident`, its `alerts`, those `firing`, the last `payload`, and what alerts agree on, such as `labels`."""
+def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]:
+    """The `incident`, its `alerts`, those `firing`, the last `payload`, and what alerts agree on, such as `labels`.
+
+    `overview` says what they share once and of each what differs, of the first *lines* alerts.
+    """
     alerts = [_alert_values(alert) for alert in incident.alerts]
     return {
         "incident": {
@@ -31,12 +35,42 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         "labels": common([alert.labels for alert in incident.alerts]),
         "annotations": common([alert.annotations for alert in incident.alerts]),
         "payload": incident.payload or {},
+        "overview": _overview_values(overview(incident, lines=lines)),
     }
 
 
 def common_links(incident: Incident) -> dict[str, str]:
     """The pages that all that fires refers to, by what to call them: runbook, dashboard."""
     return common([alert.links for alert in incident.firing or incident.alerts])
+
+
+def _overview_values(shown: Overview) -> dict[str, Any]:
+    return {
+        "name": shown.name,
+        "count": shown.count,
+        "labels": dict(shown.labels),
+        "texts": list(shown.texts),
+        "values": shown.values,
+        "since": shown.since_ms,
+        "url": shown.url,
+        "links": dict(shown.links),
+        "lines": [_line_values(it) for it in shown.lines],
+        "left_out": shown.left_out,
+    }
+
+
+def _line_values(line: Line) -> dict[str, Any]:
+    return {
+        "lead": line.lead,
+        "name": line.name,
+        "labels": dict(line.labels),
+        "texts": list(line.texts),
+        "values": line.values,
+        "since": line.since_ms,
+        "url": line.url,
+        "links": dict(line.links),
+        "alert": _alert_values(line.alert),
+    }
 
 
 def _name(actor: Actor | None) -> str:

@@ -14,7 +14,8 @@ from versus_py.incidents.model import Actor, Delivery, Incident, Policy
 from versus_py.incidents.transitions import acknowledge, begin_escalation, resolve, snooze
 from versus_py.simulators.slack import read_content
 from versus_py.systems import called
-from versus_py.targets.slack.message import build, build_plain, plain_body
+from versus_py.targets.slack.default_body import default_body
+from versus_py.targets.slack.message import build, build_plain
 from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
 
 ACK_URL = "https://versus.example/api/ack/x?exp=1&sig=abc"
@@ -24,7 +25,7 @@ DUE = START_MS + 5 * 60_000
 def message_of(incident: Incident, *, ack_url: str | None = ACK_URL, body: str | None = None, **properties):
     found = build(
         incident,
-        plain_body(incident) if body is None else body,
+        default_body(incident) if body is None else body,
         SlackConfig(message_properties=MessageProperties(**properties)),
         called=called(),
         ack_url=ack_url,
@@ -187,7 +188,7 @@ def test_alerts_and_warnings_beyond_the_bounds_are_counted():
     text = everything(replace(make_incident(*alerts), warnings=tuple(f"w{number}" for number in range(9))))
 
     assert "13 alerts" in text
-    assert "… 3 more alerts" in text
+    assert "… 7 more" in text
     assert "… 4 more warnings" in text
 
 

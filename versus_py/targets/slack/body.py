@@ -1,8 +1,8 @@
-"""The body of an incident's message: the template's, or the plain one."""
+"""The body of an incident's message: the template's, or the default one."""
 
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Incident, Status
-from versus_py.targets.slack.message import plain_body
+from versus_py.targets.slack.default_body import default_body
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
@@ -18,11 +18,12 @@ class MessageBody:
             self._template = TemplateFile(config.template_path, finalize=escape, functions=functions)
 
     def render(self, incident: Incident, ack_url: str | None) -> tuple[str, str]:
-        """The body, and "" or why it is the plain one although there is a template."""
+        """The body, and "" or why it is the default one although there is a template."""
+        body = default_body(incident, more_url=ack_url or "")
         if self._template is None:
-            return plain_body(incident), ""
+            return body, ""
         try:
             shown_url = ack_url if incident.status is Status.TRIGGERED else None  # templates call it "acknowledge"
-            return self._template.render(incident_values(incident) | {"ack_url": shown_url}), ""
+            return self._template.render(incident_values(incident) | {"ack_url": shown_url, "message": body}), ""
         except TemplateFailed as exc:
-            return plain_body(incident), str(exc)
+            return body, str(exc)

@@ -1,6 +1,5 @@
 """What an incident looks like in Slack: escaped, within Block Kit's limits, and the same for the same state."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -10,7 +9,8 @@ from slack_sdk.models.attachments import BlockAttachment
 from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownTextObject, SectionBlock
 
 from versus_py.config import SlackConfig
-from versus_py.incidents.model import Alert, Delivery, Ending, Incident, Status
+from versus_py.incidents.model import Delivery, Ending, Incident, Status
+from versus_py.incidents.overview import alert_count
 from versus_py.sources import alertmanager
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
@@ -24,11 +24,8 @@ BODY_MAX = 8000
 HEADLINE_MAX = 1000
 FACTS_MAX = 2000
 WARNING_MAX = 300
-ALERTS_SHOWN = 10
 WARNINGS_SHOWN = 5
-LABELS_SHOWN = 15
 LINKS_SHOWN = 5
-VALUE_MAX = 300
 
 _SNOOZED_COLOUR = "#667085"
 _COLOURS = {Status.TRIGGERED: "#d92d20", Status.ACKNOWLEDGED: "#f79009", Status.RESOLVED: "#12b76a"}
@@ -84,16 +81,6 @@ def build_plain(incident: Incident, config: SlackConfig, *, called: Called, ack_
     return Message(f"{text}\n{link(ack_url, _ack_word(incident))}" if ack_url else text)
 
 
-def plain_body(incident: Incident) -> str:
-    """The body without a template: every firing alert with its summary, labels and link."""
-    alerts = incident.firing or incident.alerts
-    shared = common_links(incident)
-    lines = [_alert_lines(alert, shared) for alert in alerts[:ALERTS_SHOWN]]
-    if len(alerts) > ALERTS_SHOWN:
-        lines.append(f"… {len(alerts) - ALERTS_SHOWN} more alerts")
-    return "\n\n".join(lines)
-
-
 def mention_of(incident: Incident, config: SlackConfig) -> str:
     """Who is mentioned; only the configuration says so, and nothing that was sent."""
     return incident.policy.mentions.get("slack") or config.mention.get(incident.severity, "")
@@ -132,7 +119,7 @@ def _context(
 
 
 def _facts(incident: Incident, config: SlackConfig, ack_url: str | None) -> list[str]:
-    facts = [_count(incident)]
+    facts = [alert_count(incident)]
     if incident.occurrences > 1:
         facts.append(f"seen {incident.occurrences} times")
     facts.append(link(incident.url, incident.source) if incident.url else escape(incident.source))
@@ -146,16 +133,6 @@ def _facts(incident: Incident, config: SlackConfig, ack_url: str | None) -> list
 
 def _ack_word(incident: Incident) -> str:
     return RENEW if incident.status is Status.ACKNOWLEDGED else "Acknowledge"
-
-
-def _count(incident: Incident) -> str:
-    firing, known = len(incident.firing), len(incident.alerts)
-    text = f"{known} alert{'' if known == 1 else 's'}"
-    if 0 < firing < known:
-        text = f"{firing} of {text} firing"
-    if incident.truncated_alerts:
-        text += f" and {incident.truncated_alerts} more that the sender cut off"
-    return text
 
 
 def _next_step(incident: Incident, called: Called) -> str:
@@ -238,20 +215,3 @@ def _sections(body: str) -> list[str]:
         elif whole.strip():
             parts.append(whole)
     return parts
-
-
-def _alert_lines(alert: Alert, shared_links: Mapping[str, str]) -> str:
-    name = alert.labels.get("alertname") or alert.labels.get("title") or "Alert"
-    lines = [f"*{link(alert.url, name) if alert.url else escape(name)}*"]
-    said = (alert.annotations.get(key) for key in ("summary", "description", "message"))
-    lines += [escape(shorten(text, VALUE_MAX)) for text in said if text]
-    labels = [f"{key}={value[:VALUE_MAX]}" for key, value in alert.labels.items() if key != "alertname"]
-    own_links = [link(url, name) for name, url in alert.links.items() if name not in shared_links]
-    if own_links:
-        lines.append(" · ".join(own_links))
-    if alert.is_firing and alert.unlisted_since_ms is not None:
-        lines.append(f"_not listed since {date(alert.unlisted_since_ms)}: its sender does not say that it is over_")
-    if labels:
-        more = f" … {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
-        lines.append(f"`{escape(' '.join(labels[:LABELS_SHOWN]).replace('`', chr(39)))}`{more}")
-    return "\n".join(lines)

@@ -36,6 +36,11 @@ def date(at_ms: int | None) -> Mrkdwn:
     return _date(at_ms, "{date_short_pretty} {time_secs}")
 
 
+def since(at_ms: int) -> Mrkdwn:
+    """A moment to the minute, with how long ago that was, which Slack keeps up to date by itself."""
+    return _date(at_ms, "{date_short_pretty} {time} ({ago})")
+
+
 def countdown(at_ms: int | None) -> Mrkdwn:
     """The same, with how long it is until then, which Slack keeps up to date by itself."""
     return _date(at_ms, "{date_short_pretty} {time_secs} ({ago})")

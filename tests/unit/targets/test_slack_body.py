@@ -1,0 +1,132 @@
+"""The default body: what differs is on each line, the same text appears once, and no more than fits a phone."""
+
+from dataclasses import replace
+
+from tests.support.clock import START_MS
+from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.model import Incident
+from versus_py.targets.slack.default_body import default_body
+from versus_py.targets.slack.mrkdwn import since
+
+SINCE = f"since {since(START_MS)}"
+
+
+def pod(name, **annotations):
+    alert = make_alert("KubePodCrashLooping", namespace="shop", pod=name)
+    return replace(alert, fingerprint=name, annotations=annotations, url="")
+
+
+def lines_of(incident: Incident, **options) -> list[str]:
+    return default_body(incident, **options).split("\n")
+
+
+def test_a_single_alert_says_what_since_when_and_where():
+    alert = replace(pod("a-1", summary="Pod a-1 crashes", description="5 restarts in 10 min"), url="http://prom/g")
+
+    assert lines_of(make_incident(alert, title="KubePodCrashLooping: Pod a-1 crashes")) == [
+        f"*<http://prom/g|KubePodCrashLooping>* · {SINCE}",
+        "5 restarts in 10 min",
+        "`namespace=shop` `pod=a-1`",
+    ]
+
+
+def test_alerts_of_a_group_are_a_line_each_with_what_differs():
+    alerts = [pod(name, summary=f"Pod {name} crashes", description="See the runbook") for name in ("a-1", "b-2")]
+
+    assert lines_of(make_incident(*alerts, title="KubePodCrashLooping")) == [
+        SINCE,
+        "See the runbook",
+        "• `pod=a-1` · Pod a-1 crashes",
+        "• `pod=b-2` · Pod b-2 crashes",
+        "`namespace=shop`",
+    ]
+
+
+def test_the_title_is_not_said_again_as_the_alerts_name():
+    alert = replace(make_alert(), labels={"team": "shop"}, title="Checkout is down", annotations={}, url="http://x/1")
+
+    [first, *_] = lines_of(make_incident(alert, title="Checkout is down"))
+
+    assert first == f"<http://x/1|Source> · {SINCE}"
+
+
+def test_values_are_shown_once_or_at_each_alert():
+    alone = lines_of(make_incident(pod("a-1", values="A=93.1")))
+    apart = lines_of(make_incident(pod("a-1", values="A=93.1"), pod("b-2", values="A=95")))
+
+    assert "*Values* `A=93.1`" in alone
+    assert "• `pod=b-2` · `A=95`" in apart
+
+
+def test_alerts_that_began_apart_say_since_when():
+    later = replace(pod("b-2"), starts_at_ms=START_MS + 600_000)
+
+    shown = lines_of(make_incident(pod("a-1"), later))
+
+    assert f"• `pod=b-2` · since {since(START_MS + 600_000)}" in shown
+
+
+def test_what_does_not_fit_a_phone_is_behind_a_link_to_alertmanagers_page_of_the_group():
+    incident = make_incident(*(pod(f"a-{number}") for number in range(20)), url="http://am")
+
+    shown = lines_of(incident)
+
+    assert sum(line.startswith("• ") for line in shown) == 6
+    assert any(line.startswith("<http://am/#/alerts?filter=%7Balertname%3D%22KubePodCrashLooping") for line in shown)
+    assert any(line.endswith("|… 14 more>") for line in shown)
+
+
+def test_without_a_source_to_go_to_the_rest_is_behind_the_page_of_the_incident():
+    incident = make_incident(*(pod(f"a-{number}") for number in range(9)), url="")
+
+    assert "<https://versus/ack|… 3 more>" in lines_of(incident, more_url="https://versus/ack")
+    assert "… 3 more" in lines_of(incident)
+
+
+def test_alerts_that_the_sender_cut_off_are_counted_among_the_rest():
+    assert "… 7 more" in lines_of(make_incident(pod("a-1"), truncated_alerts=7))
+
+
+def test_a_long_message_stays_short():
+    alerts = [
+        replace(
+            pod(f"a-{number}", summary=f"{number} " + "word " * 2000, description="d" * 4000, values="v" * 4000),
+            labels={"pod": f"{number}" * 500, **{f"l{at}": f"{at}" * 500 for at in range(90)}},
+        )
+        for number in range(50)
+    ]
+
+    assert len(default_body(make_incident(*alerts))) < 4500
+
+
+def test_labels_beyond_the_bound_are_counted():
+    alert = replace(pod("a-1"), labels={f"l{number}": f"v{number}" for number in range(14)})
+
+    assert lines_of(make_incident(alert))[-1].endswith("`l9=v9` … 4 more")
+
+
+def test_what_is_not_listed_any_more_says_so():
+    gone = replace(pod("a-1"), unlisted_since_ms=START_MS)
+
+    alone, among = (replace(make_incident(), alerts=alerts) for alerts in ((gone,), (gone, pod("b-2"))))
+
+    assert any(line.startswith("_not listed since") for line in lines_of(alone))
+    assert any("`pod=a-1` · _not listed since" in line for line in lines_of(among))
+
+
+def test_pages_of_one_alert_alone_are_linked_on_its_line():
+    runbook = {"Runbook": "https://wiki/x"}
+
+    shown = lines_of(make_incident(replace(pod("a-1"), links=runbook), pod("b-2")))
+
+    assert "• `pod=a-1` · <https://wiki/x|Runbook>" in shown
+
+
+def test_label_text_of_anybody_breaks_out_of_nothing():
+    alert = replace(pod("a-1"), labels={"x`y": "`<!channel>`\n• fake"}, annotations={"summary": "<!here> & co"})
+
+    shown = default_body(make_incident(alert, pod("b-2")))
+
+    assert "<!channel>" not in shown
+    assert "<!here>" not in shown
+    assert "`x'y='&lt;!channel&gt;' • fake`" in shown

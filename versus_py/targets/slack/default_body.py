@@ -1,0 +1,112 @@
+"""What an incident's message says about its alerts, where no template says it otherwise."""
+
+from collections.abc import Iterator, Mapping
+
+from versus_py.incidents.model import Incident
+from versus_py.incidents.overview import Line, Overview, overview
+from versus_py.sources import alertmanager
+from versus_py.targets.slack.mrkdwn import Mrkdwn, escape, link, shorten, since
+
+# What fits a phone's screen together with what stands around the body.
+TEXT_MAX = 500
+TEXTS_SHOWN = 4
+LINE_TEXT_MAX = 140
+VALUES_MAX = 200
+LABELS_SHOWN = 10
+NAME_MAX = 200
+
+_SEPARATOR = " · "
+
+
+def default_body(incident: Incident, *, more_url: str = "") -> Mrkdwn:
+    """What fires, since when, what it says and where it is; *more_url* leads to the alerts that do not fit."""
+    shown = overview(incident)
+    lines = [_head(incident, shown), *map(_text, shown.texts[:TEXTS_SHOWN]), _values(shown.values)]
+    lines += [_line(it) for it in shown.lines] if _has_lines(shown) else map(_unlisted, shown.lines)
+    lines += [_left_out(shown, alertmanager.alerts_url(incident) or incident.url or more_url), _labels(incident, shown)]
+    return Mrkdwn("\n".join(line for line in lines if line))
+
+
+def _has_lines(shown: Overview) -> bool:
+    return len(shown.lines) > 1 or shown.left_out > 0
+
+
+def _head(incident: Incident, shown: Overview) -> str:
+    """What it is called and where it is, without what the headline says; and since when it is so."""
+    name = shown.name if shown.name != incident.title else ""
+    is_elsewhere = bool(shown.url) and shown.url != incident.url
+    parts: list[str] = []
+    if name:
+        parts.append(f"*{_linked(shown.url, name)}*")
+    elif is_elsewhere:
+        parts.append(link(shown.url, "Source"))
+    resource = "" if len(shown.lines) > 1 else shown.lines[0].alert.resource
+    if resource and resource not in (*shown.labels.values(), name) and resource not in incident.title:
+        parts.append(f"on {_code(resource)}")
+    if shown.since_ms is not None:
+        parts.append(f"since {since(shown.since_ms)}")
+    return _SEPARATOR.join(parts)
+
+
+def _text(text: str) -> str:
+    return escape(shorten(text.strip(), TEXT_MAX))
+
+
+def _values(values: str) -> str:
+    return f"*Values* {_code(values[:VALUES_MAX])}" if values else ""
+
+
+def _line(line: Line) -> str:
+    """An alert among others: what tells it from them, what it says, what was measured, and since when."""
+    parts = [_linked(line.url, line.lead) if line.url else _lead(line)]
+    parts += [_flat(text) for text in line.texts[:1]]
+    if line.values:
+        parts.append(_code(line.values[:VALUES_MAX]))
+    if line.since_ms is not None:
+        parts.append(f"since {since(line.since_ms)}")
+    parts += [it for it in (_unlisted(line),) if it]
+    parts += [link(url, page) for page, url in line.links.items()]
+    return f"• {_SEPARATOR.join(parts)}"
+
+
+def _lead(line: Line) -> str:
+    names = [f"*{escape(line.name[:NAME_MAX])}*"] if line.name else []
+    return " ".join([*names, *_codes(line.labels)]) or escape(line.lead[:NAME_MAX])
+
+
+def _flat(text: str) -> str:
+    """On one line."""
+    return escape(shorten(" ".join(text.split()), LINE_TEXT_MAX))
+
+
+def _unlisted(line: Line) -> str:
+    since_ms = line.alert.unlisted_since_ms
+    if not line.alert.is_firing or since_ms is None:
+        return ""
+    return f"_not listed since {since(since_ms)}: its sender does not say that it is over_"
+
+
+def _left_out(shown: Overview, url: str) -> str:
+    return link(url, f"… {shown.left_out} more") if shown.left_out else ""
+
+
+def _labels(incident: Incident, shown: Overview) -> str:
+    """What all agree on, without what the headline says."""
+    said = {incident.severity, incident.title}
+    labels = {name: text for name, text in shown.labels.items() if text not in said}
+    codes = [*_codes(labels)]
+    more = f" … {len(codes) - LABELS_SHOWN} more" if len(codes) > LABELS_SHOWN else ""
+    return " ".join(codes[:LABELS_SHOWN]) + more
+
+
+def _codes(labels: Mapping[str, str]) -> Iterator[str]:
+    return (_code(f"{name}={text}") for name, text in labels.items())
+
+
+def _code(text: str) -> str:
+    flat = " ".join(text.split()).replace("`", "'")
+    return f"`{escape(flat)}`" if flat else ""
+
+
+def _linked(url: str, text: str) -> str:
+    return link(url, text[:NAME_MAX]) if url else escape(text[:NAME_MAX])
