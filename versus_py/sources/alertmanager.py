@@ -22,6 +22,9 @@ NAME = "alertmanager"
 ALERTS_MAX = 5000
 """Most alerts that are read of one payload; what a body may hold beyond that would keep everybody else waiting."""
 
+_ABOUT_A_RULE = ("DatasourceNoData", "DatasourceError")
+"""Grafana's own alerts about a rule: grafana.com/docs, "Stale alert instances", "No data and error states"."""
+
 _COUNT_MAX = 1_000_000  # a larger number would not fit JSON's integers everywhere
 
 
@@ -106,7 +109,7 @@ def read_alert(item: Mapping[str, Any]) -> Alert:
         annotations=annotations,
         starts_at_ms=fields.time_ms(item.get("startsAt")),
         ends_at_ms=None if is_firing else fields.time_ms(item.get("endsAt")),
-        title=fields.title(_named(labels.get("alertname", ""), _summary(annotations))),
+        title=fields.title(_named(_name(labels), _summary(annotations))),
         severity=labels.get("severity", ""),
         url=fields.web_url(item.get("generatorURL")),
         resource=fields.resource(labels),
@@ -157,11 +160,17 @@ def _group_name(payload: Mapping[str, Any]) -> str:
 
 def _title(payload: Mapping[str, Any], alerts: list[Alert] | tuple[Alert, ...]) -> str:
     """What fires and how, as far as all alerts agree on it."""
-    names = dict.fromkeys(name for alert in alerts if (name := alert.labels.get("alertname")))
+    names = dict.fromkeys(name for alert in alerts if (name := _name(alert.labels)))
     summaries = dict.fromkeys(_summary(alert.annotations) for alert in alerts)
     summary = next(iter(summaries)) if len(summaries) == 1 else ""
     group = ", ".join(f"{key}={value}" for key, value in fields.text_map(payload.get("groupLabels")).items())
     return fields.title(_named(", ".join(names), summary) or group or "Alert without a name")
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    """What fires; of what Grafana says about a rule that it cannot evaluate, with the rule."""
+    name, rule = labels.get("alertname", ""), labels.get("rulename", "")
+    return f"{name} of {rule}" if rule and name in _ABOUT_A_RULE else name
 
 
 def _named(name: str, summary: str) -> str:

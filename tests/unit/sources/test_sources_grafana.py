@@ -96,7 +96,7 @@ def test_missing_data_is_an_alert_like_others(payload):
     found = sources.parse(payload)
 
     assert found.is_firing
-    assert found.title == "DatasourceNoData: CPU 93%"
+    assert found.title == "DatasourceNoData of High CPU: CPU 93%"
 
 
 def test_a_group_without_alerts_is_read_as_generic_with_a_warning(payload):
@@ -109,3 +109,15 @@ def test_a_group_without_alerts_is_read_as_generic_with_a_warning(payload):
 @given(damaged(sample("grafana_firing")))
 def test_whatever_is_in_a_group_it_is_read(payload):
     assert_is_sound(sources.parse(payload))
+
+
+def test_a_rule_that_cannot_be_evaluated_is_called_by_its_name(payload):
+    def about(rule):
+        labels = {"alertname": "DatasourceNoData", "rulename": rule}
+        return payload["alerts"][0] | {"labels": labels, "annotations": {}, "fingerprint": rule}
+
+    one = sources.parse(payload | {"alerts": [about("Checkout errors")]})
+    two = sources.parse(payload | {"alerts": [about("Checkout errors"), about("Queue length")]})
+
+    assert one.title == one.alerts[0].title == "DatasourceNoData of Checkout errors"
+    assert two.title == "DatasourceNoData of Checkout errors, DatasourceNoData of Queue length"
