@@ -12,6 +12,7 @@ from versus_py.cli.common import LOCAL_SERVER, UrlOption, configured_path, err, 
 from versus_py.cli.standing import (
     COLUMNS,
     FAILURE_COLUMNS,
+    alert_count,
     deeds,
     failure_row,
     full_standing,
@@ -20,6 +21,7 @@ from versus_py.cli.standing import (
     time_of,
     unread_failure_row,
     unread_row,
+    what_fires,
 )
 from versus_py.cli.tables import incident_table
 from versus_py.tools.client import Client, open_client
@@ -120,15 +122,16 @@ def show(
     gateway_secret: SecretOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Show one incident and its story; with --json also its alerts and deliveries."""
+    """Show one incident: what fires, how it stands, its timeline; with --json also its alerts and deliveries."""
     it = _ask(url, gateway_secret, lambda client: client.incident(incident_id))
     if as_json:
         out.print_json(data=it)
         return
     lines = [
         f"{it['title']}",
-        f"{it['id']}  {standing(it)}  {it['severity']}  {it['firing']} of {len(it['alerts'])} firing",
+        f"{it['id']}  {standing(it)}  {it['severity']}  {alert_count(it)}",
     ]
+    lines += [f"  {line}" for line in what_fires(it)]
     lines += deeds(it)
     lines += [f"record {it['record']}  {it['record_url'] or ''}".rstrip()] if it["record"] else []
     lines += [f"escalates {time_of(it['escalates_at'])}"] if it["escalates_at"] else []

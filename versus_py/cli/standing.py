@@ -36,6 +36,34 @@ def standing(it: Any) -> str:
     return it["status"] if it["outcome"] in {None, it["status"]} else f"{it['status']}, {it['outcome']}"
 
 
+def what_fires(it: Any) -> list[str]:
+    """What it is about, a line each: since when, what its alerts say, and what tells each from the others."""
+    shown = it.get("overview")
+    if shown is None:  # of an older server
+        return []
+    lines = [f"since {time_of(shown['since'])}"] if shown["since"] else []
+    lines += [" ".join(text.split()) for text in shown["texts"]]
+    lines += [f"values: {shown['values']}"] if shown["values"] else []
+    lines += [_alert_line(line) for line in shown["lines"]] if len(shown["lines"]) > 1 or shown["left_out"] else []
+    lines += [f"… {shown['left_out']} more: --json"] if shown["left_out"] else []
+    lines += [" ".join(f"{name}={value}" for name, value in shown["labels"].items())] if shown["labels"] else []
+    lines += [f"{name}: {url}" for name, url in ({"Source": shown["url"]} | shown["links"]).items() if url]
+    return ["".join(char if char.isprintable() else " " for char in line) for line in lines]
+
+
+def _alert_line(line: Any) -> str:
+    since = f"since {time_of(line['since'])}" if line["since"] else ""
+    said = (line["lead"], *(" ".join(text.split()) for text in line["texts"][:1]), line["values"], since)
+    return f"- {'; '.join(part for part in said if part)}"
+
+
+def alert_count(it: Any) -> str:
+    """How many alerts it has; while it is open, how many of them fire."""
+    if "overview" in it:
+        return str(it["overview"]["count"])
+    return f"{it['firing']} of {len(it['alerts'])} firing"  # of an older server
+
+
 def full_standing(it: Any) -> str:
     """How an incident stands, with everything, in a sentence."""
     said = "; ".join((f"{it['id']} is {it['status']}", *deeds(it)))

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fakeredis import FakeAsyncRedis, FakeServer
 
-from tests.integration.conftest import make_storms
+from tests.integration.conftest import CHANNEL, make_storms
 from versus_py.ack_links import AckLinks
 from versus_py.config import CloudWatchConfig
 from versus_py.engine.lifecycle import Lifecycle
@@ -289,6 +289,40 @@ async def test_a_post_from_a_browser_shows_the_result(engine):
     assert "form" not in await looked.text()
 
 
+async def test_the_page_says_what_fires_how_grave_it_is_and_since_when(engine):
+    labels = {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": "shop"}
+    annotations = {"description": "5 restarts <b>", "runbook_url": "https://wiki.example/crash"}
+    alerts = [
+        {
+            "status": "firing",
+            "labels": labels | {"pod": pod},
+            "annotations": annotations,
+            "startsAt": "2026-05-04T10:20:00Z",
+        }
+        for pod in ("a-1", "b-2")
+    ]
+    path = await ack_path(engine, {"groupKey": "g", "alerts": alerts, "externalURL": "http://am"})
+
+    page = await (await engine.http.get(path, headers=HTML)).text()
+
+    assert "<b>critical</b> · 2 alerts · since 2026-05-04 10:20:00 UTC" in page
+    assert "5 restarts &lt;b&gt;" in page
+    assert [pod for pod in ("a-1", "b-2") if f"<b>pod={pod}</b>" in page] == ["a-1", "b-2"]
+    assert "<code>namespace=shop</code>" in page
+    assert "unless somebody acknowledges it" in page
+    assert 'href="https://wiki.example/crash"' in page
+    assert 'href="http://am"' in page
+
+
+async def test_the_page_leads_back_to_the_channel(engine, slack_url):
+    path = await ack_path(engine)
+    await engine.settle()
+
+    page = await (await engine.http.post(path, headers=HTML)).text()
+
+    assert f'<a href="{slack_url}/app_redirect?channel={CHANNEL}" rel="noreferrer">Back to the channel</a>' in page
+
+
 async def test_a_post_from_a_program_is_answered_in_json(engine):
     path = await ack_path(engine)
 
@@ -468,6 +502,7 @@ async def test_an_incident_is_shown_with_everything(engine):
 
     assert shown["alerts"][0]["labels"]["severity"] == "high"
     assert shown["deliveries"]["slack"]["label"].startswith("message ")
+    assert shown["overview"]["count"] == "1 alert"
     assert [entry["event"] for entry in shown["timeline"]] == ["triggered", "posted"]
     assert shown["policy"] == {
         "channels": ["slack"],

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -103,6 +104,10 @@ class Page:
         """Where a permalink leads."""
         digits = request.match_info["digits"]
         raise web.HTTPFound(f"/#{digits[:-6]}.{digits[-6:]}")
+
+    async def find_channel(self, request: web.Request) -> web.Response:
+        """Where a link to a channel leads."""
+        raise web.HTTPFound(f"/#{quote(request.query.get('channel', ''))}")
 
     def clear(self) -> None:
         """Nothing was pressed."""

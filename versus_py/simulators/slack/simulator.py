@@ -87,6 +87,7 @@ class SlackSimulator(Workspace):
         app.router.add_post("/press", self._page.take_press)
         app.router.add_post("/messages", self._page.take_change)
         app.add_routes(self._admin_page.routes())
+        app.router.add_get("/app_redirect", self._page.find_channel)
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
         app.router.add_post(f"/api/{_OPEN}", self.faults.suffered(self._open_connection))
         app.router.add_get("/link/", self.socket.connect)

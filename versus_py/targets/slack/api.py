@@ -5,6 +5,7 @@ slack-sdk's own retries are off: after a dropped connection they would post a se
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from multidict import CIMultiDict
@@ -133,6 +134,11 @@ class Refused(Permanent):
 def is_about_channel(exc: Refused) -> bool:
     """Whether the channel takes no messages, whatever they are."""
     return exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
+
+
+def channel_url(config: SlackConfig, channel: str) -> str:
+    """A page that opens *channel* in Slack: docs.slack.dev/interactivity/deep-linking."""
+    return f"{config.api_url.removesuffix('/api')}/app_redirect?channel={quote(channel)}"
 
 
 class RateLimited(errors.RateLimited):

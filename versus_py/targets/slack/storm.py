@@ -18,7 +18,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
-from versus_py.targets.slack.api import CREDENTIALS, GONE, LATE_EDIT_S, THREAD, Refused, is_about_channel
+from versus_py.targets.slack.api import CREDENTIALS, GONE, LATE_EDIT_S, THREAD, Refused, channel_url, is_about_channel
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
 from versus_py.targets.slack.mrkdwn import date, escape, link, shorten
@@ -84,12 +84,12 @@ class StormMessages:
         """Count a new incident in the channel's digest."""
         storm_id = await self._storms.join(channel, incident.id, self._member(incident), now_ms=self._clock.now_ms())
         log.info("slack.storm_joined", incident=incident.id, channel=channel, storm=storm_id)
-        return _counted_in(channel, storm_id)
+        return self._counted_in(channel, storm_id)
 
     async def joined(self, channel: str, incident: Incident) -> Delivery | None:
         """That it is counted in the channel's digest already; None when it is not."""
         storm_id = await self._storms.joined(channel, incident.id)
-        return None if storm_id is None else _counted_in(channel, storm_id)
+        return None if storm_id is None else self._counted_in(channel, storm_id)
 
     async def sync(self, incident: Incident, before: Delivery) -> Delivery | None:
         """Count it as it stands now; None when it should have a message of its own.
@@ -315,6 +315,11 @@ class StormMessages:
     async def _note(self, storm: Storm, **values: str | int) -> None:
         await self._storms.note(storm.place, storm.id, **values)
 
+    def _counted_in(self, channel: str, storm_id: str) -> Delivery:
+        note = f"counted in the message of an alert storm in {channel}"
+        reference = {"channel": channel, "storm": storm_id}
+        return Delivery(reference=reference, url=channel_url(self._config, channel), note=note)
+
     def _ends_soon(self, storm: Storm) -> bool:
         """Whether the digest's link to the list is to be renewed: nothing else has changed the digest for so long."""
         return bool(storm.ts) and self._clock.now_ms() - storm.write_at_ms > LINK_RENEWED_MS
@@ -378,12 +383,6 @@ def _mentions(storm: Storm) -> str:
     """Of those who would be mentioned in messages of their own, each once."""
     mentions = Counter(member.mention for member in storm.members.values() if member.mention)
     return " ".join(mention for mention, _ in mentions.most_common(MENTIONS_SHOWN))
-
-
-def _counted_in(channel: str, storm_id: str) -> Delivery:
-    return Delivery(
-        reference={"channel": channel, "storm": storm_id}, note=f"counted in the message of an alert storm in {channel}"
-    )
 
 
 def _is_ours(place: str) -> bool:

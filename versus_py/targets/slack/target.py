@@ -21,6 +21,7 @@ from versus_py.targets.slack.api import (
     THREAD,
     RateLimited,
     Refused,
+    channel_url,
     is_about_channel,
 )
 from versus_py.targets.slack.body import MessageBody
@@ -250,7 +251,7 @@ class SlackTarget:
         if found is None:
             return None
         log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
-        return _delivery(channel, found.ts, note, **Told.read(found.said).within(incident).written())
+        return self._delivery(channel, found.ts, note, **Told.read(found.said).within(incident).written())
 
     def _about(self, incident: Incident) -> dict[str, str]:
         """What tells its message; the fallback's channel may be the one that the incident is posted to besides."""
@@ -278,7 +279,11 @@ class SlackTarget:
                 raise
             reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
         shown = {"digest": message.digest, "standing": _standing(incident), **told}
-        return _delivery(str(reply["channel"]), str(reply["ts"]), note, **shown)
+        return self._delivery(str(reply["channel"]), str(reply["ts"]), note, **shown)
+
+    def _delivery(self, channel: str, ts: str, note: str, **reference: str) -> Delivery:
+        known, url = {"channel": channel, "ts": ts, **reference}, channel_url(self._config, channel)
+        return Delivery(reference=known, label=f"message {ts} in {channel}", url=url, note=note)
 
     async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
@@ -503,11 +508,6 @@ def _begins_later(incident: Incident) -> bool:
 def _moved(dead: str, exc: Refused) -> str:
     """The note of a message that is in the default channel instead."""
     return f"posted here because channel {dead} cannot be used: {exc}"
-
-
-def _delivery(channel: str, ts: str, note: str, **reference: str) -> Delivery:
-    known = {"channel": channel, "ts": ts, **reference}
-    return Delivery(reference=known, label=f"message {ts} in {channel}", note=note)
 
 
 def _changed(delivery: Delivery, **reference: str) -> Delivery:

@@ -5,7 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Delivery, Entry, Incident
+from versus_py.incidents.overview import Line, Overview, overview
 from versus_py.store import GivenUp, Unread, UnreadFailure
+
+LINES = 20
+"""The most alerts that an overview lists; the alerts themselves are all there."""
 
 
 def rfc3339(at_ms: int | None) -> str | None:
@@ -80,6 +84,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
         "url": incident.url or None,
         "warnings": incident.warnings,
         "truncated_alerts": incident.truncated_alerts,
+        "overview": _overview(overview(incident, lines=LINES)),
         "policy": {
             "channels": incident.policy.channels,
             "oncall": incident.policy.oncall,
@@ -91,6 +96,34 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
         "alerts": [_alert(alert) for alert in incident.alerts],
         "deliveries": {target: _delivery(delivery) for target, delivery in incident.deliveries.items()},
         "timeline": [_entry(entry) for entry in timeline],
+    }
+
+
+def _overview(shown: Overview) -> dict[str, Any]:
+    return {
+        "name": shown.name or None,
+        "count": shown.count,
+        "since": rfc3339(shown.since_ms),
+        "texts": shown.texts,
+        "values": shown.values or None,
+        "labels": dict(shown.labels),
+        "url": shown.url or None,
+        "links": dict(shown.links),
+        "lines": [_line(it) for it in shown.lines],
+        "left_out": shown.left_out,
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "fingerprint": line.alert.fingerprint,
+        "lead": line.lead,
+        "labels": dict(line.labels),
+        "texts": line.texts,
+        "values": line.values or None,
+        "since": rfc3339(line.since_ms),
+        "url": line.url or None,
+        "links": dict(line.links),
     }
 
 

@@ -11,16 +11,18 @@ from versus_py.ack_links import AckLinks, Verdict
 from versus_py.engine.lifecycle import AFTER_A_LOSS, NOT_READ, Lifecycle
 from versus_py.errors import Unreadable
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.incidents.overview import overview
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer
-from versus_py.web.api.views import rfc3339, utc
+from versus_py.web.api.views import LINES, rfc3339, utc
 
 log = structlog.get_logger()
 
 BY_LINK = Actor("the ACK link")
 
 _pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=select_autoescape(default=True))
+_pages.filters["utc"] = utc
 
 
 class AckPage:
@@ -150,7 +152,12 @@ def _answer(
     """A page for browsers, JSON for everything else. What it *asks* is on its button, which posts to the same link."""
     if "text/html" in request.headers.get("Accept", ""):
         page = _pages.get_template("ack.html").render(
-            incident=incident, headline=headline, text=text.strip(), asks=asks
+            incident=incident,
+            shown=None if incident is None else overview(incident, lines=LINES),
+            pages={} if incident is None else _links(incident),
+            headline=headline,
+            text=text.strip(),
+            asks=asks,
         )
         return web.Response(text=page, status=status, content_type="text/html")
     if incident is None:
@@ -164,6 +171,15 @@ def _answer(
         "message": _message(incident, headline, text, asks),
     }
     return json_answer(data, status)
+
+
+def _links(incident: Incident) -> dict[str, str]:
+    """Where to look further: runbook, dashboard, the alert's own page, and its channels, which is the way back."""
+    shown = overview(incident, lines=1)
+    pages = {incident.source: incident.url, "Source": shown.url, **shown.links}
+    channels = {it.url for name, it in incident.deliveries.items() if name not in incident.providers}
+    back = {f"Back to the channel{f' ({at})' if at > 1 else ''}": url for at, url in enumerate(sorted(channels), 1)}
+    return {name: url for name, url in (pages | back).items() if url.startswith(("https://", "http://"))}
 
 
 def _message(incident: Incident, headline: str, text: str, asks: str) -> str:
