@@ -22,6 +22,7 @@ from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.retries import SPREAD, RetryPolicy
+from versus_py.engine.storms import StormAcknowledgment
 from versus_py.engine.timekeeping import Timekeeper
 from versus_py.engine.watchdog import LOOK_EVERY_S, Watchdog
 from versus_py.engine.worker import Worker
@@ -166,6 +167,7 @@ class _Around:
         self.desk = Desk(
             interactive,
             lifecycle=core.lifecycle,
+            storms=StormAcknowledgment(core.storms, core.lifecycle),
             people=KnownPeople(core.redis),
             requests=TakenRequests(core.redis),
             called=core.called,

@@ -87,4 +87,4 @@ def test_every_interaction_is_presses_or_refused(nasty: Nasty):
     for _ in share("presses", 5):
         payload = nasty.interaction()
         with suppress(BadPayload):
-            assert all(press.incident_id and press.user_id for press in read_presses(payload)), payload
+            assert all(press.user_id and press.request_id for press in read_presses(payload)), payload

@@ -24,6 +24,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.storms import StormAcknowledgment
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import LEASE_MARGIN_S, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
@@ -356,6 +357,7 @@ async def engine(
     desk = Desk(
         {"slack": side},
         lifecycle=lifecycle,
+        storms=StormAcknowledgment(make_storms(store), lifecycle),
         people=people,
         requests=TakenRequests(engine_redis),
         called=called(),

@@ -15,6 +15,10 @@ CANNOT_TELL = (
     "for. Nothing was changed; try again in a minute."
 )
 
+UNKNOWN_STORM = (
+    "Nothing was changed: this alert storm is not known any more. `versus incidents list` shows what is open."
+)
+
 _NAMES = {
     Action.ACKNOWLEDGE: "Acknowledging",
     Action.UNACKNOWLEDGE: "Un-acknowledging",

@@ -6,19 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from versus_py.engine.lifecycle import NOT_READ, Decision, Lifecycle
+from versus_py.engine.storms import StormAcknowledgment, Tally
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import transitions
 from versus_py.incidents.actions import Action
-from versus_py.incidents.model import Actor, Incident
+from versus_py.incidents.model import Actor, Incident, IncidentId
 from versus_py.incidents.transitions import Change
-from versus_py.interactions.answers import CANNOT_TELL, Standing, only_some_may, switched_off
+from versus_py.interactions.answers import CANNOT_TELL, UNKNOWN_STORM, Standing, only_some_may, switched_off
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.interactions.people import Directory
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.interactive import Interactive, Permission, Press
+from versus_py.targets.interactive import IncidentPress, Interactive, Permission, Press, StormPress
 
 log = structlog.get_logger()
+
+AT_ONCE_SHARE = 0.5
+"""How much of a system's deadline acknowledging a storm may take: the batch that is begun last has to end too."""
+
+REST_WITHIN_S = 20.0
+"""How long the rest may take."""
 
 
 class Desk:
@@ -32,6 +39,7 @@ class Desk:
         channels: Mapping[str, Interactive],
         *,
         lifecycle: Lifecycle,
+        storms: StormAcknowledgment,
         people: KnownPeople,
         requests: TakenRequests,
         called: Callable[[str], str],
@@ -39,6 +47,7 @@ class Desk:
     ) -> None:
         self._channels = channels
         self._lifecycle = lifecycle
+        self._storms = storms
         self._people = people
         self._requests = requests
         self._called = called
@@ -73,7 +82,9 @@ class Desk:
         if refusal:
             log.info("interaction.refused", **_named(press), reason=refusal)
             self._say(press, refusal)
-        else:
+        elif isinstance(press, StormPress):
+            await self._acknowledge_all(press)
+        elif isinstance(press, IncidentPress):
             await self._act(press)
         await self._requests.add(press.request_id)  # last, so that what failed can be sent again
 
@@ -89,7 +100,31 @@ class Desk:
                 title = self._called(press.system)
                 return "" if channel.is_offered(press.action) else switched_off(press.action, title)
 
-    async def _act(self, press: Press) -> None:
+    async def _acknowledge_all(self, press: StormPress) -> None:
+        """As many as the system's deadline allows; the rest follows, and then the person hears what was done."""
+        by = await self._people.get(press.system, press.user_id) or press.actor
+        within_s = self._channels[press.system].take_within_s * AT_ONCE_SHARE
+        tally = await self._acknowledge_some(press, by, within_s)
+        if tally is not None and tally.left:
+            self._follow_ups.add("the rest of a storm", lambda: self._acknowledge_rest(press, by), storm=press.storm_id)
+            return
+        self._tell(press, tally)
+
+    async def _acknowledge_rest(self, press: StormPress, by: Actor) -> None:
+        self._tell(press, await self._acknowledge_some(press, by, REST_WITHIN_S))
+
+    async def _acknowledge_some(self, press: StormPress, by: Actor, within_s: float) -> Tally | None:
+        return await self._storms.acknowledge(
+            press.place, press.storm_id, by, within_s=within_s, request_id=press.request_id
+        )
+
+    def _tell(self, press: StormPress, tally: Tally | None) -> None:
+        """What became of a storm; and have those acknowledged by an id say the person's name."""
+        self._say(press, UNKNOWN_STORM if tally is None else tally.text)
+        if tally is not None and tally.acknowledged:
+            self._follow_ups.add("who that is", lambda: self._identify(press, tally.acknowledged))
+
+    async def _act(self, press: IncidentPress) -> None:
         known = await self._people.get(press.system, press.user_id)
         decision = self._decision(press, known or press.actor)
         try:
@@ -108,9 +143,10 @@ class Desk:
                 said = standing.how_it_stands(press.action, incident, press.actor)
             self._say(press, said)
         if known is None and incident is not None:
-            self._follow_ups.add("who that is", lambda: self._identify(press), incident=press.incident_id)
+            about = press.incident_id
+            self._follow_ups.add("who that is", lambda: self._identify(press, [about]), incident=about)
 
-    def _decision(self, press: Press, by: Actor) -> Decision:
+    def _decision(self, press: IncidentPress, by: Actor) -> Decision:
         def snooze(incident: Incident, now_ms: int) -> Change | None:
             until_ms = self._channels[press.system].snoozed_until_ms(press.choice, now_ms)
             return transitions.snooze(incident, until_ms, by, now_ms)
@@ -131,12 +167,23 @@ class Desk:
         """To the one who pressed, and nobody else."""
         what = f"an answer to {press.user_id}"
         channel = self._channels[press.system]
-        self._follow_ups.add(what, lambda: channel.answer(press, text), incident=press.incident_id)
+        self._follow_ups.add(what, lambda: channel.answer(press, text), **_about(press))
 
-    async def _identify(self, press: Press) -> None:
+    async def _identify(self, press: Press, incident_ids: Sequence[IncidentId]) -> None:
         person = await Directory(press.system, self._people, self._channels[press.system]).find(press.actor)
-        await self._lifecycle.identify(press.incident_id, person)
+        for incident_id in incident_ids:
+            await self._lifecycle.identify(incident_id, person)
 
 
 def _named(press: Press) -> dict[str, str]:
-    return {"action": press.action, "incident": press.incident_id, "user": press.user_id}
+    return {"action": press.action, "user": press.user_id, **_about(press)}
+
+
+def _about(press: Press) -> dict[str, str]:
+    match press:
+        case IncidentPress():
+            return {"incident": press.incident_id}
+        case StormPress():
+            return {"storm": press.storm_id}
+        case _:
+            return {}

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from versus_py.errors import Unreadable
-from versus_py.incidents.model import IncidentId
+from versus_py.incidents.model import IncidentId, Status
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, load_script
 
@@ -48,8 +48,13 @@ class Member:
 
     severity: str
     name: str
-    standing: str  # what to count it under: triggered, acknowledged, escalated, …
+    standing: str  # what to count it under: triggered, acknowledged by somebody, escalated, …
     mention: str = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it needs somebody: nobody has acknowledged it, and it is not resolved."""
+        return not self.standing.startswith((Status.ACKNOWLEDGED, Status.RESOLVED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,11 @@ class Storm:
     was_posted_anew: bool = False  # its first message could not be edited, or was deleted
     settle_at_ms: int | None = None  # then such an edit can undo a newer one no more, and it is edited once more
     members: Mapping[IncidentId, Member] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """How many of its incidents need somebody."""
+        return sum(it.is_waiting for it in self.members.values())
 
     @property
     def is_behind(self) -> bool:

@@ -21,21 +21,36 @@ class Permission(Enum):
     UNKNOWN = "unknown"  # who may cannot be told yet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """Something that somebody asked for, in the messages of one system."""
 
     system: str
-    action: Action
-    incident_id: IncidentId
     actor: Actor  # as far as the press itself tells; with their id in that system
     request_id: str  # the same for the same press only, however often it is sent
-    choice: str = ""  # of a snooze: so many minutes, or a time of day
     where: Mapping[str, str] = field(default_factory=dict)  # what the system needs to answer
+    action: Action
 
     @property
     def user_id(self) -> str:
         return self.actor.ids[self.system]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentPress(Press):
+    """An action on one incident."""
+
+    incident_id: IncidentId
+    choice: str = ""  # of a snooze: so many minutes, or a time of day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StormPress(Press):
+    """Acknowledging all that needs somebody in a storm."""
+
+    action: Action = Action.ACKNOWLEDGE
+    place: str
+    storm_id: str
 
 
 Take = Callable[[Sequence[Press]], Awaitable[None]]

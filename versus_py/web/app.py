@@ -12,6 +12,7 @@ from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.storms import StormAcknowledgment
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, Storms
 from versus_py.store.journal import Journal
@@ -63,7 +64,7 @@ def create_app(
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
     ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)
     has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
-    storm = StormPage(links, store, storms, has_ack_links=has_ack_links)
+    storm = StormPage(links, store, storms, StormAcknowledgment(storms, lifecycle), has_ack_links=has_ack_links)
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
     app.add_routes(
@@ -82,6 +83,7 @@ def create_app(
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
             web.get(f"{STORM_PATH}/{{place}}/{{id}}", storm.get, allow_head=False),
+            web.post(f"{STORM_PATH}/{{place}}/{{id}}", storm.post),
             web.get("/static/{name}", _static),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in (inbound or {}).items()),

@@ -10,11 +10,12 @@ import pytest
 import structlog
 from aiohttp import ClientSession
 
-from tests.integration.conftest import CHANNEL, DAY_MS, TOKEN
+from tests.integration.conftest import CHANNEL, DAY_MS, TOKEN, make_storms
 from tests.support.factories import POLICY, make_notification
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.config import SlackConfig
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.storms import StormAcknowledgment
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Status
@@ -29,7 +30,7 @@ from versus_py.store.connection import connect
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.systems import called
-from versus_py.targets.interactive import Permission, Press
+from versus_py.targets.interactive import IncidentPress, Permission
 from versus_py.targets.slack import requests as door
 from versus_py.targets.slack.actions import LINK_ACTION
 from versus_py.targets.slack.allowed import Allowed
@@ -225,9 +226,11 @@ async def take_elsewhere(engine, body, config=None):
     async with connect(engine.redis_server.config) as redis, ClientSession() as session:
         config = config or engine.config.alert.slack
         store = Store(redis, retention_ms=DAY_MS, reopen_ms=0)
+        lifecycle = Lifecycle(store, engine.clock)
         desk = Desk(
             {"slack": SlackInteractive(config, SlackApi(config, session), session, engine.clock)},
-            lifecycle=Lifecycle(store, engine.clock),
+            lifecycle=lifecycle,
+            storms=StormAcknowledgment(make_storms(store), lifecycle),
             people=KnownPeople(redis),
             requests=TakenRequests(redis),
             called=called(),
@@ -574,9 +577,12 @@ async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis
     side = SlackInteractive(config, SlackApi(config, session), session, clock)
     side.take_within_s = 0.2
     requests = TakenRequests(redis)
-    desk = Desk({"slack": side}, lifecycle=lifecycle, people=known, requests=requests, called=called())
+    storms = StormAcknowledgment(make_storms(store), lifecycle)
+    desk = Desk({"slack": side}, lifecycle=lifecycle, storms=storms, people=known, requests=requests, called=called())
     ana = Actor("ana", ids={"slack": "U0ANA"})
-    asked = Press("slack", Action.ACKNOWLEDGE, incident_id, ana, "request-1")
+    asked = IncidentPress(
+        system="slack", action=Action.ACKNOWLEDGE, incident_id=incident_id, actor=ana, request_id="request-1"
+    )
     await redis.client_pause(60_000, all=False)
 
     with pytest.raises(StoreUnavailable, match="within"):

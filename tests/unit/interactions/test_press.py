@@ -10,7 +10,8 @@ from hypothesis import given
 from tests.support.payloads import damaged, json_values
 from versus_py.errors import BadPayload
 from versus_py.incidents.actions import Action
-from versus_py.targets.slack.actions import LINK_ACTION
+from versus_py.targets.interactive import IncidentPress, StormPress
+from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, LINK_ACTION
 from versus_py.targets.slack.press import read_presses
 
 INCIDENT = "0123456789abcdef0123-2"
@@ -52,6 +53,7 @@ def snooze(choice):
 def test_a_press_of_a_button_says_who_pressed_what_and_where():
     [press] = read_presses(PAYLOAD)
 
+    assert isinstance(press, IncidentPress)
     assert (press.action, press.incident_id, press.choice) == (Action.ACKNOWLEDGE, INCIDENT, "")
     assert (press.user_id, press.actor.name) == ("U1", "ana")
     assert press.where == {"channel": "C1"}
@@ -61,7 +63,21 @@ def test_a_press_of_a_button_says_who_pressed_what_and_where():
 def test_a_choice_in_a_menu_is_a_press_with_a_choice(choice):
     [press] = read_presses(snooze(choice))
 
+    assert isinstance(press, IncidentPress)
     assert (press.action, press.incident_id, press.choice) == (Action.SNOOZE, INCIDENT, choice)
+
+
+def test_a_press_in_a_storm_names_its_place_and_its_id():
+    [press] = read_presses(payload(action_id=ACKNOWLEDGE_ALL, value="C0ALERTS 0123456789abcdef"))
+
+    assert isinstance(press, StormPress)
+    assert (press.action, press.place, press.storm_id) == (Action.ACKNOWLEDGE, "C0ALERTS", "0123456789abcdef")
+
+
+@pytest.mark.parametrize("value", ["", " ", "C0ALERTS", "C0ALERTS storm", "0123456789abcdef", f"C1 {'a' * 41}"])
+def test_a_storm_that_no_button_names_is_refused(value):
+    with pytest.raises(BadPayload):
+        read_presses(payload(action_id=ACKNOWLEDGE_ALL, value=value))
 
 
 @pytest.mark.parametrize("choice", ["", "0", "-5", "10081", "99999999", "24:00", "9:00", "1e3", "soon", "٣"])
@@ -126,7 +142,7 @@ def test_a_damaged_payload_is_read_or_refused(value):
         return
     for press in presses:
         assert press.actor.name
-        assert press.incident_id
+        assert press.incident_id if isinstance(press, IncidentPress) else isinstance(press, StormPress)
         assert press.request_id
 
 

@@ -15,6 +15,7 @@ from slack_sdk.models.blocks import (
 from versus_py.config import SlackConfig, SlackSnooze
 from versus_py.incidents.actions import Action, possible_actions
 from versus_py.incidents.model import Incident, IncidentId, Status
+from versus_py.store import Storm
 
 BLOCK_ID = "versus"
 
@@ -24,6 +25,10 @@ RENEW = "Renew acknowledgment"
 
 LINK_ACTION = "ack"
 """The action_id of a button that only opens the signed link; Slack reports its presses all the same."""
+
+
+ACKNOWLEDGE_ALL = "acknowledge_all"
+"""The action_id of the button of a storm's message."""
 
 
 def action_block(incident: Incident, config: SlackConfig, *, ack_url: str | None) -> ActionsBlock | None:
@@ -45,6 +50,32 @@ def offered(incident: Incident, config: SlackConfig) -> list[Action]:
 def ack_text(incident: Incident, config: SlackConfig) -> str:
     """What to call acknowledging it now."""
     return RENEW if incident.status is Status.ACKNOWLEDGED else config.message_properties.button_text
+
+
+def acknowledge_all_block(storm: Storm, config: SlackConfig) -> ActionsBlock | None:
+    """The button that acknowledges all incidents of *storm*; None where it would change nothing, or is switched off."""
+    if not config.is_interactive or not config.actions.acknowledge or not storm.waiting:
+        return None
+    confirm = ConfirmObject(
+        title="Acknowledge all?",
+        text=f"You take every incident of this storm that needs somebody: {storm.waiting} when this was written.",
+        confirm="Acknowledge all",
+        deny="Cancel",
+    )
+    button = ButtonElement(
+        text=f"Acknowledge all ({storm.waiting})",
+        action_id=ACKNOWLEDGE_ALL,
+        value=f"{storm.place} {storm.id}",
+        style="primary",
+        confirm=confirm,
+    )
+    return ActionsBlock(block_id=BLOCK_ID, elements=[button])
+
+
+def read_storm(value: str) -> tuple[str, str]:
+    """The place and the id of the storm that such a button is about."""
+    place, _, storm_id = value.rpartition(" ")
+    return place, storm_id
 
 
 def read_value(value: str) -> tuple[IncidentId, str]:

@@ -11,16 +11,17 @@ from versus_py.config import MAX_WAIT_MINUTES, SlackConfig
 from versus_py.errors import BadPayload
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor
-from versus_py.targets.interactive import Press
-from versus_py.targets.slack.actions import read_value
+from versus_py.targets.interactive import IncidentPress, Press, StormPress
+from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, read_storm, read_value
 from versus_py.targets.slack.people import short_name
 
 ACTIONS_MAX = 25
 """A block of actions has no more elements; a payload mostly tells of one."""
 
-_OURS = tuple(Action)  # no set: what is looked for in it may be anything
+_OURS = (*Action, ACKNOWLEDGE_ALL)  # no set: what is looked for in it may be anything
 _ID = re.compile(r"[A-Z0-9]{1,40}")
 _TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
+_STORM = re.compile(r"[!-~][ -~]{0,200} [0-9a-f]{1,40}")
 _VALUE = re.compile(r"[!-~][ -~]{0,254}")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _MINUTES = re.compile(r"[1-9][0-9]{0,5}")
@@ -54,21 +55,22 @@ def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
     channel = _matching(_ID, container.get("channel_id"), "container.channel_id")
     message_ts = _matching(_TS, container.get("message_ts"), "container.message_ts")
     action_ts = _matching(_TS, action.get("action_ts"), "action_ts")
-    kind = Action(action["action_id"])
+    kind = action["action_id"]
     value = _matching(_VALUE, _value(action), "the action's value")
-    incident_id, choice = read_value(value)
-    if kind is Action.SNOOZE:
-        _check_choice(choice)
     name = short_name(user.get("name"), user.get("username")) or user_id
-    return Press(
-        system=SlackConfig.NAME,
-        action=kind,
-        incident_id=incident_id,
-        actor=Actor(name, ids={SlackConfig.NAME: user_id}),
-        choice=choice,
-        where={"channel": channel},
-        request_id=_request_id(user_id, channel, message_ts, kind, value, action_ts),
-    )
+    who: dict[str, Any] = {
+        "system": SlackConfig.NAME,
+        "actor": Actor(name, ids={SlackConfig.NAME: user_id}),
+        "where": {"channel": channel},
+        "request_id": _request_id(user_id, channel, message_ts, kind, value, action_ts),
+    }
+    if kind == ACKNOWLEDGE_ALL:
+        place, storm_id = read_storm(_matching(_STORM, value, "the action's value"))
+        return StormPress(place=place, storm_id=storm_id, **who)
+    incident_id, choice = read_value(value)
+    if kind == Action.SNOOZE:
+        _check_choice(choice)
+    return IncidentPress(action=Action(kind), incident_id=incident_id, choice=choice, **who)
 
 
 def _value(action: Mapping[str, Any]) -> Any:

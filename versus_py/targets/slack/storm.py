@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
+from slack_sdk.models.attachments import BlockAttachment
 
 from versus_py.ack_links import DAY_MS, STORM_MS
 from versus_py.clock import Clock
@@ -18,6 +19,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
+from versus_py.targets.slack.actions import acknowledge_all_block
 from versus_py.targets.slack.api import CREDENTIALS, GONE, LATE_EDIT_S, THREAD, Refused, channel_url, is_about_channel
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, mention_of
@@ -214,7 +216,7 @@ class StormMessages:
         else:
             await self._wire.take(storm.place, storm.id, POSTS, urgency=Urgency.STORM)
         ts = storm.ts or await self._found(storm)
-        message = build_digest(storm, list_url=self._list_url(storm.place, storm.id))
+        message = build_digest(storm, self._config, list_url=self._list_url(storm.place, storm.id))
         if ts:
             try:
                 async with self._noted(storm, "editing", is_noted=storm.is_being_edited):
@@ -328,6 +330,8 @@ class StormMessages:
         standing = str(incident.status)
         if incident.status is Status.TRIGGERED and incident.ending is not None:
             standing = str(incident.ending)
+        elif incident.status is Status.ACKNOWLEDGED and incident.acknowledged_by is not None:
+            standing = f"{standing} by {incident.acknowledged_by.name}"
         elif incident.held_up_by is not None:
             standing = _HELD_UP
         elif incident.snooze is not None:
@@ -337,7 +341,7 @@ class StormMessages:
         return Member(incident.severity, name[:NAME_MAX], standing, mention_of(incident, self._config))
 
 
-def build_digest(storm: Storm, *, list_url: str) -> Message:
+def build_digest(storm: Storm, config: SlackConfig, *, list_url: str) -> Message:
     """The digest of *storm* as it is now."""
     members = storm.members.values()
     count = len(storm.members)
@@ -356,7 +360,9 @@ def build_digest(storm: Storm, *, list_url: str) -> Message:
         link(list_url, "List of the incidents"),
         rule,
     ]
-    return Message("\n".join(lines))
+    actions = acknowledge_all_block(storm, config)
+    attachments = () if actions is None else (BlockAttachment(blocks=[actions], fallback=incidents).to_dict(),)
+    return Message("\n".join(lines), attachments)
 
 
 def _settle_at_ms(storm: Storm, now_ms: int) -> int | None:
