@@ -17,6 +17,7 @@ LABEL_MAX = 80
 
 TEXTS_MAX = 8
 OTHER_TEXTS_MAX = 3
+OTHER_LINKS_MAX = 3
 COMPARED_MAX = 300
 """How much of a text is compared: what follows may be cut where it is shown."""
 
@@ -36,20 +37,35 @@ _PLACES = (
     "zone",
     "namespace",
     "service",
+    "service_name",
     "job",
     "deployment",
     "statefulset",
     "daemonset",
     "instance",
+    "instanceid",
+    "instance_id",
     "host",
     "hostname",
+    "host_name",
     "node",
     "pod",
+    "pod_name",
     "container",
+    "database",
+    "queue",
     "device",
     "mountpoint",
 )
 """Labels that say where it is, from the largest place to the smallest; they are shown before others."""
+
+_NUMBERS = re.compile(
+    r".*[a-z](?:Id|ID|UID|Arn|Time|Date|Version)|(?:.*[._-])?(?:id|uid|uuid|arn|version|time|timestamp|date)"
+)
+"""Labels that number things, or say when: they are shown after all others."""
+
+PROSE_MIN = 40
+"""A label's value that is longer and has several words is a text; senders that versus_py does not know keep them so."""
 
 _NAMES = frozenset(["alertname"])
 _TEXTS = ("summary", "title", "subject", "description", "message", "text", "error", "details", "reason", "culprit")
@@ -100,43 +116,63 @@ class Overview:
 def overview(incident: Incident, *, lines: int = LINES) -> Overview:
     """The incident with at most so many *lines*."""
     alerts = shown_alerts(incident)
+    shared = _Shared.of(alerts, incident.title)
     first = sorted(alerts, key=lambda it: severity_rank(it.severity))[:lines]
-    names = {_name(it) for it in alerts}
-    name = names.pop() if len(names) == 1 else ""
-    texts = _common_texts(alerts)
-    values = common([{"": _values(it)} for it in alerts]).get("", "")
-    links = common([it.links for it in alerts])
-    url = common([{"": it.url} for it in alerts]).get("", "")
-    starts = [it.starts_at_ms for it in alerts if it.starts_at_ms is not None]
-    is_one_start = not starts or max(starts) - min(starts) <= SAME_START_MS
-    said_once = _said_once(texts.values(), [incident.title])
-    above = (incident.title, *said_once)
-    shared = common([it.labels for it in alerts])
+    labels = common([it.labels for it in alerts])
     return Overview(
         title=incident.title,
-        name=name,
+        name=shared.name,
         count=alert_count(incident),
-        labels=_shown_labels({key: text for key, text in shared.items() if key not in _NAMES}),
-        texts=said_once,
-        values=values,
-        since_ms=min(starts, default=None),
-        url=url,
-        links=links,
-        lines=tuple(
-            Line(
-                alert=alert,
-                name="" if name else _name(alert),
-                labels=labels,
-                texts=_said_once((it for key, it in _texts(alert).items() if key not in texts), above),
-                values="" if values else _values(alert),
-                since_ms=None if is_one_start else alert.starts_at_ms,
-                url="" if url else alert.url,
-                links={page: it for page, it in alert.links.items() if page not in links},
-            )
-            for alert, labels in zip(first, told_apart(first, alerts), strict=True)
-        ),
+        labels=_shown_labels(labels, shared.above),
+        texts=shared.above[1:],
+        values=shared.values,
+        since_ms=min((it.starts_at_ms for it in alerts if it.starts_at_ms is not None), default=None),
+        url=shared.url,
+        links=shared.links,
+        lines=tuple(shared.line(it, apart) for it, apart in zip(first, told_apart(first, alerts), strict=True)),
         left_out=len(alerts) - len(first) + incident.truncated_alerts,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is the same for all alerts, and so is not said again at each."""
+
+    name: str
+    above: tuple[str, ...]  # the title, and the texts as they are shown
+    texts: Mapping[str, str]
+    values: str
+    url: str
+    links: Mapping[str, str]
+    is_one_start: bool
+
+    @classmethod
+    def of(cls, alerts: Sequence[Alert], title: str) -> "_Shared":
+        texts = common([_texts(it) for it in alerts])
+        same = common([{"name": _name(it), "values": _values(it), "url": it.url} for it in alerts])
+        starts = [it.starts_at_ms for it in alerts if it.starts_at_ms is not None]
+        return cls(
+            name=same.get("name", ""),
+            above=(title, *_said_once(texts.values(), [title])),
+            texts=texts,
+            values=same.get("values", ""),
+            url=same.get("url", ""),
+            links=common([_links(it) for it in alerts]),
+            is_one_start=not starts or max(starts) - min(starts) <= SAME_START_MS,
+        )
+
+    def line(self, alert: Alert, labels: Mapping[str, str]) -> Line:
+        own = [text for key, text in _texts(alert).items() if key not in self.texts]
+        return Line(
+            alert=alert,
+            name="" if self.name else _name(alert),
+            labels=labels,
+            texts=_said_once(own, self.above),
+            values="" if self.values else _values(alert),
+            since_ms=None if self.is_one_start else alert.starts_at_ms,
+            url="" if self.url else alert.url,
+            links={page: it for page, it in _links(alert).items() if page not in self.links},
+        )
 
 
 def shown_alerts(incident: Incident) -> tuple[Alert, ...]:
@@ -193,8 +229,10 @@ def _name(alert: Alert) -> str:
 
 def _distinctive(alerts: Sequence[Alert], shared: Mapping[str, str], limit: int) -> list[str]:
     """The labels that tell most of these alerts apart, places first."""
-    names = dict.fromkeys(key for it in alerts for key, text in it.labels.items() if shared.get(key) != text)
-    candidates = sorted((it for it in names if _is_shown(it)), key=_place)[:_COMPARED_LABELS]
+    names = dict.fromkeys(
+        key for it in alerts for key, text in it.labels.items() if shared.get(key) != text and _is_shown(key, text)
+    )
+    candidates = sorted(names, key=_place)[:_COMPARED_LABELS]
     chosen: list[str] = []
     while candidates and len(chosen) < limit:
         best = max(
@@ -215,18 +253,42 @@ def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
 
-def _is_shown(label: str) -> bool:
-    return label not in _NAMES and not label.startswith("__")
+def _is_shown(label: str, text: str) -> bool:
+    """Whether it is a label to people: no name, nothing that a tool keeps there for itself, no text, no link."""
+    is_technical = label in _NAMES or label.startswith("__")
+    return bool(text) and not is_technical and not _is_prose(text) and not _is_link(text)
+
+
+def _is_prose(text: str) -> bool:
+    return len(text) > PROSE_MIN and len(text.split()) > 3  # noqa: PLR2004
+
+
+def _is_link(text: str) -> bool:
+    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
+
+
+def _links(alert: Alert) -> dict[str, str]:
+    """Its pages, and those that its labels name."""
+    known = {alert.url, *alert.links.values()}
+    named = {key: text for key, text in alert.labels.items() if _is_link(text) and text not in known}
+    return {**alert.links, **dict([*named.items()][:OTHER_LINKS_MAX])}
 
 
 def _place(label: str) -> int:
-    return _PLACES.index(label) if label in _PLACES else len(_PLACES)
+    name = label.casefold().replace("-", "_")
+    if name in _PLACES:
+        return _PLACES.index(name)
+    return len(_PLACES) + bool(_NUMBERS.fullmatch(label))
 
 
-def _shown_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Places first, cut, without what tools keep there for themselves."""
-    shown = sorted(filter(_is_shown, labels), key=_place)
-    return _unrepeated({key: labels[key] for key in shown if labels[key]})
+def _shown_labels(labels: Mapping[str, str], above: Sequence[str]) -> dict[str, str]:
+    """Places first, numbers last, cut, without the words that stand *above*."""
+    shown = sorted((key for key, text in labels.items() if _is_shown(key, text)), key=_place)
+    return _unrepeated({key: labels[key] for key in shown if not _is_said(labels[key], above)})
+
+
+def _is_said(text: str, above: Sequence[str]) -> bool:
+    return " " in text and any(_plain(text) in _plain(it) for it in above)
 
 
 def _unrepeated(labels: Mapping[str, str]) -> dict[str, str]:
@@ -235,23 +297,19 @@ def _unrepeated(labels: Mapping[str, str]) -> dict[str, str]:
     return {_cut(key, LABEL_MAX // 2): _cut(text, LABEL_MAX) for key, text in labels.items() if first[text] == key}
 
 
-def _common_texts(alerts: Sequence[Alert]) -> dict[str, str]:
-    return common([_texts(it) for it in alerts])
-
-
 def _texts(alert: Alert) -> dict[str, str]:
     """What it says to people, by the annotation's name; of unusual ones, with the name before it."""
     said = {key: text for key, text in alert.annotations.items() if text.strip() and not _is_technical(key, text)}
     by_name = {key.casefold(): key for key in said}
     usual = [by_name[key] for key in _TEXTS if key in by_name]
+    said |= {key: text for key, text in alert.labels.items() if key not in said and _is_prose(text)}
     others = [key for key in said if key not in usual][:OTHER_TEXTS_MAX]
     return {key: said[key] for key in usual} | {key: f"{key}: {said[key]}" for key in others}
 
 
 def _is_technical(name: str, text: str) -> bool:
     """Whether it is no text: a link, a value, or what a tool keeps there for itself."""
-    is_link = text.startswith(("https://", "http://")) and " " not in text.strip()
-    return is_link or name.startswith("__") or name.casefold() in _VALUES
+    return _is_link(text.strip()) or name.startswith("__") or name.casefold() in _VALUES
 
 
 def _values(alert: Alert) -> str:

@@ -202,3 +202,35 @@ def test_a_name_that_no_other_alert_has_needs_no_label():
     alerts = [crash("a-1"), make_alert("DiskFull")]
 
     assert names_of(alerts, alerts, limit=10) == "KubePodCrashLooping, DiskFull"
+
+
+def test_a_label_that_is_a_sentence_is_a_text():
+    said = "CRITICAL - 192.0.2.77 does not answer, all packets are lost"
+    shown = overview(make_incident(replace(crash("a-1"), labels={"pod": "a-1", "output": said})))
+
+    assert f"output: {said}" in shown.texts
+    assert shown.labels == {"pod": "a-1"}
+
+
+def test_a_label_that_is_a_url_is_a_link_and_none_is_there_twice():
+    labels = {"pod": "a-1", "log_url": "https://logs/1", "again": "https://wiki/x"}
+    shown = overview(make_incident(replace(crash("a-1"), labels=labels, links={"Runbook": "https://wiki/x"})))
+
+    assert shown.links == {"Runbook": "https://wiki/x", "log_url": "https://logs/1"}
+    assert shown.labels == {"pod": "a-1"}
+
+
+def test_ids_and_times_come_after_what_people_know_things_by():
+    labels = {"orgId": "1", "event_id": "7", "time": "2026", "team": "shop", "instance_id": "i-1"}
+
+    shown = overview(make_incident(replace(crash("a-1"), labels=labels)))
+
+    assert [*shown.labels] == ["instance_id", "team", "orgId", "event_id", "time"]
+
+
+def test_words_of_the_title_are_no_label_to_read_again():
+    labels = {"ruleName": "Disk of the database", "pod": "database"}
+
+    shown = overview(make_incident(replace(crash("a-1"), labels=labels), title="[Alerting] Disk of the database"))
+
+    assert shown.labels == {"pod": "database"}

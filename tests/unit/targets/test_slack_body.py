@@ -6,7 +6,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
 from versus_py.incidents.model import Incident
 from versus_py.targets.slack.default_body import default_body
-from versus_py.targets.slack.mrkdwn import since
+from versus_py.targets.slack.mrkdwn import clock_time, since
 
 SINCE = f"since {since(START_MS)}"
 
@@ -58,12 +58,14 @@ def test_values_are_shown_once_or_at_each_alert():
     assert "• `pod=b-2` · `A=95`" in apart
 
 
-def test_alerts_that_began_apart_say_since_when():
+def test_alerts_that_began_apart_say_since_when_by_the_clock_and_by_the_date_a_day_later():
     later = replace(pod("b-2"), starts_at_ms=START_MS + 600_000)
+    next_day = replace(pod("c-3"), starts_at_ms=START_MS + 86_400_000)
 
-    shown = lines_of(make_incident(pod("a-1"), later))
+    shown = lines_of(make_incident(pod("a-1"), later, next_day))
 
-    assert f"• `pod=b-2` · since {since(START_MS + 600_000)}" in shown
+    assert f"• `pod=b-2` · since {clock_time(START_MS + 600_000)}" in shown
+    assert f"• `pod=c-3` · since {since(START_MS + 86_400_000)}" in shown
 
 
 def test_what_does_not_fit_a_phone_is_behind_a_link_to_alertmanagers_page_of_the_group():

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from versus_py.incidents.model import Incident
 from versus_py.incidents.overview import Line, Overview, overview
 from versus_py.sources import alertmanager
-from versus_py.targets.slack.mrkdwn import Mrkdwn, escape, link, shorten, since
+from versus_py.targets.slack.mrkdwn import Mrkdwn, clock_time, escape, link, shorten, since
+from versus_py.targets.values import common_links
 
 # What fits a phone's screen together with what stands around the body.
 TEXT_MAX = 500
@@ -15,6 +16,9 @@ VALUES_MAX = 200
 LABELS_SHOWN = 10
 NAME_MAX = 200
 
+SAME_DAY_MS = 12 * 3600_000
+"""An alert that began so soon after the first one is shown with the time alone."""
+
 _SEPARATOR = " · "
 
 
@@ -22,13 +26,17 @@ def default_body(incident: Incident, *, more_url: str = "") -> Mrkdwn:
     """What fires, since when, what it says and where it is; *more_url* leads to the alerts that do not fit."""
     shown = overview(incident)
     lines = [_head(incident, shown), *map(_text, shown.texts[:TEXTS_SHOWN]), _values(shown.values)]
-    lines += [_line(it) for it in shown.lines] if _has_lines(shown) else map(_unlisted, shown.lines)
+    lines += _alert_lines(shown)
     lines += [_left_out(shown, alertmanager.alerts_url(incident) or incident.url or more_url), _labels(incident, shown)]
+    lines += [_further_links(incident, shown)]
     return Mrkdwn("\n".join(line for line in lines if line))
 
 
-def _has_lines(shown: Overview) -> bool:
-    return len(shown.lines) > 1 or shown.left_out > 0
+def _alert_lines(shown: Overview) -> list[str]:
+    """A line for each; of a single alert, all is said above."""
+    if len(shown.lines) == 1 and not shown.left_out:
+        return [_unlisted(shown.lines[0])]
+    return [_line(it, shown.since_ms or 0) for it in shown.lines]
 
 
 def _head(incident: Incident, shown: Overview) -> str:
@@ -56,14 +64,15 @@ def _values(values: str) -> str:
     return f"*Values* {_code(values[:VALUES_MAX])}" if values else ""
 
 
-def _line(line: Line) -> str:
+def _line(line: Line, first_ms: int) -> str:
     """An alert among others: what tells it from them, what it says, what was measured, and since when."""
     parts = [_linked(line.url, line.lead) if line.url else _lead(line)]
     parts += [_flat(text) for text in line.texts[:1]]
     if line.values:
         parts.append(_code(line.values[:VALUES_MAX]))
     if line.since_ms is not None:
-        parts.append(f"since {since(line.since_ms)}")
+        is_soon = line.since_ms - first_ms < SAME_DAY_MS
+        parts.append(f"since {clock_time(line.since_ms) if is_soon else since(line.since_ms)}")
     parts += [it for it in (_unlisted(line),) if it]
     parts += [link(url, page) for page, url in line.links.items()]
     return f"• {_SEPARATOR.join(parts)}"
@@ -97,6 +106,12 @@ def _labels(incident: Incident, shown: Overview) -> str:
     codes = [*_codes(labels)]
     more = f" … {len(codes) - LABELS_SHOWN} more" if len(codes) > LABELS_SHOWN else ""
     return " ".join(codes[:LABELS_SHOWN]) + more
+
+
+def _further_links(incident: Incident, shown: Overview) -> str:
+    """Those that are not below the body anyway."""
+    below = {incident.url, *common_links(incident).values()}
+    return _SEPARATOR.join(link(url, page) for page, url in shown.links.items() if url not in below)
 
 
 def _codes(labels: Mapping[str, str]) -> Iterator[str]:

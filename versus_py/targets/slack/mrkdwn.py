@@ -41,6 +41,11 @@ def since(at_ms: int) -> Mrkdwn:
     return _date(at_ms, "{date_short_pretty} {time} ({ago})")
 
 
+def clock_time(at_ms: int) -> Mrkdwn:
+    """A moment of a day that is known from what stands around it, to the minute."""
+    return _date(at_ms, "{time}")
+
+
 def countdown(at_ms: int | None) -> Mrkdwn:
     """The same, with how long it is until then, which Slack keeps up to date by itself."""
     return _date(at_ms, "{date_short_pretty} {time_secs} ({ago})")
