@@ -19,6 +19,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from tests.support.payloads import sample
+from tests.support.png import shrunk
 from tests.support.servers import find_program
 from versus_py import sources
 from versus_py.config import SlackConfig
@@ -210,7 +211,7 @@ def _seconds(now_ms: int) -> float:
 def _shoot(driver: webdriver.Chrome, url: str, path: Path) -> None:
     driver.get(url)
     driver.execute_script(_DRAW)
-    driver.find_element(By.CLASS_NAME, "message").screenshot(str(path))
+    path.write_bytes(shrunk(driver.find_element(By.CLASS_NAME, "message").screenshot_as_png))
 
 
 def main() -> None:
