@@ -1,38 +1,122 @@
-"""Which of several severities is the gravest, whatever a tool calls them."""
+"""Severities: which are graver than others, and which are the same, whatever a tool calls them.
 
-from collections.abc import Iterable
+This module alone knows the names. A severity keeps the name that it came with; its level is what is compared.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 UNKNOWN_SEVERITY = "unknown"
 SEVERITY_MAX = 50
 
-_SEVERITIES = (
-    ("fatal", "emergency", "disaster", "critical", "crit", "page", "p1", "sev1"),
-    ("alert", "error", "err", "high", "major", "urgent", "p2", "sev2"),
-    ("warning", "warn", "medium", "average", "minor", "p3", "sev3"),
-    ("notice", "low", "p4", "sev4"),
-    ("info", "informational", "information", "p5", "sev5"),
-    ("debug", "ok", "none"),
-)
-_NOTICE = 3
-_RANK = {name: rank for rank, names in enumerate(_SEVERITIES) for name in names}
+
+class Level(IntEnum):
+    """How grave a severity is; the gravest sorts first."""
+
+    CRITICAL = 0
+    ERROR = 1
+    WARNING = 2
+    NOTICE = 3
+    INFO = 4
+    DEBUG = 5
+    UNKNOWN = 6
+
+    @property
+    def severity(self) -> str:
+        """Its usual name, such as "critical"."""
+        return self.name.lower()
+
+
+# In the spelling of _key: without spaces, hyphens and underscores.
+_NAMES = {
+    Level.CRITICAL: (
+        *("critical", "crit", "fatal", "emergency", "emerg", "panic", "disaster", "page", "blocker", "highest"),
+        *("catastrophic", "p0", "p1", "sev0", "sev1", "s1"),
+    ),
+    Level.ERROR: ("error", "err", "alert", "high", "major", "severe", "urgent", "important", "p2", "sev2", "s2"),
+    Level.WARNING: ("warning", "warn", "medium", "moderate", "average", "minor", "p3", "sev3", "s3"),
+    Level.NOTICE: ("notice", "low", "p4", "sev4", "s4"),
+    Level.INFO: ("info", "informational", "information", "lowest", "trivial", "p5", "sev5", "s5"),
+    Level.DEBUG: ("debug", "trace", "verbose", "ok", "none", "normal", "clear", "cleared", "success"),
+}
+_LEVELS = {name: level for level, names in _NAMES.items() for name in names}
+
+# RFC 5424, table 2, and GELF: emergency, alert, critical; error; warning; notice, informational, debug.
+_SYSLOG = (*[Level.CRITICAL] * 3, Level.ERROR, Level.WARNING, *[Level.INFO] * 3)
+_PRIORITIES = (Level.CRITICAL, Level.ERROR, Level.WARNING, Level.NOTICE, Level.INFO)
+
+_JOINTS = re.compile(r"[\s_-]+")
+_NUMBERED = re.compile(r"\d\s*-\s*(?=[^\W\d])")  # ServiceNow's and others' "1 - Critical"
+
+
+def level_of(name: str) -> Level:
+    """The level of a severity by its name in any case, such as "Critical", "SEV-1" or "1 - Critical".
+
+    A bare number is UNKNOWN: in some tools 1 is the gravest, in others the least grave.
+    """
+    return _LEVELS.get(_key(name), Level.UNKNOWN)
+
+
+def from_syslog(level: str) -> str:
+    """The severity of a numeric level of syslog or GELF, 0 to 7; "" for anything else."""
+    return _numbered(_SYSLOG, level, first=0)
+
+
+def from_priority(priority: str) -> str:
+    """The severity of a numeric priority, 1 (gravest) to 5; "" for anything else."""
+    return _numbered(_PRIORITIES, priority, first=1)
+
+
+def row_for(rows: Mapping[str, T], severity: str) -> T | None:
+    """The row of settings for *severity*: the one of its name, else the first of the same level; None without one.
+
+    Names count in any case. What is of no known level has a row only by its name.
+    """
+    by_name = {name.casefold(): row for name, row in rows.items()}
+    if severity.casefold() in by_name:
+        return by_name[severity.casefold()]
+    level = level_of(severity)
+    same = (row for name, row in rows.items() if level is not Level.UNKNOWN and level_of(name) is level)
+    return next(same, None)
 
 
 def highest_severity(severities: Iterable[str]) -> str:
     """The gravest of them, as it was written; names that nobody knows come after all that are known."""
     named = [severity[:SEVERITY_MAX] for severity in severities if severity]
-    return min(named, key=severity_rank, default=UNKNOWN_SEVERITY)
+    return min(named, key=level_of, default=UNKNOWN_SEVERITY)
 
 
 def severity_rank(name: str) -> int:
     """For sorting: the gravest come first."""
-    return _RANK.get(name.lower(), len(_SEVERITIES))
+    return level_of(name)
 
 
 def is_graver(name: str, other: str) -> bool:
     """Whether *name* is worse news than *other*; an unknown one is taken for a notice."""
-    return min(severity_rank(name), _NOTICE) < min(severity_rank(other), _NOTICE)
+    return min(level_of(name), Level.NOTICE) < min(level_of(other), Level.NOTICE)
 
 
 def is_severity(name: str) -> bool:
     """Whether it is one of the names that are known."""
-    return name.lower() in _RANK
+    return level_of(name) is not Level.UNKNOWN
+
+
+def is_number(name: str) -> bool:
+    """Whether it is a bare number, which says nothing without its scale."""
+    return name.strip().isdecimal()
+
+
+def _key(name: str) -> str:
+    return _JOINTS.sub("", _NUMBERED.sub("", name.strip().casefold(), count=1))
+
+
+def _numbered(levels: tuple[Level, ...], text: str, *, first: int) -> str:
+    number = text.strip().removesuffix(".0")
+    if not (number.isascii() and number.isdecimal() and len(number) == 1):
+        return ""
+    index = int(number) - first
+    return levels[index].severity if 0 <= index < len(levels) else ""

@@ -15,7 +15,7 @@ from versus_py.incidents.transitions import acknowledge, begin_escalation, resol
 from versus_py.simulators.slack import read_content
 from versus_py.systems import called
 from versus_py.targets.slack.default_body import default_body
-from versus_py.targets.slack.message import build, build_plain
+from versus_py.targets.slack.message import build, build_plain, mention_of
 from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
 
 ACK_URL = "https://versus.example/api/ack/x?exp=1&sig=abc"
@@ -336,3 +336,11 @@ def test_pages_that_all_alerts_share_are_linked_once():
     text = everything(incident)
 
     assert text.count("<https://runbooks.example/disk|Runbook>") == 1
+
+
+@pytest.mark.parametrize("severity", ["Critical", "P1", "disaster"])
+def test_who_is_mentioned_for_a_severity_is_mentioned_for_its_other_names_too(severity):
+    config = SlackConfig(mention={"critical": "<!here>"})
+
+    assert mention_of(make_incident(severity=severity), config) == "<!here>"
+    assert mention_of(make_incident(severity="warning"), config) == ""

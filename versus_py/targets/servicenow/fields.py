@@ -12,6 +12,7 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient, Unreachable
 from versus_py.incidents.model import Incident
+from versus_py.incidents.severity import row_for
 from versus_py.targets.servicenow.record import utc
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 from versus_py.targets.values import incident_values
@@ -194,10 +195,10 @@ def values_for(
     incident: Incident, instance: ServiceNowInstance, *, previous_record: str = "", service: str = "versus"
 ) -> dict[str, Any]:
     """What templates see; docs/servicenow.md lists it."""
-    rows = {name.casefold(): row for name, row in instance.severities.items()}
+    row = row_for(instance.severities, incident.severity)
     return incident_values(incident) | {
         "severity": incident.severity,
-        "by_severity": rows.get(incident.severity.casefold(), rows.get("default", {})),
+        "by_severity": instance.severities.get("default", {}) if row is None else row,
         "previous_record": previous_record,
         "service": service,
         "date": utc,

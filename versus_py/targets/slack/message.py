@@ -11,6 +11,7 @@ from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownT
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Incident, Status
 from versus_py.incidents.overview import alert_count
+from versus_py.incidents.severity import row_for
 from versus_py.sources import alertmanager
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
@@ -83,7 +84,7 @@ def build_plain(incident: Incident, config: SlackConfig, *, called: Called, ack_
 
 def mention_of(incident: Incident, config: SlackConfig) -> str:
     """Who is mentioned; only the configuration says so, and nothing that was sent."""
-    return incident.policy.mentions.get("slack") or config.mention.get(incident.severity, "")
+    return incident.policy.mentions.get("slack") or row_for(config.mention, incident.severity) or ""
 
 
 def _headline(incident: Incident, config: SlackConfig) -> str:
