@@ -41,6 +41,8 @@ class OverrideLimits(Part):
     """The longest oncall_wait_minutes."""
     oncall: bool = True
     """Whether oncall_enable counts."""
+    severities: tuple[str, ...] | None = None
+    """The severities that the override severity may name, in any case; none of them with an empty list."""
 
 
 class IntakeToken(Part):

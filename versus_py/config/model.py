@@ -30,6 +30,7 @@ from versus_py.config.parts import (
     split_url,
 )
 from versus_py.config.routes import Route
+from versus_py.config.severities import OptionalSeverity, SeverityMap
 from versus_py.errors import ConfigError
 from versus_py.templating import uses
 
@@ -269,21 +270,28 @@ class AlertmanagerConfig(Part):
         return self.url
 
 
-class MonascaConfig(Part):
+class SourceConfig(Part):
+    """One source."""
+
+    severity: OptionalSeverity = ""
+    """The severity of alerts that come without one, such as warning."""
+
+
+class MonascaConfig(SourceConfig):
     """Monasca's webhook notifications."""
 
     undetermined: Literal["ignore", "fire", "resolve"] = "ignore"
     """What an alarm in state UNDETERMINED, for lack of measurements, does."""
 
 
-class SentryConfig(Part):
+class SentryConfig(SourceConfig):
     """Webhooks of Sentry's integration platform."""
 
     client_secret: Secret = SecretStr("")
     """The integration's client secret; with one, only payloads that are signed with it are accepted."""
 
 
-class CloudWatchConfig(Part):
+class CloudWatchConfig(SourceConfig):
     """CloudWatch alarms over SNS."""
 
     topics: tuple[str, ...] = ()
@@ -293,12 +301,25 @@ class CloudWatchConfig(Part):
 class SourcesConfig(Part):
     """Where alerts come from, as far as there is something to set."""
 
+    alertmanager: SourceConfig = SourceConfig()
+    """Alertmanager."""
+    grafana: SourceConfig = SourceConfig()
+    """Grafana."""
     monasca: MonascaConfig = MonascaConfig()
     """Monasca."""
     sentry: SentryConfig = SentryConfig()
     """Sentry."""
     cloudwatch: CloudWatchConfig = CloudWatchConfig()
     """CloudWatch."""
+    fluentbit: SourceConfig = SourceConfig()
+    """Fluent Bit."""
+    generic: SourceConfig = SourceConfig()
+    """Any other JSON object."""
+
+    def of(self, name: str) -> SourceConfig:
+        """The settings of the source called *name*; nothing is set for one that is not known here."""
+        found = getattr(self, name, None)
+        return found if isinstance(found, SourceConfig) else SourceConfig()
 
 
 class AckConfig(Part):
@@ -387,6 +408,8 @@ class Config(Part):
     """What becomes one incident: all that a payload says (Alertmanager's notification group), or each of its alerts."""
     dedup_key: Template | None = None
     """A template for what payloads of one incident have in common; without one, each source's own identity."""
+    severity_map: SeverityMap = {}
+    """Severity of your own, in any case -> the known one that alerts with it get: {sev-urgent: critical}."""
     intake: IntakeConfig = IntakeConfig()
     """Who may post alerts, and how much of it is taken at once."""
     sources: SourcesConfig = SourcesConfig()

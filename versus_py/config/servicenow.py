@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from versus_py.config.parts import LOOPBACK, HttpUrl, Number, Part, ProviderPart, Secret, Template, Text, split_url
+from versus_py.config.severities import row_warnings
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -92,7 +93,7 @@ class ServiceNowInstance(Part):
     resolve_fields: Fields = {}
     """Column -> template, written with the resolve; close_code and close_notes have defaults of their own."""
     severities: dict[str, dict[str, Text]] = {}
-    """Severity -> values that templates see as by_severity; the row `default` is for every other severity."""
+    """Severity -> values that templates see as by_severity; the row `default` is for those of no row's level."""
     references: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]] = {
         "assigned_to": "sys_user.email",
         "assignment_group": "sys_user_group.name",
@@ -198,6 +199,12 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
             known = ", ".join(self.other_instance_urls) or "none"
             yield f"oncall.fallback.servicenow_other_instance: is {destination!r}; other_instance_urls has {known}"
 
+    def _own_instances(self) -> Iterator[tuple[str, ServiceNowInstance]]:
+        """Each instance as it is written, after its path."""
+        yield "oncall.servicenow", self
+        for name, other in self.other_instance_urls.items():
+            yield f"oncall.servicenow.other_instance_urls.{name}", other
+
     def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
         said: set[str] = set()
         for name, instance in self.instances().items():
@@ -221,6 +228,8 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
             return
         if self.on_update == "fields" and not self.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
+        for path, instance in self._own_instances():
+            yield from row_warnings(f"{path}.severities", instance.severities.keys() - {"default"}, config)
         written = {column for it in self.instances().values() for column in (*it.fields, *it.update_fields)}
         if "priority" in written:
             yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"

@@ -22,7 +22,7 @@ from versus_py.config.parts import (
     in_form,
 )
 from versus_py.config.routes import Matching
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
+from versus_py.config.severities import row_warnings
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -253,12 +253,7 @@ class SlackConfig(ChannelPart):
         yield from self._warnings_about_requests()
         if not is_channel_id(self.channel_id):
             yield f"alert.slack.channel_id {NO_CHANNEL_ID}"
-        for severity in self.mention:
-            if not is_severity(severity) and severity != UNKNOWN_SEVERITY:
-                yield (
-                    f"alert.slack.mention.{severity} is no severity that is known here: it counts only for alerts that "
-                    "are sent with exactly that"
-                )
+        yield from row_warnings("alert.slack.mention", self.mention, config)
         for index, route in enumerate(self.routes):
             yield from route.warnings(f"alert.slack.routes.{index}")
         api = urlsplit(self.api_url)

@@ -76,6 +76,8 @@ def row_for(rows: Mapping[str, T], severity: str) -> T | None:
 
     Names count in any case. What is of no known level has a row only by its name.
     """
+    if severity in rows:
+        return rows[severity]
     by_name = {name.casefold(): row for name, row in rows.items()}
     if severity.casefold() in by_name:
         return by_name[severity.casefold()]

@@ -638,7 +638,7 @@ def test_what_works_with_slack_is_not_warned_about(settings):
             {"mention": {"critical": "<!here>", "critcal": "<!here>"}},
             (
                 "alert.slack.mention.critcal is no severity that is known here: "
-                "it counts only for alerts that are sent with exactly that"
+                "it counts only for alerts that are sent with exactly that; severity_map can name one that it counts as"
             ),
         ),
     ],
@@ -1119,3 +1119,41 @@ def test_a_journals_file_that_is_not_used_is_warned_about(keep, is_warned):
     config = parse_config(f"journal: {{keep: {keep}, file: j.jsonl}}", {})
 
     assert ("journal.file has no effect without journal.keep: file" in [*config.warnings()]) == is_warned
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("severity_map: {blue: grave}", "severity_map.blue: is 'grave'; must be a known severity"),
+        ("severity_map: {Blue: info, blue: error}", "severity_map: is "),
+        ("sources: {generic: {severity: blue}}", "sources.generic.severity: is 'blue'; must be a known severity"),
+    ],
+)
+def test_a_severity_that_is_not_known_is_a_problem_where_it_is_to_count_as_one(text, said):
+    [problem] = problems(text)
+
+    assert said in problem
+
+
+def test_rows_for_severities_that_no_alert_has_are_warned_about():
+    config = model().model_validate(
+        {
+            "severity_map": {"Blue": "critical"},
+            "alert": {"slack": {"enable": True, "mention": {"blue": "<!here>", "critical": "<!here>"}}},
+            "oncall": {
+                "enable": True,
+                "servicenow": {
+                    "severities": {"P1": {}, "Blue": {}, "default": {}},
+                    "other_instance_urls": {"infra": {"severities": {"crtical": {}}}},
+                },
+            },
+        }
+    )
+
+    warned_rows = [it for it in config.warnings() if "severit" in it]
+
+    assert [it.partition(":")[0] for it in warned_rows] == [
+        "alert.slack.mention.blue has no effect",
+        "oncall.servicenow.severities.Blue has no effect",
+        "oncall.servicenow.other_instance_urls.infra.severities.crtical is no severity that is known here",
+    ]

@@ -14,7 +14,9 @@ from multidict import MultiMapping
 from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits
 from versus_py.config.model import RouteLeads
 from versus_py.config.parts import QUERY_PARAMETERS, SystemPart
+from versus_py.config.severities import folded_name
 from versus_py.incidents.model import Notification, Policy, common
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
 from versus_py.sources import SOURCES
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -32,11 +34,12 @@ class Overrides:
     routes: tuple[RouteLeads, ...]
     per_alert: bool
     source: str | None  # whose payload it is; None: by its shape
+    severity: str | None  # of all its alerts, whatever they say; None: their own
     warnings: tuple[str, ...]
 
     def policy_for(self, notification: Notification) -> Policy:
         """The policy of the incident that *notification* creates, by the first route that matches."""
-        labels = _common_labels(notification) if self.routes else {}
+        labels = self._labels(notification) if self.routes else {}
         route = next((it for it in self.routes if it.matches(labels)), None)
         if route is None:
             return self.policy
@@ -45,6 +48,14 @@ class Overrides:
         destinations = {**named, **self.policy.destinations}  # which hold what the request asked for
         mentions = {name: to.mentions for name, to in route.leads_to.items() if to.mentions}
         return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mentions=mentions)
+
+    def _labels(self, notification: Notification) -> dict[str, str]:
+        """What matchers see: labels as they were sent, and the severity where no label has it or the request does."""
+        labels = _common_labels(notification)
+        is_named = "severity" in labels or notification.severity == UNKNOWN_SEVERITY
+        if self.severity is not None or not is_named:
+            labels["severity"] = notification.severity
+        return labels
 
 
 _UNLIMITED = OverrideLimits()
@@ -68,12 +79,14 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
         when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
         warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
     per_alert, source = _is_per_alert(values, config, warnings), _source(values, warnings)
+    severity = _severity(values, config, warnings)
     return Overrides(
         policy,
         wait_minutes is not None,
         config.route_leads(),
         per_alert,
         source,
+        severity,
         tuple(warnings),
     )
 
@@ -132,6 +145,9 @@ def _allowed(
         listed = lists.get(name)
         if name == "oncall_enable" and not limits.oncall:
             warnings.append("query parameter oncall_enable was ignored: this sender's token does not allow it")
+        elif name == "severity" and not _is_listed(value, limits.severities):
+            which = ", ".join(limits.severities or ()) or "none"
+            warnings.append(f"query parameter {name}={_shown(value)} was ignored; this sender's token allows: {which}")
         elif listed is not None and value not in listed:
             which = ", ".join(listed) or "none"
             warnings.append(f"query parameter {name}={_shown(value)} was ignored; this sender's token allows: {which}")
@@ -167,6 +183,23 @@ def _source(values: Mapping[str, str], warnings: list[str]) -> str | None:
         _ignored(warnings, "source", value, ", ".join(SOURCES))
         return None
     return value
+
+
+def _severity(values: Mapping[str, str], config: Config, warnings: list[str]) -> str | None:
+    """The known severity that the request asks for, by severity_map too."""
+    value = values.get("severity")
+    if value is None:
+        return None
+    severity = config.severity_map.get(folded_name(value), value)
+    if not is_severity(severity):
+        known = ", ".join(("critical, error, warning, notice, info", *config.severity_map))
+        _ignored(warnings, "severity", value, f"{known} and what else docs/sources.md names")
+        return None
+    return severity
+
+
+def _is_listed(severity: str, listed: Collection[str] | None) -> bool:
+    return listed is None or folded_name(severity) in map(folded_name, listed)
 
 
 def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool:

@@ -15,6 +15,7 @@ from versus_py.incidents.grouping import Grouping
 from versus_py.incidents.model import Notification
 from versus_py.templating import TemplateText
 from versus_py.web.intake.overrides import Overrides
+from versus_py.web.intake.severities import Severities
 
 ELEMENTS_MAX = 5000
 """Most payloads in one request."""
@@ -45,6 +46,7 @@ class Reader:
 
     def __init__(self, config: Config) -> None:
         self._settings = config.sources
+        self._severities = Severities(config)
         self._keeps_payload = config.keep_payload
         self._dedup_key = None if config.dedup_key is None else TemplateText(config.dedup_key, "dedup_key")
 
@@ -56,6 +58,7 @@ class Reader:
         for payload in payloads:
             try:
                 parsed = sources.parse(payload, self._settings, overrides.source)
+                parsed = self._severities.settle(parsed, overrides.severity)
                 kept = payload if self._keeps_payload else None
                 found += grouping.arrange(replace(parsed, sender=sender, payload=kept))
             except NotAnAlert as exc:
