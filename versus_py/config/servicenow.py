@@ -39,6 +39,26 @@ Fields = dict[Annotated[str, AfterValidator(_field_name)], Template]
 State = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")]
 
 
+RECOMMENDED_SEVERITIES: Mapping[str, Mapping[str, str]] = {
+    "critical": {"impact": "1", "urgency": "1"},
+    "error": {"impact": "2", "urgency": "1"},
+    "warning": {"impact": "2", "urgency": "2"},
+    "default": {"impact": "3", "urgency": "3"},
+}
+"""ServiceNow computes the priority from impact and urgency."""
+
+RECOMMENDED_FIELDS: Mapping[str, str] = {
+    "short_description": "{{ incident.title }}",
+    "description": "{{ description }}",
+    "impact": "{{ by_severity.impact }}",
+    "urgency": "{{ by_severity.urgency }}",
+    "category": "software",
+    "contact_type": "monitoring",
+    "correlation_display": "{{ service }}",
+}
+"""A record that people can work with, as config/config.yaml and the demo have it. A file without fields has none."""
+
+
 class ServiceNowAuth(Part):
     """How to log in."""
 

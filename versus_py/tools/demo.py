@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from versus_py.config.servicenow import RECOMMENDED_FIELDS, RECOMMENDED_SEVERITIES
 from versus_py.errors import VersusError
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Ending
@@ -139,6 +140,8 @@ async def _stage() -> AsyncIterator[Stage]:
                         "instance_url": servicenow_url,
                         "username": "versus.integration",
                         "password": PASSWORD,
+                        "severities": RECOMMENDED_SEVERITIES,
+                        "fields": RECOMMENDED_FIELDS,
                     },
                 },
             }

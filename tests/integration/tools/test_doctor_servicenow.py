@@ -37,7 +37,7 @@ async def test_an_instance_in_order_is_in_order_and_nothing_is_created(examine, 
     checks = await examine(fields=fields)
 
     assert statuses(checks) == dict.fromkeys(
-        ["login", "columns", "state", "close_code", "work notes", "references"], OK
+        ["login", "fields", "columns", "state", "close_code", "work notes", "references"], OK
     )
     assert "basic" in checks["login"].found
     assert servicenow.incidents == []
@@ -49,6 +49,7 @@ async def test_an_instance_in_order_is_in_order_and_nothing_is_created(examine, 
     [
         ({"password": "wrong"}, "login", FAILED, "401", "no record is created"),
         ({"table": "no_such"}, "login", FAILED, "Invalid table no_such", "no record is created"),
+        ({}, "fields", WARNING, "without a description, a link or a priority", "config/config.yaml"),
         ({"fields": {"shrot_description": "x"}}, "columns", FAILED, "has no shrot_description", "correct the columns"),
         ({"fields": {"priority": "1"}}, "columns", WARNING, "read-only: priority", "leave them out"),
         ({"resolve_fields": {"close_code": "Done"}}, "close_code", FAILED, "not a choice: Done", "Solution provided"),
@@ -151,7 +152,8 @@ async def test_fields_that_were_left_out_fail_the_test_record(examine):
 async def test_a_plain_table_has_no_choices_and_its_test_record_is_left_to_delete(examine):
     checks = await examine(create_test_record=True, table="u_versus_alert", lifecycle="plain")
 
-    assert statuses(checks) == {"login": OK, "columns": WARNING, "references": SKIPPED, "test record": WARNING}
+    expected = {"login": OK, "fields": WARNING, "columns": WARNING, "references": SKIPPED, "test record": WARNING}
+    assert statuses(checks) == expected
     assert "delete it by hand" in checks["test record"].advice
     assert statuses(await examine(table="u_versus_alert", lifecycle="plain"))["columns"] is OK
     states = (await examine(table="u_versus_alert"))["columns"]

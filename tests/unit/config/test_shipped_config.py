@@ -1,4 +1,4 @@
-"""The configuration that is shipped: as it stands, and with its block for richer records."""
+"""The configuration that is shipped: as it stands, and with what is commented out in it."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.support.factories import make_alert, make_incident
+from versus_py.config.servicenow import RECOMMENDED_FIELDS, RECOMMENDED_SEVERITIES
 from versus_py.systems import parse_config
 from versus_py.targets.servicenow.fields import FieldTemplates, values_for
 
@@ -18,14 +19,7 @@ ENVIRON = {
     "SERVICENOW_INSTANCE_URL": "https://dev1.service-now.com",
     "SERVICENOW_USERNAME": "u",
     "SERVICENOW_PASSWORD": "p",
-    "SERVICENOW_CALLER": "versus@example.com",
 }
-
-
-def richer() -> str:
-    """The file with the block's comment signs taken off, as it tells people to."""
-    before, block, after = re.split(r"^    # ----.*\n", CONFIG.read_text(), flags=re.MULTILINE)
-    return before + re.sub(r"^    # ", "    ", block, flags=re.MULTILINE) + after
 
 
 def servicenow(text: str):
@@ -33,7 +27,7 @@ def servicenow(text: str):
 
 
 def rendered(severity: str = "critical", **labels: Any) -> dict[str, str]:
-    instance = servicenow(richer())
+    instance = servicenow(CONFIG.read_text())
     alerts = [make_alert("DiskFull", severity=severity, **labels), make_alert("HostDown", severity=severity, **labels)]
     fields = FieldTemplates(instance.fields, "fields").render(
         values_for(make_incident(*alerts, severity=severity), instance)
@@ -42,8 +36,18 @@ def rendered(severity: str = "critical", **labels: Any) -> dict[str, str]:
     return fields.fields
 
 
-def test_as_it_stands_records_have_two_fields():
-    assert servicenow(CONFIG.read_text()).fields == {}
+def optional_fields() -> str:
+    """The file with the comment signs taken off the fields that are not for every instance."""
+    return re.sub(
+        r"^      # (caller_id|assignment_group|cmdb_ci):", r"      \1:", CONFIG.read_text(), flags=re.MULTILINE
+    )
+
+
+def test_as_it_stands_records_have_the_fields_that_the_demo_has_too():
+    found = servicenow(CONFIG.read_text())
+
+    assert found.fields == RECOMMENDED_FIELDS
+    assert found.severities == RECOMMENDED_SEVERITIES
 
 
 def shipped(text: str, **environ: str):
@@ -100,29 +104,35 @@ def test_the_examples_for_slack_are_settings_that_work():
     assert list(found.warnings(config)) == []
 
 
-def test_the_block_describes_every_alert():
+def test_records_describe_every_alert():
     fields = rendered(instance="db-7")
 
     assert fields["short_description"] == "DiskFull"
-    assert fields["description"].startswith("2 of 2 alerts firing, severity critical, from alertmanager.\nIncident ")
+    assert fields["description"].startswith("Severity critical, 2 alerts, since 2026-05-04 10:20:00 UTC, from alert")
     for said in ("DiskFull happened", "HostDown happened", "instance=db-7", "Source: http://prometheus/graph"):
         assert said in fields["description"]
-    assert "Source: http://prometheus/graph\n\nHostDown, since" in fields["description"]
-    assert "\n\n\n" not in fields["description"]
-    assert fields["caller_id"] == "versus@example.com"
     assert fields["correlation_display"] == "versus"
 
 
 @pytest.mark.parametrize(
     ("severity", "impact", "urgency"),
-    [("critical", "1", "1"), ("Critical", "1", "1"), ("warning", "2", "2"), ("unheard-of", "3", "3")],
+    [("critical", "1", "1"), ("P1", "1", "1"), ("high", "2", "1"), ("warning", "2", "2"), ("unheard-of", "3", "3")],
 )
-def test_the_block_has_a_table_of_severities(severity, impact, urgency):
+def test_records_have_impact_and_urgency_by_the_level_of_their_severity(severity, impact, urgency):
     fields = rendered(severity)
 
     assert (fields["impact"], fields["urgency"]) == (impact, urgency)
 
 
-def test_the_block_takes_group_and_ci_from_labels_and_leaves_them_out_without():
-    assert rendered(assignment_group="Storage", cmdb_ci="db-7")["assignment_group"] == "Storage"
-    assert not {"assignment_group", "cmdb_ci"} & rendered().keys()
+def test_the_optional_fields_are_templates_that_work():
+    instance = servicenow(optional_fields())
+    alert = make_alert(assignment_group="Storage", cmdb_ci="db-7")
+    values = values_for(make_incident(alert), instance)
+
+    fields = FieldTemplates(instance.fields, "fields").render(values).fields
+
+    assert (fields["assignment_group"], fields["cmdb_ci"]) == ("Storage", "db-7")
+    assert fields["caller_id"] == "prometheus@example.com"
+    without = FieldTemplates(instance.fields, "fields").render(values_for(make_incident(), instance)).fields
+    assert without["assignment_group"] == "Operations"
+    assert "cmdb_ci" not in without

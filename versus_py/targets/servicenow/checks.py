@@ -44,6 +44,7 @@ async def examine(
     yield Check(name, CheckStatus.OK, f"{config.instance_url}: logged in by {config.auth.type}, {config.table} is read")
     for check in instance.clock.checks(f"{name} clock"):
         yield check
+    yield _about_fields(f"{name} fields", config)
     yield await _about_columns(f"{name} columns", config, instance.api, rows)
     if config.lifecycle == "incident":
         for element, wanted in _choices(config):
@@ -60,6 +61,15 @@ def _columns(config: ServiceNowInstance) -> list[str]:
     own = (*config.fields, *config.update_fields, *config.resolve_fields)
     identity = IDENTITY if config.lifecycle == "incident" else ("sys_id", "correlation_id", "sys_created_on")
     return list(dict.fromkeys((*identity, "short_description", *of_life, *own)))
+
+
+def _about_fields(name: str, config: ServiceNowInstance) -> Check:
+    """Whether people can tell from a record what has happened."""
+    if config.fields:
+        return Check(name, CheckStatus.OK, f"records are created with {', '.join(config.fields)}")
+    found = 'none are configured: records say only "Incident <id>", without a description, a link or a priority'
+    advice = "set oncall.servicenow.fields and severities, such as those of config/config.yaml"
+    return Check(name, CheckStatus.WARNING, found, advice)
 
 
 async def _about_columns(name: str, config: ServiceNowInstance, api: TableApi, rows: Sequence[Row]) -> Check:

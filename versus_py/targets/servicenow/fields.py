@@ -13,6 +13,7 @@ from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient, Unreachable
 from versus_py.incidents.model import Incident
 from versus_py.incidents.severity import row_for
+from versus_py.targets.servicenow.description import describe
 from versus_py.targets.servicenow.record import utc
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 from versus_py.targets.values import incident_values
@@ -199,6 +200,7 @@ def values_for(
     return incident_values(incident) | {
         "severity": incident.severity,
         "by_severity": instance.severities.get("default", {}) if row is None else row,
+        "description": describe(incident, previous_record=previous_record),
         "previous_record": previous_record,
         "service": service,
         "date": utc,
