@@ -239,6 +239,7 @@ def test_doctor_looks_at_a_running_stack_and_posts_only_when_asked(world):
             for name in ("ServiceNow", "ServiceNow infra")
             for status, what in (
                 ("ok", ""),
+                ("warning", " fields"),
                 ("ok", " columns"),
                 ("ok", " state"),
                 ("ok", " close_code"),
@@ -361,7 +362,9 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
     from_stdin = json.loads(versus("send", "-", stdin='{"title": "From stdin", "id": "f2"}', **at).stdout)
     resolved = json.loads(versus("send", "--resolved", **at).stdout)
     acked = versus("incidents", "ack", from_file["incidents"][0]["id"], "--by", "ana", **at)
-    ended = versus("incidents", "resolve", from_stdin["incidents"][0]["id"], "--by", "ben", **at)
+    ended = versus(
+        "incidents", "resolve", from_stdin["incidents"][0]["id"], "--by", "ben", "--comment", "Rotated", **at
+    )
     listed = versus("incidents", "list", **at)
     as_json = json.loads(versus("incidents", "list", "--json", "--status", "acknowledged", **at).stdout)
     shown = json.loads(versus("incidents", "show", from_file["incidents"][0]["id"], "--json", **at).stdout)
@@ -375,6 +378,7 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
     }
     assert "acknowledged by ana" in acked.stdout
     assert "resolved by ben" in ended.stdout
+    assert "Rotated by ben" in versus("incidents", "show", from_stdin["incidents"][0]["id"], **at).stdout
     assert "From a file" in listed.stdout
     assert [it["title"] for it in as_json["incidents"]] == ["From a file"]
     # It may be posted to Slack before that or after.

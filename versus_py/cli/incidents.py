@@ -183,10 +183,17 @@ def snooze(
 
 @incidents_app.command()
 def resolve(
-    incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
+    incident_id: IdArgument,
+    comment: Annotated[
+        str, typer.Option("--comment", "-m", help="Why it is over: the close notes of its record.")
+    ] = "",
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
 ) -> None:
     """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
-    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=True)
+    said = {"comment": comment} if comment else {}
+    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=True, **said)
 
 
 def retry(

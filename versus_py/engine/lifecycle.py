@@ -212,9 +212,9 @@ class Lifecycle:
         """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
         return await self.act(incident_id, lambda it, now_ms: transitions.acknowledge(it, by, now_ms))
 
-    async def resolve(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
+    async def resolve(self, incident_id: IncidentId, by: Actor, comment: str = "") -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call resolved it; None when it is unknown."""
-        return await self.act(incident_id, lambda it, now_ms: transitions.resolve(it, by, now_ms))
+        return await self.act(incident_id, lambda it, now_ms: transitions.resolve(it, by, now_ms, comment))
 
     async def identify(self, incident_id: IncidentId, actor: Actor) -> None:
         """Say by name who has been known by an id only."""

@@ -408,6 +408,12 @@ class Incident:
         return tuple(alert for alert in self.alerts if alert.is_firing)
 
     @property
+    def resolve_comment(self) -> str:
+        """What the person who resolved it said of that; "" while it is open, and where nobody said anything."""
+        ends = (it.detail for it in reversed(self.news) if it.event is Event.RESOLVED)
+        return next(ends, "") if self.status is Status.RESOLVED else ""
+
+    @property
     def senders(self) -> int:
         """How many senders list what fires, or have: at the least, as two may have one address."""
         most: Counter[str] = Counter()

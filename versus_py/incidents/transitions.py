@@ -194,11 +194,11 @@ def unacknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     return Change(_with_news(waiting, news), Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
 
-def resolve(incident: Incident, by: Actor, now_ms: int) -> Change | None:
-    """A person says that it is over; None when it was resolved before."""
+def resolve(incident: Incident, by: Actor, now_ms: int, comment: str = "") -> Change | None:
+    """A person says that it is over, and perhaps why; None when it was resolved before."""
     if incident.status is Status.RESOLVED:
         return None
-    return _resolved(incident, by=by, now_ms=now_ms)
+    return _resolved(incident, by=by, now_ms=now_ms, comment=comment)
 
 
 def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
@@ -515,8 +515,8 @@ def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
     return replace(incident, news=kept, news_count=incident.news_count + len(news))
 
 
-def _resolved(incident: Incident, *, by: Actor, now_ms: int) -> Change:
-    news = (Entry(now_ms, Event.RESOLVED, by=by),)
+def _resolved(incident: Incident, *, by: Actor, now_ms: int, comment: str = "") -> Change:
+    news = (Entry(now_ms, Event.RESOLVED, comment, by=by),)
     resolved = _with_news(
         replace(
             incident,

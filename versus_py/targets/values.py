@@ -28,6 +28,7 @@ def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]
             "acknowledged_until": incident.ack_ends_at_ms,
             "resolved_at": incident.resolved_at_ms,
             "resolved_by": _name(incident.resolved_by),
+            "resolve_comment": incident.resolve_comment,
         },
         "alerts": alerts,
         "firing": [alert for alert in alerts if alert["status"] == "firing"],

@@ -994,3 +994,73 @@ async def test_an_acknowledgment_stands_over_an_alarm_that_had_no_data(engine):
     answer = await engine.post(alarm | {"state": "ALARM", "old_state": "UNDETERMINED", "alarm_timestamp": now_s + 120})
 
     assert answer["incidents"][0]["status"] == "acknowledged"
+
+
+async def listed(engine: Engine) -> list[dict[str, Any]]:
+    found: dict[str, list[dict[str, Any]]] = await (await engine.http.get("/api/incidents")).json()
+    return found["incidents"]
+
+
+async def resolve(engine: Engine, **said: Any) -> Any:
+    """By a person, and all that follows from it."""
+    [incident] = await listed(engine)
+    response = await engine.http.post(f"/api/incidents/{incident['id']}/resolve", json={"by": "ana", **said})
+    await engine.settle()
+    return response
+
+
+async def test_a_comment_on_the_resolve_is_in_the_close_notes_the_work_note_the_thread_and_the_timeline(engine):
+    record = await escalated(engine)
+
+    answer = await (await resolve(engine, comment=" Replaced <the> disk ")).json()
+
+    assert record["close_notes"] == "Replaced <the> disk\nResolved by ana."
+    assert notes(engine)[-1].endswith("resolved by ana: Replaced <the> disk")
+    [message] = engine.slack.messages
+    assert message.replies[-1] == ":white_check_mark: Resolved by *ana*: Replaced &lt;the&gt; disk"
+    assert answer["timeline"][-1]["detail"] == "Replaced <the> disk"
+
+
+async def test_a_resolve_without_a_comment_is_not_told_in_the_thread(engine):
+    record = await escalated(engine)
+
+    await resolve(engine)
+
+    assert record["close_notes"] == "Resolved by ana."
+    assert not any("Resolved" in reply for message in engine.slack.messages for reply in message.replies)
+
+
+@pytest.mark.parametrize("comment", ["x" * 1001, 7, ["x"]])
+async def test_a_comment_that_is_none_resolves_nothing_and_says_what_is_allowed(engine, comment):
+    await escalated(engine)
+
+    answer = await resolve(engine, comment=comment)
+
+    assert answer.status == 400
+    assert (await answer.json())["error"] == "comment is not a text of up to 1000 characters"
+    assert [it["status"] for it in await listed(engine)] == ["triggered"]
+
+
+async def test_an_incident_that_reopens_has_the_comment_of_its_next_resolve(engine):
+    record = await escalated(engine)
+    await resolve(engine, comment="Restarted")
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=6)
+
+    await resolve(engine)
+
+    assert (record["state"], record["close_notes"]) == ("6", "Resolved by ana.")
+
+
+@pytest.mark.parametrize("name", ["closenotes", "close_notes", "CloseNotes"])
+async def test_close_notes_in_annotations_or_labels_of_alerts_are_those_of_the_record(engine, name):
+    payload = group("DiskFull", "HostDown")
+    payload["alerts"][0]["labels"][name] = "See KB0042"
+    payload["alerts"][1]["annotations"][name] = "Reboot done"
+    await engine.post(payload)
+    await engine.after(minutes=6)
+
+    await resolve(engine, comment="All quiet")
+
+    [record] = engine.servicenow.incidents
+    assert record["close_notes"] == "All quiet\nSee KB0042\nReboot done\nResolved by ana."

@@ -37,11 +37,15 @@ CLOSE_CODES = ("Solution provided", "Solved (Permanently)")
 RESOLVE_DEFAULTS = {
     "close_code": CLOSE_CODES[0],
     "close_notes": (
+        "{% if resolution %}{{ resolution }}\n{% endif %}"
         "{% if incident.acknowledged_by %}Acknowledged by {{ incident.acknowledged_by }}. {% endif %}"
         "Resolved by {{ incident.resolved_by }}."
     ),
 }
 """Resolving needs both in the same request where the data policy of most instances is on."""
+
+_CLOSE_NOTES = "closenotes"
+"""An annotation or a label of alerts, in any case and with or without an underscore."""
 
 _CACHED_MAX = 1000
 _FOUND_FOR_MS = 3600_000
@@ -202,9 +206,17 @@ def values_for(
         "by_severity": instance.severities.get("default", {}) if row is None else row,
         "description": describe(incident, previous_record=previous_record),
         "previous_record": previous_record,
+        "resolution": _resolution(incident),
         "service": service,
         "date": utc,
     }
+
+
+def _resolution(incident: Incident) -> str:
+    """What is said of how it ended: by the person who resolved it, and by `closenotes` of its alerts, each once."""
+    pairs = (pair for alert in incident.alerts for pair in (*alert.annotations.items(), *alert.labels.items()))
+    notes = (text for name, text in pairs if name.replace("_", "").casefold() == _CLOSE_NOTES)
+    return "\n".join(text for text in dict.fromkeys((incident.resolve_comment, *notes)) if text)
 
 
 def truncated(column: str, text: str) -> str:

@@ -131,4 +131,5 @@ def _note(entry: Entry) -> Line:
             return Line(f"{begins}{entry.by} before the wait was over", begins)
         case _:
             begins = f"{at}{entry.event} by "
-            return Line(f"{begins}{entry.by}", begins)
+            comment = f": {entry.detail}" if entry.event is Event.RESOLVED and entry.detail else ""
+            return Line(f"{begins}{entry.by}{comment}", begins)

@@ -27,6 +27,7 @@ _EMOJI = {
     Event.SEVERITY_RAISED: ":small_red_triangle:",
     Event.ACK_ENDED: ":alarm_clock:",
     Event.RETRIGGERED: ":bangbang:",
+    Event.RESOLVED: ":white_check_mark:",
 }
 _PINGING = {Event.SEVERITY_RAISED, Event.ACK_ENDED, Event.RETRIGGERED}
 """Of what those have to hear who dealt with the incident: it is said with the mention."""
@@ -92,7 +93,7 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
         urgent.append(_failed(incident, config, called))
     if _hold_up(incident) not in {"", told.hold_up}:
         urgent.append(_held_up(incident, config, called))
-    news = [entry for entry in incident.news_after(told.news) if entry.event in _EMOJI]
+    news = [entry for entry in incident.news_after(told.news) if _is_told(entry)]
     lines = [_news(entry) for entry in news]
     if _record(incident) not in {"", told.record}:
         lines += _at_records(incident, called)
@@ -160,8 +161,15 @@ def _at_records(incident: Incident, called: Called) -> list[str]:
     return lines
 
 
+def _is_told(entry: Entry) -> bool:
+    """The message itself says by whom it is resolved, but not why."""
+    return entry.event in _EMOJI and (entry.event is not Event.RESOLVED or bool(entry.detail))
+
+
 def _news(entry: Entry) -> str:
     match entry.event:
+        case Event.RESOLVED:
+            said = f"Resolved by {name_of(entry.by)}: {escape(entry.detail)}"
         case Event.REOPENED:
             said = f"Reopened: {escape(entry.detail)}"
         case Event.UNACKNOWLEDGED:

@@ -11,6 +11,7 @@ from aiohttp import web
 from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.incidents import transitions
+from versus_py.incidents.actions import COMMENT_MAX
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.incidents.payloads import unpack
 from versus_py.store import Store
@@ -69,8 +70,9 @@ class Api:
         return await self._detail(_known(incident, request), 201 if is_first else 200)
 
     async def resolve(self, request: web.Request) -> web.Response:
-        """201 the first time, 200 after."""
-        incident, is_first = await self._lifecycle.resolve(_id(request), _by(await _said(request)))
+        """201 the first time, 200 after; a `comment` counts the first time."""
+        said = await _said(request)
+        incident, is_first = await self._lifecycle.resolve(_id(request), _by(said), _comment(said))
         return await self._detail(_known(incident, request), 201 if is_first else 200)
 
     async def unacknowledge(self, request: web.Request) -> web.Response:
@@ -185,6 +187,13 @@ def _minutes(said: Mapping[str, Any]) -> float:
     if not 0 < minutes <= MAX_WAIT_MINUTES:
         raise web.HTTPBadRequest(text=f"say for how long: minutes, more than 0 and up to {MAX_WAIT_MINUTES}")
     return minutes
+
+
+def _comment(said: Mapping[str, Any]) -> str:
+    comment = said.get("comment") or ""
+    if not isinstance(comment, str) or len(comment) > COMMENT_MAX:
+        raise web.HTTPBadRequest(text=f"comment is not a text of up to {COMMENT_MAX} characters")
+    return comment.strip()
 
 
 def _by(said: Mapping[str, Any]) -> Actor:
