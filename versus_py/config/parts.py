@@ -105,7 +105,7 @@ SECRET_MIN = 16
 
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_without_blanks)]
-Text = Annotated[str, BeforeValidator(_written_out)]
+Text = Annotated[str, BeforeValidator(_written_out, json_schema_input_type=str | float | bool)]
 Template = Annotated[Text, AfterValidator(_template)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HttpUrls = Annotated[

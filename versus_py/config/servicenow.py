@@ -35,6 +35,14 @@ def _field_name(value: str) -> str:
     return value
 
 
+def _key_field(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", value) or value == "number" or value.startswith("sys_"):
+        raise ValueError(
+            "must be a column that can be written, such as correlation_id, short_description or u_alert_key"
+        )
+    return value
+
+
 Fields = dict[Annotated[str, AfterValidator(_field_name)], Template]
 State = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")]
 
@@ -104,6 +112,8 @@ class ServiceNowInstance(Part):
     """The table that records are created in."""
     lifecycle: Literal["incident", "plain"] = "incident"
     """plain: for a table without state, work_notes and close_code; only what fields, … say is written."""
+    key_field: Annotated[str, AfterValidator(_key_field)] = "correlation_id"
+    """The column with the incident's id: written when the record is created, looked for, and never written again."""
     states: ServiceNowStates = ServiceNowStates()
     """The numbers of a record's states."""
     fields: Fields = {}
@@ -155,6 +165,12 @@ def _incomplete_instance(instance: ServiceNowInstance) -> Iterator[tuple[str, st
     if instance.instance_url is None:
         yield "instance_url", f"{_WHEN}, such as https://dev12345.service-now.com"
     yield from _incomplete_auth(instance)
+    for setting in ("update_fields", "resolve_fields"):
+        if instance.key_field in getattr(instance, setting):
+            yield (
+                f"{setting}.{instance.key_field}",
+                "is the column of key_field, which is never written again; leave it out",
+            )
     for key in ("ca_file", "client_certificate", "client_key"):
         path = getattr(instance, key)
         if path is not None and not path.is_file():

@@ -1107,3 +1107,18 @@ async def test_the_page_of_a_record_changes_it_as_the_person_who_is_chosen(api, 
     assert (status, "· Resolved" in page, '<option value="ben" selected>' in page) == (200, True, True)
     assert (refused, "⚠️ reassign: needs assigned_to" in said) == (400, True)
     assert "0 records" in listing
+
+
+async def test_columns_that_no_table_has_are_ignored_in_writes_and_queries_and_left_out_of_answers(api, servicenow):
+    servicenow.absent_columns = {"close_code", "correlation_id"}
+    record = await api.create(correlation_id="a", short_description="x")
+
+    await api.change(record, state="6", close_code="Solution provided", close_notes="over")
+    resolved = await api.get(f"incident/{record['sys_id']}")
+    _, found = await api.ask("GET", "incident?sysparm_query=correlation_id=other")
+    _, listed = await api.ask("GET", "sys_dictionary?sysparm_query=elementINclose_code,close_notes")
+
+    assert not {"close_code", "correlation_id"} & resolved.keys()
+    assert resolved["state"] == "6"
+    assert [row["sys_id"] for row in found["result"]] == [record["sys_id"]]
+    assert [row["element"] for row in listed["result"]] == ["close_notes"]

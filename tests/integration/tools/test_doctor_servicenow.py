@@ -156,9 +156,12 @@ async def test_a_plain_table_has_no_choices_and_its_test_record_is_left_to_delet
     assert statuses(checks) == expected
     assert "delete it by hand" in checks["test record"].advice
     assert statuses(await examine(table="u_versus_alert", lifecycle="plain"))["columns"] is OK
-    states = (await examine(table="u_versus_alert"))["columns"]
-    assert (states.status, states.found) == (FAILED, "u_versus_alert has no state, work_notes, close_code, close_notes")
-    assert "set lifecycle to plain" in states.advice
+    checks = await examine(table="u_versus_alert")
+    columns = checks["columns"]
+    said = "u_versus_alert has no state and no close_code: it is treated as lifecycle plain"
+    assert (columns.status, columns.found) == (WARNING, said)
+    assert "set lifecycle: plain" in columns.advice
+    assert not {"state", "close_code", "work notes"} & checks.keys()
 
 
 async def test_a_certificate_that_is_none_is_told(examine, tmp_path):
@@ -167,3 +170,32 @@ async def test_a_certificate_that_is_none_is_told(examine, tmp_path):
     checks = await examine(ca_file=tmp_path / "ca.pem")
 
     assert statuses(checks) == {"login": FAILED}
+
+
+@pytest.mark.parametrize(
+    ("absent", "settings", "status", "found"),
+    [
+        ({"correlation_id"}, {}, FAILED, "incident has no correlation_id that can be written"),
+        ({"correlation_id"}, {"key_field": "short_description"}, OK, "that are used exist"),
+        (set(), {"key_field": "priority"}, FAILED, "incident has no priority that can be written"),
+        ({"close_code"}, {}, WARNING, "incident has no close_code: it is treated as lifecycle plain"),
+        ({"close_code"}, {"fields": {"u_x": "x"}}, FAILED, "incident has no u_x"),
+    ],
+)
+async def test_columns_that_a_table_does_not_have_are_told(examine, servicenow, absent, settings, status, found):
+    servicenow.absent_columns = absent
+
+    columns = (await examine(**settings))["columns"]
+
+    assert columns.status is status
+    assert found in columns.found
+
+
+async def test_a_test_record_of_a_table_without_a_lifecycle_says_how_it_is_treated(examine, servicenow):
+    servicenow.absent_columns = {"close_code"}
+
+    check = (await examine(create_test_record=True))["test record"]
+
+    assert check.status is WARNING
+    assert "treated as lifecycle plain" in check.found
+    assert "delete it by hand" in check.advice

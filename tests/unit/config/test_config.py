@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
+from versus_py.config import ServiceNowConfig
 from versus_py.config.slack import SIMULATED_SIGNING_SECRET
 from versus_py.errors import ConfigError
 from versus_py.simulators import slack as simulators_slack
@@ -1157,3 +1158,38 @@ def test_rows_for_severities_that_no_alert_has_are_warned_about():
         "oncall.servicenow.severities.Blue has no effect",
         "oncall.servicenow.other_instance_urls.infra.severities.crtical is no severity that is known here",
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("key_field: number", "oncall.servicenow.key_field: is 'number'; must be a column that can be written"),
+        ("key_field: sys_id", "oncall.servicenow.key_field: is 'sys_id'; must be a column that can be written"),
+        (
+            'key_field: short_description, update_fields: {short_description: "{{ incident.title }}"}',
+            "oncall.servicenow.update_fields.short_description: is the column of key_field, which is never written",
+        ),
+        (
+            "key_field: u_key, resolve_fields: {u_key: x}",
+            "oncall.servicenow.resolve_fields.u_key: is the column of key_field, which is never written again",
+        ),
+    ],
+)
+def test_the_column_of_the_key_is_not_written_by_updates(settings, said):
+    login = "instance_url: https://a.example, username: u, password: p"
+
+    [problem] = problems(f"oncall: {{enable: true, servicenow: {{{login}, {settings}}}}}")
+
+    assert problem.startswith(said)
+
+
+def test_another_instance_takes_over_the_key_field():
+    config = ServiceNowConfig.model_validate(
+        {"key_field": "u_key", "other_instance_urls": {"a": "https://a.example", "b": {"key_field": "correlation_id"}}}
+    )
+
+    assert {name: it.key_field for name, it in config.instances().items()} == {
+        None: "u_key",
+        "a": "u_key",
+        "b": "correlation_id",
+    }

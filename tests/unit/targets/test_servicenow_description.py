@@ -5,7 +5,8 @@ from dataclasses import replace
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
 from versus_py.targets.servicenow.description import LINES, describe
-from versus_py.targets.servicenow.fields import LENGTHS, truncated
+from versus_py.targets.servicenow.fields import truncated
+from versus_py.targets.servicenow.key import LENGTHS
 
 DISK = replace(
     make_alert("DiskFull", instance="db-7", namespace="shop"),

@@ -63,7 +63,7 @@ class ServiceNowSimulator(Switches):
         self._password = password
         self._name = name
         self._now_s = now_s
-        self._database = Database(username=username, now_s=now_s)
+        self._database = Database(username=username, now_s=now_s, absent_columns=lambda: self.absent_columns)
         self._writer = Writer(self._database, self)
         self._people = People(self._database, self._writer)
         self._record_page = RecordPage(name, self._database, self._people, _pages)
@@ -181,10 +181,11 @@ class ServiceNowSimulator(Switches):
         return answer({"result": result}, headers={"X-Total-Count": str(len(found))})
 
     def _matching(self, table: str, query: str) -> list[Row]:
-        columns = schema.columns(table)
+        columns = self._database.columns(table)
+        is_dictionary = table == "sys_dictionary"
         try:
             return encoded_query.select(
-                self._database.rows(table),
+                self._database.entries_of_dictionary() if is_dictionary else self._database.rows(table),
                 query,
                 columns,
                 references={name: self._reference(it.refers_to) for name, it in columns.items() if it.refers_to},

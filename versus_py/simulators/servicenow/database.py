@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 
 from versus_py.simulators.servicenow import schema
@@ -11,10 +11,16 @@ Row = dict[str, str]
 
 
 class Database:
-    """All tables, the small ones for looking things up filled with a few rows. *now_s* is unix time."""
+    """All tables, the small ones for looking things up filled with a few rows. *now_s* is unix time.
 
-    def __init__(self, *, username: str, now_s: Callable[[], float]) -> None:
+    *absent_columns* tells which columns no table of records has.
+    """
+
+    def __init__(
+        self, *, username: str, now_s: Callable[[], float], absent_columns: Callable[[], Collection[str]] = tuple
+    ) -> None:
         self._username = username
+        self._absent_columns = absent_columns
         self._now_s = now_s
         self._numbers = itertools.count(10001)
         self.tables: dict[str, list[Row]] = {}
@@ -70,7 +76,7 @@ class Database:
     def new_row(self, table: str) -> Row:
         """A row that is not in the table yet."""
         now = self.now()
-        row = {column.name: column.default for column in schema.columns(table).values()}
+        row = {column.name: column.default for column in self.columns(table).values()}
         row |= {"sys_id": uuid.uuid4().hex, "sys_created_on": now, "sys_updated_on": now}
         row |= {"sys_created_by": self._username, "sys_updated_by": self._username}
         if "number" in row:
@@ -78,6 +84,19 @@ class Database:
         if "opened_at" in row:
             row["opened_at"] = now
         return row
+
+    def columns(self, table: str) -> Mapping[str, schema.Column]:
+        """By name, for a table that exists."""
+        found = schema.columns(table)
+        absent = self._absent_columns()
+        if not absent or schema.is_lookup(table):
+            return found
+        return {name: column for name, column in found.items() if name not in absent}
+
+    def entries_of_dictionary(self) -> list[Row]:
+        """The rows of sys_dictionary."""
+        absent = self._absent_columns()
+        return [row for row in self.rows("sys_dictionary") if row["element"] not in absent]
 
     def touch(self, row: Row, *, by: str | None = None) -> None:
         """The row was changed once more; *by* is a user_name, the integration's user by default."""

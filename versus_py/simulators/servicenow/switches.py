@@ -19,6 +19,7 @@ class Switches:
     - read_only_user: whether the user's writes are refused
     - refused_columns: what data policies refuse an update for, whatever else is in it
     - ignored_columns: what access control takes out of an update, without a word
+    - absent_columns: what no table of records has a column for: ignored in writes, left out of what is read
     - readable: whether the user may read records; they are hidden otherwise, and can be created all the same
     - hides: which rows, of any table, the user may not read
     - journal_is_readable: whether the user may read sys_journal_field; all its rows are hidden otherwise
@@ -35,6 +36,7 @@ class Switches:
     read_only_user: bool = False
     refused_columns: set[str] = field(default_factory=set)
     ignored_columns: set[str] = field(default_factory=set)
+    absent_columns: set[str] = field(default_factory=set)
     readable: bool = True
     hides: Callable[[Mapping[str, str]], bool] = _nothing
     journal_is_readable: bool = True

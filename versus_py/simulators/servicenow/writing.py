@@ -61,7 +61,7 @@ class Writer:
     def _accepted(self, table: str, fields: Row, *, takes_names: bool) -> Row:
         """What the table has a column for; the rest is ignored, as is a close code that does not exist."""
         accepted = {}
-        for name, column in schema.columns(table).items():
+        for name, column in self._database.columns(table).items():
             if name not in fields or column.is_read_only:
                 continue
             value = self._meant(table, column, fields[name]) if takes_names else fields[name]
@@ -105,7 +105,7 @@ class Writer:
             needed = ["hold_reason"]
             if wanted.get("hold_reason") == AWAITING_CALLER:
                 needed.append("comments")
-        return [name for name in needed if not wanted.get(name, row[name])]
+        return [name for name in needed if name in row and not wanted.get(name, row[name])]
 
     def _compute(self, row: Row, *, has_moved: bool, by: str | None) -> None:
         is_closed = row["state"] in {CLOSED, CANCELED}

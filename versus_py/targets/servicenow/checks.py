@@ -1,6 +1,7 @@
 """ServiceNow: whether the login is good, and the table takes what the configuration writes into it."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 import aiohttp
@@ -13,7 +14,7 @@ from versus_py.incidents.transitions import trigger
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.fields import RESOLVE_DEFAULTS, References, Rendered
 from versus_py.targets.servicenow.instance import Instance
-from versus_py.targets.servicenow.record import IDENTITY
+from versus_py.targets.servicenow.record import NEEDED_BY_LIFECYCLE, identity
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
 
 STATE_CANCELED = "8"
@@ -45,8 +46,9 @@ async def examine(
     for check in instance.clock.checks(f"{name} clock"):
         yield check
     yield _about_fields(f"{name} fields", config)
-    yield await _about_columns(f"{name} columns", config, instance.api, rows)
-    if config.lifecycle == "incident":
+    columns = await _look_at_columns(config, instance.api, rows)
+    yield _about_columns(f"{name} columns", config, columns)
+    if config.lifecycle == "incident" and not columns.lacks:
         for element, wanted in _choices(config):
             yield await _about_choices(f"{name} {element}", config, instance.api, element, wanted)
         yield await _about_journal(f"{name} work notes", instance.api)
@@ -59,8 +61,9 @@ def _columns(config: ServiceNowInstance) -> list[str]:
     """Every column that is read or written."""
     of_life = _OF_AN_INCIDENT if config.lifecycle == "incident" else ()
     own = (*config.fields, *config.update_fields, *config.resolve_fields)
-    identity = IDENTITY if config.lifecycle == "incident" else ("sys_id", "correlation_id", "sys_created_on")
-    return list(dict.fromkeys((*identity, "short_description", *of_life, *own)))
+    needed = identity(config.key_field)
+    always = needed if config.lifecycle == "incident" else [name for name in needed if name not in {"number", "state"}]
+    return list(dict.fromkeys((*always, "short_description", *of_life, *own)))
 
 
 def _about_fields(name: str, config: ServiceNowInstance) -> Check:
@@ -72,8 +75,18 @@ def _about_fields(name: str, config: ServiceNowInstance) -> Check:
     return Check(name, CheckStatus.WARNING, found, advice)
 
 
-async def _about_columns(name: str, config: ServiceNowInstance, api: TableApi, rows: Sequence[Row]) -> Check:
-    """Which columns there are: by the dictionary, and by what a record has, as far as the user may read them."""
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which of the columns that are used are not there, or cannot be written."""
+
+    is_known: bool
+    missing: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()  # of those that are missing, what a lifecycle needs
+
+
+async def _look_at_columns(config: ServiceNowInstance, api: TableApi, rows: Sequence[Row]) -> _Columns:
+    """By the dictionary, and by what a record has, as far as the user may read them."""
     wanted = _columns(config)
     query = f"nameIN{config.table},task^elementIN{','.join(wanted)}^active=true"
     try:
@@ -85,22 +98,39 @@ async def _about_columns(name: str, config: ServiceNowInstance, api: TableApi, r
     of_table = [row for row in entries if value_of(row.get("name")) in {config.table, *parents}]
     known = {column for row in rows for column in row} or {value_of(row.get("element")) for row in of_table}
     if not known:
+        return _Columns(is_known=False)
+    written = {config.key_field, *config.fields, *config.update_fields, *config.resolve_fields}
+    fixed = {value_of(row.get("element")) for row in of_table if value_of(row.get("read_only")) == "true"}
+    missing = tuple(column for column in wanted if column not in known)
+    is_plain = config.lifecycle == "plain"
+    return _Columns(
+        is_known=True,
+        missing=missing,
+        read_only=tuple(sorted(fixed & written)),
+        lacks=() if is_plain else tuple(name for name in NEEDED_BY_LIFECYCLE if name in missing),
+    )
+
+
+def _about_columns(name: str, config: ServiceNowInstance, columns: _Columns) -> Check:
+    if not columns.is_known:
         advice = "let the user read sys_dictionary, or try --create-test-record"
         return Check(name, CheckStatus.WARNING, "nobody can tell which columns there are", advice)
-    missing = [column for column in wanted if column not in known]
+    if config.key_field in (*columns.missing, *columns.read_only):
+        found = f"{config.table} has no {config.key_field} that can be written: records are not found again"
+        advice = "set oncall.servicenow.key_field to a column that the user may write"
+        return Check(name, CheckStatus.FAILED, found, advice)
+    missing = [it for it in columns.missing if not (columns.lacks and it in _OF_AN_INCIDENT)]
     if missing:
-        advice = "ServiceNow ignores what is written there: correct the columns, or set lifecycle to plain"
+        advice = "ServiceNow ignores what is written there: correct the columns"
         return Check(name, CheckStatus.FAILED, f"{config.table} has no {', '.join(missing)}", advice)
-    read_only = [
-        column
-        for row in of_table
-        if value_of(row.get("read_only")) == "true"
-        and (column := value_of(row.get("element"))) in {*config.fields, *config.update_fields, *config.resolve_fields}
-    ]
-    if read_only:
+    if columns.lacks:
+        found = f"{config.table} has no {' and no '.join(columns.lacks)}: it is treated as lifecycle plain"
+        advice = "set lifecycle: plain, and in resolve_fields what is to be written at the end"
+        return Check(name, CheckStatus.WARNING, found, advice)
+    if columns.read_only:
         advice = "leave them out: what is written there is ignored"
-        return Check(name, CheckStatus.WARNING, f"read-only: {', '.join(sorted(set(read_only)))}", advice)
-    return Check(name, CheckStatus.OK, f"all {len(wanted)} that are used exist")
+        return Check(name, CheckStatus.WARNING, f"read-only: {', '.join(columns.read_only)}", advice)
+    return Check(name, CheckStatus.OK, f"all {len(_columns(config))} that are used exist")
 
 
 def _choices(config: ServiceNowInstance) -> Iterator[tuple[str, list[str]]]:
@@ -166,8 +196,8 @@ async def _about_a_record(name: str, config: ServiceNowInstance, instance: Insta
         return Check(name, CheckStatus.FAILED, f"was not created: {exc}", "correct this: escalations fail the same way")
     record = written.record
     shown, where = f"{record.number} was created", instance.page(record)
-    if config.lifecycle == "plain":
-        return Check(name, CheckStatus.WARNING, shown, f"delete it by hand: {where}")
+    if instance.is_plain:
+        return Check(name, CheckStatus.WARNING, "; ".join((shown, *written.warnings)), f"delete it by hand: {where}")
     note = "Created and canceled by `versus doctor`."
     end = {"state": STATE_CANCELED, "close_code": RESOLVE_DEFAULTS["close_code"], "close_notes": note}
     try:

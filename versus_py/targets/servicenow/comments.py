@@ -12,7 +12,7 @@ from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent
 from versus_py.incidents.model import Comment, Incident, Status
 from versus_py.targets.remote_clock import RemoteClock
-from versus_py.targets.servicenow.fields import shortened
+from versus_py.targets.servicenow.key import shortened
 from versus_py.targets.servicenow.record import Record, is_open
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
 

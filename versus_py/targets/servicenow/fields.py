@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -14,22 +15,11 @@ from versus_py.errors import Permanent, Transient, Unreachable
 from versus_py.incidents.model import Incident
 from versus_py.incidents.severity import row_for
 from versus_py.targets.servicenow.description import describe
+from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.record import utc
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateText
-
-# Characters that a column holds: servicenow.com/docs, "Case API" (fields inherited from task). What comes of more is
-# not documented, so that it is cut here. description is not documented either; 4000 is what most instances have.
-LENGTHS = {
-    "short_description": 160,
-    "correlation_display": 100,
-    "contact_type": 40,
-    "description": 4000,
-    "comments": 4000,
-    "work_notes": 4000,
-    "close_notes": 4000,
-}
 
 CLOSE_CODES = ("Solution provided", "Solved (Permanently)")
 """What ServiceNow's newer and older releases come with."""
@@ -96,6 +86,7 @@ class RecordTemplates:
         self.update_fields = FieldTemplates(config.update_fields, "update_fields")
         defaults = {} if config.lifecycle == "plain" else RESOLVE_DEFAULTS
         self.resolve_fields = FieldTemplates({**defaults, **config.resolve_fields}, "resolve_fields")
+        self.own_resolve_fields = FieldTemplates(config.resolve_fields, "resolve_fields")
         self.resolve_defaults = FieldTemplates(RESOLVE_DEFAULTS, "resolve_fields")
 
     def watched(self, config: ServiceNowInstance) -> tuple[str, ...]:
@@ -191,9 +182,10 @@ def unresolved(exc: Transient) -> Transient:
     return Transient(said, retry_after_s=exc.retry_after_s) if isinstance(exc, Unreachable) else exc
 
 
-def least_fields(incident: Incident) -> dict[str, str]:
-    """What every new record has, whatever the configuration says."""
-    return {"short_description": f"Incident {incident.id}", "correlation_id": incident.id}
+def created_fields(incident: Incident, key: Key, rendered: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """What a new record gets: what every one has, whatever the configuration says, and what was *rendered*."""
+    short_description = {"short_description": f"Incident {incident.id}"}
+    return short_description | dict(rendered) | {key.column: key.text(incident, rendered.get(key.column, ""))}
 
 
 def values_for(
@@ -222,7 +214,3 @@ def _resolution(incident: Incident) -> str:
 def truncated(column: str, text: str) -> str:
     """What fits into the column, with an ellipsis where something is missing."""
     return shortened(text, LENGTHS.get(column, len(text)))
-
-
-def shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

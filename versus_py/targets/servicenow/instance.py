@@ -17,25 +17,26 @@ from versus_py.targets.servicenow.comments import Comments
 from versus_py.targets.servicenow.connection import Connection
 from versus_py.targets.servicenow.fields import (
     CLOSE_CODES,
-    LENGTHS,
+    FieldTemplates,
     RecordTemplates,
     References,
     Rendered,
-    least_fields,
-    shortened,
+    created_fields,
     unresolved,
     values_for,
 )
 from versus_py.targets.servicenow.instances import key_of
+from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.login import LoginRefused, make_login
 from versus_py.targets.servicenow.record import (
-    IDENTITY,
     Line,
     Predecessor,
     Record,
     following,
+    identity,
     is_closed,
     is_open,
+    lacking,
     next_state,
     notes,
 )
@@ -100,9 +101,13 @@ class Instance:
         self.comments = Comments(self.api, config, clock, connection.clock)
         self._references = References(self.api, config.references, clock)
         self._templates = RecordTemplates(config)
+        self._record_key = Key.of(config)
+        self._lacks: tuple[str, ...] = ()  # what the table turned out to lack for the lifecycle of an incident
         self._assigner = Assigner(self.api, config.table, self._references) if config.assign_on_ack else None
         assigned_to = () if self._assigner is None else (ASSIGNED_TO,)
-        self._columns = tuple(dict.fromkeys((*IDENTITY, *self._templates.watched(config), *assigned_to)))
+        self._columns = tuple(
+            dict.fromkeys((*identity(config.key_field), *self._templates.watched(config), *assigned_to))
+        )
 
     @property
     def url(self) -> str:
@@ -132,17 +137,18 @@ class Instance:
             return None
 
     async def search(self, incident: Incident, *, but: str = "", is_open: bool = False) -> Record | None:
-        """The oldest record with the incident's correlation_id that is not closed; without one, the oldest of all.
+        """The oldest record with the incident's key that is not closed; without one, the oldest of all.
 
         Never the one named *but*, and with *is_open* no closed one. The answer is compared here: where the
         table has no such column, ServiceNow drops the condition and answers with any records.
         """
-        query = f"correlation_id={incident.id}^ORDERBYsys_created_on"
+        key = self._record_key
+        query = f"{key.query(incident.id)}^ORDERBYsys_created_on"
         rows = await self.api.search(self.config.table, query, self._columns, limit=CANDIDATES_MAX)
         records = [record for row in rows if (record := self._parsed(row))]
-        matching = [record for record in records if record.values.get("correlation_id") == incident.id]
+        matching = [record for record in records if key.is_of(record, incident.id)]
         if records and not matching:
-            log.warning("servicenow.query_ignored", table=self.config.table, hint="has it a column correlation_id?")
+            log.warning("servicenow.query_ignored", table=self.config.table, hint=f"has it a column {key.column}?")
         found = [record for record in matching if record.sys_id != but]
         if len(found) > 1:
             log.warning("servicenow.duplicates", incident=incident.id, records=[record.number for record in found])
@@ -157,22 +163,38 @@ class Instance:
         """
         rendered = self._templates.fields.render(self._values(incident, previous_record))
         rendered = await self._with_references(rendered, is_retry=not is_first)
-        least = least_fields(incident)
+        fields = created_fields(incident, self._record_key, rendered.fields)
         try:
-            row = await self.api.create(self.config.table, {**least, **rendered.fields})
+            row = await self.api.create(self.config.table, fields)
         except CREDENTIALS:
             raise
         except Permanent as exc:
             if not rendered.fields:
                 raise
-            row = await self.api.create(self.config.table, least)
+            row = await self.api.create(self.config.table, created_fields(incident, self._record_key))
             rendered = _without(rendered, rendered.fields, f"the record was created without its fields: {exc}")
         record = self._parsed(row)
         if record is None:
             raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
         log.info("servicenow.created", incident=incident.id, record=record.number)
-        warnings = self._warned(incident, rendered.warnings)
+        warnings = (*self._warned(incident, rendered.warnings), *self._about_table(row, record, incident))
         return Written(record, self.columns(record), warnings, rendered.fields.get(ASSIGNED_TO, ""))
+
+    def _about_table(self, row: Row, record: Record, incident: Incident) -> Iterator[str]:
+        """What a new record shows that its table lacks: ServiceNow ignores what is written into absent columns.
+
+        Nothing, where the answer is not the whole record.
+        """
+        if self._lacks:
+            lacks = " and no ".join(self._lacks)
+            yield f"table {self.config.table} has no {lacks}: it is treated as lifecycle plain, and nothing is resolved"
+        if "sys_mod_count" in row and not self._record_key.is_of(record, incident.id):
+            column = self._record_key.column
+            log.warning("servicenow.key_not_kept", table=self.config.table, column=column, record=record.number)
+            yield (
+                f"{column} of {record.number} does not hold the incident's id: it is not found again, and may be "
+                "created twice; set oncall.servicenow.key_field to a column that the user may write"
+            )
 
     async def bring_up_to_date(self, record: Record, incident: Incident, told: Told) -> Written:
         """Move the record to where the incident is, and say what is new, in one request; none when that is nothing."""
@@ -273,7 +295,7 @@ class Instance:
         return follows + notes(told.news, self.config)
 
     def _is_plain(self, record: Record) -> bool:
-        return self.config.lifecycle == "plain" or not record.state
+        return self.is_plain or not record.state
 
     async def _changes(self, record: Record, incident: Incident, told: Told, state: str | None) -> Rendered:
         """The columns to write, but for the notes."""
@@ -282,7 +304,7 @@ class Instance:
             if state is None and not is_plain_end:
                 return Rendered({})
             values = self._values(incident)
-            rendered = self._templates.resolve_fields.render(values)
+            rendered = self._resolve_templates(record).render(values)
             needed = {} if state is None else {**self._templates.resolve_defaults.render(values).fields, "state": state}
             rendered = Rendered({**needed, **rendered.fields}, rendered.warnings)
         else:
@@ -294,7 +316,16 @@ class Instance:
                 known = read_columns(told.wrote)
                 kept = {name: text for name, text in updated.fields.items() if self._is_news(record, known, name, text)}
                 rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
-        return await self._with_references(rendered, is_retry=told.is_retry)
+        return await self._with_references(self._without_key(rendered), is_retry=told.is_retry)
+
+    def _resolve_templates(self, record: Record) -> FieldTemplates:
+        """Tables without states have no close code either."""
+        return self._templates.own_resolve_fields if self._is_plain(record) else self._templates.resolve_fields
+
+    def _without_key(self, rendered: Rendered) -> Rendered:
+        """The key is never written again: the record would not be found."""
+        fields = {name: text for name, text in rendered.fields.items() if name != self._record_key.column}
+        return Rendered(fields, rendered.warnings)
 
     def _is_news(self, record: Record, known: Mapping[str, Column], name: str, text: str) -> bool:
         """Whether a column is to be written: it would say something else than before, and is still ours.
@@ -317,8 +348,21 @@ class Instance:
 
     def _parsed(self, row: Row) -> Record | None:
         """None when it is no record. A plain table's state, if it has one, is none of ours."""
+        if self.config.lifecycle != "plain":
+            self._note_lacks(lacking(row))
         record = Record.parse(row)
-        return replace(record, state="") if record and self.config.lifecycle == "plain" else record
+        return replace(record, state="") if record and self.is_plain else record
+
+    def _note_lacks(self, lacks: tuple[str, ...]) -> None:
+        if lacks and not self._lacks:
+            hint = "it is treated as lifecycle: plain; set that, or another table"
+            log.warning("servicenow.table_is_plain", table=self.config.table, lacks=lacks, hint=hint)
+        self._lacks = lacks or self._lacks
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the table has no lifecycle: by the configuration, or as its records have shown."""
+        return self.config.lifecycle == "plain" or bool(self._lacks)
 
     def columns(self, record: Record) -> str:
         """What the watched columns hold, for `Told.wrote`; "" when none is watched."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from versus_py.config import Config, ServiceNowConfig, ServiceNowInstance
 from versus_py.incidents.model import Incident, Status
-from versus_py.targets.servicenow.fields import RecordTemplates, Rendered, least_fields, values_for
+from versus_py.targets.servicenow.fields import RecordTemplates, Rendered, created_fields, values_for
+from versus_py.targets.servicenow.key import Key
 from versus_py.targets.system import Preview
 
 
@@ -30,7 +31,8 @@ def _rendered(instance: ServiceNowInstance, incident: Incident, *, service: str)
     if incident.status is Status.RESOLVED:
         return {"resolve_fields": templates.resolve_fields.render(values)}
     created = templates.fields.render(values)
-    rendered = {"fields": Rendered(least_fields(incident) | created.fields, created.warnings)}
+    fields = created_fields(incident, Key.of(instance), created.fields)
+    rendered = {"fields": Rendered(fields, created.warnings)}
     if templates.watched(instance):
         rendered["update_fields"] = templates.update_fields.render(values)
     return rendered

@@ -9,8 +9,8 @@ from versus_py.config import ServiceNowInstance, ServiceNowStates
 from versus_py.incidents.model import Entry, Event, Incident, Status
 from versus_py.targets.servicenow.table_api import value_of
 
-IDENTITY = ("sys_id", "number", "state", "correlation_id", "sys_created_on")
-"""The columns that are always asked for."""
+NEEDED_BY_LIFECYCLE = ("state", "close_code")
+"""Without these columns, a record has no states that could be followed."""
 
 LINE_MIN = 100
 """How many characters tell a line of a work note from others: its time, and how it begins."""
@@ -31,6 +31,17 @@ class Record:
         values = {name: value_of(value) for name, value in row.items()}
         sys_id = values.get("sys_id", "")
         return cls(sys_id, values.get("number") or sys_id, values.get("state", ""), values) if sys_id else None
+
+
+def identity(key_field: str) -> tuple[str, ...]:
+    """The columns that are always asked for."""
+    return ("sys_id", "number", "state", key_field, "sys_created_on")
+
+
+def lacking(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a table with this row lacks to be followed; empty where the row does not tell, as it is not whole."""
+    is_whole = "sys_mod_count" in row
+    return tuple(name for name in NEEDED_BY_LIFECYCLE if name not in row) if is_whole else ()
 
 
 def is_open(record: Record, states: ServiceNowStates) -> bool:

@@ -154,7 +154,7 @@ class ServiceNowTarget:
             raise NotYet(again_ms, error) from exc
 
     async def _look(self, instance: Instance, incident: Incident, before: Delivery) -> Delivery:
-        record = await instance.read(before.reference["sys_id"], incident)
+        record = await self._read(instance, incident, before)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
             return _gone(before)
@@ -178,6 +178,12 @@ class ServiceNowTarget:
             comments=(*before.comments, *new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(new),
         )
+
+    async def _read(self, instance: Instance, incident: Incident, before: Delivery) -> Record | None:
+        """The record that is known; None when it is gone. Its state counts only in a table with a lifecycle."""
+        record = await instance.read(before.reference["sys_id"], incident)
+        is_plain = before.reference.get("lifecycle") == "plain"
+        return replace(record, state="") if record and is_plain else record
 
     def _touched_at_ms(self, before: Delivery, assignee: str) -> int | None:
         """When somebody was last seen to have been given the record, by others than by us."""
@@ -243,6 +249,7 @@ class ServiceNowTarget:
             "note": known.note,
             **assignment.reference,
             **(known.heard.reference if instance.comments.is_on else {}),
+            "lifecycle": "plain" if instance.is_plain else before.reference.get("lifecycle", ""),
         }
         return Delivery(
             reference={name: value for name, value in reference.items() if value},
@@ -299,7 +306,7 @@ class ServiceNowTarget:
             if found is None or not (is_closed(found, instance.config.states) and _needs_anew(found, incident)):
                 return found, None
             return None, Predecessor(found.number, is_gone=False)
-        record = await instance.read(sys_id, incident)
+        record = await self._read(instance, incident, before)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
         is_over = record is None or is_closed(record, instance.config.states)
