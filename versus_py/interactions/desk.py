@@ -10,14 +10,14 @@ from versus_py.engine.storms import StormAcknowledgment, Tally
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import transitions
 from versus_py.incidents.actions import Action
-from versus_py.incidents.model import Actor, Incident, IncidentId
+from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
 from versus_py.interactions.answers import CANNOT_TELL, UNKNOWN_STORM, Standing, only_some_may, switched_off
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.interactions.people import Directory
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.interactive import IncidentPress, Interactive, Permission, Press, StormPress
+from versus_py.targets.interactive import FormPress, IncidentPress, Interactive, Permission, Press, StormPress
 
 log = structlog.get_logger()
 
@@ -86,6 +86,8 @@ class Desk:
             await self._acknowledge_all(press)
         elif isinstance(press, IncidentPress):
             await self._act(press)
+        elif isinstance(press, FormPress):
+            await self._open_form(press)
         await self._requests.add(press.request_id)  # last, so that what failed can be sent again
 
     def _refusal(self, press: Press) -> str:
@@ -130,21 +132,40 @@ class Desk:
         try:
             incident, is_changed = await self._lifecycle.act(press.incident_id, decision, press.request_id)
         except Unreadable as exc:
-            log.error("incident.unreadable", **_named(press), error=str(exc))  # noqa: TRY400
-            self._say(press, f"Nothing was changed: {NOT_READ[0].lower()}{NOT_READ[1:]}")
+            self._say_unreadable(press, exc)
             return
         log.info("interaction.taken", **_named(press), is_changed=is_changed)
         is_replay = incident is not None and press.request_id in incident.handled
         if not is_changed and not is_replay:
-            standing = Standing(self._channels[press.system].markup, self._called)
-            if incident is None:
-                said = standing.unknown(await self._lifecycle.lost_at_ms(press.incident_id))
-            else:
-                said = standing.how_it_stands(press.action, incident, press.actor)
-            self._say(press, said)
+            await self._say_standing(press, incident)
         if known is None and incident is not None:
             about = press.incident_id
             self._follow_ups.add("who that is", lambda: self._identify(press, [about]), incident=about)
+
+    async def _open_form(self, press: FormPress) -> None:
+        """At once, as systems allow seconds for it; for what is resolved, the person hears how it stands instead."""
+        try:
+            incident, _ = await self._lifecycle.act(press.incident_id, _nothing)
+        except Unreadable as exc:
+            self._say_unreadable(press, exc)
+            return
+        if incident is None or incident.status is Status.RESOLVED:
+            await self._say_standing(press, incident)
+            return
+        channel = self._channels[press.system]
+        self._follow_ups.add("a form", lambda: channel.open_form(press, incident), **_about(press))
+
+    async def _say_standing(self, press: IncidentPress | FormPress, incident: Incident | None) -> None:
+        standing = Standing(self._channels[press.system].markup, self._called)
+        if incident is None:
+            said = standing.unknown(await self._lifecycle.lost_at_ms(press.incident_id))
+        else:
+            said = standing.how_it_stands(press.action, incident, press.actor)
+        self._say(press, said)
+
+    def _say_unreadable(self, press: Press, exc: Unreadable) -> None:
+        log.error("incident.unreadable", **_named(press), error=str(exc))
+        self._say(press, f"Nothing was changed: {NOT_READ[0].lower()}{NOT_READ[1:]}")
 
     def _decision(self, press: IncidentPress, by: Actor) -> Decision:
         def snooze(incident: Incident, now_ms: int) -> Change | None:
@@ -157,7 +178,7 @@ class Desk:
             case Action.UNACKNOWLEDGE:
                 return lambda incident, now_ms: transitions.unacknowledge(incident, by, now_ms)
             case Action.RESOLVE:
-                return lambda incident, now_ms: transitions.resolve(incident, by, now_ms)
+                return lambda incident, now_ms: transitions.resolve(incident, by, now_ms, press.comment)
             case Action.ESCALATE:
                 return lambda incident, now_ms: transitions.escalate(incident, by, now_ms)
             case Action.SNOOZE:
@@ -175,13 +196,17 @@ class Desk:
             await self._lifecycle.identify(incident_id, person)
 
 
+def _nothing(_incident: Incident, _now_ms: int) -> None:
+    """A decision that only looks."""
+
+
 def _named(press: Press) -> dict[str, str]:
     return {"action": press.action, "user": press.user_id, **_about(press)}
 
 
 def _about(press: Press) -> dict[str, str]:
     match press:
-        case IncidentPress():
+        case IncidentPress() | FormPress():
             return {"incident": press.incident_id}
         case StormPress():
             return {"storm": press.storm_id}

@@ -10,7 +10,7 @@ from multidict import MultiMapping
 
 from versus_py.errors import VersusError
 from versus_py.incidents.actions import Action
-from versus_py.incidents.model import Actor, IncidentId
+from versus_py.incidents.model import Actor, Incident, IncidentId
 
 
 class Permission(Enum):
@@ -42,6 +42,15 @@ class IncidentPress(Press):
 
     incident_id: IncidentId
     choice: str = ""  # of a snooze: so many minutes, or a time of day
+    comment: str = ""  # of a resolve: why it is over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPress(Press):
+    """Wants to say more about resolving an incident: a form opens, and nothing is done before it is sent."""
+
+    action: Action = Action.RESOLVE
+    incident_id: IncidentId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +130,9 @@ class Interactive(Protocol):
         """Whether the configuration lets people do that here."""
 
     def snoozed_until_ms(self, choice: str, now_ms: int) -> int: ...
+
+    async def open_form(self, press: FormPress, incident: Incident) -> None:
+        """Ask the one who pressed for a comment; the form comes back as a press. Raises Transient and Permanent."""
 
     async def answer(self, press: Press, text: str) -> None:
         """Tell the one who pressed, and nobody else. Raises Transient and Permanent."""

@@ -13,6 +13,7 @@ from versus_py.incidents.model import Status
 from versus_py.simulators import Fault, SlackSimulator
 from versus_py.simulators.slack import Press as SlackPress
 from versus_py.simulators.slack.validation import Content
+from versus_py.targets.slack.actions import RESOLVE_WITH_COMMENT
 from versus_py.targets.slack.socket_mode import Pauses, SocketMode
 
 APP_TOKEN = "xapp-1-A0DEMO-app-secret"
@@ -273,3 +274,18 @@ async def test_connections_that_do_not_last_are_made_less_and_less_often(engine,
         await until(lambda: len(waited) == 5)
 
     assert waited == [1, 2, 4, 5, 5]
+
+
+async def test_a_form_opens_and_comes_back_by_the_socket(engine, session):
+    [created] = (await engine.post(ALERT))["incidents"]
+    await engine.settle()
+    async with running(engine, session):
+        await connected(engine)
+        [message] = engine.slack.messages
+        await engine.slack.press(message, RESOLVE_WITH_COMMENT)
+        await until(lambda: list(engine.slack.views.open) == ["U0ANA"])
+
+        delivery = await engine.slack.submit("U0ANA", comment="Rebooted")
+
+        assert (delivery.via, delivery.status, delivery.body) == ("socket", 200, "")
+        assert (await engine.store.get(created["id"])).resolve_comment == "Rebooted"

@@ -10,8 +10,9 @@ from hypothesis import given
 from tests.support.payloads import damaged, json_values
 from versus_py.errors import BadPayload
 from versus_py.incidents.actions import Action
-from versus_py.targets.interactive import IncidentPress, StormPress
-from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, LINK_ACTION
+from versus_py.targets.interactive import FormPress, IncidentPress, StormPress
+from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, LINK_ACTION, RESOLVE_WITH_COMMENT
+from versus_py.targets.slack.forms import CALLBACK_ID
 from versus_py.targets.slack.press import read_presses
 
 INCIDENT = "0123456789abcdef0123-2"
@@ -91,7 +92,79 @@ def test_what_is_only_a_link_or_not_ours_asks_for_nothing(action_id):
     assert read_presses(payload(action_id=action_id)) == ()
 
 
-@pytest.mark.parametrize("kind", ["view_submission", "block_suggestion", "shortcut", "message_action"])
+SUBMITTED: dict[str, Any] = {
+    "type": "view_submission",
+    "user": PAYLOAD["user"],
+    "view": {
+        "id": "V1",
+        "callback_id": CALLBACK_ID,
+        "private_metadata": f'{{"incident":"{INCIDENT}","channel":"C1"}}',
+        "state": {"values": {"comment": {"comment": {"type": "plain_text_input", "value": " Rebooted "}}}},
+    },
+}
+
+
+def submitted(**view):
+    """A form that was sent, with something else about it."""
+    return SUBMITTED | {"view": SUBMITTED["view"] | view}
+
+
+def test_the_button_for_a_comment_asks_for_a_form():
+    [press] = read_presses(payload(action_id=RESOLVE_WITH_COMMENT))
+
+    assert isinstance(press, FormPress)
+    assert (press.action, press.incident_id) == (Action.RESOLVE, INCIDENT)
+    assert press.where == {"channel": "C1", "trigger_id": PAYLOAD["trigger_id"]}
+
+
+def test_a_form_that_was_sent_resolves_with_its_comment():
+    [press] = read_presses(SUBMITTED)
+
+    assert isinstance(press, IncidentPress)
+    assert (press.action, press.incident_id, press.comment) == (Action.RESOLVE, INCIDENT, "Rebooted")
+    assert (press.user_id, press.where) == ("U1", {"channel": "C1"})
+    assert press.request_id == read_presses(SUBMITTED)[0].request_id
+    assert press.request_id != read_presses(submitted(id="V2"))[0].request_id
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_form_without_a_comment_resolves_all_the_same(value):
+    state = {"values": {"comment": {"comment": {"type": "plain_text_input", "value": value}}}}
+    [press] = read_presses(submitted(state=state))
+
+    assert isinstance(press, IncidentPress)
+    assert press.comment == ""
+
+
+def test_a_form_that_is_not_ours_asks_for_nothing():
+    assert read_presses(submitted(callback_id="another")) == ()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {"private_metadata": "{"},
+        {"private_metadata": '"x"'},
+        {"private_metadata": '{"incident":"","channel":"C1"}'},
+        {"private_metadata": '{"incident":"x","channel":"#alerts"}'},
+        {"private_metadata": '{"incident":7,"channel":"C1"}'},
+        {"state": {}},
+        {"state": {"values": {"comment": {"comment": {"value": 7}}}}},
+        {"id": None},
+    ],
+)
+def test_a_form_that_slack_would_not_send_so_is_refused(view):
+    with pytest.raises(BadPayload):
+        read_presses(submitted(**view))
+
+
+@given(damaged(SUBMITTED))
+def test_a_damaged_form_is_refused_or_read(damage):
+    with suppress(BadPayload):
+        read_presses(damage)
+
+
+@pytest.mark.parametrize("kind", ["view_closed", "block_suggestion", "shortcut", "message_action"])
 def test_interactions_of_other_kinds_ask_for_nothing(kind):
     assert read_presses({"type": kind}) == ()
 

@@ -30,12 +30,22 @@ _CONTENT = """
     markdown_text_conflict metadata_must_be_sent_from_app metadata_too_large missing_post_type msg_blocks_too_long
     msg_too_long no_text too_many_attachments
 """
+_VIEW = "duplicate_external_id exchanged_trigger_id expired_trigger_id invalid_trigger_id view_too_large"
 _SLACK = """
     fatal_error internal_error message_limit_exceeded rate_limited ratelimited request_timeout service_unavailable
 """
 RATE_LIMITED = frozenset(["rate_limited", "ratelimited"])
 ERRORS = tuple(
-    sorted({*_CREDENTIALS.split(), *_CHANNEL.split(), *_MESSAGE.split(), *_CONTENT.split(), *_SLACK.split()})
+    sorted(
+        {
+            *_CREDENTIALS.split(),
+            *_CHANNEL.split(),
+            *_MESSAGE.split(),
+            *_CONTENT.split(),
+            *_VIEW.split(),
+            *_SLACK.split(),
+        }
+    )
 )
 
 RETRY_AFTER_S = 30

@@ -20,6 +20,7 @@ from versus_py.simulators.slack.blocks import Element, Placed, options_of, place
 from versus_py.simulators.slack.delivery import Delivery, Press, answered, late
 from versus_py.simulators.slack.messages import APP_ID, TEAM_DOMAIN, TEAM_ID, Ephemeral, PostedMessage
 from versus_py.simulators.slack.validation import TEXT_POST_MAX, read_content
+from versus_py.simulators.slack.views import Views
 from versus_py.simulators.slack.workspace import Workspace
 
 ANSWER_WITHIN_S = 3.0  # docs.slack.dev/interactivity/handling-user-interaction: acknowledge within 3 seconds
@@ -48,12 +49,14 @@ class Interactions:
     def __init__(
         self,
         workspace: Workspace,
+        views: Views,
         *,
         signing_secret: str,
         now_s: Callable[[], float],
         base_url: Callable[[], str],
     ) -> None:
         self._workspace = workspace
+        self._views = views
         self._signing_secret = signing_secret
         self._now_s = now_s
         self._base_url = base_url
@@ -71,7 +74,7 @@ class Interactions:
             "api_app_id": APP_ID,
             "token": "deprecated",
             "container": _container(message, where),
-            "trigger_id": f"{next(self._numbers)}.{ts.replace('.', '')}.{secrets.token_hex(16)}",
+            "trigger_id": self._views.new_trigger(user.id),
             "channel": {"id": message.channel, "name": self._workspace.channel_name(message.channel)},
             "message": message.described(),
             "state": {"values": {}},

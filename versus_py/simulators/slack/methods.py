@@ -14,6 +14,7 @@ from versus_py.simulators.slack.validation import (
     read_content,
     read_metadata,
 )
+from versus_py.simulators.slack.views import Views
 from versus_py.simulators.slack.workspace import Workspace
 
 # docs.slack.dev/apis/web-api/rate-limits: about a message a second in a channel, with short bursts; other methods by
@@ -55,7 +56,13 @@ class Methods:
     """The API of *workspace* for a token with *scopes*; *base_url* is where the app reaches it."""
 
     def __init__(
-        self, workspace: Workspace, allowances: Allowances, *, scopes: Sequence[str], base_url: Callable[[], str]
+        self,
+        workspace: Workspace,
+        allowances: Allowances,
+        views: Views,
+        *,
+        scopes: Sequence[str],
+        base_url: Callable[[], str],
     ) -> None:
         self._workspace = workspace
         self._allowances = allowances
@@ -72,6 +79,7 @@ class Methods:
             "conversations.replies": Method(self._replies, "channels:history", TIER_3, True, "groups:history"),
             "usergroups.users.list": Method(self._group, "usergroups:read", TIER_2, reads=True),
             "users.info": Method(self._describe_user, "users:read", TIER_4, reads=True),
+            "views.open": Method(views.take, per_minute=TIER_4),
         }
 
     def call(self, name: str, arguments: Arguments) -> dict[str, Any]:

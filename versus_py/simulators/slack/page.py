@@ -18,6 +18,7 @@ from versus_py.simulators.slack.control import MessageOrder, PressOrder
 from versus_py.simulators.slack.delivery import Delivery
 from versus_py.simulators.slack.errors import Errors
 from versus_py.simulators.slack.interactions import NotShown
+from versus_py.simulators.slack.views import Views
 from versus_py.simulators.slack.workspace import Workspace, us_of
 
 pages = Environment(loader=PackageLoader("versus_py.simulators", "pages"), autoescape=select_autoescape(default=True))
@@ -25,7 +26,7 @@ pages.globals |= {"elements_of": elements_of, "options_of": options_of}
 
 
 class Page:
-    """*press* and *change* do what a form orders.
+    """*press*, *submit* and *change* do what a form orders.
 
     The last of *deliveries* is shown where it was made, if the app failed. What was pressed here and is not shown any
     more is told on top, until the next press.
@@ -36,6 +37,8 @@ class Page:
         workspace: Workspace,
         *,
         press: Callable[[PressOrder], Awaitable[object]],
+        views: Views,
+        submit: Callable[..., Awaitable[object]],
         change: Callable[[MessageOrder], object],
         errors: Errors,
         deliveries: Sequence[Delivery],
@@ -43,6 +46,8 @@ class Page:
     ) -> None:
         self._workspace = workspace
         self._press = press
+        self._views = views
+        self._submit = submit
         self._change = change
         self._errors = errors
         self._deliveries = deliveries
@@ -67,6 +72,7 @@ class Page:
             ephemerals=ephemerals,
             people=people.values(),
             viewer=viewer,
+            modal=self._views.open.get(viewer),
             names=reader.names,
             missed=self._missed,
             trouble=self._trouble(),
@@ -98,6 +104,20 @@ class Page:
             raise web.HTTPBadRequest(text="what is done, and to which message?") from None
         except NotShown as exc:
             self._missed = f"{exc}; it has changed meanwhile"
+        raise web.HTTPSeeOther(f"/?as={viewer}")
+
+    async def take_view(self, request: web.Request) -> web.Response:
+        """The modal that is open, sent or closed; leads back to where it was."""
+        fields = {name: str(value) for name, value in (await request.post()).items()}
+        viewer, do = fields.pop("viewer", ""), fields.pop("do", "submit")
+        self._missed = ""
+        if do == "close":
+            self._views.open.pop(viewer, None)
+            raise web.HTTPSeeOther(f"/?as={viewer}")
+        try:
+            await self._submit(viewer, **fields)
+        except NotShown as exc:
+            self._missed = f"{exc} any more"
         raise web.HTTPSeeOther(f"/?as={viewer}")
 
     async def find(self, request: web.Request) -> web.Response:

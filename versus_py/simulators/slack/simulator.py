@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, replace
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +22,7 @@ from versus_py.simulators.slack.methods import SCOPES, TIER_3, Methods
 from versus_py.simulators.slack.page import Page, pages
 from versus_py.simulators.slack.rates import Allowances
 from versus_py.simulators.slack.socket_mode import SocketMode
+from versus_py.simulators.slack.views import Values, Views
 from versus_py.simulators.slack.workspace import Workspace
 
 SIGNING_SECRET = "slack-signing-secret"  # noqa: S105 - a simulator's
@@ -56,8 +58,11 @@ class SlackSimulator(Workspace):
         self._now_s = now_s
         self._allowances = Allowances(now_s)
         self._base_url = "http://localhost"  # until the app has called
-        self._methods = Methods(self, self._allowances, scopes=self.scopes, base_url=self._reached_at)
-        self._interactions = Interactions(self, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at)
+        self.views = Views(now_s)
+        self._methods = Methods(self, self._allowances, self.views, scopes=self.scopes, base_url=self._reached_at)
+        self._interactions = Interactions(
+            self, self.views, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at
+        )
         self.socket = SocketMode()
         self.interactions_url = interactions_url
         self.answer_within_s = ANSWER_WITHIN_S
@@ -66,6 +71,8 @@ class SlackSimulator(Workspace):
         self._page = Page(
             self,
             press=self._press_as_ordered,
+            views=self.views,
+            submit=self.submit,
             change=self.change_message,
             errors=self.errors,
             deliveries=self.deliveries,
@@ -86,6 +93,7 @@ class SlackSimulator(Workspace):
         app.router.add_get("/", self._page.show)
         app.router.add_post("/press", self._page.take_press)
         app.router.add_post("/messages", self._page.take_change)
+        app.router.add_post("/views", self._page.take_view)
         app.add_routes(self._admin_page.routes())
         app.router.add_get("/app_redirect", self._page.find_channel)
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
@@ -122,14 +130,33 @@ class SlackSimulator(Workspace):
         """
         press = Press(message.channel, message.ts, action_id, user, option)
         payload = self._interactions.payload(message, press, block_id=block_id)
-        if self.interactions_url is not None:
-            body, headers = self._interactions.request(payload)
-            delivery = await post(self.interactions_url, body, headers, self.answer_within_s)
-        else:
-            delivery = await self.socket.send(payload, within_s=self.answer_within_s)
-        delivery = replace(delivery, press=press)
+        delivery = replace(await self._send(payload), press=press)
         self.deliveries.append(delivery)
         return delivery
+
+    async def submit(self, user: str, **texts: str) -> Delivery:
+        """Somebody sends the modal that is open, with *texts* by the block_id of their input.
+
+        It closes when the app has answered with nothing. Raises NotShown when none is open.
+        """
+        view = self.views.open.get(user)
+        if view is None:
+            raise NotShown(f"{user} sees no modal")
+        values: Values = {
+            block["block_id"]: {block["element"]["action_id"]: texts.get(block["block_id"])} for block in view.inputs
+        }
+        delivery = await self._send(self.views.submission(view, self.user(user), values))
+        self.deliveries.append(delivery)
+        if delivery.status == HTTPStatus.OK and not delivery.body:
+            self.views.open.pop(user, None)
+        return delivery
+
+    async def _send(self, payload: dict[str, Any]) -> Delivery:
+        """An interaction, to the URL or by a socket."""
+        if self.interactions_url is None:
+            return await self.socket.send(payload, within_s=self.answer_within_s)
+        body, headers = self._interactions.request(payload)
+        return await post(self.interactions_url, body, headers, self.answer_within_s)
 
     def prepare_press(
         self,
@@ -174,6 +201,7 @@ class SlackSimulator(Workspace):
             "messages": [message.state() for message in self.messages],
             "replies": [reply.state() for reply in self.replies],
             "ephemerals": [asdict(it) for it in self.ephemerals],
+            "views": [asdict(it) for it in self.views.open.values()],
             "deliveries": [_told(it) for it in self.deliveries],
             "connections": self.connections,
             "errors": [order.model_dump() | {"left": left} for order, left in self.errors.ordered],
@@ -187,6 +215,7 @@ class SlackSimulator(Workspace):
         self.calls.clear()
         self.deliveries.clear()
         self._interactions.clear()
+        self.views.clear()
         self._page.clear()
         self._allowances.clear()
 

@@ -30,6 +30,11 @@ PLACEHOLDER_MAX = 150
 OPTIONS_MAX = 100
 OVERFLOW_OPTIONS_MAX = 5
 OPTION_VALUE_MAX = 150
+VIEW_TITLE_MAX = 24
+VIEW_BLOCKS_MAX = 100
+PRIVATE_METADATA_MAX = 3_000
+INPUT_LABEL_MAX = 2_000
+INPUT_LENGTH_MAX = 3_000
 CONFIRM_MAX = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 
 _PLAIN = frozenset({"plain_text"})
@@ -80,6 +85,35 @@ def read_metadata(arguments: Arguments) -> dict[str, Any] | None:
     if len(json.dumps(metadata).encode()) > METADATA_MAX:
         raise SlackError("metadata_too_large")
     return metadata
+
+
+def read_view(view: Any) -> dict[str, Any]:
+    """A modal, checked as Slack does, and with ids for the blocks that came without."""
+    if not isinstance(view, dict) or view.get("type") != "modal" or not _are_view_texts(view):
+        raise SlackError("invalid_arguments", response_metadata={"messages": ["type, or a text of the view, is wrong"]})
+    blocks = view.get("blocks")
+    if not _are_all(blocks, VIEW_BLOCKS_MAX, lambda it: it.get("type") == "input" or _is_valid(it)):
+        raise SlackError("invalid_arguments", response_metadata={"messages": ["invalid blocks"]})
+    inputs = [it for it in blocks or [] if it["type"] == "input"]
+    if not all(_is_input(it) for it in inputs) or (inputs and "submit" not in view):
+        raise SlackError("invalid_arguments", response_metadata={"messages": ["wrong inputs, or no submit"]})
+    return {**view, "blocks": with_ids(blocks or [])}
+
+
+def _are_view_texts(view: dict[str, Any]) -> bool:
+    shown = [view.get("title"), *(view[name] for name in ("submit", "close") if name in view)]
+    is_short = _is_short(view, "callback_id", ID_MAX) and _is_short(view, "private_metadata", PRIVATE_METADATA_MAX)
+    return is_short and all(_is_text(it, VIEW_TITLE_MAX, _PLAIN) for it in shown)
+
+
+def _is_input(block: Block) -> bool:
+    element, hint = block.get("element"), block.get("hint")
+    if not isinstance(element, dict) or element.get("type") != "plain_text_input":
+        return False
+    shown = [block.get("label"), *([] if hint is None else [hint])]
+    are_texts = all(_is_text(it, INPUT_LABEL_MAX, _PLAIN) for it in shown)
+    is_bound = 0 < element.get("max_length", INPUT_LENGTH_MAX) <= INPUT_LENGTH_MAX
+    return are_texts and is_bound and _is_short(element, "action_id", ID_MAX)
 
 
 def _objects(arguments: Arguments, name: str, otherwise: str) -> list[dict[str, Any]]:

@@ -27,6 +27,9 @@ LINK_ACTION = "ack"
 """The action_id of a button that only opens the signed link; Slack reports its presses all the same."""
 
 
+RESOLVE_WITH_COMMENT = "resolve_with_comment"
+"""The action_id of the button that asks for a comment before it resolves."""
+
 ACKNOWLEDGE_ALL = "acknowledge_all"
 """The action_id of the button of a storm's message."""
 
@@ -93,6 +96,7 @@ def _elements(incident: Incident, config: SlackConfig) -> Iterator[InteractiveEl
                 yield _button(incident, action, "Un-acknowledge")
             case Action.RESOLVE:
                 yield _button(incident, action, "Resolve")
+                yield _button(incident, RESOLVE_WITH_COMMENT, "Resolve with comment")
             case Action.ESCALATE:
                 yield _button(incident, action, "Escalate now", confirm=_ESCALATE_CONFIRM)
             case Action.SNOOZE:
@@ -105,7 +109,7 @@ _ESCALATE_CONFIRM = ConfirmObject(
 
 
 def _button(
-    incident: Incident, action: Action, label: str, *, style: str | None = None, confirm: ConfirmObject | None = None
+    incident: Incident, action: str, label: str, *, style: str | None = None, confirm: ConfirmObject | None = None
 ) -> ButtonElement:
     return ButtonElement(text=label, action_id=action, value=incident.id, style=style, confirm=confirm)
 

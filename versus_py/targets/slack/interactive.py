@@ -5,10 +5,11 @@ import aiohttp
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.incidents.actions import Action, snoozed_until_ms
-from versus_py.incidents.model import Actor
-from versus_py.targets.interactive import Loop, Permission, Press, Take, WaysIn
+from versus_py.incidents.model import Actor, Incident
+from versus_py.targets.interactive import FormPress, Loop, Permission, Press, Take, WaysIn
 from versus_py.targets.slack.allowed import Allowed
-from versus_py.targets.slack.api import SlackApi
+from versus_py.targets.slack.api import Refused, SlackApi
+from versus_py.targets.slack.forms import resolve_form
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.people import People
 from versus_py.targets.slack.requests import SlackRequests
@@ -74,6 +75,16 @@ class SlackInteractive:
 
     def snoozed_until_ms(self, choice: str, now_ms: int) -> int:
         return snoozed_until_ms(choice, self._config.snooze.timezone, now_ms)
+
+    async def open_form(self, press: FormPress, incident: Incident) -> None:
+        """Within the 3 seconds that Slack allows from the press on; else the person is told to press again."""
+        view = resolve_form(incident, press.where["channel"])
+        try:
+            await self._api.post("views.open", trigger_id=press.where["trigger_id"], view=view)
+        except Refused as exc:
+            await self.answer(
+                press, f"Nothing was changed: the form did not open ({exc.code}). Press the button again."
+            )
 
     async def answer(self, press: Press, text: str) -> None:
         """Not by response_url: no URL that a request names is fetched."""

@@ -11,17 +11,19 @@ from versus_py.config import MAX_WAIT_MINUTES, SlackConfig
 from versus_py.errors import BadPayload
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor
-from versus_py.targets.interactive import IncidentPress, Press, StormPress
-from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, read_storm, read_value
+from versus_py.targets.interactive import FormPress, IncidentPress, Press, StormPress
+from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, RESOLVE_WITH_COMMENT, read_storm, read_value
+from versus_py.targets.slack.forms import read_submitted
 from versus_py.targets.slack.people import short_name
 
 ACTIONS_MAX = 25
 """A block of actions has no more elements; a payload mostly tells of one."""
 
-_OURS = (*Action, ACKNOWLEDGE_ALL)  # no set: what is looked for in it may be anything
+_OURS = (*Action, RESOLVE_WITH_COMMENT, ACKNOWLEDGE_ALL)  # no set: what is looked for in it may be anything
 _ID = re.compile(r"[A-Z0-9]{1,40}")
 _TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
 _STORM = re.compile(r"[!-~][ -~]{0,200} [0-9a-f]{1,40}")
+_TRIGGER = re.compile(r"[!-~]{1,255}")
 _VALUE = re.compile(r"[!-~][ -~]{0,254}")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _MINUTES = re.compile(r"[1-9][0-9]{0,5}")
@@ -35,7 +37,31 @@ def read_presses(payload: Any) -> tuple[Press, ...]:
     kind = _mapping(payload, "the payload").get("type")
     if not isinstance(kind, str):
         raise BadPayload("the payload has no type")
-    return tuple(_presses(payload)) if kind == "block_actions" else ()
+    match kind:
+        case "block_actions":
+            return tuple(_presses(payload))
+        case "view_submission":
+            return tuple(_submitted(payload))
+        case _:
+            return ()
+
+
+def _submitted(payload: Mapping[str, Any]) -> Iterator[Press]:
+    """A form that was sent, if it is one of ours."""
+    view = _mapping(payload.get("view"), "view")
+    found = read_submitted(view)
+    if found is not None:
+        user_id, actor = _who(payload)
+        view_id = _matching(_ID, view.get("id"), "view.id")
+        yield IncidentPress(
+            system=SlackConfig.NAME,
+            actor=actor,
+            where={"channel": found.channel},
+            request_id=_request_id(user_id, view_id, found.incident_id),
+            action=Action.RESOLVE,
+            incident_id=found.incident_id,
+            comment=found.comment,
+        )
 
 
 def _presses(payload: Mapping[str, Any]) -> Iterator[Press]:
@@ -49,18 +75,16 @@ def _presses(payload: Mapping[str, Any]) -> Iterator[Press]:
 
 
 def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
-    user = _mapping(payload.get("user"), "user")
-    user_id = _matching(_ID, user.get("id"), "user.id")
+    user_id, actor = _who(payload)
     container = _mapping(payload.get("container"), "container")
     channel = _matching(_ID, container.get("channel_id"), "container.channel_id")
     message_ts = _matching(_TS, container.get("message_ts"), "container.message_ts")
     action_ts = _matching(_TS, action.get("action_ts"), "action_ts")
     kind = action["action_id"]
     value = _matching(_VALUE, _value(action), "the action's value")
-    name = short_name(user.get("name"), user.get("username")) or user_id
     who: dict[str, Any] = {
         "system": SlackConfig.NAME,
-        "actor": Actor(name, ids={SlackConfig.NAME: user_id}),
+        "actor": actor,
         "where": {"channel": channel},
         "request_id": _request_id(user_id, channel, message_ts, kind, value, action_ts),
     }
@@ -68,9 +92,20 @@ def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
         place, storm_id = read_storm(_matching(_STORM, value, "the action's value"))
         return StormPress(place=place, storm_id=storm_id, **who)
     incident_id, choice = read_value(value)
+    if kind == RESOLVE_WITH_COMMENT:
+        trigger_id = _matching(_TRIGGER, payload.get("trigger_id"), "trigger_id")
+        return FormPress(incident_id=incident_id, **(who | {"where": {"channel": channel, "trigger_id": trigger_id}}))
     if kind == Action.SNOOZE:
         _check_choice(choice)
     return IncidentPress(action=Action(kind), incident_id=incident_id, choice=choice, **who)
+
+
+def _who(payload: Mapping[str, Any]) -> tuple[str, Actor]:
+    """The user's id, and who that is as far as the payload tells."""
+    user = _mapping(payload.get("user"), "user")
+    user_id = _matching(_ID, user.get("id"), "user.id")
+    name = short_name(user.get("name"), user.get("username")) or user_id
+    return user_id, Actor(name, ids={SlackConfig.NAME: user_id})
 
 
 def _value(action: Mapping[str, Any]) -> Any:
