@@ -8,7 +8,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.support.png import shrunk
 from tests.support.servers import find_program
 from versus_py import sources
 from versus_py.config import SlackConfig
+from versus_py.errors import VersusError
 from versus_py.incidents.grouping import Grouping
 from versus_py.incidents.model import Incident, IncidentId, Policy
 from versus_py.incidents.transitions import trigger
@@ -161,7 +162,8 @@ def of_files(paths: Sequence[Path]) -> Iterator[Picture]:
             continue
         for request in yaml.safe_load(text)["requests"]:
             if isinstance(request.get("body"), dict):
-                yield from of_payload(f"{path.stem}-{request['name']}", request["body"])
+                with suppress(VersusError):
+                    yield from of_payload(f"{path.stem}-{request['name']}", request["body"])
 
 
 @contextmanager

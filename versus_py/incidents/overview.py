@@ -16,7 +16,7 @@ LABEL_MAX = 80
 """Characters of one label's value; the name gets half of it."""
 
 TEXTS_MAX = 8
-OTHER_TEXTS_MAX = 3
+OTHER_TEXTS_MAX = 4
 OTHER_LINKS_MAX = 3
 COMPARED_MAX = 300
 """How much of a text is compared: what follows may be cut where it is shown."""
@@ -64,8 +64,42 @@ _NUMBERS = re.compile(
 )
 """Labels that number things, or say when: they are shown after all others."""
 
-PROSE_MIN = 40
-"""A label's value that is longer and has several words is a text; senders that versus_py does not know keep them so."""
+_NUMBER_LIKE = re.compile(
+    r"\d{4}-\d\d-\d\d[T ].*|\d{10}(?:\d{3})?(?:\.\d+)?|[0-9a-fA-F-]{16,}|(?i:true|false|null|none|n/a)"
+)
+"""Values that say little to people: times, numbers of rows, hashes, switches. They are shown last too."""
+
+PROSE_MIN = 24
+PROSE_WORDS_MIN = 4
+"""A label's value that is longer and has so many words is a text; senders that versus_py does not know keep them so."""
+
+_VAGUE = frozenset(
+    [
+        "address",
+        "count",
+        "data",
+        "description",
+        "host",
+        "id",
+        "key",
+        "label",
+        "message",
+        "name",
+        "number",
+        "self",
+        "status",
+        "summary",
+        "text",
+        "title",
+        "type",
+        "url",
+        "value",
+    ]
+)
+"""The last part of a nested name that says too little by itself."""
+
+_NO_PAGES = re.compile(r"(?i).*(?:unsubscribe|acknowledge|icon|logo|avatar|webhook|endpoint|self|api).*")
+"""Names of URLs that are not for people to open."""
 
 _NAMES = frozenset(["alertname"])
 _TEXTS = ("summary", "title", "subject", "description", "message", "text", "error", "details", "reason", "culprit")
@@ -254,13 +288,16 @@ def _host(url: str) -> str:
 
 
 def _is_shown(label: str, text: str) -> bool:
-    """Whether it is a label to people: no name, nothing that a tool keeps there for itself, no text, no link."""
+    """Whether it is a label to people: a place, or nothing that a tool keeps there for itself, no text, no page."""
+    if label in _PLACES:
+        return bool(text)
     is_technical = label in _NAMES or label.startswith("__")
     return bool(text) and not is_technical and not _is_prose(text) and not _is_link(text)
 
 
 def _is_prose(text: str) -> bool:
-    return len(text) > PROSE_MIN and len(text.split()) > 3  # noqa: PLR2004
+    is_time = _NUMBER_LIKE.fullmatch(text)
+    return not is_time and len(text) > PROSE_MIN and len(text.split()) >= PROSE_WORDS_MIN
 
 
 def _is_link(text: str) -> bool:
@@ -271,19 +308,21 @@ def _links(alert: Alert) -> dict[str, str]:
     """Its pages, and those that its labels name."""
     known = {alert.url, *alert.links.values()}
     named = {key: text for key, text in alert.labels.items() if _is_link(text) and text not in known}
-    return {**alert.links, **dict([*named.items()][:OTHER_LINKS_MAX])}
+    pages = {key: text for key, text in named.items() if key not in _PLACES and not _NO_PAGES.fullmatch(key)}
+    return {**alert.links, **_renamed(dict([*pages.items()][:OTHER_LINKS_MAX]))}
 
 
-def _place(label: str) -> int:
+def _place(label: str, text: str = "") -> int:
+    """For sorting: places, then what people know things by, then numbers."""
     name = label.casefold().replace("-", "_")
     if name in _PLACES:
         return _PLACES.index(name)
-    return len(_PLACES) + bool(_NUMBERS.fullmatch(label))
+    return len(_PLACES) + bool(_NUMBERS.fullmatch(label) or _NUMBER_LIKE.fullmatch(text))
 
 
 def _shown_labels(labels: Mapping[str, str], above: Sequence[str]) -> dict[str, str]:
     """Places first, numbers last, cut, without the words that stand *above*."""
-    shown = sorted((key for key, text in labels.items() if _is_shown(key, text)), key=_place)
+    shown = sorted((key for key, text in labels.items() if _is_shown(key, text)), key=lambda it: _place(it, labels[it]))
     return _unrepeated({key: labels[key] for key in shown if not _is_said(labels[key], above)})
 
 
@@ -294,7 +333,20 @@ def _is_said(text: str, above: Sequence[str]) -> bool:
 def _unrepeated(labels: Mapping[str, str]) -> dict[str, str]:
     """Each value once, by the first of its names."""
     first = {text: key for key, text in reversed([*labels.items()])}
-    return {_cut(key, LABEL_MAX // 2): _cut(text, LABEL_MAX) for key, text in labels.items() if first[text] == key}
+    once = _renamed({key: text for key, text in labels.items() if first[text] == key})
+    return {_cut(key, LABEL_MAX // 2): _cut(text, LABEL_MAX) for key, text in once.items()}
+
+
+def _renamed(pairs: Mapping[str, str]) -> dict[str, str]:
+    """By the end of each nested name, where that tells them apart: `data.essentials.signalType` is `signalType`."""
+    short = {name: _end_of(name) for name in pairs}
+    taken = Counter(short.values())
+    return {short[name] if taken[short[name]] == 1 else name: text for name, text in pairs.items()}
+
+
+def _end_of(name: str) -> str:
+    parts = [part for part in name.split(".") if part and not part.isdecimal()]
+    return ".".join(parts[-2:] if parts and parts[-1].casefold() in _VAGUE else parts[-1:]) or name
 
 
 def _texts(alert: Alert) -> dict[str, str]:

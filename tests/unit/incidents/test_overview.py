@@ -234,3 +234,36 @@ def test_words_of_the_title_are_no_label_to_read_again():
     shown = overview(make_incident(replace(crash("a-1"), labels=labels), title="[Alerting] Disk of the database"))
 
     assert shown.labels == {"pod": "database"}
+
+
+def test_a_place_that_is_a_url_tells_alerts_apart():
+    alerts = [
+        replace(crash(url), labels={"alertname": "ProbeFailed", "instance": url})
+        for url in ("https://shop/health", "https://pay/health")
+    ]
+
+    shown = overview(make_incident(*alerts))
+
+    assert [it.lead for it in shown.lines] == ["instance=https://shop/health", "instance=https://pay/health"]
+
+
+def test_nested_names_are_shown_by_their_end_where_that_tells_them_apart():
+    labels = {"data.essentials.signalType": "Metric", "org.name": "acme", "a.0.state": "x", "b.state": "y"}
+
+    shown = overview(make_incident(replace(crash("a-1"), labels=labels)))
+
+    assert shown.labels == {"signalType": "Metric", "org.name": "acme", "a.0.state": "x", "b.state": "y"}
+
+
+def test_times_and_hashes_come_last_whatever_they_are_called():
+    labels = {"seen": "2026-11-27T03:00:00Z", "code": "25c55e7c-8092-4d21-ad06-7dacfbb6fc10", "threshold": "100"}
+
+    shown = overview(make_incident(replace(crash("a-1"), labels=labels)))
+
+    assert [*shown.labels] == ["threshold", "seen", "code"]
+
+
+def test_a_page_that_acts_when_it_is_opened_is_no_link():
+    labels = {"meta.unsubscribe": "https://x/u", "icon_url": "https://x/i", "policy_url": "https://x/p"}
+
+    assert overview(make_incident(replace(crash("a-1"), labels=labels))).links == {"policy_url": "https://x/p"}

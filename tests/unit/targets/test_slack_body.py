@@ -104,7 +104,7 @@ def test_a_long_message_stays_short():
 def test_labels_beyond_the_bound_are_counted():
     alert = replace(pod("a-1"), labels={f"l{number}": f"v{number}" for number in range(14)})
 
-    assert lines_of(make_incident(alert))[-1].endswith("`l9=v9` … 4 more")
+    assert lines_of(make_incident(alert))[-1].endswith("`l11=v11` … 2 more")
 
 
 def test_what_is_not_listed_any_more_says_so():

@@ -10,10 +10,10 @@ from versus_py.targets.values import common_links
 
 # What fits a phone's screen together with what stands around the body.
 TEXT_MAX = 500
-TEXTS_SHOWN = 4
+TEXTS_SHOWN = 5
 LINE_TEXT_MAX = 140
 VALUES_MAX = 200
-LABELS_SHOWN = 10
+LABELS_SHOWN = 12
 NAME_MAX = 200
 
 SAME_DAY_MS = 12 * 3600_000
