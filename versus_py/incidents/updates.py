@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from versus_py.incidents import overview
+from versus_py.incidents import labels
 from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, Policy, Status, sender_of
 from versus_py.incidents.severity import highest_severity
 
@@ -157,7 +157,7 @@ def joined_and_left(before: Incident, after: Incident, now_ms: int) -> tuple[Ent
 
 def names_of(alerts: Sequence[Alert], among: Sequence[Alert]) -> str:
     """A few of *alerts*, each with what tells it from the others in the incident."""
-    return overview.names_of(alerts, among, limit=NAMES_SHOWN)
+    return labels.names_of(alerts, among, limit=NAMES_SHOWN)
 
 
 def bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
