@@ -70,7 +70,7 @@ def is_secret(name: str) -> bool:
     return len(name) <= NAME_MAX and _SECRET.fullmatch(re.sub(r"[^a-z]", "", name.lower())) is not None
 
 
-def _hides(name: str, value: Any) -> bool:
+def hides(name: str, value: Any) -> bool:
     """Whether *value* under that name is a secret. What is empty, a flag, or a number of many things is none."""
     if not value or not is_secret(name) or str(value).lower() in {"true", "false", "null", "none"}:
         return False
@@ -78,10 +78,15 @@ def _hides(name: str, value: Any) -> bool:
     return not (is_number and name.lower().endswith("s"))
 
 
+def hides_at(path: str, value: Any) -> bool:
+    """The same of a path with dots: also what an object of a secret's name holds is a secret."""
+    return hides(path, value) or ("." in path and any(hides(name, value) for name in path.split(".")))
+
+
 def _mapping(value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
     found = {}
     for name, it in value.items():
-        found[_text(str(name), levels)] = REMOVED if _hides(str(name), it) else redacted(it, levels - 1)
+        found[_text(str(name), levels)] = REMOVED if hides(str(name), it) else redacted(it, levels - 1)
     if any(isinstance(it, str) and is_secret(it) for name, it in value.items() if str(name).lower() in _NAMED):
         found |= {name: REMOVED for name, it in found.items() if "val" in name.lower() and it}
     return found
@@ -91,7 +96,7 @@ def _list(value: Sequence[Any], levels: int) -> list[Any]:
     """Where names and values take turns, or are options of a command, what comes after the name of a secret is one."""
     found = [redacted(it, levels - 1) for it in value]
     for number, (name, it) in enumerate(pairwise(value)):
-        if isinstance(name, str) and (number % 2 == 0 or name.startswith("-")) and _hides(name, it):
+        if isinstance(name, str) and (number % 2 == 0 or name.startswith("-")) and hides(name, it):
             found[number + 1] = REMOVED
     return found
 
@@ -116,7 +121,7 @@ def _text(value: str, levels: int) -> str:
 def _without_secret(found: re.Match[str]) -> str:
     name, between, said = found.groups()
     quote = said[0] if said[0] in "\"'" else ""
-    return f"{name}{between}{quote}{REMOVED}{quote}" if _hides(name, said.strip("\"'")) else found[0]
+    return f"{name}{between}{quote}{REMOVED}{quote}" if hides(name, said.strip("\"'")) else found[0]
 
 
 def _json(value: str, levels: int) -> str:
