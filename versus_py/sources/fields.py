@@ -1,15 +1,10 @@
 """Reading what senders send: lenient about shapes, strict about what comes out."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
-
-from versus_py.incidents.identity import steady_title
-from versus_py.incidents.severity import highest_severity
 
 TITLE_MAX = 250
 """Longest title, in characters; it has to fit one line of a chat and a record's summary."""
@@ -28,83 +23,9 @@ _RESOURCE = (
     "server_name",
     "device",
     "service",
+    "service_name",
 )
 _PAGES = {"Runbook": ("runbook_url", "runbook"), "Dashboard": ("dashboard_url", "dashboard")}
-_SEVERITY = ("severity", "level", "priority", "urgency")
-
-STATUS = ("status", "state", "alert_status", "event_action")
-"""Fields that say whether it fires or is over."""
-
-_RESOLVED = {"resolved", "resolve", "ok", "closed", "close", "recovered", "recovery", "cleared", "normal", "inactive"}
-
-STRONG_IDENTITY = ("dedup_key", "deduplication_key", "dedupKey", "fingerprint", "alias", "incident_key")
-"""Fields that are there to tell one incident from others."""
-
-WEAK_IDENTITY = (
-    "alert_id",
-    "alertId",
-    "incident_id",
-    "id",
-    "uuid",
-    "event_id",
-    "MessageId",  # of SNS, which may deliver a message more than once
-)
-"""Fields that number what a tool has: the numbers of another tool may be the same."""
-
-IDENTITY = (*STRONG_IDENTITY, *WEAK_IDENTITY)
-
-_MONITORED = (
-    *_RESOURCE,
-    "host_name",
-    "service_name",
-    "service_description",
-    "check",
-    "check_name",
-    "monitor",
-    "monitor_name",
-)
-_MOMENT = re.compile(
-    r"((starts?|ends?|creat|updat|resolv|clos|recover|start|end|last|event)(ed|d|ing)?)?(at|on|time|date|timestamp)|duration"
-)
-"""Fields that an alert has and its end has not, or the other way round."""
-
-
-def severity(payload: Mapping[str, Any]) -> str:
-    """What the usual fields say of how grave it is."""
-    return highest_severity([first_text(payload, _SEVERITY)])
-
-
-def is_resolved(payload: Mapping[str, Any]) -> bool:
-    """Whether the usual fields say that it is over."""
-    return first_text(payload, STATUS).lower() in _RESOLVED
-
-
-def identity(payload: Mapping[str, Any]) -> str:
-    """What tells its incident from others, as the sender has it; "" when no usual field does."""
-    return first_text(payload, IDENTITY)
-
-
-def identity_key(payload: Mapping[str, Any], title: str) -> str:
-    """The same as part of a dedup key, with what else it takes to be of one tool and about one thing; "" without any.
-
-    A field that only numbers things counts together with the names of the other fields, which are a tool's own, and
-    with what it is about. A number that is about nothing counts with the title as well.
-    """
-    if strong := first_text(payload, STRONG_IDENTITY):
-        return strong
-    weak = first_text(payload, WEAK_IDENTITY)
-    if not weak:
-        return ""
-    labels = payload.get("labels")
-    found = (*((labels,) if isinstance(labels, Mapping) else ()), payload)
-    about = [said for it in found for name in _MONITORED if (said := text(it.get(name)))]
-    names = sorted(
-        name for name in payload if name not in STATUS and not _MOMENT.fullmatch(re.sub("[_-]", "", name.lower()))
-    )
-    if weak.isdecimal() and not about:
-        about = [steady_title(title)]
-    tool = sha256("\n".join(names).encode(errors="replace")).hexdigest()[:12]
-    return "\n".join((weak, *about, f"fields {tool}"))
 
 
 def resource(labels: Mapping[str, Any]) -> str:

@@ -150,13 +150,14 @@ def cloudwatch(name: str = "cpu-high", *, starts_at: datetime, is_resolved: bool
 
 
 def fluentbit(name: str = "OOM", *, starts_at: datetime, is_resolved: bool = False) -> dict[str, Any]:
-    """A record as Fluent Bit posts them, with a status that says that it is over when it is."""
-    return {
+    """A record as Fluent Bit posts them, with a key of its own, so that a status can say that it is over."""
+    state = {"level": "info", "status": "resolved"} if is_resolved else {"level": "error"}
+    return state | {
         "date": starts_at.timestamp(),
         "log": f"{name}: killed process 4242 (java)",
-        "level": "error",
+        "dedup_key": name,
         "kubernetes": {"namespace_name": "shop", "pod_name": "cart-5f7", "container_name": "cart"},
-    } | ({"status": "resolved"} if is_resolved else {})
+    }
 
 
 def _number(name: str) -> int:

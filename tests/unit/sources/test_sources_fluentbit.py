@@ -1,5 +1,7 @@
 """Records of Fluent Bit's http output, as its documentation describes them."""
 
+import json
+
 import pytest
 from hypothesis import given
 
@@ -93,12 +95,45 @@ def test_an_identity_of_its_own_wins(record):
     assert dedup_key(record | {"fingerprint": "abc"}) == "fluentbit\nabc"
 
 
-def test_a_status_that_says_so_resolves(record):
-    over = sources.parse(record | {"status": "resolved", "date": 1777890601})
+@pytest.mark.parametrize("status", ["resolved", "OK", "closed", "success"])
+def test_a_status_in_a_line_is_about_something_else_and_the_line_fires(record, status):
+    found = sources.parse(record | {"status": status})
+
+    assert found.is_firing
+    assert found.alerts[0].starts_at_ms == AT_MS
+
+
+def test_a_status_ends_only_what_has_an_identity_of_its_own(record):
+    over = sources.parse(record | {"status": "resolved", "level": "info", "dedup_key": "x", "date": 1777890601})
 
     assert not over.is_firing
     assert (over.alerts[0].starts_at_ms, over.alerts[0].ends_at_ms) == (None, 1777890601000)
-    assert over.dedup_key == sources.parse(record).dedup_key
+    assert over.dedup_key == "fluentbit\nx"
+    assert sources.parse(record | {"status": "resolved", "level": "info"}).is_firing
+
+
+@pytest.mark.parametrize("level", ["warning", "error", "fatal"])
+def test_a_line_of_level_warning_or_worse_ends_nothing(record, level):
+    found = sources.parse(record | {"status": "resolved", "level": level, "dedup_key": "x"})
+
+    assert found.is_firing
+    assert found.warnings == (f"it fires although its status says otherwise: a line of level {level} ends nothing",)
+
+
+def test_a_line_that_is_json_itself_is_read_and_keeps_its_incident(record):
+    line = {"level": "fatal", "msg": "checkout crashed", "order": "17"}
+
+    found = sources.parse(record | {"log": json.dumps(line)})
+
+    assert (found.title, found.severity, found.alerts[0].labels["order"]) == ("checkout crashed", "fatal", "17")
+    assert len(found.older_keys) == 1
+
+
+@pytest.mark.parametrize("name", ["alert", "Alarm", "chart", "Title", "check_name"])
+def test_what_names_an_alert_is_no_line_of_a_log(name):
+    found = sources.parse({"date": 1777890001.5, "message": "disk 90 %", name: "disk_full"})
+
+    assert found.source == "generic"
 
 
 @pytest.mark.parametrize(
