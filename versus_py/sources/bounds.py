@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from versus_py.incidents.model import Alert, Notification
+from versus_py.incidents.redaction import hides_at
 
 VALUE_MAX = 4000
 """Characters of one label, or one annotation: what a description in ServiceNow holds."""
@@ -26,9 +27,10 @@ WARNINGS_MAX = 50
 
 
 def bounded(notification: Notification) -> Notification:
-    """*notification* with everything cut to its bound, and a warning when something was. The same for the same."""
-    alerts = tuple(map(_alert, notification.alerts))
-    is_cut = alerts != notification.alerts
+    """*notification* without secrets, everything cut to its bound, and a warning when it was. The same for the same."""
+    whole = tuple(map(_without_secrets, notification.alerts))
+    alerts = tuple(map(_alert, whole))
+    is_cut = alerts != whole
     warnings = tuple(_cut(it, WARNING_MAX) for it in notification.warnings[:WARNINGS_MAX])
     if is_cut:
         warnings = (*warnings, f"what is longer than {VALUE_MAX} characters, or beyond {PAIRS_MAX} labels, was cut off")
@@ -41,6 +43,16 @@ def bounded(notification: Notification) -> Notification:
         url=_url(notification.url),
         warnings=warnings,
     )
+
+
+def _without_secrets(alert: Alert) -> Alert:
+    if not any(hides_at(name, text) for name, text in (*alert.labels.items(), *alert.annotations.items())):
+        return alert
+    labels, annotations = (
+        {name: text for name, text in pairs.items() if not hides_at(name, text)}
+        for pairs in (alert.labels, alert.annotations)
+    )
+    return replace(alert, labels=labels, annotations=annotations)
 
 
 def _alert(alert: Alert) -> Alert:

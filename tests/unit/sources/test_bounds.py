@@ -70,3 +70,25 @@ def test_the_alerts_of_one_incident_have_a_size_and_the_first_keep_their_texts()
     assert again is not None
     assert again.incident.alerts == kept  # so that a repeat writes nothing
     assert make_incident().alerts
+
+
+def test_secrets_are_no_labels_in_any_source_and_at_the_end_of_any_path():
+    labels = {
+        "alertname": "A",
+        "API-Key": "hunter2",
+        "token": "hunter2",
+        "a.Authorization.value": "hunter2",
+        "password": "hunter2",
+    }
+
+    found = sources.parse({"alerts": [{"labels": labels, "annotations": {"client_secret": "hunter2", "summary": "S"}}]})
+
+    assert found.alerts[0].labels == {"alertname": "A"}
+    assert found.alerts[0].annotations == {"summary": "S"}
+    assert "hunter2" not in repr(found)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("labels", [{"tokens": "512"}, {"has_token": "true"}, {"keyspace": "orders"}])
+def test_a_label_that_tells_no_secret_stays(labels):
+    assert sources.parse({"title": "T", "labels": labels}).alerts[0].labels == labels
