@@ -4,6 +4,7 @@ Source: docs.sentry.io/integrations/integration-platform/webhooks.
 """
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -18,6 +19,8 @@ from versus_py.sources import fields
 NAME = "sentry"
 
 _SHAPE = {"action", "data", "installation"}
+_PAGES = ("web_url", "permalink", "url")
+_ISSUE_ID = re.compile(r"/issues/(\d+)(?:/|$)")
 _ISSUE_FIRES = {"created", "unresolved"}
 _ISSUE_IS_OVER = {"resolved", "archived", "ignored"}
 _METRIC_FIRES = {"critical", "warning"}
@@ -77,12 +80,12 @@ def _event(data: Mapping[str, Any], status: AlertStatus) -> Notification:
     labels |= _labels(data, ("triggered_rule",))
     return _notification(
         Alert(
-            fingerprint=_id(event, "event", "issue_id"),
+            fingerprint=_issue_id(event, "event", "issue_id"),
             status=status,
             labels=labels,
             annotations=_labels(event, ("culprit", "message")),
             starts_at_ms=fields.time_ms(event.get("datetime")),
-            url=fields.web_url(event.get("web_url")),
+            url=fields.first_url(event, _PAGES),
             resource=fields.resource(labels) or labels.get("project", ""),
         ),
         title=fields.text(event.get("title")),
@@ -99,13 +102,13 @@ def _issue(data: Mapping[str, Any], status: AlertStatus, *, is_new: bool) -> Not
         labels["project"] = slug
     return _notification(
         Alert(
-            fingerprint=_id(issue, "issue", "id"),
+            fingerprint=_issue_id(issue, "issue", "id"),
             status=status,
             labels=labels,
             annotations=_labels(issue, ("culprit",)),
             # An issue that comes back was first seen long ago; when it came back is not said.
             starts_at_ms=fields.time_ms(issue.get("firstSeen")) if is_new else None,
-            url=fields.web_url(issue.get("web_url")),
+            url=fields.first_url(issue, _PAGES),
             resource=slug,
         ),
         title=fields.text(issue.get("title")),
@@ -133,7 +136,7 @@ def _metric_alert(data: Mapping[str, Any], action: str, status: AlertStatus) -> 
             url=fields.web_url(data.get("web_url")),
             resource=labels.get("project", ""),
         ),
-        title=fields.text(metric_alert.get("title")) or fields.text(data.get("description_title")),
+        title=fields.text(data.get("description_title")) or fields.text(metric_alert.get("title")) or _name(rule),
         severity=action if is_firing else "",
     )
 
@@ -163,6 +166,18 @@ def _id(found: Mapping[str, Any], name: str, key: str) -> str:
     if not identity:
         raise BadPayload(f"its data.{name}.{key} is empty")
     return identity
+
+
+def _issue_id(found: Mapping[str, Any], name: str, key: str) -> str:
+    """The issue's number; older and self-hosted servers have it only in the addresses of its pages."""
+    urls = (fields.text(found.get(it)) for it in ("issue_url", *_PAGES))
+    return next((it[1] for url in urls if not found.get(key) and (it := _ISSUE_ID.search(url))), "") or _id(
+        found, name, key
+    )
+
+
+def _name(rule: Any) -> str:
+    return fields.text(rule.get("name")) if isinstance(rule, Mapping) else ""
 
 
 def _labels(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:

@@ -93,7 +93,7 @@ def test_a_metric_alert_fires_as_grave_as_its_action_says(metric_alert, action):
     found = sources.parse(metric_alert | {"action": action})
 
     assert found.is_firing
-    assert (found.title, found.severity) == ("Too many errors", action)
+    assert (found.title, found.severity) == ("Critical: Too many errors", action)
     assert found.url == "https://sentry.io/organizations/acme/alerts/rules/details/7/?alert=1"
     assert found.alerts[0].starts_at_ms == 1600000000000
     assert found.alerts[0].resource == "bar"
@@ -152,6 +152,50 @@ def test_a_broken_one_is_read_as_generic_with_a_warning(event_alert, data, wrong
 
     assert found.source == "sentry"
     assert found.warnings[0] == f"this looks like sentry, but {wrong}; it was read as a generic alert"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"issue_url": "https://sentry.io/api/0/issues/4711/"},
+        {"web_url": "https://acme.sentry.io/issues/4711/events/e487/"},
+        {"permalink": "https://sentry.example.com/organizations/acme/issues/4711"},
+    ],
+    ids=lambda page: next(iter(page)),
+)
+def test_an_issue_without_its_number_is_known_by_the_address_of_its_page(event_alert, issue, page):
+    kept = {
+        name: value for name, value in event_alert["data"]["event"].items() if "issue" not in name and "url" not in name
+    }
+    event_alert["data"]["event"] = kept | page
+
+    found = sources.parse(event_alert)
+
+    assert (found.source, found.title, found.warnings) == ("sentry", "KeyError: sku", ())
+    assert found.dedup_key == sources.parse(issue).dedup_key
+
+
+def test_what_is_broken_is_read_from_its_event(event_alert):
+    event_alert["data"]["event"] = {"title": "KeyError: sku", "level": "fatal"}
+
+    found = sources.parse(event_alert)
+
+    assert (found.title, found.severity) == ("KeyError: sku", "fatal")
+    assert "its data.event.issue_id is empty" in found.warnings[0]
+
+
+def test_a_permalink_is_the_link(issue):
+    issue["data"]["issue"] = {"id": "4711", "title": "x", "permalink": "https://sentry.example.com/issues/4711/"}
+
+    assert sources.parse(issue).url == "https://sentry.example.com/issues/4711/"
+
+
+def test_a_metric_alert_without_its_description_is_called_as_itself_or_as_its_rule(metric_alert):
+    del metric_alert["data"]["description_title"]
+    named = sources.parse(metric_alert | {}).title
+    metric_alert["data"]["metric_alert"] |= {"title": "", "alert_rule": {"name": "Errors of the shop"}}
+
+    assert (named, sources.parse(metric_alert).title) == ("Too many errors", "Errors of the shop")
 
 
 @pytest.mark.parametrize("tags", [None, "prod", {"environment": "prod"}, [["environment"], "ab", 3, None, [{}, []]]])
