@@ -121,3 +121,70 @@ def test_a_rule_that_cannot_be_evaluated_is_called_by_its_name(payload):
 
     assert one.title == one.alerts[0].title == "DatasourceNoData of Checkout errors"
     assert two.title == "DatasourceNoData of Checkout errors, DatasourceNoData of Queue length"
+
+
+LEGACY = {
+    "dashboardId": 1,
+    "evalMatches": [
+        {"value": 93.1, "metric": "cpu db-1", "tags": {"host": "db-1", "cpu": "0"}},
+        {"value": 91, "metric": "cpu db-1", "tags": {"host": "db-1", "cpu": "1"}},
+    ],
+    "imageUrl": "https://g.example/cpu.png",
+    "message": "CPU is busy",
+    "orgId": 1,
+    "panelId": 2,
+    "ruleId": 17,
+    "ruleName": "CPU high",
+    "ruleUrl": "https://g.example/d/cpu?tab=alert",
+    "state": "alerting",
+    "tags": {"severity": "critical"},
+    "title": "[Alerting] CPU high",
+}
+
+
+def test_a_rule_of_legacy_alerting_fires():
+    found = sources.parse(LEGACY)
+
+    assert (found.source, found.title, found.severity, found.warnings) == (
+        "grafana",
+        "[Alerting] CPU high",
+        "critical",
+        (),
+    )
+    assert found.url == "https://g.example/d/cpu?tab=alert"
+    [alert] = found.alerts
+    assert alert.is_firing
+    assert alert.resource == "db-1"
+    assert alert.labels == {"alertname": "CPU high", "severity": "critical", "host": "db-1"}
+    assert alert.annotations == {"message": "CPU is busy", "values": "cpu db-1=93.1, cpu db-1=91"}
+    assert alert.links == {"Image": "https://g.example/cpu.png"}
+
+
+@pytest.mark.parametrize("state", ["ok", "OK", "paused"])
+def test_a_rule_of_legacy_alerting_is_over_when_it_is_ok_or_paused(state):
+    over = sources.parse(LEGACY | {"state": state, "evalMatches": None})
+
+    assert not over.is_firing
+    assert over.dedup_key == sources.parse(LEGACY).dedup_key
+
+
+@pytest.mark.parametrize("change", [{"orgId": 2}, {"ruleId": 18}])
+def test_rules_of_legacy_alerting_are_told_apart_by_organisation_and_number(change):
+    assert sources.parse(LEGACY | change).dedup_key != sources.parse(LEGACY).dedup_key
+
+
+@pytest.mark.parametrize("state", ["alerting", "no_data", "pending", "execution_error"])
+def test_every_other_state_of_legacy_alerting_fires(state):
+    assert sources.parse(LEGACY | {"state": state}).is_firing
+
+
+def test_a_rule_of_legacy_alerting_without_a_number_is_read_as_generic():
+    found = sources.parse(LEGACY | {"ruleId": None})
+
+    assert (found.source, found.title) == ("grafana", "[Alerting] CPU high")
+    assert "its ruleId is empty" in found.warnings[0]
+
+
+@given(damaged(LEGACY))
+def test_whatever_is_in_a_rule_of_legacy_alerting_it_is_read(payload):
+    assert_is_sound(sources.parse(payload))
