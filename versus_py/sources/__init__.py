@@ -34,13 +34,31 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
     source = source_of(payload, name)
     how = f"source={name} was asked for" if name else f"this looks like {source.NAME}"
     try:
-        found = source.parse(payload, settings)
+        found = _carried(source, payload, settings) or source.parse(payload, settings)
     except BadPayload as exc:
         found = _warned(_broken(generic.parse(payload, settings), source), f"{how}, but {exc}")
     else:
         if name not in {None, source.NAME}:
             found = _warned(found, f"{how}, but its shape is another")
     return bounded(_titled(found))
+
+
+def _carried(source: Source, payload: Mapping[str, Any], settings: SourcesConfig) -> Notification | None:
+    """What an envelope of SNS carries, read as what it is: an incident of this source, whoever made it.
+
+    SNS may deliver a message more than once: what nothing else identifies is known by the message's id.
+    """
+    inner = cloudwatch.message(payload) if source is cloudwatch else None
+    if inner is None:
+        return None
+    if source_of(inner) is generic and generic.read(inner).title is None:
+        inner = {**inner, "Subject": payload.get("Subject")}
+    found = parse(inner, settings)
+    keys = [
+        f"{source.NAME}\n{key}" for key in (found.dedup_key or f"message {payload['MessageId']}", *found.older_keys)
+    ]
+    group = found.group and f"{source.NAME}\n{found.group}"
+    return replace(found, source=source.NAME, dedup_key=keys[0], older_keys=tuple(keys[1:]), group=group)
 
 
 def source_of(payload: Mapping[str, Any], name: str | None = None) -> Source:

@@ -36,6 +36,12 @@ def is_raw(payload: Mapping[str, Any]) -> bool:
     return payload.keys() >= {"AlarmName", "NewStateValue"}
 
 
+def message(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What an envelope carries, where that is a JSON object that is no alarm."""
+    inner = _json(payload.get("Message"))
+    return inner if inner is not None and not is_raw(_alarm_of_event(inner)) else None
+
+
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - the web layer's
     """The alarm as it is now.
 
@@ -75,14 +81,43 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
     )
 
 
-def _alarm(message: Any) -> Mapping[str, Any]:
-    try:
-        alarm = orjson.loads(message) if isinstance(message, str) else None
-    except orjson.JSONDecodeError:
-        alarm = None
-    if not isinstance(alarm, Mapping) or not is_raw(alarm) or not fields.text(alarm["AlarmName"]):
+def _alarm(said: Any) -> Mapping[str, Any]:
+    alarm = _json(said)
+    alarm = None if alarm is None else _alarm_of_event(alarm)
+    if alarm is None or not is_raw(alarm) or not fields.text(alarm["AlarmName"]):
         raise BadPayload("its Message is no CloudWatch alarm")
     return alarm
+
+
+def _json(said: Any) -> Mapping[str, Any] | None:
+    try:
+        found = orjson.loads(said) if isinstance(said, str) else None
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _alarm_of_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An EventBridge event about an alarm, in the words that the alarm itself uses; anything else as it is."""
+    match event.get("detail"):
+        case {"alarmName": name, "state": {"value": value, **state}, **detail}:
+            arns = event.get("resources")
+            return {
+                "AlarmName": name,
+                "AlarmArn": arns[0] if isinstance(arns, list) and arns else None,
+                "AlarmDescription": _member(detail.get("configuration"), "description"),
+                "AWSAccountId": event.get("account"),
+                "Region": event.get("region"),
+                "NewStateValue": value,
+                "NewStateReason": state.get("reason"),
+                "OldStateValue": _member(detail.get("previousState"), "value"),
+                "StateChangeTime": state.get("timestamp"),
+            }
+    return event
+
+
+def _member(found: Any, name: str) -> Any:
+    return found.get(name) if isinstance(found, Mapping) else None
 
 
 def _status(alarm: Mapping[str, Any], name: str) -> AlertStatus:
