@@ -77,6 +77,7 @@ def _labels(payload: Mapping[str, Any], name: str) -> dict[str, str]:
     )
     labels = {"alertname": name, "metric": ", ".join(names)}
     labels |= common([fields.text_map(it.get("dimensions")) for it in metrics if isinstance(it, Mapping)])
+    labels["alarm_definition_id"] = fields.text(payload.get("alarm_definition_id"))
     labels["tenant_id"] = fields.text(payload.get("tenant_id"))
     return {label: value for label, value in labels.items() if value}
 
@@ -85,5 +86,6 @@ def _annotations(payload: Mapping[str, Any]) -> dict[str, str]:
     said = {
         "description": fields.text(payload.get("alarm_description")),
         "message": fields.text(payload.get("message")),
+        "old_state": fields.text(payload.get("old_state")),
     }
     return {name: value for name, value in said.items() if value}

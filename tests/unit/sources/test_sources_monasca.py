@@ -43,6 +43,7 @@ def test_an_alarm_fires(payload):
         "metric": "cpu.idle_perc",
         "hostname": "node-3",
         "service": "compute",
+        "alarm_definition_id": "78ce7b53-f7e6-4b51-88d0-000000000002",
         "tenant_id": "62f7a7a314904aa3ab137d569d6b4fde",
     }
     assert alert.annotations["description"] == "idle under 5"
@@ -68,7 +69,12 @@ def test_what_people_try_with_curl_fires():
     assert found.is_firing
     assert (found.title, found.severity, found.dedup_key) == ("fire alarm", "Critical", "monasca\n1234")
     assert found.alerts[0].starts_at_ms is None
-    assert found.alerts[0].labels == {"alertname": "fire alarm", "metric": "1234", "tenant_id": "tenant1234"}
+    assert found.alerts[0].labels == {
+        "alertname": "fire alarm",
+        "metric": "1234",
+        "alarm_definition_id": "freddef",
+        "tenant_id": "tenant1234",
+    }
     assert found.alerts[0].annotations["message"] == "this is the message"
     assert found.warnings == ()
 
