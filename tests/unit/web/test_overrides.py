@@ -58,6 +58,14 @@ def test_oncall_can_be_switched_off():
     assert read(("oncall_enable", "FALSE")).policy.oncall is None
 
 
+@pytest.mark.parametrize(("value", "escalates"), [("T", True), ("t", True), ("True", True), ("F", False), ("f", False)])
+def test_the_booleans_of_go_templates_are_read(value, escalates):
+    found = read(("oncall_enable", value))
+
+    assert (found.policy.oncall is not None) is escalates
+    assert found.warnings == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

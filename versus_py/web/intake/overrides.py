@@ -19,7 +19,7 @@ from versus_py.incidents.model import Notification, Policy, common
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
 from versus_py.sources import SOURCES
 
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _PER_ALERT = {"group": False, "alert": True}
 _SHOWN_MAX = 80
 _PARAMETERS_MAX = 20
