@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incidents.grouping import Grouping
 from versus_py.incidents.model import Notification
 from versus_py.templating import TemplateText
+from versus_py.web.intake import lenient
 from versus_py.web.intake.overrides import Overrides
 from versus_py.web.intake.severities import Severities
 
@@ -72,7 +74,8 @@ def read_body(body: bytes) -> tuple[bool, list[Payload], list[str]]:
 
     JSON, whatever its content type says: an object, an array of objects, or objects one after the other, as in
     NDJSON. Bytes that are no UTF-8 are replaced, not refused; of objects in a row, those before one that is broken
-    count. Raises BadPayload, and TooMany.
+    count. What is nearly JSON is read with a warning, a form by the JSON in it or else by its fields. Raises
+    BadPayload, and TooMany.
     """
     if not body.strip():
         raise BadPayload("the body is empty; send a JSON object or an array of JSON objects")
@@ -103,17 +106,50 @@ def _parse(body: bytes) -> tuple[Any, list[str]]:
     # Slower, and takes what orjson does not: NaN, large numbers, lone surrogates, other encodings, many values.
     text = body.decode(json.detect_encoding(body), errors="replace")
     try:
-        try:
-            return _leniently_parsed(text)
-        except RecursionError:
-            data, warnings = _leniently_parsed(_shallow(text))
-            return data, [*warnings, f"what is nested more than {NESTING_MAX} levels deep was left out"]
+        data, warnings = _read_text(text)
     except ValueError as exc:
-        raise BadPayload(f"the body is not JSON ({exc}); send a JSON object or an array of JSON objects") from None
+        return _read_otherwise(text, body, exc)
+    if warnings:  # a fault in one of many values must not take the others away
+        with suppress(BadPayload):
+            repaired = _read_repaired(text, warnings[0])
+            return repaired if len(repaired[1]) == 1 else (data, warnings)
+    return data, warnings
 
 
-def _leniently_parsed(text: str) -> tuple[Any, list[str]]:
-    values, warnings = _values(text)
+def _read_text(text: str, *, is_strict: bool = True) -> tuple[Any, list[str]]:
+    """Raises ValueError."""
+    try:
+        return _leniently_parsed(text, is_strict=is_strict)
+    except RecursionError:
+        data, warnings = _leniently_parsed(_shallow(text), is_strict=is_strict)
+        return data, [*warnings, f"what is nested more than {NESTING_MAX} levels deep was left out"]
+
+
+def _read_otherwise(text: str, body: bytes, wrong: ValueError) -> tuple[Any, list[str]]:
+    """The form or the nearly JSON that *text* is. Raises BadPayload, with what to do if *body* is something known."""
+    carried, fields = lenient.form(text)
+    if carried is not None:
+        return _parse(carried.encode(errors="replace"))
+    if fields:
+        return fields, []
+    if advice := lenient.remedy(body):
+        raise BadPayload(advice)
+    return _read_repaired(text, str(wrong))
+
+
+def _read_repaired(text: str, wrong: str) -> tuple[Any, list[str]]:
+    repaired = lenient.repaired(text)
+    try:
+        if repaired is not None:
+            data, warnings = _read_text(repaired, is_strict=False)
+            return data, [f"the body is not quite JSON and was read as what it seems to mean: {wrong}", *warnings]
+    except ValueError:
+        pass
+    raise BadPayload(f"the body is not JSON ({wrong}); send a JSON object or an array of JSON objects")
+
+
+def _leniently_parsed(text: str, *, is_strict: bool) -> tuple[Any, list[str]]:
+    values, warnings = _values(text, is_strict=is_strict)
     data = values[0] if len(values) == 1 else values
     return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace")), warnings
 
@@ -136,9 +172,9 @@ def _shallow(text: str) -> str:
     return "".join((*kept, text[kept_from:]))
 
 
-def _values(text: str) -> tuple[list[Any], list[str]]:
+def _values(text: str, *, is_strict: bool) -> tuple[list[Any], list[str]]:
     """The JSON values that stand one after the other, up to one more than are allowed. ValueError without any."""
-    decoder = json.JSONDecoder(parse_int=_integer)
+    decoder = json.JSONDecoder(parse_int=_integer, strict=is_strict)
     values: list[Any] = []
     rest = text.strip()
     at = 0
