@@ -3,6 +3,7 @@
 Each is used in one place, which the test names. To use one more, add it here.
 """
 
+import asyncio
 import inspect
 
 import pytest
@@ -47,12 +48,24 @@ async def test_a_cluster_client_of_redis_py_asks_anew_where_everything_is():
 
 
 async def test_a_server_of_aiohttp_makes_protocols_and_closes_one_by_force():
-    """web/connections.py counts the protocols that it makes, and ends the connection of a body that is not read."""
+    """web/connections.py counts the protocols, and ends the connection of a body that is not read.
+
+    web/unparsed.py makes them as the server does, and answers what cannot be parsed.
+    """
     runner = web.AppRunner(web.Application())
     await runner.setup()
 
     assert runner.server is not None
     assert isinstance(runner.server(), RequestHandler)
+    assert isinstance(runner.server._kwargs, dict)
+    assert runner.server._loop is asyncio.get_running_loop()
+    assert list(inspect.signature(RequestHandler.handle_error).parameters) == [
+        "self",
+        "request",
+        "status",
+        "exc",
+        "message",
+    ]
     assert callable(RequestHandler.force_close)
     await runner.cleanup()
 

@@ -28,6 +28,7 @@ from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
+from versus_py.web.unparsed import noting
 
 _STATIC = {"page.css": "text/css"}
 
@@ -56,9 +57,10 @@ def create_app(
     app = web.Application(
         middlewares=[counting_refusals(metrics), errors_as_json], client_max_size=config.max_body_bytes
     )
-    look_after_connections(app)
+    clock = clock or SystemClock()
+    look_after_connections(app, noting(metrics, clock))
     app.on_response_prepare.append(add_security_headers)
-    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock or SystemClock(), metrics, journal)
+    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal)
     api = Api(store, lifecycle, called)
     channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]

@@ -10,6 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from versus_py.web.unparsed import Noted, RequestHandler
+
 log = structlog.get_logger()
 
 IDLE_TIMEOUT_S = 75.0
@@ -92,7 +94,8 @@ class _Connection(asyncio.Protocol):
 class _Connections:
     """Those that are open, beginning with the one that has been idle for longest."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Noted | None) -> None:
+        self.noted = noted
         self._open: dict[web.RequestHandler, _Connection] = {}
 
     def add(self, handler: web.RequestHandler) -> _Connection:
@@ -138,12 +141,13 @@ class _Connections:
 _CONNECTIONS: web.AppKey[_Connections] = web.AppKey("connections", _Connections)
 
 
-def look_after_connections(app: web.Application) -> None:
+def look_after_connections(app: web.Application, noted: Noted | None = None) -> None:
     """From now on, *app* knows which connections have a request that is being answered, and when each had its last.
 
+    *noted* is told of each request that could not be parsed.
     One that is answered before its packed body was read is closed at once.
     """
-    connections = app[_CONNECTIONS] = _Connections()
+    connections = app[_CONNECTIONS] = _Connections(noted)
 
     @web.middleware
     async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -205,7 +209,7 @@ class BoundedSite(web.BaseSite):
         server = self._runner.server
         if server is None or not self._connections.make_room(most=self._most):
             return _Closed()
-        return self._connections.add(server())
+        return self._connections.add(RequestHandler(server, self._connections.noted))
 
 
 class _Closed(asyncio.Protocol):
