@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -99,6 +99,12 @@ def _once_each(value: tuple[str, ...]) -> tuple[str, ...]:
 
 QUERY_PARAMETERS = ("incident_per", "oncall_enable", "oncall_wait_minutes", "severity", "source")
 """Those of every configuration; systems add their OVERRIDE."""
+
+
+def percent_encoded(text: str) -> str:
+    """*text* as a URL has to have it: what is not ASCII is encoded, and everything else is left as it is."""
+    return "".join(letter if letter.isascii() else quote(letter) for letter in text)
+
 
 SECRET_MIN = 16
 """Secrets of our own, with fewer characters than this, can be guessed."""

@@ -8,7 +8,18 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from versus_py.config.parts import LOOPBACK, HttpUrl, Number, Part, ProviderPart, Secret, Template, Text, split_url
+from versus_py.config.parts import (
+    LOOPBACK,
+    HttpUrl,
+    Number,
+    Part,
+    ProviderPart,
+    Secret,
+    Template,
+    Text,
+    percent_encoded,
+    split_url,
+)
 from versus_py.config.severities import row_warnings
 
 if TYPE_CHECKING:
@@ -262,6 +273,12 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     def warnings(self, config: "Config") -> Iterator[str]:
         if not config.oncall.is_prepared:
             return
+        for name in self.other_instance_urls:
+            if not name.isascii():
+                yield (
+                    f"oncall.servicenow.other_instance_urls.{name}: is not ASCII; in the URLs of senders it has to be "
+                    f"written {self.OVERRIDE}={percent_encoded(name)}, else their requests are refused"
+                )
         if self.on_update == "fields" and not self.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
         for path, instance in self._own_instances():

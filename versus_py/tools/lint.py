@@ -17,6 +17,7 @@ import yaml
 from multidict import MultiDict
 
 from versus_py.config import Config
+from versus_py.config.parts import percent_encoded
 from versus_py.errors import ConfigError
 from versus_py.incidents.model import Policy
 from versus_py.systems import model
@@ -295,6 +296,17 @@ def _unseen(receivers: Iterable[_Mapping], webhooks: list[_Webhook]) -> Iterator
         )
 
 
+def _refused(url: str) -> Iterator[tuple[str, str]]:
+    """Why requests to *url* are refused, and what to do."""
+    if _path_of(url).endswith("/"):
+        yield "its url has a slash at the end of the path, which is answered 404", "remove the slash"
+    if not url.isascii():
+        yield (
+            "its url has characters that are not ASCII: its requests are refused, and Alertmanager drops the alerts",
+            f"percent-encode them: {percent_encoded(url)}",
+        )
+
+
 def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | None) -> Iterator[Finding]:
     def finding(severity: Severity, what: str, advice: str) -> Finding:
         return Finding(severity, webhook.where, what, advice, webhook.line)
@@ -303,10 +315,8 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
         yield finding(
             Severity.WARNING, "no route leads to this receiver, so it is never used", "name it in a route, or remove it"
         )
-    if _path_of(webhook.url).endswith("/"):
-        yield finding(
-            Severity.ERROR, "its url has a slash at the end of the path, which is answered 404", "remove the slash"
-        )
+    for what, advice in _refused(webhook.url):
+        yield finding(Severity.ERROR, what, advice)
     if webhook.settings.get("send_resolved") is False:
         yield finding(
             Severity.WARNING,

@@ -1193,3 +1193,13 @@ def test_another_instance_takes_over_the_key_field():
         "a": "u_key",
         "b": "correlation_id",
     }
+
+
+def test_an_instance_whose_name_is_not_ascii_is_named_as_urls_have_to_have_it():
+    urls = "other_instance_urls: {münchen: {instance_url: https://b.example}, ulm: {instance_url: https://c.example}}"
+    login = "instance_url: https://a.example, username: u, password: p"
+    config = parse_config(f"oncall: {{enable: true, servicenow: {{{login}, {urls}}}}}", {})
+
+    [warning] = [it for it in config.warnings() if "ASCII" in it]
+
+    assert "servicenow_other_instance=m%C3%BCnchen" in warning

@@ -127,6 +127,7 @@ def test_a_route_that_contains_itself_is_walked_once():
         ({"send_resolved": False}, WARNING, "send_resolved is false"),
         ({"max_alerts": 10}, WARNING, "max_alerts is set"),
         ({"url": f"{URL}/"}, ERROR, "its url has a slash at the end of the path, which is answered 404"),
+        ({"url": f"{URL}?servicenow_other_instance=münchen"}, ERROR, "its url has characters that are not ASCII"),
         ({"url": f"{URL}?slack_channel_id={{{{ .GroupLabels.team }}}}"}, WARNING, "its url is a template, which"),
         ({"url": f"{URL}?wait=5"}, WARNING, "query parameter wait is not known"),
         ({"url": f"{URL}?oncall_wait_minute=5"}, WARNING, "query parameter oncall_wait_minute is not known"),
