@@ -16,6 +16,9 @@ _MONITORING = Table(tables.MONITORING)
 _TOOLS_OWN = re.compile(r".*(id|uid|name|type|kind|version|source|key|number)|org|account|project|team")
 """Names of fields that a tool sends always, whatever they hold. Others may be missing in a repeat or an end."""
 
+_UNIQUE = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|[0-9a-f]{20,}|(?=.*\d)\S{24,}", re.IGNORECASE)
+"""Numbers that no other tool has: UUIDs, digests, paths in a cloud."""
+
 ABOUT_MAX = 12
 """Most values that count of what it is about."""
 
@@ -62,8 +65,10 @@ def _about(found: Fields) -> list[Field]:
 def _numbered(found: Fields, number: Field, about: list[Field], name: str) -> Identity:
     """A number counts together with what it is about, and with the names of the fields, which are a tool's own.
 
-    A number in the payload itself that is about nothing counts with the title as well.
+    A number in the payload itself that is about nothing counts with the title as well. What is unique counts alone.
     """
+    if _UNIQUE.fullmatch(number.text):
+        return Identity(number.text, number.text, (number,))
     parts = [it.text for it in about]
     if not parts and not number.level and number.text.isdecimal():
         parts = [steady_title(name)]

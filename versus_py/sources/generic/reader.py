@@ -114,7 +114,7 @@ def read(payload: Mapping[str, Any]) -> Reading:
         pages=_pages(found),
         labels=_labels(found, {id(it) for it in used if it and (it is standing.field or it in _READ)}, shown),
         annotations=annotations,
-        warnings=(*(() if title else (f"no title found; looked for {_LOOKED_FOR} and the like",)), *warnings),
+        warnings=(*_untitled(title, standing), *warnings),
     )
 
 
@@ -134,6 +134,10 @@ def _title(found: Fields) -> Field | None:
             if title := _first(sorted(named, key=lambda it: it.level), _is_readable):
                 return title
     return _first((it for table, _ in _TITLES for it in found.labelled(table)), _is_readable)
+
+
+def _untitled(title: Field | None, standing: Standing) -> list[str]:
+    return [] if title or standing.is_over else [f"no title found; looked for {_LOOKED_FOR} and the like"]
 
 
 def _is_name(title: Field) -> bool:
@@ -236,7 +240,7 @@ def _settled(standing: Standing, severity: Field | None, known: Identity) -> tup
 
 def _unknown_word(standing: Standing) -> list[str]:
     field = standing.field
-    if standing.is_known or field is None or isinstance(field.value, bool):
+    if standing.is_known or field is None or not any(map(str.isalpha, field.text)) or isinstance(field.value, bool):
         return []
     return [f"it fires: {field.path} is {field.text[:50]!r}, which is no known word for firing or over"]
 
@@ -245,9 +249,13 @@ def _severity(found: Fields, title: Field | None) -> Field | None:
     """The first that is known, else the first there is."""
     named = [*found.named(_SEVERITIES, near=title, places=_NEARBY), *found.labelled(_SEVERITIES)]
     named = [it for it in named if it in _NAMED_SEVERITIES or _by_severity_code(it)]
-    states = [it for it in found.named(_GRAVE_STATES, near=title) if it.text.lower() not in _NO_SEVERITY]
+    states = [it for it in found.named(_GRAVE_STATES, near=title) if _is_grave_state(it)]
     known = _first((*named, *states), lambda it: is_severity(_severity_text(found, it)))
     return known or _first(named) or _first(found.named(_SENTENCES, near=title), lambda it: bool(_leading_severity(it)))
+
+
+def _is_grave_state(field: Field) -> bool:
+    return is_severity(field.text) and field.text.lower() not in _NO_SEVERITY
 
 
 def _severity_text(found: Fields, field: Field) -> str:

@@ -22,10 +22,11 @@ NAMES = (
     *("monitor_name", "monitor_friendly_name", "alarm_name", "event_name", "incident_name", "problem_name"),
     *("trigger_name", "entity_display_name", "service_display_name", "service_description", "service_desc"),
     *("policy_name", "detail.alarm_name", "name", "exception_class", "error_class"),
+    "sensor",
 )
 """Names of a rule, a check or a problem."""
 
-MESSAGES = ("message", "msg", "text", "log", "short_message", "state_message")
+MESSAGES = ("message", "msg", "text", "log", "short_message", "state_message", "human_readable")
 """The sentence about it. Beside the payload's own, a name deeper down is no title."""
 
 NOUNS = ("alert", "alarm", "check", "monitor", "trigger")
@@ -102,7 +103,7 @@ FIRING = _words(
     "firing fire fired alarm alert alerting open opened reopened active activated triggered trigger retriggered problem"
     " down critical crit warning warn error err failed failing failure fail unhealthy degraded unresolved unreachable"
     " outage offline red yellow orange major minor high breached breach timeout acknowledged pending new unknown nodata"
-    " investigating identified monitoring started start emergency fatal disaster severe bad missing late dead"
+    " ack investigating identified monitoring started start emergency fatal disaster severe bad missing late dead"
 )
 """Words for what happens now. Any other word fires as well, with a warning."""
 
@@ -162,6 +163,7 @@ SEVERITY_CODES = {
         "4": "high",
         "5": "disaster",
     },  # Zabbix
+    "item.level": {"10": "debug", "20": "info", "30": "warning", "40": "error", "50": "critical"},  # Rollbar
     "issue.severity": {"5": "warning", "10": "critical"},  # Instana
     "rule.level": {  # Wazuh
         **{str(level): "info" for level in range(7)},
@@ -189,7 +191,7 @@ IDENTITIES = (
 """Fields that are there to tell one incident from others."""
 
 NUMBERS = (
-    "detail.alarm_name",  # EventBridge numbers its events, not the alarms
+    *("detail.alarm_name", "check.metadata.name", "involved_object.uid"),  # these tools number their events as well
     *("alert_id", "incident_id", "problem_id", "pid", "monitor_id", "check_id", "issue_id", "event_definition_id"),
     *("alert_group_id", "sensor_id", "original_event_id", "id", "uuid", "event_id", "message_id"),
 )
@@ -199,10 +201,15 @@ CHECKS = (
     *("alertname", "rule_name", "rule", "search_name", "check", "check_name", "condition_name"),
     *("monitor", "monitor_name", "monitor_friendly_name", "service_description", "service_desc"),
     *("alarm", "alarm_name", "alert", "event_definition_title", "check.metadata.name"),
+    "endpoint_name",
 )
 """What is checked; with what it is about, this tells incidents apart where nothing else does."""
 
 RESOURCES = (
+    *(
+        "payload.source",
+        "hostname_and_port",
+    ),
     *("instance", "pod", "pod_name", "host", "hostname", "node", "nodename", "server", "server_name"),
     *(
         "device",
@@ -237,7 +244,6 @@ RESOURCES = (
         "context.group",
         "instance_details.instance_id",
         "targets.name",
-        "payload.source",
         "resource.labels.instance_id",
         "project.slug",
         "project_name",
@@ -246,6 +252,7 @@ RESOURCES = (
         "ip",
     ),
     *("check_name", "monitor_name", "monitor_friendly_name", "test_name", "display"),
+    "endpoint_name",
 )
 """What it is about, from the narrowest to the widest."""
 
@@ -272,13 +279,18 @@ ABOUT = (
         "chart",
     ),
     *("site", "location", "zone", "tenant", "customer", "account", "scope", "alert_scope", "target", "monitored_url"),
+    "endpoint_group",
 )
 """What tells apart two alerts of the same name."""
 
 LINKS = (
+    *(
+        "monitor_dashboard_link",
+        "link_sensor",
+    ),
     "alert_response_url",
     *("url", "link", "web_url", "html_url", "permalink", "permalinks.web", "alert_url", "alarm_url", "incident_url"),
-    *("issue_url", "problem_url", "event_url", "monitor_url", "results_link", "result_url", "rule_url", "portal_link"),
+    *("issue_url", "problem_url", "event_url", "results_link", "result_url", "rule_url", "portal_link"),
     *("details_url", "details_link", "source_url", "generator_url", "shortlink", "check_url", "client_url"),
     *(
         "investigation_link",
@@ -291,6 +303,7 @@ LINKS = (
         "check_params.url",
     ),
     *("build_url", "target_url", "title_link", "response_url", "dashboard_url"),
+    "monitor_url",
 )
 """The page of the alert. Where it has none of these, any URL whose name says that it is one will do."""
 
