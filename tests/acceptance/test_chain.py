@@ -75,8 +75,11 @@ def said_in_notes(world: World, text: str) -> int:
     return "\n".join(note for notes in world.servicenow.state()["notes"].values() for note in notes).count(text)
 
 
-@pytest.mark.parametrize("auth", [{}, {"auth": OAUTH, "username": "", "password": ""}], ids=["basic", "oauth"])
-@pytest.mark.parametrize(("per", "problems"), [("group", 1), ("alert", 2)])
+@pytest.mark.parametrize(
+    ("per", "problems", "auth"),
+    [("group", 1, {"auth": OAUTH, "username": "", "password": ""}), ("alert", 2, {})],
+    ids=["group-oauth", "alert-basic"],
+)
 def test_from_the_first_alert_to_the_end_there_is_one_record_for_each_problem(world, chain, per, problems, auth):
     server, fire = chain(per, **auth)
     servicenow = world.servicenow

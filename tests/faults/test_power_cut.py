@@ -125,6 +125,7 @@ async def lost_in_power_cuts(mains: Mains, mode: str, cuts: int) -> tuple[int, i
     return len(accepted), sum(it is None for it in found)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mains", ["always"], indirect=True)
 async def test_with_fsync_a_power_cut_loses_nothing_of_ten_thousand_accepted(mains):
