@@ -362,9 +362,11 @@ async def respond(application: web.Application, loop: SimulatedLoop, request: Re
     """What the application answers. None when it hung up instead."""
     protocol = _Protocol()
     try:
-        response = await application._handle(_as_received(application, loop, protocol, request))
+        received = _as_received(application, loop, protocol, request)
+        response = await application._handle(received)
     except web.HTTPException as exc:
         response = exc
+    await application.on_response_prepare.send(received, response)  # a simulator says the time by its clock
     if protocol.transport.is_aborted:
         return None
     body = response.body if isinstance(response, web.Response) else b""
