@@ -17,7 +17,7 @@ PAUSE_S, PAUSE_MAX_S = 0.3, 5.0
 IN_FLIGHT_S = 7.0
 """What a replica had sent to Redis when it died, or stopped waiting, arrives this much later at most."""
 
-SERVER_ERROR = 500
+UNAUTHORIZED, SERVER_ERROR = 401, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Insistence:
     def is_busy(self) -> bool:
         return self._on_their_way > 0
 
-    async def send(self, did: Did, prepare: Callable[[], Request]) -> Act:
+    async def send(self, did: Did, prepare: Callable[[], Request | None]) -> Act:
         """What came of it, when no attempt can have an effect any more; without a status after PATIENCE_S.
 
-        *prepare* makes the request of each attempt.
+        *prepare* makes the request of each attempt; None when there is nothing to try any more.
         """
         self._on_their_way += 1
         try:
@@ -53,13 +53,16 @@ class Insistence:
         finally:
             self._on_their_way -= 1
 
-    async def _send(self, did: Did, prepare: Callable[[], Request]) -> Act:
+    async def _send(self, did: Did, prepare: Callable[[], Request | None]) -> Act:
         sent_ms = self._world.now_ms()
         overs: list[asyncio.Event] = []
         pause_s, status, said = PAUSE_S, None, {}
         while self._world.now_ms() < sent_ms + PATIENCE_S * 1000:
-            answer = await self._attempt(prepare(), overs)
-            if answer is not None and answer.status < SERVER_ERROR:
+            request = prepare()
+            if request is None:
+                break
+            answer = await self._attempt(request, overs)
+            if answer is not None and not _is_tried_again(request, answer):
                 status, said = answer.status, answer.data if isinstance(answer.data, dict) else {}
                 break
             await asyncio.sleep(pause_s)
@@ -82,6 +85,12 @@ class Insistence:
             return None
         overs.append(is_over)
         return answer
+
+
+def _is_tried_again(request: Request, answer: Answer) -> bool:
+    """Also a press that the service took for one of another time: Slack shows that it failed."""
+    is_press = isinstance(request.body, bytes)
+    return answer.status >= SERVER_ERROR or (is_press and answer.status == UNAUTHORIZED)
 
 
 async def _are_over(overs: Sequence[asyncio.Event]) -> None:

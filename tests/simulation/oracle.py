@@ -12,7 +12,7 @@ from tests.simulation.log_judgments import judge_log
 from tests.simulation.network import Lost
 from tests.simulation.people import Story
 from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET
-from tests.simulation.watch import Keys, MessageWatch, RecordWatch, Watched, incident_of
+from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, incident_of
 from tests.simulation.world import World
 from versus_py.simulators import ServiceNowSimulator
 
@@ -62,17 +62,20 @@ class Oracle:
         self._keys = Keys(world.server)
         self._records = RecordWatch(world.now_ms, world.violation)
         self._rules = rules_of(world.knobs)
+        self._losses = Losses()
         self._instances = instances
         for instance in instances:
             instance.tables["incident"] = Watched(instance.incidents, self._records.come)
         self._emptied_s: float | None = None
         if world.knobs.takes_edits and not world.knobs.chance(FaultKind.REDIS_EMPTIED):
-            world.slack.messages = Watched(world.slack.messages, MessageWatch(world.violation).come)
+            world.slack.messages = Watched(world.slack.messages, MessageWatch(self._losses, world.violation).come)
 
     def note_loss(self, why: str, since_ms: float | None = None) -> None:
         """Redis lost what was written after *since_ms*, or everything: what was in it is in doubt."""
         if since_ms is None and self._emptied_s is None:
             self._emptied_s = self._world.loop.now_s
+        if since_ms is not None:
+            self._losses.note(since_ms, self._world.now_ms())
         is_kept = self._world.knobs.durability != "memory"
         for story in self._stories:
             if since_ms is None or (not is_kept and _acted_after(story, since_ms)):
@@ -159,7 +162,7 @@ class Oracle:
         rows = [it for it in every if it["correlation_id"] == course.id]
         records = [Record(it["number"], it["state"], self._records.created_ms[it["sys_id"]]) for it in rows]
         own = [it for it in world.slack.messages if it.thread_ts is None]
-        messages = [_as_seen(it) for it in own if incident_of(it) == course.id]
+        messages = [self._as_seen(it) for it in self._not_repeated(own, course.id)]
         is_in_storm = any("torm" in it.text for it in own)
         return Seen(await self._incident(course.id), records, messages, is_in_storm=is_in_storm)
 
@@ -179,13 +182,19 @@ class Oracle:
         self._world.violation("the API does not answer", incident_id)
         return None
 
+    def _not_repeated(self, own: Sequence[Any], incident_id: str) -> list[Any]:
+        """The messages about an incident, without those that a loss had posted again."""
+        about = [it for it in own if incident_of(it) == incident_id]
+        return [it for it in about[:-1] if not self._losses.may_repeat(it)] + about[-1:]
+
+    def _as_seen(self, message: Any) -> Message:
+        thread = [it for it in message.thread if not self._losses.may_repeat(it)]
+        told = [(it.metadata or {}).get("event_payload") or {} for it in thread]
+        replies = [it.text for it in thread]
+        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it])
+
 
 def _acted_after(story: Story, since_ms: float) -> bool:
     """Something that Redis has lost may be of this story."""
     acts = [act for course in story.courses for act in course.acts]
     return story.is_busy or any(act.over_ms >= since_ms for act in acts)
-
-
-def _as_seen(message: Any) -> Message:
-    told = [(it.metadata or {}).get("event_payload") or {} for it in message.thread]
-    return Message(message.channel, message.text, message.shown, message.replies, [it for it in told if it])

@@ -312,16 +312,16 @@ class Story:
         if message is None:
             return
 
-        def press() -> Request:
-            body, headers = self._world.slack.prepare_press(message, str(did), option=option)
+        def press() -> Request | None:
+            try:
+                body, headers = self._world.slack.prepare_press(message, str(did), option=option)
+            except NotShown:
+                return None
             return Request("POST", "/api/slack/interactions", body, headers)
 
-        try:
-            act = await self._insistence.send(did, press)
-        except NotShown:
-            return
-        # Slack is answered with nothing, whatever the press changed.
-        await self._take(replace(act, minutes=minutes, status=201 if act.status == 200 else act.status, said={}))
+        act = await self._insistence.send(did, press)
+        if act.attempts:  # Slack is answered with nothing, whatever the press changed
+            await self._take(replace(act, minutes=minutes, status=201 if act.status == 200 else act.status, said={}))
 
     def _message(self) -> Any:
         """That of the incident, in the channel of all."""

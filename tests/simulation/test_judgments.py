@@ -10,7 +10,7 @@ from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course, R
 from tests.simulation.history import Act, Did
 from tests.simulation.judgments import Bounds, Message, Record, Seen, judge
 from tests.simulation.redis import Server
-from tests.simulation.watch import Keys, MessageWatch, RecordWatch, Watched
+from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched
 
 RULES = Rules(wait_ms=60_000)
 BOUNDS = Bounds(late_ms=8000)
@@ -179,18 +179,30 @@ def test_two_open_records_are_seen_when_the_second_comes():
 
 
 class Posted:
-    channel, thread_ts, ts = "C0ALERTS", None, "1.0"
+    channel, thread_ts = "C0ALERTS", None
 
-    def __init__(self, about: str) -> None:
+    def __init__(self, about: str, ts: str = "1.0") -> None:
+        self.ts = ts
         self.metadata = {"event_payload": {"incident": about}}
 
 
 def test_two_messages_are_seen_when_the_second_comes():
     found: list[str] = []
-    watch = MessageWatch(lambda what, _: found.append(what))
+    watch = MessageWatch(Losses(), lambda what, _: found.append(what))
 
     for about in ("i-0", "i-1", "i-0"):
         watch.come(Posted(about))
+
+    assert found == ["two messages at once"]
+
+
+def test_a_message_whose_claim_was_lost_may_be_posted_again():
+    losses, found = Losses(), list[str]()
+    watch = MessageWatch(losses, lambda what, _: found.append(what))
+    losses.note(1500, 2000)
+
+    for posted in (Posted("i-0", "1.6"), Posted("i-0", "90.0"), Posted("i-0", "99.0")):
+        watch.come(posted)
 
     assert found == ["two messages at once"]
 

@@ -7,6 +7,9 @@ from tests.simulation.judgments import OVER_STATES, Verdict
 from tests.simulation.redis import Server
 
 PARTITIONS = range(4)
+ON_ITS_WAY_MS = 60_000.0
+"""What was sent before a loss may be posted so much later."""
+
 _PREFIX = "versus:"
 _NO_END, _NO_KEY = -1, -2  # replies of PTTL
 
@@ -44,11 +47,30 @@ class RecordWatch:
             self._report("two records at once", f"{about}: {is_open}")
 
 
-class MessageWatch:
-    """An incident never has two messages in one channel."""
+class Losses:
+    """When Redis lost what was written last, or all: what was posted then may be posted again.
 
-    def __init__(self, report: Callable[[str, str], None]) -> None:
-        self._ts: dict[tuple[str, str], str] = {}
+    Nothing in Redis tells any more that it was claimed, so that nobody looks for it first.
+    """
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []
+
+    def note(self, since_ms: float, now_ms: float) -> None:
+        self._spans.append((since_ms, now_ms + ON_ITS_WAY_MS))
+
+    def may_repeat(self, message: Any) -> bool:
+        """Whether *message*, or the reply, was posted while its claim may have been lost."""
+        at_ms = float(message.ts) * 1000
+        return any(since_ms <= at_ms <= until_ms for since_ms, until_ms in self._spans)
+
+
+class MessageWatch:
+    """An incident never has two messages in one channel, but where a loss makes one be posted again."""
+
+    def __init__(self, losses: Losses, report: Callable[[str, str], None]) -> None:
+        self._posted: dict[tuple[str, str], Any] = {}
+        self._losses = losses
         self._report = report
 
     def come(self, message: Any) -> None:
@@ -56,9 +78,10 @@ class MessageWatch:
         about = incident_of(message)
         if not about or message.thread_ts is not None:
             return
-        if before := self._ts.get((message.channel, about)):
-            self._report("two messages at once", f"{about} in {message.channel}: {before} and {message.ts}")
-        self._ts[message.channel, about] = message.ts
+        before = self._posted.get((message.channel, about))
+        if before is not None and not self._losses.may_repeat(before):
+            self._report("two messages at once", f"{about} in {message.channel}: {before.ts} and {message.ts}")
+        self._posted[message.channel, about] = message
 
 
 def incident_of(message: Any) -> str:
