@@ -194,6 +194,11 @@ class Course:
         wait = self.waits[-1] if self.waits else None
         return wait is not None and not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
 
+    def _refused(self, what: str, act: Act) -> None:
+        """A problem, unless the incident may be gone."""
+        if not self.doubt:
+            self.problems.append((f"{what} refused", f"{self.id} {act.status} {dict(act.said)}"))
+
     # Lists
 
     def _list(self, act: Act) -> None:
@@ -310,7 +315,7 @@ class Course:
 
     def _acknowledge(self, act: Act) -> None:
         if not act.is_taken:
-            self.problems.append(("acknowledgment refused", f"{self.id} {act.status} {dict(act.said)}"))
+            self._refused("acknowledgment", act)
             return
         if self.statuses == {RESOLVED}:
             self._judge_status(act)
@@ -360,7 +365,7 @@ class Course:
 
     def _resolve(self, act: Act) -> None:
         if not act.is_taken:
-            self.problems.append(("resolve refused", f"{self.id} {act.status} {dict(act.said)}"))
+            self._refused("resolve", act)
             return
         self._end_waits(act)
         self.ack_ends_ms = None
