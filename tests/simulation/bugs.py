@@ -130,7 +130,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             ),
         ),
         "disarm what backs off": _places(
-            "all",
+            "lost-answers",
             InScript("save", "  elseif backs_off_until_ms then", "  elseif backs_off_until_ms and due_ms ~= '' then"),
         ),
         "overwrite what is created": _places(
@@ -149,14 +149,14 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             "all", InFunction(Worker, "_cut_off", "if claim in self._begun:", "if False:")
         ),
         "count no attempt": _places(
-            "all",
+            "lost-answers",
             InScript("claim", "local attempt = redis.call('HINCRBY', attempts, member, 1)", "local attempt = 1"),
         ),
         "keep expired leases": _places(
             "all", InScript("look", "running, '-inf', ended_by_ms, 'LIMIT'", "running, '-inf', '-inf', 'LIMIT'")
         ),
         "repeat at once what was not answered": _places(
-            "all",
+            "late-effects",
             InFunction(
                 connection.Effect,
                 "unsettled",
@@ -179,7 +179,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             "all", InScript("complete", "local again_ms = is_outdated and now_ms or at_ms", "local again_ms = at_ms")
         ),
         "take a record for that of the next wait": _places(
-            "records",
+            "lost-answers",
             InFunction(
                 servicenow,
                 "_is_of_an_earlier_wait",
@@ -188,7 +188,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             ),
         ),
         "do not edit again after a late edit": _places(
-            "all",
+            "late-effects",
             InFunction(SlackTarget, "_edit", " and not is_unsure and not is_settling:", ":"),
             InFunction(SlackTarget, "sync", "if attempt > 1 and", "if not attempt and"),
         ),
@@ -206,10 +206,10 @@ _PROFILES: Mapping[str, str] = MappingProxyType(
         "drop timers": "calm",
         "do not look at acknowledgments": "calm",
         "forget acknowledgments": "calm",
-        "do not search": "all",
+        "do not search": "lost-answers",
         "forget resolves": "calm",
         "do not edit": "calm",
-        "do not look for messages": "all",
+        "do not look for messages": "lost-answers",
         "be early": "calm",
         "hurry": "calm",
         "forget snoozes": "calm",

@@ -223,6 +223,19 @@ def _no_edits(_: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, takes_edits=False)
 
 
+def _lost_answers(dice: random.Random, knobs: Knobs) -> Knobs:
+    """What was sent has its effect, and nobody is told: deeds come between an attempt and the next."""
+    faults = {FaultKind.HTTP_LOST_AFTER: dice.choice((0.2, 0.4)), FaultKind.HTTP_SLOW: dice.choice((0.0, 0.1))}
+    loads = (knobs.loads & {Load.REPEATS, Load.RACES, Load.GIVE_BACK, Load.JOINS}) | {Load.EPISODES}
+    return replace(knobs, faults=faults, loads=loads, alerts=10)
+
+
+def _late_effects(dice: random.Random, knobs: Knobs) -> Knobs:
+    """What was sent has its effect after whoever sent it has given up waiting, and has sent something newer."""
+    faults = {FaultKind.HTTP_SLOW: dice.choice((0.3, 0.5))}
+    return replace(knobs, faults=faults, alerts=10)
+
+
 PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(
     {
         "calm": _calm,
@@ -248,6 +261,8 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "groups": _with_load(Load.JOINS, Load.PEERS, Load.EPISODES),
         "records": _with_load(Load.RECORDS, Load.EPISODES),
         "wild": _wild,
+        "lost-answers": _lost_answers,
+        "late-effects": _late_effects,
         "full-only": _nothing_but(FaultKind.REDIS_FULL, 0.002, 0.01),
         "empty-only": _nothing_but(FaultKind.REDIS_EMPTIED, 0.0005),
         "journal": _journal,
