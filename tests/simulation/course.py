@@ -169,6 +169,7 @@ class Course:
     def _let_acknowledgment_end(self, lo_ms: float, hi_ms: float) -> None:
         """It may have ended in between; when the service noticed that, nobody knows."""
         self.ack_ends_ms = None
+        self.retriggered += 1
         if self.statuses == {ACKNOWLEDGED}:
             self.statuses = frozenset({ACKNOWLEDGED, TRIGGERED})
             self._begin_wait(lo_ms, hi_ms, is_sure=False)

@@ -202,11 +202,12 @@ def _threads(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
 
 def _lines(course: Course, message: Message) -> Iterator[Verdict]:
     said = "\n".join(message.replies)
-    waits = len(course.waits) + course.escalated_by_hand
+    # What joins when people have closed the record begins another wait.
+    waits = len(course.waits) + course.escalated_by_hand + course.closings
     most = {
         "Given back by": course.given_back,
         "Reopened:": course.reopened,
-        "Triggered again": course.retriggered,
+        "Triggered again": course.retriggered + course.closings,
         "Escalated to ServiceNow": waits,
     }
     for line, number in most.items():
