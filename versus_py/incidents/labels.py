@@ -177,8 +177,9 @@ def _is_shown(label: str, text: str) -> bool:
 def _place(label: str, text: str = "") -> int:
     """For sorting: places, then what people know things by, then numbers."""
     name = label.casefold().replace("-", "_")
-    if name in _PLACES:
-        return _PLACES.index(name)
+    found = next((it for it in (name, name.rpartition(".")[2]) if it in _PLACES), None)
+    if found is not None:
+        return _PLACES.index(found)
     return len(_PLACES) + bool(_NUMBERS.fullmatch(label) or _NUMBER_LIKE.fullmatch(text))
 
 

@@ -129,6 +129,19 @@ async def test_the_same_request_again_acknowledges_nothing_that_was_given_back_m
     assert (await engine.store.get(one)).status is Status.TRIGGERED
 
 
+async def test_a_request_that_died_before_it_was_noted_takes_nothing_that_was_given_back_meanwhile(engine, storm):
+    acknowledgment = StormAcknowledgment(make_storms(engine.store), engine.lifecycle)
+    await acknowledgment.acknowledge(storm.place, storm.id, ANA, within_s=5, request_id="r1")
+    [one, *_] = storm.members
+    await engine.http.post(f"/api/incidents/{one}/unacknowledge", params={"by": "ana"})
+
+    again = await acknowledgment.acknowledge(storm.place, storm.id, ANA, within_s=5, request_id="r1")
+
+    assert (await engine.store.get(one)).status is Status.TRIGGERED
+    assert again is not None
+    assert len(again.acknowledged) == len(storm.members)
+
+
 async def test_two_people_at_two_replicas_share_the_incidents_and_each_has_one_name(engine, storm):
     elsewhere = StormAcknowledgment(make_storms(engine.store), Lifecycle(engine.store, engine.clock, called=called()))
     here = StormAcknowledgment(make_storms(engine.store), engine.lifecycle)

@@ -66,6 +66,12 @@ def test_places_come_before_other_labels_from_the_largest_to_the_smallest():
     assert [*shown.labels] == ["cluster", "namespace", "pod", "severity", "team"]
 
 
+def test_a_place_is_one_also_within_a_nested_name():
+    shown = overview(make_incident(replace(crash("a-1"), labels={"check.interval": "60", "event.host": "pay-3"})))
+
+    assert [*shown.labels] == ["event.host", "interval"]
+
+
 def test_what_tools_keep_for_themselves_and_names_are_no_labels_to_read():
     shown = overview(make_incident(crash("a-1", __alert_rule_uid__="u1")))
 
