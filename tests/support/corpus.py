@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,14 @@ class ToolPayloads:
         if "like" not in request:
             return request["body"]
         [other] = [it for it in self.about["requests"] if it["name"] == request["like"]]
-        return merged(self._tree(other), request.get("change", {}))
+        return merged(self._tree(other), request["change"]) if "change" in request else self._tree(other)
 
 
 def encoded(tree: Any) -> bytes:
     return json.dumps(tree, ensure_ascii=False).encode()
 
 
+@cache
 def read(path: Path) -> ToolPayloads:
     return ToolPayloads(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")))
 
