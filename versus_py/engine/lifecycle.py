@@ -518,7 +518,7 @@ def _applied(
     """What *notification* does to the incidents that it is about: the outcome for the first that it changes."""
     results: list[tuple[Outcome, IncidentId]] = []
     for step, part in _parts(notification, mine):
-        later = transitions.observe(step.incident, part, now_ms, policy)
+        later = _observed(step.incident, part, policy, now_ms)
         results.append((later.outcome if later else Outcome.IGNORED, step.before.id))
         if later is None:
             continue
@@ -526,6 +526,18 @@ def _applied(
         step.change = step.change.then(later) if step.change else replace(later, before=step.before)
     changed = (it for it in results if it[0] is not Outcome.IGNORED)
     return next(changed, results[0])
+
+
+def _observed(incident: Incident, notification: Notification, policy: Policy, now_ms: int) -> Change | None:
+    """What its sender asks for, and then what it says of the alerts."""
+    if notification.asks is None:
+        return transitions.observe(incident, notification, now_ms, policy)
+    by = Actor(notification.sender or notification.source)
+    done = transitions.fulfil(incident, notification.asks, by, now_ms)
+    if not notification.alerts:
+        return done
+    later = transitions.observe(done.incident if done else incident, notification, now_ms, policy)
+    return done.then(later) if done and later else later or done
 
 
 def _parts(notification: Notification, mine: Sequence[_Step]) -> list[tuple[_Step, Notification]]:

@@ -21,7 +21,7 @@ class Grouping:
     def arrange(self, notification: Notification) -> list[Notification]:
         """One notification for each incident, in their order; each alert is in exactly one of them."""
         is_split = self.per_alert or notification.is_ungrouped
-        parts = _each(notification) if is_split else [notification]
+        parts = _each(notification) if is_split and notification.alerts else [notification]
         if self.dedup_key is None:
             return [_of_sender(part) for part in parts]
         found: dict[str, Notification] = {}

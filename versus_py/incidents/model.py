@@ -73,6 +73,7 @@ class Event(StrEnum):
     LEFT = "left"
     SEVERITY_RAISED = "severity raised"
     ACKNOWLEDGED = "acknowledged"
+    COMMENTED = "commented"
     ACK_RENEWED = "acknowledgment renewed"
     ACK_ENDED = "acknowledgment ended"
     UNACKNOWLEDGED = "unacknowledged"
@@ -175,6 +176,16 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class SenderRequest:
+    """What a sender wants to happen to an incident that is known, beside what it says of the alerts."""
+
+    acknowledges: bool = False
+    comment: str = ""  # "": none
+    title: str = ""  # instead of the present one
+    description: str = ""  # of its alert, instead of the present one
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """What one payload says about one incident."""
 
@@ -194,6 +205,7 @@ class Notification:
     reports_resolves: bool = False  # its origin has listed resolved alerts: what it leaves out is not over
     truncated_alerts: int = 0  # alerts that the sender cut off
     url: str = ""
+    asks: SenderRequest | None = None  # to happen to the incident, if it is known; without alerts, that is all it says
     warnings: tuple[str, ...] = ()
     payload: Mapping[str, Any] | None = None  # the body that says so, where it is to be kept
 

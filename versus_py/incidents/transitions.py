@@ -20,6 +20,7 @@ from versus_py.incidents.model import (
     Notification,
     Outcome,
     Policy,
+    SenderRequest,
     Snooze,
     Status,
     Suppression,
@@ -53,6 +54,12 @@ MAX_NEWS = 20
 
 MAX_HANDLED = 20
 """The most requests of which an incident knows that they were applied."""
+
+COMMENT_MAX = 1000
+"""The most characters of a sender's comment that are kept."""
+
+COMMENT_REPEATED_MS = 5 * 60_000
+"""The same comment once more within this time is a request that was sent again."""
 
 IDENTIFY_MS = 2000
 """The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too."""
@@ -160,6 +167,55 @@ def acknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
         news,
     )
     return Change(acknowledged, Outcome.UPDATED, _timers_after_the_wait(acknowledged, by, now_ms), news)
+
+
+def fulfil(incident: Incident, asked: SenderRequest, by: Actor, now_ms: int) -> Change | None:
+    """What a sender asks for; None when nothing changes by it. What is resolved takes comments only."""
+    steps: list[Callable[[Incident], Change | None]] = []
+    if asked.comment:
+        steps.append(lambda it: comment(it, asked.comment, by, now_ms))
+    if asked.title or asked.description:
+        steps.append(lambda it: correct(it, asked.title, asked.description, now_ms))
+    if asked.acknowledges:
+        steps.append(lambda it: acknowledge(it, by, now_ms))
+    change: Change | None = None
+    for step in steps:
+        later = step(change.incident if change else incident)
+        change = change.then(later) if change and later else later or change
+    return change
+
+
+def comment(incident: Incident, text: str, by: Actor, now_ms: int) -> Change | None:
+    """Somebody says something about it. None when it is what was said a moment ago."""
+    text = text if len(text) <= COMMENT_MAX else f"{text[: COMMENT_MAX - 1]}…"
+    entry = Entry(now_ms, Event.COMMENTED, text, by)
+    if any(replace(it, at_ms=now_ms) == entry and it.at_ms + COMMENT_REPEATED_MS > now_ms for it in incident.news):
+        return None
+    commented = _with_news(replace(incident, updated_at_ms=now_ms), (entry,))
+    timers = _channel_timers(commented, now_ms)
+    if commented.may_have_record and not commented.is_waiting:
+        timers |= dict.fromkeys(commented.providers, now_ms)
+    return Change(commented, Outcome.UPDATED, timers, (entry,))
+
+
+def correct(incident: Incident, title: str, description: str, now_ms: int) -> Change | None:
+    """It is called, or described, in other words; "" leaves them. None when it is so already, or resolved."""
+    if incident.status is Status.RESOLVED:
+        return None
+    alerts = tuple(_described(it, title, description) for it in incident.alerts)
+    corrected = replace(incident, title=title or incident.title, alerts=alerts)
+    if corrected == incident:
+        return None
+    corrected = with_content(incident, replace(corrected, updated_at_ms=now_ms))
+    timers = _channel_timers(corrected, now_ms)
+    if corrected.may_have_record and not corrected.is_waiting:
+        timers |= dict.fromkeys(corrected.providers, now_ms)
+    return Change(corrected, Outcome.UPDATED, timers)
+
+
+def _described(alert: Alert, title: str, description: str) -> Alert:
+    texts = {**alert.annotations, "description": description} if description else alert.annotations
+    return replace(alert, title=title or alert.title, annotations=texts)
 
 
 def _renewed(incident: Incident, at_ms: int, entry: Entry, now_ms: int) -> Change | None:

@@ -19,6 +19,7 @@ from versus_py.incidents.model import (
     Incident,
     Outcome,
     Policy,
+    SenderRequest,
     Snooze,
     Status,
     Suppression,
@@ -26,6 +27,8 @@ from versus_py.incidents.model import (
     partition_of,
 )
 from versus_py.incidents.transitions import (
+    COMMENT_MAX,
+    COMMENT_REPEATED_MS,
     IDENTIFY_MS,
     MAX_HANDLED,
     SHOW_ESCALATING_AFTER_MS,
@@ -35,6 +38,7 @@ from versus_py.incidents.transitions import (
     end_quietly,
     end_snooze,
     escalate,
+    fulfil,
     give_up,
     identify,
     observe,
@@ -843,3 +847,61 @@ def test_an_escalation_arms_the_look_at_whether_it_came_through(begin):
     change = changed(begin(make_incident(policy=WITH_FALLBACK), DUE))
 
     assert change.timers["servicenow:infra"] == DUE + 20 * MINUTE_MS
+
+
+OPS = Actor("ops")
+COMMENT = SenderRequest(comment="I look at it")
+
+
+def test_a_senders_comment_is_news_for_channels_and_leaves_the_wait():
+    change = changed(fulfil(make_incident(), COMMENT, OPS, NOW))
+
+    assert change.entries == (Entry(NOW, Event.COMMENTED, "I look at it", OPS),)
+    assert change.incident.news == change.entries
+    assert set(change.timers) == set(POLICY.channels)
+    assert change.incident.escalates_at_ms == make_incident().escalates_at_ms
+
+
+def test_the_provider_hears_of_a_comment_once_it_has_been_called():
+    change = changed(fulfil(changed(begin_escalation(make_incident(), DUE)).incident, COMMENT, OPS, DUE))
+
+    assert [change.timers[it] for it in change.incident.providers] == [DUE]
+
+
+@pytest.mark.parametrize(("later_ms", "is_news"), [(1, False), (COMMENT_REPEATED_MS, True)])
+def test_the_same_comment_soon_after_is_a_request_that_was_sent_again(later_ms, is_news):
+    commented = changed(fulfil(make_incident(), COMMENT, OPS, NOW)).incident
+
+    assert (fulfil(commented, COMMENT, OPS, NOW + later_ms) is not None) is is_news
+
+
+def test_a_long_comment_is_cut():
+    change = changed(fulfil(make_incident(), SenderRequest(comment="x" * 5000), OPS, NOW))
+
+    assert len(change.entries[0].detail) == COMMENT_MAX
+
+
+def test_a_sender_acknowledges_and_says_why():
+    change = changed(fulfil(make_incident(), replace(COMMENT, acknowledges=True), OPS, NOW))
+
+    assert [it.event for it in change.entries] == [Event.COMMENTED, Event.ACKNOWLEDGED]
+    assert (change.incident.status, change.incident.acknowledged_by) == (Status.ACKNOWLEDGED, OPS)
+    assert [change.timers[it] for it in change.incident.providers] == [None]
+
+
+def test_other_words_are_shown_and_the_same_words_change_nothing():
+    asked = SenderRequest(title="Fuller", description="1 %")
+
+    corrected = changed(fulfil(make_incident(), asked, OPS, NOW)).incident
+
+    assert corrected.title == "Fuller"
+    assert corrected.alerts[0].annotations["description"] == "1 %"
+    assert corrected.content_count == make_incident().content_count + 1
+    assert fulfil(corrected, asked, OPS, NOW) is None
+
+
+def test_what_is_resolved_takes_comments_and_nothing_else():
+    over = changed(resolve(make_incident(), ANA, NOW)).incident
+
+    assert fulfil(over, SenderRequest(acknowledges=True, title="x"), OPS, NOW) is None
+    assert changed(fulfil(over, COMMENT, OPS, NOW)).incident.status is Status.RESOLVED

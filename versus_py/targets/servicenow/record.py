@@ -130,8 +130,8 @@ def _note(entry: Entry) -> Line:
             return line(f"{at}severity {entry.detail}")
         case Event.ACK_ENDED:
             return line(f"{at}the acknowledgment has ended: {entry.detail}")
-        case Event.JOINED | Event.LEFT:
-            return line(at + entry.detail)
+        case Event.JOINED | Event.LEFT | Event.COMMENTED:
+            return line(f"{at}{entry.by}: {entry.detail}" if entry.by else at + entry.detail)
         case Event.GIVEN_UP | Event.REFUSED:
             how = (
                 "not tried any more" if entry.event is Event.GIVEN_UP else "not shown, and tried again every 5 minutes"

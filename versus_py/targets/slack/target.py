@@ -269,7 +269,7 @@ class SlackTarget:
 
     async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
         message = self._message(incident, note)
-        told = Told.everything(incident).written()
+        told = Told.by_message(incident).written()
         about = metadata(**self._about(incident), **told)
         posted = message if incident.status is Status.TRIGGERED else self._without_mention(incident, message)
         try:

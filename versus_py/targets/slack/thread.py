@@ -28,6 +28,7 @@ _EMOJI = {
     Event.ACK_ENDED: ":alarm_clock:",
     Event.RETRIGGERED: ":bangbang:",
     Event.RESOLVED: ":white_check_mark:",
+    Event.COMMENTED: ":speech_balloon:",
 }
 _PINGING = {Event.SEVERITY_RAISED, Event.ACK_ENDED, Event.RETRIGGERED}
 """Of what those have to hear who dealt with the incident: it is said with the mention."""
@@ -49,6 +50,14 @@ class Told:
         """All there is to tell; what a new message shows by itself."""
         told = (_escalation(incident), _failure(incident), _hold_up(incident), _record(incident))
         return cls(incident.news_count, incident.comment_count, *told)
+
+    @classmethod
+    def by_message(cls, incident: Incident) -> "Told":
+        """What a new message of it shows by itself: all but the comments on it, and what came after the first."""
+        everything = cls.everything(incident)
+        commented = [number for number, it in enumerate(incident.news) if it.event is Event.COMMENTED]
+        untold = len(incident.news) - commented[0] if commented else 0
+        return replace(everything, news=everything.news - untold)
 
     def with_all(self, incident: "Incident") -> "Told":
         """The same once that is told; what the last escalation was is known until there is another."""
@@ -174,6 +183,8 @@ def _news(entry: Entry) -> str:
             said = f"Reopened: {escape(entry.detail)}"
         case Event.UNACKNOWLEDGED:
             said = f"Given back by {name_of(entry.by)}: the wait starts again"
+        case Event.COMMENTED:
+            return f"{_EMOJI[entry.event]} {name_of(entry.by)}: {shorten(escape(entry.detail), COMMENT_MAX)}"
         case Event.SNOOZE_OVER:
             said = "The snooze is over: the wait goes on"
         case Event.SEVERITY_RAISED:

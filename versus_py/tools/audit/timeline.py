@@ -23,6 +23,7 @@ _STAYS = frozenset(
         Event.LEFT,
         Event.SEVERITY_RAISED,
         Event.ACK_RENEWED,
+        Event.COMMENTED,
         Event.IDENTIFIED,
         Event.SNOOZED,
         Event.SNOOZE_OVER,
