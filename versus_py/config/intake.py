@@ -7,7 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from versus_py.config.parts import MAX_WAIT_MINUTES, SECRET_MIN, Minutes, Number, Part, Secret, Secrets, SystemPart
 
-SourceName = Literal["alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "sentry"]
+SourceName = Literal[
+    "alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "opsgenie", "pagerduty", "sentry"
+]
 
 
 def _sendable(value: str) -> str:
@@ -46,7 +48,10 @@ class OverrideLimits(Part):
 
 
 class IntakeToken(Part):
-    """A sender, and how it shows who it is: `Authorization: Bearer token`, or Basic with its name and the token."""
+    """A sender, and how it shows who it is: `Authorization: Bearer token`, or Basic with its name and the token.
+
+    Senders of PagerDuty and Opsgenie send it as their routing_key and GenieKey.
+    """
 
     name: Annotated[str, AfterValidator(_sendable)]
     """What the sender is called, in the log too."""
@@ -56,6 +61,8 @@ class IntakeToken(Part):
     """Tokens that are still taken while senders change over to a new one."""
     sources: Annotated[tuple[SourceName, ...], AfterValidator(_some)] | None = None
     """The sources whose payloads it may post; without any, all of them."""
+    acknowledge: bool = False
+    """Whether it may acknowledge: an event of PagerDuty, or a request of Opsgenie, that does so counts."""
     overrides: OverrideLimits = OverrideLimits()
     """What its query parameters may ask for."""
 

@@ -10,14 +10,34 @@ from typing import Any
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import Notification
-from versus_py.sources import alertmanager, cloudwatch, fluentbit, generic, grafana, monasca, sentry
+from versus_py.sources import (
+    alertmanager,
+    cloudwatch,
+    fluentbit,
+    generic,
+    grafana,
+    monasca,
+    opsgenie,
+    pagerduty,
+    sentry,
+)
 from versus_py.sources.bounds import bounded
 from versus_py.sources.source import Source
 
 __all__ = ["SOURCES", "parse", "source_of"]
 
 # The first that recognizes a payload reads it.
-_SOURCES: tuple[Source, ...] = (grafana, alertmanager, monasca, sentry, cloudwatch, fluentbit, generic)
+_SOURCES: tuple[Source, ...] = (
+    grafana,
+    alertmanager,
+    monasca,
+    sentry,
+    cloudwatch,
+    pagerduty,
+    opsgenie,
+    fluentbit,
+    generic,
+)
 SOURCES: Mapping[str, Source] = {source.NAME: source for source in _SOURCES}
 
 

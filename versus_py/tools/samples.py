@@ -160,6 +160,46 @@ def fluentbit(name: str = "OOM", *, starts_at: datetime, is_resolved: bool = Fal
     }
 
 
+def pagerduty(name: str = "DiskFull", *, starts_at: datetime, is_resolved: bool = False) -> dict[str, Any]:
+    """An event as senders of PagerDuty post them; here the routing key is none that anybody has."""
+    return {
+        "routing_key": "0123456789abcdef0123456789abcdef",
+        "event_action": "resolve" if is_resolved else "trigger",
+        "dedup_key": f"{name.lower()}-db-7",
+        "payload": {
+            "summary": f"{name} on db-7",
+            "source": "db-7",
+            "severity": "critical",
+            "timestamp": starts_at.isoformat(),
+            "component": "postgres",
+            "group": "storage",
+            "class": "disk",
+            "custom_details": {"free": "2 %", "mount": "/var/lib/postgresql"},
+        },
+        "client": "Sample",
+        "client_url": "https://monitoring.example/db-7",
+        "links": [{"href": "https://runbooks.example/disk-full", "text": "Runbook"}],
+    }
+
+
+def opsgenie(name: str = "DiskFull", *, starts_at: datetime, is_resolved: bool = False) -> dict[str, Any]:
+    """An alert as senders of Opsgenie and Jira Service Management post it; its end, as it is read from the address."""
+    alias = f"{name.lower()}-db-7"
+    if is_resolved:
+        return {"action": "Close", "alias": alias, "source": "Sample", "user": "sample"}
+    return {
+        "message": f"{name} on db-7",
+        "alias": alias,
+        "description": f"A sample of {starts_at:%H:%M}, to see what such an alert looks like.",
+        "priority": "P1",
+        "entity": "db-7",
+        "source": "Sample",
+        "tags": ["storage", "prod"],
+        "details": {"mount": "/var/lib/postgresql", "free": "2 %"},
+        "responders": [{"type": "team", "name": "storage"}],
+    }
+
+
 def _number(name: str) -> int:
     """The same number whenever the name is the same."""
     return crc32(name.encode())
@@ -172,5 +212,7 @@ SAMPLES: dict[str, Callable[..., dict[str, Any]]] = {
     "generic": generic,
     "grafana": grafana,
     "monasca": monasca,
+    "opsgenie": opsgenie,
+    "pagerduty": pagerduty,
     "sentry": sentry,
 }
