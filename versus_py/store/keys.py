@@ -39,6 +39,7 @@
 | `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
+| `sender_request:<id>`   | string     | what became of a sender's request (JSON); expires                       |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
 `{q}` is that of an alert's fingerprint, whatever its incident: it is asked for before that is known.
@@ -147,6 +148,10 @@ def person(system: str, user_id: str) -> str:
 
 def taken_request(request_id: str) -> str:
     return f"{PREFIX}taken_request:{request_id}"
+
+
+def sender_request(request_id: str) -> str:
+    return f"{PREFIX}sender_request:{request_id}"
 
 
 def member(incident_id: IncidentId, target: str) -> str:

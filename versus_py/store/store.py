@@ -47,6 +47,7 @@ from versus_py.store.gateway_secret import gateway_secret
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
 from versus_py.store.refusals import Refusals
+from versus_py.store.sender_requests import SenderRequests
 from versus_py.store.timers import Claim, Timers
 from versus_py.telemetry.metrics import Metrics
 
@@ -150,6 +151,7 @@ class Store:
     ) -> None:
         self._redis = redis
         self.refusals = Refusals(redis)
+        self.sender_requests = SenderRequests(redis)
         self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms

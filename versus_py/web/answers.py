@@ -1,5 +1,6 @@
 """How every answer looks: JSON with a sentence for errors, and headers that keep browsers careful."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -33,30 +34,55 @@ def error_answer(status: int, message: str, headers: dict[str, str] | None = Non
     return json_answer({"error": message}, status, headers)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request gets no other answer."""
+
+    status: int
+    message: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error as `{"error": …}`; what nobody expected is logged, and not shown to the sender."""
     try:
         return await handler(request)
-    except StoreUnavailable as exc:
-        log.warning("request.store_unavailable", path=request.path, error=str(exc))
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        said = "Redis cannot be read or written at the moment, or not as surely as redis.durability asks for"
-        full = "Redis is full and takes no new alert"
-        return error_answer(503, f"{full if isinstance(exc, StoreFull) else said}: send it again", headers)
-    except Unreadable as exc:
-        log.error("request.unreadable", path=request.path, error=str(exc))  # noqa: TRY400
-        return error_answer(503, str(exc), {"Retry-After": str(RETRY_AFTER_S)})
-    except web.HTTPException as exc:
-        kept = {name: exc.headers[name] for name in _KEPT_HEADERS if name in exc.headers}
-        said = exc.text if exc.text and not exc.text.startswith(f"{exc.status}:") else f"{exc.reason}: {request.path}"
-        answer = error_answer(exc.status, said, kept)
-        if request.content.exception() is not None:
-            answer.force_close()  # aiohttp ends a connection with a broken body: the next request must not go there
-        return answer
-    except Exception:
-        log.exception("request.crashed", method=request.method, path=request.path)
-        return error_answer(500, "internal error; the log says more")
+    except Exception as exc:  # noqa: BLE001 - what nobody expected is logged with its traceback
+        failure = failure_of(exc, request)
+        answer = error_answer(failure.status, failure.message, failure.headers)
+        return closing_if_broken(request, answer)
+
+
+def failure_of(exc: Exception, request: web.Request) -> Failure:
+    """What *exc* means to who sent *request*, once it is in the log."""
+    match exc:
+        case StoreUnavailable():
+            log.warning("request.store_unavailable", path=request.path, error=str(exc))
+            said = "Redis cannot be read or written at the moment, or not as surely as redis.durability asks for"
+            full = "Redis is full and takes no new alert"
+            return _again(f"{full if isinstance(exc, StoreFull) else said}: send it again")
+        case Unreadable():
+            log.error("request.unreadable", path=request.path, error=str(exc))
+            return _again(str(exc))
+        case web.HTTPException():
+            kept = {name: exc.headers[name] for name in _KEPT_HEADERS if name in exc.headers}
+            is_said = exc.text and not exc.text.startswith(f"{exc.status}:")
+            return Failure(exc.status, str(exc.text) if is_said else f"{exc.reason}: {request.path}", kept)
+        case _:
+            log.error("request.crashed", method=request.method, path=request.path, exc_info=exc)
+            return Failure(500, "internal error; the log says more")
+
+
+def closing_if_broken(request: web.Request, answer: web.Response) -> web.Response:
+    """aiohttp ends a connection with a broken body: the next request must not go there."""
+    if request.content.exception() is not None:
+        answer.force_close()
+    return answer
+
+
+def _again(message: str) -> Failure:
+    return Failure(503, message, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def add_security_headers(_: web.Request, response: web.StreamResponse) -> None:

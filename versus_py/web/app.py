@@ -24,6 +24,8 @@ from versus_py.web.api.incidents import Api
 from versus_py.web.connections import look_after_connections
 from versus_py.web.guard import Guard
 from versus_py.web.intake.intake import Intake
+from versus_py.web.intake.opsgenie import Opsgenie
+from versus_py.web.intake.pagerduty import PagerDuty
 from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.pages.ack import AckPage
@@ -72,6 +74,9 @@ def create_app(
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),
+            web.post("/sns", intake.post),
+            *PagerDuty(intake).routes(),
+            *Opsgenie(intake, store, clock).routes(),
             web.get("/api/incidents", guarded(api.list), allow_head=False),
             web.get("/api/incidents/{id}", guarded(api.show), allow_head=False),
             web.get("/api/incidents/{id}/payload", guarded(api.payload), allow_head=False),

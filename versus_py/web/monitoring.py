@@ -17,6 +17,8 @@ _REASONS = {
     405: "method_not_allowed",
     408: "too_slow",
     413: "too_large",
+    422: "unprocessable",
+    429: "too_many",
     500: "crashed",
     503: "unavailable",
 }

@@ -12,6 +12,8 @@ from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.web.api.openapi import PATH, document
 
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
+INTAKE_TOKEN = "ops-token-0123456789"
+MAY_ACKNOWLEDGE = {"name": "ops", "token": INTAKE_TOKEN, "acknowledge": True}
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ async def test_every_example_of_a_payload_is_accepted(engine):
         assert (await engine.post(example["value"]))["warnings"] == []
 
 
+@pytest.mark.parametrize("settings", [{"intake": {"tokens": [MAY_ACKNOWLEDGE]}}])
 async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_described(engine, logs):
     promised = {
         (method.upper(), path, int(status))
@@ -43,6 +46,7 @@ async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_descri
         if status.startswith("2")
     }
 
+    engine.http.session.headers["Authorization"] = f"Bearer {INTAKE_TOKEN}"
     await use_everything(engine, logs)
 
     assert promised - engine.answers.seen == set()  # and the fixture compares what was answered
@@ -73,8 +77,25 @@ async def use_everything(engine, logs):
         assert (await engine.http.get(path)).ok
     for path in ("/healthz", "/readyz", "/metrics"):
         assert (await engine.http.get(path)).ok
+    await use_drop_in_addresses(engine)
     await storm_page(engine)
     body = b'payload={"type": "view_closed"}'
     timestamp = engine.clock.now_ms() // 1000
     headers = {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": engine.slack.sign(body, timestamp)}
     assert (await engine.http.post(SLACK_PATH, data=body, headers=headers)).status == 200
+
+
+async def use_drop_in_addresses(engine):
+    assert (await engine.http.post("/sns", json=ALERT)).status == 201
+    event = {"event_action": "trigger", "payload": {"summary": "Disk full"}}
+    assert (await engine.http.post("/v2/enqueue", json=event)).status == 202
+    headers = {"Authorization": f"GenieKey {INTAKE_TOKEN}"}
+    body = {"message": "Disk full", "note": "seen", "description": "full"}
+    for base in ("/v2/alerts", "/jsm/ops/integration/v2/alerts"):
+        for action in ("", "/a/acknowledge", "/a/close", "/a/notes"):
+            answer = await engine.http.post(f"{base}{action}?identifierType=alias", json=body, headers=headers)
+            assert answer.status == 202
+        for action in ("/a/message", "/a/description"):
+            assert (await engine.http.put(f"{base}{action}", json=body, headers=headers)).status == 202
+        request_id = (await answer.json())["requestId"]
+        assert (await engine.http.get(f"{base}/requests/{request_id}", headers=headers)).status == 200

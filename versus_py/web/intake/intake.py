@@ -1,28 +1,31 @@
-"""POST /api/incidents: payloads come in, and are answered once they are written down."""
+"""Payloads come in, at POST /api/incidents or another address, and are answered once they are written down."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any
 
 import structlog
 from aiohttp import web
+from multidict import MultiDict
 
 from versus_py.clock import Clock
 from versus_py.config import Config
 from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refused
-from versus_py.errors import BadPayload, StoreUnavailable
+from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Notification, Outcome
+from versus_py.incidents.redaction import redacted
 from versus_py.sources import SOURCES
 from versus_py.store.journal import Journal
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.answers import RETRY_AFTER_S, json_answer
 from versus_py.web.api.views import escalates_at
+from versus_py.web.intake.contents import Contents, ReadContents, Taken, read_any, too_large
 from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.intake.overrides import Overrides, read_overrides
-from versus_py.web.intake.reading import Payload, Reader, TooMany, read_body
+from versus_py.web.intake.reading import Reader
 from versus_py.web.intake.senders import Sender, Senders
 from versus_py.web.intake.trust import Trust
 
@@ -64,43 +67,60 @@ class Intake:
 
     async def post(self, request: web.Request) -> web.Response:
         """201 when all of it is written down; 503 when it was not, and the sender should try again."""
-        sender = self._senders.identify(request)
+        return _answered(await self.take(request, read_any, sender=self.identify(request)))
+
+    def identify(self, request: web.Request, key: str = "") -> Sender:
+        """Who sends this, by its head, or by its token *key*; one more of its requests. Raises 401 and 503."""
+        sender = self._senders.identify(request, key)
         self._pace.check(sender.name, request.remote)
+        return sender
+
+    async def take(
+        self,
+        request: web.Request,
+        read: ReadContents,
+        *,
+        sender: Sender | None = None,
+        ignoring: Collection[str] = (),
+    ) -> Taken:
+        """Have what *request* brings written down, as far as it can be.
+
+        *sender* None: the body has the sender's token. *ignoring* are parameters of the query that are no overrides.
+        Raises the answer when it is refused as a whole, StoreUnavailable when none of it can be written down.
+        """
         try:
             body = await self._body(request)
             async with self._slots.slot(request, len(body)):
-                return await self._take(request, sender, body)
+                contents = read(body)
+                sender = sender or self.identify(request, contents.key)
+                return await self._take(request, sender, body, contents, ignoring)
         except web.HTTPClientError as exc:
             # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
-            self._refusals.note(remote=request.remote, sender=sender.name, status=exc.status, error=exc.text)
+            name = sender.name if sender else ""
+            self._refusals.note(remote=request.remote, sender=name, status=exc.status, error=exc.text)
             raise
 
-    async def _take(self, request: web.Request, sender: Sender, body: bytes) -> web.Response:
+    async def _take(
+        self, request: web.Request, sender: Sender, body: bytes, contents: Contents, ignoring: Collection[str]
+    ) -> Taken:
         if self._config.alert.debug_body:
-            shown = body[:LOGGED_BODY_MAX].decode(errors="replace")
+            shown = redacted(body[:LOGGED_BODY_MAX].decode(errors="replace"))
             log.info("intake.body", query=request.query_string, body=shown)
-        are_many, payloads, warnings = _payloads(body)
-        overrides = read_overrides(request.query, self._config, sender.limits)
-        payloads, refused = self._trust.believed(payloads, body, request.headers)
+        query = MultiDict((name, value) for name, value in request.query.items() if name not in ignoring)
+        overrides = read_overrides(query, self._config, sender.limits)
+        payloads, refused = self._trust.believed(contents.payloads, body, request.headers)
         # Afterwards: without what nobody signed, a payload may be of another source.
         payloads, left_out = sender.may_post(payloads, overrides.source)
         reading = self._reader.read(payloads, overrides, sender.name)
-        warnings += [*left_out, *refused, *overrides.warnings, *reading.warnings]
-        for it in filter(None, reading.notifications):
+        notifications, not_asked = sender.may_ask(reading.notifications)
+        warnings = [*contents.warnings, *left_out, *refused, *not_asked, *overrides.warnings, *reading.warnings]
+        for it in filter(None, notifications):
             warnings += it.warnings
         warnings = _first(list(dict.fromkeys(warnings)))
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
-        results = await self._accept(reading.notifications, overrides, sender, body)
-        answers = [_answer(it) for it in results]
-        if not_written := [it for it in results if isinstance(it, Refused)]:
-            said = f"{len(not_written)} of {len(results)} were not written down: send it again"
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
-            return json_answer({"error": said, "incidents": answers, "warnings": warnings}, 503, headers)
-        status: dict[str, Any] = {"status": "Incident created"}
-        if are_many or len(answers) > 1:
-            status = {"status": "Incidents created", "count": len(answers)}
-        return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
+        results = await self._accept(notifications, overrides, sender, body)
+        return Taken(contents, results, warnings)
 
     async def _accept(
         self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender, body: bytes
@@ -143,20 +163,11 @@ class Intake:
             return await self._arrivals.read(request, within_s=BODY_TIMEOUT_S)
         except web.HTTPRequestEntityTooLarge:
             limit = self._config.max_body_bytes
-            raise _too_large(
+            raise too_large(
                 limit,
                 f"the body is larger than {limit} bytes; send fewer alerts at once "
                 "(Alertmanager: max_alerts), or raise max_body_bytes",
             ) from None
-
-
-def _payloads(body: bytes) -> tuple[bool, list[Payload], list[str]]:
-    try:
-        return read_body(body)
-    except TooMany as exc:
-        raise _too_large(len(body), str(exc)) from None
-    except BadPayload as exc:
-        raise web.HTTPBadRequest(text=str(exc)) from None
 
 
 def _first(warnings: list[str]) -> list[str]:
@@ -164,8 +175,16 @@ def _first(warnings: list[str]) -> list[str]:
     return [*warnings[:WARNINGS_MAX], f"and {left_out} further warnings"] if left_out > 0 else warnings
 
 
-def _too_large(size: int, text: str) -> web.HTTPRequestEntityTooLarge:
-    return web.HTTPRequestEntityTooLarge(max_size=size, actual_size=size, text=text)
+def _answered(taken: Taken) -> web.Response:
+    answers, warnings = [_answer(it) for it in taken.results], taken.warnings
+    if taken.not_written:
+        said = f"{len(taken.not_written)} of {len(answers)} were not written down: send it again"
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return json_answer({"error": said, "incidents": answers, "warnings": warnings}, 503, headers)
+    status: dict[str, Any] = {"status": "Incident created"}
+    if taken.contents.are_many or len(answers) > 1:
+        status = {"status": "Incidents created", "count": len(answers)}
+    return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
 
 
 def _answer(accepted: Accepted | Refused | None) -> dict[str, Any]:

@@ -27,6 +27,10 @@ SENDERS_MAX = 4096
 """Most senders whose pace is remembered; the one that was quiet for longest is forgotten first."""
 
 
+class Overloaded(web.HTTPServiceUnavailable):
+    """Too much comes at once: it has to be sent again."""
+
+
 class Arrivals:
     """Reads bodies, so many at a time: for one more, the one that has been arriving for longest is given up."""
 
@@ -120,6 +124,6 @@ class Pace:
             )
 
 
-def _overloaded(text: str, *, retry_after_s: int = RETRY_AFTER_S) -> web.HTTPServiceUnavailable:
+def _overloaded(text: str, *, retry_after_s: int = RETRY_AFTER_S) -> Overloaded:
     """503: Alertmanager and most others send it again."""
-    return web.HTTPServiceUnavailable(text=text, headers={"Retry-After": str(retry_after_s)})
+    return Overloaded(text=text, headers={"Retry-After": str(retry_after_s)})

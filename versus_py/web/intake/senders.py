@@ -11,12 +11,16 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import Config, IntakeToken, OverrideLimits
+from versus_py.incidents.model import Notification
 from versus_py.sources import cloudwatch, sentry, source_of
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.intake.reading import Payload
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="versus", Basic realm="versus", charset="UTF-8"'}
-_HOW = "send a token of intake.tokens: Authorization: Bearer <token>, or Basic with its name and the token"
+_HOW = (
+    "send a token of intake.tokens: Authorization: Bearer <token>, or Basic with its name and the token; "
+    "PagerDuty's routing_key and Opsgenie's GenieKey are such tokens too"
+)
 _AUTHORIZATION_MAX = 4096
 
 
@@ -27,6 +31,23 @@ class Sender:
     name: str  # "": not known, as no tokens are configured, or as only its payloads are signed
     sources: frozenset[str] | None  # None: all of them
     limits: OverrideLimits
+    may_acknowledge: bool = False
+
+    def may_ask(
+        self, notifications: Sequence[Notification | None]
+    ) -> tuple[Sequence[Notification | None], Sequence[str]]:
+        """*notifications* without those that acknowledge, where it may not, and a warning when there were any.
+
+        Raises 403 when nothing is left.
+        """
+        if self.may_acknowledge or not any(map(_acknowledges, notifications)):
+            return notifications, ()
+        who = f"the token of {self.name!r}" if self.name else "a sender without a token of intake.tokens"
+        why = f"{who} may not acknowledge; set acknowledge: true for it in intake.tokens"
+        left = [None if _acknowledges(it) else it for it in notifications]
+        if not any(left):
+            raise web.HTTPForbidden(text=why)
+        return left, (f"an acknowledgment was left out: {why}",)
 
     def may_post(self, payloads: Sequence[Payload], source: str | None) -> tuple[list[Payload], list[str]]:
         """Those of its sources, read as *source* if that is said, and a warning for each that is left out.
@@ -63,13 +84,14 @@ class Senders:
         self._signing = _signing_sources(config)
         self._refusals = ThrottledLog("intake.sender_refused", clock.now_ms)
 
-    def identify(self, request: web.Request) -> Sender:
-        """Who sends this, told from its head alone. Raises 401."""
+    def identify(self, request: web.Request, key: str = "") -> Sender:
+        """Who sends this, told from its head, or from the token *key* where that has none. Raises 401."""
         if not self._known:
             return Sender("", None, OverrideLimits())
         authorization = request.headers.getall("Authorization", [])
         if not authorization and (source := self._signing_source(request.headers)):
             return Sender("", frozenset({source}), OverrideLimits())
+        authorization = authorization or ([f"Bearer {key}"] if key else [])
         found = self._sender_with(authorization[0]) if len(authorization) == 1 else None
         if found is None:
             self._refusals.note(remote=request.remote)
@@ -88,7 +110,12 @@ class Senders:
 
 
 def _sender(token: IntakeToken) -> Sender:
-    return Sender(token.name, None if token.sources is None else frozenset(token.sources), token.overrides)
+    sources = None if token.sources is None else frozenset(token.sources)
+    return Sender(token.name, sources, token.overrides, token.acknowledge)
+
+
+def _acknowledges(notification: Notification | None) -> bool:
+    return notification is not None and notification.asks is not None and notification.asks.acknowledges
 
 
 def _signing_sources(config: Config) -> dict[str, str]:
@@ -102,9 +129,9 @@ def _signing_sources(config: Config) -> dict[str, str]:
 
 
 def _credentials(authorization: str) -> tuple[str | None, str]:
-    """The user, None with Bearer, and the token; an empty one when it cannot be read."""
+    """The user, None with Bearer and GenieKey, and the token; an empty one when it cannot be read."""
     scheme, _, value = authorization[:_AUTHORIZATION_MAX].partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in {"bearer", "geniekey"}:
         return None, value.strip()
     if scheme.lower() != "basic":
         return None, ""
