@@ -1,7 +1,8 @@
 """`versus lint-alertmanager`: what in an Alertmanager's configuration breaks the way from an alert to a record.
 
 Whether the file is valid at all is `amtool check-config`'s to say; this looks at the webhooks that lead here, and at
-the routes that lead to them. Pure: text in, findings out.
+the routes that lead to them. So do receivers of PagerDuty and Opsgenie whose address is not theirs. Pure: text in,
+findings out.
 """
 
 import math
@@ -24,6 +25,8 @@ from versus_py.systems import model
 from versus_py.web.intake.overrides import Overrides, read_overrides
 
 PATH = "/api/incidents"
+EVENTS_PATH = "/v2/enqueue"
+ALERTS_PATH = "/v2/alerts"
 GROUP_BY_EVERYTHING = "..."
 HIDDEN_URL = "<secret>"
 """In place of a webhook's URL, in the configuration that an Alertmanager newer than v0.25 shows of itself."""
@@ -32,6 +35,11 @@ HIDDEN_URL = "<secret>"
 _DURATION = re.compile(
     r"(?=.)(?:(\d{1,9})y)?(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?"
 )
+_THEIR_HOSTS = ("pagerduty.com", "opsgenie.com", "atlassian.com")
+_PAGERDUTY, _OPSGENIE = "pagerduty_configs", "opsgenie_configs"
+_ADDRESSES = {_PAGERDUTY: ("url", "pagerduty_url"), _OPSGENIE: ("api_url", "opsgenie_api_url")}
+"""Where such a receiver says where it sends to: in itself, or for all of them under `global`."""
+
 _UNITS_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 
 
@@ -78,16 +86,22 @@ class _Route:
 
 @dataclass(frozen=True, slots=True)
 class _Webhook:
-    """One webhook that leads here."""
+    """One webhook, or one receiver of PagerDuty or Opsgenie, that leads here."""
 
     receiver: str
     url: str
     settings: Mapping[str, Any]
     line: int | None
+    kind: str = "webhook_configs"
 
     @property
     def where(self) -> str:
         return f"receiver {self.receiver!r}"
+
+    @property
+    def is_drop_in(self) -> bool:
+        """Whether it tells of a group without its alerts, in another service's words."""
+        return self.kind in _ADDRESSES
 
 
 def lint(text: str, config: Config | None = None) -> list[Finding]:
@@ -98,6 +112,7 @@ def lint(text: str, config: Config | None = None) -> list[Finding]:
     """
     receivers, webhooks, routes = _read(text)
     findings = [*_unseen(receivers, webhooks), *_misspelt(receivers), *_undefined(receivers, routes)]
+    findings += [finding for it in webhooks for finding in _about_drop_in(it)]
     for webhook in webhooks:
         leading = [route for route in routes if route.receiver == webhook.receiver]
         findings += _about_webhook(webhook, leading, config)
@@ -185,6 +200,7 @@ def _read(text: str) -> tuple[list[_Mapping], list[_Webhook], list[_Route]]:
     data = _load(text)
     receivers = [it for it in _mappings(data.get("receivers")) if isinstance(it.get("name"), str)]
     webhooks = [webhook for receiver in receivers for webhook in _webhooks_to_us(receiver)]
+    webhooks += [webhook for receiver in receivers for webhook in _drop_ins(receiver, data.get("global"))]
     return receivers, webhooks, list(_routes(data.get("route"), _Route()))
 
 
@@ -239,11 +255,46 @@ def _webhooks_to_us(receiver: _Mapping) -> Iterator[_Webhook]:
             yield _Webhook(receiver["name"], url, settings, settings.line)
 
 
+def _drop_ins(receiver: _Mapping, everywhere: Any) -> Iterator[_Webhook]:
+    """The receivers of PagerDuty and Opsgenie that send to another host than theirs."""
+    defaults = everywhere if isinstance(everywhere, _Mapping) else {}
+    for kind, (own, default) in _ADDRESSES.items():
+        for settings in _mappings(receiver.get(kind)):
+            url = settings.get(own) or defaults.get(default)
+            if isinstance(url, str) and not _is_theirs(url) and (kind == _OPSGENIE or _is_for_events(url)):
+                yield _Webhook(receiver["name"], url, settings, settings.line, kind)
+
+
+def _is_theirs(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return any(f".{host}".endswith(f".{it}") for it in _THEIR_HOSTS)
+
+
+def _is_for_events(url: str) -> bool:
+    return _path_of(url).rstrip("/").endswith(EVENTS_PATH)
+
+
 def _path_of(url: str) -> str:
     try:
         return urlsplit(url).path
     except ValueError:
         return ""
+
+
+def _about_drop_in(webhook: _Webhook) -> Iterator[Finding]:
+    """What keeps alerts from arriving from a receiver of PagerDuty or Opsgenie."""
+    path = _path_of(webhook.url).rstrip("/")
+    if webhook.kind == _OPSGENIE and path.endswith((ALERTS_PATH, ALERTS_PATH.rpartition("/")[0])):
+        what = (
+            f"its api_url ends in {path}: Alertmanager adds {ALERTS_PATH} itself, so that its alerts are answered 404"
+        )
+        yield Finding(Severity.ERROR, webhook.where, what, "end it before /v2", webhook.line)
+    if webhook.kind == _PAGERDUTY and any(name in webhook.settings for name in ("service_key", "service_key_file")):
+        what = "service_key is for version 1 of PagerDuty's events, which is not understood here"
+        yield Finding(Severity.ERROR, webhook.where, what, "set routing_key in its place", webhook.line)
 
 
 def _misspelt(receivers: Iterable[_Mapping]) -> Iterator[Finding]:
@@ -292,13 +343,15 @@ def _unseen(receivers: Iterable[_Mapping], webhooks: list[_Webhook]) -> Iterator
             Severity.WARNING if hidden else Severity.ERROR,
             "receivers",
             f"no webhook has a url that ends in {PATH}, so no alert arrives here",
-            f"add a receiver with a webhook such as http://versus:3000{PATH}",
+            f"add a receiver with a webhook such as http://versus:3000{PATH}, or give one of PagerDuty or Opsgenie an "
+            f"address here, such as http://versus:3000{EVENTS_PATH}",
         )
 
 
-def _refused(url: str) -> Iterator[tuple[str, str]]:
-    """Why requests to *url* are refused, and what to do."""
-    if _path_of(url).endswith("/"):
+def _refused(webhook: _Webhook) -> Iterator[tuple[str, str]]:
+    """Why requests to its url are refused, and what to do."""
+    url = webhook.url
+    if webhook.kind != _OPSGENIE and _path_of(url).endswith("/"):
         yield "its url has a slash at the end of the path, which is answered 404", "remove the slash"
     if not url.isascii():
         yield (
@@ -315,7 +368,7 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
         yield finding(
             Severity.WARNING, "no route leads to this receiver, so it is never used", "name it in a route, or remove it"
         )
-    for what, advice in _refused(webhook.url):
+    for what, advice in _refused(webhook):
         yield finding(Severity.ERROR, what, advice)
     if webhook.settings.get("send_resolved") is False:
         yield finding(
@@ -331,7 +384,7 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
             "remove max_alerts, and raise max_body_bytes of versus_py if payloads are larger than that",
         )
     known = config or _assumed(webhook)
-    if "{{" in webhook.url:
+    if "{{" in webhook.url and not webhook.is_drop_in:
         yield finding(
             Severity.WARNING,
             "its url is a template, which Alertmanager fills in since v0.31 and cannot before: what it asks for "
@@ -343,13 +396,16 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
     for route in routes:
-        yield from _about_timing(route, overrides.policy, known)
-        if not overrides.per_alert:
+        yield from _about_timing(route, overrides.policy, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
+        if webhook.is_drop_in or not overrides.per_alert:
             yield from _about_grouping(route)
 
 
-def _about_timing(route: _Route, policy: Policy, config: Config) -> Iterator[Finding]:
-    """How often Alertmanager speaks, against how long people have to acknowledge."""
+def _about_timing(route: _Route, policy: Policy, *, asks: bool) -> Iterator[Finding]:
+    """How often Alertmanager speaks, against how long people have to acknowledge.
+
+    Whether it *asks* Alertmanager, before a record is created, if the alerts still fire.
+    """
     group_ms, repeat_ms = duration_ms(route.group_interval), duration_ms(route.repeat_interval)
     for name, value in (("group_interval", route.group_interval), ("repeat_interval", route.repeat_interval)):
         if not duration_ms(value):
@@ -374,7 +430,7 @@ def _about_timing(route: _Route, policy: Policy, config: Config) -> Iterator[Fin
             "make repeat_interval longer than the wait; the default is 4h",
             route.line,
         )
-    if group_ms >= policy.wait_ms and not config.alertmanager.urls:
+    if group_ms >= policy.wait_ms and not asks:
         yield Finding(
             Severity.WARNING,
             route.where,
