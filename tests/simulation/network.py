@@ -6,7 +6,7 @@ is dead by then; what a dead process was doing for somebody else is over.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
 from typing import Any, Protocol, Self
@@ -312,7 +312,7 @@ class Session:
         method: str,
         url: Any,
         *,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
         data: bytes | Mapping[str, Any] | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
@@ -321,7 +321,7 @@ class Session:
     ) -> "_Asked":
         target = URL(str(url))
         if params:
-            target = target.update_query({key: str(value) for key, value in params.items()})
+            target = target.extend_query(params)
         sent = CIMultiDict(headers or {})
         body = b""
         if json is not None:

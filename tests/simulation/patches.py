@@ -47,8 +47,8 @@ def simulated_surroundings(
     dice = Random(f"keys {seed}")
     state = random.getstate()
 
-    def keep(_: Any, method: str, event: Mapping[str, Any]) -> Any:
-        log(method, event)
+    def keep(_: Any, method: str, event: dict[str, Any]) -> Any:
+        log(method, event | {"exc_info": repr(sys.exc_info()[1])} if event.get("exc_info") is True else event)
         raise structlog.DropEvent
 
     configured = structlog.get_config()
