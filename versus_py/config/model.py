@@ -313,6 +313,10 @@ class SourcesConfig(Part):
     """CloudWatch."""
     fluentbit: SourceConfig = SourceConfig()
     """Fluent Bit."""
+    pagerduty: SourceConfig = SourceConfig()
+    """Senders of PagerDuty's events."""
+    opsgenie: SourceConfig = SourceConfig()
+    """Senders of Opsgenie's alerts."""
     generic: SourceConfig = SourceConfig()
     """Any other JSON object."""
 

@@ -47,7 +47,6 @@ _LEVELS = {name: level for level, names in _NAMES.items() for name in names}
 
 # RFC 5424, table 2, and GELF: emergency, alert, critical; error; warning; notice, informational, debug.
 _SYSLOG = (*[Level.CRITICAL] * 3, Level.ERROR, Level.WARNING, *[Level.INFO] * 3)
-_PRIORITIES = (Level.CRITICAL, Level.ERROR, Level.WARNING, Level.NOTICE, Level.INFO)
 
 _JOINTS = re.compile(r"[\s_-]+")
 _NUMBERED = re.compile(r"\d\s*-\s*(?=[^\W\d])")  # ServiceNow's and others' "1 - Critical"
@@ -63,12 +62,9 @@ def level_of(name: str) -> Level:
 
 def from_syslog(level: str) -> str:
     """The severity of a numeric level of syslog or GELF, 0 to 7; "" for anything else."""
-    return _numbered(_SYSLOG, level, first=0)
-
-
-def from_priority(priority: str) -> str:
-    """The severity of a numeric priority, 1 (gravest) to 5; "" for anything else."""
-    return _numbered(_PRIORITIES, priority, first=1)
+    number = level.strip().removesuffix(".0")
+    is_digit = len(number) == 1 and number.isascii() and number.isdecimal()
+    return _SYSLOG[int(number)].severity if is_digit and int(number) < len(_SYSLOG) else ""
 
 
 def row_for(rows: Mapping[str, T], severity: str) -> T | None:
@@ -114,11 +110,3 @@ def is_number(name: str) -> bool:
 
 def _key(name: str) -> str:
     return _JOINTS.sub("", _NUMBERED.sub("", name.strip().casefold(), count=1))
-
-
-def _numbered(levels: tuple[Level, ...], text: str, *, first: int) -> str:
-    number = text.strip().removesuffix(".0")
-    if not (number.isascii() and number.isdecimal() and len(number) == 1):
-        return ""
-    index = int(number) - first
-    return levels[index].severity if 0 <= index < len(levels) else ""

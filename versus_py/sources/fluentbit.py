@@ -11,7 +11,7 @@ from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.incidents.model import Alert, AlertStatus, Notification
-from versus_py.incidents.severity import highest_severity, is_graver
+from versus_py.incidents.severity import from_syslog, highest_severity, is_graver
 from versus_py.sources import fields
 from versus_py.sources.generic import tables
 from versus_py.sources.generic.search import embedded, normal
@@ -27,6 +27,10 @@ _TITLES = frozenset(normal(name) for name in _NAMES_OF_ALERTS if name not in _NA
 """Somebody wrote it to be read, or named it, so it is no line of a log."""
 
 _SEVERITY = ("level", "severity", "log_level", "loglevel", "levelname", "priority")
+_NODE_FIELDS = frozenset(("pid", "hostname"))
+_OF_NODE = {"10": "debug", "20": "debug", "30": "info", "40": "warning", "50": "error", "60": "fatal"}
+"""The levels of Node's pino and bunyan, whose records have these fields: github.com/pinojs/pino, docs/api.md."""
+
 _STATUS = ("status", "state", "alert_status", "event_action")
 _IDENTITY = ("dedup_key", "deduplication_key", "dedupKey", "fingerprint", "alias", "incident_key")
 _NUMBERS = ("alert_id", "alertId", "incident_id", "id", "uuid", "event_id", "MessageId")
@@ -66,9 +70,10 @@ def _notification(payload: Mapping[str, Any]) -> Notification:
     message = fields.first_text(payload, _MESSAGE)
     labels = _labels(payload)
     resource = labels.get("pod_name") or fields.resource(labels)
-    severity = highest_severity([fields.first_text(payload, _SEVERITY)])
+    level = highest_severity([fields.first_text(payload, _SEVERITY)])
+    severity = _named(level, payload)
     explicit = fields.first_text(payload, _IDENTITY)
-    identity = explicit or _digest(labels.get("namespace_name", ""), resource, severity, message)
+    identity = explicit or _digest(labels.get("namespace_name", ""), resource, level, message)
     older = fields.first_text(payload, (*_IDENTITY, *_NUMBERS))
     title = fields.title(message)
     is_said_over = bool(explicit) and is_over(fields.first_text(payload, _STATUS)) is True
@@ -95,6 +100,14 @@ def _notification(payload: Mapping[str, Any]) -> Notification:
         if is_said_over and is_grave
         else (),
     )
+
+
+def _named(level: str, payload: Mapping[str, Any]) -> str:
+    """The severity that a number stands for, in the shapes of records that number them."""
+    names = {normal(name) for name in payload}
+    if names & tables.SYSLOG_FIELDS:
+        return from_syslog(level) or level
+    return _OF_NODE.get(level, level) if names >= _NODE_FIELDS else level
 
 
 def _unpacked(payload: Mapping[str, Any]) -> Mapping[str, Any]:

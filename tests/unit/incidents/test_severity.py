@@ -5,7 +5,6 @@ import pytest
 
 from versus_py.incidents.severity import (
     Level,
-    from_priority,
     from_syslog,
     highest_severity,
     is_graver,
@@ -47,12 +46,6 @@ def test_syslog_levels_are_named_and_other_numbers_are_not() -> None:
 
     assert named == ["critical", "critical", "critical", "error", "warning", "info", "info", "info", ""]
     assert [from_syslog(text) for text in ("", "-1", "error", "²", "3.0")] == ["", "", "", "", "error"]
-
-
-def test_priorities_from_one_to_five_are_named_and_other_numbers_are_not() -> None:
-    named = [from_priority(str(priority)) for priority in range(7)]
-
-    assert named == ["", "critical", "error", "warning", "notice", "info", ""]
 
 
 @pytest.mark.parametrize("level", Level)

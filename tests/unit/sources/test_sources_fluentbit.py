@@ -209,3 +209,18 @@ def test_the_same_pod_in_two_namespaces_is_two_incidents():
 @pytest.mark.parametrize("name", ["alertname", "alert_name", "name", "title"])
 def test_what_has_a_name_of_its_own_is_no_line_of_a_log(name):
     assert sources.parse({"date": 1777890001.5, "message": "threshold exceeded", name: "CPU"}).source == "generic"
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity"),
+    [
+        ({"level": 3, "facility": "daemon"}, "error"),
+        ({"priority": "2", "SYSLOG_IDENTIFIER": "sshd"}, "critical"),
+        ({"level": 50, "pid": 7, "hostname": "web-1"}, "error"),
+        ({"level": 60, "pid": 7, "hostname": "web-1"}, "fatal"),
+        ({"level": 35, "pid": 7, "hostname": "web-1"}, "35"),
+        ({"level": 3}, "3"),
+    ],
+)
+def test_a_numeric_level_has_a_name_where_the_records_shape_tells_its_scale(fields, severity):
+    assert sources.parse({"date": 1777890000.0, "log": "x"} | fields).severity == severity

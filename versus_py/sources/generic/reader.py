@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from versus_py.errors import NotAnAlert
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, highest_severity, is_graver, is_severity
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, from_syslog, highest_severity, is_graver, is_severity
 from versus_py.sources import fields
 from versus_py.sources.generic import tables
 from versus_py.sources.generic.identity import NONE, Identity, identity
@@ -267,7 +267,7 @@ def _severity_text(found: Fields, field: Field) -> str:
         last = text.rpartition("_")[2]  # of ALERT_LEVEL_CRITICAL
         return _by_severity_code(field) or (text if is_severity(text) or not is_severity(last) else last)
     is_syslog = any(tables.SYSLOG_FIELDS.intersection(it.names) for it in found.all)
-    return (is_syslog and tables.SYSLOG.get(text)) or _by_severity_code(field) or text
+    return (is_syslog and from_syslog(text)) or _by_severity_code(field) or text
 
 
 def _leading_severity(field: Field) -> str:

@@ -130,16 +130,6 @@ SEVERITIES = (
 GRAVE_STATES = (*STATUS, "message_type", "trigger_type", "alert_type", "notification_type", "event_type")
 """Fields that say how it stands, and often how bad it is in the same word."""
 
-SYSLOG = {
-    "0": "critical",
-    "1": "critical",
-    "2": "critical",
-    "3": "error",
-    "4": "warning",
-    **dict.fromkeys("567", "info"),
-}
-"""Levels of syslog (RFC 5424), which GELF has too."""
-
 SYSLOG_FIELDS = frozenset(("shortmessage", "facility", "syslogfacility", "syslogidentifier"))
 """A payload with one of these numbers its levels as syslog does."""
 
