@@ -200,10 +200,10 @@ async def test_an_event_at_the_usual_address_acknowledges_too(engine):
 
 @WITH_TOKENS
 async def test_an_acknowledge_among_other_payloads_is_left_out_where_it_is_not_allowed(engine):
-    resolve = {"event_action": "acknowledge", "dedup_key": "disk-db-7"}
+    acknowledge = {"event_action": "acknowledge", "dedup_key": "disk-db-7"}
 
     response = await engine.http.post(
-        "/api/incidents", json=[EVENT, resolve], headers={"Authorization": f"Bearer {SILENT}"}
+        "/api/incidents", json=[EVENT, acknowledge], headers={"Authorization": f"Bearer {SILENT}"}
     )
 
     answer = await response.json()

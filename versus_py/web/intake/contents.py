@@ -31,10 +31,19 @@ class Taken:
     contents: Contents
     results: Sequence[Accepted | Refused | None]  # None: it is no news of an alert
     warnings: Sequence[str]
+    left_out: str = ""  # why an acknowledgment was; "" when none was
 
     @property
     def not_written(self) -> list[Refused]:
         return [it for it in self.results if isinstance(it, Refused)]
+
+
+def raise_unless_done(taken: Taken) -> None:
+    """For an address that takes one payload: 403 when it may not acknowledge, 503 when it was not written down."""
+    if taken.left_out:
+        raise web.HTTPForbidden(text=taken.left_out)
+    if taken.not_written:
+        raise web.HTTPServiceUnavailable(text=taken.not_written[0].error)
 
 
 def read_any(body: bytes) -> Contents:

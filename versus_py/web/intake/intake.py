@@ -112,15 +112,16 @@ class Intake:
         # Afterwards: without what nobody signed, a payload may be of another source.
         payloads, left_out = sender.may_post(payloads, overrides.source)
         reading = self._reader.read(payloads, overrides, sender.name)
-        notifications, not_asked = sender.may_ask(reading.notifications)
-        warnings = [*contents.warnings, *left_out, *refused, *not_asked, *overrides.warnings, *reading.warnings]
+        notifications, not_allowed = sender.may_ask(reading.notifications)
+        warnings = [*contents.warnings, *left_out, *refused, *overrides.warnings, *reading.warnings]
+        warnings += [not_allowed] if not_allowed else []
         for it in filter(None, notifications):
             warnings += it.warnings
         warnings = _first(list(dict.fromkeys(warnings)))
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
         results = await self._accept(notifications, overrides, sender, body)
-        return Taken(contents, results, warnings)
+        return Taken(contents, results, warnings, not_allowed)
 
     async def _accept(
         self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender, body: bytes

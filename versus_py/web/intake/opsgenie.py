@@ -21,7 +21,7 @@ from versus_py.sources import fields, opsgenie
 from versus_py.store import Store
 from versus_py.web.answers import Failure, json_answer
 from versus_py.web.api.views import rfc3339
-from versus_py.web.intake.contents import Contents, read_one
+from versus_py.web.intake.contents import Contents, raise_unless_done, read_one
 from versus_py.web.intake.foreign import Handler, with_errors_as
 from versus_py.web.intake.intake import Intake
 from versus_py.web.intake.senders import Sender
@@ -80,8 +80,7 @@ class Opsgenie:
         alias = "" if action == opsgenie.CREATE else await self._alias(request, sender)
         read = partial(_read, action, alias)
         taken = await self._intake.take(request, read, sender=sender, ignoring=("identifierType",))
-        if taken.not_written:
-            raise web.HTTPServiceUnavailable(text=taken.not_written[0].error)
+        raise_unless_done(taken)
         request_id = str(uuid4())
         [asked] = taken.contents.payloads
         result = self._result_of(action, asked["alias"], next(iter(taken.results), None))

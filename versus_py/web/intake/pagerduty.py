@@ -12,7 +12,7 @@ from aiohttp import web
 from versus_py.sources import fields
 from versus_py.sources.pagerduty import ACTIONS
 from versus_py.web.answers import Failure, json_answer
-from versus_py.web.intake.contents import Contents, read_one
+from versus_py.web.intake.contents import Contents, raise_unless_done, read_one
 from versus_py.web.intake.foreign import TOO_MANY_REQUESTS, with_errors_as
 from versus_py.web.intake.intake import Intake
 from versus_py.web.intake.reading import Payload
@@ -40,8 +40,7 @@ class PagerDuty:
         is_in_head = bool(in_head) or "Authorization" in request.headers
         sender = self._intake.identify(request, in_head) if is_in_head else None
         taken = await self._intake.take(request, _read, sender=sender)
-        if taken.not_written:
-            raise web.HTTPServiceUnavailable(text=taken.not_written[0].error)
+        raise_unless_done(taken)
         [event] = taken.contents.payloads
         return json_answer({"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}, 202)
 

@@ -33,21 +33,13 @@ class Sender:
     limits: OverrideLimits
     may_acknowledge: bool = False
 
-    def may_ask(
-        self, notifications: Sequence[Notification | None]
-    ) -> tuple[Sequence[Notification | None], Sequence[str]]:
-        """*notifications* without those that acknowledge, where it may not, and a warning when there were any.
-
-        Raises 403 when nothing is left.
-        """
+    def may_ask(self, notifications: Sequence[Notification | None]) -> tuple[Sequence[Notification | None], str]:
+        """*notifications* without those that acknowledge, where it may not, and why; "" when there are none."""
         if self.may_acknowledge or not any(map(_acknowledges, notifications)):
-            return notifications, ()
+            return notifications, ""
         who = f"the token of {self.name!r}" if self.name else "a sender without a token of intake.tokens"
         why = f"{who} may not acknowledge; set acknowledge: true for it in intake.tokens"
-        left = [None if _acknowledges(it) else it for it in notifications]
-        if not any(left):
-            raise web.HTTPForbidden(text=why)
-        return left, (f"an acknowledgment was left out: {why}",)
+        return [None if _acknowledges(it) else it for it in notifications], f"an acknowledgment was left out: {why}"
 
     def may_post(self, payloads: Sequence[Payload], source: str | None) -> tuple[list[Payload], list[str]]:
         """Those of its sources, read as *source* if that is said, and a warning for each that is left out.
