@@ -169,3 +169,39 @@ receivers:
     assert len(world.slack.messages()) == 1
     assert '"sender": "alertmanager"' in world.logged()
     assert INTAKE_TOKEN not in world.logged()
+
+
+@pytest.mark.parametrize(
+    ("receiver", "path"),
+    [
+        pytest.param(f"pagerduty_configs: [{{routing_key: {INTAKE_TOKEN}, url", "/v2/enqueue?", id="pagerduty"),
+        pytest.param(
+            f"opsgenie_configs: [{{api_key: {INTAKE_TOKEN}, update_alerts: true, api_url", "/?", id="opsgenie"
+        ),
+        pytest.param(
+            f"opsgenie_configs: [{{api_key: {INTAKE_TOKEN}, api_url",
+            "/jsm/ops/integration/?",
+            id="jira service management",
+        ),
+    ],
+)
+def test_a_receiver_of_another_service_needs_only_another_address(world, receiver, path):
+    server, _ = world.serve(intake={"tokens": [{"name": "alertmanager", "token": INTAKE_TOKEN}]})
+    route = "{receiver: versus, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1s}"
+    url = f"'{server}{path}oncall_wait_minutes=0.05'"
+    alertmanager = start_alertmanager(world, f"{{route: {route}, receivers: [{{name: versus, {receiver}: {url}}}]}}]}}")
+
+    send([alertmanager])
+
+    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    [incident] = request(f"{server}/api/incidents")["incidents"]
+    assert "DiskFull" in incident["title"]
+    wait_until(
+        lambda: request(f"{server}/api/incidents/{incident['id']}")["occurrences"] > 1, what="Alertmanager's repeat"
+    )
+
+    send([alertmanager], endsAt=datetime.now(UTC).isoformat())
+
+    wait_until(lambda: world.servicenow.records[0]["state"] == "6", what="the record to be resolved")
+    assert [it["status"] for it in request(f"{server}/api/incidents")["incidents"]] == ["resolved"]
+    assert INTAKE_TOKEN not in json.dumps(world.slack.messages()) + json.dumps(world.servicenow.records)

@@ -311,6 +311,10 @@ class SourcesConfig(Part):
     """Sentry."""
     cloudwatch: CloudWatchConfig = CloudWatchConfig()
     """CloudWatch."""
+    pagerduty: SourceConfig = SourceConfig()
+    """Senders of PagerDuty's events."""
+    opsgenie: SourceConfig = SourceConfig()
+    """Senders of Opsgenie and Jira Service Management."""
     fluentbit: SourceConfig = SourceConfig()
     """Fluent Bit."""
     pagerduty: SourceConfig = SourceConfig()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from versus_py.incidents.model import common
-from versus_py.incidents.redaction import is_secret
+from versus_py.incidents.redaction import hides
 from versus_py.sources import fields
 
 LABEL_MAX = 200
@@ -38,7 +38,7 @@ def texts(value: Any) -> list[str]:
 def _pairs(value: Any, name: str, levels: int) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, it in value.items() if levels else ():
-            if not is_secret(str(key)):
+            if not hides(str(key), it):
                 yield from _pairs(it, f"{name}.{key}" if name else str(key), levels - 1)
     elif text := ", ".join(texts(value)):
         yield name or "details", text

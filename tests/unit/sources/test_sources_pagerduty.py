@@ -107,7 +107,7 @@ def test_without_a_dedup_key_each_event_is_an_incident_of_its_own():
     ("body", "problem"),
     [
         (event(payload={"source": "db-7"}), "payload.summary is empty"),
-        (event("acknowledge", dedup_key=""), "dedup_key is empty"),
+        (event("resolve", dedup_key=""), "dedup_key is empty"),
     ],
 )
 def test_what_is_broken_is_read_as_a_generic_alert_with_a_warning(body, problem):
