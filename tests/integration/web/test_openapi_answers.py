@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.web.test_storm_page import storm_page
+from tests.integration.web.test_storm_page import acknowledge_all, storm_page
 from tests.support.openapi import METHODS, strict_document
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
@@ -79,6 +79,7 @@ async def use_everything(engine, logs):
         assert (await engine.http.get(path)).ok
     await use_drop_in_addresses(engine)
     await storm_page(engine)
+    await acknowledge_all(engine)
     body = b'payload={"type": "view_closed"}'
     timestamp = engine.clock.now_ms() // 1000
     headers = {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": engine.slack.sign(body, timestamp)}
