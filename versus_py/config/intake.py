@@ -11,6 +11,8 @@ SourceName = Literal[
     "alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "opsgenie", "pagerduty", "sentry"
 ]
 
+_ACKNOWLEDGING = {"opsgenie", "pagerduty"}
+
 
 def _sendable(value: str) -> str:
     if not value.strip() or ":" in value or not value.isprintable():
@@ -112,6 +114,11 @@ class IntakeConfig(Part):
         if not self.tokens and is_reachable:
             yield "intake.tokens is not set: whoever reaches this server's port may post alerts, and resolve them"
         for index, sender in enumerate(self.tokens):
+            if sender.acknowledge and sender.sources is not None and not _ACKNOWLEDGING & {*sender.sources}:
+                yield (
+                    f"intake.tokens.{index}.acknowledge has no effect: of the sources, only "
+                    f"{' and '.join(sorted(_ACKNOWLEDGING))} acknowledge, and its sources name neither"
+                )
             for key, token in sender.accepted():
                 if len(token) < SECRET_MIN:
                     yield f"intake.tokens.{index}.{key} has fewer than {SECRET_MIN} characters, which can be guessed"

@@ -435,6 +435,17 @@ def test_a_token_that_can_be_guessed_is_a_warning():
     assert any("intake.tokens.0.token has fewer than 16 characters" in warning for warning in config.warnings())
 
 
+@pytest.mark.parametrize(
+    ("sources", "is_told"), [("sources: [grafana]", True), ("sources: [grafana, pagerduty]", False), ("", False)]
+)
+def test_a_token_that_may_acknowledge_and_cannot_is_a_warning(sources, is_told):
+    token = f"{{name: a, token: 0123456789abcdef, acknowledge: true, {sources}}}"
+
+    warnings = parse_config(f"intake: {{tokens: [{token}]}}").warnings()
+
+    assert any("intake.tokens.0.acknowledge has no effect" in warning for warning in warnings) is is_told
+
+
 @pytest.mark.parametrize("key", ["gateway_secret: {}", "ack: {{signing_key: {}}}"])
 def test_a_secret_that_can_be_guessed_is_a_warning_and_a_blank_one_is_none(key):
     short, long, blank = (key.format(repr(secret)) for secret in ("abc", "a" * 16, "   "))
