@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -26,14 +27,18 @@ from versus_py.cli.common import (
     until_signal,
 )
 from versus_py.config import Config, LogConfig
+from versus_py.errors import BadPayload
 from versus_py.incidents.model import Notification, PolicyFor
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
 from versus_py.simulators.slack import SIGNING_SECRET
+from versus_py.sources import SOURCES
 from versus_py.systems import model
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.client import open_client
 from versus_py.tools.demo import run_demo
+from versus_py.tools.explain import Explanation
+from versus_py.tools.explain import explain as explained
 from versus_py.tools.replay import Posted, Read, Record, Replay, Step, read_lines
 from versus_py.tools.samples import SAMPLES
 from versus_py.web.intake.overrides import read_overrides
@@ -100,6 +105,42 @@ def send(
             return await client.send(body, {key: value for key, _, value in pairs})
 
     out.print_json(data=run_to_end(post()))
+
+
+def explain(
+    file: Annotated[str, typer.Argument(metavar="PAYLOAD|-", help="What a tool posts, - for standard input.")],
+    source: Annotated[
+        str | None, typer.Option(help=f"Whose it is: {', '.join(SOURCES)}.", show_default="by its shape")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what is read of a payload, where each thing was found, and what would read the rest."""
+    if source is not None and source not in SOURCES:
+        raise typer.BadParameter(f"no source {source!r}; there are {', '.join(SOURCES)}")
+    try:
+        _, payloads, left_out = read_body(read(file))
+    except BadPayload as exc:
+        err.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    explanations = [explained(payload, source) for payload in payloads]
+    if as_json:
+        out.print_json(data={"payloads": [asdict(it) for it in explanations], "warnings": left_out})
+        return
+    for it in explanations:
+        _show(it)
+    for warning in left_out:
+        err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _show(explanation: Explanation) -> None:
+    out.print(f"source    {explanation.source}", markup=False, highlight=False)
+    for line in explanation.lines:
+        where = f"   from {line.where}" if line.where else ""
+        out.print(f"{line.what:<9} {line.value or 'not found'}{where}", markup=False, highlight=False, soft_wrap=True)
+        if line.advice:
+            out.print(f"          {line.advice}", markup=False, highlight=False, soft_wrap=True)
+    for warning in explanation.warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
 def replay(

@@ -1,0 +1,108 @@
+"""`versus explain`: where each thing was found, and the one line that would read the rest."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.payloads import sample
+from versus_py.cli import app
+from versus_py.sources.generic import read, tables
+from versus_py.sources.generic.search import Table
+from versus_py.tools.explain import TABLES, explain
+
+KNOWN = {
+    "incident": {
+        "incident_id": "f2e0",
+        "state": "open",
+        "summary": "CPU above 1%",
+        "severity": "critical",
+        "host": "db-1",
+        "url": "https://x.example/y",
+        "started_at": 1777890000,
+    }
+}
+UNKNOWN = {
+    "fault": {"part": {"faultText": "The pump is hot", "hostLabel": "pump-3"}},
+    "ref": "F-17",
+    "how": "down",
+    "grade": "critical",
+    "page": "https://x.example/1",
+}
+
+
+def test_everything_that_is_found_is_shown_with_its_field():
+    found = explain(KNOWN)
+
+    assert found.source == "generic"
+    assert {it.what: it.where for it in found.lines if it.where} == {
+        "title": "incident.summary",
+        "status": "incident.state",
+        "severity": "incident.severity",
+        "identity": "incident.incident_id, incident.host",
+        "resource": "incident.host",
+        "link": "incident.url",
+        "start": "incident.started_at",
+    }
+    assert not any(it.advice for it in found.lines)
+
+
+def test_what_is_not_found_has_the_one_line_that_would_find_it():
+    advice = {it.what: it.advice for it in explain(UNKNOWN).lines if it.advice}
+
+    assert advice == {
+        "title": f'to read fault.part.faultText, add "part.faultText" to MESSAGES in {TABLES}',
+        "status": f'to read how, add "how" to STATUS in {TABLES}',
+        "severity": f'to read grade, add "grade" to SEVERITIES in {TABLES}',
+        "identity": f'to read ref, add "ref" to NUMBERS in {TABLES}',
+        "resource": f'to read fault.part.hostLabel, add "part.hostLabel" to RESOURCES in {TABLES}',
+        "link": f'to read page, add "page" to LINKS in {TABLES}',
+    }
+
+
+def test_the_line_that_is_advised_finds_the_field():
+    fields = read(UNKNOWN).fields
+
+    for line in explain(UNKNOWN).lines:
+        if line.advice:
+            path, name, table = re.findall(r'to read (\S+), add "(\S+)" to (\w+)', line.advice)[0]
+            assert isinstance(getattr(tables, table), tuple)
+            assert [it.path for it in fields.named(Table([name]))] == [path]
+
+
+@pytest.mark.parametrize("name", ["alertmanager_firing", "monasca_alarm", "cloudwatch_alarm", "grafana_firing"])
+def test_a_source_of_its_own_is_named(name):
+    found = explain(sample(name))
+
+    assert found.source == name.split("_")[0]
+    assert {"title", "status", "identity"} <= {it.what for it in found.lines if it.value}
+
+
+def test_what_is_no_alert_says_why():
+    assert "INSUFFICIENT_DATA" not in repr(explain(KNOWN))
+    assert explain(sample("sentry_comment")).warnings[0].startswith("nothing to do: Sentry tells of comment")
+
+
+def test_a_secret_is_neither_shown_nor_advised():
+    assert "hunter2" not in repr(explain({"api_key": "hunter2 is secret", "x": {"token": "hunter2"}}))
+
+
+def test_the_command_shows_each_payload_of_a_body():
+    shown = CliRunner().invoke(app, ["explain", "-"], input=json.dumps([KNOWN, UNKNOWN]))
+
+    assert shown.exit_code == 0
+    assert "title     CPU above 1%   from incident.summary" in shown.stdout
+    assert 'add "part.faultText" to MESSAGES' in shown.stdout
+
+
+def test_the_command_gives_json_to_programs():
+    shown = CliRunner().invoke(app, ["explain", "-", "--json"], input=json.dumps(KNOWN))
+
+    lines = json.loads(shown.stdout)["payloads"][0]["lines"]
+    assert lines[0] == {"what": "title", "value": "CPU above 1%", "where": "incident.summary", "advice": ""}
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["-", "--source", "nagios"]])
+def test_the_command_refuses_what_it_cannot_read(arguments):
+    assert CliRunner().invoke(app, ["explain", *arguments], input="no JSON").exit_code != 0
