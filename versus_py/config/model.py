@@ -317,10 +317,6 @@ class SourcesConfig(Part):
     """Senders of Opsgenie and Jira Service Management."""
     fluentbit: SourceConfig = SourceConfig()
     """Fluent Bit."""
-    pagerduty: SourceConfig = SourceConfig()
-    """Senders of PagerDuty's events."""
-    opsgenie: SourceConfig = SourceConfig()
-    """Senders of Opsgenie's alerts."""
     generic: SourceConfig = SourceConfig()
     """Any other JSON object."""
 
