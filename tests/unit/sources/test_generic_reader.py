@@ -290,6 +290,73 @@ def test_a_secret_is_never_shown(name, wrap):
     assert "hunter2" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("payload", "severity"),
+    [
+        ({"message": "CRITICAL - 93 % used"}, "CRITICAL"),
+        ({"message": "CRITICALITY is high"}, "unknown"),
+        ({"criticality": "ALERT_CRITICALITY_LEVEL_WARNING"}, "WARNING"),
+        ({"data": {"essentials": {"severity": "Sev1"}}}, "error"),
+        ({"alert_type": "http_origin_error"}, "unknown"),
+    ],
+    ids=str,
+)
+def test_how_bad_it_is_in_other_words(payload, severity):
+    assert sources.parse({"host": "db-1"} | payload).severity == severity
+
+
+@pytest.mark.parametrize(
+    ("payload", "url"),
+    [
+        ({"dashboard_of_it_link": "https://x.example/d"}, "https://x.example/d"),
+        ({"icon_url": "https://x.example/i.png", "snooze_link": "https://x.example/s"}, ""),
+        ({"url": "https://x.example/a", "other_link": "https://x.example/b"}, "https://x.example/a"),
+    ],
+    ids=["any link", "no page", "the better name"],
+)
+def test_the_link_is_any_url_that_is_called_one(payload, url):
+    assert sources.parse({"title": "T"} | payload).url == url
+
+
+def test_a_number_that_no_other_tool_has_needs_nothing_beside_it():
+    fires = parse(issue={"id": "53650436-8e35-49a3-a610-56b442ae7620", "text": "GC", "state": "OPEN", "host": "shop-7"})
+    ends = parse(issue={"id": "53650436-8e35-49a3-a610-56b442ae7620", "state": "CLOSED", "end": 1795835000000})
+
+    assert fires.dedup_key == ends.dedup_key
+    assert not ends.is_firing
+    assert ends.warnings == ()
+
+
+def test_a_host_is_known_by_itself_where_its_own_state_is_told():
+    fires = parse(hostname="edge-7", hoststate="DOWN", hostoutput="CRITICAL - lost 100%")
+    ends = parse(hostname="edge-7", hoststate="UP", hostoutput="OK - rta 0.4ms")
+    other = parse(hostname="edge-7", message="the disk failed", status="failed")
+
+    assert fires.dedup_key == ends.dedup_key is not None
+    assert other.dedup_key is None
+
+
+def test_without_a_resource_it_is_what_the_metric_is_measured_of():
+    metric = {"metric": {"name": "Messages", "dimensions": {"QueueName": "orders"}}}
+
+    assert sources.parse({"title": "T", "detail": metric}).alerts[0].resource == "orders"
+
+
+@pytest.mark.parametrize(
+    ("payload", "title"),
+    [
+        ({"msg": "[shop] Down: timeout", "monitor": {"name": "shop"}}, "[shop] Down: timeout"),
+        ({"message": "web-1 needs you", "alert": "disk_full"}, "web-1 needs you"),
+        ({"rule_name": "disk", "message": "93 %"}, "disk"),
+        ({"check": {"output": "93 %", "metadata": {"name": "disk"}}}, "disk"),
+        ({"alert": "disk_full", "info": "93 %"}, "disk_full"),
+    ],
+    ids=["a sentence before a name below", "before a noun", "a name beside it", "a name below alone", "a noun"],
+)
+def test_of_a_name_and_a_sentence_the_better_is_the_title(payload, title):
+    assert sources.parse(payload).title == title
+
+
 def test_the_same_text_is_shown_once():
     found = sources.parse(
         {

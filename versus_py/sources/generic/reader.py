@@ -106,9 +106,7 @@ def read(payload: Mapping[str, Any]) -> Reading:
         severity=severity,
         severity_text=highest_severity([_severity_text(found, severity)]) if severity else UNKNOWN_SEVERITY,
         identity=known,
-        resource=_first(
-            (*found.labelled(_RESOURCES), *found.named(_RESOURCES, places=_NEARBY)), lambda it: not it.is_json
-        ),
+        resource=_resource(found),
         link=link,
         start=start,
         pages=_pages(found),
@@ -164,6 +162,13 @@ def _pairs(found: Fields) -> str:
     """All there is, as far as it fits a title."""
     shown = (f"{it.path}={it.text}" for it in found.all if not it.is_secret and not it.is_json)
     return fields.title(", ".join(shown))
+
+
+def _resource(found: Fields) -> Field | None:
+    """By its name; else what a metric is measured of."""
+    named = (*found.labelled(_RESOURCES), *found.named(_RESOURCES, places=_NEARBY))
+    measured = (it for it in found.all if any(name.startswith("dimensions.") for name in it.names))
+    return _first((*named, *measured), lambda it: not it.is_json)
 
 
 def _standing(found: Fields, title: Field | None) -> Standing:

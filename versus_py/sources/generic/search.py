@@ -104,30 +104,34 @@ class Fields:
         self.top = tuple(normal(str(name)) for name in [*payload][:FIELDS_MAX])
         """The names of the payload's own fields, with and without something in them."""
 
-        self._by_name: dict[str, list[Field]] = {}
-        for field in self.all:
+        self._has_labels = any(it.is_label for it in self.all)
+        self._by_name: dict[str, list[int]] = {}
+        for position, field in enumerate(self.all):
             for name in field.names:
-                self._by_name.setdefault(name, []).append(field)
+                self._by_name.setdefault(name, []).append(position)
 
     def named(
         self, table: Table, *, near: Field | None = None, places: tuple[Place, ...] = (Place.BODY,)
     ) -> list[Field]:
         """Those in *places* that *table* names, the best first; those beside *near* count as if in the body."""
-        found: dict[str, tuple[tuple[int, ...], Field]] = {}
-        for name, rank in table.ranks.items():
-            for field in self._by_name.get(name, ()):
+        ranks: dict[int, tuple[int, ...]] = {}  # by the position of the field
+        for name in self._by_name.keys() & table.ranks.keys():
+            for position in self._by_name[name]:
+                field = self.all[position]
                 is_near = near is not None and field.container == near.container
                 is_exact = is_near or "." in name  # which says where it is
                 if field.level <= LEVELS_MAX and not field.is_label and (is_exact or field.place in places):
                     place = Place.BODY if is_exact else field.place
-                    found.setdefault(
-                        f"{field.container}\n{field.path}", ((place, rank, not is_near, field.level), field)
-                    )
-        return [field for _, field in sorted(found.values(), key=lambda it: it[0])]
+                    rank = (place, table.ranks[name], not is_near, field.level, position)
+                    ranks[position] = min(rank, ranks.get(position, rank))
+        return [self.all[position] for position in sorted(ranks, key=ranks.__getitem__)]
 
     def labelled(self, table: Table) -> list[Field]:
         """Labels that *table* names, the best first."""
-        return [field for name in table.ranks for field in self._by_name.get(name, ()) if field.is_label]
+        if not self._has_labels:
+            return []
+        known = sorted(self._by_name.keys() & table.ranks.keys(), key=table.ranks.__getitem__)
+        return [field for name in known for it in self._by_name[name] if (field := self.all[it]).is_label]
 
 
 @lru_cache(maxsize=4096)
