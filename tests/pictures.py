@@ -193,7 +193,8 @@ def browser() -> Iterator[webdriver.Chrome]:
             driver.quit()
 
 
-async def make(pictures: Sequence[Picture], out: Path) -> None:
+async def make(pictures: Sequence[Picture], out: Path, *, is_small: bool) -> None:
+    """Write them; *is_small* ones have fewer colours, which takes seconds."""
     out.mkdir(parents=True, exist_ok=True)
     with browser() as driver:
         for it in pictures:
@@ -203,17 +204,18 @@ async def make(pictures: Sequence[Picture], out: Path) -> None:
             )
             slack.add_message(CHANNEL, content)
             async with run_app(slack.app()) as url:
-                await asyncio.to_thread(_shoot, driver, url, out / f"{it.name}.png")
+                picture = await asyncio.to_thread(_shoot, driver, url)
+            (out / f"{it.name}.png").write_bytes(shrunk(picture) if is_small else picture)
 
 
 def _seconds(now_ms: int) -> float:
     return now_ms / 1000
 
 
-def _shoot(driver: webdriver.Chrome, url: str, path: Path) -> None:
+def _shoot(driver: webdriver.Chrome, url: str) -> bytes:
     driver.get(url)
     driver.execute_script(_DRAW)
-    path.write_bytes(shrunk(driver.find_element(By.CLASS_NAME, "message").screenshot_as_png))
+    return driver.find_element(By.CLASS_NAME, "message").screenshot_as_png
 
 
 def main() -> None:
@@ -222,7 +224,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
     arguments = parser.parse_args()
     pictures = of_files(arguments.payloads) if arguments.payloads else of_the_docs()
-    asyncio.run(make([*pictures], arguments.out))
+    asyncio.run(make([*pictures], arguments.out, is_small=not arguments.payloads))
 
 
 if __name__ == "__main__":
