@@ -52,14 +52,26 @@ _PLACES = (
 """Labels that say where it is, from the largest place to the smallest; they are shown before others."""
 
 _NUMBERS = re.compile(
-    r".*[a-z](?:Id|ID|UID|Arn|Time|Date|Version)|(?:.*[._-])?(?:id|uid|uuid|arn|version|time|timestamp|date)"
+    r".*[a-z](?:Id|ID|UID|Arn|Time|Date|Version)|(?i:(?:.*[._-])?"
+    r"(?:id|uid|uuid|arn|version|time|timestamp|date|epoch|email|username|weight|source))"
 )
-"""Labels that number things, or say when: they are shown after all others."""
+"""Labels that number things, say when or whom: they are shown after all others."""
 
 _NUMBER_LIKE = re.compile(
-    r"\d{4}-\d\d-\d\d[T ].*|\d{10}(?:\d{3})?(?:\.\d+)?|[0-9a-fA-F-]{16,}|(?i:true|false|null|none|n/a)"
+    r"\d{4}-\d\d-\d\d[T ].*|\d{10}(?:\d{3})?(?:\.\d+)?|[0-9a-fA-F-]{16,}|0(?:\.0+)?"
+    r"|\w+_reference|[^@\s]+@[^@\s]+|(?i:true|false|null|none|n/a)"
 )
-"""Values that say little to people: times, numbers of rows, hashes, switches. They are shown last too."""
+"""Values that say little to people: times, numbers of rows, hashes, switches, addresses. They are shown last too."""
+
+_CLOCK = re.compile(r"(?i).*(?:time|stamp|date|epoch|created|updated|occurrence|start|end|seen|at)")
+_SECONDS = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_MACRO = re.compile(r"\{[$A-Z0-9._]+\}|\$[A-Z0-9_]+\$?")
+"""What a sender did not fill in."""
+
+_HINTS = frozenset(
+    ["description", "message", "content", "comment", "body", "hint", "suggestion", "documentation", "text", "summary"]
+)
+"""The last word of the name of what is written for people."""
 
 PROSE_MIN = 24
 PROSE_WORDS_MIN = 4
@@ -74,7 +86,8 @@ _VAGUE = frozenset(
 """The last part of a nested name that says too little by itself."""
 
 _NO_PAGES = re.compile(
-    r"(?i).*(?:unsubscribe|acknowledge|icon|logo|avatar|webhook|endpoint).*|(?:.*[._-])?(?:self|api)(?:[._-].*)?"
+    r"(?i).*(?:unsubscribe|acknowledge|icon|logo|avatar|webhook|endpoint|documentation|href|scm|assignee|user|agent).*"
+    r"|(?:.*[._-])?(?:self|api)(?:[._-].*)?"
 )
 """Names of URLs that are not for people to open."""
 
@@ -119,7 +132,17 @@ def links_of(alert: Alert) -> dict[str, str]:
     known = {alert.url, *alert.links.values()}
     named = {key: text for key, text in alert.labels.items() if is_link(text) and text not in known}
     pages = {key: text for key, text in named.items() if key not in _PLACES and not _NO_PAGES.fullmatch(key)}
-    return {**alert.links, **_renamed(dict([*pages.items()][:LINKS_MAX]))}
+    return {**alert.links, **{_page(key): text for key, text in [*pages.items()][:LINKS_MAX]}}
+
+
+def is_text(name: str, text: str) -> bool:
+    """Whether a label is a text: several words, and more of them where its name does not say so."""
+    return is_prose(text) or (" " in text.strip() and is_hint(name))
+
+
+def is_hint(name: str) -> bool:
+    """Whether what has that name is written for people."""
+    return re.split(r"[._-]", name.casefold())[-1] in _HINTS
 
 
 def is_prose(text: str) -> bool:
@@ -170,8 +193,16 @@ def _is_shown(label: str, text: str) -> bool:
     """Whether it is a label to people: a place, or nothing that a tool keeps there for itself, no text, no page."""
     if label in _PLACES:
         return bool(text)
-    is_technical = label in _NAMES or label.startswith("__")
-    return bool(text) and not is_technical and not is_prose(text) and not is_link(text)
+    is_technical = label in _NAMES or label.startswith("__") or bool(_MACRO.fullmatch(text))
+    is_clock = bool(_SECONDS.fullmatch(text) and _CLOCK.fullmatch(label))
+    return bool(text) and not is_technical and not is_clock and not is_text(label, text) and not is_link(text)
+
+
+def _page(label: str) -> str:
+    """`violation_chart_url` is `Violation chart`."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", re.sub(r"\.(?:\d+\.)*", " ", label))
+    kept = [it for it in re.split(r"[\s_-]+", words) if it.casefold() not in {"url", "link", "uri", "html", "data"}]
+    return _cut(" ".join(kept[-2:]).capitalize() or label, LABEL_MAX // 2)
 
 
 def _place(label: str, text: str = "") -> int:
@@ -196,12 +227,13 @@ def _unrepeated(labels: Mapping[str, str]) -> dict[str, str]:
 
 def _renamed(pairs: Mapping[str, str]) -> dict[str, str]:
     """By the end of each nested name, where that tells them apart: `data.essentials.signalType` is `signalType`."""
-    short = {name: _end_of(name) for name in pairs}
+    short = {name: end_of(name) for name in pairs}
     taken = Counter(short.values())
     return {short[name] if taken[short[name]] == 1 else name: text for name, text in pairs.items()}
 
 
-def _end_of(name: str) -> str:
+def end_of(name: str) -> str:
+    """The last part of a nested name, or the last two."""
     parts = [part for part in name.split(".") if part and not part.isdecimal()]
     return ".".join(parts[-2:] if parts and parts[-1].casefold() in _VAGUE else parts[-1:]) or name
 

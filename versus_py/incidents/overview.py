@@ -41,6 +41,7 @@ class Overview:
 
     title: str
     name: str  # what all are called; "" where they have different names
+    resource: str  # what all are about; "" where that differs, or is not known
     count: str  # how many alerts there are, and how many of them fire
     labels: Mapping[str, str]  # what all agree on, places first; values are cut, their number is not
     texts: tuple[str, ...]  # what all say, without what the title says
@@ -61,6 +62,7 @@ def overview(incident: Incident, *, lines: int = LINES) -> Overview:
     return Overview(
         title=incident.title,
         name=shared.name,
+        resource=common([{"": it.resource} for it in alerts]).get("", ""),
         count=alert_count(incident),
         labels=shown_labels(labels, shared.above),
         texts=shared.above[1:],
@@ -92,7 +94,7 @@ class _Shared:
         starts = [it.starts_at_ms for it in alerts if it.starts_at_ms is not None]
         return cls(
             name=same.get("name", ""),
-            above=(title, *said_once(texts.values(), [title])),
+            above=(title, *said_once(texts.items(), [title])),
             texts=texts,
             values=same.get("values", ""),
             url=same.get("url", ""),
@@ -101,7 +103,7 @@ class _Shared:
         )
 
     def line(self, alert: Alert, labels: Mapping[str, str]) -> Line:
-        own = [text for key, text in texts_of(alert).items() if key not in self.texts]
+        own = [(key, text) for key, text in texts_of(alert).items() if key not in self.texts]
         return Line(
             alert=alert,
             name="" if self.name else _name(alert),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from versus_py.incidents.labels import is_link, is_prose, plain
+from versus_py.incidents.labels import end_of, is_hint, is_link, is_text, plain
 from versus_py.incidents.model import Alert
 
 TEXTS_MAX = 8
@@ -18,13 +18,13 @@ _LONG_NUMBER = re.compile(r"-?\b\d+\.\d{4,}\b")
 
 
 def texts_of(alert: Alert) -> dict[str, str]:
-    """What it says to people, by the annotation's name; of unusual ones, with the name before it."""
+    """What it says to people, by the name that its sender has for it; the usual names first."""
     said = {key: text for key, text in alert.annotations.items() if text.strip() and not _is_technical(key, text)}
     by_name = {key.casefold(): key for key in said}
     usual = [by_name[key] for key in _TEXTS if key in by_name]
-    said |= {key: text for key, text in alert.labels.items() if key not in said and is_prose(text)}
-    others = [key for key in said if key not in usual][:OTHER_TEXTS_MAX]
-    return {key: said[key] for key in usual} | {key: f"{key}: {said[key]}" for key in others}
+    said |= {key: text for key, text in alert.labels.items() if key not in said and is_text(key, text)}
+    others = sorted((key for key in said if key not in usual), key=lambda it: not is_hint(it))
+    return {key: said[key] for key in (*usual, *others[:OTHER_TEXTS_MAX])}
 
 
 def values_of(alert: Alert) -> str:
@@ -34,15 +34,15 @@ def values_of(alert: Alert) -> str:
     return _LONG_NUMBER.sub(lambda it: f"{float(it[0]):.6g}", ", ".join(_variables(text)) or text)
 
 
-def said_once(texts: Iterable[str], above: Sequence[str]) -> tuple[str, ...]:
-    """Those that say something that is neither *above* nor part of another one."""
-    found = [(text, plain(text)) for text in texts][:TEXTS_MAX]
+def said_once(texts: Iterable[tuple[str, str]], above: Sequence[str]) -> tuple[str, ...]:
+    """Of *texts* and their names, those that say something that is neither *above* nor part of another one."""
+    found = [(name, text, plain(text)) for name, text in texts][:TEXTS_MAX]
     said = [plain(it) for it in above]
     kept = []
-    for index, (text, words) in enumerate(found):
-        others = [it for at, (_, it) in enumerate(found) if at != index and (it != words or at < index)]
+    for index, (name, text, words) in enumerate(found):
+        others = [it for at, (*_, it) in enumerate(found) if at != index and (it != words or at < index)]
         if words and not any(words in it for it in (*said, *others)):
-            kept.append(text)
+            kept.append(text if name.casefold() in _TEXTS or is_hint(name) else f"{end_of(name)}: {text}")
     return tuple(kept)
 
 

@@ -48,6 +48,7 @@ def common_links(incident: Incident) -> dict[str, str]:
 def _overview_values(shown: Overview) -> dict[str, Any]:
     return {
         "name": shown.name,
+        "resource": shown.resource,
         "count": shown.count,
         "labels": dict(shown.labels),
         "texts": list(shown.texts),

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
 from versus_py.incidents.labels import LABELS_A_LINE, names_of, told_apart
@@ -223,7 +225,7 @@ def test_a_label_that_is_a_url_is_a_link_and_none_is_there_twice():
     labels = {"pod": "a-1", "log_url": "https://logs/1", "again": "https://wiki/x"}
     shown = overview(make_incident(replace(crash("a-1"), labels=labels, links={"Runbook": "https://wiki/x"})))
 
-    assert shown.links == {"Runbook": "https://wiki/x", "log_url": "https://logs/1"}
+    assert shown.links == {"Runbook": "https://wiki/x", "Log": "https://logs/1"}
     assert shown.labels == {"pod": "a-1"}
 
 
@@ -273,4 +275,47 @@ def test_times_and_hashes_come_last_whatever_they_are_called():
 def test_a_page_that_acts_when_it_is_opened_is_no_link():
     labels = {"meta.unsubscribe": "https://x/u", "icon_url": "https://x/i", "policy_url": "https://x/p"}
 
-    assert overview(make_incident(replace(crash("a-1"), labels=labels))).links == {"policy_url": "https://x/p"}
+    assert overview(make_incident(replace(crash("a-1"), labels=labels))).links == {"Policy": "https://x/p"}
+
+
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [("violation_chart_url", "Violation chart"), ("event.service.html_url", "Event service"), ("AlertURL", "Alert")],
+)
+def test_pages_are_called_by_words(name, page):
+    alert = replace(crash("a-1"), labels={name: "https://x/1"})
+
+    assert overview(make_incident(alert)).links == {page: "https://x/1"}
+
+
+def test_what_is_written_for_people_is_a_text_however_short():
+    labels = {"alert.custom_message": "Call the team", "detail.longer.ruleExpression": "Response Code is not OK (2xx)"}
+
+    shown = overview(make_incident(replace(crash("a-1"), labels=labels, annotations={})))
+
+    assert shown.texts == ("Call the team", "ruleExpression: Response Code is not OK (2xx)")
+
+
+def test_a_text_is_compared_with_the_title_without_its_name():
+    labels = {"condition_name": "Memory of the shop is used up"}
+    alert = replace(crash("a-1"), labels=labels, annotations={})
+
+    assert overview(make_incident(alert, title="Memory of the shop is used up")).texts == ()
+
+
+def test_times_as_numbers_and_what_a_sender_did_not_fill_in_are_not_shown():
+    labels = {
+        "createdAt": "1795834000000",
+        "timestamp": "1795834000",
+        "recovery": "{EVENT.RECOVERY.DATE}",
+        "port": "1795834000",
+    }
+
+    assert overview(make_incident(replace(crash("a-1"), labels=labels))).labels == {"port": "1795834000"}
+
+
+def test_what_all_alerts_are_about_is_their_resource():
+    about = [replace(crash(pod), resource=resource) for pod, resource in (("a-1", "db"), ("b-2", "db"), ("c-3", "web"))]
+
+    assert overview(make_incident(*about[:2])).resource == "db"
+    assert overview(make_incident(*about)).resource == ""

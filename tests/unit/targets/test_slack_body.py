@@ -24,10 +24,31 @@ def test_a_single_alert_says_what_since_when_and_where():
     alert = replace(pod("a-1", summary="Pod a-1 crashes", description="5 restarts in 10 min"), url="http://prom/g")
 
     assert lines_of(make_incident(alert, title="KubePodCrashLooping: Pod a-1 crashes")) == [
-        f"*<http://prom/g|KubePodCrashLooping>* · {SINCE}",
+        f"{SINCE} · <http://prom/g|Open alert>",
         "5 restarts in 10 min",
         "`namespace=shop` `pod=a-1`",
     ]
+
+
+def test_the_second_line_is_what_it_is_about_which_no_label_repeats():
+    alert = replace(pod("a-1"), resource="a-1")
+
+    [first, *more] = lines_of(make_incident(alert, title="Checkout is down"))
+
+    assert first == f"*KubePodCrashLooping* on *a-1* · {SINCE}"
+    assert not any("a-1" in line for line in more)
+
+
+def test_without_a_start_it_says_when_it_came():
+    alert = replace(pod("a-1"), starts_at_ms=None)
+
+    assert f"received {since(START_MS)}" in lines_of(make_incident(alert))[0]
+
+
+def test_the_page_of_an_unknown_tools_alert_is_a_link_in_the_body():
+    incident = replace(make_incident(pod("a-1")), source="generic", url="https://tool/1")
+
+    assert lines_of(incident)[0].endswith("<https://tool/1|Open alert>")
 
 
 def test_alerts_of_a_group_are_a_line_each_with_what_differs():
@@ -47,7 +68,7 @@ def test_the_title_is_not_said_again_as_the_alerts_name():
 
     [first, *_] = lines_of(make_incident(alert, title="Checkout is down"))
 
-    assert first == f"<http://x/1|Source> · {SINCE}"
+    assert first == f"{SINCE} · <http://x/1|Open alert>"
 
 
 def test_values_are_shown_once_or_at_each_alert():

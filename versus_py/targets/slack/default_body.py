@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from versus_py.incidents.model import Incident
 from versus_py.incidents.overview import Line, Overview, overview
-from versus_py.sources import alertmanager
+from versus_py.sources import alertmanager, generic
 from versus_py.targets.slack.mrkdwn import Mrkdwn, clock_time, escape, link, shorten, since
 from versus_py.targets.values import common_links
 
@@ -40,19 +40,16 @@ def _alert_lines(shown: Overview) -> list[str]:
 
 
 def _head(incident: Incident, shown: Overview) -> str:
-    """What it is called and where it is, without what the headline says; and since when it is so."""
-    name = shown.name if shown.name != incident.title else ""
-    is_elsewhere = bool(shown.url) and shown.url != incident.url
+    """What it is about, since when, and where it comes from; its name where the headline does not say it."""
     parts: list[str] = []
-    if name:
-        parts.append(f"*{_linked(shown.url, name)}*")
-    elif is_elsewhere:
-        parts.append(link(shown.url, "Source"))
-    resource = "" if len(shown.lines) > 1 else shown.lines[0].alert.resource
-    if resource and resource not in (*shown.labels.values(), name) and resource not in incident.title:
-        parts.append(f"on {_code(resource)}")
-    if shown.since_ms is not None:
-        parts.append(f"since {since(shown.since_ms)}")
+    name = "" if shown.name.casefold() in incident.title.casefold() else shown.name
+    if name or shown.resource:
+        about = f"*{escape(shown.resource[:NAME_MAX])}*" if shown.resource else ""
+        parts.append(" on ".join(it for it in (f"*{escape(name[:NAME_MAX])}*" if name else "", about) if it))
+    moment = shown.since_ms if shown.since_ms is not None else incident.created_at_ms
+    parts.append(f"{'since' if shown.since_ms is not None else 'received'} {since(moment)}")
+    if url := shown.url or (incident.url if incident.source == generic.NAME else ""):
+        parts.append(link(url, "Open alert"))
     return _SEPARATOR.join(parts)
 
 
@@ -101,7 +98,7 @@ def _left_out(shown: Overview, url: str) -> str:
 
 def _labels(incident: Incident, shown: Overview) -> str:
     """What all agree on, without what the headline says."""
-    said = {incident.severity, incident.title}
+    said = {incident.severity, incident.title, shown.resource}
     labels = {name: text for name, text in shown.labels.items() if text not in said}
     codes = [*_codes(labels)]
     more = f" … {len(codes) - LABELS_SHOWN} more" if len(codes) > LABELS_SHOWN else ""

@@ -11,8 +11,8 @@ from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownT
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Incident, Status
 from versus_py.incidents.overview import alert_count
-from versus_py.incidents.severity import row_for
-from versus_py.sources import alertmanager
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, row_for
+from versus_py.sources import alertmanager, generic
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
 from versus_py.targets.target import Called
@@ -98,7 +98,8 @@ def _headline(incident: Incident, config: SlackConfig) -> str:
     elif incident.snooze is not None:
         status, emoji = "Snoozed", ":zzz:"
     mention = mention_of(incident, config)
-    line = shorten(f"{emoji} *{status}* · {escape(incident.severity)} · {escape(incident.title)}", HEADLINE_MAX)
+    severity = "" if incident.severity == UNKNOWN_SEVERITY else f"{escape(incident.severity)} · "
+    line = shorten(f"{emoji} *{status}* · {severity}{escape(incident.title)}", HEADLINE_MAX)
     return f"{line} {mention}".rstrip()
 
 
@@ -123,7 +124,8 @@ def _facts(incident: Incident, config: SlackConfig, ack_url: str | None) -> list
     facts = [alert_count(incident)]
     if incident.occurrences > 1:
         facts.append(f"seen {incident.occurrences} times")
-    facts.append(link(incident.url, incident.source) if incident.url else escape(incident.source))
+    if incident.source != generic.NAME:  # whose page is in the body; the name says nothing to people
+        facts.append(link(incident.url, incident.source) if incident.url else escape(incident.source))
     facts += [link(url, name) for name, url in [*common_links(incident).items()][:LINKS_SHOWN]]
     if silence := alertmanager.silence_url(incident):
         facts.append(link(silence, "Silence"))

@@ -102,6 +102,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
 def _overview(shown: Overview) -> dict[str, Any]:
     return {
         "name": shown.name or None,
+        "resource": shown.resource or None,
         "count": shown.count,
         "since": rfc3339(shown.since_ms),
         "texts": shown.texts,
