@@ -6,7 +6,7 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from random import Random
 from typing import Any
@@ -47,8 +47,8 @@ def simulated_surroundings(
     dice = Random(f"keys {seed}")
     state = random.getstate()
 
-    def keep(_: Any, method: str, event: dict[str, Any]) -> Any:
-        log(method, event | {"exc_info": repr(sys.exc_info()[1])} if event.get("exc_info") is True else event)
+    def keep(_: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+        log(method, {**event, "exc_info": repr(sys.exc_info()[1])} if event.get("exc_info") is True else event)
         raise structlog.DropEvent
 
     configured = structlog.get_config()
