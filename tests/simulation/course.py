@@ -138,9 +138,19 @@ class Course:
         """All has settled by *at_ms*: what ends by itself has ended."""
         if self.ack_ends_ms is not None and self.ack_ends_ms[1] + self.rules.slack_ms < at_ms and self.is_firing:
             self._let_acknowledgment_end(self.ack_ends_ms[0], at_ms)
-        if self.statuses == {ACKNOWLEDGED, TRIGGERED}:
+        if self.statuses == {ACKNOWLEDGED, TRIGGERED} and not self.closings:  # a closed record keeps acknowledgments
             self.statuses = frozenset({TRIGGERED})
             self.waits[-1].is_sure = True
+
+    def touch_record(self, at_ms: float, *, closes: bool) -> None:
+        """Somebody works on the record: an acknowledgment lasts longer, if the service sees that in time."""
+        if closes:
+            self.closings += 1
+        else:
+            self.comments += 1
+        if self.ack_ends_ms is not None:
+            lo, hi = self.ack_ends_ms
+            self.ack_ends_ms = lo, max(hi, at_ms + self.rules.ack_timeout_ms)
 
     def _within(self, told_ms: float | None, lo_ms: float, hi_ms: float, what: str) -> bool:
         """Whether a moment of an answer is where it has to be; noted when it is not."""
@@ -196,9 +206,8 @@ class Course:
         return wait is not None and not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
 
     def _refused(self, what: str, act: Act) -> None:
-        """A problem, unless the incident may be gone."""
         if not self.doubt:
-            self.problems.append((f"{what} refused", f"{self.id} {act.status} {dict(act.said)}"))
+            self.problems.append((what, f"{self.id} {act.status} {dict(act.said)}"))
 
     # Lists
 
@@ -262,6 +271,7 @@ class Course:
     def _begin_anew(self, act: Act) -> None:
         """A wait begins with this act, and all that people knew is old."""
         self._forget_seen()
+        self.ack_ends_ms = None
         self.statuses = frozenset({TRIGGERED})
         self._begin_wait(act.sent_ms, act.over_ms)
         self._tell_due(act)
@@ -271,9 +281,11 @@ class Course:
         firing = self._instances()
         is_graver = bool(self._seen) and _rank(self._severity()) > _rank(self._seen_severity)
         is_news = is_graver or not self._seen & firing
+        if self.closings and firing - self._seen and not is_news:  # also news, once the service has seen that
+            self._ask_answer(act)
+            return
         if self.statuses == {ACKNOWLEDGED}:
             if is_news:
-                self.ack_ends_ms = None
                 self.retriggered += 1
                 self._begin_anew(act)
             return
@@ -316,7 +328,7 @@ class Course:
 
     def _acknowledge(self, act: Act) -> None:
         if not act.is_taken:
-            self._refused("acknowledgment", act)
+            self._refused("acknowledgment refused", act)
             return
         if self.statuses == {RESOLVED}:
             self._judge_status(act)
@@ -366,7 +378,7 @@ class Course:
 
     def _resolve(self, act: Act) -> None:
         if not act.is_taken:
-            self._refused("resolve", act)
+            self._refused("resolve refused", act)
             return
         self._end_waits(act)
         self.ack_ends_ms = None

@@ -334,13 +334,12 @@ class Story:
         rows = [it for it in self._world.servicenow.incidents if it["correlation_id"] == self.course.id]
         if not rows:
             return
-        row = rows[-1]
-        if self._dice.random() < 0.5:
-            self.course.comments += 1
-            self._world.servicenow.comment(row["number"], f"Comment {self.course.comments} on {self.name}")
-            return
-        self.course.closings += 1
-        self._world.servicenow.act(RecordOrder(record=row["number"], do=self._dice.choice(("resolve", "close"))))
+        number, closes = rows[-1]["number"], self._dice.random() < 0.5
+        self.course.touch_record(self._world.now_ms(), closes=closes)
+        if closes:
+            self._world.servicenow.act(RecordOrder(record=number, do=self._dice.choice(("resolve", "close"))))
+        else:
+            self._world.servicenow.comment(number, f"Comment {self.course.comments} on {self.name}")
 
     async def _overlap(self) -> None:
         """Any two deeds at once: only what holds in any order is judged."""
