@@ -55,6 +55,13 @@ async def test_replicas_that_start_together_are_no_loss(redis):
     assert await Markers(redis).look(now_ms=NOW + 100) is None
 
 
+async def test_a_replica_that_died_in_its_first_look_has_lost_nothing_when_it_starts_again_much_later(redis):
+    await Markers(redis).look(now_ms=NOW)
+    await redis.delete(marker(3))  # it had not come so far
+
+    assert await Markers(redis).look(now_ms=NOW + 10 * BEGINNING_MS) is None
+
+
 async def test_deleted_data_is_a_loss_until_it_is_accepted(redis):
     markers = await running(redis)
     await redis.flushall()
