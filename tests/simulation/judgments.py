@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
@@ -45,6 +45,7 @@ class Message:
     shown: str  # all of it
     replies: Sequence[str] = ()
     told: Sequence[Mapping[str, Any]] = ()  # what each reply says in its metadata
+    posted_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,8 @@ class Bounds:
     late_ms: float | None = None
     slack_ms: float = 500.0
     channel: str = "C0ALERTS"
-    has_last_look: bool = False
+    may_refuse: bool = False  # Slack refuses the credentials for a while
     takes_edits: bool = True
-    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judge(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
@@ -109,12 +109,18 @@ def _records(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
             yield "no record", str(course)
         return
     created_ms = seen.records[0].created_ms
-    if created_ms + bounds.slack_ms < first_ms:
+    is_early = created_ms + bounds.slack_ms < first_ms
+    if is_early and not (bounds.may_refuse and _was_nobody_told(seen, created_ms)):
         yield "a record too early", f"{first_ms - created_ms:.0f} ms: {course}"
     late_ms = created_ms - course.waits[0].due_hi_ms
     is_first = len(course.waits) == 1 and course.waits[0].has_to_escalate()
     if bounds.late_ms is not None and is_first and late_ms > bounds.late_ms:
         yield "a record too late", f"{late_ms:.0f} ms: {course}"
+
+
+def _was_nobody_told(seen: Seen, at_ms: float) -> bool:
+    """Where no channel takes it, nobody can acknowledge: it escalates at once."""
+    return all(it.posted_ms > at_ms for it in seen.messages)
 
 
 def _status(course: Course, incident: Mapping[str, Any]) -> Iterator[Verdict]:

@@ -144,7 +144,12 @@ class Oracle:
         knobs = self._world.knobs
         is_calm = knobs.faults.keys() <= _NOT_IN_THE_WAY and not story.is_hindered
         late_ms = CALM_LATE_MS if is_calm else None
-        return Bounds(late_ms=late_ms, slack_ms=self._rules.slack_ms, takes_edits=knobs.takes_edits)
+        return Bounds(
+            late_ms=late_ms,
+            slack_ms=self._rules.slack_ms,
+            may_refuse=knobs.chance(FaultKind.HTTP_REFUSED) > 0,
+            takes_edits=knobs.takes_edits,
+        )
 
     def _judge_log(self) -> None:
         possible = self._world.knobs.faults.keys()
@@ -191,7 +196,8 @@ class Oracle:
         thread = [it for it in message.thread if not self._losses.may_repeat(it)]
         told = [(it.metadata or {}).get("event_payload") or {} for it in thread]
         replies = [it.text for it in thread]
-        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it])
+        posted_ms = float(message.ts) * 1000
+        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it], posted_ms)
 
 
 def _acted_after(story: Story, since_ms: float) -> bool:

@@ -166,6 +166,16 @@ def test_a_record_that_people_closed_may_have_a_successor():
     assert broken(course, with_records(seen, Record(NUMBER, "7", 61_000), last)) == []
 
 
+@pytest.mark.parametrize(("posted_ms", "is_early"), [(30_000, True), (60_500, False)])
+def test_it_escalates_at_once_only_where_nobody_could_be_told(posted_ms: float, is_early: bool):
+    course, seen = escalated()
+    seen = with_records(with_message(seen, posted_ms=posted_ms), Record(NUMBER, "1", 50_000))
+
+    found = [what for what, _ in judge(course, seen, replace(BOUNDS, may_refuse=True))]
+
+    assert found == (["a record too early"] if is_early else [])
+
+
 def test_two_open_records_are_seen_when_the_second_comes():
     found: list[str] = []
     watch = RecordWatch(lambda: 5.0, lambda what, _: found.append(what))
