@@ -146,6 +146,7 @@ class Course:
         """Somebody works on the record: an acknowledgment lasts longer, if the service sees that in time."""
         if closes:
             self.closings += 1
+            self._doubt_closed_record()
         else:
             self.comments += 1
         if self.ack_ends_ms is not None:
@@ -281,9 +282,7 @@ class Course:
         firing = self._instances()
         is_graver = bool(self._seen) and _rank(self._severity()) > _rank(self._seen_severity)
         is_news = is_graver or not self._seen & firing
-        if self.closings and firing - self._seen and not is_news:  # also news, once the service has seen that
-            self._ask_answer(act)
-            return
+        self._doubt_closed_record()
         if self.statuses == {ACKNOWLEDGED}:
             if is_news:
                 self.retriggered += 1
@@ -296,6 +295,12 @@ class Course:
             self._late |= firing - before
         if firing <= self._late or (ACKNOWLEDGED in self.statuses and firing - before):
             self._ask_answer(act)
+
+    def _doubt_closed_record(self) -> None:
+        """What fires and joined after people had dealt with it is news when the service sees that they closed it."""
+        unseen = self._late if self.statuses == {TRIGGERED} else self._instances() - self._seen
+        if self.closings and unseen & self._instances():
+            self.put_in_doubt("something fires that joined, and its record was closed")
 
     def _end_snooze(self, act: Act) -> None:
         """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""

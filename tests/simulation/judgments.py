@@ -135,18 +135,19 @@ def _status(course: Course, incident: Mapping[str, Any]) -> Iterator[Verdict]:
 
 def _states(course: Course, seen: Seen, incident: Mapping[str, Any]) -> Iterator[Verdict]:
     """Of its records, as the API tells of the incident: also where that is in doubt, they have to agree."""
-    status = incident["status"]
+    status, told = incident["status"], incident["record"]
     if status == TRIGGERED and not seen.records and incident["outcome"] != "suppressed":
         yield "escalates, and has no record", str(course)
+    is_fallback = told is not None and any(it.channel in told for it in seen.messages)
     if not seen.records:
-        if incident["record"]:
-            yield "a record that is not there", f"{incident['record']}: {course}"
+        if told and not is_fallback:
+            yield "a record that is not there", f"{told}: {course}"
         return
     if course.closings:
         return
     [*_, last] = seen.records
-    if incident["record"] != last.number:
-        yield "a record that is not known", f"{last.number}, not {incident['record']}: {course}"
+    if told != last.number and not is_fallback:
+        yield "a record that is not known", f"{last.number}, not {told}: {course}"
     if status == RESOLVED and last.state not in OVER_STATES:
         yield "a record that is open though all is over", f"state {last.state}: {course}"
     if status == TRIGGERED and last.state in OVER_STATES:

@@ -139,16 +139,22 @@ def _only(*kinds: FaultKind, chances: tuple[float, ...]) -> Callable[[random.Ran
 
 def _with_load(*loads: Load) -> Callable[[random.Random, Knobs], Knobs]:
     def chosen(_: random.Random, knobs: Knobs) -> Knobs:
-        return replace(knobs, loads=knobs.loads | set(loads))
+        return replace(knobs, loads=_together(knobs.loads, *loads))
 
     return chosen
+
+
+def _together(loads: frozenset[Load], *more: Load) -> frozenset[Load]:
+    """Where an instance is slow, looking at records every few minutes would never end."""
+    both = loads | set(more)
+    return both - {Load.RECORDS} if Load.SLOW_INSTANCE in both else both
 
 
 def _calm_with(load: Load) -> Callable[[random.Random, Knobs], Knobs]:
     """Whom the load does not hinder has to be served in time."""
 
     def chosen(_: random.Random, knobs: Knobs) -> Knobs:
-        return replace(knobs, faults={}, loads=knobs.loads | {load}, alerts=10)
+        return replace(knobs, faults={}, loads=_together(knobs.loads, load), alerts=10)
 
     return chosen
 

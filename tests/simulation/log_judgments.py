@@ -15,7 +15,6 @@ MISTAKES = frozenset(
         "incident.unreadable",
         "last_look.crashed",
         "loop.died",
-        "loop.does_not_end",
         "request.crashed",
         "request.unreadable",
         "slack.blocks_refused",
@@ -31,6 +30,10 @@ LOSSES = frozenset({FaultKind.REDIS_LOSES, FaultKind.REDIS_EMPTIED})
 OF_LOSSES = frozenset({"escalation.rearmed", "sync.incident_gone", "store.emptied"})
 """Errors that only a loss of data explains."""
 
+FREEZES = frozenset({FaultKind.PROCESS_FROZEN, FaultKind.PROCESS_SUSPENDED})
+OF_FREEZES = frozenset({"loop.does_not_end"})
+"""Errors that only a process that stood still explains."""
+
 TOLD_AFTER_S = 60.0
 """Within so much time, somebody tells of a loss."""
 
@@ -41,7 +44,9 @@ def judge_log(
     """*possible* are the faults that may have happened. *emptied_s*: Redis was emptied, and all replicas went on."""
     for at_s, process, line in errors:
         event = line["event"]
-        if event in MISTAKES or (event in OF_LOSSES and not LOSSES & set(possible)):
+        is_of_loss = event in OF_LOSSES and not LOSSES & set(possible)
+        is_of_freeze = event in OF_FREEZES and not FREEZES & set(possible)
+        if event in MISTAKES or is_of_loss or is_of_freeze:
             yield "an error that nothing explains", f"at {at_s:.3f} {process}: {dict(line)}"
     if emptied_s is not None and not any(_tells_of_it(line, emptied_s) for line in errors):
         yield "a loss that nobody tells of", f"at {emptied_s:.3f}"

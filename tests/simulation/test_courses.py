@@ -291,3 +291,25 @@ def test_an_acknowledgment_and_a_resolve_at_once_resolve_in_any_order():
     assert course.statuses == {RESOLVED}
     assert not course.doubt
     assert course.waits[0].was_ended_in_time(RULES.slack_ms)
+
+
+@pytest.mark.parametrize("joins_first", [True, False])
+def test_what_joins_and_a_closed_record_are_in_doubt(joins_first: bool):
+    course = begun()
+    course.take(act(Did.ACKNOWLEDGE, 65_000))
+    joined = listed(70_000, Listed("db-1", "warning", 0), Listed("db-2", "warning", 70_000), status=ACKNOWLEDGED)
+    deeds = [lambda: course.take(joined), lambda: course.touch_record(70_000, closes=True)]
+
+    for deed in deeds if joins_first else deeds[::-1]:
+        deed()
+
+    assert course.doubt
+
+
+def test_a_comment_keeps_an_acknowledgment_longer_if_it_is_seen_in_time():
+    course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
+    course.take(act(Did.ACKNOWLEDGE, 65_000, said={"acknowledged_until": rfc3339(185_050)}))
+
+    course.touch_record(100_000, closes=False)
+
+    assert course.ack_ends_ms == (185_000, 220_000)

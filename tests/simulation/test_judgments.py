@@ -176,6 +176,15 @@ def test_it_escalates_at_once_only_where_nobody_could_be_told(posted_ms: float, 
     assert found == (["a record too early"] if is_early else [])
 
 
+def test_a_fallback_channel_stands_for_a_record():
+    course, seen = acknowledged_late()
+    called = Message("C0ONCALL", "*Escalated* · Disk", "")
+
+    seen = replace(seen, records=[], messages=[*seen.messages, called])
+
+    assert broken(course, with_incident(seen, record="message 1.0 in C0ONCALL")) == []
+
+
 def test_two_open_records_are_seen_when_the_second_comes():
     found: list[str] = []
     watch = RecordWatch(lambda: 5.0, lambda what, _: found.append(what))

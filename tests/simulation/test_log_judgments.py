@@ -14,7 +14,9 @@ def _error(event: str) -> Any:
     return (1.0, "replica-0.1", {"event": event})
 
 
-@pytest.mark.parametrize("event", ["sync.crashed", "request.crashed", "escalation.rearmed", "store.emptied"])
+@pytest.mark.parametrize(
+    "event", ["sync.crashed", "request.crashed", "escalation.rearmed", "store.emptied", "loop.does_not_end"]
+)
 def test_an_error_that_no_fault_explains_is_found(event: str) -> None:
     [(what, _)] = judge_log([_error(event)], {FaultKind.REDIS_DOWN})
 
