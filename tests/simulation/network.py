@@ -6,8 +6,9 @@ is dead by then; what a dead process was doing for somebody else is over.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace, TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
@@ -43,7 +44,7 @@ class Request:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What is answered, as far as versus_py and slack-sdk ask for it of aiohttp's."""
 
@@ -55,7 +56,7 @@ class Answer:
     def content_type(self) -> str:
         return self.headers.get("Content-Type", "application/octet-stream").partition(";")[0]
 
-    @property
+    @cached_property
     def content(self) -> "_Content":
         return _Content(self.body)
 
@@ -312,7 +313,7 @@ class Session:
         method: str,
         url: Any,
         *,
-        params: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
+        params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
         data: bytes | Mapping[str, Any] | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
@@ -321,7 +322,8 @@ class Session:
     ) -> "_Asked":
         target = URL(str(url))
         if params:
-            target = target.extend_query(params)
+            pairs = params.items() if isinstance(params, Mapping) else params
+            target = target.update_query([(key, str(value)) for key, value in pairs])
         sent = CIMultiDict(headers or {})
         body = b""
         if json is not None:

@@ -167,7 +167,6 @@ class Story:
 
     async def repeat(self) -> None:
         """What fires is listed, again."""
-        self._tell_alertmanager()
         firing = [replace(it, is_over=False) for it in self._firing]
         await self._take(await self._list(firing))
 
@@ -184,7 +183,6 @@ class Story:
 
     async def resolve(self) -> None:
         """All of it is over."""
-        self._tell_alertmanager(is_over=True)
         await self._take(await self._list([replace(it, is_over=True) for it in self._firing]))
 
     async def join(self) -> None:
@@ -196,9 +194,7 @@ class Story:
     async def replace(self) -> None:
         """What fired is over, and another fires in its place."""
         over = [replace(it, is_over=True) for it in self._firing]
-        self._tell_alertmanager(is_over=True)
         self._firing = [self._new_alert("warning", self._firing[0].sender)]
-        self._tell_alertmanager()
         await self._take(await self._list([*over, *self._firing]))
 
     async def end_for_one(self) -> None:
@@ -212,19 +208,21 @@ class Story:
 
     async def end_silently(self) -> None:
         """It is over, and its Alertmanager does not tell: only who asks finds out."""
-        self._tell_alertmanager(is_over=True)
+        for alert in self._firing:
+            self._alertmanager.end(self.name, alert)
         self.course.is_over_at_alertmanager = True
 
-    def _tell_alertmanager(self, *, is_over: bool = False) -> None:
-        for alert in self._firing:
-            if is_over:
+    def _tell_alertmanager(self, alerts: list[Listed]) -> None:
+        """Who lists them knows of them before."""
+        for alert in alerts:
+            if alert.is_over:
                 self._alertmanager.end(self.name, alert)
             else:
                 self._alertmanager.fire(self.name, alert)
-                if self.courses:
-                    self.course.is_over_at_alertmanager = False
+                self.course.is_over_at_alertmanager = False
 
     async def _list(self, alerts: list[Listed]) -> Act:
+        self._tell_alertmanager(alerts)
         query = "?servicenow_other_instance=slow" if self._is_slow else ""
         body = payload(self.name, alerts, self._world.now_ms())
         request = Request("POST", f"/api/incidents{query}", body)
