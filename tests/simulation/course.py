@@ -103,6 +103,8 @@ class Course:
         self.acts.append(act)
         if self.ack_ends_ms is not None and act.over_ms + self.rules.slack_ms >= self.ack_ends_ms[0]:
             self._let_acknowledgment_end(self.ack_ends_ms[0], act.over_ms)
+        if self.is_over_at_alertmanager and self._may_have_escalated(act):
+            self.put_in_doubt("its Alertmanager was asked, and may have said that it is over")
         if act.is_unknown:
             self.put_in_doubt(f"nobody knows whether {act.did} was done")
             return
@@ -295,6 +297,36 @@ class Course:
             self._late |= firing - before
         if firing <= self._late or (ACKNOWLEDGED in self.statuses and firing - before):
             self._ask_answer(act)
+
+    def _doubt_closed_record(self) -> None:
+        """What fires and joined after people had dealt with it is news when the service sees that they closed it."""
+        unseen = self._late if self.statuses == {TRIGGERED} else self._instances() - self._seen
+        if self.closings and unseen & self._instances():
+            self.put_in_doubt("something fires that joined, and its record was closed")
+
+    def _end_snooze(self, act: Act) -> None:
+        """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""
+        assert self.snoozed_until_ms is not None
+        if act.over_ms + self.rules.slack_ms >= self.snoozed_until_ms:
+            self._ask_answer(act)
+            return
+        self._end_waits(act)
+        self.retriggered += 1
+        self._begin_anew(act)
+
+    def _ask_answer(self, act: Act) -> None:
+        """Whether a wait began, where it depends on what was first: by when it escalates then.
+
+        The outcome that is answered does not tell: a replica that lost Redis' answer finds its own change done before.
+        """
+        if act.attempts > 1 or len(self.statuses) > 1 or "status" not in act.said or not self.rules.has_sure_clock:
+            self.put_in_doubt("news when it may have been dealt with")
+            return
+        told_ms = act.told_ms("escalates_at")
+        earliest_ms = act.sent_ms + self.rules.wait_ms - self.rules.slack_ms
+        if told_ms is not None and told_ms - self.rules.lead_ms >= earliest_ms:
+            self.retriggered += 1
+            self._begin_anew(act)
 
     def _doubt_closed_record(self) -> None:
         """What fires and joined after people had dealt with it is news when the service sees that they closed it."""

@@ -199,6 +199,8 @@ class Story:
 
     async def end_for_one(self) -> None:
         """Another sender lists an alert of its own in an equal group, and that of the first one ends."""
+        if self._firing[0].sender == OTHER_SENDER:  # whose list would have to name all that it has
+            return
         theirs = self._new_alert("warning", sender=OTHER_SENDER)
         await self._take(await self._list([theirs]))
         await asyncio.sleep(self._dice.uniform(0, 20))

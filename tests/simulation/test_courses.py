@@ -202,10 +202,12 @@ def test_an_alert_that_is_no_graver_joins_an_acknowledgment():
     assert len(course.waits) == 1
 
 
-@pytest.mark.parametrize(("outcome", "waits"), [("updated", 1), ("reopened", 2)])
-def test_what_replaces_an_alert_that_may_have_escalated_waits_anew_if_the_answer_says_so(outcome: str, waits: int):
+@pytest.mark.parametrize(("escalates_at", "waits"), [(None, 1), (rfc3339(121_050), 2)])
+def test_what_replaces_an_alert_that_may_have_escalated_waits_anew_if_the_answer_says_so(
+    escalates_at: str | None, waits: int
+):
     course = begun()
-    said = {"outcome": outcome, "escalates_at": rfc3339(121_050)}
+    said = {"outcome": "updated", "escalates_at": escalates_at}
 
     course.take(listed(61_000, over(), Listed("db-2", "warning", 61_000), said=said))
 
@@ -313,3 +315,13 @@ def test_a_comment_keeps_an_acknowledgment_longer_if_it_is_seen_in_time():
     course.touch_record(100_000, closes=False)
 
     assert course.ack_ends_ms == (185_000, 220_000)
+
+
+def test_who_acts_after_the_alertmanager_was_asked_may_find_it_over():
+    course = begun()
+    course.is_over_at_alertmanager = True
+
+    course.take(act(Did.ACKNOWLEDGE, 65_000, said={"status": RESOLVED}))
+
+    assert course.doubt
+    assert course.problems == []
