@@ -137,7 +137,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             "crowd", InScript("create", "if redis.call('EXISTS', incident) == 1 then", "if false then")
         ),
         "sync as long as the lease": _places(
-            "freeze",
+            "frozen-for-a-lease",
             InFunction(
                 Worker,
                 "_left_s",
@@ -146,7 +146,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             ),
         ),
         "stop as if nothing was sent": _places(
-            "all", InFunction(Worker, "_cut_off", "if claim in self._begun:", "if False:")
+            "stopped", InFunction(Worker, "_cut_off", "if claim in self._begun:", "if False:")
         ),
         "count no attempt": _places(
             "lost-answers",

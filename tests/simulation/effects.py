@@ -63,6 +63,7 @@ class Effects:
             for way in ("redis", "http", "front")
         }
         self._script = script
+        self._frozen_s = knobs.frozen_s
         self.happened: dict[int, Fault] = {}
         self.number = 0
         self.trace = 0
@@ -89,8 +90,14 @@ class Effects:
         way = where if where in BASE_MS else "http"
         for kind, chance in self._chances[way]:
             if (is_ours or not kind.value.startswith("process.")) and self._dice.random() < chance:
-                return Fault(kind, _strength(kind, way, self._dice))
+                return Fault(kind, _strength(kind, way, self._dice) | self._length(kind))
         return None
+
+    def _length(self, kind: FaultKind) -> dict[str, Any]:
+        """How long it lasts, where the knobs say that."""
+        if kind is not FaultKind.PROCESS_FROZEN or self._frozen_s is None:
+            return {}
+        return {"seconds": round(self._dice.uniform(*self._frozen_s), 3)}
 
 
 def _may_happen(kind: FaultKind, way: str) -> bool:

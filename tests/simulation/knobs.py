@@ -61,6 +61,7 @@ class Load(StrEnum):
     RECORDS = "records"  # people comment on records, resolve and close them
     SILENT_ENDS = "silent ends"  # it is over, and only the Alertmanager knows
     POISON = "poison"  # a business rule of ServiceNow refuses some records
+    ROUTES = "routes"  # a matcher of the route is edited: the groupKey is another one
     SLOW_INSTANCE = "slow instance"  # some alerts go to an instance that takes seconds
 
 
@@ -80,6 +81,7 @@ class Knobs:
     fallback_after_minutes: float | None = None
     has_alertmanager: bool = False  # it is asked before a record is created
     has_journal: bool = False
+    frozen_s: tuple[float, float] | None = None  # how long processes stand still; None: a moment, or some minutes
     takes_edits: bool = True  # False: Slack refuses every edit in the channel
     redis_offset_ms: int = 0  # how far Redis' clock is ahead of everybody else's
     faults: Mapping[FaultKind, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -242,6 +244,18 @@ def _late_effects(dice: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, faults=faults, alerts=10)
 
 
+def _frozen_for_a_lease(_: random.Random, knobs: Knobs) -> Knobs:
+    """Workers go on when their claims are about to end, and what they send then takes long."""
+    faults = {FaultKind.PROCESS_FROZEN: 0.05, FaultKind.HTTP_SLOW: 0.4}
+    return replace(knobs, faults=faults, replicas=3, alerts=10, frozen_s=(85.0, 120.0))
+
+
+def _stopped(dice: random.Random, knobs: Knobs) -> Knobs:
+    """Replicas are stopped while what they have sent is on its way."""
+    faults = {FaultKind.PROCESS_STOPPED: dice.choice((0.02, 0.05)), FaultKind.HTTP_SLOW: 0.4}
+    return replace(knobs, faults=faults, replicas=3, alerts=10)
+
+
 PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(
     {
         "calm": _calm,
@@ -267,6 +281,8 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "groups": _with_load(Load.JOINS, Load.PEERS, Load.EPISODES),
         "records": _with_load(Load.RECORDS, Load.EPISODES),
         "wild": _wild,
+        "frozen-for-a-lease": _frozen_for_a_lease,
+        "stopped": _stopped,
         "lost-answers": _lost_answers,
         "late-effects": _late_effects,
         "full-only": _nothing_but(FaultKind.REDIS_FULL, 0.002, 0.01),

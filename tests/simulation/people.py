@@ -37,6 +37,7 @@ class Story:
         self._insistence = Insistence(world, dice)
         self._firing: list[Listed] = []
         self._instances = 0
+        self._route = ""
         self._is_slow = world.knobs.plays(Load.SLOW_INSTANCE) and dice.random() < 0.3
 
     @property
@@ -128,6 +129,7 @@ class Story:
                 (Load.JOINS, self.join),
                 (Load.PEERS, self.end_for_one),
                 (Load.RECORDS, self.touch_record),
+                (Load.ROUTES, self.edit_route),
                 (Load.SILENT_ENDS, self.end_silently),
             ],
             ACKNOWLEDGED: [
@@ -139,6 +141,7 @@ class Story:
                 (Load.JOINS, self.join),
                 (Load.JOINS, self.replace),
                 (Load.PRESSES, self.press_give_back),
+                (Load.ROUTES, self.edit_route),
                 (Load.RECORDS, self.touch_record),
             ],
             RESOLVED: [
@@ -169,6 +172,11 @@ class Story:
         """What fires is listed, again."""
         firing = [replace(it, is_over=False) for it in self._firing]
         await self._take(await self._list(firing))
+
+    async def edit_route(self) -> None:
+        """Somebody edits a matcher of the route, and the group is sent again."""
+        self._route = f'/{{team="{self._dice.randrange(1000)}"}}'
+        await self.repeat()
 
     async def fire_twice(self) -> None:
         """By two peers of the Alertmanager, at two replicas."""
@@ -226,7 +234,7 @@ class Story:
     async def _list(self, alerts: list[Listed]) -> Act:
         self._tell_alertmanager(alerts)
         query = "?servicenow_other_instance=slow" if self._is_slow else ""
-        body = payload(self.name, alerts, self._world.now_ms())
+        body = payload(self.name, alerts, self._world.now_ms(), self._route)
         request = Request("POST", f"/api/incidents{query}", body)
         act = await self._insistence.send(Did.LIST, lambda: request)
         said = act.said.get("incidents") or [{}]

@@ -33,8 +33,8 @@ def fingerprint(name: str, alert: Listed) -> str:
     return sha256(json.dumps(labels_of(name, alert), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def payload(name: str, alerts: Sequence[Listed], now_ms: float) -> dict[str, Any]:
-    """A notification about the group of all alerts called *name*, by the sender of its first."""
+def payload(name: str, alerts: Sequence[Listed], now_ms: float, route: str = "") -> dict[str, Any]:
+    """A notification about the group of all alerts called *name*, by the sender of its first, on this *route*."""
     listed = [
         {
             "status": "resolved" if it.is_over else "firing",
@@ -56,7 +56,7 @@ def payload(name: str, alerts: Sequence[Listed], now_ms: float) -> dict[str, Any
         "commonAnnotations": {},
         "externalURL": alerts[0].sender or SENDER,
         "version": "4",
-        "groupKey": f'{{}}:{{alertname="{name}"}}',
+        "groupKey": f'{{}}{route}:{{alertname="{name}"}}',
         "truncatedAlerts": 0,
     }
 
