@@ -328,30 +328,6 @@ class Course:
             self.retriggered += 1
             self._begin_anew(act)
 
-    def _doubt_closed_record(self) -> None:
-        """What fires and joined after people had dealt with it is news when the service sees that they closed it."""
-        unseen = self._late if self.statuses == {TRIGGERED} else self._instances() - self._seen
-        if self.closings and unseen & self._instances():
-            self.put_in_doubt("something fires that joined, and its record was closed")
-
-    def _end_snooze(self, act: Act) -> None:
-        """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""
-        assert self.snoozed_until_ms is not None
-        if act.over_ms + self.rules.slack_ms >= self.snoozed_until_ms:
-            self._ask_answer(act)
-            return
-        self._end_waits(act)
-        self.retriggered += 1
-        self._begin_anew(act)
-
-    def _ask_answer(self, act: Act) -> None:
-        """Whether a wait began, where it depends on what was first."""
-        if act.attempts > 1 or len(self.statuses) > 1 or "outcome" not in act.said:
-            self.put_in_doubt("news when it may have been dealt with")
-        elif act.said["outcome"] == "reopened":
-            self.retriggered += 1
-            self._begin_anew(act)
-
     def _forget_seen(self) -> None:
         self._seen, self._late, self._seen_severity = set(), set(), SEVERITIES[0]
         self.snoozed_until_ms = None
