@@ -101,6 +101,20 @@ async def test_a_message_is_searched_for_when_a_rate_limit_came_after_a_lost_ans
     assert set(searches(engine)) == {"conversations.history"}
 
 
+async def test_a_message_that_was_found_has_told_people_also_when_slack_then_refuses_the_credentials(engine, logs):
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    engine.slack.errors.order(ErrorOrder(error="invalid_auth", method="chat.update", times=None))
+
+    incident_id = await trigger(engine)
+    await engine.after(minutes=1)
+
+    incident = await engine.store.get(incident_id)
+    assert incident.delivery("slack").label
+    assert incident.is_waiting
+    assert engine.servicenow.incidents == []
+    logs.expect_error("credentials.refused")
+
+
 @pytest.mark.orderly
 async def test_the_digest_of_a_storm_that_was_refused_for_now_is_posted_without_a_search(engine):
     for number in range(COUNT):

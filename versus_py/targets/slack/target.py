@@ -304,12 +304,17 @@ class SlackTarget:
     async def _edit_found(self, incident: Incident, found: Delivery) -> Delivery:
         """The same of what a search has found. Raises NotYet with it, as the next sync goes on from there.
 
-        Else that would search for it again, and take a turn for that: what waits would never have its own.
+        Else that would search for it again, and take a turn for that: what waits would never have its own. Where the
+        credentials are refused now, it would seem that nobody was told.
         """
         try:
             return await self._edit(incident, found)
         except NotYet as exc:
             raise NotYet(exc.at_ms, str(exc), exc.delivery or found) from None
+        except Refused as exc:
+            if exc.code not in CREDENTIALS:
+                raise
+            raise NotYet(self._clock.now_ms(), "the message that was found is noted first", found) from exc
 
     def _is_settling(self, shown: Delivery) -> bool:
         """Whether an edit that Slack did not answer may have undone a newer one, and can do so no more."""
