@@ -45,6 +45,7 @@ class Effect:
 
     number: int
     where: str
+    by: str  # the process that has it
     there_s: float
     back_s: float
     fault: Fault | None = None
@@ -56,7 +57,16 @@ class Effect:
 class Effects:
     """All effects of a world, in their order. With a *script*, its faults happen and nothing else is drawn."""
 
-    def __init__(self, seed: int, knobs: Knobs, script: Script | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        knobs: Knobs,
+        script: Script | None = None,
+        *,
+        now_s: Callable[[], float],
+        log: Callable[..., None],
+    ) -> None:
+        self._now_s, self._log = now_s, log
         self._ways, self._dice = Random(f"ways {seed}"), Random(f"faults {seed}")
         self._chances = {
             way: [(kind, chance) for kind, chance in knobs.faults.items() if chance and _may_happen(kind, way)]
@@ -67,10 +77,10 @@ class Effects:
         self.happened: dict[int, Fault] = {}
         self.number = 0
         self.trace = 0
-        """The same for two runs that had the same effects at the same times."""
+        """The same for two runs that had the same effects with the same content at the same times."""
         self.are_faulty = True
 
-    def begin(self, where: str, *, is_ours: bool) -> Effect:
+    def begin(self, where: str, by: str, *, is_ours: bool) -> Effect:
         """The next effect; *is_ours* when a replica has it, which may be struck as well."""
         self.number += 1
         low_ms, high_ms = BASE_MS.get(where, REMOTE_MS)
@@ -78,11 +88,13 @@ class Effects:
         fault = self._fault(where, is_ours=is_ours) if self.are_faulty else None
         if fault is not None:
             self.happened[self.number] = fault
-        return Effect(self.number, where, there_s, back_s, fault)
+        return Effect(self.number, where, by, there_s, back_s, fault)
 
-    def mark(self, *what: object) -> None:
-        """Part of what has to be the same when a seed is played again."""
-        self.trace = zlib.crc32(repr(what).encode(), self.trace)
+    def note(self, effect: Effect, what: str, *content: object) -> None:
+        """Something came of *effect* just now. All of it has to be the same when a seed is played again."""
+        noted = (effect.number, effect.by, what, round(self._now_s() * 1e6), content)
+        self.trace = zlib.crc32(repr(noted).encode(), self.trace)
+        self._log(f"effect {what}", number=effect.number, by=effect.by)
 
     def _fault(self, where: str, *, is_ours: bool) -> Fault | None:
         if self._script is not None:

@@ -6,7 +6,7 @@ is dead by then; what a dead process was doing for somebody else is over.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace, TracebackType
@@ -26,6 +26,7 @@ from tests.simulation.effects import FRONT, REDIS, Effect, Effects
 from tests.simulation.knobs import FaultKind
 from tests.simulation.loop import CURRENT, Process, SimulatedLoop
 from tests.simulation.redis import Server
+from tests.simulation.redis_client import Command
 
 REDIS_TIMEOUT_S = 5.0
 """As versus_py configures redis-py."""
@@ -140,9 +141,9 @@ class Network:
         host = self._hosts[str(request.url.host)]
         caller = CURRENT.get() or self._loop.environment
         where = FRONT if host.process is not self._loop.environment else str(request.url.host)
-        effect = self._effects.begin(where, is_ours=where != FRONT)
+        effect = self._effects.begin(where, caller.name, is_ours=where != FRONT)
         self._strike(effect, caller)
-        way = _Way(self._loop, effect, request, host, mark=lambda *what: self._effects.mark(where, *what))
+        way = _Way(self._loop, self._effects, effect, request, host)
         way.start()
         try:
             async with asyncio.timeout(timeout_s):
@@ -156,10 +157,8 @@ class Network:
 class _Way:
     """One request on its way there and back."""
 
-    def __init__(
-        self, loop: SimulatedLoop, effect: Effect, request: Request, host: Host, *, mark: Callable[..., None]
-    ) -> None:
-        self._loop, self._effect, self._request, self._host, self._mark = loop, effect, request, host, mark
+    def __init__(self, loop: SimulatedLoop, effects: Effects, effect: Effect, request: Request, host: Host) -> None:
+        self._loop, self._effects, self._effect, self._request, self._host = loop, effects, effect, request, host
         self.answer: asyncio.Future[Answer] = loop.create_future()
         self.is_over = asyncio.Event()
         self._left = 1  # times that it may still have an effect
@@ -182,11 +181,12 @@ class _Way:
             self._end()
             return
         self._host.receive(self._effect)
-        self._mark(self._request.method, self._request.url.path, round(self._loop.now_s * 1e6))
+        self._note("arrives", self._request.url.raw_query_string, self._request.body)
         self._watch(process, process.spawn(self._handle(self._host.application)))
 
     async def _handle(self, application: web.Application) -> None:
         answer = await respond(application, self._loop, self._request)
+        self._note("is not answered" if answer is None else f"is answered {answer.status}", answer and answer.body)
         _, back_s = _delays(self._effect)
         self._end()
         if answer is None or self._effect.suffers(FaultKind.HTTP_LOST_AFTER, FaultKind.FRONT_LOST_AFTER):
@@ -203,6 +203,10 @@ class _Way:
             self._lose(aiohttp.ServerDisconnectedError())
             return
         self._loop.call_in(RESET_AFTER_S, self._watch, process, task)
+
+    def _note(self, what: str, *content: object) -> None:
+        url = self._request.url
+        self._effects.note(self._effect, f"{self._request.method} {url.host}{url.path} {what}", *content)
 
     def _settle(self, answer: Answer) -> None:
         if not self.answer.done():
@@ -245,9 +249,9 @@ class RedisLink:
         self.server = server
         self._loop, self._effects, self._strike, self._is_down = loop, effects, strike, is_down
 
-    async def call(self, apply: Callable[[], Any], name: str) -> Any:
+    async def call(self, apply: Callable[[], Any], commands: Sequence[Command]) -> Any:
         caller = CURRENT.get() or self._loop.environment
-        effect = self._effects.begin(REDIS, is_ours=True)
+        effect = self._effects.begin(REDIS, caller.name, is_ours=True)
         self._strike(effect, caller)
         answer: asyncio.Future[Any] = self._loop.create_future()
         there_s, back_s = _delays(effect)
@@ -266,7 +270,7 @@ class RedisLink:
                 self._loop.call_in(back_s, settle, redis_client.refused())
                 return
             reply = apply()
-            self._effects.mark(REDIS, name, round(self._loop.now_s * 1e6))
+            self._effects.note(effect, f"Redis {self.server.name_of(commands[0])}", commands, _in_order(reply))
             lost = effect.suffers(FaultKind.REDIS_LOST_AFTER)
             self._loop.call_in(back_s, settle, redis_client.lost() if lost else _Reply(reply))
 
@@ -278,6 +282,10 @@ class RedisLink:
             self._loop.call_in(REDIS_TIMEOUT_S, settle, redis_client.late())
         [found] = await answer
         return found.reply
+
+
+def _in_order(reply: Any) -> Any:
+    return sorted(reply) if isinstance(reply, set) else reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,27 +40,38 @@ class _Clocks:
 
 
 @contextmanager
-def simulated_surroundings(
-    seed: int, *, wall_ms: Callable[[], float], counter_ms: Callable[[], float], log: Log
-) -> Iterator[None]:
-    """For one world, which is the only one in this process meanwhile. Collections of garbage would run finalizers."""
+def simulated_chance(seed: int) -> Iterator[None]:
+    """Keys, ids and names are drawn from *seed*: for all that belongs to a world, from its first part on."""
     dice = Random(f"keys {seed}")
     state = random.getstate()
+    random.seed(seed)
+    try:
+        with (
+            mock.patch.object(os, "urandom", dice.randbytes),
+            mock.patch.object(random, "_urandom", dice.randbytes),
+        ):
+            yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def simulated_surroundings(
+    *, wall_ms: Callable[[], float], counter_ms: Callable[[], float], log: Log
+) -> Iterator[None]:
+    """For one world, which is the only one in this process meanwhile. Collections of garbage would run finalizers."""
 
     def keep(_: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         log(method, {**event, "exc_info": repr(sys.exc_info()[1])} if event.get("exc_info") is True else event)
         raise structlog.DropEvent
 
     configured = structlog.get_config()
-    random.seed(seed)
     gc.freeze()  # what there is by now is not looked at when the garbage of this world is collected
     gc.disable()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False)
     try:
         with (
             warnings.catch_warnings(action="ignore", category=RuntimeWarning),
-            mock.patch.object(os, "urandom", dice.randbytes),
-            mock.patch.object(random, "_urandom", dice.randbytes),
             mock.patch.object(sys, "unraisablehook"),
             mock.patch.object(clock, "time", _Clocks(wall_ms, counter_ms)),
         ):
@@ -69,4 +80,3 @@ def simulated_surroundings(
     finally:
         structlog.configure(**configured)
         gc.enable()
-        random.setstate(state)

@@ -7,6 +7,7 @@ from tests.simulation.effects import Script
 from tests.simulation.knobs import Knobs, Load
 from tests.simulation.loop import Stuck
 from tests.simulation.oracle import Oracle, rules_of
+from tests.simulation.patches import simulated_chance
 from tests.simulation.people import Story, make_stories
 from tests.simulation.senders import POISONED, Alertmanager
 from tests.simulation.world import World
@@ -58,15 +59,9 @@ async def _tell(world: World, stories: list[Story]) -> None:
         world.servicenow.faults.clear()
 
 
-def play(
-    seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False, stops: bool = False
-) -> World:
-    """The world afterwards, with its violations, its trace, and the faults that happened.
-
-    *stops*: it ends at its first violation.
-    """
-    with World(seed, knobs, script, keeps_log=keeps_log, stops=stops) as world:
-        played = world.people.spawn(_play(world))
+def play(seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False) -> World:
+    """The world afterwards, with its violations, its trace, and the faults that happened."""
+    with simulated_chance(seed), World(seed, knobs, script, keeps_log=keeps_log) as world:
         try:
             world.loop.run_until_complete(played)
         except RuntimeError:  # asyncio's word for a loop that was stopped

@@ -4,7 +4,8 @@ It draws nothing and waits for nothing: the same commands at the same times have
 and does not know, it refuses as a server does.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -30,11 +31,8 @@ def interpreter() -> Interpreter:
     return Interpreter()
 
 
-@cache
-def _callbacks() -> dict[str, Callable[..., Any]]:
-    """What redis-py makes of each command's reply."""
-    found: dict[str, Callable[..., Any]] = redis.Redis(decode_responses=True).response_callbacks
-    return found
+_CALLBACKS: Mapping[str, Callable[..., Any]] = redis.Redis(decode_responses=True).response_callbacks
+"""What redis-py makes of each command's reply. Made before any world is: redis-py draws a name for each client."""
 
 
 class Server:
@@ -66,7 +64,7 @@ class Server:
         """
         name, *words = [it if it.__class__ is str else text_of(it) for it in args]
         reply = self._run(name, words)
-        callback = _callbacks().get(name.upper())
+        callback = _CALLBACKS.get(name.upper())
         return callback(reply, **options) if callback is not None else reply
 
     def value(self, key: str) -> Value | None:
@@ -76,6 +74,14 @@ class Server:
     def key_names(self) -> list[str]:
         """All that have not expired."""
         return [key for key in list(self.keyspace.values) if self.keyspace.find(key) is not None]
+
+    def name_of(self, command: Sequence[Any]) -> str:
+        """The command's, or that of the script that it runs."""
+        name = str(command[0])
+        text = self._scripts.get(str(command[1]).lower()) if name == "EVALSHA" else None
+        if name == "EVAL":
+            text = str(command[1])
+        return name if text is None else _title(text)
 
     # -- troubles
 
@@ -197,6 +203,13 @@ class Server:
                 settings |= {"appendfsync": "everysec"}
                 return {it: settings[it] for it in settings if it == name}
         raise refusal("ERR unknown subcommand. Try CONFIG HELP.")
+
+
+@cache
+def _title(text: str) -> str:
+    """What a script calls itself in its first comment."""
+    found = re.search(r"^-- (\w+):", text, re.MULTILINE)
+    return "a script" if found is None else found[1]
 
 
 def _server_commands(server: Server) -> dict[str, Callable[[Sequence[str]], Any]]:

@@ -24,8 +24,8 @@ class Link(Protocol):
     @property
     def server(self) -> Server: ...
 
-    async def call(self, apply: Callable[[], Any], name: str) -> Any:
-        """What *apply* returns, which is called when the call arrives. Raises redis-py's ConnectionError."""
+    async def call(self, apply: Callable[[], Any], commands: Sequence[Command]) -> Any:
+        """What *apply* returns, which runs *commands* when they arrive. Raises redis-py's ConnectionError."""
 
 
 class Client(Redis):
@@ -52,7 +52,7 @@ class Client(Redis):
         command, block_s = _without_block(args)
         if block_s is not None:
             return await self._blocked(command, block_s, options)
-        reply = await self._sent(lambda: _reply(self._link.server, command, options), str(command[0]))
+        reply = await self._sent(lambda: _reply(self._link.server, command, options), [command])
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -60,20 +60,20 @@ class Client(Redis):
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
         """In one round trip; errors in place of the replies of those that were refused."""
         server = self._link.server
-        replies: list[Any] = await self._sent(lambda: [_reply(server, it, {}) for it in commands], str(commands[0][0]))
+        replies: list[Any] = await self._sent(lambda: [_reply(server, it, {}) for it in commands], commands)
         return replies
 
-    async def _sent(self, apply: Callable[[], Any], name: str) -> Any:
+    async def _sent(self, apply: Callable[[], Any], commands: Sequence[Command]) -> Any:
         async def nothing(*_: Any) -> None:
             pass
 
-        return await self._retry.call_with_retry(lambda: self._link.call(apply, name), nothing)
+        return await self._retry.call_with_retry(lambda: self._link.call(apply, commands), nothing)
 
     async def _blocked(self, command: Command, block_s: float, options: dict[str, Any]) -> Any:
         """XREAD: what there is; without any, what comes within the time."""
         server, loop = self._link.server, asyncio.get_running_loop()
         command = await self._from_now_on(command)
-        reply = await self._sent(lambda: _reply(server, command, options), "XREAD")
+        reply = await self._sent(lambda: _reply(server, command, options), [command])
         if reply or isinstance(reply, Exception):
             return _raised(reply)
         came = loop.create_future()
@@ -90,7 +90,7 @@ class Client(Redis):
             return reply
         finally:
             server.appended.remove(note)
-        return _raised(await self._sent(lambda: _reply(server, command, options), "XREAD"))
+        return _raised(await self._sent(lambda: _reply(server, command, options), [command]))
 
     async def _from_now_on(self, command: Command) -> Command:
         """With the last entry's id in place of $, which means what was last when the call began."""
@@ -98,7 +98,7 @@ class Client(Redis):
         if after != "$":
             return command
         server, key = self._link.server, rest[-1]
-        return [*rest, await self._sent(lambda: id_text(server.keyspace.last_id(key)), "XREAD")]
+        return [*rest, await self._sent(lambda: id_text(server.keyspace.last_id(key)), [command])]
 
 
 class _Pipeline:

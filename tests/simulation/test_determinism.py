@@ -15,13 +15,18 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 20
 
 TRACES = f"""
+import os
 from dataclasses import replace
 from tests.simulation.knobs import PROFILES, knobs_for
 from tests.simulation.play import play
 
-for seed, profile in zip(range({SEEDS}), list(PROFILES) * 2):
+jobs = list(zip(range({SEEDS}), list(PROFILES) * 2))
+said = []
+for seed, profile in jobs if os.environ["PYTHONHASHSEED"] == "1" else reversed(jobs):
     world = play(seed, replace(knobs_for(seed, profile), minutes=3.0, alerts=3, wait_minutes=1.0))
-    print(seed, profile, world.effects.number, world.effects.trace, world.loop.steps, world.violations)
+    said.append((seed, profile, world.effects.number, world.effects.trace, world.loop.steps, world.violations))
+for line in sorted(said):
+    print(*line)
 """
 
 BROKEN = """
@@ -56,7 +61,7 @@ def said_by_both(program: str) -> list[str]:
 
 
 @pytest.mark.timeout(240)
-def test_a_seed_has_the_same_effects_in_two_processes() -> None:
+def test_a_seed_has_the_same_effects_in_two_processes_whatever_was_played_before() -> None:
     first, second = said_by_both(TRACES)
 
     assert len(first.splitlines()) == SEEDS

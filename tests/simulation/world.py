@@ -60,7 +60,7 @@ class RemoteHost:
 class World:
     """Everything of one seed. With a *script*, its faults happen in place of those that would be drawn.
 
-    Use it within `with world:`; there is one at a time in a process.
+    Use it within `with simulated_chance(seed), World(seed, knobs) as world:`; there is one at a time in a process.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class World:
     ) -> None:
         self.seed, self.knobs = seed, knobs
         self.loop = SimulatedLoop(Random(f"turns {seed}"))
-        self.effects = Effects(seed, knobs, script)
+        self.effects = Effects(seed, knobs, script, now_s=lambda: self.loop.now_s, log=self.log)
         self.violations: list[tuple[float, str, str]] = []
         """When, what, and the details."""
         self.errors: list[tuple[float, str, Mapping[str, Any]]] = []
@@ -111,7 +111,7 @@ class World:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(
-            simulated_surroundings(self.seed, wall_ms=self._wall_ms, counter_ms=self._counter_ms, log=self._note_line)
+            simulated_surroundings(wall_ms=self._wall_ms, counter_ms=self._counter_ms, log=self._note_line)
         )
         asyncio.set_event_loop(self.loop)
         self._stack.callback(asyncio.set_event_loop, None)
