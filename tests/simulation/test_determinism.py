@@ -23,7 +23,7 @@ from tests.simulation.play import play
 jobs = list(zip(range({SEEDS}), list(PROFILES) * 2))
 said = []
 for seed, profile in jobs if os.environ["PYTHONHASHSEED"] == "1" else reversed(jobs):
-    world = play(seed, replace(knobs_for(seed, profile), minutes=3.0, alerts=3, wait_minutes=1.0))
+    world = play(seed, replace(knobs_for(seed, profile), minutes=2.0, alerts=2, wait_minutes=1.0))
     said.append((seed, profile, world.effects.number, world.effects.trace, world.loop.steps, world.violations))
 for line in sorted(said):
     print(*line)
