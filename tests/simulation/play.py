@@ -59,16 +59,27 @@ async def _tell(world: World, stories: list[Story]) -> None:
         world.servicenow.faults.clear()
 
 
-def play(seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False) -> World:
-    """The world afterwards, with its violations, its trace, and the faults that happened."""
-    with simulated_chance(seed), World(seed, knobs, script, keeps_log=keeps_log) as world:
-        try:
-            world.loop.run_until_complete(played)
-        except RuntimeError:  # asyncio's word for a loop that was stopped
-            if played.done() or not world.violations:
-                raise
-        except Stuck as exc:
-            world.violation("stuck", str(exc))
+def play(
+    seed: int, knobs: Knobs, script: Script | None = None, *, keeps_log: bool = False, stops: bool = False
+) -> World:
+    """The world afterwards, with its violations, its trace, and the faults that happened.
+
+    *stops*: it ends at its first violation.
+    """
+    with World(seed, knobs, script, keeps_log=keeps_log, stops=stops) as world:
+        _run(world)
         for line in world.loop.unhandled:
             world.violation("an exception that nobody caught", line)
     return world
+
+
+def _run(world: World) -> None:
+    """To its end, or until it is stopped; then nothing holds what is left of it."""
+    played = world.people.spawn(_play(world))
+    try:
+        world.loop.run_until_complete(played)
+    except RuntimeError:  # asyncio's word for a loop that was stopped
+        if played.done() or not world.violations:
+            raise
+    except Stuck as exc:
+        world.violation("stuck", str(exc))
