@@ -130,7 +130,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             ),
         ),
         "disarm what backs off": _places(
-            "lost-answers",
+            "stopped",
             InScript("save", "  elseif backs_off_until_ms then", "  elseif backs_off_until_ms and due_ms ~= '' then"),
         ),
         "overwrite what is created": _places(
@@ -149,7 +149,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             "stopped", InFunction(Worker, "_cut_off", "if claim in self._begun:", "if False:")
         ),
         "count no attempt": _places(
-            "lost-answers",
+            "stopped",
             InScript("claim", "local attempt = redis.call('HINCRBY', attempts, member, 1)", "local attempt = 1"),
         ),
         "keep expired leases": _places(
