@@ -9,50 +9,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.simulation.history import SEVERITIES, Act, Did, Listed
+from tests.simulation.group import Group
+from tests.simulation.history import Act, Did
+from tests.simulation.waits import Rules, Wait
 
 TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
-
-
-@dataclass(slots=True)
-class Wait:
-    """It began, would end, and was ended by somebody, each between two moments. `end_lo_ms` None: by nobody."""
-
-    begin_lo_ms: float
-    begin_hi_ms: float
-    due_lo_ms: float
-    due_hi_ms: float
-    end_lo_ms: float | None = None
-    end_hi_ms: float | None = None
-    is_sure: bool = True  # it began at all
-
-    def was_ended_in_time(self, slack_ms: float) -> bool:
-        """For sure: the answer promised that it does not escalate."""
-        return self.end_hi_ms is not None and self.end_hi_ms + slack_ms < self.due_lo_ms
-
-    def has_to_escalate(self) -> bool:
-        return self.is_sure and self.end_lo_ms is None
-
-    def end(self, act: Act) -> None:
-        if self.end_lo_ms is None:
-            self.end_lo_ms, self.end_hi_ms = act.sent_ms, act.over_ms
-
-    def __str__(self) -> str:
-        end = "" if self.end_lo_ms is None else f" ended {self.end_lo_ms:.0f}-{self.end_hi_ms:.0f}"
-        return f"due {self.due_lo_ms:.0f}-{self.due_hi_ms:.0f}{end}{'' if self.is_sure else ' perhaps'}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How long things last in this world, and how far the clocks of its parts may differ."""
-
-    wait_ms: float
-    ack_timeout_ms: float = 0.0
-    reopen_ms: float = 300_000.0
-    slack_ms: float = 500.0
-    lead_ms: float = 0.0  # the service's clock is so far ahead of the world's
-    has_sure_clock: bool = True  # False: Redis' clock jumps, and answered moments are not judged
-    has_last_look: bool = False
 
 
 @dataclass(slots=True)
@@ -75,10 +36,7 @@ class Course:
     comments: int = 0  # people commented on its record
     snoozed_until_ms: float | None = None
     ack_ends_ms: tuple[float, float] | None = None
-    _firing: dict[tuple[str, str], Listed] = field(default_factory=dict)
-    _seen: set[str] = field(default_factory=set)
-    _late: set[str] = field(default_factory=set)  # joined when it may have escalated
-    _seen_severity: str = SEVERITIES[0]
+    _group: Group = field(default_factory=Group)
 
     def put_in_doubt(self, why: str) -> None:
         """The first reason stays."""
@@ -93,10 +51,6 @@ class Course:
     def wait(self) -> Wait | None:
         """The one that goes on, or has ended without anybody; None after an acknowledgment or a resolve."""
         return self.waits[-1] if self.waits and self.waits[-1].end_lo_ms is None else None
-
-    @property
-    def is_firing(self) -> bool:
-        return any(not it.is_over for it in self._firing.values())
 
     def take(self, act: Act) -> None:
         """What *act* changes. Acts come in the order in which they had their effects."""
@@ -138,7 +92,7 @@ class Course:
 
     def finish(self, at_ms: float) -> None:
         """All has settled by *at_ms*: what ends by itself has ended."""
-        if self.ack_ends_ms is not None and self.ack_ends_ms[1] + self.rules.slack_ms < at_ms and self.is_firing:
+        if self.ack_ends_ms is not None and self.ack_ends_ms[1] + self.rules.slack_ms < at_ms and self._group.firing:
             self._let_acknowledgment_end(self.ack_ends_ms[0], at_ms)
         if self.statuses == {ACKNOWLEDGED, TRIGGERED} and not self.closings:  # a closed record keeps acknowledgments
             self.statuses = frozenset({TRIGGERED})
@@ -218,35 +172,19 @@ class Course:
         if not act.is_taken:
             self.problems.append(("list refused", f"{act.status} {dict(act.said)}"))
             return
-        before = self._instances()
-        self._note(act.alerts)
+        before = self._group.firing
+        self._group.note(act.alerts)
         if not self.statuses:
             self._begin(act)
         elif RESOLVED in self.statuses and any(not it.is_over for it in act.alerts):
             self._reopen(act)
-        elif not self.is_firing:
+        elif not self._group.firing:
             self._resolve(act)
             return
         else:
             self._learn(act)
             self._notice_news(act, before)
         self._judge_status(act)
-
-    def _instances(self) -> set[str]:
-        """What fires."""
-        return {it.instance for it in self._firing.values() if not it.is_over}
-
-    def _note(self, alerts: Sequence[Listed]) -> None:
-        """An alert with the same start is the same one for every sender."""
-        for alert in alerts:
-            self._firing[alert.sender, alert.instance] = alert
-            for key, other in list(self._firing.items()):
-                is_same = (other.instance, other.starts_ms) == (alert.instance, alert.starts_ms)
-                if is_same and alert.is_over:
-                    self._firing[key] = alert
-
-    def _severity(self) -> str:
-        return max((it.severity for it in self._firing.values() if not it.is_over), key=SEVERITIES.index)
 
     def _begin(self, act: Act) -> None:
         self.id = str(act.said.get("id") or "")
@@ -281,27 +219,26 @@ class Course:
 
     def _notice_news(self, act: Act, before: set[str]) -> None:
         """A wait begins when nothing that fires was known at the acknowledgment, or something graver has joined."""
-        firing = self._instances()
-        is_graver = bool(self._seen) and _rank(self._severity()) > _rank(self._seen_severity)
-        is_news = is_graver or not self._seen & firing
+        group, firing = self._group, self._group.firing
         self._doubt_closed_record()
         if self.statuses == {ACKNOWLEDGED}:
-            if is_news:
+            if group.has_news:
                 self.retriggered += 1
                 self._begin_anew(act)
             return
-        if self.snoozed_until_ms is not None and is_news:
+        if self.snoozed_until_ms is not None and group.has_news:
             self._end_snooze(act)
             return
         if self._may_have_escalated(act):  # people know of what fired then, and of nothing else
-            self._late |= firing - before
-        if firing <= self._late or (ACKNOWLEDGED in self.statuses and firing - before):
+            group.late |= firing - before
+        if firing <= group.late or (ACKNOWLEDGED in self.statuses and firing - before):
             self._ask_answer(act)
 
     def _doubt_closed_record(self) -> None:
         """What fires and joined after people had dealt with it is news when the service sees that they closed it."""
-        unseen = self._late if self.statuses == {TRIGGERED} else self._instances() - self._seen
-        if self.closings and unseen & self._instances():
+        group = self._group
+        unseen = group.late if self.statuses == {TRIGGERED} else group.firing - group.seen
+        if self.closings and unseen & group.firing:
             self.put_in_doubt("something fires that joined, and its record was closed")
 
     def _end_snooze(self, act: Act) -> None:
@@ -329,15 +266,10 @@ class Course:
             self._begin_anew(act)
 
     def _forget_seen(self) -> None:
-        self._seen, self._late, self._seen_severity = set(), set(), SEVERITIES[0]
+        self._group.forget()
         self.snoozed_until_ms = None
 
     # People
-
-    def _see(self) -> None:
-        if self.is_firing:
-            self._seen = {it.instance for it in self._firing.values() if not it.is_over}
-            self._seen_severity = self._severity()
 
     def _acknowledge(self, act: Act) -> None:
         if not act.is_taken:
@@ -350,7 +282,7 @@ class Course:
             self.put_in_doubt("acknowledged when it may have been resolved")
         self._end_waits(act)
         if TRIGGERED in self.statuses:
-            self._see()
+            self._group.see()
         self.statuses = frozenset({ACKNOWLEDGED})
         self._last(act)
         self._judge_status(act)
@@ -418,7 +350,7 @@ class Course:
         if may_be_over and act.said and act.attempts == 1 and told_ms is None:
             return
         self.snoozed_until_ms = act.sent_ms if may_be_over and told_ms is None else lo
-        self._see()
+        self._group.see()
         if self._within(told_ms, lo, hi, "another end of the snoozed wait") and act.attempts == 1:
             assert told_ms is not None
             wait.due_lo_ms = wait.due_hi_ms = told_ms - self.rules.lead_ms
@@ -439,7 +371,7 @@ class Course:
         else:
             wait.due_lo_ms, wait.due_hi_ms = act.sent_ms, act.over_ms
         self.ack_ends_ms = None
-        self._see()
+        self._group.see()
         self.statuses = frozenset({TRIGGERED})
 
     def first_due_ms(self) -> float:
@@ -459,10 +391,6 @@ _IN_ANY_ORDER: tuple[frozenset[Did], ...] = (
     frozenset({Did.GIVE_BACK}),
 )
 """Deeds that lead to the same, whichever is first."""
-
-
-def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity)
 
 
 def _as_one_of(act: Act, sent_ms: float, over_ms: float) -> Act:

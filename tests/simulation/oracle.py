@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.simulation.chain import judge_journal
-from tests.simulation.course import Course, Rules
+from tests.simulation.course import Course
 from tests.simulation.judgments import Bounds, Message, Record, Seen, Verdict, judge
 from tests.simulation.knobs import FaultKind, Knobs, Load
 from tests.simulation.log_judgments import judge_log
 from tests.simulation.network import Lost
 from tests.simulation.people import Story
 from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET
+from tests.simulation.waits import Rules
 from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, incident_of
 from tests.simulation.world import World
 from versus_py.simulators import ServiceNowSimulator

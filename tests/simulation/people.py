@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course, Rules
+from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
 from tests.simulation.history import Act, Did, Listed
 from tests.simulation.insistence import Insistence, Request
 from tests.simulation.knobs import Load
 from tests.simulation.senders import OTHER_SENDER, POISONED, SENDER, Alertmanager, payload
 from tests.simulation.settings import GATEWAY_SECRET
+from tests.simulation.waits import Rules
 from tests.simulation.world import World
 from versus_py.simulators.servicenow.people import RecordOrder
 from versus_py.simulators.slack.interactions import NotShown

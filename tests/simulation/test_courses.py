@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course, Rules
+from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
 from tests.simulation.history import Act, Did, Listed
+from tests.simulation.waits import Rules
 
 WAIT_MS = 60_000.0
 RULES = Rules(wait_ms=WAIT_MS)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course, Rules, Wait
+from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
 from tests.simulation.history import Act, Did
 from tests.simulation.judgments import Bounds, Message, Record, Seen, judge
 from tests.simulation.redis import Server
+from tests.simulation.waits import Rules, Wait
 from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched
 
 RULES = Rules(wait_ms=60_000)
