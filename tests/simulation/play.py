@@ -66,7 +66,7 @@ def play(
 
     *stops*: it ends at its first violation.
     """
-    with World(seed, knobs, script, keeps_log=keeps_log, stops=stops) as world:
+    with simulated_chance(seed), World(seed, knobs, script, keeps_log=keeps_log, stops=stops) as world:
         _run(world)
         for line in world.loop.unhandled:
             world.violation("an exception that nobody caught", line)
