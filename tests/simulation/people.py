@@ -207,15 +207,22 @@ class Story:
         await self._take(await self._list([*over, *self._firing]))
 
     async def end_for_one(self) -> None:
-        """Another sender lists an alert of its own in an equal group, and that of the first one ends."""
+        """Another sender lists an alert of its own in an equal group, or an equal one; that of the first one ends."""
         if self._firing[0].sender == OTHER_SENDER:  # whose list would have to name all that it has
             return
         theirs = self._new_alert("warning", sender=OTHER_SENDER)
+        if self._dice.random() < 0.5 and self._has_time(40):  # else the equal one may be news
+            theirs = replace(theirs, instance=self._firing[0].instance, severity=self._firing[0].severity)
         await self._take(await self._list([theirs]))
         await asyncio.sleep(self._dice.uniform(0, 20))
         if self.course.status == TRIGGERED:
             await self._take(await self._list([replace(it, is_over=True) for it in self._firing]))
             self._firing = [theirs]
+
+    def _has_time(self, seconds: float) -> bool:
+        """Whether the wait goes on for longer."""
+        wait = self.course.wait
+        return wait is not None and wait.due_lo_ms - self._world.now_ms() > seconds * 1000
 
     async def end_silently(self) -> None:
         """It is over, and its Alertmanager does not tell: only who asks finds out."""
