@@ -358,6 +358,8 @@ class Course:
             wait.due_lo_ms, wait.due_hi_ms = min(lo, wait.due_lo_ms) if may_be_over else lo, hi
 
     def _escalate(self, act: Act) -> None:
+        if not act.is_taken and act.attempts > 1:
+            self.put_in_doubt("escalated by hand, perhaps by an attempt that nobody answered")
         if not act.is_taken or RESOLVED in self.statuses:
             return
         if act.status == 200 and act.attempts == 1:  # it said that it changed nothing
