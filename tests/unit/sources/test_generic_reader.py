@@ -150,6 +150,24 @@ def test_flags_numbers_times_and_severities_say_how_it_stands(over, fires):
     assert sources.parse(body | over).dedup_key == sources.parse(body | fires).dedup_key
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "workflow-completed", "workflow": {"id": "w1", "name": "build", "status": "failed"}},
+        {"action": "completed", "run": {"id": "w1", "title": "build", "result": "failure"}},
+        {"status": "completed", "conclusion": "failure", "id": "w1", "title": "build"},
+    ],
+    ids=["in an object", "in another object", "beside it"],
+)
+def test_what_ran_to_its_end_and_failed_fires(payload):
+    assert sources.parse(payload).is_firing
+
+
+def test_a_word_for_how_it_stands_is_no_title():
+    assert sources.parse({"trigger": "failure", "execution": {"id": 58, "job": {"name": "Backup"}}}).title == "Backup"
+    assert sources.parse({"title": "Down"}).title == "Down"
+
+
 def test_an_end_may_lack_what_only_an_alert_has():
     fires = parse(
         id="c1", title="shop down", status="DOWN", reason="timeout", severity="critical", url="https://x.example"

@@ -11,7 +11,7 @@ from versus_py.sources import fields
 from versus_py.sources.generic import tables
 from versus_py.sources.generic.identity import NONE, Identity, identity
 from versus_py.sources.generic.search import LEVELS_MAX, Field, Fields, Place, Table
-from versus_py.sources.generic.words import is_acknowledgment, is_over, says_over
+from versus_py.sources.generic.words import is_acknowledgment, is_finished, is_over, says_over
 
 UNTITLED = "Alert without a title"
 
@@ -128,10 +128,16 @@ def _first(found: Iterable[Field], is_wanted: Callable[[Field], bool] | None = N
 def _title(found: Fields) -> Field | None:
     for place in _NEARBY:
         for table, deepest in _TITLES:
-            named = (it for it in found.named(table, places=(place,)) if it.level <= deepest)
+            named = (it for it in found.named(table, places=(place,)) if it.level <= deepest and not _is_state(it))
             if title := _first(sorted(named, key=lambda it: it.level), _is_readable):
                 return title
     return _first((it for table, _ in _TITLES for it in found.labelled(table)), _is_readable)
+
+
+def _is_state(field: Field) -> bool:
+    """Whether all it says is how something stands: `failure` is no title, unless it was written as one."""
+    is_one_word = len(field.text.split()) == 1
+    return is_one_word and field not in _HEADLINES and is_over(field.value) is not None and field.text.isalpha()
 
 
 def _untitled(title: Field | None, standing: Standing) -> list[str]:
@@ -178,6 +184,8 @@ def _standing(found: Fields, title: Field | None) -> Standing:
             if table is not _STATUS and is_acknowledgment(field.value):
                 raise NotAnAlert(f"{field.path} is {field.text!r}: it was acknowledged elsewhere")
             over = _by_code(field) if _by_code(field) is not None else is_over(field.value)
+            if over and is_finished(field.value) and (failed := _failed(found, title)):
+                return Standing(False, failed, is_known=True)
             if over is not None:
                 return Standing(over, field, is_known=True)
     return (
@@ -186,6 +194,12 @@ def _standing(found: Fields, title: Field | None) -> Standing:
         or _by_title(title)
         or Standing(False, _first(found.named(_NAMED_STATUS, near=title)))
     )
+
+
+def _failed(found: Fields, title: Field | None) -> Field | None:
+    """What says that something failed, although another field says that it ran to its end."""
+    states = found.named(_NAMED_STATUS, near=title, places=_NEARBY)
+    return _first((*found.named(_CONCLUSIONS, near=title), *states), lambda it: is_over(it.value) is False)
 
 
 def _is_word(field: Field) -> bool:

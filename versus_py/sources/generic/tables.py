@@ -23,10 +23,21 @@ NAMES = (
     *("trigger_name", "entity_display_name", "service_display_name", "service_description", "service_desc"),
     *("policy_name", "detail.alarm_name", "name", "exception_class", "error_class"),
     "sensor",
+    "display_name",
 )
 """Names of a rule, a check or a problem."""
 
-MESSAGES = ("message", "msg", "text", "log", "short_message", "state_message", "human_readable")
+MESSAGES = (
+    "message",
+    "msg",
+    "text",
+    "log",
+    "short_message",
+    "state_message",
+    "summary_message",
+    "human_readable",
+    "latest_description",
+)
 """The sentence about it. Beside the payload's own, a name deeper down is no title."""
 
 NOUNS = ("alert", "alarm", "check", "monitor", "trigger")
@@ -59,6 +70,7 @@ STATUS = (
     *("alert_status", "alert_state", "event_status", "incident_status", "incident_state", "problem_status"),
     *("problem_state", "service_state", "host_state", "check_state", "check_state_name", "monitor_status"),
     *("alert_type_friendly_name", "event_state", "trigger_status", "status_text", "result", "health"),
+    "status_code",
 )
 """How it stands."""
 
@@ -73,6 +85,7 @@ FLAGS = {
 """Booleans, and whether true means that it is over."""
 
 STATUS_CODES = {
+    "alert_status": {"Reset": True},  # SolarWinds
     "heartbeat.status": {"0": False, "1": True},  # Uptime Kuma
     "check.status": {"0": True, "1": False, "2": False},  # Sensu: the exit code of a check
     "service_state_id": {"0": True, "1": False, "2": False, "3": False},  # Nagios
@@ -106,6 +119,9 @@ FIRING = _words(
     " ack investigating identified monitoring started start emergency fatal disaster severe bad missing late dead"
 )
 """Words for what happens now. Any other word fires as well, with a warning."""
+
+FINISHED = frozenset(("completed", "complete", "done", "ended", "end", "finished", "success", "succeeded"))
+"""Words for what has run to its end; where another field says that it failed, it has failed."""
 
 ACKNOWLEDGED = frozenset(("acknowledge", "acknowledged", "acknowledgement", "acknowledgment", "ack", "acked"))
 """What has just happened, and is no news of an alert: somebody has taken it in that tool."""
@@ -181,9 +197,15 @@ IDENTITIES = (
 """Fields that are there to tell one incident from others."""
 
 NUMBERS = (
-    *("detail.alarm_name", "check.metadata.name", "involved_object.uid"),  # these tools number their events as well
+    *(
+        "detail.alarm_name",
+        "check.metadata.name",
+        "involved_object.uid",
+        "event_arn",
+    ),  # these tools number their events as well
     *("alert_id", "incident_id", "problem_id", "pid", "monitor_id", "check_id", "issue_id", "event_definition_id"),
     *("alert_group_id", "sensor_id", "original_event_id", "id", "uuid", "event_id", "message_id"),
+    "site.id",
 )
 """Fields that number what a tool has: the numbers of another tool may be the same."""
 
@@ -243,6 +265,7 @@ RESOURCES = (
     ),
     *("check_name", "monitor_name", "monitor_friendly_name", "test_name", "display"),
     "endpoint_name",
+    "source_id",
 )
 """What it is about, from the narrowest to the widest."""
 
@@ -294,6 +317,7 @@ LINKS = (
     ),
     *("build_url", "target_url", "title_link", "response_url", "dashboard_url"),
     "monitor_url",
+    "deep_link",
 )
 """The page of the alert. Where it has none of these, any URL whose name says that it is one will do."""
 
@@ -313,21 +337,23 @@ STARTS = (
 """When it began. Not `timestamp` and the like, which are other ones in a repeat."""
 
 BODIES = _words(
-    "alert alert_group alarm incident event issue problem check monitor heartbeat data attributes payload essentials"
-    " detail details body content context message msg log record object_attributes item fault error exception build"
-    " job workflow_run check_run pipeline rule trigger saved_search search result notification metric_alert condition"
-    " activity_log metadata annotations common_annotations finding violation properties params alert_context state"
-    " webhook_event_data activity entry status event_data alert_data info text subject description"
+    "alert alert_group alarm incident event issue problem check monitor heartbeat data attributes payload"
+    " essentials detail details body content context message msg log record object_attributes item fault error"
+    " exception build execution job workflow workflow_run check_run pipeline rule trigger saved_search search"
+    " result notification metric_alert condition activity_log metadata annotations common_annotations finding"
+    " violation properties params alert_context state webhook_event_data activity entry status event_data"
+    " alert_data info text subject description"
 )
 """Objects that hold the alert itself. In others it is looked for only if these have nothing."""
 
 OTHERS = _words(
-    "user users sender author actor agent assignee assignees creator owner account org organization organisation team"
-    " teams repository project workspace integration installation source client contact contacts responders"
-    " escalation_policy service entity host device page meta links app application region customer tenant schedule"
-    " channel receiver manager node involved_object configuration history links space owner_team recipient recipients"
-    " first_probe second_probe conference_bridge last_notice labels tags dimensions extra environment server request"
-    " headers query resource previous_state documentation check_params"
+    "webhook user users sender author actor agent assignee assignees creator owner account org organization"
+    " organisation team teams repository project workspace integration installation source client contact"
+    " contacts responders escalation_policy service entity host device page meta links app application region"
+    " customer tenant schedule channel receiver manager node involved_object configuration history space"
+    " owner_team recipient recipients first_probe second_probe conference_bridge last_notice labels tags"
+    " dimensions extra environment server request headers query resource previous_state documentation"
+    " check_params"
 )
 """Objects about somebody or something else: they are labels, and nothing more."""
 

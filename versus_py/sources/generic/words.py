@@ -29,6 +29,12 @@ def is_over(value: Any) -> bool | None:
     return False if words[-1] in tables.FIRING or words[0] in tables.FIRING else None
 
 
+def is_finished(value: Any) -> bool:
+    """Whether it says only that something ran to its end."""
+    words = _words(value)
+    return bool(words) and words[-1] in tables.FINISHED
+
+
 def is_acknowledgment(value: Any) -> bool:
     """Whether it says that somebody has acknowledged it elsewhere."""
     words = _words(value)
