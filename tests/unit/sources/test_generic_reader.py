@@ -163,6 +163,11 @@ def test_what_ran_to_its_end_and_failed_fires(payload):
     assert sources.parse(payload).is_firing
 
 
+def test_a_field_whose_name_ends_like_a_title_is_one_where_there_is_no_other():
+    assert sources.parse({"kind": "x", "long_fault_description": "The pump is hot"}).title == "The pump is hot"
+    assert sources.parse({"long_fault_description": "The pump is hot", "name": "pump"}).title == "pump"
+
+
 def test_a_word_for_how_it_stands_is_no_title():
     assert sources.parse({"trigger": "failure", "execution": {"id": 58, "job": {"name": "Backup"}}}).title == "Backup"
     assert sources.parse({"title": "Down"}).title == "Down"

@@ -24,7 +24,7 @@ KNOWN = {
     }
 }
 UNKNOWN = {
-    "fault": {"part": {"faultText": "The pump is hot", "hostLabel": "pump-3"}},
+    "fault": {"part": {"faultSays": "The pump is hot", "hostLabel": "pump-3"}},
     "ref": "F-17",
     "how": "down",
     "grade": "critical",
@@ -52,7 +52,7 @@ def test_what_is_not_found_has_the_one_line_that_would_find_it():
     advice = {it.what: it.advice for it in explain(UNKNOWN).lines if it.advice}
 
     assert advice == {
-        "title": f'to read fault.part.faultText, add "part.faultText" to MESSAGES in {TABLES}',
+        "title": f'to read fault.part.faultSays, add "part.faultSays" to MESSAGES in {TABLES}',
         "status": f'to read how, add "how" to STATUS in {TABLES}',
         "severity": f'to read grade, add "grade" to SEVERITIES in {TABLES}',
         "identity": f'to read ref, add "ref" to NUMBERS in {TABLES}',
@@ -93,7 +93,7 @@ def test_the_command_shows_each_payload_of_a_body():
 
     assert shown.exit_code == 0
     assert "title     CPU above 1%   from incident.summary" in shown.stdout
-    assert 'add "part.faultText" to MESSAGES' in shown.stdout
+    assert 'add "part.faultSays" to MESSAGES' in shown.stdout
 
 
 def test_the_command_gives_json_to_programs():

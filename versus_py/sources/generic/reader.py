@@ -131,7 +131,10 @@ def _title(found: Fields) -> Field | None:
             named = (it for it in found.named(table, places=(place,)) if it.level <= deepest and not _is_state(it))
             if title := _first(sorted(named, key=lambda it: it.level), _is_readable):
                 return title
-    return _first((it for table, _ in _TITLES for it in found.labelled(table)), _is_readable)
+    labels = (it for table, _ in _TITLES for it in found.labelled(table))
+    nearby = (it for it in found.all if it.place in _NEARBY and it.level <= LEVELS_MAX)
+    called_so = (it for it in nearby if it.names[0].endswith(tables.TITLE_ENDINGS))
+    return _first((*labels, *called_so), _is_readable)
 
 
 def _is_state(field: Field) -> bool:

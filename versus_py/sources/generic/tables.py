@@ -37,6 +37,7 @@ MESSAGES = (
     "summary_message",
     "human_readable",
     "latest_description",
+    "brief_description",
 )
 """The sentence about it. Beside the payload's own, a name deeper down is no title."""
 
@@ -49,6 +50,9 @@ TEXTS = (
     *("cause", "body", "content", "info", "error", "event", "logs", "detail_type"),
 )
 """Further sentences. A line of a log has one of these or a message, and no title or name."""
+
+TITLE_ENDINGS = ("title", "summary", "description", "message", "text", "reason")
+"""Where a payload has none of these, what the name of a field ends in that is a title."""
 
 CONCLUSIONS = (
     *("conclusion", "alert_transition", "transition", "event_action", "alert_action", "action", "action_group"),
@@ -206,6 +210,7 @@ NUMBERS = (
     *("alert_id", "incident_id", "problem_id", "pid", "monitor_id", "check_id", "issue_id", "event_definition_id"),
     *("alert_group_id", "sensor_id", "original_event_id", "id", "uuid", "event_id", "message_id"),
     "site.id",
+    "alarm_id",
 )
 """Fields that number what a tool has: the numbers of another tool may be the same."""
 
@@ -218,6 +223,7 @@ CHECKS = (
 """What is checked; with what it is about, this tells incidents apart where nothing else does."""
 
 RESOURCES = (
+    "affected_resources.name",
     *(
         "payload.source",
         "hostname_and_port",
@@ -266,6 +272,7 @@ RESOURCES = (
     *("check_name", "monitor_name", "monitor_friendly_name", "test_name", "display"),
     "endpoint_name",
     "source_id",
+    *("resource_id",),
 )
 """What it is about, from the narrowest to the widest."""
 
@@ -318,6 +325,7 @@ LINKS = (
     *("build_url", "target_url", "title_link", "response_url", "dashboard_url"),
     "monitor_url",
     "deep_link",
+    "monitor_target",
 )
 """The page of the alert. Where it has none of these, any URL whose name says that it is one will do."""
 
