@@ -21,6 +21,9 @@ _SECRET = re.compile(
     r"|(routing|service|api|integration|access|secret|private|signing|encryption|auth)key)"
     r"|pwd|pass|bearer|jwt|basicauth)s?(value)?"
 )
+_PASSWORD = re.compile(r".*(?:[^a-zA-Z](?i:pass|pwd)|[a-z](?:Pass|Pwd))[^a-zA-Z]*", re.DOTALL)
+"""A name whose last word is short for a password, such as basic_auth_pass; not `bypass`."""
+
 _WORD = re.compile(
     r"token|pass|pwd|secret|auth|cookie|credential|key|sig|bearer|basic|jwt|slack|xox|xapp|glpat|gh|eyj", re.IGNORECASE
 )
@@ -67,7 +70,10 @@ def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:
 @lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Whether what is called so has to stay unknown: in any case, with any separators and numbers."""
-    return len(name) <= NAME_MAX and _SECRET.fullmatch(re.sub(r"[^a-z]", "", name.lower())) is not None
+    if len(name) > NAME_MAX:
+        return False
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    return _SECRET.fullmatch(letters) is not None or _PASSWORD.fullmatch(name) is not None
 
 
 def hides(name: str, value: Any) -> bool:

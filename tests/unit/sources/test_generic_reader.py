@@ -470,3 +470,36 @@ def _json(text):
         return json.loads(text)
     except ValueError:
         return None
+
+
+@pytest.mark.parametrize("word", ["DOWN", "FAILURE", "no_data", "degraded", "investigating"])
+def test_a_word_that_says_more_than_that_it_fires_is_shown(word):
+    found = sources.parse({"id": "7", "name": "Shop front", "status": word})
+
+    assert found.is_firing
+    assert found.alerts[0].labels["status"] == word
+
+
+@pytest.mark.parametrize("word", ["firing", "open", "Triggered", "incident.triggered", "resolved", "UP"])
+def test_a_word_that_says_only_how_it_stands_is_no_label(word):
+    assert "status" not in sources.parse({"id": "7", "name": "Shop front", "status": word}).alerts[0].labels
+
+
+@pytest.mark.parametrize(
+    "name", ["basic_auth_pass", "smtpPass", "DB_PASS", "proxy-pwd", "monitor.basic_auth_pass", "userPwd2"]
+)
+def test_what_is_called_as_short_for_a_password_is_shown_nowhere(name):
+    found = sources.parse({"title": "Down", name: "hunter2"})
+
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize("name", ["bypass", "compass", "passenger", "passed_checks"])
+def test_what_only_sounds_like_a_password_is_shown(name):
+    assert sources.parse({"title": "Down", name: "north"}).alerts[0].labels[name] == "north"
+
+
+def test_the_resource_of_an_alert_is_narrower_than_its_project():
+    found = sources.parse({"title": "Busy", "project": {"name": "shop"}, "affected_resources": [{"name": "nb-5"}]})
+
+    assert found.alerts[0].resource == "nb-5"

@@ -11,7 +11,7 @@ from versus_py.sources import fields
 from versus_py.sources.generic import tables
 from versus_py.sources.generic.identity import NONE, Identity, identity
 from versus_py.sources.generic.search import LEVELS_MAX, Field, Fields, Place, Table
-from versus_py.sources.generic.words import is_acknowledgment, is_finished, is_over, says_over
+from versus_py.sources.generic.words import is_acknowledgment, is_finished, is_over, says_only_firing, says_over
 
 UNTITLED = "Alert without a title"
 
@@ -110,7 +110,8 @@ def read(payload: Mapping[str, Any]) -> Reading:
         link=link,
         start=start,
         pages=_pages(found),
-        labels=_labels(found, {id(it) for it in used if it and (it is standing.field or it in _READ)}, shown),
+        labels=_labels(found, {id(it) for it in used if it and (it is standing.field or it in _READ)}, shown)
+        | _state(standing),
         annotations=annotations,
         warnings=(*_untitled(title, standing), *warnings),
     )
@@ -343,6 +344,14 @@ def _labels(found: Fields, used: set[int], shown: set[str]) -> dict[str, str]:
         if not it.is_label and _is_label(it, used) and not (it.level and _folded(it.text) in shown)
     }
     return labels | {it.path: it.text for it in found.all if it.is_label and not it.is_secret}
+
+
+def _state(standing: Standing) -> dict[str, str]:
+    """The word for how it stands, where it says more than that it fires."""
+    field = standing.field
+    if field is None or standing.is_over or says_only_firing(field.value):
+        return {}
+    return {field.path: field.text}
 
 
 def _is_label(field: Field, used: set[int]) -> bool:

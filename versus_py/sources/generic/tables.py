@@ -127,6 +127,12 @@ FIRING = _words(
 FINISHED = frozenset(("completed", "complete", "done", "ended", "end", "finished", "success", "succeeded"))
 """Words for what has run to its end; where another field says that it failed, it has failed."""
 
+ONLY_FIRING = _words(
+    "firing fire fired alarm alert alerting open opened reopened active activated triggered trigger retriggered problem"
+    " new start started created create"
+)
+"""Words that say no more than that it fires; others, such as `DOWN` or `FAILURE`, are shown."""
+
 ACKNOWLEDGED = frozenset(("acknowledge", "acknowledged", "acknowledgement", "acknowledgment", "ack", "acked"))
 """What has just happened, and is no news of an alert: somebody has taken it in that tool."""
 
@@ -326,6 +332,7 @@ LINKS = (
     "monitor_url",
     "deep_link",
     "monitor_target",
+    "monitor_url",
 )
 """The page of the alert. Where it has none of these, any URL whose name says that it is one will do."""
 

@@ -35,6 +35,12 @@ def is_finished(value: Any) -> bool:
     return bool(words) and words[-1] in tables.FINISHED
 
 
+def says_only_firing(value: Any) -> bool:
+    """Whether it says no more than that it fires; also what is no word, such as a number."""
+    words = _words(value)
+    return not words or words[-1] in tables.ONLY_FIRING
+
+
 def is_acknowledgment(value: Any) -> bool:
     """Whether it says that somebody has acknowledged it elsewhere."""
     words = _words(value)
