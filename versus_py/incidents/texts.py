@@ -1,5 +1,6 @@
 """What alerts say to people: their texts, each once, and what was measured. Pure."""
 
+import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,6 +11,10 @@ TEXTS_MAX = 8
 OTHER_TEXTS_MAX = 4
 
 _TEXTS = ("summary", "title", "subject", "description", "message", "text", "error", "details", "reason", "culprit")
+_TAG = re.compile(
+    r"</?(?:html|head|body|title|p|br|hr|b|i|em|strong|div|span|a|h[1-6]|ul|ol|li|table|tr|td|th|pre|code)\b[^<>]*>"
+)
+_MARKS = re.compile(r"^%%%[ \t]*$\n?|%%%", re.MULTILINE)
 _VALUES = ("values", "valuestring", "__value_string__", "value", "current_value")
 _VALUE_OF = re.compile(r"\[([^\[\]]*)\]")
 _VARIABLE = re.compile(r"\b(?:var|metric)='([^']*)'")
@@ -18,13 +23,13 @@ _LONG_NUMBER = re.compile(r"-?\b\d+\.\d{4,}\b")
 
 
 def texts_of(alert: Alert) -> dict[str, str]:
-    """What it says to people, by the name that its sender has for it; the usual names first."""
+    """What it says to people, without markup, by the name that its sender has for it; the usual names first."""
     said = {key: text for key, text in alert.annotations.items() if text.strip() and not _is_technical(key, text)}
     by_name = {key.casefold(): key for key in said}
     usual = [by_name[key] for key in _TEXTS if key in by_name]
     said |= {key: text for key, text in alert.labels.items() if key not in said and is_text(key, text)}
     others = sorted((key for key in said if key not in usual), key=lambda it: not is_hint(it))
-    return {key: said[key] for key in (*usual, *others[:OTHER_TEXTS_MAX])}
+    return {key: _unmarked(said[key]) for key in (*usual, *others[:OTHER_TEXTS_MAX])}
 
 
 def values_of(alert: Alert) -> str:
@@ -44,6 +49,15 @@ def said_once(texts: Iterable[tuple[str, str]], above: Sequence[str]) -> tuple[s
         if words and not any(words in it for it in (*said, *others)):
             kept.append(text if name.casefold() in _TEXTS or is_hint(name) else f"{end_of(name)}: {text}")
     return tuple(kept)
+
+
+def _unmarked(text: str) -> str:
+    """Without HTML and without Datadog's marks around Markdown, which chats show as they are."""
+    if "&lt;" in text and "&gt;" in text:
+        text = html.unescape(text)
+    if "</" in text:
+        text = _TAG.sub(" ", text)
+    return _MARKS.sub("", text).strip()
 
 
 def _is_technical(name: str, text: str) -> bool:

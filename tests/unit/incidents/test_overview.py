@@ -319,3 +319,17 @@ def test_what_all_alerts_are_about_is_their_resource():
 
     assert overview(make_incident(*about[:2])).resource == "db"
     assert overview(make_incident(*about)).resource == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("&lt;p&gt;Look at the load&lt;/p&gt;", "Look at the load"),
+        ("<html><body>Bad Gateway</body></html>", "Bad Gateway"),
+        ("%%%\nThe queue grows\n%%%", "The queue grows"),
+        ("a < b and <b>", "a < b and <b>"),
+        ("&amp; stays", "&amp; stays"),
+    ],
+)
+def test_texts_are_shown_without_their_markup(said, shown):
+    assert overview(make_incident(told(crash("a-1"), description=said))).texts == (shown,)
