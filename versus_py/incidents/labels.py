@@ -137,7 +137,7 @@ def links_of(alert: Alert) -> dict[str, str]:
 
 def is_text(name: str, text: str) -> bool:
     """Whether a label is a text: several words, and more of them where its name does not say so."""
-    return is_prose(text) or (" " in text.strip() and is_hint(name))
+    return " " in text.strip() and (is_prose(text) or is_hint(name))
 
 
 def is_hint(name: str) -> bool:
@@ -146,8 +146,8 @@ def is_hint(name: str) -> bool:
 
 
 def is_prose(text: str) -> bool:
-    is_time = _NUMBER_LIKE.fullmatch(text)
-    return not is_time and len(text) > PROSE_MIN and len(text.split()) >= PROSE_WORDS_MIN
+    has_words = len(text) > PROSE_MIN and len(text.split()) >= PROSE_WORDS_MIN
+    return has_words and not _NUMBER_LIKE.fullmatch(text)
 
 
 def is_link(text: str) -> bool:

@@ -122,10 +122,18 @@ def test_a_long_message_stays_short():
     assert len(default_body(make_incident(*alerts))) < 4500
 
 
-def test_labels_beyond_the_bound_are_counted():
+def test_labels_beyond_the_bound_are_counted_and_texts_leave_room_for_fewer():
     alert = replace(pod("a-1"), labels={f"l{number}": f"v{number}" for number in range(14)})
+    saying = replace(alert, annotations={"summary": "It happened"})
 
     assert lines_of(make_incident(alert))[-1].endswith("`l11=v11` … 2 more")
+    assert lines_of(make_incident(saying))[-1].endswith("`l7=v7` … 6 more")
+
+
+def test_a_long_id_is_cut_in_the_middle():
+    alert = replace(pod("a-1"), labels={"target": f"/subscriptions/{'1' * 50}/shop-vm-1"})
+
+    assert lines_of(make_incident(alert))[-1] == f"`target=/subscriptions/{'1' * 8}…{'1' * 14}/shop-vm-1`"
 
 
 def test_what_is_not_listed_any_more_says_so():

@@ -14,6 +14,10 @@ TEXTS_SHOWN = 5
 LINE_TEXT_MAX = 140
 VALUES_MAX = 200
 LABELS_SHOWN = 12
+LABELS_BESIDE_TEXTS = 8
+LABEL_MAX = 48
+"""Longer words, such as ids, are cut in the middle: their ends tell them apart."""
+
 NAME_MAX = 200
 
 SAME_DAY_MS = 12 * 3600_000
@@ -101,8 +105,9 @@ def _labels(incident: Incident, shown: Overview) -> str:
     said = {incident.severity, incident.title, shown.resource}
     labels = {name: text for name, text in shown.labels.items() if text not in said}
     codes = [*_codes(labels)]
-    more = f" … {len(codes) - LABELS_SHOWN} more" if len(codes) > LABELS_SHOWN else ""
-    return " ".join(codes[:LABELS_SHOWN]) + more
+    most = LABELS_BESIDE_TEXTS if shown.texts else LABELS_SHOWN
+    more = f" … {len(codes) - most} more" if len(codes) > most else ""
+    return " ".join(codes[:most]) + more
 
 
 def _further_links(incident: Incident, shown: Overview) -> str:
@@ -112,7 +117,12 @@ def _further_links(incident: Incident, shown: Overview) -> str:
 
 
 def _codes(labels: Mapping[str, str]) -> Iterator[str]:
-    return (_code(f"{name}={text}") for name, text in labels.items())
+    return (_code(f"{name}={_middle_cut(text)}") for name, text in labels.items())
+
+
+def _middle_cut(text: str) -> str:
+    half = LABEL_MAX // 2
+    return text if len(text) <= LABEL_MAX or " " in text else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def _code(text: str) -> str:
