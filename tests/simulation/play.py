@@ -7,6 +7,7 @@ from tests.simulation.effects import Script
 from tests.simulation.knobs import Knobs, Load
 from tests.simulation.loop import Stuck
 from tests.simulation.oracle import Oracle, rules_of
+from tests.simulation.patches import simulated_chance
 from tests.simulation.people import Story, make_stories
 from tests.simulation.senders import POISONED, Alertmanager
 from tests.simulation.world import World
