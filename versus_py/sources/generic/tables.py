@@ -332,7 +332,6 @@ LINKS = (
     "monitor_url",
     "deep_link",
     "monitor_target",
-    "monitor_url",
 )
 """The page of the alert. Where it has none of these, any URL whose name says that it is one will do."""
 
