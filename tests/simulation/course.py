@@ -172,6 +172,8 @@ class Course:
         if not act.is_taken:
             self.problems.append(("list refused", f"{act.status} {dict(act.said)}"))
             return
+        if self.statuses and act.attempts == 1 and act.said.get("outcome") == "created" and not self.doubt:
+            self.problems.append(("created another time", f"{self.id} {act}"))
         before = self._group.firing
         self._group.note(act.alerts)
         if not self.statuses:

@@ -62,6 +62,7 @@ class Load(StrEnum):
     SILENT_ENDS = "silent ends"  # it is over, and only the Alertmanager knows
     POISON = "poison"  # a business rule of ServiceNow refuses some records
     ROUTES = "routes"  # a matcher of the route is edited: the groupKey is another one
+    FLIPS = "flips"  # an incident is given back, and acknowledged again at once
     SLOW_INSTANCE = "slow instance"  # some alerts go to an instance that takes seconds
 
 
@@ -252,8 +253,8 @@ def _frozen_for_a_lease(_: random.Random, knobs: Knobs) -> Knobs:
 
 def _stopped(dice: random.Random, knobs: Knobs) -> Knobs:
     """Replicas are stopped while what they have sent is on its way."""
-    faults = {FaultKind.PROCESS_STOPPED: dice.choice((0.02, 0.05)), FaultKind.HTTP_SLOW: 0.4}
-    return replace(knobs, faults=faults, replicas=3, alerts=10)
+    faults = {FaultKind.PROCESS_STOPPED: dice.choice((0.05, 0.15)), FaultKind.HTTP_SLOW: 0.5}
+    return replace(knobs, faults=faults, loads=knobs.loads | {Load.FLIPS}, replicas=3, alerts=10, wait_minutes=1.0)
 
 
 PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(

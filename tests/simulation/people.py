@@ -136,6 +136,8 @@ class Story:
             ACKNOWLEDGED: [
                 (Load.REPEATS, self.repeat),
                 (Load.RACES, self.acknowledge_twice),
+                (Load.FLIPS, self.flip),
+                (Load.FLIPS, self.flip),
                 (Load.GIVE_BACK, self.give_back),
                 (Load.GIVE_BACK, self.give_back),
                 (Load.ESCALATIONS, self.escalate),
@@ -287,6 +289,12 @@ class Story:
 
     async def give_back(self) -> None:
         await self._take(await self._act(Did.GIVE_BACK))
+
+    async def flip(self) -> None:
+        """Somebody gives it back, and takes it again at once."""
+        await self.give_back()
+        await asyncio.sleep(self._dice.uniform(0, 5))
+        await self.acknowledge()
 
     async def snooze(self) -> None:
         await self._take(await self._act(Did.SNOOZE, minutes=self._dice.choice((1, 4))))
