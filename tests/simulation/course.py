@@ -114,6 +114,8 @@ class Course:
         if told_ms is None or not self.rules.has_sure_clock or self.doubt:
             return False
         at_ms, slack_ms = told_ms - self.rules.lead_ms, self.rules.slack_ms
+        if self.rules.may_end_at_once and at_ms < lo_ms:
+            return False
         is_right = lo_ms - slack_ms <= at_ms <= hi_ms + slack_ms
         if not is_right:
             off_ms = at_ms - hi_ms if at_ms > hi_ms else at_ms - lo_ms
@@ -199,7 +201,7 @@ class Course:
         wait, told_ms = self.waits[-1], act.told_ms("escalates_at")
         if told_ms is None:
             may_be_due = act.over_ms + self.rules.slack_ms >= wait.due_lo_ms
-            if act.said and not may_be_due and not self.doubt:
+            if act.said and not may_be_due and not self.doubt and not self.rules.may_end_at_once:
                 self.problems.append(("does not wait", f"{self.id} {act}"))
             return
         if self._within(told_ms, wait.due_lo_ms, wait.due_hi_ms, "another end of the wait"):

@@ -45,7 +45,6 @@ class Message:
     shown: str  # all of it
     replies: Sequence[str] = ()
     told: Sequence[Mapping[str, Any]] = ()  # what each reply says in its metadata
-    posted_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,8 @@ def _records(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
         return
     first_ms = course.first_due_ms()
     has_to = any(it.has_to_escalate() for it in course.waits) and not course.is_over_at_alertmanager
+    if seen.records and bounds.may_refuse:  # a wait ends at once as long as Slack takes no message
+        return
     if seen.records and math.isinf(first_ms):
         yield "a record of what was ended in time", str(course)
         return
@@ -109,18 +110,12 @@ def _records(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
             yield "no record", str(course)
         return
     created_ms = seen.records[0].created_ms
-    is_early = created_ms + bounds.slack_ms < first_ms
-    if is_early and not (bounds.may_refuse and _was_nobody_told(seen, created_ms)):
+    if created_ms + bounds.slack_ms < first_ms:
         yield "a record too early", f"{first_ms - created_ms:.0f} ms: {course}"
     late_ms = created_ms - course.waits[0].due_hi_ms
     is_first = len(course.waits) == 1 and course.waits[0].has_to_escalate()
     if bounds.late_ms is not None and is_first and late_ms > bounds.late_ms:
         yield "a record too late", f"{late_ms:.0f} ms: {course}"
-
-
-def _was_nobody_told(seen: Seen, at_ms: float) -> bool:
-    """Where no channel takes it, nobody can acknowledge: it escalates at once."""
-    return all(it.posted_ms > at_ms for it in seen.messages)
 
 
 def _status(course: Course, incident: Mapping[str, Any]) -> Iterator[Verdict]:

@@ -50,7 +50,7 @@ def rules_of(knobs: Knobs) -> Rules:
         slack_ms=slack_ms,
         lead_ms=knobs.redis_offset_ms,
         has_sure_clock=not knobs.chance(FaultKind.REDIS_JUMPS),
-        has_last_look=knobs.has_alertmanager,
+        may_end_at_once=knobs.chance(FaultKind.HTTP_REFUSED) > 0,
     )
 
 
@@ -75,8 +75,9 @@ class Oracle:
         """Redis lost what was written after *since_ms*, or everything: what was in it is in doubt."""
         if since_ms is None and self._emptied_s is None:
             self._emptied_s = self._world.loop.now_s
-        if since_ms is not None:
-            self._losses.note(since_ms, self._world.now_ms())
+        is_searched_for = since_ms is None and self._world.knobs.faults.keys() <= {FaultKind.REDIS_EMPTIED}
+        if not is_searched_for:  # a search that fails holds up no post
+            self._losses.note(since_ms or 0, self._world.now_ms())
         is_kept = self._world.knobs.durability != "memory"
         for story in self._stories:
             if since_ms is None or (not is_kept and _acted_after(story, since_ms)):
@@ -197,8 +198,7 @@ class Oracle:
         thread = [it for it in message.thread if not self._losses.may_repeat(it)]
         told = [(it.metadata or {}).get("event_payload") or {} for it in thread]
         replies = [it.text for it in thread]
-        posted_ms = float(message.ts) * 1000
-        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it], posted_ms)
+        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it])
 
 
 def _acted_after(story: Story, since_ms: float) -> bool:

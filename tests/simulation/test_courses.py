@@ -326,3 +326,11 @@ def test_who_acts_after_the_alertmanager_was_asked_may_find_it_over():
 
     assert course.doubt
     assert course.problems == []
+
+
+def test_a_wait_may_end_at_once_where_no_channel_takes_the_message():
+    course = Course(Rules(wait_ms=WAIT_MS, may_end_at_once=True))
+
+    course.take(listed(1000, said={"escalates_at": rfc3339(1050)}))
+
+    assert course.problems == []
