@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.simulation.group import Group
+from tests.simulation.group import Alert, Group
 from tests.simulation.history import Act, Did
 from tests.simulation.waits import Rules, Wait
 
@@ -221,7 +221,7 @@ class Course:
         self._begin_wait(act.sent_ms, act.over_ms)
         self._tell_due(act)
 
-    def _notice_news(self, act: Act, before: set[str]) -> None:
+    def _notice_news(self, act: Act, before: set[Alert]) -> None:
         """A wait begins when nothing that fires was known at the acknowledgment, or something graver has joined."""
         group, firing = self._group, self._group.firing
         self._doubt_closed_record()

@@ -5,22 +5,24 @@ from dataclasses import dataclass, field
 
 from tests.simulation.history import SEVERITIES, Listed
 
+Alert = tuple[str, float]
+
 
 @dataclass(slots=True)
 class Group:
     """`seen` are those that fired when somebody acknowledged or snoozed; `late` have joined when it may have escalated.
 
-    An alert is known by its instance, and fires as long as one sender lists it as firing.
+    An alert is known by its instance and its start, and fires as long as one sender lists it as firing.
     """
 
-    seen: set[str] = field(default_factory=set)
-    late: set[str] = field(default_factory=set)
+    seen: set[Alert] = field(default_factory=set)
+    late: set[Alert] = field(default_factory=set)
     _listed: dict[tuple[str, str], Listed] = field(default_factory=dict)
     _seen_severity: str = SEVERITIES[0]
 
     @property
-    def firing(self) -> set[str]:
-        return {it.instance for it in self._listed.values() if not it.is_over}
+    def firing(self) -> set[Alert]:
+        return {(it.instance, it.starts_ms) for it in self._listed.values() if not it.is_over}
 
     @property
     def has_news(self) -> bool:

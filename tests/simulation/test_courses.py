@@ -334,3 +334,13 @@ def test_a_wait_may_end_at_once_where_no_channel_takes_the_message():
     course.take(listed(1000, said={"escalates_at": rfc3339(1050)}))
 
     assert course.problems == []
+
+
+def test_an_equal_alert_of_another_sender_that_began_after_the_snooze_was_not_seen():
+    course = begun()
+    course.take(act(Did.SNOOZE, 5000, minutes=2))
+    course.take(listed(9000, Listed("db-1", "warning", 9000, sender="other")))
+
+    course.take(listed(12_000, over(), said={"escalates_at": rfc3339(72_050)}))
+
+    assert (course.waits[-1].due_lo_ms, course.retriggered) == (72_050, 1)
