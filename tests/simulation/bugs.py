@@ -134,7 +134,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             InScript("save", "  elseif backs_off_until_ms then", "  elseif backs_off_until_ms and due_ms ~= '' then"),
         ),
         "overwrite what is created": _places(
-            "crowd", InScript("create", "if redis.call('EXISTS', incident) == 1 then", "if false then")
+            "keyed", InScript("create", "if redis.call('EXISTS', incident) == 1 then", "if false then")
         ),
         "sync as long as the lease": _places(
             "frozen-for-a-lease",

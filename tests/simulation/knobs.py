@@ -82,6 +82,7 @@ class Knobs:
     fallback_after_minutes: float | None = None
     has_alertmanager: bool = False  # it is asked before a record is created
     has_journal: bool = False
+    has_key_template: bool = False  # the configuration says what an incident is, not the source
     frozen_s: tuple[float, float] | None = None  # how long processes stand still; None: a moment, or some minutes
     takes_edits: bool = True  # False: Slack refuses every edit in the channel
     redis_offset_ms: int = 0  # how far Redis' clock is ahead of everybody else's
@@ -251,6 +252,12 @@ def _frozen_for_a_lease(_: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, faults=faults, replicas=3, alerts=10, frozen_s=(85.0, 120.0))
 
 
+def _keyed(_: random.Random, knobs: Knobs) -> Knobs:
+    """Nothing but its key and its id tells an incident, and what has resolved fires again when its key is gone."""
+    loads = frozenset({Load.EPISODES, Load.REPEATS})
+    return replace(knobs, faults={}, loads=loads, alerts=10, has_key_template=True)
+
+
 def _stopped(dice: random.Random, knobs: Knobs) -> Knobs:
     """Replicas are stopped while what they have sent is on its way."""
     faults = {FaultKind.PROCESS_STOPPED: dice.choice((0.05, 0.15)), FaultKind.HTTP_SLOW: 0.5}
@@ -284,6 +291,7 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "wild": _wild,
         "frozen-for-a-lease": _frozen_for_a_lease,
         "stopped": _stopped,
+        "keyed": _keyed,
         "lost-answers": _lost_answers,
         "late-effects": _late_effects,
         "full-only": _nothing_but(FaultKind.REDIS_FULL, 0.002, 0.01),

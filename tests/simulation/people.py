@@ -217,7 +217,8 @@ class Story:
             theirs = replace(theirs, instance=self._firing[0].instance, severity=self._firing[0].severity)
         await self._take(await self._list([theirs]))
         await asyncio.sleep(self._dice.uniform(0, 20))
-        if self.course.status == TRIGGERED:
+        is_equal = theirs.instance == self._firing[0].instance
+        if self.course.status == TRIGGERED and (not is_equal or self._has_time(10)):
             await self._take(await self._list([replace(it, is_over=True) for it in self._firing]))
             self._firing = [theirs]
 

@@ -51,6 +51,8 @@ def config_for(knobs: Knobs) -> Config:
         "oncall": oncall,
         "redis": {"url": "redis://redis.sim:6379/0", "durability": knobs.durability},
     }
+    if knobs.has_key_template:
+        settings["dedup_key"] = "{{ labels.alertname }}"
     if knobs.has_journal:
         settings["journal"] = {"keep": "redis"}
     if knobs.has_alertmanager:
