@@ -336,11 +336,17 @@ def test_a_wait_may_end_at_once_where_no_channel_takes_the_message():
     assert course.problems == []
 
 
-def test_an_equal_alert_of_another_sender_that_began_after_the_snooze_was_not_seen():
+def test_an_incident_that_was_answered_before_is_not_created():
     course = begun()
-    course.take(act(Did.SNOOZE, 5000, minutes=2))
-    course.take(listed(9000, Listed("db-1", "warning", 9000, sender="other")))
 
-    course.take(listed(12_000, over(), said={"escalates_at": rfc3339(72_050)}))
+    course.take(listed(2000, said={"outcome": "created"}))
 
-    assert (course.waits[-1].due_lo_ms, course.retriggered) == (72_050, 1)
+    assert [what for what, _ in course.problems] == ["created another time"]
+
+
+def test_an_escalation_that_is_refused_after_a_lost_answer_is_in_doubt():
+    course = begun()
+
+    course.take(act(Did.ESCALATE, 2000, status=409, attempts=2))
+
+    assert course.doubt
