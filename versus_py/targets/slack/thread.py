@@ -60,9 +60,14 @@ class Told:
         return replace(everything, news=everything.news - untold)
 
     def with_all(self, incident: "Incident") -> "Told":
-        """The same once that is told; what the last escalation was is known until there is another."""
+        """The same once that is told.
+
+        The last escalation, and the last one that was held up, are known until there is another: what holds one up may
+        pass and come back.
+        """
         everything = Told.everything(incident)
-        return replace(everything, escalation=everything.escalation or self.escalation)
+        escalation, hold_up = everything.escalation or self.escalation, everything.hold_up or self.hold_up
+        return replace(everything, escalation=escalation, hold_up=hold_up)
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "Told":
