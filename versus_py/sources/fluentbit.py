@@ -27,10 +27,6 @@ _TITLES = frozenset(normal(name) for name in _NAMES_OF_ALERTS if name not in _NA
 """Somebody wrote it to be read, or named it, so it is no line of a log."""
 
 _SEVERITY = ("level", "severity", "log_level", "loglevel", "levelname", "priority")
-_NODE_FIELDS = frozenset(("pid", "hostname"))
-_OF_NODE = {"10": "debug", "20": "debug", "30": "info", "40": "warning", "50": "error", "60": "fatal"}
-"""The levels of Node's pino and bunyan, whose records have these fields: github.com/pinojs/pino, docs/api.md."""
-
 _STATUS = ("status", "state", "alert_status", "event_action")
 _IDENTITY = ("dedup_key", "deduplication_key", "dedupKey", "fingerprint", "alias", "incident_key")
 _NUMBERS = ("alert_id", "alertId", "incident_id", "id", "uuid", "event_id", "MessageId")
@@ -107,7 +103,7 @@ def _named(level: str, payload: Mapping[str, Any]) -> str:
     names = {normal(name) for name in payload}
     if names & tables.SYSLOG_FIELDS:
         return from_syslog(level) or level
-    return _OF_NODE.get(level, level) if names >= _NODE_FIELDS else level
+    return tables.NODE_LEVELS.get(level, level) if names >= tables.NODE_FIELDS else level
 
 
 def _unpacked(payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -107,6 +107,13 @@ def test_every_word_for_firing_is_known(word):
         ("partially resolved", None),
         ("Not Responding", None),
         ("unresolved", False),
+        ("failure resolved", True),
+        ("DOWN -> UP", True),
+        ("resolve_failed", False),
+        ("failed, not resolved", False),
+        ("No problem", True),
+        ("not_firing", True),
+        ("not acknowledged", False),
         (7, None),
         (None, None),
         ("resolved " * 50, None),
@@ -199,6 +206,42 @@ def test_what_nothing_identifies_and_is_grave_fires_whatever_its_status():
     assert found.is_firing
     assert "it fires although state is 'closed'" in found.warnings[0]
     assert "dedup_key" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"id": "r-1"},
+        {"uuid": "7f0b3a52-1111-4222-8333-123456789abc"},
+        {"correlation_id": "request-17"},
+        {"event": {"id": "1", "action": "order-closed"}},
+        {"service": "pay", "host": "h1"},
+    ],
+    ids=lambda it: next(iter(it)),
+)
+def test_a_grave_line_of_a_log_fires_whatever_was_closed_in_it(about):
+    found = sources.parse({"@timestamp": "2026-01-01T00:00:00Z", "message": "refund failed", "level": "error"} | about)
+
+    assert found.is_firing
+    assert parse(message="refund failed", level="error", status="closed", **about).is_firing
+
+
+def test_a_grave_level_of_syslog_fires_whatever_was_closed():
+    assert parse(version="1.1", host="h1", short_message="refund failed", level=3, state="closed").is_firing
+
+
+def test_an_alert_with_a_level_ends_by_an_identity_that_only_alerts_have():
+    for identity in ("alert_id", "dedup_key", "incident_id"):
+        assert not parse(message="Disk full", level="critical", status="resolved", **{identity: "7"}).is_firing
+
+
+def test_a_record_of_node_is_known_by_no_process_and_ends_nothing():
+    line = {"name": "shop", "hostname": "h1", "pid": 4016, "level": 50, "msg": "refund failed", "v": 0}
+
+    found, other = sources.parse(line | {"status": "closed"}), sources.parse(line | {"msg": "disk full"})
+
+    assert (found.is_firing, found.severity) == (True, "error")
+    assert other.dedup_key is None
 
 
 def test_an_end_without_an_identity_says_so():

@@ -13,6 +13,7 @@ _IDENTITIES, _NUMBERS = Table(tables.IDENTITIES), Table(tables.NUMBERS)
 _CHECKS, _ABOUT = Table(tables.CHECKS), Table((*tables.ABOUT, *tables.CHECKS))
 _HOSTS, _SERVICES = Table(tables.HOSTS), Table(tables.SERVICES)
 _MONITORING = Table(tables.MONITORING)
+_PROCESSES, _OF_LINES = Table(tables.PROCESSES), Table(tables.NUMBERS_OF_LINES)
 _TOOLS_OWN = re.compile(r".*(id|uid|name|type|kind|version|source|key|number)|org|account|project|team")
 """Names of fields that a tool sends always, whatever they hold. Others may be missing in a repeat or an end."""
 
@@ -31,6 +32,11 @@ class Identity:
     key: str  # as part of a dedup key, with what else it takes to be of one tool and about one thing
     fields: tuple[Field, ...]  # that it is made of
 
+    @property
+    def is_explicit(self) -> bool:
+        """Whether only alerts have such a field; a request, an order or an entity has the others as well."""
+        return self.text == self.fields[0].text and self.fields[0] not in _OF_LINES if self.fields else False
+
 
 NONE = Identity("", "", ())
 
@@ -44,7 +50,7 @@ def identity(found: Fields, title: Field | None, name: str, state: Field | None)
     if strong := found.named(_IDENTITIES, near=title):
         return Identity(strong[0].text, strong[0].text, (strong[0],))
     about = _about(found)
-    if numbers := found.named(_NUMBERS, near=title):
+    if numbers := [it for it in found.named(_NUMBERS, near=title) if not _is_process(it)]:
         return _numbered(found, numbers[0], about, name)
     if any(it in _CHECKS for it in about):
         return _made_up("named", about)
@@ -54,6 +60,10 @@ def identity(found: Fields, title: Field | None, name: str, state: Field | None)
     if state and steady_title(name):
         return _made_up("titled", about, steady_title(name))
     return NONE
+
+
+def _is_process(field: Field) -> bool:
+    return field in _PROCESSES and field.text.isdecimal()
 
 
 def _about(found: Fields) -> list[Field]:

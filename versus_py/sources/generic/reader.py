@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from versus_py.errors import NotAnAlert
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, from_syslog, highest_severity, is_graver, is_severity
+from versus_py.incidents.severity import from_syslog, highest_severity, is_graver, is_severity
 from versus_py.sources import fields
 from versus_py.sources.generic import tables
 from versus_py.sources.generic.identity import NONE, Identity, identity
@@ -43,6 +43,7 @@ _READ = Table(("status", "state", "alert_status", *tables.IDENTITIES, *tables.NU
 _ENVELOPE = Table(tables.ENVELOPE)
 
 _SENTENCES = Table((*tables.MESSAGES, *tables.TEXTS))
+_LEVELS = Table(tables.LEVELS)
 _LEADING_WORD = re.compile(r"[A-Z]{4,12}\b")
 
 _NEARBY = (Place.BODY, Place.ELSEWHERE)
@@ -89,10 +90,12 @@ def read(payload: Mapping[str, Any]) -> Reading:
     title = _title(found)
     said = fields.title(title.text) if title else _pairs(found)
     severity = _severity(found, title)
+    severity_text = _severity_text(found, severity) if severity else ""
     standing = _standing(found, title)
     name = said if title and _is_name(title) else ""
     known = identity(found, title, name, standing.field if standing.is_known else None)
-    standing, warnings = _settled(standing, severity, known)
+    is_line = severity is not None and _is_line(found, title, severity)
+    standing, warnings = _settled(standing, severity, severity_text, known, is_line=is_line)
     link = _first((*found.named(_LINKS, near=title, places=_NEARBY), *filter(_is_link, found.all)), _is_url)
     start = _first(found.named(_STARTS, near=title), lambda it: start_ms(it) is not None)
     used = [title, standing.field, link, start, *known.fields]
@@ -104,7 +107,7 @@ def read(payload: Mapping[str, Any]) -> Reading:
         title_text=said or UNTITLED,
         standing=standing,
         severity=severity,
-        severity_text=highest_severity([_severity_text(found, severity)]) if severity else UNKNOWN_SEVERITY,
+        severity_text=highest_severity([severity_text]),
         identity=known,
         resource=_resource(found),
         link=link,
@@ -242,23 +245,35 @@ def _by_title(title: Field | None) -> Standing | None:
     return Standing(True, title, is_known=True) if title and says_over(title.text) else None
 
 
-def _settled(standing: Standing, severity: Field | None, known: Identity) -> tuple[Standing, list[str]]:
+def _settled(
+    standing: Standing, severity: Field | None, severity_text: str, known: Identity, *, is_line: bool
+) -> tuple[Standing, list[str]]:
     """How it stands, as far as that can be believed, and warnings.
 
     A severity such as OK says that it is over where that incident is known by something else. What nothing identifies
-    ends nothing: a line of a log that has a status is about something else that was closed.
+    ends nothing: a line of a log that has a status is about something else that was closed, whatever it numbers.
     """
-    word = severity.text if severity else ""
-    if severity and not standing.is_known and known is not NONE and is_over(word):
+    if severity and not standing.is_known and known is not NONE and is_over(severity.text):
         return Standing(True, severity, is_known=True), []
-    if not standing.is_over or known is not NONE:
+    is_identified = known is not NONE and not (is_line and not known.is_explicit)
+    is_grave = is_graver(severity_text, "notice")
+    if not standing.is_over or is_identified or (known is not NONE and not is_grave):
         return standing, _unknown_word(standing)
-    if is_graver(word, "notice"):
+    if is_grave:
         says = f"{standing.field.path} is {standing.field.text!r}" if standing.field else "it is over"
         return Standing(False, standing.field), [
             f"it fires although {says}: nothing identifies what would be over; looked for {_LOOKED_FOR_IDENTITY}"
         ]
     return standing, [f"it ends no incident: nothing identifies it; looked for {_LOOKED_FOR_IDENTITY}"]
+
+
+def _is_line(found: Fields, title: Field | None, severity: Field) -> bool:
+    """Whether it looks like a line of a log: it has a level and a sentence, and nobody named it."""
+    return severity in _LEVELS and ((title is not None and title in _SENTENCES) or _is_of_node(found))
+
+
+def _is_of_node(found: Fields) -> bool:
+    return tables.NODE_FIELDS.issubset(found.top)
 
 
 def _unknown_word(standing: Standing) -> list[str]:
@@ -290,7 +305,8 @@ def _severity_text(found: Fields, field: Field) -> str:
         last = text.rpartition("_")[2]  # of ALERT_LEVEL_CRITICAL
         return _by_severity_code(field) or (text if is_severity(text) or not is_severity(last) else last)
     is_syslog = any(tables.SYSLOG_FIELDS.intersection(it.names) for it in found.all)
-    return (is_syslog and from_syslog(text)) or _by_severity_code(field) or text
+    by_node = tables.NODE_LEVELS.get(text, "") if _is_of_node(found) else ""
+    return by_node or (is_syslog and from_syslog(text)) or _by_severity_code(field) or text
 
 
 def _leading_severity(field: Field) -> str:

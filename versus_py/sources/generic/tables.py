@@ -116,6 +116,14 @@ OVER_ANYWHERE = frozenset(("resolved", "recovered", "recovery", "cleared", "clos
 NOT_OVER = _words("not no non never un unable cannot failed fail failure error down pending partially partly waiting")
 """Words that take it back."""
 
+TROUBLES = _words("failure error down")
+OVER_OF_TROUBLE = frozenset((*OVER_ANYWHERE, "up", "ok"))
+"""Of words that take it back, those for what may be over itself, and the last words that say so: `failure resolved`."""
+
+DENIALS = _words("no not")
+DENIED = _words("problem problems alarm alarms alert alerts alerting firing triggered error errors failure active")
+"""Two words that say together that it is over: `no alarm`, `not firing`."""
+
 FIRING = _words(
     "firing fire fired alarm alert alerting open opened reopened active activated triggered trigger retriggered problem"
     " down critical crit warning warn error err failed failing failure fail unhealthy degraded unresolved unreachable"
@@ -158,6 +166,10 @@ GRAVE_STATES = (*STATUS, "message_type", "trigger_type", "alert_type", "notifica
 
 SYSLOG_FIELDS = frozenset(("shortmessage", "facility", "syslogfacility", "syslogidentifier"))
 """A payload with one of these numbers its levels as syslog does."""
+
+NODE_FIELDS = frozenset(("pid", "hostname"))
+NODE_LEVELS = {"10": "debug", "20": "debug", "30": "info", "40": "warning", "50": "error", "60": "fatal"}
+"""The levels of Node's pino and bunyan, whose records have these fields: github.com/pinojs/pino, docs/api.md."""
 
 SEVERITY_CODES = {
     "essentials.severity": {
@@ -219,6 +231,15 @@ NUMBERS = (
     "alarm_id",
 )
 """Fields that number what a tool has: the numbers of another tool may be the same."""
+
+PROCESSES = ("pid",)
+"""Fields that number a process in the lines of a log, where they hold digits alone."""
+
+NUMBERS_OF_LINES = ("id", "uuid", "event_id", "message_id", "correlation_id", "correlation_key", "entity_id")
+"""Identities that the lines of a log have as well: of a request, an order, a process."""
+
+LEVELS = ("level", "log_level", "levelname", "syslog_severity")
+"""Fields that say how bad it is in the lines of a log."""
 
 CHECKS = (
     *("alertname", "rule_name", "rule", "search_name", "check", "check_name", "condition_name"),

@@ -22,10 +22,8 @@ def is_over(value: Any) -> bool | None:
     words = _words(value)
     if not words:
         return None
-    if tables.NOT_OVER.isdisjoint(words[:-1]):
-        last_is_over = words[-1] in tables.OVER
-        if last_is_over or (words[-1] not in tables.NOT_OVER and not tables.OVER_ANYWHERE.isdisjoint(words)):
-            return True
+    if _is_end(words) or _is_denial(words):
+        return True
     return False if words[-1] in tables.FIRING or words[0] in tables.FIRING else None
 
 
@@ -39,6 +37,17 @@ def says_only_firing(value: Any) -> bool:
     """Whether it says no more than that it fires; also what is no word, such as a number."""
     words = _words(value)
     return not words or words[-1] in tables.ONLY_FIRING
+
+
+def _is_end(words: list[str]) -> bool:
+    *before, last = words
+    if not tables.NOT_OVER.isdisjoint(before):
+        return last in tables.OVER_OF_TROUBLE and tables.NOT_OVER.intersection(before) <= tables.TROUBLES
+    return last in tables.OVER or (last not in tables.NOT_OVER and not tables.OVER_ANYWHERE.isdisjoint(words))
+
+
+def _is_denial(words: list[str]) -> bool:
+    return len(words) == 2 and words[0] in tables.DENIALS and words[1] in tables.DENIED  # noqa: PLR2004 - of two words
 
 
 def is_acknowledgment(value: Any) -> bool:
