@@ -49,15 +49,25 @@ _LEVELS = {name: level for level, names in _NAMES.items() for name in names}
 _SYSLOG = (*[Level.CRITICAL] * 3, Level.ERROR, Level.WARNING, *[Level.INFO] * 3)
 
 _JOINTS = re.compile(r"[\s_-]+")
+_PARTS = re.compile(r"\s-\s|(?<=\d)-(?=[^\W\d])|[:/()\[\]|]")
 _NUMBERED = re.compile(r"\d\s*-\s*(?=[^\W\d])")  # ServiceNow's and others' "1 - Critical"
 
 
 def level_of(name: str) -> Level:
-    """The level of a severity by its name in any case, such as "Critical", "SEV-1" or "1 - Critical".
+    """The level of a severity by its name in any case, such as "Critical", "SEV-1", "1 - Critical" or "P1 - Critical".
 
     A bare number is UNKNOWN: in some tools 1 is the gravest, in others the least grave.
     """
-    return _LEVELS.get(_key(name), Level.UNKNOWN)
+    found = _LEVELS.get(_key(name))
+    return _level_of_parts(name) if found is None else found
+
+
+def _level_of_parts(name: str) -> Level:
+    """The gravest of several names, such as "Critical (P1)"; UNKNOWN when one of them is none that is known."""
+    if len(name) > SEVERITY_MAX:
+        return Level.UNKNOWN
+    levels = [_LEVELS.get(_key(part), Level.UNKNOWN) for part in _PARTS.split(name) if part.strip()]
+    return min(levels) if levels and Level.UNKNOWN not in levels else Level.UNKNOWN
 
 
 def from_syslog(level: str) -> str:

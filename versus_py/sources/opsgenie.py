@@ -17,6 +17,8 @@ from versus_py.incidents.model import Alert, AlertStatus, Notification, SenderRe
 from versus_py.incidents.severity import highest_severity
 from versus_py.sources import fields
 from versus_py.sources.details import labels_and_annotations, texts
+from versus_py.sources.generic import tables
+from versus_py.sources.generic.search import normal
 
 NAME = "opsgenie"
 
@@ -28,10 +30,15 @@ _PRIORITY = re.compile(r"P[1-5]")
 _OWN_FIELDS = ("alias", "responders", "visibleTo", "teams", "entity", "details", "actions")
 """Of which an alert that names its priority as Opsgenie does has one, at the least."""
 
+_STANDING = frozenset(map(normal, (*tables.CONCLUSIONS, *tables.STATUS, *tables.FLAGS, *tables.ENDED)))
+"""Fields of other tools' alerts: one that Opsgenie is to create does not say how it stands."""
+
 
 def recognizes(payload: Mapping[str, Any]) -> bool:
     if payload.get("action") in ACTIONS and fields.text(payload.get("alias")):
         return True
+    if not _STANDING.isdisjoint(map(normal, payload)):
+        return False
     has_priority = _PRIORITY.fullmatch(fields.text(payload.get("priority"))) is not None
     has_own = has_priority and any(name in payload for name in _OWN_FIELDS)
     return bool(fields.text(payload.get("message"))) and (has_own or isinstance(payload.get("responders"), list))

@@ -244,6 +244,23 @@ def test_a_record_of_node_is_known_by_no_process_and_ends_nothing():
     assert other.dedup_key is None
 
 
+@pytest.mark.parametrize(
+    "around", [{"status": "ok"}, {"status": "success"}, {"result": "success", "status": "OK"}], ids=str
+)
+def test_how_a_request_went_is_not_how_its_alert_stands(around):
+    alert = {"id": "7", "title": "Disk full"}
+
+    assert sources.parse(around | {"data": {"alert": alert | {"state": "firing"}}}).is_firing
+    assert not sources.parse({"status": "resolved", "data": {"alert": alert}}).is_firing
+
+
+def test_an_acknowledgment_that_nothing_identifies_fires():
+    found = parse(message="payment ack missing", level="error", event="ack")
+
+    assert found.is_firing
+    assert "it fires although event is 'ack'" in found.warnings[0]
+
+
 def test_an_end_without_an_identity_says_so():
     assert "nothing identifies it" in parse(message="backup is done", state="done").warnings[0]
 
@@ -363,6 +380,7 @@ def test_a_secret_is_never_shown(name, wrap):
         ({"message": "CRITICALITY is high"}, "unknown"),
         ({"criticality": "ALERT_CRITICALITY_LEVEL_WARNING"}, "WARNING"),
         ({"data": {"essentials": {"severity": "Sev1"}}}, "error"),
+        ({"severity": {"id": 1, "name": "critical"}}, "critical"),
         ({"alert_type": "http_origin_error"}, "unknown"),
     ],
     ids=str,

@@ -41,6 +41,14 @@ def test_an_alert_is_read_fully():
     assert alert.links == {"Runbook": "https://runbooks.example/disk"}
 
 
+@pytest.mark.parametrize("how", [{"status": "resolved"}, {"state": "closed"}, {"resolved": True}, {"action": "close"}])
+def test_another_tools_alert_of_the_same_fields_is_over_when_it_says_so(how):
+    found = parse(ALERT | how)
+
+    assert (found.source, found.is_firing) == ("generic", False)
+    assert found.dedup_key == "generic\ndisk-db-7"
+
+
 def test_a_source_that_is_an_address_is_where_the_alert_leads():
     found = parse(ALERT | {"source": "http://alertmanager.example/#/alerts"})
 

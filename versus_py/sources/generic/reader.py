@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from versus_py.errors import NotAnAlert
@@ -53,6 +53,7 @@ _NO_SEVERITY = {"ok", "none", "alert", "page", "new", "normal", "clear", "cleare
 
 _LOOKED_FOR = ", ".join((*tables.HEADLINES[:3], *tables.NAMES[:8], *tables.MESSAGES[:3], *tables.TEXTS[:1]))
 _LOOKED_FOR_IDENTITY = ", ".join((*tables.IDENTITIES[:6], *tables.NUMBERS[:4]))
+_NOT_IDENTIFIED = f"nothing identifies it; looked for {_LOOKED_FOR_IDENTITY}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Standing:
     is_over: bool
     field: Field | None = None  # None: nothing says so
     is_known: bool = False  # a word that is known says so
+    is_acknowledged: bool = False  # somebody has just acknowledged it elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +187,10 @@ def _resource(found: Fields) -> Field | None:
 
 
 def _standing(found: Fields, title: Field | None) -> Standing:
-    """Raises NotAnAlert."""
     for table, is_wanted in ((_CONCLUSIONS, _is_word), (_STATUS, _is_status), (_KINDS, _is_word)):
-        for field in filter(is_wanted, found.named(table, near=title)):
+        for field in _beside_first(filter(is_wanted, found.named(table, near=title)), title):
             if table is not _STATUS and is_acknowledgment(field.value):
-                raise NotAnAlert(f"{field.path} is {field.text!r}: it was acknowledged elsewhere")
+                return Standing(False, field, is_known=True, is_acknowledged=True)
             over = _by_code(field) if _by_code(field) is not None else is_over(field.value)
             if over and is_finished(field.value) and (failed := _failed(found, title)):
                 return Standing(False, failed, is_known=True)
@@ -207,6 +208,11 @@ def _failed(found: Fields, title: Field | None) -> Field | None:
     """What says that something failed, although another field says that it ran to its end."""
     states = found.named(_NAMED_STATUS, near=title, places=_NEARBY)
     return _first((*found.named(_CONCLUSIONS, near=title), *states), lambda it: is_over(it.value) is False)
+
+
+def _beside_first(named: Iterable[Field], title: Field | None) -> list[Field]:
+    """Those in the title's own object first: around it may stand how a request went."""
+    return sorted(named, key=lambda it: title is not None and it.container != title.container)
 
 
 def _is_word(field: Field) -> bool:
@@ -248,7 +254,7 @@ def _by_title(title: Field | None) -> Standing | None:
 def _settled(
     standing: Standing, severity: Field | None, severity_text: str, known: Identity, *, is_line: bool
 ) -> tuple[Standing, list[str]]:
-    """How it stands, as far as that can be believed, and warnings.
+    """How it stands, as far as that can be believed, and warnings. Raises NotAnAlert.
 
     A severity such as OK says that it is over where that incident is known by something else. What nothing identifies
     ends nothing: a line of a log that has a status is about something else that was closed, whatever it numbers.
@@ -256,15 +262,18 @@ def _settled(
     if severity and not standing.is_known and known is not NONE and is_over(severity.text):
         return Standing(True, severity, is_known=True), []
     is_identified = known is not NONE and not (is_line and not known.is_explicit)
+    if standing.is_acknowledged and standing.field:
+        said = f"{standing.field.path} is {standing.field.text!r}"
+        if is_identified:
+            raise NotAnAlert(f"{said}: it was acknowledged elsewhere")
+        return replace(standing, is_acknowledged=False), [f"it fires although {said}: {_NOT_IDENTIFIED}"]
     is_grave = is_graver(severity_text, "notice")
     if not standing.is_over or is_identified or (known is not NONE and not is_grave):
         return standing, _unknown_word(standing)
     if is_grave:
         says = f"{standing.field.path} is {standing.field.text!r}" if standing.field else "it is over"
-        return Standing(False, standing.field), [
-            f"it fires although {says}: nothing identifies what would be over; looked for {_LOOKED_FOR_IDENTITY}"
-        ]
-    return standing, [f"it ends no incident: nothing identifies it; looked for {_LOOKED_FOR_IDENTITY}"]
+        return Standing(False, standing.field), [f"it fires although {says}: {_NOT_IDENTIFIED}"]
+    return standing, [f"it ends no incident: {_NOT_IDENTIFIED}"]
 
 
 def _is_line(found: Fields, title: Field | None, severity: Field) -> bool:

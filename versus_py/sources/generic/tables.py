@@ -158,6 +158,7 @@ SEVERITIES = (
     *("problem_severity", "importance_level", "importance", "criticality", "log_level", "levelname"),
     *("alert_level", "alert_priority", "event_level", "trigger_severity", "event_nseverity", "impact", "risk_level"),
     *("syslog_severity", "finding.severity", "detail.severity", "priority.name"),
+    *("severity.name", "severity.label", "severity.value", "level.name", "urgency.name"),
 )
 """How bad it is."""
 
