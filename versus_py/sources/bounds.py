@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 
-from versus_py.incidents.model import Alert, Notification
+from versus_py.incidents.model import Alert, Notification, SenderRequest
 from versus_py.incidents.redaction import hides_at
 
 VALUE_MAX = 4000
@@ -41,6 +41,7 @@ def bounded(notification: Notification) -> Notification:
         dedup_key=None if notification.dedup_key is None else _key(notification.dedup_key),
         older_keys=tuple(map(_key, notification.older_keys)),
         url=_url(notification.url),
+        asks=notification.asks and _request(notification.asks),
         warnings=warnings,
     )
 
@@ -53,6 +54,10 @@ def _without_secrets(alert: Alert) -> Alert:
         for pairs in (alert.labels, alert.annotations)
     )
     return replace(alert, labels=labels, annotations=annotations)
+
+
+def _request(asks: SenderRequest) -> SenderRequest:
+    return replace(asks, comment=_cut(asks.comment, VALUE_MAX), description=_cut(asks.description, VALUE_MAX))
 
 
 def _alert(alert: Alert) -> Alert:

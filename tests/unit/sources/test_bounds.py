@@ -92,3 +92,11 @@ def test_secrets_are_no_labels_in_any_source_and_at_the_end_of_any_path():
 @pytest.mark.parametrize("labels", [{"tokens": "512"}, {"has_token": "true"}, {"keyspace": "orders"}])
 def test_a_label_that_tells_no_secret_stays(labels):
     assert sources.parse({"title": "T", "labels": labels}).alerts[0].labels == labels
+
+
+def test_what_a_sender_asks_for_has_a_size_too():
+    asked = {"alias": "disk-db-7", "note": "x" * 100_000, "description": "y" * 100_000}
+
+    found = sources.parse(asked | {"action": "UpdateDescription"}).asks
+
+    assert (len(found.comment), len(found.description)) == (VALUE_MAX, VALUE_MAX)

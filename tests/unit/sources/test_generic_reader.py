@@ -486,6 +486,12 @@ def test_very_many_fields_and_levels_are_read_in_reasonable_time():
     assert found.title is None
 
 
+def test_of_a_list_only_the_first_elements_are_read():
+    [listed] = read({"listed": ["a"] * (FIELDS_MAX + 1)}).fields.all
+
+    assert len(listed.value) == FIELDS_MAX
+
+
 def test_what_is_deeper_than_three_objects_is_only_shown():
     payload: dict[str, object] = {"title": "deep"}
     for _ in range(LEVELS_MAX + 1):

@@ -20,7 +20,7 @@ SHOWN_LEVELS_MAX = 10
 """How deep the fields may be that are only shown."""
 
 FIELDS_MAX = 1000
-"""Most fields of one payload, those near the top first."""
+"""Most fields of one payload, those near the top first; and most elements of one list."""
 
 ELEMENTS_MAX = 3
 """Most objects of one list."""
@@ -182,6 +182,7 @@ def _read(parent: _Object, key: str, value: Any, below: list[_Object]) -> Iterat
     inner = embedded(value)
     value = value if inner is None else inner
     if isinstance(value, list):
+        value = value[:FIELDS_MAX]
         value = _pairs(value) or value
     if isinstance(value, Mapping):
         if parent.level < SHOWN_LEVELS_MAX:
