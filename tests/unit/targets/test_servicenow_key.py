@@ -73,3 +73,11 @@ def test_a_new_record_has_a_short_description_also_where_another_column_is_the_k
 
     assert created_fields(incident, key) == {"short_description": f"Incident {incident.id}", "u_key": incident.id}
     assert created_fields(incident, key, {"short_description": "x"})["short_description"] == "x"
+
+
+def test_the_id_is_kept_where_a_column_of_unknown_length_is_cut_off():
+    key, incident = Key("u_alert", is_in_text=True), make_incident()
+
+    text = key.text(incident, "DiskFull " * 20)
+
+    assert key.is_of(record("u_alert", text[:40]), incident.id)

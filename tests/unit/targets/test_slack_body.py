@@ -161,3 +161,9 @@ def test_label_text_of_anybody_breaks_out_of_nothing():
     assert "<!channel>" not in shown
     assert "<!here>" not in shown
     assert "`x'y='&lt;!channel&gt;' • fake`" in shown
+
+
+def test_what_it_is_about_is_bold_on_one_line():
+    alert = replace(pod("a-1"), resource="db-1\n> fake")
+
+    assert " on *db-1 &gt; fake* · " in lines_of(make_incident(alert))[0]

@@ -48,11 +48,16 @@ class Key:
         return re.search(whole, held) is not None
 
     def text(self, incident: Incident, rendered: str = "") -> str:
-        """What a new record gets: the id alone, or after what the template of the column came to."""
+        """What a new record gets: the id alone, or after what the template of the column came to.
+
+        Before it in a column of unknown length: ServiceNow cuts off the end of what is too long.
+        """
         if not (self.is_in_text and rendered):
             return self._alone(incident.id)
+        if self.column not in LENGTHS:
+            return f"[{incident.id}] {rendered}"
         added = f" [{incident.id}]"
-        return shortened(rendered, LENGTHS.get(self.column, len(rendered) + len(added)) - len(added)) + added
+        return shortened(rendered, LENGTHS[self.column] - len(added)) + added
 
     def _alone(self, incident_id: IncidentId) -> str:
         return f"Incident {incident_id}" if self.column == "short_description" else incident_id

@@ -1,5 +1,6 @@
 """A record, and what is written into it so that it says what the incident is. Pure: decisions, no requests."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,9 @@ from versus_py.targets.servicenow.table_api import value_of
 
 NEEDED_BY_LIFECYCLE = ("state", "close_code")
 """Without these columns, a record has no states that could be followed."""
+
+_HTML = re.compile(r"\[(/?code)\]", re.IGNORECASE)
+"""Between these, ServiceNow shows a work note as HTML; what alerts and people say is text."""
 
 LINE_MIN = 100
 """How many characters tell a line of a work note from others: its time, and how it begins."""
@@ -103,7 +107,11 @@ def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
         unwanted |= {Event.JOINED, Event.LEFT, Event.SEVERITY_RAISED}
     if instance.on_resolve == "nothing":
         unwanted.add(Event.RESOLVED)
-    return [_note(entry) for entry in news if entry.event not in unwanted]
+    return [_as_text(_note(entry)) for entry in news if entry.event not in unwanted]
+
+
+def _as_text(it: Line) -> Line:
+    return Line(_HTML.sub(r"(\1)", it.text), _HTML.sub(r"(\1)", it.begins))
 
 
 def contradiction(record: Record, incident: Incident, states: ServiceNowStates) -> str:

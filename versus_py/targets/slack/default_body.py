@@ -48,13 +48,17 @@ def _head(incident: Incident, shown: Overview) -> str:
     parts: list[str] = []
     name = "" if shown.name.casefold() in incident.title.casefold() else shown.name
     if name or shown.resource:
-        about = f"*{escape(shown.resource[:NAME_MAX])}*" if shown.resource else ""
-        parts.append(" on ".join(it for it in (f"*{escape(name[:NAME_MAX])}*" if name else "", about) if it))
+        parts.append(" on ".join(_bold(it) for it in (name, shown.resource) if it))
     moment = shown.since_ms if shown.since_ms is not None else incident.created_at_ms
     parts.append(f"{'since' if shown.since_ms is not None else 'received'} {since(moment)}")
     if url := shown.url or (incident.url if incident.source == generic.NAME else ""):
         parts.append(link(url, "Open alert"))
     return _SEPARATOR.join(parts)
+
+
+def _bold(name: str) -> str:
+    """On one line: Slack shows asterisks as such where a line ends between them."""
+    return f"*{escape(' '.join(name.split())[:NAME_MAX])}*"
 
 
 def _text(text: str) -> str:
@@ -80,7 +84,7 @@ def _line(line: Line, first_ms: int) -> str:
 
 
 def _lead(line: Line) -> str:
-    names = [f"*{escape(line.name[:NAME_MAX])}*"] if line.name else []
+    names = [_bold(line.name)] if line.name else []
     return " ".join([*names, *_codes(line.labels)]) or escape(line.lead[:NAME_MAX])
 
 
