@@ -17,15 +17,17 @@ NAME_MAX = 200
 """The most characters of a name that is taken for one of a secret."""
 
 _SECRET = re.compile(
-    r"(.*(token|password|passwd|passphrase|secret|authorization|cookie|credential"
+    r"(.*(token|password|passwd|passphrase|secret|authorization|cookie|credential|sessionid|connectionstring"
     r"|(routing|service|api|integration|access|secret|private|signing|encryption|auth)key)"
-    r"|pwd|pass|bearer|jwt|basicauth)s?(value)?"
+    r"|pwd|pass|auth|dsn|bearer|jwt|basicauth)s?(value)?"
 )
 _PASSWORD = re.compile(r".*(?:[^a-zA-Z](?i:pass|pwd)|[a-z](?:Pass|Pwd))[^a-zA-Z]*", re.DOTALL)
 """A name whose last word is short for a password, such as basic_auth_pass; not `bypass`."""
 
 _WORD = re.compile(
-    r"token|pass|pwd|secret|auth|cookie|credential|key|sig|bearer|basic|jwt|slack|xox|xapp|glpat|gh|eyj", re.IGNORECASE
+    r"token|pass|pwd|secret|auth|cookie|credential|session|connection|dsn|key|sig|bearer|basic|jwt"
+    r"|slack|xox|xapp|glpat|gh|eyj",
+    re.IGNORECASE,
 )
 """What every text has that any of the expressions below finds something in."""
 

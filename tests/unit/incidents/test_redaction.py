@@ -40,6 +40,10 @@ HIDDEN = "Hunter2-r0"
         "pwd",
         "pass",
         "token2",
+        "auth",
+        "dsn",
+        "connection_string",
+        "sessionId",
         "passwords",
     ],
 )
