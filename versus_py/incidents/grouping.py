@@ -83,9 +83,14 @@ def _of_sender(notification: Notification) -> Notification:
 
 
 def _keyed(notification: Notification, template: TemplateText) -> Notification:
-    """With the key that the template makes; with its own, and a warning, when it makes none."""
+    """With the key that the template makes; with its own, and a warning, when it makes none.
+
+    Also with its own where the sender's later requests have nothing but that.
+    """
     notification = replace(notification, alerts=tuple(_identified(alert) for alert in notification.alerts))
     own = _of_sender(notification)
+    if notification.is_keyed_by_sender:
+        return own
     try:
         key = template.render(_values(notification))
     except TemplateFailed as exc:

@@ -68,6 +68,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         alerts=(alert,) if action in {CREATE, CLOSE} else (),
         dedup_key=f"{NAME}\n{alias}" if alias else None,
         older_keys=(f"generic\n{alias}",) if alias else (),  # as it was read before it was a source of its own
+        is_keyed_by_sender=bool(alias),
         url=url,
         asks=None if action == CREATE else _request(payload, action),
     )

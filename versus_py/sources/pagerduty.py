@@ -46,6 +46,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         alerts=() if action == "acknowledge" else (_alert(payload, event, key, action),),
         dedup_key=f"{NAME}\n{key}" if key else None,
         older_keys=(f"generic\n{key}",) if key else (),  # as it was read before it was a source of its own
+        is_keyed_by_sender=bool(key),
         url=url,
         asks=SenderRequest(acknowledges=True) if action == "acknowledge" else None,
     )

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.factories import make_alert, make_notification
+from versus_py import sources
 from versus_py.incidents.grouping import Grouping
 from versus_py.templating import TemplateText
 
@@ -87,3 +88,25 @@ def test_a_key_that_cannot_be_made_is_the_sources_own_with_a_warning(template):
     assert found.dedup_key == "group"
     assert found.is_complete
     assert "dedup_key" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("begin", "later"),
+    [
+        (
+            {"event_action": "trigger", "dedup_key": "k", "payload": {"summary": "Disk full", "source": "db-1"}},
+            [{"event_action": "acknowledge", "dedup_key": "k"}, {"event_action": "resolve", "dedup_key": "k"}],
+        ),
+        (
+            {"action": "Create", "alias": "k", "message": "Disk full", "entity": "db-1"},
+            [{"action": action, "alias": "k", "note": "seen"} for action in ("Acknowledge", "AddNote", "Close")],
+        ),
+    ],
+    ids=["pagerduty", "opsgenie"],
+)
+def test_what_a_sender_does_later_by_its_key_alone_is_about_the_same_incident(begin, later):
+    grouping = per_group("{{ title }} {{ labels.source }} {{ labels.entity }}")
+
+    keys = {grouping.arrange(sources.parse(payload))[0].dedup_key for payload in (begin, *later)}
+
+    assert len(keys) == 1

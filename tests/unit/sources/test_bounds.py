@@ -99,4 +99,5 @@ def test_what_a_sender_asks_for_has_a_size_too():
 
     found = sources.parse(asked | {"action": "UpdateDescription"}).asks
 
+    assert found is not None
     assert (len(found.comment), len(found.description)) == (VALUE_MAX, VALUE_MAX)
