@@ -113,6 +113,7 @@ def test_every_word_for_firing_is_known(word):
         ("failed, not resolved", False),
         ("No problem", True),
         ("not_firing", True),
+        ("no longer active", True),
         ("not acknowledged", False),
         (7, None),
         (None, None),
@@ -259,6 +260,16 @@ def test_an_acknowledgment_that_nothing_identifies_fires():
 
     assert found.is_firing
     assert "it fires although event is 'ack'" in found.warnings[0]
+
+
+@pytest.mark.parametrize("only_an_end", ["resolution_type", "resolver_id", "closed_by_id", "ended_source"])
+def test_fields_that_only_an_end_has_do_not_change_what_it_is_of(only_an_end):
+    fires, over = (
+        parse(id="c1", title="x", state="open"),
+        parse(id="c1", title="x", state="closed", **{only_an_end: "7"}),
+    )
+
+    assert over.dedup_key == fires.dedup_key
 
 
 def test_an_end_without_an_identity_says_so():

@@ -14,8 +14,14 @@ _CHECKS, _ABOUT = Table(tables.CHECKS), Table((*tables.ABOUT, *tables.CHECKS))
 _HOSTS, _SERVICES = Table(tables.HOSTS), Table(tables.SERVICES)
 _MONITORING = Table(tables.MONITORING)
 _PROCESSES, _OF_LINES = Table(tables.PROCESSES), Table(tables.NUMBERS_OF_LINES)
-_TOOLS_OWN = re.compile(r".*(id|uid|name|type|kind|version|source|key|number)|org|account|project|team")
-"""Names of fields that a tool sends always, whatever they hold. Others may be missing in a repeat or an end."""
+_TOOLS_OWN = re.compile(
+    r"(?!resol|clos|recover|clear|end|ack|assign|cancel).*(id|uid|name|type|kind|version|source|key|number)"
+    r"|org|account|project|team"
+)
+"""Names of fields that a tool sends always, whatever they hold. Others may be missing in a repeat or an end.
+
+What begins as a word for an end is only in that: `resolution_type`, `closed_by_id`.
+"""
 
 _UNIQUE = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|[0-9a-f]{20,}|(?=.*\d)\S{24,}", re.IGNORECASE)
 """Numbers that no other tool has: UUIDs, digests, paths in a cloud."""

@@ -83,7 +83,8 @@ KINDS = ("type", "alert_type", "event_name", "kind")
 
 FLAGS = {
     **dict.fromkeys(("resolved", "is_resolved", "recovered", "is_recovered", "closed", "is_closed", "cleared"), True),
-    "reachable": True,
+    **dict.fromkeys(("reachable", "up", "is_up", "healthy", "is_healthy", "alive", "is_alive"), True),
+    **dict.fromkeys(("alerting", "is_alerting", "triggered", "is_triggered", "is_down"), False),
     **dict.fromkeys(("firing", "is_firing", "active", "is_active", "is_open"), False),
 }
 """Booleans, and whether true means that it is over."""
@@ -107,6 +108,7 @@ OVER = _words(
     "resolved resolve ok okay closed close recovered recovery recover recovers cleared clear normal inactive up success"
     " succeeded successful operational healthy passed passing pass expired deactivated canceled cancelled completed"
     " complete ended end fixed solved green good online available restored remediated done"
+    " finished dismissed untriggered"
 )
 """Words for what is over; as the whole of a value, or as its last word."""
 
@@ -120,10 +122,9 @@ TROUBLES = _words("failure error down")
 OVER_OF_TROUBLE = frozenset((*OVER_ANYWHERE, "up", "ok"))
 """Of words that take it back, those for what may be over itself, and the last words that say so: `failure resolved`."""
 
-DENIALS = _words("no not")
+DENIALS = ("no", "not", "no longer")
 DENIED = _words("problem problems alarm alarms alert alerts alerting firing triggered error errors failure active")
-"""Two words that say together that it is over: `no alarm`, `not firing`."""
-
+"""Words that say together that it is over: `no alarm`, `not firing`, `no longer active`."""
 FIRING = _words(
     "firing fire fired alarm alert alerting open opened reopened active activated triggered trigger retriggered problem"
     " down critical crit warning warn error err failed failing failure fail unhealthy degraded unresolved unreachable"

@@ -47,7 +47,7 @@ def _is_end(words: list[str]) -> bool:
 
 
 def _is_denial(words: list[str]) -> bool:
-    return len(words) == 2 and words[0] in tables.DENIALS and words[1] in tables.DENIED  # noqa: PLR2004 - of two words
+    return " ".join(words[:-1]) in tables.DENIALS and words[-1] in tables.DENIED
 
 
 def is_acknowledgment(value: Any) -> bool:
