@@ -30,6 +30,7 @@ def config_for(knobs: Knobs) -> Config:
         "username": "versus.integration",
         "password": PASSWORD,
         "allow_insecure_http": True,
+        "fields": {"short_description": "{{ incident.title }}"},
         "comments_every_minutes": COMMENTS_EVERY_MINUTES if knobs.plays(Load.RECORDS) else 0,
     }
     if knobs.plays(Load.SLOW_INSTANCE):

@@ -341,6 +341,14 @@ def test_an_incident_that_was_answered_before_is_not_created():
 
     course.take(listed(2000, said={"outcome": "created"}))
 
+    assert (course.waits[-1].due_lo_ms, course.retriggered) == (72_050, 1)
+
+
+def test_an_incident_that_was_answered_before_is_not_created():
+    course = begun()
+
+    course.take(listed(2000, said={"outcome": "created"}))
+
     assert [what for what, _ in course.problems] == ["created another time"]
 
 
