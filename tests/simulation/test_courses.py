@@ -336,10 +336,12 @@ def test_a_wait_may_end_at_once_where_no_channel_takes_the_message():
     assert course.problems == []
 
 
-def test_an_incident_that_was_answered_before_is_not_created():
+def test_an_equal_alert_of_another_sender_that_began_after_the_snooze_was_not_seen():
     course = begun()
+    course.take(act(Did.SNOOZE, 5000, minutes=2))
+    course.take(listed(9000, Listed("db-1", "warning", 9000, sender="other")))
 
-    course.take(listed(2000, said={"outcome": "created"}))
+    course.take(listed(12_000, over(), said={"escalates_at": rfc3339(72_050)}))
 
     assert (course.waits[-1].due_lo_ms, course.retriggered) == (72_050, 1)
 
