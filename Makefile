@@ -20,8 +20,8 @@ test: $(VENV)/installed  ## All tests but those of `make faults`. Servers that a
 test-quick: $(VENV)/installed  ## Of those, unit and integration tests that start no cluster.
 	$(BIN)/pytest -ra -p no:schemathesis -n $$(($$(nproc) + 1)) -m "not long and not cluster" tests/unit tests/integration
 
-faults: $(VENV)/installed  ## All faults under load (kills, cuts, stalls, failovers), and sabotaged engines; about 45 minutes.
-	$(BIN)/pytest -raP -n 2 tests/faults
+faults: $(VENV)/installed  ## All faults under load (kills, cuts, stalls, failovers), and planted bugs; about an hour.
+	$(BIN)/pytest -raP -n 2 tests/faults tests/simulation
 
 faults-sample: $(VENV)/installed  ## The part of them that CI runs; about three minutes.
 	$(BIN)/pytest -raP -n 2 -m sample tests/faults
