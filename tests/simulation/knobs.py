@@ -158,7 +158,7 @@ def _calm_with(load: Load) -> Callable[[random.Random, Knobs], Knobs]:
     """Whom the load does not hinder has to be served in time."""
 
     def chosen(_: random.Random, knobs: Knobs) -> Knobs:
-        return replace(knobs, faults={}, loads=_together(knobs.loads, load), alerts=10)
+        return replace(knobs, faults={}, loads=_together(knobs.loads, load), alerts=20, wait_minutes=1.0)
 
     return chosen
 
