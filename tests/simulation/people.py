@@ -118,6 +118,9 @@ class Story:
     def _by_load(self, status: str) -> list[tuple[Load, Callable[[], Awaitable[None]]]]:
         by_status: Mapping[str, list[tuple[Load, Callable[[], Awaitable[None]]]]] = {
             TRIGGERED: [
+                (Load.FLIPS, self.take_and_flip),
+                (Load.FLIPS, self.take_and_flip),
+                (Load.FLIPS, self.take_and_flip),
                 (Load.REPEATS, self.repeat),
                 (Load.RACES, self.fire_twice),
                 (Load.RACES, self.acknowledge_and_resolve),
@@ -290,6 +293,13 @@ class Story:
 
     async def give_back(self) -> None:
         await self._take(await self._act(Did.GIVE_BACK))
+
+    async def take_and_flip(self) -> None:
+        """Acknowledged, given back and acknowledged, all within seconds: what a replica had begun is not done yet."""
+        await self.acknowledge()
+        await asyncio.sleep(self._dice.uniform(0, 2))
+        if self.course.status == ACKNOWLEDGED:
+            await self.flip()
 
     async def flip(self) -> None:
         """Somebody gives it back, and takes it again at once."""
