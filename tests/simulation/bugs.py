@@ -16,6 +16,7 @@ from tests.faults.sabotage import SABOTAGES
 from versus_py import store
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import Worker
+from versus_py.incidents import transitions
 from versus_py.store import calls
 from versus_py.targets.servicenow import connection
 from versus_py.targets.servicenow import target as servicenow
@@ -132,6 +133,13 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
         "disarm what backs off": _places(
             "stopped",
             InScript("save", "  elseif backs_off_until_ms then", "  elseif backs_off_until_ms and due_ms ~= '' then"),
+            # Else the provider's timer is not disarmed in the first place once an escalation has begun.
+            InFunction(
+                transitions,
+                "_timers_after_the_wait",
+                "if incident.may_have_record:",
+                "if incident.record.reference:",
+            ),
         ),
         "overwrite what is created": _places(
             "keyed", InScript("create", "if redis.call('EXISTS', incident) == 1 then", "if false then")
