@@ -242,8 +242,8 @@ class Course:
         """What fires and joined after people had dealt with it is news when the service sees that they closed it."""
         group = self._group
         unseen = group.late if self.statuses == {TRIGGERED} else group.firing - group.seen
-        if self.closings and unseen & group.firing:
-            self.put_in_doubt("something fires that joined, and its record was closed")
+        if (self.closings or self.reopened) and unseen & group.firing:
+            self.put_in_doubt("something fires that joined, and its record was closed, or resolved in an earlier wait")
 
     def _end_snooze(self, act: Act) -> None:
         """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""
