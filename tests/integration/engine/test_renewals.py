@@ -69,7 +69,7 @@ async def page(engine: Engine, incident_id: str) -> str:
 @by_button
 async def test_a_press_renews_it_and_the_message_and_the_answer_say_until_when(engine, acknowledged):
     before = engine.slack.messages[0].shown
-    assert labels(engine) == [RENEW, "Un-acknowledge", "Resolve", "Escalate now"]
+    assert labels(engine) == [RENEW, "Un-acknowledge", "Resolve", "Resolve with comment", "Escalate now"]
 
     await press(engine, engine.slack.messages[0], Action.ACKNOWLEDGE)
     await engine.settle()
