@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity, spelling
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -31,9 +31,9 @@ def _named(value: Any) -> Any:
 
 
 def _folded(value: dict[str, str]) -> dict[str, str]:
-    folded = {folded_name(name): severity for name, severity in value.items()}
+    folded = {spelling(name): severity for name, severity in value.items()}
     if len(folded) < len(value):
-        raise ValueError("must have each name once: upper and lower case are the same")
+        raise ValueError("must have each name once: case, spaces, hyphens and underscores do not count")
     return folded
 
 
@@ -44,16 +44,11 @@ SeverityMap = Annotated[
 ]
 
 
-def folded_name(name: str) -> str:
-    """A name as severity_map holds it."""
-    return name.strip().casefold()
-
-
 def row_warnings(path: str, names: Iterable[str], config: "Config") -> Iterator[str]:
     """What is said of rows for severities at *path* that hardly any alert has."""
     for name in names:
-        counts_as = config.severity_map.get(folded_name(name))
-        if counts_as is not None and folded_name(counts_as) != folded_name(name):
+        counts_as = config.severity_map.get(spelling(name))
+        if counts_as is not None and spelling(counts_as) != spelling(name):
             yield f"{path}.{name} has no effect: severity_map makes {counts_as} of it"
         elif not is_severity(name) and name != UNKNOWN_SEVERITY:
             yield (

@@ -31,7 +31,7 @@ class Level(IntEnum):
         return self.name.lower()
 
 
-# In the spelling of _key: without spaces, hyphens and underscores.
+# In that of `spelling`: without spaces, hyphens and underscores.
 _NAMES = {
     Level.CRITICAL: (
         *("critical", "crit", "fatal", "emergency", "emerg", "panic", "disaster", "page", "blocker", "highest"),
@@ -58,7 +58,7 @@ def level_of(name: str) -> Level:
 
     A bare number is UNKNOWN: in some tools 1 is the gravest, in others the least grave.
     """
-    found = _LEVELS.get(_key(name))
+    found = _LEVELS.get(spelling(name))
     return _level_of_parts(name) if found is None else found
 
 
@@ -66,7 +66,7 @@ def _level_of_parts(name: str) -> Level:
     """The gravest of several names, such as "Critical (P1)"; UNKNOWN when one of them is none that is known."""
     if len(name) > SEVERITY_MAX:
         return Level.UNKNOWN
-    levels = [_LEVELS.get(_key(part), Level.UNKNOWN) for part in _PARTS.split(name) if part.strip()]
+    levels = [_LEVELS.get(spelling(part), Level.UNKNOWN) for part in _PARTS.split(name) if part.strip()]
     return min(levels) if levels and Level.UNKNOWN not in levels else Level.UNKNOWN
 
 
@@ -80,13 +80,13 @@ def from_syslog(level: str) -> str:
 def row_for(rows: Mapping[str, T], severity: str) -> T | None:
     """The row of settings for *severity*: the one of its name, else the first of the same level; None without one.
 
-    Names count in any case. What is of no known level has a row only by its name.
+    Names count in any spelling. What is of no known level has a row only by its name.
     """
     if severity in rows:
         return rows[severity]
-    by_name = {name.casefold(): row for name, row in rows.items()}
-    if severity.casefold() in by_name:
-        return by_name[severity.casefold()]
+    by_name = {spelling(name): row for name, row in rows.items()}
+    if spelling(severity) in by_name:
+        return by_name[spelling(severity)]
     level = level_of(severity)
     same = (row for name, row in rows.items() if level is not Level.UNKNOWN and level_of(name) is level)
     return next(same, None)
@@ -118,5 +118,7 @@ def is_number(name: str) -> bool:
     return name.strip().isdecimal()
 
 
-def _key(name: str) -> str:
-    return _JOINTS.sub("", _NUMBERED.sub("", name.strip().casefold(), count=1))
+def spelling(name: str) -> str:
+    """The same for all spellings of a name: case, spaces, hyphens, underscores and a number before it do not count."""
+    folded = name.strip().casefold()
+    return _JOINTS.sub("", _NUMBERED.sub("", folded, count=1)) or folded

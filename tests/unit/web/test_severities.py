@@ -167,3 +167,10 @@ def test_every_source_may_have_a_default_severity():
 
     assert {settings.of(name).severity for name in get_args(SourceName)} == {"info"}
     assert settings.of("of").severity == ""
+
+
+@pytest.mark.parametrize("sent", ["house-fire", "HOUSE-FIRE", "House Fire", "housefire", "house_fire", " House  Fire "])
+def test_a_name_of_ones_own_counts_in_any_spelling(sent):
+    assert read({"title": "x", "severity": sent}, severity_map={"house-fire": "critical"}).severity == "critical"
+    assert asked(sent, severity_map={"house-fire": "critical"}).severity == "critical"
+    assert asked(sent, severity_map={"house-fire": "critical"}).warnings == ()

@@ -14,9 +14,8 @@ from multidict import MultiMapping
 from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits
 from versus_py.config.model import RouteLeads
 from versus_py.config.parts import QUERY_PARAMETERS, SystemPart
-from versus_py.config.severities import folded_name
 from versus_py.incidents.model import Notification, Policy, common
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity, spelling
 from versus_py.sources import SOURCES
 
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -190,7 +189,7 @@ def _severity(values: Mapping[str, str], config: Config, warnings: list[str]) ->
     value = values.get("severity")
     if value is None:
         return None
-    severity = config.severity_map.get(folded_name(value), value)
+    severity = config.severity_map.get(spelling(value), value)
     if not is_severity(severity):
         known = ", ".join(("critical, error, warning, notice, info", *config.severity_map))
         _ignored(warnings, "severity", value, f"{known} and what else docs/sources.md names")
@@ -199,7 +198,7 @@ def _severity(values: Mapping[str, str], config: Config, warnings: list[str]) ->
 
 
 def _is_listed(severity: str, listed: Collection[str] | None) -> bool:
-    return listed is None or folded_name(severity) in map(folded_name, listed)
+    return listed is None or spelling(severity) in map(spelling, listed)
 
 
 def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool:

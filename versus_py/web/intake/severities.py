@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from versus_py.config import Config, SourcesConfig
-from versus_py.config.severities import folded_name
 from versus_py.incidents.model import Alert, Notification
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, highest_severity, is_number
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, highest_severity, is_number, spelling
 
 
 class Severities:
@@ -28,7 +27,7 @@ class Severities:
 
     def _mapped(self, notification: Notification) -> Notification:
         said = {alert.severity for alert in notification.alerts} | {notification.severity}
-        names = {it: name for it in said if (name := self._names.get(folded_name(it)))}
+        names = {it: name for it in said if (name := self._names.get(spelling(it)))}
         if not names:
             return notification
         own = names.get(notification.severity, notification.severity)
