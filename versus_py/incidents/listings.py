@@ -141,7 +141,23 @@ def _told(known: Alert, told: Alert, lister: str, seen_at_ms: int | None) -> Ale
     if not told.is_firing:  # some say when it ended, or nothing, in place of when it began
         starts = [at_ms for at_ms in (known.starts_at_ms, told.starts_at_ms) if at_ms is not None]
     starts_at_ms = min(starts) if starts else told.starts_at_ms
-    return replace(told, listings=_bounded(listings), starts_at_ms=starts_at_ms, unlisted_since_ms=None)
+    said = told if told.is_firing else _with_what_is_known(told, known)
+    return replace(said, listings=_bounded(listings), starts_at_ms=starts_at_ms, unlisted_since_ms=None)
+
+
+def _with_what_is_known(told: Alert, known: Alert) -> Alert:
+    """An end with what the alert said before: many senders only name what has ended, and people ask what it was."""
+    is_bare = not told.labels and not told.resource
+    return replace(
+        told,
+        labels={**known.labels, **told.labels},
+        annotations={**known.annotations, **told.annotations},
+        links={**known.links, **told.links},
+        title=known.title if is_bare else told.title,
+        severity=told.severity or known.severity,
+        url=told.url or known.url,
+        resource=told.resource or known.resource,
+    )
 
 
 def _of_the_past(alert: Alert) -> dict[str, Listing]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.factories import make_alert, make_notification
 from versus_py.incidents.listings import LISTERS_MAX, PAST_STARTS_MAX, ended, merged, seen
-from versus_py.incidents.model import Alert, Listing
+from versus_py.incidents.model import Alert, AlertStatus, Listing
 from versus_py.incidents.updates import MAX_ALERTS
 
 NOW = 1_777_890_000_000
@@ -272,3 +272,36 @@ def test_listers_are_bounded_and_those_for_whom_it_is_over_go_first():
     assert len(alert.listings) == LISTERS_MAX
     assert alert.is_firing
     assert Listing(1000, is_firing=True) in alert.listings.values()
+
+
+def test_an_end_that_only_names_the_alert_keeps_what_it_was_about():
+    fires = Alert(
+        "checkout",
+        AlertStatus.FIRING,
+        labels={"host": "web-7"},
+        annotations={"summary": "Slow"},
+        title="Checkout slow",
+        severity="critical",
+        url="https://g.example",
+        resource="web-7",
+        links={"Runbook": "https://r.example"},
+    )
+    over = Alert("checkout", AlertStatus.RESOLVED, annotations={"note": "restarted"}, title="checkout")
+
+    [alert] = merged(merged((), make_notification(fires), NOW), make_notification(over), NOW)
+
+    assert not alert.is_firing
+    assert alert.annotations == {"summary": "Slow", "note": "restarted"}
+    about = replace(alert, status=fires.status, annotations=fires.annotations, listings={}, ends_at_ms=None)
+    assert about == fires
+
+
+def test_what_an_end_says_itself_counts():
+    fires = Alert(
+        "a", AlertStatus.FIRING, labels={"host": "db-1", "state": "DOWN"}, title="db-1 DOWN", severity="critical"
+    )
+    over = Alert("a", AlertStatus.RESOLVED, labels={"state": "UP"}, title="db-1 UP", severity="ok")
+
+    [alert] = merged(merged((), make_notification(fires), NOW), make_notification(over), NOW)
+
+    assert (alert.labels, alert.title, alert.severity) == ({"host": "db-1", "state": "UP"}, "db-1 UP", "ok")
