@@ -362,9 +362,8 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
     from_stdin = json.loads(versus("send", "-", stdin='{"title": "From stdin", "id": "f2"}', **at).stdout)
     resolved = json.loads(versus("send", "--resolved", **at).stdout)
     acked = versus("incidents", "ack", from_file["incidents"][0]["id"], "--by", "ana", **at)
-    ended = versus(
-        "incidents", "resolve", from_stdin["incidents"][0]["id"], "--by", "ben", "--comment", "Rotated", **at
-    )
+    resolve = ("incidents", "resolve", from_stdin["incidents"][0]["id"], "--by", "ben", "--comment")
+    ended, again = versus(*resolve, "Rotated", **at), versus(*resolve, "Rotated twice", **at)
     listed = versus("incidents", "list", **at)
     as_json = json.loads(versus("incidents", "list", "--json", "--status", "acknowledged", **at).stdout)
     shown = json.loads(versus("incidents", "show", from_file["incidents"][0]["id"], "--json", **at).stdout)
@@ -378,6 +377,8 @@ def test_send_incidents_and_acting_on_them(world, tmp_path):
     }
     assert "acknowledged by ana" in acked.stdout
     assert "resolved by ben" in ended.stdout
+    assert again.returncode == 1
+    assert "nothing was changed: " in again.stderr
     assert "Rotated by ben" in versus("incidents", "show", from_stdin["incidents"][0]["id"], **at).stdout
     assert "From a file" in listed.stdout
     assert [it["title"] for it in as_json["incidents"]] == ["From a file"]

@@ -191,9 +191,12 @@ def resolve(
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Resolve an incident. While its alert goes on firing, the next notification reopens it."""
+    """Resolve an incident. While its alert goes on firing, the next notification reopens it.
+
+    Exit status 1 for a comment on what is resolved already: it is not kept.
+    """
     said = {"comment": comment} if comment else {}
-    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=True, **said)
+    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=not comment, **said)
 
 
 def retry(
