@@ -12,13 +12,18 @@ def incident_row(it: Any) -> list[str]:
     escalates = time_of(it["escalates_at"]) if it["escalates_at"] else ""
     says_more = {"failed", "suppressed"} | ({"escalated"} if it["status"] == "triggered" else set())
     status = it["outcome"] if it["outcome"] in says_more else "snoozed" if _is_snoozed(it) else it["status"]
-    return [it["id"], status, it["severity"], time_of(it["created_at"]), escalates, it["record"] or "", it["title"]]
+    return [it["id"], status, it["severity"], time_of(it["created_at"]), escalates, it["record"] or "", subject_of(it)]
+
+
+def subject_of(it: Any) -> str:
+    """What it is about; of older servers, its title."""
+    return str(it.get("subject") or it["title"])
 
 
 def failure_row(it: Any) -> list[str]:
     """An incident in the list of what was given up, by FAILURE_COLUMNS."""
     failed = it["failed"]
-    return [it["id"], it["status"], failed["target"], time_of(failed["since"]), failed["error"], it["title"]]
+    return [it["id"], it["status"], failed["target"], time_of(failed["since"]), failed["error"], subject_of(it)]
 
 
 def unread_row(it: Any) -> list[str]:

@@ -67,7 +67,7 @@ RECOMMENDED_SEVERITIES: Mapping[str, Mapping[str, str]] = {
 """ServiceNow computes the priority from impact and urgency."""
 
 RECOMMENDED_FIELDS: Mapping[str, str] = {
-    "short_description": "{{ incident.title }}",
+    "short_description": "{{ incident.subject }}",
     "description": "{{ description }}",
     "impact": "{{ by_severity.impact }}",
     "urgency": "{{ by_severity.urgency }}",

@@ -53,6 +53,17 @@ class Overview:
     left_out: int  # alerts that have no line
 
 
+def subject(incident: Incident) -> str:
+    """The title, and what all alerts are about where it does not say so: "Pod crash loop on node-1"."""
+    resource = _resource(shown_alerts(incident))
+    is_said = not resource or resource.casefold() in incident.title.casefold()
+    return incident.title if is_said else f"{incident.title} on {resource}"
+
+
+def _resource(alerts: Sequence[Alert]) -> str:
+    return common([{"": it.resource} for it in alerts]).get("", "")
+
+
 def overview(incident: Incident, *, lines: int = LINES) -> Overview:
     """The incident with at most so many *lines*."""
     alerts = shown_alerts(incident)
@@ -62,7 +73,7 @@ def overview(incident: Incident, *, lines: int = LINES) -> Overview:
     return Overview(
         title=incident.title,
         name=shared.name,
-        resource=common([{"": it.resource} for it in alerts]).get("", ""),
+        resource=_resource(alerts),
         count=alert_count(incident),
         labels=shown_labels(labels, shared.above),
         texts=shared.above[1:],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Incident, common
-from versus_py.incidents.overview import LINES, Line, Overview, overview
+from versus_py.incidents.overview import LINES, Line, Overview, overview, subject
 
 
 def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]:
@@ -16,6 +16,7 @@ def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]
         "incident": {
             "id": incident.id,
             "title": incident.title,
+            "subject": subject(incident),
             "severity": incident.severity,
             "status": incident.status.value,
             "source": incident.source,

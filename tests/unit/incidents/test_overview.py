@@ -6,7 +6,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
 from versus_py.incidents.labels import LABELS_A_LINE, names_of, told_apart
 from versus_py.incidents.model import Status
-from versus_py.incidents.overview import overview
+from versus_py.incidents.overview import overview, subject
 
 
 def crash(pod, **labels):
@@ -333,3 +333,19 @@ def test_what_all_alerts_are_about_is_their_resource():
 )
 def test_texts_are_shown_without_their_markup(said, shown):
     assert overview(make_incident(told(crash("a-1"), description=said))).texts == (shown,)
+
+
+@pytest.mark.parametrize(
+    ("title", "resources", "shown"),
+    [
+        ("Pod crash loop", ["node-1"], "Pod crash loop on node-1"),
+        ("Pod crash loop on Node-1", ["node-1"], "Pod crash loop on Node-1"),
+        ("Pod crash loop", ["node-1", "node-1"], "Pod crash loop on node-1"),
+        ("Pod crash loop", ["node-1", "node-2"], "Pod crash loop"),
+        ("Pod crash loop", [""], "Pod crash loop"),
+    ],
+)
+def test_the_subject_says_what_it_is_about_where_the_title_does_not(title, resources, shown):
+    alerts = [replace(make_alert(f"A{number}"), resource=it) for number, it in enumerate(resources)]
+
+    assert subject(replace(make_incident(*alerts), title=title)) == shown

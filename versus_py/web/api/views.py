@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Delivery, Entry, Incident
-from versus_py.incidents.overview import Line, Overview, overview
+from versus_py.incidents.overview import Line, Overview, overview, subject
 from versus_py.store import GivenUp, Unread, UnreadFailure
 
 LINES = 20
@@ -37,6 +37,7 @@ def summary(incident: Incident) -> dict[str, Any]:
         "status": incident.status,
         "outcome": incident.ending,
         "title": incident.title,
+        "subject": subject(incident),
         "severity": incident.severity,
         "source": incident.source,
         "alerts": len(incident.alerts),

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from versus_py.ack_links import AckLinks, Verdict, storm_subject
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.incidents.model import Actor, Incident, Status
+from versus_py.incidents.overview import subject
 from versus_py.incidents.severity import severity_rank
 from versus_py.store import Member, Store, Storms
 from versus_py.web.api.views import utc
@@ -26,7 +27,7 @@ FIELDS_MAX = 5
 NAME_MAX = 100
 
 _pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=select_autoescape(default=True))
-_pages.filters["utc"] = utc
+_pages.filters |= {"utc": utc, "subject": subject}
 
 
 class StormPage:
