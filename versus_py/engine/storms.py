@@ -45,6 +45,7 @@ class Tally:
 
     results: tuple[tuple[IncidentId, _Result], ...]
     left: int  # not tried: more than one request acknowledges, or its time was over
+    before: int = 0  # that needed nobody when the request came
 
     @property
     def acknowledged(self) -> tuple[IncidentId, ...]:
@@ -61,7 +62,9 @@ class Tally:
         """For people: what was done, and what was not."""
         found = [result for _, result in self.results]
         meanwhile = [f"{found.count(it)} {it.value}" for it in _MEANWHILE if it in found]
-        said = [f"Acknowledged {counted(len(self.acknowledged), 'incident')}."]
+        done, is_idle = len(self.acknowledged), not self.results and not self.left
+        said = ["Nothing needs somebody." if is_idle else f"Acknowledged {counted(done, 'incident')}."]
+        said += [f"Acknowledged or resolved before: {counted(self.before, 'incident')}."] if self.before else []
         said += [f"Meanwhile: {', '.join(meanwhile)}."] if meanwhile else []
         said += [f"{self.failed} could not be acknowledged: acknowledge all once more."] if self.failed else []
         said += [f"{self.left} more need somebody: acknowledge all once more."] if self.left else []
@@ -98,7 +101,7 @@ class StormAcknowledgment:
                 break
         if results and all(it is _Result.UNAVAILABLE for _, it in results):
             raise StoreUnavailable("Redis took no acknowledgment")
-        tally = Tally(tuple(results), len(waiting) - len(results))
+        tally = Tally(tuple(results), len(waiting) - len(results), len(storm.members) - len(waiting))
         about = {"acknowledged": len(tally.acknowledged), "failed": tally.failed, "left": tally.left}
         log.info("storm.acknowledged", storm=storm_id, channel=place, by=str(by), **about)
         return tally

@@ -116,6 +116,21 @@ async def test_what_was_resolved_or_acknowledged_meanwhile_is_said_and_keeps_its
 
 
 @pytest.mark.parametrize("slack_settings", [STORM])
+async def test_what_was_dealt_with_before_is_counted(engine):
+    path, query = await storm_link(engine)
+    first, *others = await members(engine, path)
+    await engine.http.post(f"/api/incidents/{first.id}/acknowledge", params={"by": "ben"})
+    await engine.settle()
+
+    page = await (await engine.http.post(path, params=query)).text()
+    await engine.settle()
+    again = await (await engine.http.post(path, params=query)).text()
+
+    assert f"Acknowledged {len(others)} incidents. Acknowledged or resolved before: 1 incident." in page
+    assert f"Nothing needs somebody. Acknowledged or resolved before: {len(others) + 1} incidents." in again
+
+
+@pytest.mark.parametrize("slack_settings", [STORM])
 async def test_what_failed_is_said_and_the_same_press_again_takes_it(engine, monkeypatch):
     path, query = await storm_link(engine)
     broken, *others = await members(engine, path)
