@@ -48,8 +48,10 @@ def kill_one_every(seconds: float) -> Trouble[Any]:
         while True:
             await asyncio.sleep(seconds)
             replica = dice.choice(world.replicas)
-            await replica.program.kill()
-            replica.program.start()
+            try:
+                await replica.program.kill()
+            finally:  # also where the trouble ends meanwhile: else nobody would start it again
+                replica.program.start()
 
     return trouble
 
