@@ -122,7 +122,7 @@ class Desk:
 
     def _tell(self, press: StormPress, tally: Tally | None) -> None:
         """What became of a storm; and have those acknowledged by an id say the person's name."""
-        self._say(press, UNKNOWN_STORM if tally is None else tally.text)
+        self._say(press, UNKNOWN_STORM if tally is None else tally.text(self._channels[press.system].markup.bold))
         if tally is not None and tally.acknowledged:
             self._follow_ups.add("who that is", lambda: self._identify(press, tally.acknowledged))
 

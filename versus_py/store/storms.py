@@ -21,6 +21,7 @@ LOCK_S = 60.0
 """How long who writes a storm's message may take until somebody else may: as long as a lease."""
 
 _MEMBER = "member:"
+_BY = f"{Status.ACKNOWLEDGED} by "
 _FIELDS = (
     "id",
     "began_ms",
@@ -55,6 +56,11 @@ class Member:
     def is_waiting(self) -> bool:
         """Whether it needs somebody: nobody has acknowledged it, and it is not resolved."""
         return not self.standing.startswith((Status.ACKNOWLEDGED, Status.RESOLVED))
+
+    @property
+    def acknowledged_by(self) -> str:
+        """The name of who has acknowledged it; "" where nobody has, or that is not known."""
+        return self.standing.partition(_BY)[2] if self.standing.startswith(_BY) else ""
 
 
 @dataclass(frozen=True, slots=True)

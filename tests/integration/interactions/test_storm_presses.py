@@ -103,9 +103,37 @@ async def test_what_somebody_has_or_is_over_stays_so_and_is_said(engine, storm):
 
     await press(engine)
 
-    assert "Meanwhile: 1 resolved, 1 acknowledged already." in told(engine)[0][1]
+    assert told(engine)[0][1] == "Acknowledged 7 incidents; 1 is acknowledged by *ben*, 1 is resolved."
     assert (await engine.store.get(first)).acknowledged_by == Actor("ben")
     assert (await engine.store.get(second)).status is Status.RESOLVED
+
+
+async def test_where_all_are_acknowledged_the_press_says_by_whom(engine, storm):
+    await press(engine)
+
+    await press(engine, user="U0BEN")
+
+    assert told(engine)[-1] == ("U0BEN", "Nothing to acknowledge: 9 are acknowledged by *Ana Diaz*.")
+
+
+async def test_what_the_message_shows_as_acknowledged_or_resolved_is_counted_too(engine, storm):
+    first, second, *_ = storm.members
+    await engine.http.post(f"/api/incidents/{first}/acknowledge", params={"by": "ben"})
+    await engine.http.post(f"/api/incidents/{second}/resolve", params={"by": "ben"})
+    await engine.settle()
+
+    await press(engine)
+
+    assert told(engine)[0][1] == "Acknowledged 7 incidents; 1 is acknowledged by *ben*, 1 is resolved."
+
+
+def test_of_many_people_the_answer_names_those_who_have_the_most():
+    kept = {(storms._Result.ALREADY, f"P{number}"): 9 - number for number in range(storms.NAMED_MAX + 2)}
+
+    text = storms.Tally((), 0, kept).text()
+
+    assert text.startswith("Nothing to acknowledge: 9 are acknowledged by P0, 8 are acknowledged by P1,")
+    assert text.endswith("5 are acknowledged by P4, 7 are acknowledged by others.")
 
 
 async def test_an_acknowledgment_that_ends_is_not_renewed_by_the_way(engine, storm):
@@ -191,7 +219,7 @@ async def test_what_a_request_has_no_time_for_is_left_and_said(engine, storm, mo
 
     assert tally is not None
     assert (len(tally.acknowledged), tally.left) == (2, len(storm.members) - 2)
-    assert tally.text.endswith(f"{tally.left} more need somebody: acknowledge all once more.")
+    assert tally.text().endswith(f"{tally.left} more need somebody: acknowledge all once more.")
 
 
 async def test_one_request_writes_a_bounded_number_and_the_same_again_goes_on(engine, storm, monkeypatch):

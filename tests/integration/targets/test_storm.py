@@ -63,6 +63,7 @@ async def test_one_message_stands_for_what_comes_beyond_the_threshold(engine):
     assert f"{COUNT - own} incidents" in digest(engine).text
     assert f"{COUNT - own} triggered" in digest(engine).text
     assert "critical" in digest(engine).text
+    assert "those posted before it have messages of their own" in digest(engine).text
     assert f"https://versus.example/api/storms/{CHANNEL}/" in digest(engine).text
 
 

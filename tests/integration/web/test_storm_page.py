@@ -67,6 +67,7 @@ async def test_each_incident_has_a_link_where_the_buttons_would_let_everybody_ac
     page = await storm_page(engine)
 
     assert re.search(r"Alert\d", page)
+    assert "were posted before the storm have messages of their own" in page
     assert ("/api/ack/" in page) is has_links
     assert ("<form" in page) is has_links
 
@@ -110,7 +111,7 @@ async def test_what_was_resolved_or_acknowledged_meanwhile_is_said_and_keeps_its
 
     page = await (await engine.http.post(path, params=query)).text()
 
-    assert "Meanwhile: 1 resolved, 1 acknowledged already." in page
+    assert "; 1 is acknowledged by ben, 1 is resolved." in page
     assert (await engine.store.get(first.id)).acknowledged_by.name == "ben"
     assert (await engine.store.get(second.id)).status is Status.RESOLVED
 
@@ -126,8 +127,9 @@ async def test_what_was_dealt_with_before_is_counted(engine):
     await engine.settle()
     again = await (await engine.http.post(path, params=query)).text()
 
-    assert f"Acknowledged {len(others)} incidents. Acknowledged or resolved before: 1 incident." in page
-    assert f"Nothing needs somebody. Acknowledged or resolved before: {len(others) + 1} incidents." in again
+    assert f"Acknowledged {len(others)} incidents; 1 is acknowledged by ben." in page
+    said = f"Nothing to acknowledge: {len(others)} are acknowledged by the ACK link, 1 is acknowledged by ben."
+    assert said in again
 
 
 @pytest.mark.parametrize("slack_settings", [STORM])
@@ -150,7 +152,7 @@ async def test_what_failed_is_said_and_the_same_press_again_takes_it(engine, mon
     assert "1 could not be acknowledged: acknowledge all once more." in page
     assert after[broken.id] is Status.TRIGGERED
     assert {after[it.id] for it in others} == {Status.ACKNOWLEDGED}
-    assert "Acknowledged 1 incident." in again
+    assert "Acknowledged 1 incident; 8 are acknowledged by the ACK link." in again
     assert {it.status for it in await members(engine, path)} == {Status.ACKNOWLEDGED}
 
 

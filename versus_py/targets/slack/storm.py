@@ -348,7 +348,10 @@ def build_digest(storm: Storm, config: SlackConfig, *, list_url: str) -> Message
     incidents = f"{count} incident{'' if count == 1 else 's'}"
     if storm.ended_ms is None:
         headline = f":ocean: *Alert storm* · {incidents} since {date(storm.began_ms)} {_mentions(storm)}".rstrip()
-        rule = "More came than this channel takes, so they share this message. Each keeps its own wait and escalation."
+        rule = (
+            "More came than this channel takes, so they share this message; those posted before it have messages of "
+            "their own. Each keeps its own wait and escalation."
+        )
     else:
         headline = f":ocean: *The alert storm is over* · {incidents} since {date(storm.began_ms)}"
         rule = f"Nothing has joined since {date(storm.joined_ms)}; what comes now is posted by itself again."

@@ -55,7 +55,7 @@ class StormPage:
         place, storm_id = _named(request)
         by = _by(await read_whole(request, within_s=BODY_TIMEOUT_S))
         tally = await self._acknowledgment.acknowledge(place, storm_id, by, within_s=ACKNOWLEDGE_WITHIN_S)
-        return await self._page(request, done="" if tally is None else tally.text)
+        return await self._page(request, done="" if tally is None else tally.text())
 
     def _check(self, request: web.Request) -> None:
         place, storm_id = _named(request)
