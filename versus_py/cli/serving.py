@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from versus_py.cli.common import (
@@ -13,11 +14,14 @@ from versus_py.cli.common import (
     run_to_end,
     until_signal,
 )
-from versus_py.config import LogConfig, MetricsConfig
+from versus_py.config import Config, LogConfig, MetricsConfig
 from versus_py.service import serve as serve_until
 from versus_py.systems import registered
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.gateway_secret import secret_in_use
+from versus_py.tools.preview import template_problems
+
+log = structlog.get_logger()
 
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -55,8 +59,18 @@ def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> No
     if metrics_port is not None:
         config = config.model_copy(update={"metrics": MetricsConfig(port=metrics_port)})
     configure_logging(config.log, config.secrets())
+    log_template_problems(config)
 
     async def run(stop: asyncio.Event) -> None:
         await serve_until(config, stop, systems=registered(), with_api=with_api)
 
     run_to_end(until_signal(run))
+
+
+def log_template_problems(config: Config) -> None:
+    """The templates that fail with samples of what may come. They do not stop the start."""
+    for problem in template_problems(config):
+        if problem.is_always:
+            log.error("template.always_fails", error=problem.what)
+        else:
+            log.warning("template.fails", error=problem.what, sources=problem.sources)

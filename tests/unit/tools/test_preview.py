@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from versus_py.cli import app
+from versus_py.cli import app, serving
 from versus_py.systems import model
 from versus_py.targets.check import CheckStatus
 from versus_py.tools.doctor import templates
@@ -143,7 +144,37 @@ def test_a_template_that_fails_is_said_and_what_stands_in_is_shown(versus, tmp_p
 
     assert result.exit_code == 1
     assert "DiskFull" in result.stdout
+    assert "the template failed, so that this is the built-in body: " in result.stdout
     assert "message.tmpl" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("template", "level", "event"),
+    [
+        pytest.param("{{ 1 // 0 }}", "error", "template.always_fails", id="whatever comes"),
+        pytest.param(
+            "{% if incident.source == 'grafana' %}{{ 1 // 0 }}{% endif %}", "warning", "template.fails", id="one source"
+        ),
+    ],
+)
+def test_a_template_that_fails_is_logged_at_the_start_which_goes_on(tmp_path, monkeypatch, template, level, event):
+    served = []
+
+    async def serve(config, *_args, **_options):
+        served.append(config)
+
+    (tmp_path / "message.tmpl").write_text(template)
+    config = config_with(slack={"template_path": str(tmp_path / "message.tmpl")})
+    monkeypatch.setattr(serving, "load", lambda _: config)
+    monkeypatch.setattr(serving, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(serving, "serve_until", serve)
+
+    with capture_logs() as logged:
+        serving.serve(tmp_path / "config.yaml")
+
+    assert served == [config]
+    assert [(it["log_level"], it["event"]) for it in logged] == [(level, event)]
+    assert "message.tmpl" in logged[0]["error"]
 
 
 @pytest.mark.parametrize(

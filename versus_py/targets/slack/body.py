@@ -8,6 +8,11 @@ from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateFile
 
 
+def warning_of(failure: str) -> str:
+    """What a message says of a template that failed."""
+    return f"the template failed, so that this is the built-in body: {failure}"
+
+
 class MessageBody:
     """Renders by the configuration's template, which is read again whenever its file changes."""
 

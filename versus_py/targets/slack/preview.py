@@ -5,7 +5,7 @@ from typing import Any
 
 from versus_py.config import Config, SlackConfig
 from versus_py.incidents.model import Incident
-from versus_py.targets.slack.body import MessageBody
+from versus_py.targets.slack.body import MessageBody, warning_of
 from versus_py.targets.slack.message import Message, build
 from versus_py.targets.system import Preview
 from versus_py.targets.target import titles
@@ -18,7 +18,8 @@ def preview(config: Config, incident: Incident) -> Iterator[Preview]:
     slack: SlackConfig = config.alert.slack
     body, failure = MessageBody(slack).render(incident, ACK_URL)
     called = titles({part.NAME: part.TITLE for part in config.systems_in_use()})
-    message = build(incident, body, slack, called=called, ack_url=ACK_URL)
+    warnings = (warning_of(failure),) if failure else ()
+    message = build(incident, body, slack, called=called, ack_url=ACK_URL, warnings=warnings)
     yield Preview(
         place=SlackConfig.TITLE,
         destination=incident.policy.destinations.get(SlackConfig.NAME),

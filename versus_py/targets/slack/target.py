@@ -24,7 +24,7 @@ from versus_py.targets.slack.api import (
     channel_url,
     is_about_channel,
 )
-from versus_py.targets.slack.body import MessageBody
+from versus_py.targets.slack.body import MessageBody, warning_of
 from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_plain, mention_of
 from versus_py.targets.slack.storm import StormMessages
@@ -429,7 +429,7 @@ class SlackTarget:
         body, failure = self._body.render(incident, ack_url)
         if failure:
             log.error("slack.template_failed", incident=incident.id, error=failure)
-        warnings = tuple(text for text in (note, failure and f"the template failed: {failure}") if text)
+        warnings = tuple(text for text in (note, failure and warning_of(failure)) if text)
         return build(incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings)
 
     def _without_mention(self, incident: Incident, message: Message) -> Message:
