@@ -502,6 +502,12 @@ class Incident:
         return self.delivery(self.escalated_to)
 
     @property
+    def escalated_by(self) -> Actor | None:
+        """Who asked for the present escalation; None where the wait ended by itself."""
+        asked = (entry for entry in self.news if entry.event is Event.ESCALATING)
+        return next((entry.by for entry in asked if entry.at_ms == self.escalation_began_at_ms), None)
+
+    @property
     def has_open_record(self) -> bool:
         """Whether it has escalated, and what it escalated as is known not to be over."""
         is_open = self.status is not Status.RESOLVED and self.record.is_over is False

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from tests.support.clock import START_MS
-from tests.support.factories import make_alert, make_incident
+from tests.support.factories import POLICY, make_alert, make_incident
+from versus_py.incidents.model import Actor, Delivery
+from versus_py.incidents.transitions import begin_escalation, escalate, give_up
 from versus_py.targets.servicenow.description import LINES, describe
 from versus_py.targets.servicenow.fields import truncated
 from versus_py.targets.servicenow.key import LENGTHS
@@ -80,3 +82,46 @@ def test_the_links_survive_where_a_long_description_is_cut():
 
     assert len(text) == LENGTHS["description"]
     assert "Source: http://prometheus/graph" in text
+
+
+def changed(change):
+    assert change is not None
+    return change.incident
+
+
+def test_a_record_says_first_that_nobody_acknowledged_and_within_what_time():
+    incident = changed(begin_escalation(make_incident(), START_MS + 300_900))
+
+    assert describe(incident).startswith("Nobody acknowledged within 5 minutes.\n\nSeverity critical, ")
+
+
+def test_a_record_of_an_escalation_by_hand_names_who_escalated():
+    incident = changed(escalate(make_incident(), Actor("Ben"), START_MS + 60_000))
+
+    assert describe(incident).startswith("Escalated by Ben.\n\n")
+
+
+def test_a_record_of_what_no_channel_took_says_so():
+    given_up = changed(give_up(unposted(), "slack", "Slack: not_in_channel", START_MS + 1000))
+
+    incident = changed(begin_escalation(given_up, START_MS + 1000))
+
+    assert describe(incident).startswith("No channel could show the incident, so that nobody could acknowledge it.\n\n")
+
+
+def unposted():
+    return make_incident().with_deliveries({"slack": Delivery(failed_at_ms=START_MS, error="not_in_channel")})
+
+
+def test_a_record_of_an_incident_without_a_wait_says_so():
+    incident = changed(begin_escalation(make_incident(policy=replace(POLICY, wait_ms=0)), START_MS))
+
+    assert describe(incident).startswith("Escalated without a wait.\n\n")
+
+
+def test_a_record_links_to_where_the_incident_was_posted():
+    posted = {"slack": Delivery(label="message 1.2 in C0ALERTS", url="https://slack.com/app_redirect?channel=C0ALERTS")}
+
+    assert "\nSlack: https://slack.com/app_redirect?channel=C0ALERTS\n" in describe(
+        make_incident(DISK).with_deliveries(posted)
+    )

@@ -2,22 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 
-from versus_py.incidents.model import Incident
+from versus_py.incidents.model import Event, Incident
 from versus_py.incidents.overview import Line, Overview, overview
+from versus_py.incidents.updates import counted
 from versus_py.sources import alertmanager
 from versus_py.targets.servicenow.record import utc
 
 LINES = 20
 """The alerts that are described."""
 
+SHORT_S = 120
+"""A wait that is shorter is told in seconds."""
+
 
 def describe(incident: Incident, *, previous_record: str = "") -> str:
-    """How bad it is and since when, its texts and values, the pages to look at, and then each alert.
+    """Why the record exists, how bad it is and since when, texts, values, the pages to look at, and each alert.
 
     *previous_record* is the number of the one that this record follows, if there is one.
     """
     shown = overview(incident, lines=LINES)
     parts = (
+        _why(incident),
         _head(incident, shown, previous_record),
         "\n".join(shown.texts),
         _measured(shown.values),
@@ -28,6 +33,31 @@ def describe(incident: Incident, *, previous_record: str = "") -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def _why(incident: Incident) -> str:
+    """Why it escalated; "" before it has."""
+    began_ms, since_ms = incident.escalation_began_at_ms, incident.waiting_since_ms
+    if began_ms is None:
+        return ""
+    if incident.escalated_by is not None:
+        return f"Escalated by {incident.escalated_by.name}."
+    if began_ms < since_ms + incident.policy.wait_ms and _has_failed_channel(incident):
+        return "No channel could show the incident, so that nobody could acknowledge it."
+    if incident.policy.wait_ms == 0:
+        return "Escalated without a wait."
+    return f"Nobody acknowledged within {_duration((began_ms - since_ms) // 1000)}."
+
+
+def _has_failed_channel(incident: Incident) -> bool:
+    """Whether one was given up, or refused our credentials, in the present wait."""
+    failures = (entry for entry in incident.news if entry.event in {Event.GIVEN_UP, Event.REFUSED})
+    return any(entry.at_ms >= incident.waiting_since_ms for entry in failures)
+
+
+def _duration(seconds: int) -> str:
+    is_short = seconds < SHORT_S
+    return counted(seconds, "second") if is_short else counted(seconds // 60, "minute")
+
+
 def _head(incident: Incident, shown: Overview, previous_record: str) -> str:
     since = f", since {utc(shown.since_ms)} UTC" if shown.since_ms is not None else ""
     follows = f", after {previous_record}" if previous_record else ""
@@ -36,9 +66,10 @@ def _head(incident: Incident, shown: Overview, previous_record: str) -> str:
 
 
 def _pages(incident: Incident, shown: Overview) -> Iterator[str]:
-    """The links that all alerts have, what they come from, and where to silence them."""
+    """The links that all alerts have, what they come from, where to silence them, and where people were told."""
     pages = dict(shown.links) | {"Source": shown.url, "Silence": alertmanager.silence_url(incident)}
     pages |= {incident.source.capitalize(): incident.url} if incident.url != shown.url else {}
+    pages |= {name.capitalize(): incident.delivery(name).url for name in incident.policy.channels}
     return (f"{name}: {url}" for name, url in pages.items() if url)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from versus_py.config import SlackConfig
-from versus_py.incidents.model import Actor, Delivery, Ending, Entry, Event, Incident, Status
+from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import Called
@@ -207,16 +207,10 @@ def _escalated(incident: Incident, config: SlackConfig, called: Called, *, is_ag
     """With its record; *is_again* where that is the one of an earlier escalation."""
     name, record = called(incident.escalated_to), incident.record
     where = "again, noted in" if is_again else "as"
-    asked = _asked_by(incident)
+    asked = incident.escalated_by
     who = f", as {name_of(asked)} asked" if asked else ""
     line = f":rotating_light: Escalated to {name} {where} {link(record.url, record.label)}{who}"
     return f"{line} {mention_of(incident, config)}".rstrip()
-
-
-def _asked_by(incident: Incident) -> Actor | None:
-    """Who began the present escalation; None for the end of the wait."""
-    asked = (entry for entry in incident.news if entry.event is Event.ESCALATING)
-    return next((entry.by for entry in asked if entry.at_ms == incident.escalation_began_at_ms), None)
 
 
 def _failed(incident: Incident, config: SlackConfig, called: Called) -> str:
