@@ -68,8 +68,13 @@ def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> No
 
 
 def log_template_problems(config: Config) -> None:
-    """The templates that fail with samples of what may come. They do not stop the start."""
-    for problem in template_problems(config):
+    """The templates that fail with samples of what may come. Nothing of it stops the start."""
+    try:
+        problems = template_problems(config)
+    except Exception:  # alerts are served whatever the preview of a system does
+        log.exception("template.check_crashed")
+        return
+    for problem in problems:
         if problem.is_always:
             log.error("template.always_fails", error=problem.what)
         else:

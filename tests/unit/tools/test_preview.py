@@ -148,6 +148,18 @@ def test_a_template_that_fails_is_said_and_what_stands_in_is_shown(versus, tmp_p
     assert "message.tmpl" in result.stderr
 
 
+def test_a_check_of_templates_that_crashes_is_logged_and_does_not_stop_the_start(monkeypatch):
+    def crashes(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(serving, "template_problems", crashes)
+
+    with capture_logs() as logged:
+        serving.log_template_problems(config_with())
+
+    assert [it["event"] for it in logged] == ["template.check_crashed"]
+
+
 @pytest.mark.parametrize(
     ("template", "level", "event"),
     [
