@@ -27,8 +27,9 @@ faults-sample: $(VENV)/installed  ## The part of them that CI runs; about three 
 	$(BIN)/pytest -raP -n 2 -m sample tests/faults
 
 simulate: SEEDS ?= 300
+simulate: FIRST ?=
 simulate: $(VENV)/installed  ## Replicas, Redis, Slack and ServiceNow in virtual time, with fresh seeds; SEEDS=5000 for a night.
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(FIRST),--first $(FIRST))
 
 fuzz: FUZZ_SEED ?= $(shell date +%s)
 fuzz: FUZZ_INPUTS ?= 100000
