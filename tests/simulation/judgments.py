@@ -141,6 +141,8 @@ def _states(course: Course, seen: Seen, incident: Mapping[str, Any]) -> Iterator
     if course.closings:
         return
     [*_, last] = seen.records
+    if told is None and _may_have_forgotten(course, status):
+        return
     if told != last.number and not is_fallback:
         yield "a record that is not known", f"{last.number}, not {told}: {course}"
     if status == RESOLVED and last.state not in OVER_STATES:
@@ -149,6 +151,11 @@ def _states(course: Course, seen: Seen, incident: Mapping[str, Any]) -> Iterator
         yield "a record that is over though it goes on", f"state {last.state}: {course}"
     if status == ACKNOWLEDGED and _escalated_before_that(course, last) and last.state != IN_PROGRESS:
         yield "a record that is not in progress though acknowledged", f"state {last.state}: {course}"
+
+
+def _may_have_forgotten(course: Course, status: str) -> bool:
+    """Redis lost that there is a record, and nobody looks for it any more: docs/design.md names the window."""
+    return course.doubt.startswith("Redis ") and status in {ACKNOWLEDGED, RESOLVED}
 
 
 def _escalated_before_that(course: Course, record: Record) -> bool:
@@ -173,7 +180,8 @@ def _shown(course: Course, seen: Seen, incident: Mapping[str, Any], bounds: Boun
         return
     if f"*{wanted}*" not in message.text:
         yield "a message that is not up to date", f"{message.text!r} lacks {wanted}: {course}"
-    if seen.records and seen.records[-1].number not in message.text + message.shown:
+    is_known = not (incident["record"] is None and _may_have_forgotten(course, incident["status"]))
+    if is_known and seen.records and seen.records[-1].number not in message.text + message.shown:
         yield "a message without its record", f"{seen.records[-1].number}: {course}"
 
 
@@ -208,7 +216,7 @@ def _lines(course: Course, message: Message) -> Iterator[Verdict]:
     waits = len(course.waits) + course.escalated_by_hand + course.closings
     most = {
         "Given back by": course.given_back,
-        "Reopened:": course.reopened,
+        "Reopened:": course.reopened + (len(course.acts) if course.rules.has_last_look else 0),
         "Triggered again": course.retriggered + course.closings,
         "Escalated to ServiceNow": waits,
     }

@@ -50,6 +50,7 @@ def rules_of(knobs: Knobs) -> Rules:
         slack_ms=slack_ms,
         lead_ms=knobs.redis_offset_ms,
         has_sure_clock=not knobs.chance(FaultKind.REDIS_JUMPS),
+        has_last_look=knobs.has_alertmanager,
         may_end_at_once=knobs.chance(FaultKind.HTTP_REFUSED) > 0,
     )
 

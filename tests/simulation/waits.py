@@ -43,4 +43,5 @@ class Rules:
     slack_ms: float = 500.0
     lead_ms: float = 0.0  # the service's clock is so far ahead of the world's
     has_sure_clock: bool = True  # False: Redis' clock jumps, and answered moments are not judged
+    has_last_look: bool = False  # Alertmanager may say that it is over, and what fires then reopens it
     may_end_at_once: bool = False  # a wait does, where no channel takes the message
