@@ -149,8 +149,8 @@ def show(
 def ack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Acknowledge an incident. The first acknowledgment stands."""
-    _act(url, gateway_secret, incident_id, "acknowledge", by, may_be_done=True)
+    """Acknowledge an incident. The first acknowledgment stands. Exit status 1 when the incident is resolved."""
+    _act(url, gateway_secret, incident_id, "acknowledge", by, aim="acknowledged")
 
 
 @incidents_app.command()
@@ -195,8 +195,11 @@ def resolve(
 
     Exit status 1 for a comment on what is resolved already: it is not kept.
     """
-    said = {"comment": comment} if comment else {}
-    _act(url, gateway_secret, incident_id, "resolve", by, may_be_done=not comment, **said)
+    if not comment.strip():
+        _act(url, gateway_secret, incident_id, "resolve", by, aim="resolved")
+        return
+    _act(url, gateway_secret, incident_id, "resolve", by, comment=comment)
+    out.print(f"comment: {comment.strip()}", markup=False, highlight=False, soft_wrap=True)
 
 
 def retry(
@@ -225,13 +228,13 @@ def _act(
     action: str,
     by: str,
     *,
-    may_be_done: bool = False,
+    aim: str = "",
     done: str = "",
     **more: str,
 ) -> None:
-    """Do it, and say how the incident stands. Changing nothing is a failure, unless it *may be done* already."""
+    """Do it, and say how the incident stands. Changing nothing is a failure, unless its status is the *aim* already."""
     it, is_changed = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
-    if is_changed or may_be_done:
+    if is_changed or it["status"] == aim:
         out.print(f"{done}{full_standing(it)}", markup=False, highlight=False, soft_wrap=True)
         return
     err.print(f"nothing was changed: {full_standing(it)}", style="yellow", markup=False, soft_wrap=True)
