@@ -24,7 +24,8 @@ def _run(arguments: list[str]) -> int:
 
 @pytest.fixture
 async def incident(engine: Engine) -> str:
-    return (await engine.post({"title": "Disk full", "id": "d1"}))["incidents"][0]["id"]
+    [created] = (await engine.post({"title": "Disk full", "id": "d1"}))["incidents"]
+    return str(created["id"])
 
 
 async def test_an_acknowledgment_of_what_is_resolved_fails_and_says_how_it_stands(engine, incident, capsys):
