@@ -112,6 +112,7 @@ def explain(
     source: Annotated[
         str | None, typer.Option(help=f"Whose it is: {', '.join(SOURCES)}.", show_default="by its shape")
     ] = None,
+    config: OptionalConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show what is read of a payload, where each thing was found, and what would read the rest."""
@@ -122,7 +123,8 @@ def explain(
     except BadPayload as exc:
         err.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    explanations = [explained(payload, source) for payload in payloads]
+    settings = model()() if config is None else load(config)
+    explanations = [explained(payload, settings, source) for payload in payloads]
     if as_json:
         out.print_json(data={"payloads": [asdict(it) for it in explanations], "warnings": left_out})
         return

@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from multidict import MultiDict
+
 from versus_py import sources
-from versus_py.errors import NotAnAlert
+from versus_py.config import Config
 from versus_py.incidents.model import Notification
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity, level_of, spelling
 from versus_py.sources import fields, generic
 from versus_py.sources.generic.reader import Reading
 from versus_py.sources.generic.search import Field, Place
 from versus_py.sources.generic.words import is_over
+from versus_py.web.intake.overrides import read_overrides
+from versus_py.web.intake.reading import Reader
 
 TABLES = "versus_py/sources/generic/tables.py"
 
@@ -38,16 +42,37 @@ class Explanation:
     warnings: tuple[str, ...]
 
 
-def explain(payload: Mapping[str, Any], source: str | None = None) -> Explanation:
-    """How the server reads *payload*; *source* is whose it is, None by its shape."""
+def explain(payload: Mapping[str, Any], config: Config, source: str | None = None) -> Explanation:
+    """How a server of this *config* reads *payload*; *source* is whose it is, None by its shape."""
     name = sources.source_of(payload, source).NAME
-    try:
-        found = sources.parse(payload, name=source)
-    except NotAnAlert as exc:
-        return Explanation(name, (), (f"nothing to do: {exc}",))
-    is_read_by_tables = name == generic.NAME and not found.group
-    lines = _read_by_tables(found, generic.read(payload)) if is_read_by_tables else _read_by_source(found)
-    return Explanation(name, tuple(lines), found.warnings)
+    asked = read_overrides(MultiDict({} if source is None else {"source": source}), config)
+    reading = Reader(config).read([payload], asked)
+    counted = [it for it in reading.notifications if it is not None]
+    if not counted:
+        return Explanation(name, (), reading.warnings)
+    said = sources.parse(payload, config.sources, source)
+    is_read_by_tables = name == generic.NAME and not said.group
+    lines = _read_by_tables(said, generic.read(payload)) if is_read_by_tables else _read_by_source(said)
+    by_config = _by_config(lines, said, counted[0], config)
+    return Explanation(name, tuple(by_config), tuple(dict.fromkeys(text for it in counted for text in it.warnings)))
+
+
+def _by_config(lines: Iterator[Line], said: Notification, counts: Notification, config: Config) -> Iterator[Line]:
+    """The *lines* with what the configuration makes of them."""
+    for line in lines:
+        if line.what == "identity" and counts.is_keyed:
+            yield Line("identity", _shown(counts.dedup_key or ""), "dedup_key of the configuration")
+        else:
+            yield line
+        if line.what == "severity":
+            yield Line("level", level_of(counts.severity).severity, _source_of_level(said, counts, config))
+
+
+def _source_of_level(said: Notification, counts: Notification, config: Config) -> str:
+    """The setting that says what the severity counts as; "" for none."""
+    if counts.severity == said.severity:
+        return ""
+    return "severity_map" if spelling(said.severity) in config.severity_map else f"sources.{said.source}.severity"
 
 
 def _read_by_source(found: Notification) -> Iterator[Line]:
@@ -74,11 +99,16 @@ def _read_by_tables(found: Notification, read: Reading) -> Iterator[Line]:
     yield Line("severity", severity, _path(read.severity), unknown)
     key = read.identity.key
     where = ", ".join(it.path for it in read.identity.fields) or ("the title and the status" if key else "")
-    yield Line("identity", _shown(key), where, "" if key else _advice(read, _is_number, "NUMBERS"))
+    yield Line("identity", _shown(key), where, "" if key else _without_identity(read))
     yield _line(read, "resource", read.resource, _is_resource, "RESOURCES")
     yield _line(read, "link", read.link, lambda it: bool(fields.web_url(it.value)), "LINKS")
     yield Line("start", read.start.text if read.start else "", _path(read.start))
     yield Line("labels", ", ".join(f"{name}={text}" for name, text in found.alerts[0].labels.items()), "")
+
+
+def _without_identity(read: Reading) -> str:
+    advice = _advice(read, _is_number, "NUMBERS")
+    return "; ".join(filter(None, ("each POST is an incident of its own: send dedup_key", advice)))
 
 
 def _line(read: Reading, what: str, found: Field | None, is_likely: Callable[[Field], bool], table: str) -> Line:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +11,11 @@ from tests.support.payloads import sample
 from versus_py.cli import app
 from versus_py.sources.generic import read, tables
 from versus_py.sources.generic.search import Table
-from versus_py.tools.explain import TABLES, explain
+from versus_py.systems import model
+from versus_py.tools.explain import TABLES, Explanation
+from versus_py.tools.explain import explain as explain_by
+
+ROOT = Path(__file__).parents[3]
 
 KNOWN = {
     "incident": {
@@ -30,6 +35,14 @@ UNKNOWN = {
     "grade": "critical",
     "page": "https://x.example/1",
 }
+
+
+def explain(payload, **settings) -> Explanation:
+    return explain_by(payload, model().model_validate(settings))
+
+
+def found_of(payload, **settings) -> dict[str, tuple[str, str]]:
+    return {it.what: (it.value, it.where) for it in explain(payload, **settings).lines}
 
 
 def test_everything_that_is_found_is_shown_with_its_field():
@@ -55,7 +68,8 @@ def test_what_is_not_found_has_the_one_line_that_would_find_it():
         "title": f'to read fault.part.faultSays, add "part.faultSays" to MESSAGES in {TABLES}',
         "status": f'to read how, add "how" to STATUS in {TABLES}',
         "severity": f'to read grade, add "grade" to SEVERITIES in {TABLES}',
-        "identity": f'to read ref, add "ref" to NUMBERS in {TABLES}',
+        "identity": "each POST is an incident of its own: send dedup_key; "
+        f'to read ref, add "ref" to NUMBERS in {TABLES}',
         "resource": f'to read fault.part.hostLabel, add "part.hostLabel" to RESOURCES in {TABLES}',
         "link": f'to read page, add "page" to LINKS in {TABLES}',
     }
@@ -69,6 +83,37 @@ def test_the_line_that_is_advised_finds_the_field():
             path, name, table = re.findall(r'to read (\S+), add "(\S+)" to (\w+)', line.advice)[0]
             assert isinstance(getattr(tables, table), tuple)
             assert [it.path for it in fields.named(Table([name]))] == [path]
+
+
+def test_what_nothing_identifies_says_what_that_means_and_what_to_send():
+    [identity] = [it for it in explain({"title": "Disk full"}).lines if it.what == "identity"]
+
+    assert (identity.value, identity.advice) == ("", "each POST is an incident of its own: send dedup_key")
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"),
+    [
+        pytest.param("urgent", ("error", ""), id="by its name"),
+        pytest.param("SEV Urgent", ("critical", "severity_map"), id="by severity_map"),
+        pytest.param("purple", ("unknown", ""), id="unknown"),
+        pytest.param("", ("warning", "sources.generic.severity"), id="by the source's default"),
+    ],
+)
+def test_the_level_that_a_severity_counts_as_is_shown_with_the_setting_that_says_so(severity, level):
+    settings = {"severity_map": {"sev-urgent": "critical"}, "sources": {"generic": {"severity": "warning"}}}
+
+    assert found_of({"title": "x", "severity": severity}, **settings)["level"] == level
+
+
+def test_the_warnings_are_those_of_a_post():
+    assert "severity '7' is a number without a known scale" in explain({"severity": 7}).warnings[-1]
+
+
+def test_an_identity_by_the_template_of_the_configuration_is_named_as_such():
+    found = found_of({"title": "Disk full"}, dedup_key="{{ title }}")
+
+    assert found["identity"] == ("template / Disk full", "dedup_key of the configuration")
 
 
 @pytest.mark.parametrize("name", ["alertmanager_firing", "monasca_alarm", "cloudwatch_alarm", "grafana_firing"])
@@ -106,3 +151,25 @@ def test_the_command_gives_json_to_programs():
 @pytest.mark.parametrize("arguments", [["-"], ["-", "--source", "nagios"]])
 def test_the_command_refuses_what_it_cannot_read(arguments):
     assert CliRunner().invoke(app, ["explain", *arguments], input="no JSON").exit_code != 0
+
+
+def test_the_command_reads_by_the_configuration_that_the_environment_names(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("severity_map: {purple: critical}\n")
+
+    shown = CliRunner().invoke(
+        app, ["explain", "-"], input='{"title": "x", "severity": "purple"}', env={"VERSUS_CONFIG": str(config)}
+    )
+
+    assert "level     critical   from severity_map" in shown.stdout
+
+
+def test_the_example_of_the_docs_is_what_the_command_prints():
+    page = (ROOT / "docs" / "sources.md").read_text()
+    payload, printed = re.findall(
+        r"\$ cat payload.json\n(.*?)\n\$ versus explain payload.json\n(.*?)```", page, re.DOTALL
+    )[0]
+
+    shown = CliRunner().invoke(app, ["explain", "-"], input=payload)
+
+    assert (shown.stdout, shown.stderr) == (printed, "")
