@@ -147,13 +147,12 @@ def _told(known: Alert, told: Alert, lister: str, seen_at_ms: int | None) -> Ale
 
 def _with_what_is_known(told: Alert, known: Alert) -> Alert:
     """An end with what the alert said before: many senders only name what has ended, and people ask what it was."""
-    is_bare = not told.labels and not told.resource
     return replace(
         told,
         labels={**known.labels, **told.labels},
         annotations={**known.annotations, **told.annotations},
         links={**known.links, **told.links},
-        title=known.title if is_bare else told.title,
+        title=told.title or known.title,
         severity=told.severity or known.severity,
         url=told.url or known.url,
         resource=told.resource or known.resource,

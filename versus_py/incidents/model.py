@@ -202,6 +202,7 @@ class Notification:
     is_complete: bool = False  # it lists everything of its group that fires
     is_keyed: bool = False  # the configuration's template made its key, so that nothing else tells its incident
     is_keyed_by_sender: bool = False  # its sender says later what to do by the key alone, and no template makes another
+    is_titled: bool = True  # the payload has a title of its own; else its key or its fields stand in for one
     is_ungrouped: bool = False  # its alerts came in one payload by chance: each is an incident of its own
     reports_resolves: bool = False  # its origin has listed resolved alerts: what it leaves out is not over
     truncated_alerts: int = 0  # alerts that the sender cut off

@@ -109,8 +109,12 @@ def _warned(found: Notification, wrong: str) -> Notification:
 
 
 def _titled(notification: Notification) -> Notification:
-    """With its title as that of its alert too, where it has only one and that has none."""
+    """With its title as that of its alert too, where it has only one and that has none.
+
+    An end whose title is no title of its own leaves its alert the one that is known.
+    """
     alerts = notification.alerts
-    if len(alerts) != 1 or alerts[0].title:
+    is_end_only = not notification.is_titled and not notification.is_firing
+    if len(alerts) != 1 or alerts[0].title or is_end_only:
         return notification
     return replace(notification, alerts=(replace(alerts[0], title=notification.title),))

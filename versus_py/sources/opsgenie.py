@@ -56,7 +56,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         fingerprint=alias,
         status=AlertStatus.FIRING if action == CREATE else AlertStatus.RESOLVED,
         labels=labels | dict(_labels(payload)),
-        annotations=annotations | dict(_annotations(payload)),
+        annotations=annotations | dict(_annotations(payload, action)),
         url=url,
         resource=fields.text(payload.get("entity")) or fields.resource(labels),
         links=fields.links(labels | annotations),
@@ -69,6 +69,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         dedup_key=f"{NAME}\n{alias}" if alias else None,
         older_keys=(f"generic\n{alias}",) if alias else (),  # as it was read before it was a source of its own
         is_keyed_by_sender=bool(alias),
+        is_titled=bool(message),
         url=url,
         asks=None if action == CREATE else _request(payload, action),
     )
@@ -92,8 +93,9 @@ def _responders(payload: Mapping[str, Any]) -> Iterator[str]:
                 yield name
 
 
-def _annotations(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("description", "note"):
+def _annotations(payload: Mapping[str, Any], action: str) -> Iterator[tuple[str, str]]:
+    """What it says of itself. The note of a later request is a comment, and no text of the alert."""
+    for name in ("description", "note") if action == CREATE else ("description",):
         if text := fields.text(payload.get(name)):
             yield name, text
 

@@ -47,6 +47,7 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification: 
         dedup_key=f"{NAME}\n{key}" if key else None,
         older_keys=(f"generic\n{key}",) if key else (),  # as it was read before it was a source of its own
         is_keyed_by_sender=bool(key),
+        is_titled=bool(summary),
         url=url,
         asks=SenderRequest(acknowledges=True) if action == "acknowledge" else None,
     )

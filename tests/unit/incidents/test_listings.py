@@ -286,7 +286,7 @@ def test_an_end_that_only_names_the_alert_keeps_what_it_was_about():
         resource="web-7",
         links={"Runbook": "https://r.example"},
     )
-    over = Alert("checkout", AlertStatus.RESOLVED, annotations={"note": "restarted"}, title="checkout")
+    over = Alert("checkout", AlertStatus.RESOLVED, annotations={"note": "restarted"})
 
     [alert] = merged(merged((), make_notification(fires), NOW), make_notification(over), NOW)
 

@@ -60,6 +60,7 @@ def _notification(found: Reading) -> Notification:
     return Notification(
         source=NAME,
         title=found.title_text,
+        is_titled=found.title is not None,
         severity=found.severity_text,
         alerts=(alert,),
         dedup_key=f"{NAME}\n{found.identity.key}" if found.identity.key else None,
