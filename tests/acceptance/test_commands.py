@@ -59,9 +59,10 @@ def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
         wait_until(lambda: slack.shows("HostDown", "Resolved"), what="the message that says so")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize(
-    ("said", "status"), [("Ctrl-C ends it.", 0), ("simulator", 130)], ids=["after the story", "before its end"]
+    ("number", "said", "status"),
+    [(signal.SIGINT, "Ctrl-C ends it.", 0), (signal.SIGTERM, "simulator", 130)],
+    ids=["Ctrl-C after the story", "SIGTERM before its end"],
 )
 def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path, number, said, status):
     log, folder = tmp_path / "log", tmp_path / "tmp"
