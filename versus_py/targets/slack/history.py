@@ -63,11 +63,14 @@ class History:
                 return Found(str(message["ts"]), said)
         return None
 
-    async def last_reply(self, channel: str, ts: str) -> Found | None:
-        """Our last post in a message's thread; None without one."""
+    async def last_reply(self, channel: str, ts: str, *, of_standing: bool) -> Found | None:
+        """Our last post in a message's thread that says how the incident stands, or that says news; None without one.
+
+        Of a message that cannot be edited there are both, and each is posted again by itself.
+        """
         last = None
         async for message, said in self._ours("conversations.replies", channel=channel, ts=ts):
-            if message.get("ts") != ts:
+            if message.get("ts") != ts and ("standing" in said) is of_standing:
                 last = Found(str(message["ts"]), said)  # the oldest come first
         return last
 

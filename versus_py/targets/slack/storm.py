@@ -286,7 +286,9 @@ class StormMessages:
 
     async def _told(self, storm: Storm) -> str:
         """What the thread was told last, also by an attempt whose answer was lost."""
-        found = await self._history.last_reply(storm.place, storm.ts) if storm.is_being_told else None
+        found = (
+            await self._history.last_reply(storm.place, storm.ts, of_standing=False) if storm.is_being_told else None
+        )
         return str(found.said.get("told", "")) if found else storm.told
 
     async def _refused(self, storm: Storm, exc: Refused) -> None:

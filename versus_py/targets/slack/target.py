@@ -374,7 +374,7 @@ class SlackTarget:
         if standing in {shown.reference.get("standing"), shown.reference.get("said")}:
             return said
         if is_unsure:
-            last = await self._history.last_reply(channel, _ts(shown))
+            last = await self._history.last_reply(channel, _ts(shown), of_standing=True)
             if last is not None and last.said.get("standing") == standing:
                 return said
         await self._wire.take(channel, f"{incident.id} thread", POSTS, urgency=Urgency.REPLY)
@@ -401,7 +401,7 @@ class SlackTarget:
             return noted
         channel, ts = shown.reference["channel"], shown.reference["ts"]
         if is_unsure:
-            said = await self._history.last_reply(channel, ts)
+            said = await self._history.last_reply(channel, ts, of_standing=False)
             told = Told.read(said.said).within(incident) if said else told
             reply = reply_of(incident, told, self._config, self._called)
         if reply is None:
