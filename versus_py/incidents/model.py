@@ -193,6 +193,7 @@ class Notification:
     title: str
     severity: str
     alerts: tuple[Alert, ...]
+    severity_sent: str = ""  # the name in full that its severity was read from; "": that is the whole name
     dedup_key: str | None = None  # None: the source has no identity to offer, so this is an incident of its own
     older_keys: tuple[str, ...] = ()  # what earlier versions, or fewer settings, made of the same identity
     sender: str = ""  # the name of the intake token that it came with

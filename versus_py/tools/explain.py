@@ -72,12 +72,13 @@ def _source_of_level(said: Notification, counts: Notification, config: Config) -
     """The setting that says what the severity counts as; "" for none."""
     if counts.severity == said.severity:
         return ""
-    return "severity_map" if spelling(said.severity) in config.severity_map else f"sources.{said.source}.severity"
+    is_mapped = any(spelling(name) in config.severity_map for name in (said.severity, said.severity_sent))
+    return "severity_map" if is_mapped else f"sources.{said.source}.severity"
 
 
 def _read_by_source(found: Notification) -> Iterator[Line]:
     """A source knows its fields by its tool's documentation."""
-    where = "as documented by the tool"
+    where = "the fields that the tool documents"
     first = found.alerts[0]
     yield Line("title", found.title, where)
     yield Line("status", _status(found), where)
@@ -94,7 +95,7 @@ def _read_by_tables(found: Notification, read: Reading) -> Iterator[Line]:
     standing = read.standing
     unsaid = "" if standing.is_known else _advice(read, lambda it: is_over(it.value) is not None, "STATUS")
     yield Line("status", _status(found), _path(standing.field), unsaid)
-    severity = "" if found.severity == UNKNOWN_SEVERITY else found.severity
+    severity = "" if found.severity == UNKNOWN_SEVERITY else found.severity_sent or found.severity
     unknown = "" if severity else _advice(read, lambda it: is_severity(it.text), "SEVERITIES")
     yield Line("severity", severity, _path(read.severity), unknown)
     key = read.identity.key

@@ -96,6 +96,7 @@ def test_what_nothing_identifies_says_what_that_means_and_what_to_send():
     [
         pytest.param("urgent", ("error", ""), id="by its name"),
         pytest.param("SEV Urgent", ("critical", "severity_map"), id="by severity_map"),
+        pytest.param("sev_urgent", ("critical", "severity_map"), id="by severity_map, in another spelling"),
         pytest.param("purple", ("unknown", ""), id="unknown"),
         pytest.param("", ("warning", "sources.generic.severity"), id="by the source's default"),
     ],

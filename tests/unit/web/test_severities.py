@@ -91,6 +91,14 @@ def test_a_bare_number_stays_unknown_and_says_how_to_name_it(name):
     assert read({"title": "x", "severity": "P2"}).warnings == ()
 
 
+@pytest.mark.parametrize("sent", ["sev_urgent", "SEV_URGENT", "sev-urgent"])
+def test_a_name_of_ones_own_counts_before_the_known_name_that_it_ends_with(sent):
+    names = {"sev-urgent": "critical", "urgent": "info"}
+
+    assert read({"title": "x", "severity": sent}, severity_map=names).severity == "critical"
+    assert read({"title": "x", "severity": "other_urgent"}, severity_map=names).severity == "info"
+
+
 def test_a_number_that_severity_map_names_is_no_warning():
     found = read({"title": "x", "severity": 2}, severity_map=OWN_NAMES)
 

@@ -62,6 +62,7 @@ def _notification(found: Reading) -> Notification:
         title=found.title_text,
         is_titled=found.title is not None,
         severity=found.severity_text,
+        severity_sent=found.severity_sent,
         alerts=(alert,),
         dedup_key=f"{NAME}\n{found.identity.key}" if found.identity.key else None,
         url=alert.url,

@@ -76,6 +76,7 @@ class Reading:
     standing: Standing
     severity: Field | None
     severity_text: str
+    severity_sent: str  # the name in full, where severity_text is only its end; else ""
     identity: Identity
     resource: Field | None
     link: Field | None
@@ -110,6 +111,7 @@ def read(payload: Mapping[str, Any]) -> Reading:
         standing=standing,
         severity=severity,
         severity_text=highest_severity([severity_text]),
+        severity_sent=severity.text if severity and severity.text.endswith(f"_{severity_text}") else "",
         identity=known,
         resource=_resource(found),
         link=link,

@@ -28,6 +28,9 @@ class Severities:
     def _mapped(self, notification: Notification) -> Notification:
         said = {alert.severity for alert in notification.alerts} | {notification.severity}
         names = {it: name for it in said if (name := self._names.get(spelling(it)))}
+        in_full = self._names.get(spelling(notification.severity_sent))
+        if in_full:
+            names[notification.severity] = in_full
         if not names:
             return notification
         own = names.get(notification.severity, notification.severity)
