@@ -22,6 +22,7 @@ test-quick: $(VENV)/installed  ## Of those, unit and integration tests that star
 
 faults: $(VENV)/installed  ## All faults under load (kills, cuts, stalls, failovers), and planted bugs; about an hour.
 	$(BIN)/pytest -raP -n 2 tests/faults tests/simulation
+	$(BIN)/pytest -ra -n 2 -m long tests/acceptance tests/integration
 
 faults-sample: $(VENV)/installed  ## The part of them that CI runs; about three minutes.
 	$(BIN)/pytest -raP -n 2 -m sample tests/faults

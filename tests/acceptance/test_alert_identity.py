@@ -116,7 +116,11 @@ CLUSTERS = {
 }
 
 
-@pytest.mark.parametrize("is_escalated", [False, True], ids=["ends before the record", "ends after the record"])
+@pytest.mark.parametrize(
+    "is_escalated",
+    [pytest.param(False, marks=pytest.mark.long), True],
+    ids=["ends before the record", "ends after the record"],
+)
 @pytest.mark.parametrize(("in_eu", "in_us", "external_url"), CLUSTERS.values(), ids=CLUSTERS)
 def test_what_ends_in_one_cluster_still_fires_in_another_of_the_same_chart(
     world, in_eu, in_us, external_url, is_escalated

@@ -111,7 +111,8 @@ def test_from_the_first_alert_to_the_end_there_is_one_record_for_each_problem(wo
     assert [call for call in calls if "oauth_token" in call] == (["POST /oauth_token.do"] if auth else [])
 
 
-@pytest.mark.parametrize(("per", "problems"), [("alert", 2)])
+@pytest.mark.long
+@pytest.mark.parametrize(("per", "problems"), [("group", 1), ("alert", 2)])
 def test_servicenow_that_is_down_for_the_whole_wait_gets_its_records_when_it_is_back(world, chain, per, problems):
     world.servicenow.fault(kind="down", times=None)
     server, fire = chain(per)

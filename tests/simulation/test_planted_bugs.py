@@ -13,8 +13,8 @@ from tests.simulation.bugs import BUGS
 
 SEEDS_MAX = 100
 FIRST = 1
-SAMPLED = ("lose journal lines", "do not look for messages", "believe every clock")
-"""Played by every run of the tests: they are found by the first seeds."""
+SAMPLED = ("believe every clock",)
+"""Played by every run of the tests: they are found by the first seed."""
 
 _FOUND = re.compile(r"^seed (\d+) ", re.MULTILINE)
 _ROOT = Path(__file__).parents[2]
