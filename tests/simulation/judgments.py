@@ -23,9 +23,6 @@ IN_PROGRESS = "2"
 POSTED_ANEW_MAX = 3
 """An incident whose messages cannot be edited is posted anew once, and once more when somebody is needed again."""
 
-AFTER_ALL_S = 1.0
-"""ServiceNow and the world count time in other steps."""
-
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -82,8 +82,8 @@ def render(
         str | None, typer.Option(help="Only this: slack or servicenow.", show_default="what the file is about")
     ] = None,
     query: Annotated[
-        str, typer.Option("--query", "-q", help="The query of the request, such as severity=critical.")
-    ] = "",
+        list[str] | None, typer.Option("--query", "-q", help="An override, such as severity=critical.")
+    ] = None,
     config: OptionalConfigOption = None,
 ) -> None:
     """Show what would be posted about a payload. Nothing is sent.
@@ -121,10 +121,8 @@ def _with_template(file: Path, config: Path | None) -> Config:
 
 def _indented(shown: Mapping[str, str]) -> str:
     """Each text below its name; beside it where it is a short one."""
-    lines = [
-        f"{name}: {text}" if "\n" not in text else f"{name}:\n{indent(text, '  ')}" for name, text in shown.items()
-    ]
-    return indent("\n".join(lines), "  ")
+    texts = {name: f"\n{indent(text, '  ')}" if "\n" in text else f" {text}" for name, text in shown.items()}
+    return indent("\n".join(f"{name}:{text}" for name, text in texts.items()), "  ")
 
 
 def config_schema() -> None:

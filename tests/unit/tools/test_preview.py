@@ -19,12 +19,14 @@ AT_MS = round(AT.timestamp() * 1000)
 SLACK = {"enable": True, "token": "xoxb-1", "channel_id": "C0ALERTS"}
 
 
-def config_with(*, slack=None, fields=None, **servicenow):
+def settings_with(*, slack=None, fields=None, **servicenow):
     login = {"instance_url": "https://dev.service-now.com", "username": "u", "password": "p"}
     provider = login | {"fields": fields or {}} | servicenow
-    return model().model_validate(
-        {"alert": {"slack": SLACK | (slack or {})}, "oncall": {"enable": True, "servicenow": provider}}
-    )
+    return {"alert": {"slack": SLACK | (slack or {})}, "oncall": {"enable": True, "servicenow": provider}}
+
+
+def config_with(**settings):
+    return model().model_validate(settings_with(**settings))
 
 
 def body_of(source="alertmanager", **more):
@@ -187,6 +189,18 @@ def test_a_template_that_fails_is_logged_at_the_start_which_goes_on(tmp_path, mo
     assert served == [config]
     assert [(it["log_level"], it["event"]) for it in logged] == [(level, event)]
     assert "message.tmpl" in logged[0]["error"]
+
+
+def test_overrides_count_as_in_the_request(versus, tmp_path):
+    settings = settings_with(other_instance_urls={"infra": "https://infra.service-now.com"})
+    (tmp_path / "config.yaml").write_bytes(orjson.dumps(settings))
+    overrides = ("-q", "servicenow_other_instance=infra", "-q", "severity=warning")
+
+    result = versus("render", "config.yaml", "--payload", "body.json", *overrides)
+
+    assert result.exit_code == 0, result.output
+    assert "ServiceNow infra\n" in result.stdout
+    assert "· warning ·" in result.stdout
 
 
 @pytest.mark.parametrize(
