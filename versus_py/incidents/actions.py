@@ -7,9 +7,6 @@ from zoneinfo import ZoneInfo
 from versus_py.incidents.model import Incident, Status
 from versus_py.incidents.transitions import may_escalate
 
-COMMENT_MAX = 1000
-"""Characters of what somebody says of a resolve."""
-
 
 class Action(StrEnum):
     """The verbs."""

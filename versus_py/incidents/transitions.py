@@ -56,7 +56,7 @@ MAX_HANDLED = 20
 """The most requests of which an incident knows that they were applied."""
 
 COMMENT_MAX = 1000
-"""The most characters of a sender's comment that are kept."""
+"""The most characters of a comment that are kept: a sender's, and a person's on a resolve."""
 
 COMMENT_REPEATED_MS = 5 * 60_000
 """The same comment once more within this time is a request that was sent again."""

@@ -13,8 +13,8 @@ from slack_sdk.models.blocks import InputBlock, PlainTextInputElement, PlainText
 from slack_sdk.models.views import View
 
 from versus_py.errors import BadPayload
-from versus_py.incidents.actions import COMMENT_MAX
 from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.transitions import COMMENT_MAX
 from versus_py.targets.slack.mrkdwn import shorten
 
 CALLBACK_ID = "versus_resolve"

@@ -11,9 +11,9 @@ from aiohttp import web
 from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.incidents import transitions
-from versus_py.incidents.actions import COMMENT_MAX
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.incidents.payloads import unpack
+from versus_py.incidents.transitions import COMMENT_MAX
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer

@@ -5,7 +5,6 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.ack_links import AckLinks, Verdict
 from versus_py.engine.lifecycle import AFTER_A_LOSS, NOT_READ, Lifecycle
@@ -16,13 +15,11 @@ from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import LINES, rfc3339, utc
+from versus_py.web.pages.rendering import pages
 
 log = structlog.get_logger()
 
 BY_LINK = Actor("the ACK link")
-
-_pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=select_autoescape(default=True))
-_pages.filters["utc"] = utc
 
 
 class AckPage:
@@ -151,7 +148,7 @@ def _answer(
 ) -> web.Response:
     """A page for browsers, JSON for everything else. What it *asks* is on its button, which posts to the same link."""
     if "text/html" in request.headers.get("Accept", ""):
-        page = _pages.get_template("ack.html").render(
+        page = pages.get_template("ack.html").render(
             incident=incident,
             shown=None if incident is None else overview(incident, lines=LINES),
             pages={} if incident is None else _links(incident),

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.ack_links import AckLinks, Verdict, storm_subject
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.incidents.model import Actor, Incident, Status
-from versus_py.incidents.overview import subject
 from versus_py.incidents.severity import severity_rank
 from versus_py.store import Member, Store, Storms
-from versus_py.web.api.views import utc
 from versus_py.web.intake.bodies import read_whole
 from versus_py.web.pages.ack import BY_LINK
+from versus_py.web.pages.rendering import pages
 
 SHOWN_MAX = 500
 """The most incidents on the page; the API lists them all."""
@@ -25,9 +23,6 @@ ACKNOWLEDGE_WITHIN_S = 10.0
 BODY_TIMEOUT_S = 10.0
 FIELDS_MAX = 5
 NAME_MAX = 100
-
-_pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=select_autoescape(default=True))
-_pages.filters |= {"utc": utc, "subject": subject}
 
 
 class StormPage:
@@ -76,7 +71,7 @@ class StormPage:
         members = sorted(storm.members, key=lambda it: _urgency(storm.members[it]))
         found = [it for it in await self._store.get_readable(members[:SHOWN_MAX]) if it is not None]
         rows = [(incident, self._ack_url(incident)) for incident in found]
-        text = _pages.get_template("storm.html").render(
+        text = pages.get_template("storm.html").render(
             storm=storm,
             status=_worst(found),
             rows=rows,
