@@ -14,6 +14,7 @@ from tests.integration.targets.test_storm import break_out, counted, until_quiet
 from tests.support.waiting import DEADLINE_S
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.errors import ErrorOrder
+from versus_py.targets.slack.wire import Wire
 
 UPDATE, POST = "chat.update", "chat.postMessage"
 FOR_GOOD = ["cant_update_message", "edit_window_closed", "block_mismatch", "msg_too_long"]
@@ -268,3 +269,25 @@ async def test_a_line_of_an_escalation_that_comes_after_the_resolve_does_not_sta
     await engine.after(minutes=2)
 
     assert are_in(["Escalated to ServiceNow", "*Resolved*"], engine.slack.messages[-1].replies) == [True, True]
+
+
+async def test_a_line_whose_answer_was_lost_is_said_once_also_before_how_it_stands(engine, monkeypatch):
+    edit = Wire.edit
+
+    async def slow_edit(*args):
+        engine.clock.advance(seconds=2)  # so that the thread has its next turn
+        await edit(*args)
+
+    await trigger(engine)
+    refuse_edits(engine)
+    await trigger(engine)  # which is posted anew, the one time that it is
+    await engine.settle()
+    monkeypatch.setattr(Wire, "edit", slow_edit)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}", text="Escalated to"))
+
+    for minutes in (5, 1, 1, 1):
+        await engine.after(minutes=minutes)
+
+    told = [reply.text for it in engine.slack.messages for reply in it.thread]
+    assert engine.slack.faults.are_over
+    assert are_in(["Escalated to", "*Escalated*"], told) == [True, True]
