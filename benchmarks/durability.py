@@ -25,7 +25,8 @@ from versus_py.clock import SharedClock
 from versus_py.config import RedisConfig
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.timekeeping import Timekeeper
-from versus_py.incidents.model import Alert, AlertStatus, Notification, Policy
+from versus_py.incidents.model import Alert, AlertStatus, Notification
+from versus_py.incidents.policies import made
 from versus_py.store import SharedTime, Store
 from versus_py.store.connection import open_redis
 from versus_py.store.durability import durability_for
@@ -44,7 +45,7 @@ ALERT = Alert(
     url="",
 )
 NOTIFICATION = Notification(source="alertmanager", title="DiskFull", severity="critical", alerts=(ALERT,))
-POLICY = Policy(channels=("slack",), oncall="servicenow", wait_ms=300_000)
+POLICY = made(channels=("slack",), oncall="servicenow", wait_ms=300_000)
 
 
 async def opened(stack: AsyncExitStack, durability: Literal["memory", "fsync"]) -> Lifecycle:

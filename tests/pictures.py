@@ -25,7 +25,8 @@ from versus_py import sources
 from versus_py.config import SlackConfig
 from versus_py.errors import VersusError
 from versus_py.incidents.grouping import Grouping
-from versus_py.incidents.model import Incident, IncidentId, Policy
+from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.policies import made
 from versus_py.incidents.transitions import trigger
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack import read_content
@@ -44,7 +45,7 @@ SEEN_AFTER_MS = 4 * 60_000
 PHONE_PX = 412
 CHANNEL = "C0ALERTS"
 CONFIG = SlackConfig(token="xoxb-x", channel_id=CHANNEL, signing_secret="s", mention={})
-POLICY = Policy(channels=("slack",), oncall="servicenow", wait_ms=5 * 60_000)
+POLICY = made(channels=("slack",), oncall="servicenow", wait_ms=5 * 60_000)
 
 # Headless machines mostly have no font with emoji: what the messages use is drawn.
 _DRAW = """

@@ -39,7 +39,7 @@ class Acknowledgeable(Protocol):
     def id(self) -> str: ...
 
     @property
-    def escalates_at_ms(self) -> int | None: ...
+    def last_due_ms(self) -> int | None: ...
 
     @property
     def ack_ends_at_ms(self) -> int | None: ...
@@ -47,7 +47,7 @@ class Acknowledgeable(Protocol):
 
 def needed_until_ms(incident: Acknowledgeable) -> int:
     """Until when somebody may want to acknowledge it, or to renew that, as far as it is known."""
-    return max(incident.escalates_at_ms or 0, incident.ack_ends_at_ms or 0)
+    return max(incident.last_due_ms or 0, incident.ack_ends_at_ms or 0)
 
 
 class Verdict(Enum):

@@ -21,6 +21,7 @@ from versus_py.config import Config, RedisConfig
 from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.policies import Policies
 from versus_py.engine.retries import SPREAD, RetryPolicy
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.engine.timekeeping import Timekeeper
@@ -118,7 +119,12 @@ class _Core:
         self.turns = Turns(redis)
         self.storms = Storms(redis, retention_ms=retention_ms)
         self.lifecycle = Lifecycle(
-            self.store, self.clock, self.metrics, called=self.called, installation=config.installation_name
+            self.store,
+            self.clock,
+            self.metrics,
+            called=self.called,
+            policy_of=Policies(config).of_known,
+            installation=config.installation_name,
         )
         previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
         key = config.ack.signing_key.get_secret_value() or None

@@ -16,6 +16,7 @@ from versus_py.engine.worker import Worker
 from versus_py.errors import Permanent
 from versus_py.incidents import listings, transitions
 from versus_py.incidents.model import Actor, Delivery, Incident, IncidentId, Status
+from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
 from versus_py.sources import alertmanager
 from versus_py.store import Due, Markers, Store, Timers, calls, keys
@@ -69,7 +70,7 @@ def _do_not_look_at_acknowledgments() -> None:
         change = acknowledge(incident, by, now_ms)
         return change and replace(change, timers={**change.timers, incident.policy.oncall or "": now_ms})
 
-    def wants_record(incident: Incident, _target: str = "") -> bool:
+    def wants_record(incident: Incident, name: str) -> bool:
         return incident.status is not Status.RESOLVED
 
     transitions.acknowledge = blind
@@ -133,7 +134,7 @@ def _be_early() -> None:
 
 def _hurry() -> None:
     """Escalates two seconds before what was promised."""
-    look, claim, begin = Timers.look, Timers.claim, transitions.begin_escalation
+    look, claim, begin = Timers.look, Timers.claim, transitions.begin_step
 
     async def look_early(self: Timers, *, now_ms: int, **more: Any) -> Any:
         found = await look(self, now_ms=now_ms + 2000, **more)
@@ -144,7 +145,11 @@ def _hurry() -> None:
 
     Timers.look = look_early  # type: ignore[method-assign]  # that is the sabotage
     Timers.claim = claim_early  # type: ignore[method-assign]  # that is the sabotage
-    transitions.begin_escalation = lambda incident, now_ms: begin(incident, now_ms + 2000)
+
+    def begin_early(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
+        return begin(incident, now_ms + 2000, policy_of)
+
+    transitions.begin_step = begin_early
 
 
 def _forget_snoozes() -> None:

@@ -13,6 +13,7 @@ from tests.support.nasty import GOOD, Nasty
 from tests.support.payloads import assert_is_sound
 from versus_py import sources
 from versus_py.config import MAX_WAIT_MINUTES
+from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incidents.model import Notification
 from versus_py.systems import model
@@ -78,8 +79,9 @@ def test_every_query_comes_to_a_policy(nasty: Nasty):
 
         found = read_overrides(query, config)
 
-        assert found.policy.channels == ("slack",), query
-        assert 0 <= found.policy.wait_ms <= MAX_WAIT_MINUTES * 60_000, query
+        policy = Policies(config).for_labels({}, found.asked)
+        assert policy.channels == ("slack",), query
+        assert 0 <= (policy.wait_ms or 0) <= MAX_WAIT_MINUTES * 60_000, query
         assert found.warnings or query.keys() <= set(override_names(model()())), query
 
 

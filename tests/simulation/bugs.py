@@ -176,10 +176,10 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             "all",
             InFunction(
                 Lifecycle,
-                "begin_escalation",
-                "incident, _ = await self._apply(incident_id, transitions.begin_escalation)",
+                "begin_step",
+                "incident, _ = await self._apply(incident_id, transitions.begin_step)",
                 "incident = await self._store.get(incident_id)\n"
-                "    change = incident and transitions.begin_escalation(incident, self._clock.now_ms())\n"
+                "    change = incident and transitions.begin_step(incident, self._clock.now_ms())\n"
                 "    incident = change.incident if change else incident",
             ),
         ),

@@ -3,10 +3,17 @@
 from typing import Any
 
 from tests.support.clock import START_MS
-from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification, Policy
+from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification
+from versus_py.incidents.policies import Policy, made
 from versus_py.incidents.transitions import trigger
 
-POLICY = Policy(channels=("slack",), oncall="servicenow", wait_ms=5 * 60_000)
+
+def make_policy(**keys: Any) -> Policy:
+    """Slack at once and ServiceNow after five minutes, but for these *keys*."""
+    return made(**{"channels": ("slack",), "oncall": "servicenow", "wait_ms": 5 * 60_000, **keys})
+
+
+POLICY = make_policy()
 
 
 def make_alert(

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.factories import POLICY, make_incident
+from tests.support.factories import make_incident, make_policy
 from versus_py.ack_links import AckLinks, Verdict
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import IncidentId
@@ -33,7 +33,7 @@ def test_a_link_is_valid_for_at_least_a_day_and_not_for_ever(links, clock):
 
 def test_a_longer_wait_makes_a_longer_link(links, clock):
     week_ms = 7 * 24 * 3600 * 1000
-    incident = make_incident(policy=POLICY.__class__(("slack",), "servicenow", week_ms), now_ms=clock.now_ms())
+    incident = make_incident(policy=make_policy(wait_ms=week_ms), now_ms=clock.now_ms())
     link = parts(links.url(incident))
 
     clock.advance(hours=24 * 7 + 23)

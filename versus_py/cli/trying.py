@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -27,6 +28,7 @@ from versus_py.cli.common import (
     until_signal,
 )
 from versus_py.config import Config, LogConfig
+from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import Notification, PolicyFor
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
@@ -239,14 +241,15 @@ def _payload(file: str | None, source: str, name: str | None, resolved: bool) ->
 
 def _reader(config: Config) -> Read:
     """How the server reads a body and its query string."""
-    reader = Reader(config)
+    reader, policies = Reader(config), Policies(config)
 
     def read(body: bytes, query: str) -> tuple[list[Notification], PolicyFor, list[str]]:
         overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
         _, payloads, left_out = read_body(body)
         found = reader.read(payloads, overrides)
         notifications = [it for it in found.notifications if it is not None]
-        return notifications, overrides.policy_for, [*overrides.warnings, *left_out, *found.warnings]
+        policy_for = partial(policies.of, asked=overrides.asked)
+        return notifications, policy_for, [*overrides.warnings, *left_out, *found.warnings]
 
     return read
 

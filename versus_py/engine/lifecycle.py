@@ -22,12 +22,13 @@ from versus_py.incidents.model import (
     IncidentId,
     Notification,
     Outcome,
-    Policy,
     PolicyFor,
     Status,
     incident_id,
 )
 from versus_py.incidents.payloads import pack
+from versus_py.incidents.policies import Policy
+from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
 from versus_py.store import Names, Store
 from versus_py.targets import Called
@@ -137,7 +138,8 @@ class _Step:
 class Lifecycle:
     """The incidents, and what may happen to them. Every method raises StoreUnavailable.
 
-    *called* tells what people call a target. *installation* is part of the ids of new incidents.
+    *called* tells what people call a target, *policy_of* what the configuration says of an incident by now.
+    *installation* is part of the ids of new incidents.
     """
 
     def __init__(
@@ -147,9 +149,12 @@ class Lifecycle:
         metrics: Metrics | None = None,
         *,
         called: Called = str,
+        policy_of: PolicyOf = as_before,
         installation: str = "",
     ) -> None:
         self._called = called
+        self.policy_of = policy_of
+        """What the configuration says of an incident by now, for decisions that begin a round."""
         self._installation = installation
         self._reporting = Reporting(store, clock)
         self._store = store
@@ -227,17 +232,23 @@ class Lifecycle:
 
     async def end_acknowledgment(self, incident_id: IncidentId) -> Incident | None:
         """The incident as it is now, waiting again if its acknowledgment has ended."""
-        incident, _ = await self._apply(incident_id, transitions.end_acknowledgment)
+        incident, _ = await self._apply(
+            incident_id, lambda it, now_ms: transitions.end_acknowledgment(it, now_ms, self.policy_of)
+        )
         return incident
 
     async def notice_news(self, incident_id: IncidentId) -> Incident | None:
         """The incident as it is now, waiting again if it fires for a reason that nobody knows."""
-        incident, _ = await self._apply(incident_id, transitions.notice_news)
+        incident, _ = await self._apply(
+            incident_id, lambda it, now_ms: transitions.notice_news(it, now_ms, self.policy_of)
+        )
         return incident
 
-    async def begin_escalation(self, incident_id: IncidentId) -> Incident | None:
-        """The incident as it is now, marked as escalating if its wait is over and nobody acknowledged."""
-        incident, _ = await self._apply(incident_id, transitions.begin_escalation)
+    async def begin_step(self, incident_id: IncidentId) -> Incident | None:
+        """The incident as it is now, with the steps begun that are due, if nobody acknowledged."""
+        incident, _ = await self._apply(
+            incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)
+        )
         return incident
 
     async def end_quietly(self, asked: Incident, by: str) -> Incident | None:
@@ -409,7 +420,7 @@ class Lifecycle:
                     if any(omits_what_fires(step.before.alerts, it) for step in mine):
                         await self._reporting.note_omission(it)
                 outcomes[arrivals] = [
-                    _applied(self._reporting.marked(it), mine, arrivals.dedup_key, policy_for(it), now_ms)
+                    self._applied(self._reporting.marked(it), mine, arrivals.dedup_key, policy_for(it), now_ms)
                     for it in arrivals.pending
                 ]
         await self._store.settle([it for it, step in steps.items() if step.change is None])
@@ -434,6 +445,32 @@ class Lifecycle:
         if new:
             for arrivals, ids in zip(new, await self._store.find_older([*new.values()]), strict=True):
                 arrivals.found = (*known[arrivals], *ids)
+
+    def _applied(
+        self, notification: Notification, mine: Sequence[_Step], dedup_key: str, policy: Policy, now_ms: int
+    ) -> tuple[Outcome, IncidentId]:
+        """What *notification* does to the incidents that it is about: the outcome for the first that it changes."""
+        results: list[tuple[Outcome, IncidentId]] = []
+        for step, part in _parts(notification, mine):
+            later = self._decided(step.incident, part, policy, now_ms)
+            results.append((later.outcome if later else Outcome.IGNORED, step.before.id))
+            if later is None:
+                continue
+            later = _with_payload(replace(later, incident=transitions.named(later.incident, dedup_key)), part)
+            step.change = step.change.then(later) if step.change else replace(later, before=step.before)
+        changed = (it for it in results if it[0] is not Outcome.IGNORED)
+        return next(changed, results[0])
+
+    def _decided(self, incident: Incident, notification: Notification, policy: Policy, now_ms: int) -> Change | None:
+        """What its sender asks for, and then what it says of the alerts."""
+        if notification.asks is None:
+            return transitions.observe(incident, notification, now_ms, policy, self.policy_of)
+        by = Actor(notification.sender or notification.source)
+        done = transitions.fulfil(incident, notification.asks, by, now_ms)
+        if not notification.alerts:
+            return done
+        later = transitions.observe(done.incident if done else incident, notification, now_ms, policy, self.policy_of)
+        return done.then(later) if done and later else later or done
 
     async def _save(self, changed: Sequence[_Step], now_ms: int) -> None:
         changes = [step.change for step in changed if step.change is not None]
@@ -510,34 +547,6 @@ def _began(notifications: Sequence[Notification]) -> dict[str, tuple[str, int]]:
     """The alerts of lists, each as the index has it, by their fingerprints."""
     alerts = [alert for it in notifications if it.group and not it.is_keyed for alert in it.alerts]
     return {it.fingerprint: (it.fingerprint, it.starts_at_ms) for it in alerts if it.starts_at_ms is not None}
-
-
-def _applied(
-    notification: Notification, mine: Sequence[_Step], dedup_key: str, policy: Policy, now_ms: int
-) -> tuple[Outcome, IncidentId]:
-    """What *notification* does to the incidents that it is about: the outcome for the first that it changes."""
-    results: list[tuple[Outcome, IncidentId]] = []
-    for step, part in _parts(notification, mine):
-        later = _observed(step.incident, part, policy, now_ms)
-        results.append((later.outcome if later else Outcome.IGNORED, step.before.id))
-        if later is None:
-            continue
-        later = _with_payload(replace(later, incident=transitions.named(later.incident, dedup_key)), part)
-        step.change = step.change.then(later) if step.change else replace(later, before=step.before)
-    changed = (it for it in results if it[0] is not Outcome.IGNORED)
-    return next(changed, results[0])
-
-
-def _observed(incident: Incident, notification: Notification, policy: Policy, now_ms: int) -> Change | None:
-    """What its sender asks for, and then what it says of the alerts."""
-    if notification.asks is None:
-        return transitions.observe(incident, notification, now_ms, policy)
-    by = Actor(notification.sender or notification.source)
-    done = transitions.fulfil(incident, notification.asks, by, now_ms)
-    if not notification.alerts:
-        return done
-    later = transitions.observe(done.incident if done else incident, notification, now_ms, policy)
-    return done.then(later) if done and later else later or done
 
 
 def _parts(notification: Notification, mine: Sequence[_Step]) -> list[tuple[_Step, Notification]]:

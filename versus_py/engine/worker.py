@@ -456,18 +456,18 @@ class Worker:
             incident = await self._lifecycle.end_acknowledgment(before.id)
         elif transitions.notice_news(before, now_ms) is not None:
             incident = await self._lifecycle.notice_news(before.id)
-        if incident is None or incident.policy.oncall != claim.target:
+        if incident is None or claim.target not in {*incident.next_targets, incident.policy.keeper}:
             return incident
         is_asked = incident.is_due(self._clock.now_ms()) or incident.may_be_over
         if self._last_look is None or not is_asked:
-            return await self._lifecycle.begin_escalation(incident.id)
+            return await self._lifecycle.begin_step(incident.id)
         match await self._looked(self._last_look, incident):
             case Over(by):
                 return await self._lifecycle.end_quietly(incident, by)
             case Suppressed(by, until_ms):
                 return await self._lifecycle.suppress(incident, by, until_ms)
             case Escalate():
-                return await self._lifecycle.begin_escalation(incident.id)
+                return await self._lifecycle.begin_step(incident.id)
 
     async def _looked(self, last_look: LastLook, incident: Incident) -> Verdict:
         """What the last look says; a look that fails stops no escalation."""
@@ -522,9 +522,9 @@ class Worker:
         target = self._targets.get(claim.target)
         if target is None:
             raise Permanent(f"{self._called(claim.target)} is not configured any more")
-        if claim.target == incident.policy.oncall and incident.is_waiting:
-            raise NotYet(_waits_until_ms(incident, now_ms), "somebody may still acknowledge, or it is silenced")
-        if claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms:
+        if not incident.is_called(claim.target) and (due_ms := _due_ms(incident, claim.target, now_ms)) is not None:
+            raise NotYet(due_ms, "its step has not come: somebody may still acknowledge, or it is silenced")
+        if incident.is_fallback(claim.target) and (incident.fallback_due_ms or 0) > now_ms:
             raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
         before = incident.delivery(claim.target)
         if self._with_payloads and (packed := await self._store.payload(incident.id)):
@@ -592,7 +592,7 @@ class Worker:
         if exc.delivery is None and _holds_up(exc, claim, incident, self._clock.now_ms()):
             return await self._held_back(claim, incident, str(exc), exc.at_ms)
         if exc.delivery is None:
-            is_looked_at = claim.target == incident.policy.oncall and incident.is_suppressed_without_end
+            is_looked_at = claim.target in incident.next_targets and incident.is_suppressed_without_end
             next_ms = exc.at_ms if is_looked_at else None
             at_ms = _or_at_its_end(claim, incident, exc.at_ms, self._clock.now_ms())
             return Completion("postponed", incident.version, at_ms=at_ms, looked_at_next_ms=next_ms)
@@ -603,12 +603,12 @@ class Worker:
         return Completion("postponed", incident.version, at_ms=at_ms, delivery=achieved, entries=entries)
 
     def _again_at_ms(self, claim: Claim, incident: Incident, now_ms: int) -> int | None:
-        """When the target wants to look again, or what is seen to with the first provider is due.
+        """When the target wants to look again, is told by a step to come, or what is seen to with the keeper is due.
 
         Not at once: a target that does not move on must not keep the worker busy.
         """
-        times = [incident.delivery(claim.target).look_again_at_ms]
-        if claim.target == incident.policy.oncall:
+        times = [incident.delivery(claim.target).look_again_at_ms, _due_ms(incident, claim.target, now_ms)]
+        if claim.target == incident.policy.keeper:
             times.append(incident.ack_ends_at_ms)
             if self._last_look is not None and incident.may_be_over:
                 times.append(now_ms + LOOK_AGAIN_MS)
@@ -621,22 +621,23 @@ class Worker:
         is_outcome = told.ending is Ending.ESCALATED and incident.ending is not Ending.ESCALATED
         if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
             return ()
-        event = Event.ESCALATED if claim.target in incident.providers else Event.POSTED
+        event = Event.ESCALATED if incident.escalates_to(claim.target) else Event.POSTED
         again = ", noted again" if after.label == incident.delivery(claim.target).label else ""
         entry = Entry(self._clock.now_ms(), event, f"{self._called(claim.target)} {after.label}{again}")
         log.info("incident.changed", incident=incident.id, what=event.value, detail=entry.detail)
         return (entry,)
 
     def _done(self, claim: Claim, incident: Incident, delivery: Delivery) -> Completion:
-        if not delivery.reference and claim.target in incident.providers and incident.wants(claim.target):
+        if not delivery.reference and incident.escalates_to(claim.target) and incident.wants(claim.target):
             # It would be overdue for ever: nobody could tell that it has escalated.
             raise Permanent(f"{self._called(claim.target)} says that it has the incident, and not where")
         before = incident.delivery(claim.target)
         over_since_ms = _over_since_ms(before, delivery, self._clock.now_ms())
         after = replace(delivery, version=incident.version, unknown=before.unknown, over_since_ms=over_since_ms)
         if after.reference:  # else nothing was there and nothing was to do, which mends no earlier failure
-            # An escalation that began while it was under way was not seen by it.
-            seen_ms = max(self._claimed_at_ms(claim), incident.escalation_began_at_ms or 0)
+            # A step that began while it was under way was not seen by it.
+            call = incident.call_of(claim.target)
+            seen_ms = max(self._claimed_at_ms(claim), call.at_ms if call is not None else 0)
             after = replace(
                 after.mended(),
                 synced_at_ms=seen_ms,
@@ -725,31 +726,33 @@ class Worker:
     async def _announce_failure(
         self, claim: Claim, incident: Incident, error: str, event: Event = Event.GIVEN_UP
     ) -> int:
-        """Tell the record of a channel; returns the version up to which there is no other news."""
-        if claim.target not in incident.policy.channels:
+        """Tell the record, and have the next step come; returns the version up to which nothing is news."""
+        if claim.target in incident.providers and not incident.is_waiting:
             return incident.version
         told, is_news = await self._lifecycle.give_up(incident.id, claim.target, error, event)
         is_only_that = is_news and told is not None and told.version == incident.version + 1
         return incident.version + 1 if is_only_that else incident.version
 
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
-        """Who is told what became of an on-call provider, when that is news: the channels, and the one that steps in.
+        """Who is told what became of an escalation, when that is news: the channels, and the one that steps in.
 
         That one as soon as it has to, and then also of what it came to itself: in a channel, its message says so. Not
         of its own failure for good, as that would be tried again.
         """
-        if claim.target not in incident.providers:
+        if not incident.escalates_to(claim.target):
             return ()
         is_news = _visible(before) != _visible(after) or _told(claim, incident, after).ending is not incident.ending
         if not is_news:
             return ()
-        fallback, told = incident.policy.fallback, _told(claim, incident, after)
-        if fallback is None:
-            return incident.policy.channels
+        channels = tuple(it for it in incident.told if it not in incident.providers and it != claim.target)
+        step, told = incident.policy.fallback, _told(claim, incident, after)
+        if step is None or claim.target not in incident.providers:
+            return channels
+        [fallback] = step.targets
         first_fails = after.failing_since_ms is not None or after.failed_at_ms is not None
         steps_in = claim.target != fallback and first_fails
         is_there = bool(told.delivery(fallback).reference) and not (claim.target == fallback and after.failed_at_ms)
-        return (*incident.policy.channels, fallback) if steps_in or is_there else incident.policy.channels
+        return (*channels, fallback) if steps_in or is_there else channels
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
         """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""
@@ -789,28 +792,30 @@ def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
 
 
 def _outcome(claim: Claim, incident: Incident, delivery: Delivery) -> _Outcome:
-    """What the incident comes to by this; nothing where no on-call provider has a part in it."""
-    if claim.target not in incident.providers:
+    """What the incident comes to by this; nothing where no escalation has a part in it."""
+    if not incident.escalates_to(claim.target):
         return {}
     return {"before": incident, "after": _told(claim, incident, delivery)}
 
 
 def _failing_since_ms(claim: Claim, incident: Incident) -> int | None:
-    """Since when the claim's target fails; for a provider, that of an earlier wait says nothing about this one."""
+    """Since when the claim's target fails; of an escalation, that of an earlier wait says nothing about this one."""
     since_ms = incident.delivery(claim.target).failing_since_ms
     is_of_this_wait = since_ms is not None and since_ms >= incident.waiting_since_ms
-    return since_ms if is_of_this_wait or claim.target not in incident.providers else None
+    return since_ms if is_of_this_wait or not incident.escalates_to(claim.target) else None
 
 
 def _needs_nothing(claim: Claim, incident: Incident) -> bool:
-    """Whether its target is a fallback whose turn it is not, or a provider that was never called and is not to be."""
-    if claim.attempt > 1 or claim.target not in incident.providers:
+    """Whether its target is a fallback whose turn it is not, or one that was never called and is not to be."""
+    if claim.attempt > 1:
         return False
-    if claim.target == incident.policy.fallback and incident.fallback_due_ms is None:
+    if incident.is_fallback(claim.target) and incident.fallback_due_ms is None:
         return True
     before = incident.delivery(claim.target)
     was_called = bool(before.attempts or before.reference)
-    return not (was_called or incident.is_waiting or incident.wants(claim.target))
+    is_channel = claim.target in incident.told and claim.target not in incident.providers
+    is_to_be = incident.due_ms(claim.target) is not None or incident.wants(claim.target)
+    return not (was_called or is_channel or is_to_be)
 
 
 def _not_failing(delivery: Delivery) -> Delivery | None:
@@ -839,10 +844,11 @@ def _over_since_ms(before: Delivery, after: Delivery, now_ms: int) -> int | None
     return now_ms if before.over_since_ms is None else before.over_since_ms
 
 
-def _waits_until_ms(incident: Incident, now_ms: int) -> int:
-    """When the wait is over; for what is silenced by then, when to look again; at once for what changed meanwhile."""
-    if incident.suppression is None or not incident.is_due(now_ms):
-        return incident.escalates_at_ms or now_ms
+def _due_ms(incident: Incident, target: str, now_ms: int) -> int | None:
+    """When *target* is told by a step to come; for what is silenced by then, when to look again."""
+    is_next = target in incident.next_targets
+    if not is_next or incident.suppression is None or not incident.is_due(now_ms):
+        return incident.due_ms(target)
     again_ms, until_ms = now_ms + LOOK_AGAIN_MS, incident.suppression.until_ms
     return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
 
@@ -850,17 +856,18 @@ def _waits_until_ms(incident: Incident, now_ms: int) -> int:
 def _or_at_its_end(claim: Claim, incident: Incident, at_ms: int, now_ms: int) -> int:
     """When a claim that is postponed until *at_ms* is due: no later than its acknowledgment ends, come what may."""
     ends_at_ms = incident.ack_ends_at_ms
-    if claim.target != incident.policy.oncall or ends_at_ms is None:
+    if claim.target != incident.policy.keeper or ends_at_ms is None:
         return at_ms
     return min(at_ms, max(ends_at_ms + LOOK_AGAIN_MS, now_ms + LOOK_AGAIN_SOON_MS))
 
 
 def _holds_up(exc: NotYet, claim: Claim, incident: Incident, now_ms: int) -> bool:
     """Whether an escalation waits for its target for so long that it has to be shown as failing."""
-    is_provider = claim.target in incident.providers
-    if not is_provider or not incident.wants(claim.target) or incident.has_escalated_to(claim.target):
+    if not incident.escalates_to(claim.target) or not incident.wants(claim.target):
         return False
-    is_spared = claim.target == incident.policy.fallback and (incident.fallback_due_ms or 0) > now_ms
+    if incident.has_told(claim.target):
+        return False
+    is_spared = incident.is_fallback(claim.target) and (incident.fallback_due_ms or 0) > now_ms
     return not is_spared and exc.at_ms - now_ms >= HELD_UP_MS
 
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NewType
 
+from versus_py.incidents.policies import Policy
+
 IncidentId = NewType("IncidentId", str)
 
 NAME_MAX = 100
@@ -81,6 +83,8 @@ class Event(StrEnum):
     SNOOZED = "snoozed"
     SNOOZE_OVER = "snooze over"
     SUPPRESSED = "suppressed"
+    HELD = "held"
+    HOLD_ENDED = "hold ended"
     WAIT_ENDED = "wait ended"
     ESCALATING = "escalating"
     ESCALATED = "escalated"
@@ -238,25 +242,6 @@ class Notification:
         return f"{self.sender or self.url}\n{self.receiver}" if self.group else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Where an incident is shown and how it escalates; fixed by the notification that creates it."""
-
-    channels: tuple[str, ...] = ()  # targets told at once
-    oncall: str | None = None  # the target told when the wait is over; None: it never escalates
-    wait_ms: int = 0
-    destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance; else its default
-    mentions: Mapping[str, str] = field(default_factory=dict)  # channel -> who it mentions, instead of by severity
-    fallback: str | None = None  # the target that escalates too when *oncall* has not for `fallback_after_ms`
-    fallback_after_ms: int = 0
-    ack_timeout_ms: int = 0  # how long an acknowledgment lasts while it still fires; 0: for ever
-
-    @property
-    def places(self) -> tuple[object, ...]:
-        """Whom it tells, whenever that is."""
-        return self.channels, self.oncall, self.fallback, dict(self.destinations)
-
-
 PolicyFor = Callable[[Notification], Policy]
 """The policy of the incident that a notification creates; of a request's notifications, each has its own."""
 
@@ -356,6 +341,17 @@ class Snooze:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """That a target's step has come, in the present wait: it is to show the incident, or to say it once more."""
+
+    step: int  # its number, see `Policy.step`
+    due_ms: int
+    at_ms: int  # when that was written down
+    mention: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """What a person acknowledges and what escalates."""
 
@@ -369,11 +365,12 @@ class Incident:
     created_at_ms: int
     updated_at_ms: int
     waiting_since_ms: int  # when the present wait began: at creation, when it was reopened, or un-acknowledged
-    escalates_at_ms: int | None = None  # None: never
-    escalation_began_at_ms: int | None = None  # the present wait ran out before anybody acknowledged
+    escalates_at_ms: int | None = None  # when the next step is due; None: there is none
+    next_step: int = 0  # its number, or that of all steps
+    calls: Mapping[str, Call] = field(default_factory=dict)  # target -> its latest step that has come in this wait
+    told: tuple[str, ...] = ()  # the targets that may show it: called in this wait, or an earlier one
     suppression: Suppression | None = None  # of the present wait
     snooze: Snooze | None = None  # of the present wait; `escalates_at_ms` is after its end
-    may_have_record: bool = False  # the on-call provider was called, or was about to be, in this wait or an earlier one
     status: Status = Status.TRIGGERED
     acknowledged_at_ms: int | None = None
     acknowledged_by: Actor | None = None
@@ -405,18 +402,90 @@ class Incident:
     schema: int = field(default=0, compare=False)  # the layout that it is stored in; 0: not at all
 
     @property
+    def escalations(self) -> Mapping[str, Call]:
+        """What was told because nobody acknowledged: all calls but those of channels by the first step."""
+        providers = self.policy.providers
+        return {target: it for target, it in self.calls.items() if it.step > 0 or target in providers}
+
+    @property
+    def escalation_began_at_ms(self) -> int | None:
+        """When the first of them was written down; None before that."""
+        return min((it.at_ms for it in self.escalations.values()), default=None)
+
+    @property
     def is_escalating(self) -> bool:
-        """Whether the present wait ran out before anybody acknowledged."""
-        return self.escalation_began_at_ms is not None
+        """Whether somebody was told, in the present wait, because nobody acknowledged."""
+        return bool(self.escalations)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it escalates unless somebody acknowledges."""
-        return self.status is Status.TRIGGERED and not self.is_escalating and self.escalates_at_ms is not None
+        """Whether a step is to come unless somebody acknowledges."""
+        return self.status is Status.TRIGGERED and self.escalates_at_ms is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody is told before its policy's hours begin."""
+        return self.is_waiting and self.next_step == 0
 
     def is_due(self, now_ms: int) -> bool:
-        """Whether the wait is over, and nobody acknowledged."""
+        """Whether the time of a step has come, and nobody acknowledged."""
         return self.is_waiting and self.escalates_at_ms is not None and self.escalates_at_ms <= now_ms
+
+    @property
+    def next_targets(self) -> tuple[str, ...]:
+        """Who is told by the step to come."""
+        return self.policy.step(self.next_step).targets if self.is_waiting else ()
+
+    def due_ms(self, target: str) -> int | None:
+        """When *target* is told next by a step to come; None when it is not."""
+        due_ms = self.escalates_at_ms
+        if not self.is_waiting or due_ms is None or target not in self.policy.targets:
+            return None
+        for number in range(self.next_step, self.policy.count):
+            due_ms += self.policy.delay_ms(number) if number > self.next_step else 0
+            if target in self.policy.step(number).targets:
+                return due_ms
+        return None
+
+    @property
+    def last_due_ms(self) -> int | None:
+        """When the last of the steps to come is due; where none is, when the latest escalation was; else None."""
+        if self.escalates_at_ms is None:
+            return max((it.due_ms for it in self.escalations.values()), default=None)
+        return self.escalates_at_ms + sum(map(self.policy.delay_ms, range(self.next_step + 1, self.policy.count)))
+
+    def escalates_to(self, target: str) -> bool:
+        """Whether *target* is told because nobody acknowledged, or will be."""
+        return target in self.providers or target in self.escalations
+
+    def is_called(self, target: str) -> bool:
+        """Whether it is *target*'s turn in the present wait, or has been."""
+        return self.call_of(target) is not None
+
+    def call_of(self, target: str) -> Call | None:
+        """The latest call of *target* in the present wait; a fallback's is that of the first provider."""
+        fallback = self.policy.fallback
+        if target not in self.calls and fallback is not None and target in fallback.targets:
+            return self.calls.get(self.policy.oncall or "")
+        return self.calls.get(target)
+
+    def mention_of(self, target: str) -> str:
+        """Who *target* mentions, as its step or a route says; "" when neither does."""
+        fallback, call, mentions = self.policy.fallback, self.calls.get(target), self.policy.mentions
+        if fallback is not None and target in fallback.targets:
+            return fallback.mention or mentions.get(target.partition(":")[0], "")
+        return (call.mention if call else "") or mentions.get(target, "")
+
+    @property
+    def later_targets(self) -> tuple[str, ...]:
+        """Who was told because nobody acknowledged, beside the channels of the first step; and the providers."""
+        first = self.policy.channels
+        return tuple(dict.fromkeys((*self.providers, *(it for it in self.escalations if it not in first))))
+
+    @property
+    def latest_call(self) -> Call | None:
+        """The latest escalation; None before the first."""
+        return max(self.escalations.values(), key=lambda it: it.at_ms, default=None)
 
     @property
     def firing(self) -> tuple[Alert, ...]:
@@ -445,13 +514,14 @@ class Incident:
     @property
     def is_dealt_with(self) -> bool:
         """Whether people know of it, so that only news has them told again: acknowledged, snoozed, or escalated."""
-        return self.status is Status.ACKNOWLEDGED or self.snooze is not None or self.is_escalating
+        has_escalated = self.is_escalating and not self.is_waiting
+        return self.status is Status.ACKNOWLEDGED or self.snooze is not None or has_escalated
 
     @property
     def ack_ends_at_ms(self) -> int | None:
         """When the acknowledgment ends unless somebody is seen to be at it; None: never, or there is none."""
         began_ms, timeout_ms = self.acknowledged_at_ms, self.policy.ack_timeout_ms
-        if self.status is not Status.ACKNOWLEDGED or began_ms is None or not timeout_ms or self.policy.oncall is None:
+        if self.status is not Status.ACKNOWLEDGED or began_ms is None or not timeout_ms:
             return None
         if self._is_closed_by_people:
             return None
@@ -483,20 +553,14 @@ class Incident:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The targets that it may escalate to, the first one first."""
-        return tuple(target for target in (self.policy.oncall, self.policy.fallback) if target is not None)
-
-    @property
-    def owed_by(self) -> str | None:
-        """The provider that is to escalate it: the first one that was not given up in this escalation."""
-        return next((target for target in self.providers if not self.has_failed(target)), self.policy.oncall)
+        """The targets that keep a record of it, and the fallback for them, the first one first."""
+        fallback = self.policy.fallback
+        return (*self.policy.providers, *(fallback.targets if fallback else ()))
 
     @property
     def escalated_to(self) -> str:
         """The provider that has it; where none does, the first one."""
-        return max(
-            self.providers, key=lambda it: (self.has_escalated_to(it), bool(self.delivery(it).label)), default=""
-        )
+        return max(self.providers, key=lambda it: (self.has_told(it), bool(self.delivery(it).label)), default="")
 
     @property
     def record(self) -> Delivery:
@@ -505,15 +569,15 @@ class Incident:
 
     @property
     def escalated_by(self) -> Actor | None:
-        """Who asked for the present escalation; None where the wait ended by itself."""
-        asked = (entry for entry in self.news if entry.event is Event.ESCALATING)
-        return next((entry.by for entry in asked if entry.at_ms == self.escalation_began_at_ms), None)
+        """Who asked for the latest escalation; None where the wait ended by itself."""
+        asked, call = (entry for entry in self.news if entry.event is Event.ESCALATING), self.latest_call
+        return next((entry.by for entry in asked if call is not None and entry.at_ms == call.at_ms), None)
 
     @property
     def has_open_record(self) -> bool:
         """Whether it has escalated, and what it escalated as is known not to be over."""
         is_open = self.status is not Status.RESOLVED and self.record.is_over is False
-        return is_open and self.has_escalated_to(self.escalated_to)
+        return is_open and self.has_told(self.escalated_to)
 
     @property
     def comments(self) -> tuple[tuple[Delivery, Comment], ...]:
@@ -529,72 +593,109 @@ class Incident:
     @property
     def ending(self) -> Ending | None:
         """How the present wait ended; None while it is undecided."""
-        if any(self.has_escalated_to(target) for target in self.providers):
-            return Ending.ESCALATED
+        escalated = [self._in_turn(target) for target in self.escalations]
+        has_escalated = any(self.has_told(target) for targets in escalated for target in targets)
         if self.status is not Status.TRIGGERED:
+            if has_escalated:
+                return Ending.ESCALATED
             return Ending.ACKNOWLEDGED if self.acknowledged_at_ms is not None else Ending.RESOLVED
-        if self.is_escalating and all(map(self.has_failed, self.providers)):
-            return Ending.FAILED
-        return None if self.is_escalating or self.suppression is None else Ending.SUPPRESSED
+        if self.is_waiting:
+            return None if self.suppression is None else Ending.SUPPRESSED
+        if has_escalated:
+            return Ending.ESCALATED
+        has_failed = escalated and all(self.has_failed(target) for targets in escalated for target in targets)
+        return Ending.FAILED if has_failed else None
 
     @property
     def owed_at_ms(self) -> int | None:
-        """When its escalation is due, while it may still come to that; None when nothing is owed.
+        """When the first of what is owed was due, or is, while it may still come to that; None when nothing is owed.
 
         What is silenced is owed again once the silence ends, as far as somebody knows when that is; what is
         acknowledged, when the acknowledgment ends.
         """
         if self.ack_ends_at_ms is not None:
             return self.ack_ends_at_ms
-        if self.policy.oncall is None or self.ending not in {None, Ending.SUPPRESSED}:
-            return None
-        return self.escalates_at_ms if self.suppression is None else self.suppression.until_ms
+        times: list[int | None] = [self.escalations[target].due_ms for target in self._owing]
+        if self.is_waiting:
+            times.append(self.escalates_at_ms if self.suppression is None else self.suppression.until_ms)
+        return min((it for it in times if it is not None), default=None)
+
+    @property
+    def owed_by(self) -> str | None:
+        """Whose timer brings what is owed: of an escalation, of the step to come, of the end of an acknowledgment."""
+        for target in self._owing:
+            return next((it for it in self._in_turn(target) if not self.has_failed(it)), target)
+        return next(iter(self.next_targets), self.policy.keeper)
+
+    @property
+    def _owing(self) -> list[str]:
+        """Who has yet to be told of an escalation, by themselves or by the fallback; those first who are due first."""
+        if self.status is not Status.TRIGGERED:
+            return []
+        owing = [target for target in self.escalations if not self._is_settled(target)]
+        return sorted(owing, key=lambda target: self.escalations[target].due_ms)
+
+    def _is_settled(self, target: str) -> bool:
+        """Whether *target* has the escalation, or its fallback does, or both were given up."""
+        in_turn = self._in_turn(target)
+        return any(map(self.has_told, in_turn)) or all(map(self.has_failed, in_turn))
+
+    def _in_turn(self, target: str) -> tuple[str, ...]:
+        """*target*, and what steps in when it fails."""
+        return self.providers if target == self.policy.oncall else (target,)
 
     @property
     def is_suppressed_without_end(self) -> bool:
         """Whether all that fires is silenced, and nobody knows until when, as what is inhibited is."""
-        is_suppressed = self.ending is Ending.SUPPRESSED and self.policy.oncall is not None
+        is_suppressed = self.ending is Ending.SUPPRESSED
         return is_suppressed and self.suppression is not None and self.suppression.until_ms is None
 
     @property
     def fallback_due_ms(self) -> int | None:
         """When the fallback is due to be synced; None as long as there is nothing for it to do."""
-        fallback, oncall, began_ms = self.policy.fallback, self.policy.oncall, self.escalation_began_at_ms
+        fallback, oncall = self.policy.fallback, self.policy.oncall
+        call = None if oncall is None else self.calls.get(oncall)
         if fallback is None or oncall is None:
             return None
-        known, first = self.delivery(fallback), self.delivery(oncall)
-        if self.status is not Status.TRIGGERED or began_ms is None:
+        target = fallback.targets[0]
+        known, first = self.delivery(target), self.delivery(oncall)
+        if self.status is not Status.TRIGGERED or call is None:
             return self.updated_at_ms if known.reference or known.attempts else None
-        if self.has_escalated_to(fallback) or self.has_failed(oncall):
-            return began_ms
-        if self.has_escalated_to(oncall):
+        if self.has_told(target) or self.has_failed(oncall):
+            return call.at_ms
+        if self.has_told(oncall):
             return None
         failing_ms = first.failing_since_ms
-        since_ms = began_ms + FALLBACK_GRACE_MS if failing_ms is None else max(failing_ms, began_ms)
-        return since_ms if self.is_refused_by(oncall) else since_ms + self.policy.fallback_after_ms
+        since_ms = call.at_ms + FALLBACK_GRACE_MS if failing_ms is None else max(failing_ms, call.at_ms)
+        return since_ms if self.is_refused_by(oncall) else since_ms + fallback.after_ms
+
+    def is_fallback(self, target: str) -> bool:
+        """Whether *target* steps in when the on-call provider fails."""
+        return self.policy.fallback is not None and target in self.policy.fallback.targets
 
     @property
     def held_up_by(self) -> str | None:
-        """The provider that does not get the escalation for a reason that people have to hear of; None without one."""
-        if self.ending is not None or self.status is not Status.TRIGGERED or not self.is_escalating:
+        """Who does not get the escalation for a reason that people have to hear of; None without one."""
+        if self.ending is not None or self.status is not Status.TRIGGERED:
             return None
-        return next((target for target in self.providers if self._is_held_up_at(target)), None)
+        in_turn = (it for target in self._owing for it in self._in_turn(target))
+        return next((target for target in in_turn if self._is_held_up_at(target)), None)
 
     def wants(self, target: str) -> bool:
-        """Whether a provider that does not have it is to get it; the fallback is not, once the first one has it."""
-        is_spared = target == self.policy.fallback and self.fallback_due_ms is None
-        return self.status is Status.TRIGGERED and self.is_escalating and not is_spared
+        """Whether *target* is to show it, if it does not; the fallback is not, once the first provider has it."""
+        is_spared = self.is_fallback(target) and self.fallback_due_ms is None
+        return self.status is Status.TRIGGERED and self.is_called(target) and not is_spared
 
-    def has_escalated_to(self, target: str) -> bool:
-        """Whether *target* has the present escalation."""
-        it, began_ms = self.delivery(target), self.escalation_began_at_ms
-        is_known = bool(it.reference) and began_ms is not None and it.synced_at_ms is not None
-        return is_known and (it.synced_at_ms or 0) >= (began_ms or 0)
+    def has_told(self, target: str) -> bool:
+        """Whether *target* has shown it since its latest call."""
+        it, call = self.delivery(target), self.call_of(target)
+        is_known = bool(it.reference) and call is not None and it.synced_at_ms is not None
+        return is_known and call is not None and (it.synced_at_ms or 0) >= call.at_ms
 
     def has_failed(self, target: str) -> bool:
-        """Whether *target* was given up in this escalation; a failure of an earlier one says nothing about it."""
-        failed_ms, began_ms = self.delivery(target).failed_at_ms, self.escalation_began_at_ms
-        return failed_ms is not None and began_ms is not None and failed_ms >= began_ms
+        """Whether *target* was given up since its latest call; a failure of an earlier one says nothing about it."""
+        failed_ms, call = self.delivery(target).failed_at_ms, self.call_of(target)
+        return failed_ms is not None and call is not None and failed_ms >= call.at_ms
 
     def is_refused_by(self, target: str) -> bool:
         """Whether *target* has refused our credentials in this wait: that takes a person to mend."""

@@ -19,12 +19,23 @@ from versus_py.incidents.model import (
     Incident,
     Notification,
     Outcome,
-    Policy,
     SenderRequest,
     Snooze,
     Status,
     Suppression,
     incident_id,
+)
+from versus_py.incidents.policies import Policy
+from versus_py.incidents.rounds import (
+    PolicyOf,
+    as_before,
+    at_next_round,
+    begun,
+    is_lost,
+    opened,
+    sooner,
+    step_of,
+    with_round,
 )
 from versus_py.incidents.severity import is_graver
 from versus_py.incidents.updates import (
@@ -40,7 +51,6 @@ from versus_py.incidents.updates import (
     warnings_after,
     why_not_over,
     with_content,
-    with_policy,
 )
 
 MAX_ALIASES = 50
@@ -109,7 +119,6 @@ def trigger(
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
         waiting_since_ms=now_ms,
-        escalates_at_ms=_escalates_at(policy, now_ms),
         truncated_alerts=notification.truncated_alerts,
         receiver=notification.receiver,
         sender=notification.sender,
@@ -118,12 +127,20 @@ def trigger(
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,
     )
+    incident = with_round(incident, policy, now_ms)
     entries = [Entry(now_ms, Event.TRIGGERED, f"{counted(len(incident.firing), 'alert')} from {incident.source}")]
     entries += [Entry(now_ms, Event.WARNING, warning) for warning in incident.warnings]
+    entries += _hold_entries(incident, now_ms)
     return Change(incident, Outcome.CREATED, _all_timers(incident, now_ms), tuple(entries))
 
 
-def observe(incident: Incident, notification: Notification, now_ms: int, policy: Policy | None = None) -> Change | None:
+def observe(
+    incident: Incident,
+    notification: Notification,
+    now_ms: int,
+    policy: Policy | None = None,
+    policy_of: PolicyOf = as_before,
+) -> Change | None:
     """A further notification about a known incident: an update, a resolve, a reopening, or news that begins a wait.
 
     *policy* is the one that it would give an incident of its own; None: the same.
@@ -135,8 +152,8 @@ def observe(incident: Incident, notification: Notification, now_ms: int, policy:
         if not fires:
             return None  # older news than what is known
         if incident.status is Status.RESOLVED:
-            return _reopen(incident, notification, alerts, now_ms, policy)
-        return _update(incident, notification, alerts, now_ms, policy)
+            return _reopen(incident, notification, alerts, now_ms, policy, policy_of)
+        return _update(incident, notification, alerts, now_ms, policy, policy_of)
     if incident.status is Status.RESOLVED:  # what is over must not fire on, should it reopen
         return None if alerts is incident.alerts else Change(replace(incident, alerts=alerts), Outcome.IGNORED, {})
     if notification.truncated_alerts or fires:
@@ -192,10 +209,7 @@ def comment(incident: Incident, text: str, by: Actor, now_ms: int) -> Change | N
     if any(replace(it, at_ms=now_ms) == entry and it.at_ms + COMMENT_REPEATED_MS > now_ms for it in incident.news):
         return None
     commented = _with_news(replace(incident, updated_at_ms=now_ms), (entry,))
-    timers = _channel_timers(commented, now_ms)
-    if commented.may_have_record and not commented.is_waiting:
-        timers |= dict.fromkeys(commented.providers, now_ms)
-    return Change(commented, Outcome.UPDATED, timers, (entry,))
+    return Change(commented, Outcome.UPDATED, _told_timers(commented, now_ms), (entry,))
 
 
 def correct(incident: Incident, title: str, description: str, now_ms: int) -> Change | None:
@@ -207,10 +221,7 @@ def correct(incident: Incident, title: str, description: str, now_ms: int) -> Ch
     if corrected == incident:
         return None
     corrected = with_content(incident, replace(corrected, updated_at_ms=now_ms))
-    timers = _channel_timers(corrected, now_ms)
-    if corrected.may_have_record and not corrected.is_waiting:
-        timers |= dict.fromkeys(corrected.providers, now_ms)
-    return Change(corrected, Outcome.UPDATED, timers)
+    return Change(corrected, Outcome.UPDATED, _told_timers(corrected, now_ms))
 
 
 def _described(alert: Alert, title: str, description: str) -> Alert:
@@ -227,7 +238,7 @@ def _renewed(incident: Incident, at_ms: int, entry: Entry, now_ms: int) -> Chang
     return Change(renewed, Outcome.UPDATED, timers, (entry,), is_renewal=True)
 
 
-def end_acknowledgment(incident: Incident, now_ms: int) -> Change | None:
+def end_acknowledgment(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
     """It was acknowledged, still fires, and nobody was seen to be at it for too long: the wait starts again.
 
     None when there is no acknowledgment that has ended by now.
@@ -237,16 +248,16 @@ def end_acknowledgment(incident: Incident, now_ms: int) -> Change | None:
         return None
     said = f"acknowledged by {incident.acknowledged_by} at {_utc(incident.acknowledged_at_ms or now_ms)}"
     news = (Entry(now_ms, Event.ACK_ENDED, f"{said}, and it still fires"),)
-    waiting = _with_news(_waiting_anew(incident, now_ms), news)
+    waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
     return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
 
-def unacknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
+def unacknowledge(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
     """A person gives it back: the wait starts again. None when it is not acknowledged."""
     if incident.status is not Status.ACKNOWLEDGED:
         return None
     news = (Entry(now_ms, Event.UNACKNOWLEDGED, by=by),)
-    waiting = _waiting_anew(incident, now_ms)
+    waiting = _waiting_anew(incident, now_ms, policy_of)
     return Change(_with_news(waiting, news), Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
 
@@ -257,33 +268,32 @@ def resolve(incident: Incident, by: Actor, now_ms: int, comment: str = "") -> Ch
     return _resolved(incident, by=by, now_ms=now_ms, comment=comment)
 
 
-def escalate(incident: Incident, by: Actor, now_ms: int) -> Change | None:
-    """A person wants the on-call provider to be called now, whoever has acknowledged.
+def escalate(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
+    """A person wants the next step to be told now, whoever has acknowledged.
 
-    An escalation that was given up is tried once more. None when it never escalates, is resolved, is escalating, or has
-    escalated as something that is not over yet.
+    An escalation that was given up is tried once more. None when there is no step beside the first, it is resolved,
+    the last step is being told, or was, and what it was told as is not over yet.
     """
-    oncall = incident.policy.oncall
-    if oncall is None or not may_escalate(incident):
+    if not may_escalate(incident):
         return None
     news = (Entry(now_ms, Event.ESCALATING, by=by),)
-    is_anew = incident.status is not Status.TRIGGERED or incident.ending is Ending.ESCALATED
-    escalating = replace(
-        _seen(_waiting_anew(incident, now_ms) if is_anew else incident),
-        escalates_at_ms=now_ms,
-        escalation_began_at_ms=now_ms,
-        suppression=None,
-        snooze=None,
-        may_have_record=True,
-        updated_at_ms=now_ms,
-    )
+    if not incident.is_waiting and incident.ending is not Ending.FAILED:
+        incident = _waiting_anew(incident, now_ms, policy_of)
+    elif not incident.is_waiting:  # the last step was given up
+        incident = replace(incident, next_step=incident.next_step - 1, escalates_at_ms=now_ms)
+    incident = opened(incident, now_ms)
+    escalating = begun(replace(_seen(incident), suppression=None, snooze=None, updated_at_ms=now_ms), now_ms, now_ms)
     timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
     return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
 
 
 def may_escalate(incident: Incident) -> bool:
-    """Whether somebody's word would call the on-call provider."""
-    if incident.policy.oncall is None or incident.status is Status.RESOLVED or incident.has_open_record:
+    """Whether somebody's word would have the next step told."""
+    if incident.policy.count <= 1 or incident.status is Status.RESOLVED:
+        return False
+    if incident.is_waiting:
+        return True
+    if incident.has_open_record:
         return False
     has_begun = incident.status is Status.TRIGGERED and incident.is_escalating and incident.ending is not Ending.FAILED
     return not has_begun or incident.record.is_over is True
@@ -302,19 +312,18 @@ def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str]
     retried = replace(incident, retried={**incident.retried, **failures}, updated_at_ms=now_ms)
     retried = retried.with_deliveries(incident.deliveries)
     timers: dict[str, int | None] = dict.fromkeys(given_up, now_ms)
-    oncall = incident.policy.oncall
     if set(incident.providers) & set(given_up):
         timers |= _channel_timers(retried, now_ms)
-    if oncall in given_up:
-        timers[oncall] = retried.escalates_at_ms if retried.is_waiting else now_ms
+    timers |= {target: retried.due_ms(target) or now_ms for target in given_up if not retried.is_called(target)}
     entries = tuple(Entry(now_ms, Event.RETRY, name_of(target), by) for target in (*given_up, *refused))
     return Change(retried, Outcome.UPDATED, timers, entries)
 
 
 def give_up(incident: Incident, target: str, what: str, now_ms: int, event: Event = Event.GIVEN_UP) -> Change | None:
-    """A channel is not tried any more, or for minutes; *what* says which one, and why. The record is told.
+    """A target is not tried any more, or for minutes; *what* says which one, and why. The record is told.
 
-    Where no channel can be told any more, nobody can acknowledge: the wait ends. None when that is known.
+    Where the latest step can be told nowhere any more, nobody can acknowledge: the next one is due, unless the policy
+    has it wait. None when that is known.
     """
     is_known = any(
         it.event is event and it.detail == what and it.at_ms >= incident.waiting_since_ms for it in incident.news
@@ -322,12 +331,11 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int, event: Even
     told = incident if is_known else _with_news(incident, (Entry(now_ms, event, what),))
     timers: dict[str, int | None] = {}
     entries: tuple[Entry, ...] = ()
-    oncall = incident.policy.oncall
-    if not is_known and incident.may_have_record and not incident.is_waiting:
-        timers |= dict.fromkeys(incident.providers, now_ms)
-    if oncall is not None and _nobody_was_told(incident, but=target) and _waits_longer(incident, now_ms):
+    if not is_known:
+        timers |= _record_timers(incident, now_ms)
+    if is_lost(incident, but=target) and _waits_longer(incident, now_ms):
         told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
-        timers[oncall] = now_ms
+        timers |= _due_timers(told) | dict.fromkeys(told.next_targets, now_ms)
         entries = (Entry(now_ms, Event.WAIT_ENDED, "it cannot be told anywhere, so nobody can acknowledge"),)
     return None if told is incident else Change(told, Outcome.UPDATED, timers, entries)
 
@@ -346,11 +354,13 @@ def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change 
     if not incident.is_waiting or incident.escalates_at_ms is None or until_ms <= now_ms:
         return None
     wait_goes_on_ms = now_ms if incident.snooze is None else max(now_ms, incident.snooze.until_ms)
+    left_ms = max(0, incident.escalates_at_ms - wait_goes_on_ms)
+    due_ms = max(until_ms, incident.escalates_at_ms) if incident.is_held else until_ms + left_ms
     snoozed = replace(
         _seen(incident),
         snooze=Snooze(until_ms, by),
         suppression=None,
-        escalates_at_ms=until_ms + max(0, incident.escalates_at_ms - wait_goes_on_ms),
+        escalates_at_ms=due_ms,
         updated_at_ms=now_ms,
     )
     entry = Entry(now_ms, Event.SNOOZED, f"until {_utc(until_ms)}", by)
@@ -382,10 +392,7 @@ def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
     if not actor.ids or identified == incident:
         return None
     entry = Entry(now_ms, Event.IDENTIFIED, f"{', '.join(actor.ids.values())} is {actor}")
-    timers = _channel_timers(identified, now_ms)
-    if identified.may_have_record and not identified.is_waiting:
-        timers |= dict.fromkeys(identified.providers, now_ms)
-    return Change(identified, Outcome.UPDATED, timers, (entry,))
+    return Change(identified, Outcome.UPDATED, _told_timers(identified, now_ms), (entry,))
 
 
 def once(change: Change | None, request_id: str) -> Change | None:
@@ -397,26 +404,43 @@ def once(change: Change | None, request_id: str) -> Change | None:
     return replace(change, incident=replace(incident, handled=handled))
 
 
-def begin_escalation(incident: Incident, now_ms: int) -> Change | None:
-    """The wait is over and nobody acknowledged. Saved before the on-call provider is called.
+def begin_step(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
+    """The time of a step has come and nobody acknowledged. Saved before its targets are called.
 
-    An acknowledgment saved before this one wins, and the provider is never called; one saved after it
-    is told that the escalation had begun. None when there is nothing to begin.
+    An acknowledgment saved before this one wins, and they are never called; one saved after it is told that the
+    escalation had begun. Steps that are due by now follow at once. None when there is nothing to begin.
     """
     if not incident.is_due(now_ms):
         return None
+    entries: list[Entry] = []
+    due_ms = _was_due_at(incident, now_ms)
+    after = replace(_seen(incident), suppression=None, snooze=None, escalates_at_ms=due_ms)
+    while after.is_due(now_ms):
+        after = at_next_round(after, policy_of)
+        if after.escalates_at_ms is not None:
+            was_held = after.is_held
+            after = begun(after, after.escalates_at_ms, now_ms)
+            entries.append(_begin_entry(after, now_ms, was_held=was_held))
+    shown_ms = now_ms if incident.is_held else now_ms + SHOW_ESCALATING_AFTER_MS
+    called = [target for target, call in after.calls.items() if call != incident.calls.get(target)]
+    timers = _channel_timers(after, shown_ms) | _due_timers(after) | dict.fromkeys(called, now_ms)
+    return Change(after, Outcome.UPDATED, timers | _fallback_timer(after), tuple(entries))
+
+
+def _begin_entry(incident: Incident, now_ms: int, *, was_held: bool) -> Entry:
+    """For the timeline: why the step begins, and which one it is where the policy has a name."""
+    if was_held:
+        return Entry(now_ms, Event.HOLD_ENDED, "its hours have begun")
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
-    begun = replace(
-        _seen(incident),
-        escalates_at_ms=_was_due_at(incident, now_ms),
-        escalation_began_at_ms=now_ms,
-        suppression=None,
-        snooze=None,
-        may_have_record=True,
-    )
-    timers = _channel_timers(incident, now_ms + SHOW_ESCALATING_AFTER_MS) | _fallback_timer(begun)
-    return Change(begun, Outcome.UPDATED, timers, (Entry(now_ms, Event.ESCALATING, said),))
+    return Entry(now_ms, Event.ESCALATING, f"{step_of(incident)}: {said}" if incident.policy.name else said)
+
+
+def _hold_entries(incident: Incident, now_ms: int) -> tuple[Entry, ...]:
+    """For the timeline, where nobody is told before the hours of the policy begin."""
+    if not incident.is_held:
+        return ()
+    return (Entry(now_ms, Event.HELD, f"until {_utc(incident.escalates_at_ms or now_ms)}"),)
 
 
 def _was_due_at(incident: Incident, now_ms: int) -> int | None:
@@ -456,14 +480,6 @@ def _waits_longer(incident: Incident, now_ms: int) -> bool:
     return incident.status is Status.TRIGGERED and due_ms is not None and due_ms > now_ms
 
 
-def _nobody_was_told(incident: Incident, *, but: str) -> bool:
-    """Whether the incident is on no channel, and the others than *but* have been given up, or refuse us."""
-    deliveries = {name: incident.delivery(name) for name in incident.policy.channels}
-    return not any(it.label for it in deliveries.values()) and all(
-        it.failed_at_ms is not None or it.is_refused for name, it in deliveries.items() if name != but
-    )
-
-
 def named(incident: Incident, alias: str) -> Incident:
     """It has a further dedup key from now on."""
     if alias == incident.dedup_key or alias in incident.aliases:
@@ -471,13 +487,13 @@ def named(incident: Incident, alias: str) -> Incident:
     return replace(incident, aliases=(*incident.aliases, alias)[-MAX_ALIASES:])
 
 
-def notice_news(incident: Incident, now_ms: int) -> Change | None:
+def notice_news(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
     """Begins a wait when the incident, though people know of it, fires for a reason that they do not know.
 
     Of a record that is over nobody may have known when the reason came. None when there is no such news.
     """
     why = _news_behind(incident)
-    return _retriggered(incident, why, now_ms) if why else None
+    return _retriggered(incident, why, now_ms, policy_of) if why else None
 
 
 def _news_behind(incident: Incident) -> str:
@@ -498,9 +514,9 @@ def _news_behind(incident: Incident) -> str:
     return ""
 
 
-def _retriggered(incident: Incident, why: str, now_ms: int) -> Change:
+def _retriggered(incident: Incident, why: str, now_ms: int, policy_of: PolicyOf) -> Change:
     news = (Entry(now_ms, Event.RETRIGGERED, why),)
-    waiting = _with_news(_waiting_anew(incident, now_ms), news)
+    waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
     return Change(waiting, Outcome.REOPENED, _all_timers(waiting, now_ms), news)
 
 
@@ -510,6 +526,7 @@ def _update(
     alerts: tuple[Alert, ...],
     now_ms: int,
     policy: Policy | None = None,
+    policy_of: PolicyOf = as_before,
     *,
     warning: str = "",
 ) -> Change:
@@ -537,10 +554,10 @@ def _update(
         news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, f"{incident.severity} → {updated.severity}"))
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
-        updated = with_policy(updated, policy, now_ms, is_graver=is_graver_now)
+        updated = sooner(updated, policy, now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
     change = replace(change, entries=(*news, *entries))
-    return change.then(_retriggered(updated, why, now_ms)) if why else change
+    return change.then(_retriggered(updated, why, now_ms, policy_of)) if why else change
 
 
 def _timers_of_update(
@@ -551,13 +568,14 @@ def _timers_of_update(
         timers |= _all_timers(after, now_ms)
     if after.ack_ends_at_ms != before.ack_ends_at_ms or after.may_be_over is not before.may_be_over:
         timers |= _watch_timer(after, now_ms)
-    has_record = after.may_have_record and not after.is_waiting
-    is_changed = bool(news) or after.content_count != before.content_count
+    if news or after.content_count != before.content_count:
+        timers |= _record_timers(after, now_ms)
     # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to
     # be silenced is looked at again: Alertmanager does not tell of what is.
-    is_doubtful = after.ending is Ending.FAILED or (after.suppression is not None and notification.is_firing)
-    if is_doubtful or (is_changed and has_record):
-        timers |= dict.fromkeys(after.providers, now_ms)
+    if after.ending is Ending.FAILED:
+        timers |= dict.fromkeys((*after.escalations, *after.providers), now_ms)
+    elif after.suppression is not None and notification.is_firing:
+        timers |= dict.fromkeys(after.next_targets, now_ms)
     return timers
 
 
@@ -589,17 +607,20 @@ def _resolved(incident: Incident, *, by: Actor, now_ms: int, comment: str = "") 
 
 
 def _reopen(
-    incident: Incident, notification: Notification, alerts: tuple[Alert, ...], now_ms: int, policy: Policy | None
+    incident: Incident,
+    notification: Notification,
+    alerts: tuple[Alert, ...],
+    now_ms: int,
+    policy: Policy | None,
+    policy_of: PolicyOf,
 ) -> Change:
     news = (Entry(now_ms, Event.REOPENED, "it fires again"),)
     severity = severity_of(incident, notification, alerts)
     is_graver_now = is_graver(severity, incident.severity)
     known = {alert.fingerprint for alert in incident.alerts}
     has_joined = any(alert.is_firing and alert.fingerprint not in known for alert in alerts)
-    if policy is not None and (is_graver_now or has_joined):
-        incident = with_policy(incident, policy, now_ms, is_graver=is_graver_now)
-    reopened = replace(
-        _waiting_anew(incident, now_ms),
+    fires = replace(
+        incident,
         content_count=incident.content_count + 1,
         title=notification.title,
         severity=severity,
@@ -610,18 +631,19 @@ def _reopen(
         has_other_senders=has_other_senders(incident, notification),
         warnings=warnings_after(incident, alerts),
     )
+    reopened = _waiting_anew(fires, now_ms, policy_of)
+    if policy is not None and (is_graver_now or has_joined):
+        reopened = sooner(reopened, policy, now_ms, is_graver=is_graver_now)
     return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
 
 
-def _waiting_anew(incident: Incident, now_ms: int) -> Incident:
-    """Triggered, with a whole wait before it, whatever was done about it before."""
-    return replace(
+def _waiting_anew(incident: Incident, now_ms: int, policy_of: PolicyOf) -> Incident:
+    """Triggered, with a whole round before it, whatever was done about it before."""
+    waiting = replace(
         incident,
         status=Status.TRIGGERED,
         updated_at_ms=now_ms,
         waiting_since_ms=now_ms,
-        escalates_at_ms=_escalates_at(incident.policy, now_ms),
-        escalation_began_at_ms=None,
         suppression=None,
         snooze=None,
         acknowledged_at_ms=None,
@@ -631,55 +653,73 @@ def _waiting_anew(incident: Incident, now_ms: int) -> Incident:
         resolved_at_ms=None,
         resolved_by=None,
     )
+    return with_round(waiting, policy_of(incident), now_ms)
 
 
-def _escalates_at(policy: Policy, now_ms: int) -> int | None:
-    return None if policy.oncall is None else now_ms + policy.wait_ms
+def _channel_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
+    """For the channels that may show it."""
+    return {target: at_ms for target in incident.told if target not in incident.providers}
 
 
-def _channel_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
-    return dict.fromkeys(incident.policy.channels, now_ms)
+def _record_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
+    """For the providers that may have a record; while nobody has dealt with it, those called in the present wait."""
+    is_open = incident.status is Status.TRIGGERED
+    told = (target for target in incident.providers if target in incident.told)
+    return {target: at_ms for target in told if not is_open or incident.is_called(target)}
+
+
+def _told_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
+    return _channel_timers(incident, at_ms) | _record_timers(incident, at_ms)
+
+
+def _due_timers(incident: Incident) -> dict[str, int | None]:
+    """For who is told by a step to come, and was not yet in this wait: else it comes back by itself."""
+    dues = {target: incident.due_ms(target) for target in incident.policy.targets if target not in incident.calls}
+    return {target: due_ms for target, due_ms in dues.items() if due_ms is not None}
 
 
 def _watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
-    """For what is seen to with the provider, after people dealt with the incident.
+    """For what is seen to with the keeper, after people dealt with the incident.
 
-    That is when the acknowledgment ends, or before that when the provider wants to look again. At once where the
-    incident may be over.
+    That is when the acknowledgment ends, or before that when the keeper wants to look again. At once where the
+    incident may be over. A channel that shows it comes back by itself.
     """
-    oncall, ends_at_ms = incident.policy.oncall, incident.ack_ends_at_ms
-    if oncall is None:
+    keeper, ends_at_ms = incident.policy.keeper, incident.ack_ends_at_ms
+    if keeper is None:
         return {}
     if incident.may_be_over:
-        return {oncall: now_ms}
+        return {keeper: now_ms}
     if ends_at_ms is None:
-        return {} if incident.may_have_record else {oncall: None}
-    look_ms = incident.delivery(oncall).look_again_at_ms
-    return {oncall: ends_at_ms if look_ms is None else min(look_ms, ends_at_ms)}
+        return {} if keeper in incident.told else {keeper: None}
+    if keeper in _channel_timers(incident, now_ms):
+        return {}
+    look_ms = incident.delivery(keeper).look_again_at_ms
+    return {keeper: ends_at_ms if look_ms is None else min(look_ms, ends_at_ms)}
 
 
 def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
-    timers = _channel_timers(incident, now_ms)
-    if incident.policy.oncall is not None:
-        timers[incident.policy.oncall] = incident.escalates_at_ms
-    if incident.policy.fallback is not None and incident.fallback_due_ms is not None:
-        timers[incident.policy.fallback] = now_ms
+    """For all that may show it now, and for who is told by a step to come."""
+    timers = _channel_timers(incident, now_ms) | dict.fromkeys(incident.calls, now_ms) | _due_timers(incident)
+    if incident.fallback_due_ms is not None:
+        timers |= dict.fromkeys(incident.policy.fallback.targets if incident.policy.fallback else (), now_ms)
     return timers
 
 
 def _fallback_timer(incident: Incident) -> dict[str, int | None]:
     """For an escalation that has just begun: to look then whether the first provider has it."""
     fallback = incident.policy.fallback
-    return {} if fallback is None else {fallback: incident.fallback_due_ms}
+    if fallback is None or not incident.is_called(fallback.targets[0]):
+        return {}
+    return dict.fromkeys(fallback.targets, incident.fallback_due_ms)
 
 
 def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[str, int | None]:
-    """Channels show the news at once; the provider hears of it only if it was called before."""
-    timers = _channel_timers(incident, now_ms)
+    """Channels show the news at once; providers hear of it only if they were called before, and others never."""
     at_ms = now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
-    if incident.may_have_record:
-        return timers | dict.fromkeys(incident.providers, at_ms)
-    return timers | dict.fromkeys(incident.providers, None) | _watch_timer(incident, now_ms)
+    never = {target: None for target in incident.policy.targets if target not in incident.told}
+    timers = never | _channel_timers(incident, now_ms) | _record_timers(incident, at_ms)
+    is_told = incident.policy.keeper in incident.told
+    return timers if is_told else timers | _watch_timer(incident, now_ms)
 
 
 def _utc(at_ms: int) -> str:

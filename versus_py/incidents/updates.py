@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from versus_py.incidents import labels
-from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, Policy, Status, sender_of
+from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, sender_of
 from versus_py.incidents.severity import highest_severity
 
 MAX_ALERTS = 1000
@@ -63,38 +63,6 @@ def _listed_elsewhere(alerts: list[Alert], firing: list[Alert]) -> str:
 def _unlisted(firing: list[Alert]) -> str:
     unlisted = [alert for alert in firing if alert.unlisted_since_ms is not None]
     return f"{_UNLISTED}{names_of(unlisted, firing)} any more, and did not say that it is over" if unlisted else ""
-
-
-def with_policy(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
-    """What joins has a policy of its own: the sooner of both waits counts, and the graver alert's mention."""
-    mine = incident.policy
-    if policy.oncall is None:
-        return incident if not is_graver else replace(incident, policy=_mentioning(mine, policy))
-    joined = replace(mine, wait_ms=min(mine.wait_ms, policy.wait_ms))
-    if mine.oncall is None:
-        joined = replace(
-            mine,
-            oncall=policy.oncall,
-            wait_ms=policy.wait_ms,
-            fallback=policy.fallback,
-            fallback_after_ms=policy.fallback_after_ms,
-            ack_timeout_ms=policy.ack_timeout_ms,
-            destinations={**policy.destinations, **mine.destinations},
-        )
-        if incident.status is Status.TRIGGERED:
-            incident = replace(incident, waiting_since_ms=now_ms, escalates_at_ms=now_ms + policy.wait_ms)
-        elif incident.status is Status.ACKNOWLEDGED:
-            incident = replace(incident, ack_renewed_at_ms=now_ms)
-    if is_graver:
-        joined = _mentioning(joined, policy)
-    due_ms = incident.escalates_at_ms
-    if incident.is_waiting and incident.snooze is None and due_ms is not None:
-        due_ms = min(due_ms, now_ms + joined.wait_ms)
-    return replace(incident, policy=joined, escalates_at_ms=due_ms)
-
-
-def _mentioning(mine: Policy, other: Policy) -> Policy:
-    return replace(mine, mentions={**mine.mentions, **other.mentions})
 
 
 def with_content(before: Incident, after: Incident) -> Incident:

@@ -81,11 +81,11 @@ class Standing:
 
     def _no_escalation(self, incident: Incident) -> str:
         """Why it cannot be escalated, nor kept from it."""
-        if incident.policy.oncall is None:
+        if incident.policy.count <= 1:
             return "it does not escalate."
         if not incident.is_escalating:
             return "nothing was changed."
-        name = self._called(incident.escalated_to)
+        name = self._called(incident.escalated_to or incident.later_targets[0])
         label = self._record_link(incident)
         return f"it has been escalated to {name} as {label}." if label else f"it is being escalated to {name} already."
 

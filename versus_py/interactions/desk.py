@@ -176,11 +176,13 @@ class Desk:
             case Action.ACKNOWLEDGE:
                 return lambda incident, now_ms: transitions.acknowledge(incident, by, now_ms)
             case Action.UNACKNOWLEDGE:
-                return lambda incident, now_ms: transitions.unacknowledge(incident, by, now_ms)
+                return lambda incident, now_ms: transitions.unacknowledge(
+                    incident, by, now_ms, self._lifecycle.policy_of
+                )
             case Action.RESOLVE:
                 return lambda incident, now_ms: transitions.resolve(incident, by, now_ms, press.comment)
             case Action.ESCALATE:
-                return lambda incident, now_ms: transitions.escalate(incident, by, now_ms)
+                return lambda incident, now_ms: transitions.escalate(incident, by, now_ms, self._lifecycle.policy_of)
             case Action.SNOOZE:
                 return snooze
 

@@ -17,17 +17,18 @@ from pydantic import TypeAdapter
 
 from versus_py.errors import Unreadable
 from versus_py.incidents.listings import seen
-from versus_py.incidents.model import Alert, Delivery, Entry, Incident, IncidentId, Policy, Status
+from versus_py.incidents.model import Alert, Call, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.policies import Policy, made
 from versus_py.store.keys import DELIVERY_FIELD
 
-SCHEMA = 3
+SCHEMA = 4
 """The layout that this version writes.
 
 1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
-3: alerts in a field of their own, each with who lists it.
+3: alerts in a field of their own, each with who lists it. 4: steps instead of a channel, a provider and a fallback.
 """
 
-READABLE_FROM = 3
+READABLE_FROM = 4
 """The oldest layout whose versions may work on what this version writes."""
 
 _INCIDENT = TypeAdapter(Incident)
@@ -35,6 +36,7 @@ _ALERTS = TypeAdapter(tuple[Alert, ...])
 _DELIVERY = TypeAdapter(Delivery)
 _ENTRY = TypeAdapter(Entry)
 _ALERTS_APART = 3  # from this layout on
+_STEPS = 4
 _NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
 _STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema", "payload"}
 
@@ -113,13 +115,15 @@ def _schema_of(text: str) -> int:
 
 def _loaded_incident(text: str, status: Status, alerts: str) -> Incident:
     schema = _schema_of(text)
-    if schema < _ALERTS_APART:
-        data = _upgraded(orjson.loads(text)) if schema == 1 else orjson.loads(text)
-        incident = replace(_INCIDENT.validate_python(data), status=status)
+    if schema < _STEPS:
+        data = _with_steps(_with_actors(orjson.loads(text)) if schema == 1 else orjson.loads(text))
+        incident = replace(_INCIDENT.validate_python(data), status=status, schema=schema)
+        if schema >= _ALERTS_APART:
+            return replace(incident, alerts=_ALERTS.validate_json(alerts))
         # Nobody knows which of them people knew. They are not to be told again of what they dealt with.
         if incident.is_dealt_with:
             incident = replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
-        return replace(incident, schema=schema)
+        return incident
     incident = _INCIDENT.validate_json(text)
     incident = replace(incident, status=status, alerts=_ALERTS.validate_json(alerts), schema=schema)
     if schema <= SCHEMA:
@@ -133,7 +137,35 @@ def _loaded_delivery(text: str) -> Delivery:
     return replace(delivery, unknown=orjson.loads(text)) if schema > SCHEMA else delivery
 
 
-def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
+def _with_steps(data: dict[str, Any]) -> dict[str, Any]:
+    """An incident of layout 3 or before as one of layout 4."""
+    before = data["policy"]
+    policy = made(
+        channels=tuple(before.get("channels", ())),
+        oncall=before.get("oncall"),
+        wait_ms=before.get("wait_ms", 0),
+        fallback=before.get("fallback"),
+        fallback_after_ms=before.get("fallback_after_ms", 0),
+        ack_timeout_ms=before.get("ack_timeout_ms", 0),
+        destinations=before.get("destinations"),
+        mentions=before.get("mentions"),
+    )
+    since_ms, due_ms = data["waiting_since_ms"], data.get("escalates_at_ms")
+    began_ms = data.pop("escalation_began_at_ms", None)
+    calls = {target: Call(0, since_ms, since_ms) for target in policy.channels}
+    if began_ms is not None and policy.oncall is not None:
+        calls[policy.oncall] = Call(1, due_ms or began_ms, began_ms)
+    called = policy.targets if data.pop("may_have_record", False) else policy.channels
+    return data | {
+        "policy": policy,
+        "next_step": 1 if began_ms is None else 2,
+        "escalates_at_ms": due_ms if began_ms is None else None,
+        "calls": calls,
+        "told": called,
+    }
+
+
+def _with_actors(data: dict[str, Any]) -> dict[str, Any]:
     """An incident of layout 1 as one of layout 2."""
     for actor in (data.get("acknowledged_by"), data.get("resolved_by"), (data.get("snooze") or {}).get("by")):
         _upgrade_actor(actor)

@@ -545,7 +545,7 @@ class Store:
 
     def _expire_at(self, incident: Incident, now_ms: int) -> int:
         """A TTL always outlives the timers that need it."""
-        return self._by_server(max(now_ms, incident.escalates_at_ms or 0) + self._retention_ms)
+        return self._by_server(max(now_ms, incident.last_due_ms or 0) + self._retention_ms)
 
     def _named_until_ms(self, incident: Incident, now_ms: int) -> int:
         """For how long its dedup key names it."""

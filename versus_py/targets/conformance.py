@@ -24,8 +24,9 @@ import aiohttp
 from aiohttp import web
 
 from versus_py.errors import Permanent, Transient
-from versus_py.incidents.model import Actor, Alert, AlertStatus, Delivery, Incident, Notification, Policy, Status
-from versus_py.incidents.transitions import Change, acknowledge, begin_escalation, resolve, trigger
+from versus_py.incidents.model import Actor, Alert, AlertStatus, Delivery, Incident, Notification, Status
+from versus_py.incidents.policies import made
+from versus_py.incidents.transitions import Change, acknowledge, begin_step, resolve, trigger
 from versus_py.targets.system import Abilities
 from versus_py.targets.target import NotYet, Target
 
@@ -129,7 +130,7 @@ class Bed:
         if self.remote.role == "channel":
             return waiting
         self.remote.pass_time(WAIT_MS)
-        return _after(begin_escalation(waiting, now_ms + WAIT_MS))
+        return _after(begin_step(waiting, now_ms + WAIT_MS))
 
     def waiting(self) -> Incident:
         """A new one, with its wait before it."""
@@ -137,7 +138,7 @@ class Bed:
         alert = Alert(name, AlertStatus.FIRING, {"alertname": name, "severity": "critical"}, starts_at_ms=now_ms)
         notification = Notification("conformance", name, "critical", (alert,), dedup_key=name)
         is_channel = self.remote.role == "channel"
-        policy = Policy(
+        policy = made(
             channels=(self.remote.name,) if is_channel else (),
             oncall="another" if is_channel else self.remote.name,
             wait_ms=WAIT_MS,

@@ -23,7 +23,7 @@ def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]
             "url": incident.url,
             "occurrences": incident.occurrences,
             "created_at": incident.created_at_ms,
-            "escalates_at": incident.escalates_at_ms,
+            "escalates_at": incident.last_due_ms if incident.escalates_at_ms is None else incident.escalates_at_ms,
             "acknowledged_at": incident.acknowledged_at_ms,
             "acknowledged_by": _name(incident.acknowledged_by),
             "acknowledged_until": incident.ack_ends_at_ms,

@@ -97,8 +97,9 @@ class Metrics:
         if after.ending is None or after.ending is before.ending:
             return
         self.incident_outcomes.labels(after.ending).inc()
-        if after.ending is Ending.ESCALATED and after.escalates_at_ms is not None:
-            self.escalation_lateness.observe(max(0, now_ms - after.escalates_at_ms) / 1000)
+        if after.ending is Ending.ESCALATED and after.escalations:
+            due_ms = max(it.due_ms for it in after.escalations.values())
+            self.escalation_lateness.observe(max(0, now_ms - due_ms) / 1000)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -19,8 +19,9 @@ from multidict import MultiDict
 
 from versus_py.config import Config
 from versus_py.config.parts import percent_encoded
+from versus_py.engine.policies import Policies
 from versus_py.errors import ConfigError
-from versus_py.incidents.model import Policy
+from versus_py.incidents.policies import Policy
 from versus_py.systems import model
 from versus_py.web.intake.overrides import Overrides, read_overrides
 
@@ -395,8 +396,9 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
     overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
+    policy = Policies(known).for_labels({}, overrides.asked)
     for route in routes:
-        yield from _about_timing(route, overrides.policy, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
+        yield from _about_timing(route, policy, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
         if webhook.is_drop_in or not overrides.per_alert:
             yield from _about_grouping(route)
 
@@ -416,7 +418,7 @@ def _about_timing(route: _Route, policy: Policy, *, asks: bool) -> Iterator[Find
                 "write one such as 30s, 5m, 1h30m, 4h or 1d",
                 route.line,
             )
-    if not group_ms or not repeat_ms or policy.oncall is None or policy.wait_ms == 0:
+    if not group_ms or not repeat_ms or not policy.wait_ms:
         return
     minutes = policy.wait_ms / 60_000
     wait = f"the wait of {minutes:g} {'minute' if minutes == 1 else 'minutes'}"

@@ -9,6 +9,7 @@ import orjson
 from multidict import MultiDict
 
 from versus_py.config import Config
+from versus_py.engine.policies import Policies
 from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification
 from versus_py.incidents.transitions import observe, trigger
 from versus_py.systems import registered
@@ -40,10 +41,11 @@ def incidents_of(config: Config, body: bytes, query: str = "", *, now_ms: int) -
     Raises BadPayload for what is none.
     """
     overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
+    policies = Policies(config)
     _, payloads, _ = read_body(body)
     for notification in Reader(config).read(payloads, overrides).notifications:
         if notification is not None:
-            policy = overrides.policy_for(notification)
+            policy = policies.of(notification, overrides.asked)
             key = notification.dedup_key or "preview"
             yield _resolved(
                 trigger(_firing(notification), policy, dedup_key=key, now_ms=now_ms).incident, notification, now_ms

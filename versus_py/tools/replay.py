@@ -176,9 +176,9 @@ class Replay:
                 yield self._applied(change, due_ms, "unacknowledged")
 
     def _escalated(self, incident: Incident, due_ms: int) -> Step:
-        change = transitions.begin_escalation(incident, due_ms)
+        change = transitions.begin_step(incident, due_ms)
         assert change is not None  # noqa: S101 - only waits that go on are due
-        is_first = not incident.may_have_record
+        is_first = incident.policy.oncall not in incident.told
         self._records.add(incident.id)
         self.summary.records_created += is_first
         effect = "would be created" if is_first else "would be moved to In Progress again"

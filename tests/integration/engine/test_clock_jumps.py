@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from tests.faults.proxy import FaultProxy, run_proxy
-from tests.support.factories import make_alert, make_notification
+from tests.support.factories import make_alert, make_notification, make_policy
 from tests.support.redis_servers import RedisServer, redis_server
 from tests.support.waiting import until
 from versus_py import clock as clocks
@@ -18,7 +18,8 @@ from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.timekeeping import Timekeeper
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
-from versus_py.incidents.model import Delivery, Incident, Policy
+from versus_py.incidents.model import Delivery, Incident
+from versus_py.incidents.policies import made
 from versus_py.store import Ledger, Markers, SharedTime, Store
 from versus_py.store.connection import connect
 from versus_py.telemetry.metrics import Metrics
@@ -26,7 +27,7 @@ from versus_py.telemetry.metrics import Metrics
 DAY_MS = 24 * 3600_000
 HOUR_S = 3600
 WAIT_S = 300
-POLICY = Policy(oncall="pager", wait_ms=WAIT_S * 1000)
+POLICY = made(oncall="pager", wait_ms=WAIT_S * 1000)
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Replica:
         return self.metrics.registry.get_sample_value("versus_clock_jumps_total", {"outcome": outcome})
 
     async def accept(self, *, wait_s: int = WAIT_S) -> Incident:
-        notification, policy = make_notification(make_alert(starts_at_ms=None)), replace(POLICY, wait_ms=wait_s * 1000)
+        notification, policy = make_notification(make_alert(starts_at_ms=None)), make_policy(wait_ms=wait_s * 1000)
         [accepted] = await self.lifecycle.accept([notification], lambda _: policy)
         assert accepted.incident is not None
         return accepted.incident

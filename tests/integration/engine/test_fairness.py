@@ -11,7 +11,8 @@ from versus_py.clock import SystemClock
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import Worker
 from versus_py.errors import RateLimited
-from versus_py.incidents.model import PARTITIONS, Delivery, Incident, Policy
+from versus_py.incidents.model import PARTITIONS, Delivery, Incident
+from versus_py.incidents.policies import made
 from versus_py.store import keys
 
 MANY = 60
@@ -70,7 +71,7 @@ async def running(worker: Worker, target: Places):
 
 
 async def due(store, place: str, count: int = 1, *, wait_ms: int = 0) -> None:
-    policy = Policy(channels=(), oncall="places", wait_ms=wait_ms, destinations={"places": place})
+    policy = made(channels=(), oncall="places", wait_ms=wait_ms, destinations={"places": place})
     names = [f"{place} {number}" for number in range(count)]
     notifications = [make_notification(dedup_key=name) for name in names]
     await Lifecycle(store, SystemClock()).accept(notifications, lambda _: policy)

@@ -15,7 +15,7 @@ from versus_py.engine.retries import SPREAD
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import PARTITIONS, Actor, Delivery, IncidentId
-from versus_py.incidents.transitions import acknowledge, begin_escalation, observe, trigger
+from versus_py.incidents.transitions import acknowledge, begin_step, observe, trigger
 from versus_py.simulators import Fault
 from versus_py.store import Completion, Ledger, keys
 
@@ -121,7 +121,7 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     engine.clock.advance(minutes=5)
     [*claims], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [oncall] = [it for it in claims if it.target == "servicenow"]
-    incident = await engine.lifecycle.begin_escalation(oncall.incident_id)
+    incident = await engine.lifecycle.begin_step(oncall.incident_id)
     assert incident
     completed = engine.worker._done(oncall, incident, await engine.worker._call(oncall, incident))
     for action in ("acknowledge", "unacknowledge"):
@@ -137,7 +137,7 @@ async def test_what_was_decided_before_the_record_was_there_does_not_owe_it_agai
     incident_id = await post(engine)
     engine.clock.advance(minutes=5)
     [oncall], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
-    incident = await engine.lifecycle.begin_escalation(incident_id)
+    incident = await engine.lifecycle.begin_step(incident_id)
     assert incident
     decided = observe(incident, make_notification(make_alert("Another"), dedup_key="group"), engine.clock.now_ms())
     assert decided
@@ -297,7 +297,7 @@ async def test_completing_settles_on_real_servers_unless_the_incident_moved_on(r
     clock.advance(minutes=5)
     claims, _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [claim] = [it for it in claims if it.target == "servicenow"]
-    begun = begin_escalation(change.incident, clock.now_ms())
+    begun = begin_step(change.incident, clock.now_ms())
     assert begun
     assert await store.save([begun], now_ms=clock.now_ms()) == [True]
     record = Delivery(reference={"sys_id": "1"}, synced_at_ms=clock.now_ms())

@@ -18,7 +18,8 @@ from versus_py.engine.last_look import Escalate, Verdict
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import STORE_AGAIN_MS, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import Delivery, Incident, Policy, Status
+from versus_py.incidents.model import Delivery, Incident, Status
+from versus_py.incidents.policies import Policy, made
 from versus_py.store import Claim
 from versus_py.systems import called, registered
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
@@ -101,7 +102,7 @@ async def test_new_work_wakes_a_worker_that_would_sleep_for_an_hour(store, chann
 async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel, oncall, monkeypatch):
     monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
     clock = SystemClock()
-    await accept(store, clock, Policy(channels=("slack",), oncall="servicenow", wait_ms=300))
+    await accept(store, clock, made(channels=("slack",), oncall="servicenow", wait_ms=300))
 
     async with running(make_worker(store, clock, channel, oncall)):
         await until(lambda: oncall.synced)
@@ -113,14 +114,14 @@ async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel,
 async def test_a_redis_that_answers_and_refuses_is_not_asked_without_a_pause(store, channel, oncall, monkeypatch):
     """As one that is full does: a timer may be claimed and given back, and nothing else be written."""
     clock = FakeClock(time.time_ns() // 1_000_000)
-    await accept(store, clock, Policy(channels=(), oncall="servicenow", wait_ms=0))
+    await accept(store, clock, made(channels=(), oncall="servicenow", wait_ms=0))
     worker = make_worker(store, clock, channel, oncall)
 
     async def refused(_: object) -> None:
         raise StoreUnavailable("command not allowed when used memory > 'maxmemory'")
 
     with monkeypatch.context() as full:
-        full.setattr(Lifecycle, "begin_escalation", lambda _, incident_id: refused(incident_id))
+        full.setattr(Lifecycle, "begin_step", lambda _, incident_id: refused(incident_id))
         await worker.run_due()
         claims, next_ms = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
     assert (claims, next_ms) == ([], clock.now_ms() + STORE_AGAIN_MS)
@@ -206,7 +207,7 @@ async def test_a_sync_in_which_redis_went_away_was_an_attempt(store, oncall):
 
 async def test_a_second_provider_that_was_only_held_back_fails_no_more_once_it_is_not_needed(store, channel, oncall):
     clock = FakeClock(time.time_ns() // 1_000_000)
-    policy = Policy(channels=("slack",), oncall="servicenow", fallback="servicenow:infra")
+    policy = made(channels=("slack",), oncall="servicenow", fallback="servicenow:infra")
     incident = await accept(store, clock, policy)
     held_back = Delivery(failing_since_ms=incident.created_at_ms, error="it is down")
     known = replace(incident, status=Status.ACKNOWLEDGED, deliveries={"servicenow:infra": held_back})
@@ -220,7 +221,7 @@ async def test_a_second_provider_that_was_only_held_back_fails_no_more_once_it_i
 async def test_what_was_cut_off_before_anything_was_sent_is_due_at_once(store, oncall):
     """As a last look that takes its time when the process is to stop."""
     clock = FakeClock(time.time_ns() // 1_000_000)
-    incident = await accept(store, clock, Policy(channels=(), oncall="servicenow", wait_ms=0))
+    incident = await accept(store, clock, made(channels=(), oncall="servicenow", wait_ms=0))
     worker = make_worker(store, clock, oncall, oncall)
     asked = asyncio.Event()
 
@@ -243,7 +244,7 @@ async def test_what_was_cut_off_before_anything_was_sent_is_due_at_once(store, o
 
 async def test_what_somebody_else_has_taken_is_not_sent(store, channel, oncall, logs):
     clock = FakeClock(time.time_ns() // 1_000_000)
-    await accept(store, clock, Policy(channels=("slack",), oncall=None))
+    await accept(store, clock, made(channels=("slack",), oncall=None))
     worker = make_worker(store, clock, channel, oncall)
     [claim], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=1000, limit=1)
     clock.advance(seconds=1)

@@ -5,14 +5,13 @@ Incidents are created as of now, since the servers themselves expire keys by the
 
 import asyncio
 import time
-from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
 from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
-from tests.support.factories import POLICY, make_alert, make_notification
+from tests.support.factories import POLICY, make_alert, make_notification, make_policy
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId, Outcome, Status, partition_of
 from versus_py.incidents.transitions import Change, acknowledge, named, observe, resolve, trigger
@@ -332,7 +331,7 @@ async def test_every_key_of_an_incident_expires_after_the_timers_that_need_it(st
 
 async def test_completing_never_shortens_what_an_escalation_needs(store, clock, redis):
     week_ms = 7 * 24 * 3600 * 1000
-    policy = replace(POLICY, wait_ms=week_ms)
+    policy = make_policy(wait_ms=week_ms)
     change = trigger(make_notification(), policy, dedup_key="slow", now_ms=clock.now_ms())
     await create(store, change, now_ms=clock.now_ms())
     [slack] = await claim(store, clock)

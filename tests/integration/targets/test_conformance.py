@@ -15,6 +15,7 @@ from tests.support.toys import BoardServer, BoardTarget, PagerServer
 from versus_py.ack_links import AckLinks
 from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Delivery, Status
+from versus_py.incidents.rounds import begun
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.store import Store
 from versus_py.systems import BUILT_IN, model
@@ -180,7 +181,7 @@ class SwallowsTheCancellation(Broken):
 
 class CallsAtOnce(Broken):
     async def sync(self, incident, *, attempt):
-        waited = replace(incident, escalation_began_at_ms=incident.created_at_ms, status=Status.TRIGGERED)
+        waited = begun(replace(incident, status=Status.TRIGGERED), incident.created_at_ms, incident.created_at_ms)
         return await self.target.sync(waited, attempt=attempt)
 
 

@@ -13,7 +13,7 @@ from tests.support.factories import make_incident
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import CredentialsRefused, Permanent, Transient
 from versus_py.incidents.model import Actor, IncidentId
-from versus_py.incidents.transitions import acknowledge, begin_escalation
+from versus_py.incidents.transitions import acknowledge, begin_step
 from versus_py.simulators import ServiceNowSimulator, run_app
 from versus_py.targets.servicenow.connection import LOOK_S
 from versus_py.targets.servicenow.target import ServiceNowTarget
@@ -34,7 +34,7 @@ def answers():
 
 
 def escalating():
-    change = begin_escalation(make_incident(), START_MS + 5 * 60_000)
+    change = begin_step(make_incident(), START_MS + 5 * 60_000)
     assert change
     return change.incident
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -12,7 +11,7 @@ from tests.integration.conftest import CHANNEL, DAY_MS, Engine, around
 from tests.integration.engine.test_engine import firing, press_button
 from tests.integration.targets.test_storm import break_out, counted, digest, until_quiet
 from tests.support.answers import canned_answers
-from tests.support.factories import POLICY, make_incident
+from tests.support.factories import make_incident, make_policy
 from versus_py.ack_links import PATH, STORM_PATH, AckLinks, Verdict, storm_subject
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
@@ -141,7 +140,7 @@ async def test_a_link_that_was_made_before_midnight_is_renewed_also_when_slack_a
                 payload={"ok": True, "channel": "C1", "ts": "1700000000.000100"},
                 callback=answers_late,
             )
-            shown = await target.sync(make_incident(policy=replace(POLICY, wait_ms=1), now_ms=made_ms), attempt=1)
+            shown = await target.sync(make_incident(policy=make_policy(wait_ms=1), now_ms=made_ms), attempt=1)
 
     assert shown.look_again_at_ms <= made_ms + DAY_MS
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.clock import START_MS
-from tests.support.factories import POLICY, make_alert, make_incident, make_notification
+from tests.support.factories import POLICY, make_alert, make_incident, make_notification, make_policy
 from versus_py.incidents.model import (
     Actor,
     Alert,
@@ -18,7 +18,6 @@ from versus_py.incidents.model import (
     Event,
     Incident,
     Outcome,
-    Policy,
     SenderRequest,
     Snooze,
     Status,
@@ -26,6 +25,7 @@ from versus_py.incidents.model import (
     incident_id,
     partition_of,
 )
+from versus_py.incidents.policies import made
 from versus_py.incidents.transitions import (
     COMMENT_MAX,
     COMMENT_REPEATED_MS,
@@ -34,7 +34,7 @@ from versus_py.incidents.transitions import (
     SHOW_ESCALATING_AFTER_MS,
     Change,
     acknowledge,
-    begin_escalation,
+    begin_step,
     end_quietly,
     end_snooze,
     escalate,
@@ -72,7 +72,7 @@ def resolved(incident: Incident, now_ms: int = NOW + MINUTE_MS) -> Incident:
 
 
 def escalating(incident: Incident, now_ms: int = DUE) -> Incident:
-    return changed(begin_escalation(incident, now_ms)).incident
+    return changed(begin_step(incident, now_ms)).incident
 
 
 def test_trigger_arms_channels_at_once_and_oncall_after_the_wait():
@@ -84,7 +84,7 @@ def test_trigger_arms_channels_at_once_and_oncall_after_the_wait():
 
 
 def test_trigger_without_oncall_arms_no_escalation():
-    change = trigger(make_notification(), Policy(channels=("slack",)), dedup_key="group", now_ms=NOW)
+    change = trigger(make_notification(), made(channels=("slack",)), dedup_key="group", now_ms=NOW)
 
     assert change.timers == {"slack": NOW}
     assert change.incident.escalates_at_ms is None
@@ -305,8 +305,8 @@ def test_what_ends_quietly_is_over_in_all_its_alerts():
 
 
 def test_an_acknowledgment_counts_from_when_what_joins_brings_an_end_to_it():
-    acked = acknowledged(make_incident(policy=replace(POLICY, oncall=None)))
-    policy = replace(POLICY, ack_timeout_ms=60 * MINUTE_MS)
+    acked = acknowledged(make_incident(policy=make_policy(oncall=None)))
+    policy = make_policy(ack_timeout_ms=60 * MINUTE_MS)
     later = NOW + 600 * MINUTE_MS
 
     change = changed(observe(acked, make_notification(make_alert(), make_alert("Other")), later, policy))
@@ -370,23 +370,23 @@ def test_resolving_twice_changes_nothing():
         pytest.param(acknowledged(make_incident()), DUE, id="acknowledged"),
         pytest.param(resolved(make_incident()), DUE, id="resolved"),
         pytest.param(escalating(make_incident()), DUE, id="begun"),
-        pytest.param(make_incident(policy=Policy(channels=("slack",))), DUE, id="no on-call"),
+        pytest.param(make_incident(policy=made(channels=("slack",))), DUE, id="no on-call"),
     ],
 )
 def test_an_escalation_begins_once_and_only_when_nobody_acknowledged(incident, now_ms):
-    assert begin_escalation(incident, now_ms) is None
+    assert begin_step(incident, now_ms) is None
 
 
 def test_a_wait_of_zero_escalates_at_once():
-    incident = make_incident(policy=replace(POLICY, wait_ms=0))
+    incident = make_incident(policy=make_policy(wait_ms=0))
 
     assert escalating(incident, NOW).is_escalating
 
 
 def test_channels_show_an_escalation_also_when_its_record_stays_the_same():
-    change = changed(begin_escalation(make_incident(), DUE))
+    change = changed(begin_step(make_incident(), DUE))
 
-    assert change.timers == {"slack": DUE + SHOW_ESCALATING_AFTER_MS}
+    assert change.timers == {"slack": DUE + SHOW_ESCALATING_AFTER_MS, "servicenow": DUE}
 
 
 def test_a_channel_that_cannot_be_told_ends_the_wait():
@@ -407,7 +407,7 @@ def test_a_channel_that_shows_it_does_not_end_the_wait_when_it_is_given_up():
 
 @pytest.mark.parametrize(
     "incident",
-    [acknowledged(make_incident()), resolved(make_incident()), make_incident(policy=Policy(channels=("slack",)))],
+    [acknowledged(make_incident()), resolved(make_incident()), make_incident(policy=made(channels=("slack",)))],
 )
 def test_there_is_no_wait_to_end(incident):
     change = changed(give_up(incident, "slack", "Slack: is_archived", NOW))
@@ -503,7 +503,7 @@ SILENCED = Suppression(DUE, "silenced by ana", DUE + MINUTE_MS)
     ("incident", "record", "owed_at_ms"),
     [
         pytest.param(make_incident(), Delivery(), DUE, id="waiting"),
-        pytest.param(make_incident(policy=replace(POLICY, oncall=None)), Delivery(), None, id="never escalates"),
+        pytest.param(make_incident(policy=make_policy(oncall=None)), Delivery(), None, id="never escalates"),
         pytest.param(escalating(make_incident(), DUE + 5), Delivery(), DUE, id="begun, no record yet"),
         pytest.param(escalating(make_incident()), RECORD, None, id="escalated"),
         pytest.param(escalating(make_incident()), Delivery(failed_at_ms=DUE), None, id="given up"),
@@ -531,7 +531,7 @@ def test_an_escalation_is_owed_until_there_is_an_outcome(incident, record, owed_
 def test_what_was_silenced_is_due_when_the_silence_ends(until_ms, due_ms):
     silenced = replace(make_incident(), suppression=replace(SILENCED, until_ms=until_ms))
 
-    assert changed(begin_escalation(silenced, DUE + 2 * MINUTE_MS)).incident.escalates_at_ms == due_ms
+    assert changed(begin_step(silenced, DUE + 2 * MINUTE_MS)).incident.last_due_ms == due_ms
 
 
 def test_alerts_are_bounded_and_those_that_fire_are_kept():
@@ -586,19 +586,19 @@ def test_whatever_happens_the_timers_fit_the_status(happenings):
             case "resolve":
                 step = resolve(incident, Actor("ana"), now_ms)
             case _:
-                step = begin_escalation(incident, now_ms)
+                step = begin_step(incident, now_ms)
         if step is None:
             continue
         incident = step.incident
         armed |= step.timers
         if incident.status is Status.TRIGGERED:
             assert armed["servicenow"] is not None
-            assert incident.escalates_at_ms == incident.waiting_since_ms + POLICY.wait_ms
-        elif not incident.may_have_record:
+            assert incident.last_due_ms == incident.waiting_since_ms + 5 * MINUTE_MS
+        elif "servicenow" not in incident.told:
             assert armed["servicenow"] is None or incident.may_be_over  # it is not called, but Alertmanager is asked
         assert (incident.acknowledged_at_ms is not None) or incident.status is not Status.ACKNOWLEDGED
         assert (incident.resolved_at_ms is not None) == (incident.status is Status.RESOLVED)
-        assert not incident.is_escalating or incident.may_have_record
+        assert not incident.is_escalating or "servicenow" in incident.told
 
 
 def test_giving_it_back_starts_the_wait_again():
@@ -620,8 +620,8 @@ def test_giving_it_back_after_the_escalation_leads_to_another_one():
     given_back = changed(unacknowledge(incident, BEN, DUE + 2000)).incident
 
     assert not given_back.is_escalating
-    assert given_back.may_have_record
-    assert begin_escalation(given_back, DUE + 2000 + 5 * MINUTE_MS) is not None
+    assert "servicenow" in given_back.told
+    assert begin_step(given_back, DUE + 2000 + 5 * MINUTE_MS) is not None
 
 
 @pytest.mark.parametrize("status", ["triggered", "resolved"])
@@ -635,9 +635,9 @@ def test_a_person_escalates_at_once():
     change = changed(escalate(make_incident(), ANA, NOW + 1000))
 
     assert change.incident.is_escalating
-    assert change.incident.may_have_record
+    assert "servicenow" in change.incident.told
     assert change.timers == {"slack": NOW + 1000, "servicenow": NOW + 1000}
-    assert begin_escalation(change.incident, NOW + 1000) is None  # it has begun
+    assert begin_step(change.incident, NOW + 1000) is None  # it has begun
 
 
 def test_a_person_may_escalate_what_somebody_acknowledged():
@@ -663,7 +663,7 @@ def test_an_escalation_that_was_given_up_can_be_tried_again():
 
 @pytest.mark.parametrize("how", ["resolved", "never escalates"])
 def test_what_is_over_or_has_nowhere_to_go_cannot_be_escalated(how):
-    nowhere = replace(POLICY, oncall=None)
+    nowhere = make_policy(oncall=None)
     incident = resolved(make_incident()) if how == "resolved" else make_incident(policy=nowhere)
 
     assert escalate(incident, ANA, NOW + 2000) is None
@@ -676,7 +676,7 @@ def test_after_a_snooze_the_rest_of_the_wait_goes_on():
     assert change.incident.escalates_at_ms == until_ms + 3 * MINUTE_MS
     assert change.timers == {"slack": NOW + 2 * MINUTE_MS, "servicenow": until_ms + 3 * MINUTE_MS}
     assert change.entries[0].by == ANA
-    assert begin_escalation(change.incident, until_ms) is None
+    assert begin_step(change.incident, until_ms) is None
 
 
 def test_another_snooze_takes_the_place_of_the_first():
@@ -701,7 +701,7 @@ def test_a_snooze_of_what_is_overdue_leaves_no_wait():
         pytest.param(lambda: acknowledged(make_incident()), id="acknowledged"),
         pytest.param(lambda: resolved(make_incident()), id="resolved"),
         pytest.param(lambda: escalating(make_incident()), id="escalating"),
-        pytest.param(lambda: make_incident(policy=replace(POLICY, oncall=None)), id="never escalates"),
+        pytest.param(lambda: make_incident(policy=make_policy(oncall=None)), id="never escalates"),
     ],
 )
 def test_only_what_waits_can_be_snoozed(incident):
@@ -787,7 +787,7 @@ def test_what_changes_nothing_is_not_remembered():
     assert changed(once(acknowledge(make_incident(), BEN, NOW), "")).incident.handled == ()
 
 
-WITH_FALLBACK = replace(POLICY, fallback="servicenow:infra", fallback_after_ms=15 * MINUTE_MS)
+WITH_FALLBACK = make_policy(fallback="servicenow:infra", fallback_after_ms=15 * MINUTE_MS)
 FALLING = escalating(make_incident(policy=WITH_FALLBACK))
 HAS_IT = Delivery(reference={"sys_id": "1"}, label="INC1", synced_at_ms=DUE)
 FALLEN_BACK = replace(FALLING, deliveries={"servicenow:infra": HAS_IT})
@@ -842,7 +842,7 @@ def test_it_has_failed_when_both_providers_were_given_up():
     assert replace(FALLING, deliveries={"servicenow": given_up, "servicenow:infra": given_up}).ending is Ending.FAILED
 
 
-@pytest.mark.parametrize("begin", [begin_escalation, lambda it, now_ms: escalate(it, BEN, now_ms)])
+@pytest.mark.parametrize("begin", [begin_step, lambda it, now_ms: escalate(it, BEN, now_ms)])
 def test_an_escalation_arms_the_look_at_whether_it_came_through(begin):
     change = changed(begin(make_incident(policy=WITH_FALLBACK), DUE))
 
@@ -863,7 +863,7 @@ def test_a_senders_comment_is_news_for_channels_and_leaves_the_wait():
 
 
 def test_the_provider_hears_of_a_comment_once_it_has_been_called():
-    change = changed(fulfil(changed(begin_escalation(make_incident(), DUE)).incident, COMMENT, OPS, DUE))
+    change = changed(fulfil(changed(begin_step(make_incident(), DUE)).incident, COMMENT, OPS, DUE))
 
     assert [change.timers[it] for it in change.incident.providers] == [DUE]
 

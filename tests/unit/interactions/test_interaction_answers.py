@@ -8,7 +8,8 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_incident
 from versus_py.config import SlackConfig
 from versus_py.incidents.actions import Action
-from versus_py.incidents.model import Actor, Delivery, Policy
+from versus_py.incidents.model import Actor, Delivery
+from versus_py.incidents.policies import made
 from versus_py.incidents.transitions import acknowledge, escalate, resolve
 from versus_py.interactions.answers import Standing, only_some_may, switched_off
 from versus_py.systems import called
@@ -36,7 +37,7 @@ ESCALATING = changed(escalate(TRIGGERED, ANA, NOW))
 RECORD = Delivery(reference={"sys_id": "1"}, label="INC0010001", url="https://sn/INC1", synced_at_ms=NOW)
 ESCALATED = replace(ESCALATING, deliveries={"servicenow": RECORD})
 LATE_ACK = changed(acknowledge(ESCALATED, ANA, NOW))
-CHANNEL_ONLY = make_incident(title="Disk <!channel>\nfull", policy=Policy(channels=POLICY.channels))
+CHANNEL_ONLY = make_incident(title="Disk <!channel>\nfull", policy=made(channels=POLICY.channels))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tests.support.clock import START_MS
-from tests.support.factories import POLICY, make_alert, make_incident
+from tests.support.factories import make_alert, make_incident, make_policy
 from versus_py.incidents.model import Actor, Delivery
-from versus_py.incidents.transitions import begin_escalation, escalate, give_up
+from versus_py.incidents.transitions import begin_step, escalate, give_up
 from versus_py.targets.servicenow.description import LINES, describe
 from versus_py.targets.servicenow.fields import truncated
 from versus_py.targets.servicenow.key import LENGTHS
@@ -90,7 +90,7 @@ def changed(change):
 
 
 def test_a_record_says_first_that_nobody_acknowledged_and_within_what_time():
-    incident = changed(begin_escalation(make_incident(), START_MS + 300_900))
+    incident = changed(begin_step(make_incident(), START_MS + 300_900))
 
     assert describe(incident).startswith("Nobody acknowledged within 5 minutes.\n\nSeverity critical, ")
 
@@ -104,7 +104,7 @@ def test_a_record_of_an_escalation_by_hand_names_who_escalated():
 def test_a_record_of_what_no_channel_took_says_so():
     given_up = changed(give_up(unposted(), "slack", "Slack: not_in_channel", START_MS + 1000))
 
-    incident = changed(begin_escalation(given_up, START_MS + 1000))
+    incident = changed(begin_step(given_up, START_MS + 1000))
 
     assert describe(incident).startswith("No channel could show the incident, so that nobody could acknowledge it.\n\n")
 
@@ -114,7 +114,7 @@ def unposted():
 
 
 def test_a_record_of_an_incident_without_a_wait_says_so():
-    incident = changed(begin_escalation(make_incident(policy=replace(POLICY, wait_ms=0)), START_MS))
+    incident = changed(begin_step(make_incident(policy=make_policy(wait_ms=0)), START_MS))
 
     assert describe(incident).startswith("Escalated without a wait.\n\n")
 

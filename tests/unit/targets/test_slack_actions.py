@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.clock import START_MS
-from tests.support.factories import POLICY, make_incident
+from tests.support.factories import make_incident, make_policy
 from versus_py.config import SlackActions, SlackConfig, SlackSnooze
 from versus_py.incidents.actions import Action, snoozed_until_ms
 from versus_py.incidents.model import Actor, Delivery, Incident
-from versus_py.incidents.transitions import Change, acknowledge, begin_escalation, resolve
+from versus_py.incidents.transitions import Change, acknowledge, begin_step, resolve
 from versus_py.targets.slack.actions import action_block, offered, read_value
 
 INTERACTIVE = SlackConfig(signing_secret="secret")
@@ -25,7 +25,7 @@ def after(change: Change | None) -> Incident:
 
 
 def escalated(record: Delivery) -> Incident:
-    return replace(after(begin_escalation(make_incident(), DUE)), deliveries={"servicenow": record})
+    return replace(after(begin_step(make_incident(), DUE)), deliveries={"servicenow": record})
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def escalated(record: Delivery) -> Incident:
         ),
         pytest.param(after(resolve(make_incident(), ANA, START_MS)), set(), id="resolved"),
         pytest.param(
-            make_incident(policy=replace(POLICY, oncall=None)), {Action.ACKNOWLEDGE, Action.RESOLVE}, id="no escalation"
+            make_incident(policy=make_policy(oncall=None)), {Action.ACKNOWLEDGE, Action.RESOLVE}, id="no escalation"
         ),
     ],
 )
@@ -58,7 +58,7 @@ def test_what_would_change_nothing_is_not_offered(incident, expected):
 
 
 def lasting(ends: bool) -> Incident:
-    policy = replace(POLICY, ack_timeout_ms=4 * 3600_000 if ends else 0)
+    policy = make_policy(ack_timeout_ms=4 * 3600_000 if ends else 0)
     return after(acknowledge(make_incident(policy=policy), ANA, START_MS))
 
 

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.clock import START_MS
-from tests.support.factories import POLICY, make_alert, make_incident
+from tests.support.factories import POLICY, make_alert, make_incident, make_policy
 from versus_py.config import MessageProperties, SlackConfig
-from versus_py.incidents.model import Actor, Delivery, Incident, Policy
-from versus_py.incidents.transitions import acknowledge, begin_escalation, resolve, snooze
+from versus_py.incidents.model import Actor, Delivery, Incident
+from versus_py.incidents.policies import made
+from versus_py.incidents.rounds import begun
+from versus_py.incidents.transitions import acknowledge, begin_step, resolve, snooze
 from versus_py.simulators.slack import read_content
 from versus_py.systems import called
 from versus_py.targets.slack.default_body import default_body
@@ -46,7 +48,7 @@ def acknowledged() -> Incident:
 
 
 def escalated(**delivery) -> Incident:
-    change = begin_escalation(make_incident(), DUE)
+    change = begin_step(make_incident(), DUE)
     assert change
     return replace(change.incident, deliveries={"servicenow": Delivery(synced_at_ms=DUE, **delivery)})
 
@@ -153,7 +155,7 @@ def test_the_trouble_of_an_earlier_escalation_is_not_shown_in_the_next_wait(trou
     waiting = replace(make_incident(), deliveries=earlier)
 
     assert f"escalates to ServiceNow <!date^{DUE // 1000}^" in everything(waiting)
-    assert "escalating to ServiceNow now" in everything(replace(waiting, escalation_began_at_ms=DUE))
+    assert "escalating to ServiceNow now" in everything(begun(waiting, DUE, DUE))
 
 
 def test_a_resolved_incident_says_by_whom():
@@ -176,11 +178,11 @@ def test_the_colour_follows_the_status():
 
 
 def test_without_oncall_it_says_that_nothing_escalates():
-    assert "no escalation" in everything(make_incident(policy=Policy(channels=("slack",))), ack_url=None)
+    assert "no escalation" in everything(make_incident(policy=made(channels=("slack",))), ack_url=None)
 
 
 def test_a_wait_of_zero_says_now():
-    assert "escalating to ServiceNow now" in everything(make_incident(policy=replace(POLICY, wait_ms=0)), ack_url=None)
+    assert "escalating to ServiceNow now" in everything(make_incident(policy=make_policy(wait_ms=0)), ack_url=None)
 
 
 def test_alerts_and_warnings_beyond_the_bounds_are_counted():

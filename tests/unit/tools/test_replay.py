@@ -7,9 +7,10 @@ import orjson
 import pytest
 
 from tests.support.clock import START_MS
-from tests.support.factories import POLICY, make_alert, make_notification
+from tests.support.factories import POLICY, make_alert, make_notification, make_policy
 from versus_py.errors import BadPayload
-from versus_py.incidents.model import Policy, incident_id
+from versus_py.incidents.model import incident_id
+from versus_py.incidents.policies import made
 from versus_py.tools.replay import Acted, Posted, Replay, Step, read_lines
 
 MINUTE_MS = 60_000
@@ -33,9 +34,9 @@ def read(body, query):
     if body not in BODIES:
         raise BadPayload(f"no body {body!r}")
     if query == "an hour":
-        return BODIES[body], lambda _: replace(POLICY, ack_timeout_ms=60 * MINUTE_MS), []
+        return BODIES[body], lambda _: make_policy(ack_timeout_ms=60 * MINUTE_MS), []
     wait = 5 if query == "" else float(query) if query != "never" else None
-    policy = Policy(POLICY.channels) if wait is None else replace(POLICY, wait_ms=round(wait * MINUTE_MS))
+    policy = made(channels=POLICY.channels) if wait is None else make_policy(wait_ms=round(wait * MINUTE_MS))
     return BODIES[body], lambda _: policy, ["odd query"] if query == "odd" else []
 
 
@@ -219,7 +220,7 @@ def test_each_notification_has_its_own_policy():
     def by_title(body, query):
         return (
             [*BODIES[b"firing"], *BODIES[b"other"]],
-            lambda it: replace(POLICY, destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
+            lambda it: make_policy(destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
             [],
         )
 

@@ -1,5 +1,6 @@
 """Query parameters: understood, or ignored with a warning. Never an error, and never a changed configuration."""
 
+from dataclasses import dataclass
 from typing import get_args
 
 import pytest
@@ -8,9 +9,11 @@ from multidict import MultiDict
 from tests.support.factories import make_alert, make_notification
 from versus_py.config import OverrideLimits
 from versus_py.config.intake import SourceName
+from versus_py.engine.policies import Policies
+from versus_py.incidents.policies import Policy, Step, When
 from versus_py.sources import SOURCES
 from versus_py.systems import model
-from versus_py.web.intake.overrides import read_overrides
+from versus_py.web.intake.overrides import Overrides, read_overrides
 
 SLACK = {"enable": True, "token": "xoxb-1", "channel_id": "C1"}
 SERVICENOW = {
@@ -27,8 +30,24 @@ def config(**oncall):
     )
 
 
+@dataclass(frozen=True)
+class Read:
+    """What a query was read as, and the policy that it comes to where no route matches."""
+
+    overrides: Overrides
+    policy: Policy
+
+    def __getattr__(self, name):
+        return getattr(self.overrides, name)
+
+
 def read(*pairs, **oncall):
-    return read_overrides(MultiDict(pairs), config(**oncall))
+    return read_with(pairs, config(**oncall))
+
+
+def read_with(query, config, *limits):
+    overrides = read_overrides(MultiDict(query), config, *limits)
+    return Read(overrides, Policies(config).for_labels({}, overrides.asked))
 
 
 def test_without_overrides_the_configuration_stands():
@@ -143,12 +162,12 @@ def routed(*alerts, query=(), enable_slack=True, oncall=True):
     """The policy for a notification with these alerts."""
     found = config(enable=oncall).model_dump()
     found["alert"]["slack"] |= {"routes": ROUTES, "enable": enable_slack}
-    overrides = read_overrides(MultiDict(query), model().model_validate(found))
-    return overrides.policy_for(make_notification(*alerts))
+    parsed = model().model_validate(found)
+    return Policies(parsed).of(make_notification(*alerts), read_overrides(MultiDict(query), parsed).asked)
 
 
 def shown(policy):
-    return policy.destinations.get("slack"), policy.mentions.get("slack", ""), policy.wait_ms / 60_000
+    return policy.destinations.get("slack"), policy.mentions.get("slack", ""), (policy.wait_ms or 0) / 60_000
 
 
 @pytest.mark.parametrize(
@@ -169,7 +188,7 @@ def test_the_first_route_that_matches_counts(labels, expected):
 def test_without_routes_every_notification_has_the_policy_of_the_request():
     found = read(("slack_channel_id", "C0OTHER"))
 
-    assert found.policy_for(make_notification()) == found.policy
+    assert Policies(config()).of(make_notification(), found.asked) == found.policy
 
 
 @pytest.mark.parametrize(
@@ -233,7 +252,7 @@ def test_the_sources_that_a_token_may_name_are_those_that_there_are():
 def test_limits_do_not_concern_what_the_request_does_not_ask_for():
     limits = OverrideLimits(channels=(), instances=(), min_wait_minutes=10, max_wait_minutes=20, oncall=False)
 
-    found = read_overrides(MultiDict(), config(), limits)
+    found = read_with((), config(), limits)
 
     assert found.policy == read().policy
     assert found.warnings == ()
@@ -243,8 +262,8 @@ def test_an_incident_falls_back_to_where_the_configuration_says():
     to_instance = read(fallback={"servicenow_other_instance": "infra", "after_minutes": 2}).policy
     to_channel = read(fallback={"slack_channel_id": "C0FALLBACK"}).policy
 
-    assert (to_instance.fallback, to_instance.fallback_after_ms) == ("servicenow:infra", 120_000)
-    assert (to_channel.fallback, to_channel.fallback_after_ms) == ("slack:C0FALLBACK", 900_000)
+    assert to_instance.fallback == Step(("servicenow:infra",), 120_000, When.FAILED)
+    assert to_channel.fallback == Step(("slack:C0FALLBACK",), 900_000, When.FAILED)
     assert read().policy.fallback is None
 
 

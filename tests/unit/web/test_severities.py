@@ -8,7 +8,9 @@ from multidict import MultiDict
 
 from versus_py.config import OverrideLimits, SourcesConfig
 from versus_py.config.intake import SourceName
+from versus_py.engine.policies import Policies
 from versus_py.incidents.model import Notification
+from versus_py.incidents.policies import Asked
 from versus_py.systems import model
 from versus_py.tools.samples import SAMPLES
 from versus_py.web.intake.overrides import Overrides, read_overrides
@@ -152,22 +154,22 @@ def test_a_token_may_allow_some_severities_alone():
 def test_routes_match_the_label_and_else_the_severity_of_the_incident(payload, severity, is_matched):
     settings = {
         "routes": [{"matchers": ['severity="critical"'], "wait_minutes": 60}],
+        "oncall": {"enable": True},
         "sources": {"cloudwatch": {"severity": "critical"}},
     }
     config = model().model_validate(settings)
     overrides = read_overrides(MultiDict({"severity": severity} if severity else {}), config)
 
-    policy = overrides.policy_for(read(payload, severity, **settings))
+    policy = Policies(config).of(read(payload, severity, **settings), overrides.asked)
 
     assert (policy.wait_ms == 3_600_000) is is_matched
 
 
 def test_a_route_for_what_has_no_severity_matches_an_unknown_one():
-    overrides = read_overrides(
-        MultiDict(), model().model_validate({"routes": [{"matchers": ['severity=""'], "wait_minutes": 60}]})
-    )
+    settings = {"routes": [{"matchers": ['severity=""'], "wait_minutes": 60}], "oncall": {"enable": True}}
+    config = model().model_validate(settings)
 
-    assert overrides.policy_for(read(CLOUDWATCH)).wait_ms == 3_600_000
+    assert Policies(config).of(read(CLOUDWATCH), Asked()).wait_ms == 3_600_000
 
 
 def test_every_source_may_have_a_default_severity():

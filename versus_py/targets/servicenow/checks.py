@@ -9,7 +9,8 @@ import aiohttp
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import ConfigError, Permanent, Transient
-from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification, Policy
+from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification
+from versus_py.incidents.policies import Policy
 from versus_py.incidents.transitions import trigger
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.fields import RESOLVE_DEFAULTS, References, Rendered

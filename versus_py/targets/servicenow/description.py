@@ -35,16 +35,16 @@ def describe(incident: Incident, *, previous_record: str = "") -> str:
 
 def _why(incident: Incident) -> str:
     """Why it escalated; "" before it has."""
-    began_ms, since_ms = incident.escalation_began_at_ms, incident.waiting_since_ms
-    if began_ms is None:
+    call, since_ms, waits_ms = incident.latest_call, incident.waiting_since_ms, incident.policy.oncall_after_ms or 0
+    if call is None:
         return ""
     if incident.escalated_by is not None:
         return f"Escalated by {incident.escalated_by.name}."
-    if began_ms < since_ms + incident.policy.wait_ms and _has_failed_channel(incident):
+    if call.at_ms < since_ms + waits_ms and _has_failed_channel(incident):
         return "No channel could show the incident, so that nobody could acknowledge it."
-    if incident.policy.wait_ms == 0:
+    if waits_ms == 0:
         return "Escalated without a wait."
-    return f"Nobody acknowledged within {_duration((began_ms - since_ms) // 1000)}."
+    return f"Nobody acknowledged within {_duration((call.at_ms - since_ms) // 1000)}."
 
 
 def _has_failed_channel(incident: Incident) -> bool:

@@ -101,7 +101,7 @@ class ServiceNowTarget:
             raise Permanent(f"incident id {incident.id!r} cannot be looked up in ServiceNow")
         before = incident.delivery(self._name)
         is_unsure = attempt > 1 or before.attempts > 0
-        if not (before.reference or _wants_record(incident) or is_unsure):
+        if not (before.reference or _wants_record(incident, self._name) or is_unsure):
             return before
         instance, note = self._instance(incident, before)
         await self._raise_if_held_back(instance)
@@ -116,7 +116,7 @@ class ServiceNowTarget:
     async def _brought_up_to_date(
         self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
     ) -> Delivery:
-        if not is_unsure and _is_only_a_look(instance, incident, before):
+        if not is_unsure and _is_only_a_look(instance, incident, before, self._name):
             return await self._looked(instance, incident, before)
         return await self._synced(instance, incident, before, note, is_unsure=is_unsure)
 
@@ -209,7 +209,7 @@ class ServiceNowTarget:
         found, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
         if found is None and not before.reference and not incident.wants(self._name):
             return before
-        if found is None and before.reference and (follows is None or not _wants_record(incident)):
+        if found is None and before.reference and (follows is None or not _wants_record(incident, self._name)):
             # Never a second one in the same wait: it is deleted, which people may, or hidden from the user.
             return _gone(before)
         if found is None:
@@ -221,10 +221,14 @@ class ServiceNowTarget:
         warnings: tuple[str, ...] = ()
         end_note = before.end_note if incident.status is Status.RESOLVED else ""
         said = contradiction(record, incident, instance.config.states)
-        if not _is_over(instance, record, incident, before):
+        if not _is_over(instance, record, incident, before, self._name):
             is_known = bool(before.reference)
-            is_past = _is_of_an_earlier_wait(incident, before) if is_known else _needs_anew(record, incident)
-            is_reopened = _wants_record(incident) and is_past
+            is_past = (
+                _is_of_an_earlier_wait(incident, before, self._name)
+                if is_known
+                else _needs_anew(record, incident, self._name)
+            )
+            is_reopened = _wants_record(incident, self._name) and is_past
             said = "" if is_reopened else said
             news = Told(
                 known.untold,
@@ -241,7 +245,7 @@ class ServiceNowTarget:
         reference = {
             "sys_id": record.sys_id,
             **instance.place,
-            "wait": _wait(incident) if _wants_record(incident) else before.reference.get("wait", ""),
+            "wait": _wait(incident) if _wants_record(incident, self._name) else before.reference.get("wait", ""),
             "told": str(incident.news_count),
             "content": str(incident.content_count),
             "assignee": assignment.user or assignee,
@@ -272,7 +276,7 @@ class ServiceNowTarget:
         written = await instance.create(incident, previous_record=previous_record, is_first=is_first)
         return _Known(
             written.record,
-            untold=_told_to_a_new_one(incident),
+            untold=_told_to_a_new_one(incident, self._name),
             wrote=written.wrote,
             note=_said(note, *written.warnings),
             assignment=Assignment(user=written.assigned),
@@ -281,7 +285,7 @@ class ServiceNowTarget:
 
     def _known(self, instance: Instance, incident: Incident, before: Delivery, record: Record, note: str) -> _Known:
         """A record that was there: the one that is known, or one made by an attempt that nobody recorded."""
-        untold = incident.news_after(_told(incident, before))
+        untold = incident.news_after(_told(incident, before, self._name))
         now_ms = self._clock.now_ms()
         if record.sys_id == before.reference.get("sys_id"):
             heard = Heard.of(before.reference) or Heard(
@@ -303,21 +307,23 @@ class ServiceNowTarget:
             found = await self._first(instance, incident, is_unsure=is_unsure)
             if found is None:
                 self._raise_if_unsettled(before)
-            if found is None or not (is_closed(found, instance.config.states) and _needs_anew(found, incident)):
+            if found is None or not (
+                is_closed(found, instance.config.states) and _needs_anew(found, incident, self._name)
+            ):
                 return found, None
             return None, Predecessor(found.number, is_gone=False)
         record = await self._read(instance, incident, before)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
         is_over = record is None or is_closed(record, instance.config.states)
-        if not is_over or not _is_of_an_earlier_wait(incident, before):
+        if not is_over or not _is_of_an_earlier_wait(incident, before, self._name):
             return record, None
-        if not (_wants_record(incident) or is_unsure):
+        if not (_wants_record(incident, self._name) or is_unsure):
             return record, None
         successor = await instance.search(incident, but=sys_id, is_open=True)
         if successor is None:
             self._raise_if_unsettled(before)
-        if successor is None and not _wants_record(incident):
+        if successor is None and not _wants_record(incident, self._name):
             return record, None
         return successor, Predecessor(before.label, is_gone=record is None)
 
@@ -335,7 +341,7 @@ class ServiceNowTarget:
         try:
             return await instance.search(incident)
         except Forbidden:
-            if is_unsure or not _wants_record(incident):
+            if is_unsure or not _wants_record(incident, self._name):
                 raise
             # A role that may create and not read is enough, as long as there is nothing to be found.
             log.warning("servicenow.search_forbidden", incident=incident.id, table=instance.config.table)
@@ -346,18 +352,19 @@ def _destination(instance: Instance) -> str:
     return f"servicenow:{instance.url}"
 
 
-def _wants_record(incident: Incident) -> bool:
-    return incident.status is Status.TRIGGERED and incident.is_escalating
+def _wants_record(incident: Incident, name: str) -> bool:
+    """Whether the target *name* has been called, and nobody acknowledged."""
+    return incident.status is Status.TRIGGERED and incident.is_called(name)
 
 
-def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery) -> bool:
+def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery, name: str) -> bool:
     """Whether the record knows all that is new: the sync is there to see what people did to it, and writes nothing."""
     return (
         before.look_again_at_ms is not None
         and instance.comments.is_on
-        and _told(incident, before) == incident.news_count
+        and _told(incident, before, name) == incident.news_count
         and not (instance.writes_content and _is_changed(incident, before))
-        and not (_wants_record(incident) and _is_of_an_earlier_wait(incident, before))
+        and not (_wants_record(incident, name) and _is_of_an_earlier_wait(incident, before, name))
         and not instance.has_to_assign(incident, Assignment.of(before.reference))
     )
 
@@ -402,48 +409,52 @@ def _wait(incident: Incident) -> str:
     return str(incident.waiting_since_ms)
 
 
-def _is_of_an_earlier_wait(incident: Incident, before: Delivery) -> bool:
+def _is_of_an_earlier_wait(incident: Incident, before: Delivery, name: str) -> bool:
     """Whether the record that is known was last written in a wait that is over; the incident was reopened since.
 
     One that was found after a lost answer, when none was wanted any more, is of no wait: of none that escalates now.
     """
     if "wait" not in before.reference:
-        return bool(before.reference) and _wants_record(incident)
+        return bool(before.reference) and _wants_record(incident, name)
     return before.reference["wait"] != _wait(incident)
 
 
-def _needs_anew(found: Record, incident: Incident) -> bool:
+def _needs_anew(found: Record, incident: Incident, name: str) -> bool:
     """Whether a record that nobody recorded is of a wait before the present one, which has escalated by now."""
-    return _wants_record(incident) and "" < found.values.get("sys_created_on", "") < utc(incident.waiting_since_ms)
+    return _wants_record(incident, name) and "" < found.values.get("sys_created_on", "") < utc(
+        incident.waiting_since_ms
+    )
 
 
-def _is_over(instance: Instance, record: Record, incident: Incident, before: Delivery) -> bool:
+def _is_over(instance: Instance, record: Record, incident: Incident, before: Delivery, name: str) -> bool:
     """Whether the record is left alone: closed for good, or resolved in an earlier wait than the one that goes on."""
     states = instance.config.states
-    is_past = _is_of_an_earlier_wait(incident, before) and not _wants_record(incident)
+    is_past = _is_of_an_earlier_wait(incident, before, name) and not _wants_record(incident, name)
     return is_closed(record, states) or (record.state == states.resolved and is_past)
 
 
-def _told(incident: Incident, before: Delivery) -> int:
+def _told(incident: Incident, before: Delivery, name: str) -> int:
     """The number of the last news that the record has been told.
 
     A record that nobody recorded was made in this escalation, and may not have been told what came after its begin.
     """
     if before.reference:
         return int(before.reference.get("told", 0))  # earlier versions counted no news
-    began_ms = incident.escalation_began_at_ms or 0
+    call = incident.call_of(name)
+    began_ms = call.at_ms if call is not None else 0
     return incident.news_count - sum(entry.at_ms >= began_ms for entry in incident.news)
 
 
-def _told_to_a_new_one(incident: Incident) -> tuple[Entry, ...]:
+def _told_to_a_new_one(incident: Incident, name: str) -> tuple[Entry, ...]:
     """What a new record does not say by itself: that somebody did not wait, or could not be told."""
-    wait_ends_ms = incident.waiting_since_ms + incident.policy.wait_ms
+    wait_ends_ms, call = incident.waiting_since_ms + (incident.policy.oncall_after_ms or 0), incident.call_of(name)
     return tuple(
         entry
         for entry in incident.news
         if (
             entry.event is Event.ESCALATING
-            and entry.at_ms == incident.escalation_began_at_ms
+            and call is not None
+            and entry.at_ms == call.at_ms
             and entry.at_ms < wait_ends_ms
         )
         or (entry.event in {Event.GIVEN_UP, Event.REFUSED} and entry.at_ms >= incident.waiting_since_ms)

@@ -11,6 +11,7 @@ from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownT
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Incident, Status
 from versus_py.incidents.overview import alert_count
+from versus_py.incidents.rounds import step_of
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, row_for
 from versus_py.sources import alertmanager, generic
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
@@ -58,10 +59,11 @@ def build(
     called: Called,
     ack_url: str | None,
     warnings: tuple[str, ...] = (),
+    name: str = SlackConfig.NAME,
 ) -> Message:
     """The message for *incident* as it is now. *body* is mrkdwn; *ack_url* None leaves the link to acknowledge out.
 
-    *called* tells what people call a target.
+    *called* tells what people call a target, *name* which one the message is of.
     """
     texts = _sections(body)
     if ack_url is not None and not config.is_interactive and config.message_properties.disable_button:
@@ -71,23 +73,25 @@ def build(
     actions: ActionsBlock | None = action_block(incident, config, ack_url=ack_url)
     if actions is not None:
         blocks.append(actions)
-    headline = _headline(incident, config)
+    headline = _headline(incident, config, name)
     attachment = BlockAttachment(blocks=blocks, color=_colour(incident), fallback=headline)
     return Message(headline, (attachment.to_dict(),))
 
 
-def build_plain(incident: Incident, config: SlackConfig, *, called: Called, ack_url: str | None) -> Message:
+def build_plain(
+    incident: Incident, config: SlackConfig, *, called: Called, ack_url: str | None, name: str = SlackConfig.NAME
+) -> Message:
     """The least that can be said, for a Slack that refuses the blocks."""
-    text = f"{_headline(incident, config)}\n{_next_step(incident, called)}"
+    text = f"{_headline(incident, config, name)}\n{_next_step(incident, called)}"
     return Message(f"{text}\n{link(ack_url, _ack_word(incident))}" if ack_url else text)
 
 
-def mention_of(incident: Incident, config: SlackConfig) -> str:
-    """Who is mentioned; only the configuration says so, and nothing that was sent."""
-    return incident.policy.mentions.get("slack") or row_for(config.mention, incident.severity) or ""
+def mention_of(incident: Incident, config: SlackConfig, name: str = SlackConfig.NAME) -> str:
+    """Who the target *name* mentions; only the configuration says so, and nothing that was sent."""
+    return incident.mention_of(name) or row_for(config.mention, incident.severity) or ""
 
 
-def _headline(incident: Incident, config: SlackConfig) -> str:
+def _headline(incident: Incident, config: SlackConfig, name: str) -> str:
     status, emoji = incident.status.capitalize(), _EMOJI[incident.status]
     if incident.ending is Ending.FAILED:
         status = "Escalation failed"
@@ -97,7 +101,7 @@ def _headline(incident: Incident, config: SlackConfig) -> str:
         status = "Escalated" if incident.ending is Ending.ESCALATED else "Escalating"
     elif incident.snooze is not None:
         status, emoji = "Snoozed", ":zzz:"
-    mention = mention_of(incident, config)
+    mention = mention_of(incident, config, name)
     severity = "" if incident.severity == UNKNOWN_SEVERITY else f"{escape(incident.severity)} · "
     line = shorten(f"{emoji} *{status}* · {severity}{escape(incident.title)}", HEADLINE_MAX)
     return f"{line} {mention}".rstrip()
@@ -153,21 +157,41 @@ def _next_step(incident: Incident, called: Called) -> str:
 
 
 def _escalation(incident: Incident, called: Called) -> str:
-    oncall = incident.policy.oncall
-    if oncall is None:
-        return "no escalation" if incident.status is Status.TRIGGERED else ""
-    shown = " · ".join(text for target in incident.providers if (text := _at_provider(incident, target, called)))
+    """Who was told because nobody acknowledged, and who is next."""
+    at_each = (_at_provider(incident, target, called) for target in incident.later_targets)
+    shown = " · ".join(text for text in at_each if text)
+    if incident.status is not Status.TRIGGERED:
+        return shown
+    if incident.policy.name or not shown:
+        return " · ".join(text for text in (shown, _next(incident, called)) if text)
     if incident.record.label and incident.is_waiting:
         return f"{shown} · escalates again {countdown(incident.escalates_at_ms)}"
-    if shown or incident.status is not Status.TRIGGERED:
-        return shown
-    name = called(oncall)
+    return shown
+
+
+def _next(incident: Incident, called: Called) -> str:
+    """The step to come, and when; that of a policy with a name is told with its place among the others."""
+    policy, due_ms = incident.policy, incident.escalates_at_ms
     if incident.suppression is not None and incident.is_waiting:
         until = incident.suppression.until_ms
         return f":mute: {escape(incident.suppression.by)}" + (f" until {date(until)}" if until else "")
-    if incident.is_escalating or incident.policy.wait_ms == 0:
+    if incident.is_held:
+        return f"held until {date(due_ms)}" if due_ms else ""
+    if policy.count <= 1:
+        return "no escalation"
+    if policy.name:
+        following = (
+            f", next: {_names(incident.next_targets, called)} {countdown(due_ms)}" if incident.is_waiting else ""
+        )
+        return f"{step_of(incident)}{following}"
+    name = called(policy.oncall or "")
+    if incident.is_escalating or policy.wait_ms == 0:
         return f"escalating to {name} now"
-    return f"escalates to {name} {countdown(incident.escalates_at_ms)}"
+    return f"escalates to {name} {countdown(due_ms)}"
+
+
+def _names(targets: tuple[str, ...], called: Called) -> str:
+    return ", ".join(map(called, targets))
 
 
 def _at_provider(incident: Incident, target: str, called: Called) -> str:

@@ -178,7 +178,7 @@ class SlackTarget:
         forgotten = await self._forgotten(incident, channel, note)
         if forgotten is not None:
             return forgotten
-        if is_unsure and self._name == incident.policy.fallback and not incident.wants(self._name):
+        if is_unsure and incident.escalates_to(self._name) and not incident.wants(self._name):
             return incident.delivery(self._name)  # too late to call anybody
         if not is_its_turn:
             return await self._storms.join(channel, incident)
@@ -269,7 +269,7 @@ class SlackTarget:
 
     async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
         message = self._message(incident, note)
-        told = Told.by_message(incident).written()
+        told = Told.by_message(incident, self._name).written()
         about = metadata(**self._about(incident), **told)
         posted = message if incident.status is Status.TRIGGERED else self._without_mention(incident, message)
         try:
@@ -378,7 +378,9 @@ class SlackTarget:
             if last is not None and last.said.get("standing") == standing:
                 return said
         await self._wire.take(channel, f"{incident.id} thread", POSTS, urgency=Urgency.REPLY)
-        line = build_plain(incident, self._config, called=self._called, ack_url=self._ack_link(incident))
+        line = build_plain(
+            incident, self._config, called=self._called, ack_url=self._ack_link(incident), name=self._name
+        )
         about = metadata(reply_about=incident.id, standing=standing, **Told.read(shown.reference).written())
         try:
             await self._wire.post(channel, self._without_mention(incident, line), metadata=about, thread_ts=_ts(shown))
@@ -394,8 +396,8 @@ class SlackTarget:
         And with what was told, to be kept before anything else is sent: a line that is said twice shows.
         """
         told = Told.read(shown.reference)
-        reply = reply_of(incident, told, self._config, self._called)
-        everything = told.with_all(incident)
+        reply = reply_of(incident, told, self._config, self._called, self._name)
+        everything = told.with_all(incident, self._name)
         noted = _changed(shown, **everything.written())
         if reply is None:
             return noted
@@ -403,7 +405,7 @@ class SlackTarget:
         if is_unsure:
             said = await self._history.last_reply(channel, ts, of_standing=False)
             told = Told.read(said.said).within(incident) if said else told
-            reply = reply_of(incident, told, self._config, self._called)
+            reply = reply_of(incident, told, self._config, self._called, self._name)
         if reply is None:
             return noted
         urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
@@ -430,22 +432,25 @@ class SlackTarget:
         if failure:
             log.error("slack.template_failed", incident=incident.id, error=failure)
         warnings = tuple(text for text in (note, failure and warning_of(failure)) if text)
-        return build(incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings)
+        return build(
+            incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings, name=self._name
+        )
 
     def _without_mention(self, incident: Incident, message: Message) -> Message:
         """For a post about what nobody has to deal with now."""
-        mention = mention_of(incident, self._config)
+        mention = mention_of(incident, self._config, self._name)
         return replace(message, text=message.text.replace(f" {mention}", "")) if mention else message
 
     def _plain(self, incident: Incident, exc: Permanent) -> Message:
         log.error("slack.blocks_refused", incident=incident.id, error=str(exc))
-        return build_plain(incident, self._config, called=self._called, ack_url=self._ack_link(incident))
+        return build_plain(
+            incident, self._config, called=self._called, ack_url=self._ack_link(incident), name=self._name
+        )
 
     def _ack_link(self, incident: Incident) -> str | None:
         """The link to acknowledge, while that would change anything; a link does not know who opens it."""
-        has_wait = incident.policy.oncall is not None and incident.policy.wait_ms > 0
         may_act = self._config.actions.acknowledge and not self._config.is_restricted
-        would_change = (has_wait and incident.status is Status.TRIGGERED) or incident.is_renewable
+        would_change = (incident.policy.gives_time and incident.status is Status.TRIGGERED) or incident.is_renewable
         return self._ack_url(incident) if may_act and would_change else None
 
     def _look_again_at_ms(self, incident: Incident, shown: Delivery, begun_ms: int) -> int | None:

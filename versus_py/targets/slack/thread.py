@@ -10,6 +10,7 @@ from typing import Any
 
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
+from versus_py.incidents.rounds import step_of
 from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import Called
@@ -44,30 +45,38 @@ class Told:
     failure: str = ""  # the escalation that was given up
     hold_up: str = ""  # the escalation that is held up
     record: str = ""  # what went wrong with the record, and at which status
+    call: str = ""  # the step that its own target was last told by
 
     @classmethod
-    def everything(cls, incident: Incident) -> "Told":
-        """All there is to tell; what a new message shows by itself."""
-        told = (_escalation(incident), _failure(incident), _hold_up(incident), _record(incident))
-        return cls(incident.news_count, incident.comment_count, *told)
+    def everything(cls, incident: Incident, name: str) -> "Told":
+        """All there is to tell the thread of the target *name*; what a new message shows by itself."""
+        told = (_written(_escalations(incident, name)), _failure(incident), _hold_up(incident), _record(incident))
+        return cls(incident.news_count, incident.comment_count, *told, _call(incident, name))
 
     @classmethod
-    def by_message(cls, incident: Incident) -> "Told":
+    def by_message(cls, incident: Incident, name: str) -> "Told":
         """What a new message of it shows by itself: all but the comments on it, and what came after the first."""
-        everything = cls.everything(incident)
+        everything = cls.everything(incident, name)
         commented = [number for number, it in enumerate(incident.news) if it.event is Event.COMMENTED]
         untold = len(incident.news) - commented[0] if commented else 0
         return replace(everything, news=everything.news - untold)
 
-    def with_all(self, incident: "Incident") -> "Told":
+    def with_all(self, incident: "Incident", name: str) -> "Told":
         """The same once that is told.
 
-        The last escalation, and the last one that was held up, are known until there is another: what holds one up may
-        pass and come back.
+        The last escalation to each, and the last one that was held up, are known until there is another: what holds
+        one up may pass and come back.
         """
-        everything = Told.everything(incident)
-        escalation, hold_up = everything.escalation or self.escalation, everything.hold_up or self.hold_up
-        return replace(everything, escalation=escalation, hold_up=hold_up)
+        everything = Told.everything(incident, name)
+        escalation = _written(self.escalations | everything.escalations)
+        hold_up, call = everything.hold_up or self.hold_up, everything.call or self.call
+        return replace(everything, escalation=escalation, hold_up=hold_up, call=call)
+
+    @property
+    def escalations(self) -> dict[str, str]:
+        """What it escalated as -> when; as kept in `escalation`."""
+        told = (line.rpartition(" ") for line in self.escalation.split("\n") if line)
+        return {record: at for record, _, at in told}
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "Told":
@@ -77,7 +86,7 @@ class Told:
             value = str(said.get(key, ""))
             return int(value) if value.isdecimal() else 0
 
-        keys = ("told_escalation", "told_failure", "told_hold_up", "told_record")
+        keys = ("told_escalation", "told_failure", "told_hold_up", "told_record", "told_call")
         return cls(number("told_news"), number("told_comments"), *(str(said.get(key, "")) for key in keys))
 
     def within(self, incident: Incident) -> "Told":
@@ -97,16 +106,23 @@ class Reply:
     is_urgent: bool  # it tells of an escalation, or of news that people have to hear
 
 
-def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called) -> Reply | None:
-    """What the thread is to be told now; None when that is nothing."""
+def reply_of(
+    incident: Incident, told: Told, config: SlackConfig, called: Called, name: str = SlackConfig.NAME
+) -> Reply | None:
+    """What the thread of the target *name* is to be told now; None when that is nothing."""
+    mention, known = mention_of(incident, config, name), told.escalations
     urgent = []
-    if _escalation(incident) not in {"", told.escalation}:
-        is_again = told.escalation.rpartition(" ")[0] == _record_name(incident)
-        urgent.append(_escalated(incident, config, called, is_again=is_again))
+    if _call(incident, name) not in {"", told.call} and incident.status is Status.TRIGGERED:
+        urgent.append(_called_again(incident))
+    for target in incident.later_targets:
+        for record, at in _escalations(incident, name, target).items():
+            if known.get(record) != at:
+                urgent.append(_escalated(incident, target, called, is_again=record in known))
     if _failure(incident) not in {"", told.failure}:
-        urgent.append(_failed(incident, config, called))
+        urgent.append(_failed(incident, called))
     if _hold_up(incident) not in {"", told.hold_up}:
-        urgent.append(_held_up(incident, config, called))
+        urgent.append(_held_up(incident, called))
+    urgent = [f"{line} {mention}".rstrip() for line in urgent]
     news = [entry for entry in incident.news_after(told.news) if _is_told(entry)]
     lines = [_news(entry) for entry in news]
     if _record(incident) not in {"", told.record}:
@@ -119,31 +135,50 @@ def reply_of(incident: Incident, told: Told, config: SlackConfig, called: Called
     shown = [*urgent, *earlier, *lines[-LINES_MAX:]]
     is_pinging = not urgent and incident.status is Status.TRIGGERED and any(it.event in _PINGING for it in news)
     if is_pinging:
-        shown[-1] = f"{shown[-1]} {mention_of(incident, config)}".rstrip()
+        shown[-1] = f"{shown[-1]} {mention}".rstrip()
     return Reply("\n".join(shown), is_urgent=bool(urgent) or is_pinging)
 
 
-def _escalation(incident: Incident) -> str:
-    """What tells one escalation from others; "" when there is none."""
-    if incident.ending is not Ending.ESCALATED:
-        return ""
-    return f"{_record_name(incident)} {incident.escalation_began_at_ms}"
+def _escalations(incident: Incident, name: str, *targets: str) -> dict[str, str]:
+    """What tells the escalations of *targets*, or of all, from others: what each is told as -> since when.
+
+    But for the thread's own target *name*.
+    """
+    told = (it for it in targets or incident.later_targets if it != name and incident.has_told(it))
+    calls = ((target, incident.call_of(target)) for target in told)
+    return {_record_name(incident, target): str(call.at_ms) for target, call in calls if call is not None}
 
 
-def _record_name(incident: Incident) -> str:
-    """Of the records of all providers: each counts its own from one."""
-    label, target = incident.record.label, incident.escalated_to
+def _written(escalations: Mapping[str, str]) -> str:
+    return "\n".join(f"{record} {at}" for record, at in escalations.items())
+
+
+def _record_name(incident: Incident, target: str) -> str:
+    """Of the records of all targets: each counts its own from one."""
+    label = incident.delivery(target).label
     return label if target == incident.policy.oncall else f"{target} {label}"
+
+
+def _call(incident: Incident, name: str) -> str:
+    """What tells a step that has come for the thread's own target from others; "" for the first one."""
+    call = incident.calls.get(name)
+    return f"{call.step} {call.at_ms}" if call is not None and call.step > 0 else ""
+
+
+def _called_again(incident: Incident) -> str:
+    return f":loudspeaker: Nobody has acknowledged: {step_of(incident)}"
 
 
 def _failure(incident: Incident) -> str:
     """What tells one failed escalation from others: repeats of the alert try it again, and fail again."""
-    return str(incident.escalation_began_at_ms) if incident.ending is Ending.FAILED else ""
+    call = incident.latest_call
+    return str(call.at_ms) if call is not None and incident.ending is Ending.FAILED else ""
 
 
 def _hold_up(incident: Incident) -> str:
     """What tells one escalation that is held up from others: people are told once, whatever the reasons are."""
-    return "" if incident.held_up_by is None else str(incident.escalation_began_at_ms)
+    call = None if incident.held_up_by is None else incident.call_of(incident.held_up_by)
+    return "" if call is None else str(call.at_ms)
 
 
 def _record(incident: Incident) -> str:
@@ -203,26 +238,23 @@ def _news(entry: Entry) -> str:
     return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
 
 
-def _escalated(incident: Incident, config: SlackConfig, called: Called, *, is_again: bool) -> str:
+def _escalated(incident: Incident, target: str, called: Called, *, is_again: bool) -> str:
     """With its record; *is_again* where that is the one of an earlier escalation."""
-    name, record = called(incident.escalated_to), incident.record
+    record, asked = incident.delivery(target), incident.escalated_by
     where = "again, noted in" if is_again else "as"
-    asked = incident.escalated_by
     who = f", as {name_of(asked)} asked" if asked else ""
-    line = f":rotating_light: Escalated to {name} {where} {link(record.url, record.label)}{who}"
-    return f"{line} {mention_of(incident, config)}".rstrip()
+    return f":rotating_light: Escalated to {called(target)} {where} {link(record.url, record.label)}{who}"
 
 
-def _failed(incident: Incident, config: SlackConfig, called: Called) -> str:
-    name = called(incident.policy.oncall or "")
-    line = shorten(f":warning: Escalation to {name} failed: {escape(incident.record.error)}", HEADLINE_MAX)
-    return f"{line} {mention_of(incident, config)}".rstrip()
+def _failed(incident: Incident, called: Called) -> str:
+    failed = [target for target in incident.later_targets if incident.has_failed(target)]
+    names, error = ", ".join(map(called, failed[:1])), incident.delivery(failed[0]).error if failed else ""
+    return shorten(f":warning: Escalation to {names} failed: {escape(error)}", HEADLINE_MAX)
 
 
-def _held_up(incident: Incident, config: SlackConfig, called: Called) -> str:
+def _held_up(incident: Incident, called: Called) -> str:
     target = incident.held_up_by or ""
-    line = shorten(f":warning: {held_up(incident, target, called)}", HEADLINE_MAX)
-    return f"{line} {mention_of(incident, config)}".rstrip()
+    return shorten(f":warning: {held_up(incident, target, called)}", HEADLINE_MAX)
 
 
 def _comments(incident: Incident, told: Told) -> list[str]:

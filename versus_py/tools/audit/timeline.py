@@ -28,6 +28,8 @@ _STAYS = frozenset(
         Event.SNOOZED,
         Event.SNOOZE_OVER,
         Event.SUPPRESSED,
+        Event.HELD,
+        Event.HOLD_ENDED,
         Event.WAIT_ENDED,
         Event.ESCALATED,
         Event.FAILED,

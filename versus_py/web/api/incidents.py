@@ -78,13 +78,15 @@ class Api:
     async def unacknowledge(self, request: web.Request) -> web.Response:
         """201 when it was acknowledged, else 200 and how it stands."""
         by = _by(await _said(request))
-        return await self._act(request, lambda it, now_ms: transitions.unacknowledge(it, by, now_ms))
+        return await self._act(
+            request, lambda it, now_ms: transitions.unacknowledge(it, by, now_ms, self._lifecycle.policy_of)
+        )
 
     async def escalate(self, request: web.Request) -> web.Response:
         """201 when this began the escalation, 409 while it has a record that is open, else 200 and how it stands."""
         by = _by(await _said(request))
         incident, has_begun = await self._lifecycle.act(
-            _id(request), lambda it, now_ms: transitions.escalate(it, by, now_ms)
+            _id(request), lambda it, now_ms: transitions.escalate(it, by, now_ms, self._lifecycle.policy_of)
         )
         found = _known(incident, request)
         if not has_begun and found.has_open_record:

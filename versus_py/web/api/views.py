@@ -87,10 +87,11 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
         "truncated_alerts": incident.truncated_alerts,
         "overview": _overview(overview(incident, lines=LINES)),
         "policy": {
+            "name": incident.policy.name or None,
             "channels": incident.policy.channels,
             "oncall": incident.policy.oncall,
-            "fallback": incident.policy.fallback,
-            "wait_minutes": incident.policy.wait_ms / 60_000,
+            "fallback": incident.providers[-1] if incident.policy.fallback else None,
+            "wait_minutes": (incident.policy.wait_ms or 0) / 60_000,
             "ack_timeout_minutes": incident.policy.ack_timeout_ms / 60_000,
             "destinations": dict(incident.policy.destinations),
         },

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -12,6 +13,7 @@ from multidict import MultiDict
 from versus_py.clock import Clock
 from versus_py.config import Config
 from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refused
+from versus_py.engine.policies import Policies
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Notification, Outcome
 from versus_py.incidents.redaction import redacted
@@ -64,6 +66,7 @@ class Intake:
         for source, outcome in product(SOURCES, Outcome):
             metrics.notifications_accepted.labels(source, outcome)
         self._reader = Reader(config)
+        self._policies = Policies(config)
 
     async def post(self, request: web.Request) -> web.Response:
         """201 when all of it is written down; 503 when it was not, and the sender should try again."""
@@ -135,7 +138,9 @@ class Intake:
         try:
             async with asyncio.timeout(ACCEPT_TIMEOUT_S):
                 try:
-                    found = await self._lifecycle.accept(news, overrides.policy_for, overrides.warnings)
+                    found = await self._lifecycle.accept(
+                        news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
+                    )
                 except PartlyAccepted as exc:
                     log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
                     found = exc.results

@@ -1,4 +1,4 @@
-"""The policy of what a request brings: query parameters win over the route of its labels, that over the defaults.
+"""What a request asks for in its query: that wins over the route of its labels, and over the configuration.
 
 A mistake in a query parameter never loses the alert: it counts as not given, and a warning says so. So does what the
 sender's token does not allow.
@@ -6,16 +6,16 @@ sender's token does not allow.
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from multidict import MultiMapping
 
 from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits
-from versus_py.config.model import RouteLeads
 from versus_py.config.parts import QUERY_PARAMETERS, SystemPart
-from versus_py.incidents.model import Notification, Policy, common
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_severity, spelling
+from versus_py.engine.policies import in_ms
+from versus_py.incidents.policies import Asked
+from versus_py.incidents.severity import is_severity, spelling
 from versus_py.sources import SOURCES
 
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -28,33 +28,15 @@ _PARAMETERS_MAX = 20
 class Overrides:
     """What a request asked for, as far as it could be understood."""
 
-    policy: Policy  # of what no route matches
-    has_wait: bool  # the policy's wait is the request's own
-    routes: tuple[RouteLeads, ...]
+    asked: Asked
     per_alert: bool
     source: str | None  # whose payload it is; None: by its shape
-    severity: str | None  # of all its alerts, whatever they say; None: their own
     warnings: tuple[str, ...]
 
-    def policy_for(self, notification: Notification) -> Policy:
-        """The policy of the incident that *notification* creates, by the first route that matches."""
-        labels = self._labels(notification) if self.routes else {}
-        route = next((it for it in self.routes if it.matches(labels)), None)
-        if route is None:
-            return self.policy
-        wait_ms = self.policy.wait_ms if self.has_wait or route.wait_minutes is None else _ms(route.wait_minutes)
-        named = {name: to.destination for name, to in route.leads_to.items() if to.destination}
-        destinations = {**named, **self.policy.destinations}  # which hold what the request asked for
-        mentions = {name: to.mentions for name, to in route.leads_to.items() if to.mentions}
-        return replace(self.policy, wait_ms=wait_ms, destinations=destinations, mentions=mentions)
-
-    def _labels(self, notification: Notification) -> dict[str, str]:
-        """What matchers see: labels as they were sent, and the severity where no label has it or the request does."""
-        labels = _common_labels(notification)
-        is_named = "severity" in labels or notification.severity == UNKNOWN_SEVERITY
-        if self.severity is not None or not is_named:
-            labels["severity"] = notification.severity
-        return labels
+    @property
+    def severity(self) -> str | None:
+        """Of all its alerts, whatever they say; None: their own."""
+        return self.asked.severity or None
 
 
 _UNLIMITED = OverrideLimits()
@@ -66,52 +48,23 @@ def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLim
     values, warnings = _known(query, {*QUERY_PARAMETERS, *places})
     values = _allowed(values, limits, places, warnings)
     wait_minutes = _clamped(_wait_minutes(values, warnings), limits, warnings)
-    policy = Policy(
-        channels=tuple(config.alert.enabled),
-        oncall=config.oncall.provider if _escalates(values, config.oncall, warnings) else None,
-        wait_ms=_ms(config.oncall.wait_minutes if wait_minutes is None else wait_minutes),
+    asked = Asked(
+        severity=_severity(values, config, warnings) or "",
+        wait_ms=None if wait_minutes is None else in_ms(wait_minutes),
+        escalates=_escalates(values, config.oncall, warnings),
         destinations=_destinations(values, places, warnings),
-        ack_timeout_ms=_ms(config.oncall.ack_timeout_minutes),
     )
-    policy = _with_fallback(policy, config.oncall)
-    if policy.oncall is None and "oncall_wait_minutes" in values and "oncall_enable" not in values:
+    escalates = config.oncall.by_default if asked.escalates is None else asked.escalates
+    if not escalates and "oncall_wait_minutes" in values and "oncall_enable" not in values:
         when = "unless the request says oncall_enable=true" if config.oncall.is_prepared else "in the configuration"
         warnings.append(f"oncall_wait_minutes has no effect: on-call is off {when}")
     per_alert, source = _is_per_alert(values, config, warnings), _source(values, warnings)
-    severity = _severity(values, config, warnings)
-    return Overrides(
-        policy,
-        wait_minutes is not None,
-        config.route_leads(),
-        per_alert,
-        source,
-        severity,
-        tuple(warnings),
-    )
+    return Overrides(asked, per_alert, source, tuple(warnings))
 
 
 def override_names(config: Config) -> list[str]:
     """The query parameters that there are."""
     return sorted([*QUERY_PARAMETERS, *(part.OVERRIDE for part in config.systems.values() if part.OVERRIDE)])
-
-
-def _with_fallback(policy: Policy, oncall: OncallConfig) -> Policy:
-    """Not to where it escalates anyway: what is down there would be down for both."""
-    fallback = oncall.fallback
-    is_the_same = fallback.target == f"{policy.oncall}:{policy.destinations.get(policy.oncall or '', '')}"
-    if policy.oncall is None or fallback.target is None or is_the_same:
-        return policy
-    return replace(policy, fallback=fallback.target, fallback_after_ms=_ms(fallback.after_minutes))
-
-
-def _common_labels(notification: Notification) -> dict[str, str]:
-    """What all that fires has in common: what is over says nothing about where the rest belongs."""
-    firing = [alert.labels for alert in notification.alerts if alert.is_firing]
-    return common(firing or [alert.labels for alert in notification.alerts])
-
-
-def _ms(minutes: float) -> int:
-    return round(minutes * 60_000)
 
 
 def _known(query: MultiMapping[str], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
@@ -201,14 +154,15 @@ def _is_listed(severity: str, listed: Collection[str] | None) -> bool:
     return listed is None or spelling(severity) in map(spelling, listed)
 
 
-def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool:
+def _escalates(values: Mapping[str, str], oncall: OncallConfig, warnings: list[str]) -> bool | None:
+    """None when the request does not say, or not so that it can be understood."""
     value = values.get("oncall_enable")
     if value is None:
-        return oncall.by_default
+        return None
     wanted = _BOOLEANS.get(value.lower())
     if wanted is None:
         _ignored(warnings, "oncall_enable", value, "true and false")
-        return oncall.by_default
+        return None
     if wanted and not oncall.is_prepared:
         warnings.append("oncall_enable=true was ignored: on-call is off in the configuration (oncall.enable)")
         return False

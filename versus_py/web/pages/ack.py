@@ -119,13 +119,14 @@ def _acknowledged(incident: Incident, called: Called) -> str:
 
 def _consequence(incident: Incident, called: Called) -> str:
     """What the acknowledgment means for the escalation: whether it came first was decided when it was saved."""
-    if incident.policy.oncall is None:
+    if incident.policy.count <= 1 and not incident.providers:
         return "This incident does not escalate."
-    name = called(incident.policy.oncall)
+    spared = [target for target in incident.policy.targets if target not in {*incident.told, *incident.providers[1:]}]
+    name = ", ".join(map(called, spared or incident.later_targets[:1]))
     ends_at_ms = incident.ack_ends_at_ms
-    if not incident.is_escalating and ends_at_ms is not None:
+    if spared and ends_at_ms is not None:
         return f"{name} will not be called before {utc(ends_at_ms)}. If it still fires then, the wait starts again."
-    if not incident.is_escalating:
+    if spared:
         return f"{name} will not be called."
     if incident.record.label:
         return _record(incident)

@@ -1,0 +1,125 @@
+"""Rounds: which step of its policy an incident has come to, and when the next one is due. Pure."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from versus_py.incidents.model import Call, Incident, Status
+from versus_py.incidents.policies import OnFailure, Policy
+
+PolicyOf = Callable[[Incident], Policy]
+"""What the configuration says of an incident by now: a round that begins goes by it."""
+
+
+def as_before(incident: Incident) -> Policy:
+    """The policy that it has."""
+    return incident.policy
+
+
+def with_round(incident: Incident, policy: Policy, now_ms: int) -> Incident:
+    """At the start of a first round by *policy*: the first step has begun, if it is due by now."""
+    policy = _succeeding(incident, policy)
+    due_ms = max(now_ms, policy.opens_at_ms or now_ms) + policy.delay_ms(0)
+    waiting = replace(incident, policy=policy, next_step=0, escalates_at_ms=due_ms, calls={})
+    return begun(waiting, due_ms, now_ms) if due_ms <= now_ms else waiting
+
+
+def begun(incident: Incident, due_ms: int, now_ms: int) -> Incident:
+    """With the next step begun, which was due then."""
+    policy, number = incident.policy, incident.next_step
+    step, fallback = policy.step(number), policy.fallback
+    call = Call(number, due_ms, now_ms, step.mention, step.fields)
+    steps_in = fallback.targets if fallback is not None and policy.oncall in step.targets else ()
+    following = number + 1
+    return replace(
+        incident,
+        next_step=following,
+        escalates_at_ms=due_ms + policy.delay_ms(following) if following < policy.count else None,
+        calls={**incident.calls, **dict.fromkeys(step.targets, call)},
+        told=tuple(dict.fromkeys((*incident.told, *step.targets, *steps_in))),
+    )
+
+
+def opened(incident: Incident, now_ms: int) -> Incident:
+    """With the first step begun, whatever the hours are."""
+    return begun(incident, now_ms, now_ms) if incident.is_held else incident
+
+
+def at_next_round(incident: Incident, policy_of: PolicyOf) -> Incident:
+    """By the policy of now where the step to come begins a further round, and without it where there is none now."""
+    if incident.next_step == 0 or incident.next_step % len(incident.policy.timed):
+        return incident
+    policy, begins = _succeeding(incident, policy_of(incident)), incident.policy.round(incident.next_step)
+    number = begins * len(policy.timed)
+    if number >= policy.count:
+        return replace(incident, policy=policy, next_step=policy.count, escalates_at_ms=None)
+    return replace(incident, policy=policy, next_step=number)
+
+
+def sooner(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
+    """What joins it, or a severity that rose, has a *policy*: it is followed from now on where it is due sooner.
+
+    Else that of the incident goes on; of what is graver, the mention counts in any case. Nobody is told once more who
+    was told by the policy before.
+    """
+    candidate = with_round(incident, policy, now_ms)
+    due_ms = candidate.escalates_at_ms
+    if is_graver and not set(candidate.calls) <= set(incident.calls):
+        due_ms = now_ms  # somebody is told at once who was not
+    if due_ms is not None and incident.snooze is None and _is_sooner(incident, policy, due_ms, is_graver=is_graver):
+        return _followed(incident, candidate, now_ms)
+    mentions = {**incident.policy.mentions, **policy.mentions} if is_graver else incident.policy.mentions
+    return replace(incident, policy=replace(incident.policy, mentions=mentions))
+
+
+def _is_sooner(incident: Incident, policy: Policy, due_ms: int, *, is_graver: bool) -> bool:
+    if incident.is_waiting:
+        return due_ms < (incident.escalates_at_ms or 0)
+    never_escalates = incident.policy.count <= 1
+    is_another = is_graver and policy.name != incident.policy.name and incident.status is Status.TRIGGERED
+    return never_escalates or is_another
+
+
+def _followed(incident: Incident, candidate: Incident, now_ms: int) -> Incident:
+    policy = candidate.policy
+    policy = replace(policy, destinations={**policy.destinations, **incident.policy.destinations})
+    if incident.status is Status.ACKNOWLEDGED:
+        return replace(incident, policy=policy, ack_renewed_at_ms=now_ms)
+    if incident.status is not Status.TRIGGERED:
+        return replace(incident, policy=policy)
+    since_ms = incident.waiting_since_ms if incident.is_waiting or incident.is_escalating else now_ms
+    calls = {**candidate.calls, **incident.calls}
+    return replace(candidate, policy=policy, calls=calls, waiting_since_ms=since_ms)
+
+
+def is_lost(incident: Incident, *, but: str) -> bool:
+    """Whether the latest step, which does not wait for its end, has reached nobody, *but* having failed just now.
+
+    What was given up, or refuses us, will not.
+    """
+    if incident.next_step == 0:
+        return False
+    step = incident.policy.step(incident.next_step - 1)
+    sides = {target: incident.delivery(target) for target in step.targets}
+    has_failed = (it.failed_at_ms is not None or it.is_refused for target, it in sides.items() if target != but)
+    is_reached = any(_is_reached(incident, target) for target in step.targets)
+    return step.on_failure is OnFailure.NEXT and not is_reached and all(has_failed)
+
+
+def _is_reached(incident: Incident, target: str) -> bool:
+    """A message of an earlier wait shows what is told first; what is told later is not in it."""
+    if target in incident.escalations:
+        return incident.has_told(target)
+    return bool(incident.delivery(target).label)
+
+
+def step_of(incident: Incident) -> str:
+    """The step that it has come to, such as "step 2 of 3, round 1"."""
+    policy, number = incident.policy, max(incident.next_step - 1, 0)
+    steps = len(policy.timed)
+    return f"step {number % steps + 1} of {steps}, round {policy.round(number) + 1}"
+
+
+def _succeeding(incident: Incident, policy: Policy) -> Policy:
+    """*policy*, with the providers of the one before that may have a record: they are told how it ends."""
+    older = [it for it in incident.policy.providers if it in incident.told and it not in policy.providers]
+    return replace(policy, providers=(*policy.providers, *older)) if older else policy
