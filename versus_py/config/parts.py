@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 
 MAX_WAIT_MINUTES = 7 * 24 * 60
 """The longest wait before an escalation, for the configuration and for overrides."""
+
+_UNITS_MS = {
+    "y": 365 * 24 * 3_600_000,
+    "w": 7 * 24 * 3_600_000,
+    "d": 24 * 3_600_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1000,
+    "ms": 1,
+}
+"""Those of Prometheus' durations, each at most once and in this order."""
+
+_DURATION = re.compile("".join(f"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS_MS), re.ASCII)
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -70,6 +84,34 @@ def _template(value: str) -> str:
     return value
 
 
+def duration_ms(text: str) -> int:
+    """A duration as Prometheus and Alertmanager write it, in milliseconds. Raises ValueError."""
+    found = _DURATION.fullmatch("0s" if text == "0" else text)
+    if found is None or not text:
+        raise ValueError("must be a duration of whole numbers with units, such as 90s, 10m, 1h30m or 1d")
+    return sum(int(count) * unit_ms for count, unit_ms in zip(found.groups("0"), _UNITS_MS.values(), strict=True))
+
+
+def _duration(value: str) -> str:
+    if duration_ms(value) > MAX_WAIT_MINUTES * 60_000:
+        raise ValueError("must be at most 7d")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
+    return value
+
+
+def time_of_day(value: Any) -> Any:
+    """YAML reads 10:30 as a number to the base 60."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value // 60:02}:{value % 60:02}" if is_number else value
+
+
 def in_form(pattern: str, said: str) -> tuple[AfterValidator, FieldInfo]:
     """As Field(pattern=…), which would tell people a regular expression; *said* goes on after "must be"."""
 
@@ -123,6 +165,9 @@ HttpUrls = Annotated[
 Number = BeforeValidator(_no_boolean)
 Minutes = Annotated[float, Number, Field(ge=0, le=MAX_WAIT_MINUTES, allow_inf_nan=False)]
 Port = Annotated[int, Number, Field(ge=1, le=65535)]
+Duration = Annotated[str, AfterValidator(_duration)]
+"""A text that `duration_ms` reads, of 7 days at most."""
+TimeZone = Annotated[str, AfterValidator(_timezone)]
 
 
 class Part(BaseModel):

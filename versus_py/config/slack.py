@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -19,7 +18,9 @@ from versus_py.config.parts import (
     Part,
     RouteTo,
     Secret,
+    TimeZone,
     in_form,
+    time_of_day,
 )
 from versus_py.config.routes import Matching
 from versus_py.config.severities import row_warnings
@@ -28,20 +29,6 @@ if TYPE_CHECKING:
     from versus_py.config.model import Config
 
 _CHANNEL = re.compile(r"#?[A-Za-z0-9._-]{1,80}")
-
-
-def _time_of_day(value: Any) -> Any:
-    """YAML reads 10:30 as a number to the base 60."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return f"{value // 60:02}:{value % 60:02}" if is_number else value
-
-
-def _timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
-    return value
 
 
 def _mention(value: str) -> str:
@@ -62,7 +49,7 @@ def is_channel_id(value: str) -> bool:
 TimeOfDay = Annotated[
     str,
     *in_form("([01][0-9]|2[0-3]):[0-5][0-9]", 'a time of day from 00:00 to 23:59, such as "09:00"'),
-    BeforeValidator(_time_of_day),  # the last is the first to see a value: a problem shows the time, not YAML's number
+    BeforeValidator(time_of_day),  # the last is the first to see a value: a problem shows the time, not YAML's number
 ]
 Mention = Annotated[str, AfterValidator(_mention)]
 OptionalMention = Annotated[str, AfterValidator(_mention_or_none)]
@@ -109,7 +96,7 @@ class SlackSnooze(Part):
     """For so many minutes."""
     until: tuple[TimeOfDay, ...] = Field(("09:00",), max_length=10)
     """Until the next time that it is so late."""
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    timezone: TimeZone = "UTC"
     """Where it is so late, such as Europe/Berlin."""
 
 
