@@ -4,7 +4,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY versus_py ./versus_py
 RUN python -m venv /opt/versus \
- && /opt/versus/bin/pip install --no-cache-dir -c constraints.txt .
+ && /opt/versus/bin/pip install --no-cache-dir -c constraints.txt '.[holidays]'
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="versus_py" org.opencontainers.image.licenses="MIT"

@@ -20,6 +20,7 @@ from versus_py.config.model import (
     config_model,
 )
 from versus_py.config.parts import MAX_WAIT_MINUTES
+from versus_py.config.policies import PolicyConfig, StepConfig
 from versus_py.config.servicenow import ServiceNowAuth, ServiceNowConfig, ServiceNowInstance, ServiceNowStates
 from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackSnooze, SlackStorm
 
@@ -40,6 +41,7 @@ __all__ = [
     "OncallConfig",
     "OncallFallback",
     "OverrideLimits",
+    "PolicyConfig",
     "RedisConfig",
     "SentinelConfig",
     "ServiceNowAuth",
@@ -51,6 +53,7 @@ __all__ = [
     "SlackSnooze",
     "SlackStorm",
     "SourcesConfig",
+    "StepConfig",
     "config_model",
     "load_config",
     "parse_config",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from versus_py.config.parts import MAX_WAIT_MINUTES, SECRET_MIN, Minutes, Number, Part, Secret, Secrets, SystemPart
+from versus_py.config.policies import PolicyConfig, policy_name_problem
 
 SourceName = Literal[
     "alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "opsgenie", "pagerduty", "sentry"
@@ -47,6 +48,8 @@ class OverrideLimits(Part):
     """Whether oncall_enable counts."""
     severities: tuple[str, ...] | None = None
     """The severities that the override severity may name, in any case; none of them with an empty list."""
+    policies: tuple[str, ...] | None = None
+    """The policies that the override policy may name; none of them with an empty list."""
 
 
 class IntakeToken(Part):
@@ -65,6 +68,8 @@ class IntakeToken(Part):
     """The sources whose payloads it may post; without any, all of them."""
     acknowledge: bool = False
     """Whether it may acknowledge: an event of PagerDuty, or a request of Opsgenie, that does so counts."""
+    policy: str = ""
+    """The policy of all its incidents, whatever their labels are; without one, the first that matches."""
     overrides: OverrideLimits = OverrideLimits()
     """What its query parameters may ask for."""
 
@@ -88,6 +93,22 @@ class IntakeConfig(Part):
     """How many requests a sender, by token or else by address, may make; what comes beyond is answered with 503."""
     burst: Annotated[int, Number] = Field(100, ge=1, le=100_000)
     """How many it may make at once after a quiet time, where requests_per_second is set."""
+
+    @property
+    def named_policies(self) -> frozenset[str]:
+        """The policies that senders name."""
+        return frozenset(name for it in self.tokens for name in (it.policy, *(it.overrides.policies or ())) if name)
+
+    def policy_problems(self, policies: Sequence[PolicyConfig]) -> Iterator[str]:
+        """What is wrong with the names of policies."""
+        for index, sender in enumerate(self.tokens):
+            path = f"intake.tokens.{index}"
+            if sender.policy:
+                yield from policy_name_problem(f"{path}.policy", sender.policy, policies)
+            if sender.policy and sender.overrides.policies:
+                yield f"{path}.overrides.policies: is set together with policy, which leaves nothing to choose"
+            for at, name in enumerate(sender.overrides.policies or ()):
+                yield from policy_name_problem(f"{path}.overrides.policies.{at}", name, policies)
 
     def problems(self, providers: Sequence[SystemPart]) -> Iterator[str]:
         """What does not go together; *providers* know which instances there are."""

@@ -3,7 +3,7 @@
 import copy
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -11,10 +11,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from versus_py.config.model import Config, RedisConfig
 from versus_py.config.parts import SystemPart
+from versus_py.config.policies import policy_problems
+from versus_py.config.time_intervals import interval_problems
 from versus_py.errors import ConfigError
 
 _SECRET_KEYS = {
@@ -62,7 +65,8 @@ def parse_config(
     config, found = _with_paths(config, folder)
     problems += found
     mistaken = {problem.partition(":")[0] for problem in problems}
-    problems += [problem for problem in _incomplete(config) if problem.partition(":")[0] not in mistaken]
+    further = [*_incomplete(config), *_misnamed(config, mistaken)]
+    problems += [problem for problem in further if problem.partition(":")[0] not in mistaken]
     if problems:
         raise ConfigError([_with_reference(problem, references.unset) for problem in problems])
     return config
@@ -117,6 +121,7 @@ def _incomplete(config: Config) -> Iterator[str]:
     if oncall.is_prepared:
         yield from oncall.fallback.problems(config)
     yield from config.route_problems()
+    yield from interval_problems(config.time_intervals)
     yield from _incomplete_redis(config.redis)
     if config.previous_gateway_secrets and not config.gateway_secret.get_secret_value():
         yield "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
@@ -128,6 +133,19 @@ def _incomplete(config: Config) -> Iterator[str]:
             f"oncall.retry_for_hours: is {oncall.retry_for_hours:g}, longer than retention_days "
             f"({config.retention_days:g}) keeps what is retried"
         )
+
+
+def _misnamed(config: Config, mistaken: Collection[str]) -> Iterator[str]:
+    """What is wrong with policies, and with what names them.
+
+    Only where all is read that they name: what is mistaken is at its default, and would seem not to be there.
+    """
+    named = [f"{part.SECTION}.{part.NAME}.{part.PLACES}" for part in config.systems.values() if part.PLACES]
+    for path in ("policies", "time_intervals", "intake.tokens", *named):
+        if any(it == path or it.startswith(f"{path}.") for it in mistaken):
+            return
+    yield from policy_problems(config)
+    yield from config.intake.policy_problems(config.policies)
 
 
 def _incomplete_redis(redis: RedisConfig) -> Iterator[str]:
@@ -272,7 +290,12 @@ def _shown(model: type[Config], keys: list[str], error: ErrorDetails) -> str:
 def _known_keys(model: type[Config], path: list[str]) -> set[str]:
     """The keys of the part of the model at *path*."""
     kind = _part_in(_kind_at(model, path))
-    return set(kind.model_fields) if _is_part(kind) else set()
+    return set(_fields(kind)) if _is_part(kind) else set()
+
+
+def _fields(kind: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """By the keys that they are read from."""
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
 
 
 def _kind_at(model: type[Config], path: list[str]) -> Any:
@@ -291,7 +314,7 @@ def _kind_below(kind: Any, key: str) -> Any:
     """The type of what stands at *key* in a part, a list or a mapping; None when nothing is known to."""
     kind = _part_in(kind)
     if _is_part(kind):
-        field = kind.model_fields.get(key)
+        field = _fields(kind).get(key)
         return None if field is None else field.annotation
     items = {tuple: 0, dict: 1}.get(get_origin(kind))
     if items is None:

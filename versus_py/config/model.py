@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, create_model
+from pydantic import AfterValidator, Field, SecretStr, create_model, model_validator
 
 from versus_py.config.intake import IntakeConfig
 from versus_py.config.parts import (
@@ -29,8 +29,10 @@ from versus_py.config.parts import (
     Template,
     split_url,
 )
+from versus_py.config.policies import PolicyConfig, StepConfig, system_and_place
 from versus_py.config.routes import Route
 from versus_py.config.severities import OptionalSeverity, SeverityMap
+from versus_py.config.time_intervals import NamedIntervals, interval_warnings
 from versus_py.errors import ConfigError
 from versus_py.templating import uses
 
@@ -420,6 +422,10 @@ class Config(Part):
     """Where alerts come from."""
     routes: tuple[Route, ...] = ()
     """Where incidents with certain labels go; the first that matches counts."""
+    time_intervals: tuple[NamedIntervals, ...] = ()
+    """Time intervals that policies name, as in Alertmanager's configuration."""
+    policies: tuple[PolicyConfig, ...] = ()
+    """The steps that incidents go through; the first that matches counts, and without one the keys of oncall do."""
     alert: AlertConfig = AlertConfig()
     """How incidents are announced."""
     oncall: OncallConfig = OncallConfig()
@@ -438,6 +444,13 @@ class Config(Part):
     """A sign of life to a service outside."""
     log: LogConfig = LogConfig()
     """The log."""
+
+    @model_validator(mode="after")
+    def _look_up_hours(self) -> Self:
+        named = {it.name: it.compiled for it in self.time_intervals}
+        for policy in self.policies:
+            policy.keep_hours(named)
+        return self
 
     @property
     def link_base(self) -> str:
@@ -479,16 +492,39 @@ class Config(Part):
         return {**self.alert.parts, **self.oncall.parts}
 
     def systems_in_use(self) -> Iterator[SystemPart]:
-        """Enabled channels; the provider, and that of the fallback, where requests may escalate."""
+        """Enabled channels; the provider, and those of the fallback and of policies, where requests may escalate."""
         yield from self.alert.enabled.values()
         if self.oncall.is_prepared:
-            used = {self.oncall.provider, self.oncall.fallback.system}
+            named = {system_and_place(target)[0] for target in self.policy_targets()}
+            used = {self.oncall.provider, self.oncall.fallback.system, *named}
             yield from (it for name, it in self.oncall.parts.items() if name in used)
+
+    def policy_steps(self) -> Iterator[tuple[str, StepConfig]]:
+        """The steps of all policies, after their paths."""
+        for index, policy in enumerate(self.policies):
+            for at, step in enumerate(policy.steps):
+                yield f"policies.{index}.steps.{at}", step
+
+    def policy_targets(self) -> tuple[str, ...]:
+        """The targets that policies name, each once."""
+        return tuple(dict.fromkeys(target for policy in self.policies for target in policy.targets))
+
+    def places(self, system: str) -> Mapping[str, str]:
+        """Target -> channel, instance of every place of *system* that policies or the fallback name."""
+        fallback, named = self.oncall.fallback, self.systems[system].places
+        found = {fallback.target: fallback.destination} if fallback.system == system and fallback.target else {}
+        for target in self.policy_targets():
+            name, place = system_and_place(target)
+            if name == system and place is not None:
+                found[target] = named.get(place, place)
+        return found
 
     @property
     def shows_payload(self) -> bool:
         """Whether a template of a system in use shows the body that an incident came with."""
-        return any(uses(text, "payload") for part in self.systems_in_use() for text in part.templates())
+        texts = [text for part in self.systems_in_use() for text in part.templates()]
+        texts += [text for _, step in self.policy_steps() for text in step.fields.values()]
+        return any(uses(text, "payload") for text in texts)
 
     def route_leads(self) -> tuple[RouteLeads, ...]:
         """The routes; also those that stand at the channel that first had some."""
@@ -518,7 +554,7 @@ class Config(Part):
 
     def masked(self) -> dict[str, Any]:
         """As plain data, without secrets."""
-        data = self.model_dump(mode="json")
+        data = self.model_dump(mode="json", by_alias=True)
         for name, part in self.systems.items():
             data[part.SECTION][name] |= part.masked()
         if self.redis.url is not None:
@@ -531,6 +567,7 @@ class Config(Part):
             yield from part.warnings(self)
         for index, route in enumerate(self.routes):
             yield from route.warnings(f"routes.{index}")
+        yield from interval_warnings(self.time_intervals)
         if not self.alert.enabled:
             keys = " and ".join(f"alert.{name}.enable" for name in self.alert.CHANNELS)
             verb = "is" if len(self.alert.CHANNELS) == 1 else "are"

@@ -217,6 +217,8 @@ class SystemPart(Part):
     """Which list of a sender's limits says what that may be."""
     PATHS: ClassVar[tuple[str, ...]] = ()
     """Keys that hold the path of a file, which is looked for beside the configuration too."""
+    PLACES: ClassVar[str] = ""
+    """The key below which places have names; "" where they have none."""
     FALLBACK_PLACE: ClassVar[str] = ""
     """What OVERRIDE is as a key of oncall.fallback, in a sentence."""
     FALLBACK_KEYS: ClassVar[Mapping[str, Any]] = {}
@@ -228,6 +230,19 @@ class SystemPart(Part):
     def problem_with(self, destination: str) -> str:
         """What would be allowed in place of *destination*; "" when it is good."""
         return "" if destination.strip() else "the name of one"
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """The places that have a name -> what OVERRIDE calls them."""
+        return {}
+
+    def place_problem(self, place: str) -> str:
+        """What would be allowed in place of *place*, after the colon in a step of a policy; "" when it is good."""
+        return self.problem_with(place) if self.OVERRIDE else "nothing, as it has no places"
+
+    def needed_to_notify(self, config: "Config") -> str:  # noqa: ARG002
+        """What has to be set before a step of a policy can tell it; "" when it is."""
+        return ""
 
     def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
         """What is missing or does not go together, `key: what`. Asked for a system that is in use."""
@@ -263,6 +278,13 @@ class ChannelPart(SystemPart):
     enable: bool = False
     """Post incidents to it."""
 
+    def needed_to_notify(self, config: "Config") -> str:  # noqa: ARG002
+        return "" if self.enable else f"alert.{self.NAME}.enable: true"
+
+    def mention_problem(self, mention: str) -> str:  # noqa: ARG002
+        """What is wrong with *mention*, in a sentence; "" when it is one."""
+        return ""
+
     def fallback_problems(self, config: "Config", destination: str) -> Iterator[str]:
         if not self.enable:
             yield f"oncall.fallback.{self.OVERRIDE}: needs alert.{self.NAME}.enable: true"
@@ -289,3 +311,10 @@ class ProviderPart(SystemPart):
 
     SECTION = "oncall"
     LIMITED_BY = "instances"
+
+    def needed_to_notify(self, config: "Config") -> str:
+        return "" if config.oncall.is_prepared else "oncall.enable: true or oncall.initialized_only: true"
+
+    def field_problem(self, column: str, place: str | None) -> str:  # noqa: ARG002
+        """What is wrong with writing *column* at *place*, None being the default one; "" when that is good."""
+        return ""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _WHEN = "is required when oncall.enable or oncall.initialized_only is true"
 
+_COMPUTED = "is computed by ServiceNow: set impact and urgency instead"
+_NEVER_WRITTEN_AGAIN = "is the column of key_field, which is never written again; leave it out"
+
 CREDENTIALS = {"username", "password", "auth", "client_certificate", "client_key"}
 """The keys of an instance that are taken together: whoever sets one of them shares none."""
 
@@ -180,7 +183,7 @@ def _incomplete_instance(instance: ServiceNowInstance) -> Iterator[tuple[str, st
         if instance.key_field in getattr(instance, setting):
             yield (
                 f"{setting}.{instance.key_field}",
-                "is the column of key_field, which is never written again; leave it out",
+                _NEVER_WRITTEN_AGAIN,
             )
     for key in ("ca_file", "client_certificate", "client_key"):
         path = getattr(instance, key)
@@ -214,6 +217,7 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     NAME = "servicenow"
     TITLE = "ServiceNow"
     OVERRIDE = "servicenow_other_instance"
+    PLACES = "other_instance_urls"
     FALLBACK_PLACE = "A further instance of ServiceNow, by its name in oncall.servicenow.other_instance_urls."
 
     other_instance_urls: dict[str, OtherInstance] = {}
@@ -240,6 +244,18 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     def problem_with(self, destination: str) -> str:
         names = self.other_instance_urls
         return "" if destination in names else ", ".join(names) or "none, as none is configured"
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        return {name: name for name in self.other_instance_urls}
+
+    def field_problem(self, column: str, place: str | None) -> str:
+        try:
+            _field_name(column)
+        except ValueError as exc:
+            return str(exc)
+        instance = self.instances().get(place, self)
+        return _NEVER_WRITTEN_AGAIN if column == instance.key_field else ""
 
     def fallback_problems(self, config: "Config", destination: str) -> Iterator[str]:  # noqa: ARG002
         if destination not in self.other_instance_urls:
@@ -285,7 +301,10 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
             yield from row_warnings(f"{path}.severities", instance.severities.keys() - {"default"}, config)
         written = {column for it in self.instances().values() for column in (*it.fields, *it.update_fields)}
         if "priority" in written:
-            yield "oncall.servicenow.fields.priority is computed by ServiceNow: set impact and urgency instead"
+            yield f"oncall.servicenow.fields.priority {_COMPUTED}"
+        for path, step in config.policy_steps():
+            if "priority" in step.fields:
+                yield f"{path}.fields.priority {_COMPUTED}"
 
     def templates(self) -> Iterator[str]:
         for instance in self.instances().values():

@@ -1,7 +1,7 @@
 """Where alerts are posted, and who may do what there: alert.slack."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -55,6 +55,11 @@ Mention = Annotated[str, AfterValidator(_mention)]
 OptionalMention = Annotated[str, AfterValidator(_mention_or_none)]
 UserId = Annotated[str, *in_form("[UW][A-Z0-9]+", "a user's id, such as U0123456789, and not a name")]
 GroupId = Annotated[str, *in_form("S[A-Z0-9]+", "a user group's id, such as S0123456789, and not a name")]
+
+ChannelName = Annotated[
+    str, *in_form("[a-z0-9][a-z0-9._-]{0,79}", "a name of lower-case letters, digits, dots, hyphens and underscores")
+]
+ChannelId = Annotated[str, *in_form("[CGD][A-Z0-9]+", "a channel's id, such as C0123456789, and not a name")]
 
 NO_CHANNEL_ID = "does not look like an id, such as C0123456789; a name may not work"
 
@@ -163,6 +168,7 @@ class SlackConfig(ChannelPart):
     }
     ROUTE = SlackRouteTo
     PATHS = ("template_path",)
+    PLACES = "channels"
 
     enable: bool = False
     """Post incidents to Slack."""
@@ -170,6 +176,8 @@ class SlackConfig(ChannelPart):
     """The bot token, xoxb-…, with the scope chat:write."""
     channel_id: str = ""
     """The channel for everything that names no other, such as C0123456789."""
+    channels: dict[ChannelName, ChannelId] = {}
+    """Name -> channel, for steps of policies that notify slack:NAME."""
     template_path: Path | None = None
     """A Jinja2 template for the message's body; without one, a plain built-in body."""
     signing_secret: Secret = SecretStr("")
@@ -200,6 +208,29 @@ class SlackConfig(ChannelPart):
     def problem_with(self, destination: str) -> str:
         return "" if _CHANNEL.fullmatch(destination) else "a channel's id such as C0123456789"
 
+    @property
+    def places(self) -> Mapping[str, str]:
+        return self.channels
+
+    def place_problem(self, place: str) -> str:
+        if place in self.channels:
+            return ""
+        if place == self.channel_id:
+            return f"any channel but this one, alert.slack.channel_id, which is the target {self.NAME}"
+        name = next((name for name, channel in self.channels.items() if channel == place), None)
+        if name is not None:
+            return f"{name}, which names this channel in alert.slack.channels"
+        names = ", ".join(self.channels) or "none so far"
+        said = f"a name of alert.slack.channels ({names}), or a channel's id such as C0123456789"
+        return "" if is_channel_id(place) else said
+
+    def mention_problem(self, mention: str) -> str:
+        try:
+            _mention(mention)
+        except ValueError as exc:
+            return str(exc)
+        return ""
+
     def templates(self) -> Iterator[str]:
         if self.template_path is not None:
             with suppress(OSError, UnicodeDecodeError):
@@ -210,6 +241,11 @@ class SlackConfig(ChannelPart):
             yield "alert.slack.token: is required when alert.slack.enable is true; it starts with xoxb-"
         if not self.channel_id:
             yield "alert.slack.channel_id: is required when alert.slack.enable is true, such as C0123456789"
+        taken = {self.channel_id: "channel_id"}
+        for name, channel in self.channels.items():
+            other = taken.setdefault(channel, f"channels.{name}")
+            if other != f"channels.{name}":
+                yield f"alert.slack.channels.{name}: is {channel!r}, as alert.slack.{other} is"
         if self.is_restricted and not self.is_interactive:
             name = "allowed_users" if self.allowed_users else "allowed_groups"
             yield (

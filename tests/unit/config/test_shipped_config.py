@@ -104,6 +104,27 @@ def test_the_examples_for_slack_are_settings_that_work():
     assert list(found.warnings(config)) == []
 
 
+def uncommented(text: str, begin: str) -> str:
+    """With the comment signs taken off the lines from *begin* to the next blank one."""
+    block = re.search(rf"^# {begin}:(\n|.)*?(?=^$)", text, flags=re.MULTILINE)
+    assert block
+    return text.replace(block[0], re.sub(r"^# ", "", block[0], flags=re.MULTILINE))
+
+
+def test_the_examples_for_policies_are_settings_that_work():
+    text = CONFIG.read_text().replace("    # channels:", "    channels:")
+
+    config = shipped(uncommented(uncommented(text, "time_intervals"), "policies"))
+
+    critical, low = config.policies
+    assert critical.matches({"severity": "critical"})
+    assert [it.after_ms for it in critical.steps] == [0, 600_000, 900_000]
+    assert low.hours is not None
+    assert low.hours.contains(1_779_436_800_000)  # Friday 22 May 2026, 10:00 in Berlin
+    assert not low.hours.contains(1_779_696_000_000)  # the Monday after, a holiday
+    assert config.places("slack") == {"slack:leads": "C0123456789"}
+
+
 def test_records_describe_every_alert():
     fields = rendered(instance="db-7")
 
