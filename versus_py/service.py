@@ -200,7 +200,8 @@ class _Around:
     def raise_if_missing(self, config: Config) -> None:
         """What the configuration names has to be there before it is needed. Raises ConfigError."""
         oncall = config.oncall
-        wanted = {*config.alert.enabled, *((oncall.provider, oncall.fallback.target) if oncall.is_prepared else ())}
+        escalation = (oncall.provider, oncall.fallback.target) if oncall.is_prepared else ()
+        wanted = {*config.alert.enabled, *escalation, *config.policy_targets()}
         if missing := wanted - {None, *self.targets}:
             raise ConfigError([f"{name}: its system has no such target" for name in sorted(map(str, missing))])
 

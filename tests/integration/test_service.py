@@ -349,6 +349,18 @@ async def test_a_system_without_its_target_ends_the_start_and_is_named(config):
         await serve(with_board(config), asyncio.Event(), systems=board(lambda _: Parts(targets={})))
 
 
+async def test_a_place_that_its_system_does_not_build_ends_the_start_and_is_named(config):
+    found = with_board(config)
+    policies = [{"name": "all", "steps": [{"notify": ["board:lobby"]}]}]
+    with_policies = type(found).model_validate(found.model_dump(mode="json", by_alias=True) | {"policies": policies})
+
+    def build(around):
+        return Parts(targets={"board": toys.build_board(around).targets["board"]})
+
+    with pytest.raises(ConfigError, match="board:lobby: its system has no such target"):
+        await serve(with_policies, asyncio.Event(), systems=board(build))
+
+
 @pytest.mark.parametrize("name", ["worker", "watchdog", "interactions"])
 async def test_a_loop_takes_no_other_loops_name(config, name):
     unused: Any = None

@@ -81,16 +81,20 @@ class PagerConfig(ProviderPart):
 class BoardTarget:
     """A notice for each standing that somebody should know of; what was lost on the way is looked for first."""
 
-    def __init__(self, config: BoardConfig, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, config: BoardConfig, session: aiohttp.ClientSession, name: str = BoardConfig.NAME, board: str = ""
+    ) -> None:
         self._config = config
         self._session = session
+        self._name = name
+        self._board = board or config.name
 
     def system(self, incident: Incident) -> str:
         return BoardConfig.NAME
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
-        before = incident.delivery(BoardConfig.NAME)
-        board = before.reference.get("board") or incident.policy.destinations.get("board") or self._config.name
+        before = incident.delivery(self._name)
+        board = before.reference.get("board") or incident.policy.destinations.get(self._name) or self._board
         standing = f"{incident.status} {incident.ending or ''}".rstrip()
         if before.reference.get("standing") == standing:
             return before
@@ -151,15 +155,18 @@ async def call(session: aiohttp.ClientSession, method: str, url: str, data: Any 
 
 
 def build_board(around: Surroundings) -> Parts:
-    target: Target = BoardTarget(around.config.alert.board, around.session)
-    return Parts(targets={BoardConfig.NAME: target})
+    config = around.config.alert.board
+    targets: dict[str, Target] = {BoardConfig.NAME: BoardTarget(config, around.session)}
+    for name, board in around.config.places(BoardConfig.NAME).items():
+        targets[name] = BoardTarget(config, around.session, name, board)
+    return Parts(targets=targets)
 
 
 def build_pager(around: Surroundings) -> Parts:
-    config, fallback = around.config.oncall.pager, around.config.oncall.fallback
+    config = around.config.oncall.pager
     targets: dict[str, Target] = {PagerConfig.NAME: PagerTarget(config, around.session, PagerConfig.NAME)}
-    if fallback.system == PagerConfig.NAME and fallback.target is not None:
-        targets[fallback.target] = PagerTarget(config, around.session, fallback.target, fallback.destination)
+    for name, team in around.config.places(PagerConfig.NAME).items():
+        targets[name] = PagerTarget(config, around.session, name, team)
     return Parts(targets=targets)
 
 

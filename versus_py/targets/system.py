@@ -55,7 +55,7 @@ class Parts:
     """What a system consists of while the service runs."""
 
     targets: Mapping[str, Target]
-    """By name: the system's own, and the system's own, a colon and a destination for that of oncall.fallback."""
+    """By name: the system's own, and those of the configuration's `places`."""
     loops: Mapping[str, Loop] = field(default_factory=dict)
     interactive: Interactive | None = None
 

@@ -277,12 +277,17 @@ def slack_settings(url):
     return {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{url}/api"}
 
 
-async def examine_slack(simulator, *, public_host=None, post_test=False, fallback_channel="", **settings):
+async def examine_slack(simulator, *, public_host=None, post_test=False, fallback_channel="", policies=(), **settings):
     """The checks of a simulated Slack."""
     async with run_app(simulator.app()) as url, aiohttp.ClientSession() as session:
         oncall = {"fallback": {"slack_channel_id": fallback_channel}}
         config = model().model_validate(
-            {"public_host": public_host, "alert": {"slack": slack_settings(url) | settings}, "oncall": oncall}
+            {
+                "public_host": public_host,
+                "alert": {"slack": slack_settings(url) | settings},
+                "oncall": oncall,
+                "policies": policies,
+            }
         )
         examined = Examined(config=config, clock=SystemClock(), session=session, may_post=post_test)
         [examination] = SLACK.examine(examined).values()
@@ -399,13 +404,26 @@ async def test_the_channel_of_the_fallback_is_looked_at():
     assert named(checks, "Slack channel C0FALLBACK").status is FAILED
 
 
+async def test_the_channels_of_policies_are_looked_at():
+    policies = [{"name": "all", "steps": [{"notify": ["slack", "slack:leads"]}, {"notify": ["slack:C0OPS"]}]}]
+    simulator = SlackSimulator(channels=[CHANNEL, "C0LEADS"])
+
+    checks = await examine_slack(simulator, policies=policies, channels={"leads": "C0LEADS"})
+
+    assert {check.name: check.status for check in checks[2:]} == {
+        "Slack channel": OK,
+        "Slack channel C0LEADS": OK,
+        "Slack channel C0OPS": FAILED,
+    }
+
+
 async def test_of_very_many_channels_of_routes_the_first_are_looked_at():
     simulator = SlackSimulator()
 
     checks = await examine_slack(simulator, routes=routes_to(*(f"C0N{number}" for number in range(22))))
 
     assert simulator.calls.count("conversations.info") == 1 + 20
-    assert checks[-1] == Check("Slack channels", SKIPPED, "2 more channels of routes were not looked at")
+    assert checks[-1] == Check("Slack channels", SKIPPED, "2 more channels were not looked at")
 
 
 @pytest.mark.parametrize(

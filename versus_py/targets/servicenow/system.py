@@ -18,7 +18,7 @@ NAME = ServiceNowConfig.NAME
 
 
 def build(around: Surroundings) -> Parts:
-    """The record of each incident that escalates, and that in another instance to escalate to."""
+    """The record of each incident that escalates, also in the instances that steps name."""
 
     def target(name: str, default: str | None = None) -> Target:
         return ServiceNowTarget(
@@ -31,11 +31,8 @@ def build(around: Surroundings) -> Parts:
             default=default,
         )
 
-    targets = {NAME: target(NAME)}
-    fallback = around.config.oncall.fallback
-    if fallback.system == NAME and fallback.target is not None:
-        targets[fallback.target] = target(fallback.target, fallback.destination)
-    return Parts(targets=targets)
+    places = around.config.places(NAME)
+    return Parts(targets={NAME: target(NAME)} | {name: target(name, instance) for name, instance in places.items()})
 
 
 def checks(examined: Examined) -> Mapping[str, Examination]:

@@ -24,8 +24,8 @@ POST = "Slack test message"
 SOCKET = "Slack Socket Mode"
 BUTTONS = "Slack buttons"
 
-ROUTES_MAX = 20
-"""The most channels of routes that are looked at."""
+OTHERS_MAX = 20
+"""The most channels beside the default one that are looked at."""
 
 TEST_TEXT = "This is a test message of `versus doctor`: versus_py can post here. Nothing has happened."
 
@@ -37,13 +37,12 @@ async def examine(
     public_host: str | None,
     post_test: bool,
     clock: Clock | None = None,
-    fallback_channel: str = "",
-    routed: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> AsyncIterator[Check]:
     """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see.
 
     *clock* is the one that replicas go by.
-    *fallback_channel* is where incidents escalate to when the on-call provider fails, *routed* the channels of routes.
+    *others* are further channels that are posted to, those of policies and of the fallback before those of routes.
     """
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
@@ -64,7 +63,7 @@ async def examine(
     scopes = _scopes(reply)
     yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
     yield await _channel(api, config.channel_id, scopes)
-    async for check in _others(api, config, fallback_channel, routed, scopes):
+    async for check in _others(api, config, others, scopes):
         yield check
     if post_test:
         yield await _post(api, config.channel_id)
@@ -95,15 +94,14 @@ def _about_scopes(scopes: frozenset[str], *, needs_groups: bool) -> Check:
 
 
 async def _others(
-    api: SlackApi, config: SlackConfig, fallback_channel: str, routed: Sequence[str], scopes: frozenset[str]
+    api: SlackApi, config: SlackConfig, others: Sequence[str], scopes: frozenset[str]
 ) -> AsyncIterator[Check]:
-    """The channels that only the fallback and routes name, each of them once."""
-    channels: Sequence[str] = (fallback_channel, *routed)
-    named = dict.fromkeys(channel for channel in channels if channel not in {"", config.channel_id})
-    for channel in list(named)[:ROUTES_MAX]:
+    """The other channels, each of them once."""
+    named = dict.fromkeys(channel for channel in others if channel not in {"", config.channel_id})
+    for channel in list(named)[:OTHERS_MAX]:
         yield replace(await _channel(api, channel, scopes), name=f"{CHANNEL} {channel}")
-    if len(named) > ROUTES_MAX:
-        found = f"{len(named) - ROUTES_MAX} more channels of routes were not looked at"
+    if len(named) > OTHERS_MAX:
+        found = f"{len(named) - OTHERS_MAX} more channels were not looked at"
         yield Check(f"{CHANNEL}s", CheckStatus.SKIPPED, found)
 
 

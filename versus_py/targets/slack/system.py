@@ -25,7 +25,7 @@ NAME = SlackConfig.NAME
 
 
 def build(around: Surroundings) -> Parts:
-    """The message of each incident, the digests of storms, what people press, and a channel to escalate to."""
+    """The message of each incident, also in the channels that steps name; the digests of storms; what people press."""
     config: SlackConfig = around.config.alert.slack
     api = SlackApi(config, around.session, clock=around.clock)
     wire, history = Wire(api, around.turns, around.clock), History(api, around.clock)
@@ -54,27 +54,28 @@ def build(around: Surroundings) -> Parts:
 
     targets: dict[str, Target] = {NAME: target(config, NAME)}
     fallback = around.config.oncall.fallback
-    if fallback.system == NAME and fallback.target is not None:
+    for name, channel in around.config.places(NAME).items():
         # An escalation is not counted in the message of a storm.
-        own = {"channel_id": fallback.destination, "storm": SlackStorm(threshold=1000)}
-        targets[fallback.target] = Escalation(target(config.model_copy(update=own), fallback.target), fallback.mention)
+        own = {"channel_id": channel, "storm": SlackStorm(threshold=1000)}
+        built = target(config.model_copy(update=own), name)
+        targets[name] = Escalation(built, fallback.mention) if name == fallback.target else built
     loops: dict[str, Loop] = {"storms": digests.run, "slack clock": partial(watch_clock, api)}
     interactive = SlackInteractive(config, api, around.session, around.clock) if config.is_interactive else None
     return Parts(targets=targets, loops=loops, interactive=interactive)
 
 
 def checks(examined: Examined) -> Mapping[str, Examination]:
-    fallback = examined.config.oncall.fallback
+    config = examined.config
+    routed = [it.leads_to[NAME].destination for it in config.route_leads() if NAME in it.leads_to]
     return {
         CHECK: partial(
             examine,
-            examined.config.alert.slack,
+            config.alert.slack,
             examined.session,
             clock=examined.clock,
-            public_host=examined.config.public_host,
+            public_host=config.public_host,
             post_test=examined.may_post,
-            fallback_channel=fallback.destination if fallback.system == NAME else "",
-            routed=[it.leads_to[NAME].destination for it in examined.config.route_leads() if NAME in it.leads_to],
+            others=[*config.places(NAME).values(), *routed],
         )
     }
 
