@@ -532,9 +532,9 @@ class Worker:
         system = target.system(incident)
         async with self._credentials.guard(system, incident.id, claim.target) as request:
             with self._breakers.guard(system, incident.id) as call, self._measured(system):
-                left_s = self._left_s(claim)
                 if not await self._store.timers.begin(claim):
                     raise LeaseLost
+                left_s = self._left_s(claim)  # only now: the process may have stood still until that was answered
                 self._begun.add(claim)
                 async with asyncio.timeout(left_s):
                     # Also the first attempt after it was given up is not the first.

@@ -174,6 +174,26 @@ async def test_a_claim_that_is_too_old_for_a_sync_is_given_back_untouched(store,
     assert len(channel.synced) == 1
 
 
+async def test_a_process_that_stood_still_while_its_claim_was_confirmed_sends_nothing(
+    store, channel, oncall, monkeypatch
+):
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    await accept(store, clock)
+    worker = make_worker(store, clock, channel, oncall)
+    begin = store.timers.begin
+
+    async def begin_and_stand_still(claim: Claim) -> bool:
+        holds: bool = await begin(claim)
+        clock.advance(seconds=143)
+        return holds
+
+    [claim], _ = await claim_due(store, now_ms=clock.now_ms(), lease_ms=worker.lease_ms, limit=1)
+    monkeypatch.setattr(store.timers, "begin", begin_and_stand_still)
+    await worker._work(claim)
+
+    assert channel.synced == []
+
+
 def test_what_a_worker_sent_before_it_died_has_had_its_effect_when_the_next_one_looks():
     assert max(UNANSWERED_SETTLES_S, LATE_POST_S) < LEASE_MS / 1000 - SYNC_MAX_S
 
