@@ -164,6 +164,14 @@ class Course:
         wait = self.waits[-1] if self.waits else None
         return wait is not None and not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
 
+    def _may_be_escalating(self, act: Act) -> bool:
+        """Nobody has acknowledged, and the wait may be over."""
+        return TRIGGERED in self.statuses and self._may_have_escalated(act)
+
+    def _may_have_record(self, act: Act) -> bool:
+        """By the time of *act*, of any wait before."""
+        return act.over_ms + self.rules.slack_ms >= self.first_due_ms()
+
     def _refused(self, what: str, act: Act) -> None:
         if not self.doubt:
             self.problems.append((what, f"{self.id} {act.status} {dict(act.said)}"))
@@ -362,12 +370,16 @@ class Course:
             wait.due_lo_ms, wait.due_hi_ms = min(lo, wait.due_lo_ms) if may_be_over else lo, hi
 
     def _escalate(self, act: Act) -> None:
-        if not act.is_taken and act.attempts > 1:
+        if not act.is_taken and (act.attempts > 1 or not self._may_have_record(act)):
             self.put_in_doubt("escalated by hand, perhaps by an attempt that nobody answered")
         if not act.is_taken or RESOLVED in self.statuses:
             return
-        if act.status == 200 and act.attempts == 1:  # it said that it changed nothing
-            return
+        if act.status == 200 and act.attempts == 1:
+            if self._may_be_escalating(act):  # it said that it changed nothing
+                return
+            if act.said.get("escalates_at"):  # else a replica that lost Redis' answer found its own change done before
+                self._refused("escalation refused", act)
+                return
         self.escalated_by_hand += 1
         wait = self.wait
         if act.attempts > 1 or len(self.statuses) > 1 or self._may_have_escalated(act):

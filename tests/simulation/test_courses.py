@@ -360,3 +360,30 @@ def test_an_escalation_that_is_refused_after_a_lost_answer_is_in_doubt():
     course.take(act(Did.ESCALATE, 2000, status=409, attempts=2))
 
     assert course.doubt
+
+
+def test_an_escalation_that_changed_nothing_while_it_waited_was_done_before():
+    """A replica that lost Redis' answer finds its own change."""
+    course = begun()
+
+    course.take(act(Did.ESCALATE, 5000, status=200, said={"escalates_at": None}))
+
+    assert (course.waits[0].due_lo_ms, course.escalated_by_hand) == (5000, 1)
+
+
+def test_an_escalation_that_changed_nothing_and_waits_on_is_a_problem():
+    course = begun()
+
+    course.take(act(Did.ESCALATE, 5000, status=200, said={"escalates_at": rfc3339(61_000)}))
+
+    assert [what for what, _ in course.problems] == ["escalation refused"]
+
+
+def test_a_record_that_is_in_the_way_of_an_escalation_before_there_can_be_one_is_in_doubt():
+    course, later = begun(), begun()
+
+    course.take(act(Did.ESCALATE, 5000, status=409))
+    later.take(act(Did.ESCALATE, 65_000, status=409))
+
+    assert course.doubt
+    assert not later.doubt
