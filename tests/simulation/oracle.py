@@ -13,7 +13,7 @@ from tests.simulation.network import Lost
 from tests.simulation.people import Story
 from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET
 from tests.simulation.waits import Rules
-from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, incident_of
+from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, incident_of, without_looks
 from tests.simulation.world import World
 from versus_py.simulators import ServiceNowSimulator
 
@@ -112,11 +112,9 @@ class Oracle:
     def _left(self) -> Mapping[str, list[str]]:
         world = self._world
         now_ms = max(world.server.now_ms(), world.now_ms() + world.knobs.redis_offset_ms)  # replicas follow no jump
-        left = dict(self._keys.left(now_ms, SOON_MS))
-        if world.knobs.plays(Load.RECORDS):  # what is looked at every few minutes is no unfinished work
-            unfinished = {*left.get("attempts", []), *left.get("running", [])}
-            left["timers"] = [it for it in left.get("timers", []) if it in unfinished or it.endswith("|slack")]
-        return {name: found for name, found in left.items() if found}
+        left = self._keys.left(now_ms, SOON_MS)
+        # Records with comments, and what the Alertmanager may say is over, are looked at again and again.
+        return without_looks(left) if world.knobs.plays(Load.RECORDS) or world.knobs.has_alertmanager else left
 
     async def judge(self) -> None:
         """In the end."""

@@ -11,7 +11,7 @@ from tests.simulation.history import Act, Did
 from tests.simulation.judgments import Bounds, Message, Record, Seen, judge
 from tests.simulation.redis import Server
 from tests.simulation.waits import Rules, Wait
-from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched
+from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, without_looks
 
 RULES = Rules(wait_ms=60_000)
 BOUNDS = Bounds(late_ms=8000)
@@ -271,6 +271,23 @@ def test_what_is_due_much_later_is_no_unfinished_work():
     redis.execute(["ZADD", "versus:{1}:timers", "9000000", "i-1|slack"])
 
     assert Keys(redis).left(1_000_000, 3_600_000) == {}
+
+
+def test_a_record_that_is_looked_at_again_and_again_is_no_unfinished_work():
+    assert without_looks({"timers": ["i-1|servicenow"]}) == {}
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"timers": ["i-1|servicenow"], "attempts": ["i-1|servicenow"]},
+        {"timers": ["i-1|servicenow"], "running": ["i-1|servicenow"]},
+        {"timers": ["i-1|slack"]},
+        {"pending": ["i-1"]},
+    ],
+)
+def test_what_is_left_where_records_are_looked_at_again_is_found(left: dict[str, list[str]]):
+    assert without_looks(left) == left
 
 
 def test_an_act_tells_itself():

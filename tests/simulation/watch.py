@@ -1,6 +1,6 @@
 """What must hold at any moment: looked at whenever a record or a message comes to be, and in Redis now and then."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tests.simulation.judgments import OVER_STATES, Verdict
@@ -140,3 +140,10 @@ class Keys:
             "pending": [it for it, at in pending.items() if at < now_ms + soon_ms],
         }
         return {name: found for name, found in left.items() if found}
+
+
+def without_looks(left: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """What is *left* but the timers of records that are looked at every few minutes, which is no unfinished work."""
+    unfinished = {*left.get("attempts", []), *left.get("running", [])}
+    timers = [it for it in left.get("timers", []) if it in unfinished or it.endswith("|slack")]
+    return {name: found for name, found in {**left, "timers": timers}.items() if found}
