@@ -26,7 +26,7 @@ from versus_py.incidents import transitions
 from versus_py.incidents.model import SUPPRESSED_LOOK_MS, Delivery, Ending, Entry, Event, Incident
 from versus_py.incidents.payloads import unpack
 from versus_py.store import Claim, Completion, Due, Store
-from versus_py.targets import Called, NotYet, Target
+from versus_py.targets import Called, NotYet, Target, deadline
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 
@@ -536,7 +536,7 @@ class Worker:
                     raise LeaseLost
                 left_s = self._left_s(claim)  # only now: the process may have stood still until that was answered
                 self._begun.add(claim)
-                async with asyncio.timeout(left_s):
+                async with deadline.within(self._clock, left_s):
                     # Also the first attempt after it was given up is not the first.
                     attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
                     after = await target.sync(incident, attempt=attempt)

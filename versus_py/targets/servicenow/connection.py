@@ -11,6 +11,7 @@ import orjson
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import ConfigError, RateLimited, Transient, Unreachable
+from versus_py.targets import deadline
 from versus_py.targets.remote_clock import RemoteClock, retry_after_s
 
 UNANSWERED_SETTLES_S = 60.0
@@ -131,7 +132,11 @@ class Connection:
         body: bytes | None = None,
         effect: Effect = NO_EFFECT,
     ) -> Answer:
-        """The answer, with any status. Raises Unreachable when there is none. *effect* is what the request may do."""
+        """The answer, with any status. Raises Unreachable when there is none. *effect* is what the request may do.
+
+        Raises TimeoutError when the time of the sync is over; then nothing was sent.
+        """
+        deadline.raise_if_over()
         try:
             async with self._session.request(
                 method,

@@ -18,6 +18,7 @@ from versus_py import errors
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import SlackConfig
 from versus_py.errors import Permanent, Transient, Unreachable
+from versus_py.targets import deadline
 from versus_py.targets.remote_clock import RemoteClock, retry_after_s
 from versus_py.targets.slack.scopes import WRITE
 
@@ -174,6 +175,7 @@ class SlackApi:
         """Call a method that takes JSON. Raises Refused, RateLimited, and Transient.
 
         It may have had its effect unless the error says `without_effect`: Slack refused it, or was never reached.
+        Raises TimeoutError when the time of the sync is over; then nothing was sent.
         """
         return await self._call(method, json=arguments)
 
@@ -183,6 +185,7 @@ class SlackApi:
 
     async def _call(self, method: str, **how: Any) -> AsyncSlackResponse:
         wait_s = LATE_POST_S if method == "chat.postMessage" else None
+        deadline.raise_if_over()
         try:
             reply = await self._client.api_call(method, **how)
         except SlackApiError as exc:
