@@ -38,6 +38,7 @@ class Process:
         self.position: int | None = None  # among those that can run
         self.stood_still_s = 0.0  # how far its monotonic clock is behind
         self._clock_stopped_at_s: float | None = None
+        self.waiting_timers: list[tuple[float, int, Any, Process]] = []  # came due while the clock stood still
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -45,6 +46,10 @@ class Process:
     @property
     def is_running(self) -> bool:
         return not self.is_dead and not self.is_still
+
+    @property
+    def is_clock_stopped(self) -> bool:
+        return self._clock_stopped_at_s is not None
 
     def time_s(self, now_s: float) -> float:
         """What its monotonic clock says when it is *now_s*."""
@@ -139,8 +144,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Those of a process whose clock stood still are due later."""
         self._timers = [
             (when_s + by_s if owner is process else when_s, number, handle, owner)
-            for when_s, number, handle, owner in self._timers
+            for when_s, number, handle, owner in (*self._timers, *process.waiting_timers)
         ]
+        process.waiting_timers.clear()
         heapq.heapify(self._timers)
 
     # -- what asyncio asks of a loop
@@ -185,8 +191,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         self._pass_time()
         while self._timers and self._timers[0][0] <= self.now_s:
-            _, _, handle, owner = heapq.heappop(self._timers)
-            if not handle._cancelled:
+            timer = heapq.heappop(self._timers)
+            _, _, handle, owner = timer
+            if owner.is_clock_stopped:
+                owner.waiting_timers.append(timer)
+            elif not handle._cancelled:
                 self._enqueue(handle, owner)
         if not self._runnable:
             return
