@@ -63,7 +63,7 @@ async def alerts_a_second(lifecycle: Lifecycle, senders: int, numbers: Iterator[
 
     async def send() -> None:
         for _ in range(ALERTS // senders):
-            await lifecycle.accept([replace(NOTIFICATION, dedup_key=f"disk {next(numbers)}")], lambda _: POLICY)
+            await lifecycle.accept([replace(NOTIFICATION, dedup_key=f"disk {next(numbers)}")], lambda *_: POLICY)
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as sending:

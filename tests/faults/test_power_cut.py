@@ -90,7 +90,9 @@ async def send_until_cut(lifecycle: Lifecycle, numbers: Iterator[int], enough: i
     async def send() -> None:
         while not is_off.is_set():
             try:
-                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {next(numbers)}")], lambda _: POLICY)
+                [it] = await lifecycle.accept(
+                    [make_notification(dedup_key=f"group {next(numbers)}")], lambda *_: POLICY
+                )
             except StoreUnavailable:
                 return
             assert it.incident is not None

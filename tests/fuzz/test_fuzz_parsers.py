@@ -79,7 +79,7 @@ def test_every_query_comes_to_a_policy(nasty: Nasty):
 
         found = read_overrides(query, config)
 
-        policy = Policies(config).for_labels({}, found.asked)
+        policy = Policies(config).for_labels({}, 0, found.asked)
         assert policy.channels == ("slack",), query
         assert 0 <= (policy.wait_ms or 0) <= MAX_WAIT_MINUTES * 60_000, query
         assert found.warnings or query.keys() <= set(override_names(model()())), query

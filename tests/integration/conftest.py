@@ -417,7 +417,7 @@ async def accepted(lifecycle: Lifecycle, number: int) -> IncidentId:
     async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
-                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {number}")], lambda _: POLICY)
+                [it] = await lifecycle.accept([make_notification(dedup_key=f"group {number}")], lambda *_: POLICY)
             except StoreUnavailable:
                 await asyncio.sleep(0.05)
             else:

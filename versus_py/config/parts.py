@@ -139,7 +139,7 @@ def _once_each(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-QUERY_PARAMETERS = ("incident_per", "oncall_enable", "oncall_wait_minutes", "severity", "source")
+QUERY_PARAMETERS = ("incident_per", "oncall_enable", "oncall_wait_minutes", "policy", "severity", "source")
 """Those of every configuration; systems add their OVERRIDE."""
 
 

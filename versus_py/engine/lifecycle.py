@@ -380,7 +380,7 @@ class Lifecycle:
             _with_payload(
                 transitions.trigger(
                     it.next,
-                    policy_for(it.next),
+                    policy_for(it.next, now_ms),
                     dedup_key=it.dedup_key,
                     now_ms=now_ms,
                     installation=self._installation,
@@ -411,7 +411,9 @@ class Lifecycle:
         for arrivals, named in known.items():
             if {*arrivals.found} - {*named} - arrivals.others:
                 continue  # once more, with all of them
-            mine = [steps[it] for it in named if it in steps and _is_about(steps[it].before, arrivals, policy_for)]
+            mine = [
+                steps[it] for it in named if it in steps and _is_about(steps[it].before, arrivals, policy_for, now_ms)
+            ]
             arrivals.others |= {*named} - {it.before.id for it in mine}
             if not mine:
                 arrivals.error = next((unread[it] for it in named if it in unread), None)
@@ -420,7 +422,7 @@ class Lifecycle:
                     if any(omits_what_fires(step.before.alerts, it) for step in mine):
                         await self._reporting.note_omission(it)
                 outcomes[arrivals] = [
-                    self._applied(self._reporting.marked(it), mine, arrivals.dedup_key, policy_for(it), now_ms)
+                    self._applied(self._reporting.marked(it), mine, arrivals.dedup_key, policy_for(it, now_ms), now_ms)
                     for it in arrivals.pending
                 ]
         await self._store.settle([it for it, step in steps.items() if step.change is None])
@@ -528,7 +530,7 @@ def _results(by_key: Mapping[str, _Arrivals], keys: Sequence[str]) -> list[Accep
     raise next(it.error for it in by_key.values() if it.error is not None)
 
 
-def _is_about(incident: Incident, arrivals: _Arrivals, policy_for: PolicyFor) -> bool:
+def _is_about(incident: Incident, arrivals: _Arrivals, policy_for: PolicyFor, now_ms: int) -> bool:
     """Whether an incident is the one that is meant, which its own key tells, and another name does not alone.
 
     One alert may go to two receivers, each of which tells other people: these are two incidents.
@@ -539,7 +541,7 @@ def _is_about(incident: Incident, arrivals: _Arrivals, policy_for: PolicyFor) ->
     if {incident.dedup_key, *incident.aliases} & {arrivals.dedup_key, *notification.older_keys}:
         return is_the_same(incident, notification)
     is_same_receiver = incident.receiver == notification.receiver
-    tells_the_same = is_same_receiver or incident.policy.places == policy_for(notification).places
+    tells_the_same = is_same_receiver or incident.policy.places == policy_for(notification, now_ms).places
     return tells_the_same and any(shares_an_alert(incident, it) for it in arrivals.pending)
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from versus_py.config import Config
 from versus_py.config.model import RouteLeads
+from versus_py.config.policies import PolicyConfig, system_and_place
 from versus_py.incidents.model import Alert, Incident, Notification, common
-from versus_py.incidents.policies import Asked, Policy, made
+from versus_py.incidents.policies import Asked, OnFailure, Policy, Step, made, with_oncall_after, without_providers
 from versus_py.incidents.severity import UNKNOWN_SEVERITY
 
 _NOTHING = Asked()
@@ -19,35 +20,64 @@ class Policies:
         self._config = config
         self._routes = config.route_leads()
 
-    def of(self, notification: Notification, asked: Asked) -> Policy:
+    def of(self, notification: Notification, now_ms: int, asked: Asked = _NOTHING) -> Policy:
         """The policy of the incident that *notification* creates."""
-        return self.for_labels(_labels(notification.alerts, notification.severity, asked), asked)
+        return self.for_labels(_labels(notification.alerts, notification.severity, asked), now_ms, asked)
 
-    def of_known(self, incident: Incident) -> Policy:
+    def of_known(self, incident: Incident, now_ms: int) -> Policy:
         """The policy of a round that begins; what an earlier version wrote keeps its own."""
         asked = incident.policy.asked
         if asked is None:
             return incident.policy
-        return self.for_labels(_labels(incident.alerts, incident.severity, asked), asked)
+        return self.for_labels(_labels(incident.alerts, incident.severity, asked), now_ms, asked)
 
-    def for_labels(self, labels: Mapping[str, str], asked: Asked = _NOTHING) -> Policy:
-        """The policy of an incident whose alerts have these *labels* in common."""
+    def for_labels(self, labels: Mapping[str, str], now_ms: int, asked: Asked = _NOTHING) -> Policy:
+        """The policy of what has these *labels* in common: the first that matches, else the made one.
+
+        One that was asked for by its name, and is still there, needs no match.
+        """
         route = next((it for it in self._routes if it.matches(labels)), None)
-        return _routed(self._made(asked, route), asked, route)
+        named = next((it for it in self._config.policies if it.name == asked.policy), None)
+        found = named or next((it for it in self._config.policies if it.matches(labels)), None)
+        return _routed(
+            self._made(asked, route) if found is None else self._configured(found, asked, now_ms), asked, route
+        )
+
+    def _configured(self, found: PolicyConfig, asked: Asked, now_ms: int) -> Policy:
+        opens_at_ms = None if found.hours is None else found.hours.opens_at(now_ms)
+        policy = Policy(
+            steps=tuple(
+                Step(it.notify, it.after_ms, on_failure=OnFailure(it.on_failure), mention=it.mention, fields=it.fields)
+                for it in found.steps
+            ),
+            name=found.name,
+            providers=tuple(it for it in found.targets if system_and_place(it)[0] in self._config.oncall.parts),
+            repeat=found.repeat,
+            ack_timeout_ms=found.ack_timeout_ms,
+            opens_at_ms=opens_at_ms if opens_at_ms != now_ms else None,
+            asked=asked,
+        )
+        if not self._escalates(asked):
+            return without_providers(policy)
+        return policy if asked.wait_ms is None else with_oncall_after(policy, asked.wait_ms)
+
+    def _escalates(self, asked: Asked) -> bool:
+        """Whether on-call providers are called."""
+        return self._config.oncall.by_default if asked.escalates is None else asked.escalates
 
     def _made(self, asked: Asked, route: RouteLeads | None) -> Policy:
         """That of the keys below oncall."""
         oncall, fallback = self._config.oncall, self._config.oncall.fallback
-        escalates = oncall.by_default if asked.escalates is None else asked.escalates
         minutes = oncall.wait_minutes if route is None or route.wait_minutes is None else route.wait_minutes
         # Not to where it escalates anyway: what is down there would be down for both.
         is_the_same = fallback.target == f"{oncall.provider}:{asked.destinations.get(oncall.provider, '')}"
         return made(
             channels=tuple(self._config.alert.enabled),
-            oncall=oncall.provider if escalates else None,
+            oncall=oncall.provider if self._escalates(asked) else None,
             wait_ms=in_ms(minutes) if asked.wait_ms is None else asked.wait_ms,
             fallback=None if is_the_same else fallback.target,
             fallback_after_ms=in_ms(fallback.after_minutes),
+            fallback_mention=getattr(fallback, "mention", ""),
             ack_timeout_ms=in_ms(oncall.ack_timeout_minutes),
             asked=asked,
         )

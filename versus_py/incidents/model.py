@@ -87,6 +87,7 @@ class Event(StrEnum):
     HOLD_ENDED = "hold ended"
     WAIT_ENDED = "wait ended"
     ESCALATING = "escalating"
+    CALLED_AGAIN = "called again"
     ESCALATED = "escalated"
     FAILED = "failed"
     GIVEN_UP = "given up"
@@ -242,8 +243,8 @@ class Notification:
         return f"{self.sender or self.url}\n{self.receiver}" if self.group else ""
 
 
-PolicyFor = Callable[[Notification], Policy]
-"""The policy of the incident that a notification creates; of a request's notifications, each has its own."""
+PolicyFor = Callable[[Notification, int], Policy]
+"""The policy of the incident that a notification creates at some time; each of a request's has its own."""
 
 
 @dataclass(frozen=True, slots=True)

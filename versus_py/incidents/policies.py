@@ -200,4 +200,4 @@ def without_providers(policy: Policy) -> Policy:
             skipped_ms = 0
         else:
             skipped_ms += step.after_ms
-    return replace(policy, steps=tuple(kept), providers=())
+    return replace(policy, steps=tuple(kept) or (Step(()),), providers=())

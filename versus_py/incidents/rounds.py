@@ -6,11 +6,11 @@ from dataclasses import replace
 from versus_py.incidents.model import Call, Incident, Status
 from versus_py.incidents.policies import OnFailure, Policy
 
-PolicyOf = Callable[[Incident], Policy]
-"""What the configuration says of an incident by now: a round that begins goes by it."""
+PolicyOf = Callable[[Incident, int], Policy]
+"""What the configuration says of an incident by now: a round that begins then goes by it."""
 
 
-def as_before(incident: Incident) -> Policy:
+def as_before(incident: Incident, now_ms: int) -> Policy:  # noqa: ARG001 - it is always the same
     """The policy that it has."""
     return incident.policy
 
@@ -44,11 +44,11 @@ def opened(incident: Incident, now_ms: int) -> Incident:
     return begun(incident, now_ms, now_ms) if incident.is_held else incident
 
 
-def at_next_round(incident: Incident, policy_of: PolicyOf) -> Incident:
+def at_next_round(incident: Incident, policy_of: PolicyOf, now_ms: int) -> Incident:
     """By the policy of now where the step to come begins a further round, and without it where there is none now."""
     if incident.next_step == 0 or incident.next_step % len(incident.policy.timed):
         return incident
-    policy, begins = _succeeding(incident, policy_of(incident)), incident.policy.round(incident.next_step)
+    policy, begins = _succeeding(incident, policy_of(incident, now_ms)), incident.policy.round(incident.next_step)
     number = begins * len(policy.timed)
     if number >= policy.count:
         return replace(incident, policy=policy, next_step=policy.count, escalates_at_ms=None)
@@ -112,9 +112,9 @@ def _is_reached(incident: Incident, target: str) -> bool:
     return bool(incident.delivery(target).label)
 
 
-def step_of(incident: Incident) -> str:
-    """The step that it has come to, such as "step 2 of 3, round 1"."""
-    policy, number = incident.policy, max(incident.next_step - 1, 0)
+def step_of(incident: Incident, number: int | None = None) -> str:
+    """The step with that *number*, else the one that it has come to, such as "step 2 of 3, round 1"."""
+    policy, number = incident.policy, max(incident.next_step - 1, 0) if number is None else number
     steps = len(policy.timed)
     return f"step {number % steps + 1} of {steps}, round {policy.round(number) + 1}"
 

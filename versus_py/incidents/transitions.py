@@ -416,7 +416,7 @@ def begin_step(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before)
     due_ms = _was_due_at(incident, now_ms)
     after = replace(_seen(incident), suppression=None, snooze=None, escalates_at_ms=due_ms)
     while after.is_due(now_ms):
-        after = at_next_round(after, policy_of)
+        after = at_next_round(after, policy_of, now_ms)
         if after.escalates_at_ms is not None:
             was_held = after.is_held
             after = begun(after, after.escalates_at_ms, now_ms)
@@ -653,7 +653,7 @@ def _waiting_anew(incident: Incident, now_ms: int, policy_of: PolicyOf) -> Incid
         resolved_at_ms=None,
         resolved_by=None,
     )
-    return with_round(waiting, policy_of(incident), now_ms)
+    return with_round(waiting, policy_of(incident, now_ms), now_ms)
 
 
 def _channel_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:

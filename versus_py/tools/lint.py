@@ -396,7 +396,7 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
     overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
-    policy = Policies(known).for_labels({}, overrides.asked)
+    policy = Policies(known).for_labels({}, 0, overrides.asked)
     for route in routes:
         yield from _about_timing(route, policy, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
         if webhook.is_drop_in or not overrides.per_alert:

@@ -45,7 +45,7 @@ def incidents_of(config: Config, body: bytes, query: str = "", *, now_ms: int) -
     _, payloads, _ = read_body(body)
     for notification in Reader(config).read(payloads, overrides).notifications:
         if notification is not None:
-            policy = policies.of(notification, overrides.asked)
+            policy = policies.of(notification, now_ms, overrides.asked)
             key = notification.dedup_key or "preview"
             yield _resolved(
                 trigger(_firing(notification), policy, dedup_key=key, now_ms=now_ms).incident, notification, now_ms

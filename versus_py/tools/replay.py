@@ -201,12 +201,14 @@ class Replay:
         if known is None:
             if not notification.is_firing:
                 return Step(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
-            change = transitions.trigger(notification, policy_for(notification), dedup_key=dedup_key, now_ms=now_ms)
+            change = transitions.trigger(
+                notification, policy_for(notification, now_ms), dedup_key=dedup_key, now_ms=now_ms
+            )
             self._named[dedup_key] = change.incident.id
             known = self._incidents.get(change.incident.id)
             if known is None:
                 return self._created(change, now_ms)
-        observed = transitions.observe(known, notification, now_ms, policy_for(notification))
+        observed = transitions.observe(known, notification, now_ms, policy_for(notification, now_ms))
         if observed is None:
             return Step(now_ms, "ignored", known.title, known.id, ("no news",))
         return self._observed(known, observed, now_ms)

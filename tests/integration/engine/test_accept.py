@@ -31,7 +31,7 @@ def round_trips(monkeypatch):
     return sent
 
 
-def policy_for(_notification):
+def policy_for(*_):
     return POLICY
 
 

@@ -71,7 +71,7 @@ class Replica:
 
     async def accept(self, *, wait_s: int = WAIT_S) -> Incident:
         notification, policy = make_notification(make_alert(starts_at_ms=None)), make_policy(wait_ms=wait_s * 1000)
-        [accepted] = await self.lifecycle.accept([notification], lambda _: policy)
+        [accepted] = await self.lifecycle.accept([notification], lambda *_: policy)
         assert accepted.incident is not None
         return accepted.incident
 
@@ -226,7 +226,7 @@ async def test_keys_expire_by_the_clock_of_the_server(world: World, ahead_s):
     world.jump(ahead_s)
     await one.timekeeper.follow()
 
-    await one.lifecycle.accept([make_notification(make_alert(starts_at_ms=None))], lambda _: POLICY)
+    await one.lifecycle.accept([make_notification(make_alert(starts_at_ms=None))], lambda *_: POLICY)
 
     left_ms = await one.store._redis.pttl(f"versus:{{{incident.id.rpartition('-')[2]}}}:incident:{incident.id}")
     assert left_ms == pytest.approx(7 * DAY_MS + WAIT_S * 1000 + ahead_s * 1000, abs=20_000)

@@ -74,7 +74,7 @@ async def due(store, place: str, count: int = 1, *, wait_ms: int = 0) -> None:
     policy = made(channels=(), oncall="places", wait_ms=wait_ms, destinations={"places": place})
     names = [f"{place} {number}" for number in range(count)]
     notifications = [make_notification(dedup_key=name) for name in names]
-    await Lifecycle(store, SystemClock()).accept(notifications, lambda _: policy)
+    await Lifecycle(store, SystemClock()).accept(notifications, lambda *_: policy)
 
 
 async def claimed(store) -> int:

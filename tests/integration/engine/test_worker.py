@@ -83,7 +83,7 @@ async def running(worker: Worker):
 
 
 async def accept(store, clock, policy: Policy = POLICY, dedup_key: str = "group") -> Incident:
-    [accepted] = await Lifecycle(store, clock).accept([make_notification(dedup_key=dedup_key)], lambda _: policy)
+    [accepted] = await Lifecycle(store, clock).accept([make_notification(dedup_key=dedup_key)], lambda *_: policy)
     assert accepted.incident
     return accepted.incident
 

@@ -569,7 +569,7 @@ async def test_a_redis_that_is_too_slow_counts_as_gone(engine, incident, monkeyp
 
 async def test_a_redis_that_stands_still_is_given_up_before_slack_gives_up(redis, store, clock, session, groups_config):
     lifecycle = Lifecycle(store, clock)
-    [accepted] = await lifecycle.accept([make_notification()], lambda _: POLICY)
+    [accepted] = await lifecycle.accept([make_notification()], lambda *_: POLICY)
     assert accepted.incident is not None
     incident_id = accepted.incident.id
     known = KnownPeople(redis)

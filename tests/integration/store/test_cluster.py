@@ -202,7 +202,7 @@ class Parted:
     lifecycle: Lifecycle
 
     async def accept(self, notification: Notification) -> Accepted:
-        [accepted] = await self.lifecycle.accept([notification], lambda _: POLICY)
+        [accepted] = await self.lifecycle.accept([notification], lambda *_: POLICY)
         return accepted
 
     def listed(self, *alerts: Alert, key: str = "", **fields: Any) -> Notification:

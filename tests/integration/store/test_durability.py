@@ -229,13 +229,13 @@ async def test_what_changes_nothing_is_answered_only_when_what_it_goes_by_is_as_
                 await lifecycle.acknowledge(incident_id, Actor("ana"))
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
-                await lifecycle.accept(over, lambda _: POLICY)
+                await lifecycle.accept(over, lambda *_: POLICY)
         found = await store.get(incident_id)
     assert found is not None
     assert found.status is Status.RESOLVED
 
     async with opened(server, "memory") as store:
-        [accepted] = await Lifecycle(store, clock).accept(over, lambda _: POLICY)
+        [accepted] = await Lifecycle(store, clock).accept(over, lambda *_: POLICY)
     assert accepted.outcome is Outcome.IGNORED
 
 

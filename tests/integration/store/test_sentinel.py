@@ -95,7 +95,7 @@ async def test_replicated_refuses_while_the_only_replica_is_the_primary(world, c
         world.servers[0].kill()
         await until(partial(asyncio.to_thread, world.has_failed_over), what="the failover")
         with pytest.raises(StoreUnavailable):
-            await lifecycle.accept([make_notification()], lambda _: POLICY)
+            await lifecycle.accept([make_notification()], lambda *_: POLICY)
 
 
 async def test_the_primary_that_comes_back_is_no_primary_any_more(world, clock):

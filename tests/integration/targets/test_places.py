@@ -4,7 +4,7 @@ import pytest
 from fakeredis import FakeAsyncRedis
 
 from tests.integration.conftest import CHANNEL, DAY_MS, around
-from tests.support.factories import make_incident
+from tests.support.factories import make_incident, make_policy
 from versus_py.ack_links import AckLinks
 from versus_py.store import Store
 from versus_py.targets.servicenow.system import SERVICENOW
@@ -38,7 +38,8 @@ def surroundings(config, clock, session):
 @with_policies
 async def test_each_place_has_a_target_that_posts_there(surroundings, slack, clock):
     targets = SLACK.build(surroundings).targets
-    incident = make_incident(now_ms=clock.now_ms())
+    policy = make_policy(fallback="slack:C0FALLBACK", fallback_mention="<!subteam^S0ONCALL>")
+    incident = make_incident(policy=policy, now_ms=clock.now_ms())
 
     for target in targets.values():
         await target.sync(incident, attempt=1)

@@ -34,10 +34,10 @@ def read(body, query):
     if body not in BODIES:
         raise BadPayload(f"no body {body!r}")
     if query == "an hour":
-        return BODIES[body], lambda _: make_policy(ack_timeout_ms=60 * MINUTE_MS), []
+        return BODIES[body], lambda *_: make_policy(ack_timeout_ms=60 * MINUTE_MS), []
     wait = 5 if query == "" else float(query) if query != "never" else None
     policy = made(channels=POLICY.channels) if wait is None else make_policy(wait_ms=round(wait * MINUTE_MS))
-    return BODIES[body], lambda _: policy, ["odd query"] if query == "odd" else []
+    return BODIES[body], lambda *_: policy, ["odd query"] if query == "odd" else []
 
 
 def posted(minute, body, query=""):
@@ -208,7 +208,7 @@ def test_the_summary_counts_what_happened():
 def test_messages_go_to_the_channel_of_the_request_or_the_default_one():
     def to_channel(body, query):
         policy = replace(POLICY, destinations={"slack": query} if query else {})
-        return BODIES[body], lambda _: policy, []
+        return BODIES[body], lambda *_: policy, []
 
     story = Replay(to_channel, reopen_ms=0, channels={"slack": "C0ALERTS"})
     events = list(story.run([posted(0, b"firing", "C0OTHER"), posted(1, b"other")]))
@@ -220,7 +220,7 @@ def test_each_notification_has_its_own_policy():
     def by_title(body, query):
         return (
             [*BODIES[b"firing"], *BODIES[b"other"]],
-            lambda it: make_policy(destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
+            lambda it, _: make_policy(destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
             [],
         )
 
@@ -233,7 +233,7 @@ def test_each_notification_has_its_own_policy():
 
 def test_warnings_of_the_request_are_in_the_timeline():
     def warning(body, query):
-        return BODIES[body], lambda _: POLICY, ["query parameter odd is not known"]
+        return BODIES[body], lambda *_: POLICY, ["query parameter odd is not known"]
 
     story = Replay(warning, reopen_ms=0, channels={})
     first, *_ = story.run([posted(0, b"firing")])

@@ -47,7 +47,7 @@ def read(*pairs, **oncall):
 
 def read_with(query, config, *limits):
     overrides = read_overrides(MultiDict(query), config, *limits)
-    return Read(overrides, Policies(config).for_labels({}, overrides.asked))
+    return Read(overrides, Policies(config).for_labels({}, 0, overrides.asked))
 
 
 def test_without_overrides_the_configuration_stands():
@@ -163,7 +163,7 @@ def routed(*alerts, query=(), enable_slack=True, oncall=True):
     found = config(enable=oncall).model_dump()
     found["alert"]["slack"] |= {"routes": ROUTES, "enable": enable_slack}
     parsed = model().model_validate(found)
-    return Policies(parsed).of(make_notification(*alerts), read_overrides(MultiDict(query), parsed).asked)
+    return Policies(parsed).of(make_notification(*alerts), 0, read_overrides(MultiDict(query), parsed).asked)
 
 
 def shown(policy):
@@ -188,7 +188,7 @@ def test_the_first_route_that_matches_counts(labels, expected):
 def test_without_routes_every_notification_has_the_policy_of_the_request():
     found = read(("slack_channel_id", "C0OTHER"))
 
-    assert Policies(config()).of(make_notification(), found.asked) == found.policy
+    assert Policies(config()).of(make_notification(), 0, found.asked) == found.policy
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_routes_match_the_label_and_else_the_severity_of_the_incident(payload, s
     config = model().model_validate(settings)
     overrides = read_overrides(MultiDict({"severity": severity} if severity else {}), config)
 
-    policy = Policies(config).of(read(payload, severity, **settings), overrides.asked)
+    policy = Policies(config).of(read(payload, severity, **settings), 0, overrides.asked)
 
     assert (policy.wait_ms == 3_600_000) is is_matched
 
@@ -169,7 +169,7 @@ def test_a_route_for_what_has_no_severity_matches_an_unknown_one():
     settings = {"routes": [{"matchers": ['severity=""'], "wait_minutes": 60}], "oncall": {"enable": True}}
     config = model().model_validate(settings)
 
-    assert Policies(config).of(read(CLOUDWATCH), Asked()).wait_ms == 3_600_000
+    assert Policies(config).of(read(CLOUDWATCH), 0, Asked()).wait_ms == 3_600_000
 
 
 def test_every_source_may_have_a_default_severity():

@@ -1,7 +1,8 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import aiohttp
 import structlog
@@ -64,6 +65,7 @@ class Told:
     follows: Predecessor | None = None
     wrote: str = ""  # what `Written.wrote` was then
     is_changed: bool = False  # the alerts say something else than then
+    fields: Mapping[str, str] = field(default_factory=dict)  # column -> template, of the step that has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +158,23 @@ class Instance:
         rest = None if is_open or not found else found[0]
         return next((record for record in found if not is_closed(record, states)), rest)
 
-    async def create(self, incident: Incident, *, previous_record: str, is_first: bool) -> Written:
-        """A new record. A field that cannot be made is left out; that there is a record matters more.
+    async def create(
+        self,
+        incident: Incident,
+        *,
+        previous_record: str = "",
+        fields: Mapping[str, str] = MappingProxyType({}),
+        is_first: bool,
+    ) -> Written:
+        """A new record, with its step's *fields* too. One that cannot be made is left out; the record matters more.
 
         *is_first*: names that cannot be looked up for the moment are worth another attempt of the whole.
         """
-        rendered = self._templates.fields.render(self._values(incident, previous_record))
+        values = self._values(incident, previous_record)
+        rendered = _joined(self._templates.fields.render(values), _of_step(fields).render(values))
         rendered = await self._with_references(rendered, is_retry=not is_first)
-        fields = created_fields(incident, self._record_key, rendered.fields)
         try:
-            row = await self.api.create(self.config.table, fields)
+            row = await self.api.create(self.config.table, created_fields(incident, self._record_key, rendered.fields))
         except CREDENTIALS:
             raise
         except Permanent as exc:
@@ -316,6 +325,7 @@ class Instance:
                 known = read_columns(told.wrote)
                 kept = {name: text for name, text in updated.fields.items() if self._is_news(record, known, name, text)}
                 rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
+            rendered = _joined(rendered, _of_step(told.fields).render(self._values(incident)))
         return await self._with_references(self._without_key(rendered), is_retry=told.is_retry)
 
     def _resolve_templates(self, record: Record) -> FieldTemplates:
@@ -399,6 +409,15 @@ class Instance:
         for warning in warnings:
             log.warning("servicenow.field_left_out", incident=incident.id, warning=warning)
         return warnings
+
+
+def _of_step(fields: Mapping[str, str]) -> FieldTemplates:
+    return FieldTemplates(fields, "the fields of the step")
+
+
+def _joined(rendered: Rendered, also: Rendered) -> Rendered:
+    """Both; what *also* says of a column counts."""
+    return Rendered(rendered.fields | also.fields, (*rendered.warnings, *also.warnings))
 
 
 def _without(rendered: Rendered, columns: Mapping[str, str], why: str) -> Rendered:

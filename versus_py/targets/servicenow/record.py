@@ -127,17 +127,21 @@ def utc(at_ms: int | None) -> str:
     return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+_SAID = {
+    Event.REOPENED: "reopened",
+    Event.RETRIGGERED: "triggered again",
+    Event.ACK_ENDED: "the acknowledgment has ended",
+    Event.CALLED_AGAIN: "nobody has acknowledged",
+}
+
+
 def _note(entry: Entry) -> Line:
     at = f"{utc(entry.at_ms)} UTC: "
+    if entry.event in _SAID:
+        return line(f"{at}{_SAID[entry.event]}: {entry.detail}")
     match entry.event:
-        case Event.REOPENED:
-            return line(f"{at}reopened: {entry.detail}")
-        case Event.RETRIGGERED:
-            return line(f"{at}triggered again: {entry.detail}")
         case Event.SEVERITY_RAISED:
             return line(f"{at}severity {entry.detail}")
-        case Event.ACK_ENDED:
-            return line(f"{at}the acknowledgment has ended: {entry.detail}")
         case Event.JOINED | Event.LEFT | Event.COMMENTED:
             return line(f"{at}{entry.by}: {entry.detail}" if entry.by else at + entry.detail)
         case Event.GIVEN_UP | Event.REFUSED:

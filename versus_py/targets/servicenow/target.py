@@ -6,6 +6,7 @@ looked for before it is created, and again after every attempt whose outcome is 
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -15,6 +16,7 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import CredentialsRefused, Permanent, RateLimited, Transient
 from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
+from versus_py.incidents.rounds import step_of
 from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assignment
@@ -230,8 +232,10 @@ class ServiceNowTarget:
             )
             is_reopened = _wants_record(incident, self._name) and is_past
             said = "" if is_reopened else said
+            again = _called_again(incident, before, self._name)
             news = Told(
-                known.untold,
+                (*known.untold, *((again,) if again else ())),
+                fields=_step_fields(incident, self._name) if again or is_reopened else {},
                 is_retry=is_unsure,
                 is_reopened=is_reopened,
                 follows=follows,
@@ -246,6 +250,7 @@ class ServiceNowTarget:
             "sys_id": record.sys_id,
             **instance.place,
             "wait": _wait(incident) if _wants_record(incident, self._name) else before.reference.get("wait", ""),
+            "called": _call(incident, self._name) or before.reference.get("called", ""),
             "told": str(incident.news_count),
             "content": str(incident.content_count),
             "assignee": assignment.user or assignee,
@@ -273,7 +278,8 @@ class ServiceNowTarget:
     ) -> _Known:
         """A new record, all of whose comments are news."""
         previous_record = "" if follows is None else follows.number
-        written = await instance.create(incident, previous_record=previous_record, is_first=is_first)
+        fields = _step_fields(incident, self._name)
+        written = await instance.create(incident, previous_record=previous_record, fields=fields, is_first=is_first)
         return _Known(
             written.record,
             untold=_told_to_a_new_one(incident, self._name),
@@ -365,6 +371,7 @@ def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery, na
         and _told(incident, before, name) == incident.news_count
         and not (instance.writes_content and _is_changed(incident, before))
         and not (_wants_record(incident, name) and _is_of_an_earlier_wait(incident, before, name))
+        and _called_again(incident, before, name) is None
         and not instance.has_to_assign(incident, Assignment.of(before.reference))
     )
 
@@ -407,6 +414,27 @@ def _second(at_ms: int) -> int:
 def _wait(incident: Incident) -> str:
     """What tells the present wait from earlier ones."""
     return str(incident.waiting_since_ms)
+
+
+def _call(incident: Incident, name: str) -> str:
+    """What tells the step that the target *name* was called by last from others."""
+    call = incident.call_of(name)
+    return "" if call is None else f"{call.step} {call.at_ms}"
+
+
+def _called_again(incident: Incident, before: Delivery, name: str) -> Entry | None:
+    """What a record that is there is to be told because its step has come again, and nobody has acknowledged."""
+    call, known = incident.call_of(name), before.reference.get("called", "")
+    is_new = known not in {"", _call(incident, name)} and _wants_record(incident, name)
+    if call is None or not is_new or _is_of_an_earlier_wait(incident, before, name):
+        return None
+    return Entry(call.at_ms, Event.CALLED_AGAIN, step_of(incident, call.step))
+
+
+def _step_fields(incident: Incident, name: str) -> Mapping[str, str]:
+    """What the step says of the record, by column."""
+    call = incident.call_of(name)
+    return {} if call is None else call.fields
 
 
 def _is_of_an_earlier_wait(incident: Incident, before: Delivery, name: str) -> bool:

@@ -10,7 +10,6 @@ from versus_py.targets.slack.api import LATE_POST_S, TIMEOUT_S, SlackApi
 from versus_py.targets.slack.checks import NAME as CHECK
 from versus_py.targets.slack.checks import examine
 from versus_py.targets.slack.clock import watch_clock
-from versus_py.targets.slack.escalation import Escalation
 from versus_py.targets.slack.history import History
 from versus_py.targets.slack.interactive import SlackInteractive
 from versus_py.targets.slack.preview import preview
@@ -53,12 +52,10 @@ def build(around: Surroundings) -> Parts:
         )
 
     targets: dict[str, Target] = {NAME: target(config, NAME)}
-    fallback = around.config.oncall.fallback
     for name, channel in around.config.places(NAME).items():
         # An escalation is not counted in the message of a storm.
         own = {"channel_id": channel, "storm": SlackStorm(threshold=1000)}
-        built = target(config.model_copy(update=own), name)
-        targets[name] = Escalation(built, fallback.mention) if name == fallback.target else built
+        targets[name] = target(config.model_copy(update=own), name)
     loops: dict[str, Loop] = {"storms": digests.run, "slack clock": partial(watch_clock, api)}
     interactive = SlackInteractive(config, api, around.session, around.clock) if config.is_interactive else None
     return Parts(targets=targets, loops=loops, interactive=interactive)

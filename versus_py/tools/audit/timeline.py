@@ -29,6 +29,7 @@ _STAYS = frozenset(
         Event.SNOOZE_OVER,
         Event.SUPPRESSED,
         Event.HELD,
+        Event.CALLED_AGAIN,
         Event.HOLD_ENDED,
         Event.WAIT_ENDED,
         Event.ESCALATED,

@@ -110,7 +110,7 @@ class Intake:
             shown = redacted(body[:LOGGED_BODY_MAX].decode(errors="replace"))
             log.info("intake.body", query=request.query_string, body=shown)
         query = MultiDict((name, value) for name, value in request.query.items() if name not in ignoring)
-        overrides = read_overrides(query, self._config, sender.limits)
+        overrides = read_overrides(query, self._config, sender.limits, policy=sender.policy)
         payloads, refused = self._trust.believed(contents.payloads, body, request.headers)
         # Afterwards: without what nobody signed, a payload may be of another source.
         payloads, left_out = sender.may_post(payloads, overrides.source)

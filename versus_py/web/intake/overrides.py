@@ -42,13 +42,19 @@ class Overrides:
 _UNLIMITED = OverrideLimits()
 
 
-def read_overrides(query: MultiMapping[str], config: Config, limits: OverrideLimits = _UNLIMITED) -> Overrides:
-    """What a request with this query string asks for, as far as its sender's *limits* allow it."""
+def read_overrides(
+    query: MultiMapping[str], config: Config, limits: OverrideLimits = _UNLIMITED, *, policy: str = ""
+) -> Overrides:
+    """What a request with this query string asks for, as far as its sender's *limits* allow it.
+
+    *policy* is the one of all that the sender sends; "" where it has none.
+    """
     places = {part.OVERRIDE: part for part in config.systems.values() if part.OVERRIDE}
     values, warnings = _known(query, {*QUERY_PARAMETERS, *places})
-    values = _allowed(values, limits, places, warnings)
+    values = _allowed(values, limits, places, warnings, policy)
     wait_minutes = _clamped(_wait_minutes(values, warnings), limits, warnings)
     asked = Asked(
+        policy=policy or _policy(values, config, warnings),
         severity=_severity(values, config, warnings) or "",
         wait_ms=None if wait_minutes is None else in_ms(wait_minutes),
         escalates=_escalates(values, config.oncall, warnings),
@@ -88,7 +94,11 @@ def _known(query: MultiMapping[str], names: Collection[str]) -> tuple[dict[str, 
 
 
 def _allowed(
-    values: Mapping[str, str], limits: OverrideLimits, places: Mapping[str, SystemPart], warnings: list[str]
+    values: Mapping[str, str],
+    limits: OverrideLimits,
+    places: Mapping[str, SystemPart],
+    warnings: list[str],
+    policy: str,
 ) -> dict[str, str]:
     """Without those that the sender may not set, or not to this."""
     lists = {name: getattr(limits, part.LIMITED_BY) for name, part in places.items()}
@@ -97,6 +107,11 @@ def _allowed(
         listed = lists.get(name)
         if name == "oncall_enable" and not limits.oncall:
             warnings.append("query parameter oncall_enable was ignored: this sender's token does not allow it")
+        elif name == "policy" and policy:
+            warnings.append(f"query parameter policy={_shown(value)} was ignored; this sender's token has {policy!r}")
+        elif name == "policy" and limits.policies is not None and value not in limits.policies:
+            which = ", ".join(limits.policies) or "none"
+            warnings.append(f"query parameter policy={_shown(value)} was ignored; this sender's token allows: {which}")
         elif name == "severity" and not _is_listed(value, limits.severities):
             which = ", ".join(limits.severities or ()) or "none"
             warnings.append(f"query parameter {name}={_shown(value)} was ignored; this sender's token allows: {which}")
@@ -148,6 +163,15 @@ def _severity(values: Mapping[str, str], config: Config, warnings: list[str]) ->
         _ignored(warnings, "severity", value, f"{known} and what else docs/sources.md names")
         return None
     return severity
+
+
+def _policy(values: Mapping[str, str], config: Config, warnings: list[str]) -> str:
+    """The name of a policy that there is; "" when the request does not say one."""
+    value, names = values.get("policy", ""), [it.name for it in config.policies]
+    if value and value not in names:
+        _ignored(warnings, "policy", value, ", ".join(names) or "none, as the configuration has no policies")
+        return ""
+    return value
 
 
 def _is_listed(severity: str, listed: Collection[str] | None) -> bool:

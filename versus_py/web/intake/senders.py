@@ -32,6 +32,7 @@ class Sender:
     sources: frozenset[str] | None  # None: all of them
     limits: OverrideLimits
     may_acknowledge: bool = False
+    policy: str = ""  # of all that it posts; "": by the labels
 
     def may_ask(self, notifications: Sequence[Notification | None]) -> tuple[Sequence[Notification | None], str]:
         """*notifications* without those that acknowledge, where it may not, and why; "" when there are none."""
@@ -103,7 +104,7 @@ class Senders:
 
 def _sender(token: IntakeToken) -> Sender:
     sources = None if token.sources is None else frozenset(token.sources)
-    return Sender(token.name, sources, token.overrides, token.acknowledge)
+    return Sender(token.name, sources, token.overrides, token.acknowledge, token.policy)
 
 
 def _acknowledges(notification: Notification | None) -> bool:
