@@ -24,6 +24,7 @@ from versus_py.ack_links import AckLinks
 from versus_py.config import Config
 from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.policies import Policies
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import LEASE_MARGIN_S, SYNC_MAX_S, Worker
@@ -302,7 +303,7 @@ def make_worker(
     built = [it.build(around(config, clock, store, session, links)) for it in registered() if it.name in used]
     return Worker(
         store,
-        Lifecycle(store, clock, metrics, called=called()),
+        Lifecycle(store, clock, metrics, called=called(), policy_of=Policies(config).of_known),
         clock,
         targets={name: target for parts in built for name, target in parts.targets.items()},
         called=called(),
@@ -344,7 +345,7 @@ async def engine(
         settle_ms=round(1000 * SETTLES_WITHIN_S),
         metrics=metrics,
     )
-    lifecycle = Lifecycle(store, clock, metrics, called=called())
+    lifecycle = Lifecycle(store, clock, metrics, called=called(), policy_of=Policies(config).of_known)
     links = AckLinks(config.link_base, clock, "signing-key")
     worker = make_worker(config, clock, store, session, links, metrics)
     ledger = Ledger(engine_redis)

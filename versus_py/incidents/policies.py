@@ -53,7 +53,7 @@ class Asked:
 class Policy:
     """Whom an incident tells, and when; a copy of what the configuration said when its round began."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = (Step(()),)
     name: str = ""  # "": made from the wait, the provider and the fallback of the configuration
     providers: tuple[str, ...] = ()  # those of its targets that keep a record: on-call providers
     repeat: int = 0  # further rounds

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.faults.proxy import FaultProxy, run_proxy
-from tests.support.factories import make_alert, make_notification, make_policy
+from tests.support.factories import make_alert, make_notification
 from tests.support.redis_servers import RedisServer, redis_server
 from tests.support.waiting import until
 from versus_py import clock as clocks
@@ -70,7 +70,10 @@ class Replica:
         return self.metrics.registry.get_sample_value("versus_clock_jumps_total", {"outcome": outcome})
 
     async def accept(self, *, wait_s: int = WAIT_S) -> Incident:
-        notification, policy = make_notification(make_alert(starts_at_ms=None)), make_policy(wait_ms=wait_s * 1000)
+        notification, policy = (
+            make_notification(make_alert(starts_at_ms=None)),
+            made(oncall="pager", wait_ms=wait_s * 1000),
+        )
         [accepted] = await self.lifecycle.accept([notification], lambda *_: policy)
         assert accepted.incident is not None
         return accepted.incident

@@ -505,6 +505,7 @@ async def test_an_incident_is_shown_with_everything(engine):
     assert shown["overview"]["count"] == "1 alert"
     assert [entry["event"] for entry in shown["timeline"]] == ["triggered", "posted"]
     assert shown["policy"] == {
+        "name": None,
         "channels": ["slack"],
         "oncall": "servicenow",
         "fallback": None,

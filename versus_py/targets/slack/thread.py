@@ -113,7 +113,7 @@ def reply_of(
     mention, known = mention_of(incident, config, name), told.escalations
     urgent = []
     if _call(incident, name) not in {"", told.call} and incident.status is Status.TRIGGERED:
-        urgent.append(_called_again(incident))
+        urgent.append(_called_again(incident, name))
     for target in incident.later_targets:
         for record, at in _escalations(incident, name, target).items():
             if known.get(record) != at:
@@ -165,8 +165,8 @@ def _call(incident: Incident, name: str) -> str:
     return f"{call.step} {call.at_ms}" if call is not None and call.step > 0 else ""
 
 
-def _called_again(incident: Incident) -> str:
-    return f":loudspeaker: Nobody has acknowledged: {step_of(incident)}"
+def _called_again(incident: Incident, name: str) -> str:
+    return f":loudspeaker: Nobody has acknowledged: {step_of(incident, incident.calls[name].step)}"
 
 
 def _failure(incident: Incident) -> str:
