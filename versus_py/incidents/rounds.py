@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from versus_py.incidents.listings import seen
 from versus_py.incidents.model import Call, Incident, Status
 from versus_py.incidents.policies import OnFailure, Policy
 
@@ -20,7 +21,15 @@ def with_round(incident: Incident, policy: Policy, now_ms: int) -> Incident:
     policy = _succeeding(incident, policy)
     due_ms = max(now_ms, policy.opens_at_ms or now_ms) + policy.delay_ms(0)
     waiting = replace(incident, policy=policy, next_step=0, escalates_at_ms=due_ms, calls={})
-    return begun(waiting, due_ms, now_ms) if due_ms <= now_ms else waiting
+    if due_ms > now_ms:
+        return waiting
+    first = begun(waiting, due_ms, now_ms)
+    return with_all_seen(first) if first.is_escalating else first
+
+
+def with_all_seen(incident: Incident) -> Incident:
+    """People know of all that is in it."""
+    return replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
 
 
 def begun(incident: Incident, due_ms: int, now_ms: int) -> Incident:
@@ -92,11 +101,11 @@ def _followed(incident: Incident, candidate: Incident, now_ms: int) -> Incident:
 
 
 def is_lost(incident: Incident, *, but: str) -> bool:
-    """Whether the latest step, which does not wait for its end, has reached nobody, *but* having failed just now.
+    """Whether the next step of the round is due because the latest has reached nobody, *but* having failed just now.
 
-    What was given up, or refuses us, will not.
+    What was given up, or refuses us, will not. The next round is not due sooner: it tries all of them again.
     """
-    if incident.next_step == 0:
+    if incident.next_step % len(incident.policy.timed) == 0:
         return False
     step = incident.policy.step(incident.next_step - 1)
     sides = {target: incident.delivery(target) for target in step.targets}

@@ -85,7 +85,7 @@ class Standing:
             return "it does not escalate."
         if not incident.is_escalating:
             return "nothing was changed."
-        name = self._called(incident.escalated_to or incident.later_targets[0])
+        name = self._called(incident.escalated_to or next(iter(incident.escalations)))
         label = self._record_link(incident)
         return f"it has been escalated to {name} as {label}." if label else f"it is being escalated to {name} already."
 

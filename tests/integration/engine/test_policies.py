@@ -1,6 +1,7 @@
 """Escalation policies, from the payload to the messages and records: each test's name is what is promised."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ LEADS, WEB = "C0LEADS", "C0WEB"
 LEADS_MENTION = "<!subteam^S0LEADS>"
 NOON_S = round(datetime(2027, 3, 3, 11, tzinfo=UTC).timestamp())  # a Wednesday, 12:00 in Berlin
 
-OFFICE = {
+OFFICE: dict[str, Any] = {
     "name": "office",
     "time_intervals": [
         {
@@ -22,7 +23,7 @@ OFFICE = {
         }
     ],
 }
-CHAIN = {
+CHAIN: dict[str, Any] = {
     "name": "critical",
     "match": ['severity="critical"'],
     "steps": [
