@@ -216,12 +216,21 @@ class _References:
             return ""
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Notes duplicate keys, of which PyYAML would silently keep the last."""
+class _Loader(yaml.SafeLoader):
+    """Notes duplicate keys, of which PyYAML would silently keep the last, and reads 10:30 and 1:15 as they are written.
+
+    To PyYAML, as to YAML 1.1, they are numbers to the base 60; to YAML 1.2 and to Alertmanager they are text.
+    """
+
+    _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.problems: list[str] = []
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        is_text = kind is yaml.ScalarNode and implicit[0] and self._BASE_60.fullmatch(value)
+        return "tag:yaml.org,2002:str" if is_text else super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # no stub
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -239,7 +248,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _load_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
     """The file's data, and what is wrong with it as YAML. Raises ConfigError when there is no data at all."""
     try:
-        loader = _UniqueKeyLoader(text)
+        loader = _Loader(text)
         data = loader.get_single_data()
         loader.dispose()
     except yaml.MarkedYAMLError as exc:  # its text would show the line, and with it perhaps a secret

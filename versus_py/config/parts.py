@@ -106,12 +106,6 @@ def _timezone(value: str) -> str:
     return value
 
 
-def time_of_day(value: Any) -> Any:
-    """YAML reads 10:30 as a number to the base 60."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return f"{value // 60:02}:{value % 60:02}" if is_number else value
-
-
 def in_form(pattern: str, said: str) -> tuple[AfterValidator, FieldInfo]:
     """As Field(pattern=…), which would tell people a regular expression; *said* goes on after "must be"."""
 

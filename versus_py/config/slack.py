@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from versus_py.config.parts import (
     LOOPBACK,
@@ -20,7 +20,6 @@ from versus_py.config.parts import (
     Secret,
     TimeZone,
     in_form,
-    time_of_day,
 )
 from versus_py.config.routes import Matching
 from versus_py.config.severities import row_warnings
@@ -49,7 +48,6 @@ def is_channel_id(value: str) -> bool:
 TimeOfDay = Annotated[
     str,
     *in_form("([01][0-9]|2[0-3]):[0-5][0-9]", 'a time of day from 00:00 to 23:59, such as "09:00"'),
-    BeforeValidator(time_of_day),  # the last is the first to see a value: a problem shows the time, not YAML's number
 ]
 Mention = Annotated[str, AfterValidator(_mention)]
 OptionalMention = Annotated[str, AfterValidator(_mention_or_none)]

@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from versus_py.clock import wall_ms
-from versus_py.config.parts import Part, TimeZone, time_of_day
+from versus_py.config.parts import Part, TimeZone
 from versus_py.incidents.intervals import (
     SEARCHED_YEARS,
     Bounds,
@@ -41,12 +41,6 @@ def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _range(value: Any) -> Any:
-    """YAML reads 1:15 as a number to the base 60."""
-    is_range = isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 60  # noqa: PLR2004 - the base
-    return f"{'-' if value < 0 else ''}{abs(value) // 60}:{abs(value) % 60}" if is_range else value
-
-
 def _holidays(value: str) -> str:
     if value:
         days_off(value)
@@ -70,11 +64,13 @@ def days_off(place: str) -> Container[date]:
     return found
 
 
-Time = Annotated[str, readable(parse_time), BeforeValidator(time_of_day, json_schema_input_type=str)]
+_TEXT_OR_NUMBER = Field(json_schema_extra={"type": ["string", "integer"]})
+
+Time = Annotated[str, readable(parse_time)]
 Weekdays = Annotated[str, readable(parse_weekdays)]
-Days = Annotated[str, readable(parse_days_of_month), BeforeValidator(_range, json_schema_input_type=str | int)]
-Months = Annotated[str, readable(parse_months), BeforeValidator(_range, json_schema_input_type=str | int)]
-Years = Annotated[str, readable(parse_years), Field(json_schema_extra={"type": ["string", "integer"]})]
+Days = Annotated[str, readable(parse_days_of_month), _TEXT_OR_NUMBER]
+Months = Annotated[str, readable(parse_months), _TEXT_OR_NUMBER]
+Years = Annotated[str, readable(parse_years), _TEXT_OR_NUMBER]
 Some = AfterValidator(_some)
 
 

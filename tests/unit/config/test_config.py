@@ -551,6 +551,18 @@ def test_warnings_name_what_is_hardly_meant():
     assert any("insecure_skip_verify" in warning for warning in warnings)
 
 
+def test_what_has_colons_is_text_as_it_is_written_and_a_number_is_no_time():
+    """To YAML 1.1, 10:30 is 630, so that 9 looked like 00:09."""
+    written = "snooze: {until: [10:30, 09:00]}, app_token: 12:34:56"
+
+    found = parse_config(f"alert: {{slack: {{{written}}}}}").alert.slack
+
+    assert found.snooze.until == ("10:30", "09:00")
+    assert found.app_token.get_secret_value() == "12:34:56"
+    [problem] = problems("alert: {slack: {snooze: {until: [9]}}}")
+    assert problem.startswith("alert.slack.snooze.until.0: is 9; must be a time of day")
+
+
 @pytest.mark.parametrize(
     ("slack", "said"),
     [

@@ -92,6 +92,8 @@ INTERVAL = "time_intervals.0.time_intervals.0"
             "{times: [{start_time: 25:00, end_time: 24:00}]}",
             f"{INTERVAL}.times.0.start_time: is '25:00'; must be a time",
         ),
+        ("{times: [{start_time: 8, end_time: 18:00}]}", f"{INTERVAL}.times.0.start_time: is 8; must be a time"),
+        ("{times: [{start_time: 900, end_time: 18:00}]}", f"{INTERVAL}.times.0.start_time: is 900; must be a time"),
         ("{times: [{start_time: '08:00'}]}", f"{INTERVAL}.times.0.end_time: is required"),
         (
             "{times: [{start_time: '22:00', end_time: '06:00'}]}",
