@@ -23,6 +23,9 @@ SEARCHED_YEARS = 10
 
 _MINUTE_MS = 60_000
 _DAY_MS = DAY_MINUTES * _MINUTE_MS
+_STRETCH_MS = 5 * _DAY_MS
+"""Two changes of a zone's clocks are further apart: a week in Recife in October 2000, and in Gaza in years to come."""
+
 _MONTH_DAYS = 31
 _MONTHS = 12
 _SHORTEST_MONTH = 28
@@ -210,14 +213,14 @@ def _offset_ms(at_ms: int, zone: tzinfo) -> int:
 
 
 def _stretches(begin_ms: int, zone: tzinfo) -> Iterator[tuple[int, int, int]]:
-    """The time from *begin_ms* on in pieces of a day at most, each with its end and the zone's distance from UTC.
+    """The time from *begin_ms* on in pieces of some days, each with its end and the zone's distance from UTC.
 
     The distance is the same throughout a piece, so that its wall clock neither skips nor repeats anything.
     """
     until_ms = begin_ms + SEARCHED_YEARS * 366 * _DAY_MS
     offset_ms = _offset_ms(begin_ms, zone)
     while begin_ms < until_ms:
-        end_ms = begin_ms + _DAY_MS
+        end_ms = begin_ms + _STRETCH_MS
         if _offset_ms(end_ms, zone) != offset_ms:
             end_ms = _changeover_ms(begin_ms, end_ms, zone)
         yield begin_ms, end_ms, offset_ms

@@ -73,6 +73,17 @@ def test_an_opening_is_the_first_open_minute_also_where_clocks_change(zone, day)
                 assert hours.opens_at(instant) == expected[instant]
 
 
+def test_two_changes_within_a_week_are_both_known():
+    """Recife began summer time on 8 October 2000, and gave it up on the 15th."""
+    recife = Hours((in_zone(LATE, "America/Recife"),))
+    minutes = [at("2000-10-04") + minute * MINUTE_MS for minute in range(14 * 24 * 60)]
+    expected = scanned(recife, minutes)
+
+    for instant in minutes[::487]:
+        if instant in expected:
+            assert recife.opens_at(instant) == expected[instant]
+
+
 def test_hours_of_several_zones_open_where_all_of_them_say_so():
     office = Hours(
         (in_zone(OFFICE, "Europe/Berlin"), in_zone(OFFICE, "America/New_York")), (in_zone(LATE, "Asia/Tokyo"),)
@@ -91,7 +102,7 @@ DATES = {
     "the 31st": TimeInterval(days_of_month=((31, 31),), times=((600, 660),)),
     "the 20th to the last but one": TimeInterval(days_of_month=((20, -2),), months=((2, 2),)),
     "summer": TimeInterval(months=((6, 8),), weekdays=((1, 1),)),
-    "two years": TimeInterval(years=((2024, 2024), (2026, 2027)), months=((12, 12),)),
+    "two years": TimeInterval(years=((2023, 2023), (2025, 2027)), months=((12, 12),)),
     "Friday the 13th": TimeInterval(weekdays=((5, 5),), days_of_month=((13, 13),)),
     "Christmas": TimeInterval(days={date(2024, 12, 25), date(2025, 12, 25)}),
 }
@@ -99,7 +110,7 @@ DATES = {
 
 @pytest.mark.parametrize("interval", DATES.values(), ids=DATES)
 def test_an_opening_is_the_first_open_hour_by_days_months_and_years(interval):
-    hours = [at("2023-12-20") + hour * 60 * MINUTE_MS for hour in range(3 * 366 * 24)]
+    hours = [at("2023-12-20") + hour * 60 * MINUTE_MS for hour in range(2 * 366 * 24)]
     expected = scanned(Hours((interval,)), hours)
 
     assert expected
