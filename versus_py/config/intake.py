@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from versus_py.config.parts import MAX_WAIT_MINUTES, SECRET_MIN, Minutes, Number, Part, Secret, Secrets, SystemPart
+from versus_py.config.parts import (
+    MAX_WAIT_MINUTES,
+    SECRET_MIN,
+    Minutes,
+    Number,
+    Part,
+    Secret,
+    Secrets,
+    SystemPart,
+    some,
+)
 from versus_py.config.policies import PolicyConfig, policy_name_problem
 
 SourceName = Literal[
@@ -24,12 +34,6 @@ def _sendable(value: str) -> str:
 def _not_blank(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().strip():
         raise ValueError("is blank")
-    return value
-
-
-def _some(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not value:
-        raise ValueError("must name a source; leave it out to allow all of them")
     return value
 
 
@@ -64,7 +68,7 @@ class IntakeToken(Part):
     """Its token."""
     previous_tokens: Secrets = ()
     """Tokens that are still taken while senders change over to a new one."""
-    sources: Annotated[tuple[SourceName, ...], AfterValidator(_some)] | None = None
+    sources: Annotated[tuple[SourceName, ...], some("name a source; leave it out to allow all of them")] | None = None
     """The sources whose payloads it may post; without any, all of them."""
     acknowledge: bool = False
     """Whether it may acknowledge: an event of PagerDuty, or a request of Opsgenie, that does so counts."""

@@ -106,6 +106,20 @@ def _timezone(value: str) -> str:
     return value
 
 
+def some(said: str) -> AfterValidator:
+    """For lists that must not be empty; *said* goes on after "must".
+
+    min_length would report a list whose items are all mistaken, too.
+    """
+
+    def checked(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not values:
+            raise ValueError(f"must {said}")
+        return values
+
+    return AfterValidator(checked)
+
+
 def in_form(pattern: str, said: str) -> tuple[AfterValidator, FieldInfo]:
     """As Field(pattern=…), which would tell people a regular expression; *said* goes on after "must be"."""
 
@@ -235,7 +249,7 @@ class SystemPart(Part):
         return self.problem_with(place) if self.OVERRIDE else "nothing, as it has no places"
 
     def needed_to_notify(self, config: "Config") -> str:  # noqa: ARG002
-        """What has to be set before a step of a policy can tell it; "" when it is."""
+        """What has to be set before a step of a policy can notify it; "" when it is."""
         return ""
 
     def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002

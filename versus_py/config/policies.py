@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
-from versus_py.config.parts import ChannelPart, Duration, Number, Part, ProviderPart, SystemPart, Template, duration_ms
+from versus_py.config.parts import (
+    ChannelPart,
+    Duration,
+    Number,
+    Part,
+    ProviderPart,
+    SystemPart,
+    Template,
+    duration_ms,
+    some,
+)
 from versus_py.config.routes import Matchers
 from versus_py.config.time_intervals import NamedIntervals
 from versus_py.incidents.intervals import Hours, TimeInterval
@@ -25,24 +35,12 @@ def _name(value: str) -> str:
     return value
 
 
-def _some(values: tuple[str, ...]) -> tuple[str, ...]:
-    if not values:
-        raise ValueError("must name at least one")
-    return values
-
-
-def _steps(values: "tuple[StepConfig, ...]") -> "tuple[StepConfig, ...]":
-    if not values:
-        raise ValueError("must have at least one step in it")
-    return values
-
-
 PolicyName = Annotated[str, AfterValidator(_name), Field(max_length=50)]
-Names = Annotated[tuple[str, ...], AfterValidator(_some)]
+Names = Annotated[tuple[str, ...], some("name at least one")]
 
 
 class StepConfig(Part):
-    """Targets that are told together."""
+    """Targets that are notified together."""
 
     after: Duration = "0s"
     """How long after the step before, such as 10m; of the first step, after the start."""
@@ -53,7 +51,7 @@ class StepConfig(Part):
     fields: dict[str, Template] = {}
     """Column -> template, for records that it creates, instead of what their fields say."""
     on_failure: Literal["next", "wait"] = "next"
-    """When nobody can be told: next is due at once, or wait until it is due."""
+    """When nobody can be notified: the next step is due at once (next), or at its time (wait)."""
 
     @property
     def after_ms(self) -> int:
@@ -68,11 +66,11 @@ class PolicyConfig(Part):
     match: Matchers = ()
     """Alertmanager's label matchers, such as severity="critical"; all of them have to match, and without any all do."""
     within: Names = Field((), alias="in")
-    """Time intervals outside of which nobody is told until one of them begins."""
+    """Names of time intervals; outside of them, nobody is notified until one begins."""
     not_in: Names = ()
-    """Time intervals within which nobody is told until they are over."""
-    steps: Annotated[tuple[StepConfig, ...], AfterValidator(_steps)]
-    """Whom to tell, one after the other, as long as nobody acknowledges."""
+    """Names of time intervals; within them, nobody is notified until they end."""
+    steps: Annotated[tuple[StepConfig, ...], some("have at least one step in it")]
+    """Whom to notify, one after the other, until somebody acknowledges."""
     repeat: Annotated[int, Number] = Field(0, ge=0, le=REPEAT_MAX)
     """How often the steps are gone through again."""
     ack_timeout: Duration = "0s"
@@ -86,7 +84,7 @@ class PolicyConfig(Part):
 
     @property
     def hours(self) -> Hours | None:
-        """Outside of which nobody is told; None where there are none. Known as soon as the configuration is whole."""
+        """When people may be notified; None: always. Set when the whole configuration is read."""
         return self._hours
 
     def keep_hours(self, named: Mapping[str, tuple[TimeInterval, ...]]) -> None:
@@ -143,7 +141,7 @@ def _hours_problems(path: str, policy: PolicyConfig, named: Mapping[str, NamedIn
                 unknown = True
                 yield f"{path}.{key}.{at}: is {name!r}; {_hint(name, named, 'time_intervals')}"
     if not unknown and policy.hours is not None and not policy.hours.ever_opens:
-        yield f"{path}.{'in' if policy.within else 'not_in'}: is never open: nobody would ever be told"
+        yield f"{path}.{'in' if policy.within else 'not_in'}: is never open: nobody would ever be notified"
 
 
 def _unreachable(path: str, policy: PolicyConfig, before: Sequence[PolicyConfig], config: "Config") -> Iterator[str]:
@@ -165,6 +163,8 @@ def _step_problems(path: str, step: StepConfig, config: "Config") -> Iterator[st
         yield from _target_problems(f"{path}.notify.{at}", target, part, config)
         if part is not None:
             parts[target] = part
+    if parts.keys() != set(step.notify):
+        return  # what an unknown target takes is not known
     yield from _mention_problems(f"{path}.mention", step, parts)
     yield from _field_problems(f"{path}.fields", step, parts)
 

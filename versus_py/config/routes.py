@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from versus_py.config.parts import Minutes, Part, RouteTo
+from versus_py.config.parts import Minutes, Part, RouteTo, some
 from versus_py.incidents.matchers import Matcher, parse_matchers
 
 
@@ -17,16 +17,9 @@ def _matchers(value: str) -> str:
     return value
 
 
-def _some(values: tuple[str, ...]) -> tuple[str, ...]:
-    """As min_length, which would also tell of a list whose items were all mistaken."""
-    if not values:
-        raise ValueError("must have at least one matcher in it")
-    return values
-
-
 Matchers = Annotated[
     tuple[Annotated[str, AfterValidator(_matchers)], ...],
-    AfterValidator(_some),
+    some("have at least one matcher in it"),
     Field(json_schema_extra={"minItems": 1}),
 ]
 

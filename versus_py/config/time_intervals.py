@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from versus_py.clock import wall_ms
-from versus_py.config.parts import Part, TimeZone
+from versus_py.config.parts import Part, TimeZone, some
 from versus_py.incidents.intervals import (
     SEARCHED_YEARS,
     Bounds,
@@ -32,13 +32,6 @@ def readable(parse: Callable[[str], Any]) -> AfterValidator:
         return value
 
     return AfterValidator(checked)
-
-
-def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """To Alertmanager, an empty list is an interval that is never open."""
-    if not values:
-        raise ValueError("must have something in it; leave it out where it does not matter")
-    return values
 
 
 def _holidays(value: str) -> str:
@@ -71,7 +64,8 @@ Weekdays = Annotated[str, readable(parse_weekdays)]
 Days = Annotated[str, readable(parse_days_of_month), _TEXT_OR_NUMBER]
 Months = Annotated[str, readable(parse_months), _TEXT_OR_NUMBER]
 Years = Annotated[str, readable(parse_years), _TEXT_OR_NUMBER]
-Some = AfterValidator(_some)
+Some = some("have something in it; leave it out where it does not matter")
+"""To Alertmanager, an empty list is an interval that is never open."""
 
 
 class Times(Part):

@@ -166,7 +166,7 @@ def _in_month(ranges: tuple[Bounds, ...], day: date) -> tuple[Bounds, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When people are to be told: within any of some intervals, or always without any, and not within any of others."""
+    """When people may be notified: within any of some intervals (always, without any), and not within any of others."""
 
     within: tuple[TimeInterval, ...] = ()
     outside: tuple[TimeInterval, ...] = ()

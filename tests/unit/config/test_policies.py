@@ -98,6 +98,7 @@ def test_the_place_of_the_fallback_is_one_of_them():
     ("step", "told"),
     [
         ("{notify: [slak]}", "notify.0: is 'slak'; did you mean 'slack'?"),
+        ("{notify: [slak], mention: '<!here>', fields: {urgency: 1}}", "notify.0: is 'slak'; did you mean 'slack'?"),
         ("{notify: ['slack:leeds']}", "notify.0: is 'slack:leeds'; did you mean 'slack:leads'?"),
         (
             "{notify: [telegram]}",
