@@ -149,8 +149,8 @@ def _unreachable(path: str, policy: PolicyConfig, before: Sequence[PolicyConfig]
     taking = next((it for it in before if it.matchers <= policy.matchers), None)
     if taking is not None and policy.name not in config.intake.named_policies:
         yield (
-            f"{path}: is never used: {taking.name!r} before it matches whatever it matches; move it up, change its "
-            "match, or name it at a token of intake"
+            f"{path}: no labels lead to it, as {taking.name!r} before it matches all that it matches; move it up, "
+            "change its match, or name it at a token of intake"
         )
 
 

@@ -191,7 +191,9 @@ BOTH = f"{{{{name: first, match: [{{}}], {STEPS}}}}}, {{{{name: second, match: [
 )
 def test_a_policy_that_another_one_leaves_nothing_is_an_error_unless_a_sender_names_it(policies):
     [problem] = problems(policies)
-    assert problem.startswith("policies.1: is never used: 'first' before it matches whatever it matches; move it up")
+    assert problem.startswith(
+        "policies.1: no labels lead to it, as 'first' before it matches all that it matches; move it up"
+    )
 
     for said in ("policy: second", "overrides: {policies: [second]}"):
         assert config_of(policies, f"intake: {{tokens: [{{name: a, token: token-0123456789, {said}}}]}}").policies
