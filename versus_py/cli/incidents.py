@@ -17,8 +17,10 @@ from versus_py.cli.standing import (
     failure_row,
     full_standing,
     incident_row,
+    progress,
     standing,
     time_of,
+    to_come,
     unread_failure_row,
     unread_row,
     what_fires,
@@ -44,8 +46,8 @@ FailedOption = Annotated[
 ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
 _STATUS_HELP = (
-    "Only those that stand so: triggered, acknowledged, resolved; and of what is triggered: snoozed, suppressed, "
-    "escalated, failed."
+    "Only those that stand so: triggered, acknowledged, resolved; and of what is triggered: snoozed, held, "
+    "suppressed, escalated, failed."
 )
 
 
@@ -134,7 +136,8 @@ def show(
     lines += [f"  {line}" for line in what_fires(it)]
     lines += deeds(it)
     lines += [f"record {it['record']}  {it['record_url'] or ''}".rstrip()] if it["record"] else []
-    lines += [f"escalates {time_of(it['escalates_at'])}"] if it["escalates_at"] else []
+    lines += to_come(it)
+    lines += progress(it)
     lines += [f"{it['suppressed_by']}, until {time_of(it['suppressed_until'])}"] if it["suppressed_until"] else []
     for name, delivery in it["deliveries"].items():
         lines += [f"{name}: {delivery[key]}" for key in ("error", "note") if delivery[key]]

@@ -11,8 +11,22 @@ def incident_row(it: Any) -> list[str]:
     """An incident in a list, by COLUMNS."""
     escalates = time_of(it["escalates_at"]) if it["escalates_at"] else ""
     says_more = {"failed", "suppressed"} | ({"escalated"} if it["status"] == "triggered" else set())
-    status = it["outcome"] if it["outcome"] in says_more else "snoozed" if _is_snoozed(it) else it["status"]
-    return [it["id"], status, it["severity"], time_of(it["created_at"]), escalates, it["record"] or "", subject_of(it)]
+    return [
+        it["id"],
+        it["outcome"] if it["outcome"] in says_more else _waiting(it),
+        it["severity"],
+        time_of(it["created_at"]),
+        escalates,
+        it["record"] or "",
+        subject_of(it),
+    ]
+
+
+def _waiting(it: Any) -> str:
+    """Its status, or why its wait stands still."""
+    if _is_snoozed(it):
+        return "snoozed"
+    return "held" if it.get("held_until") else str(it["status"])
 
 
 def subject_of(it: Any) -> str:
@@ -72,13 +86,49 @@ def alert_count(it: Any) -> str:
 def full_standing(it: Any) -> str:
     """How an incident stands, with everything, in a sentence."""
     said = "; ".join((f"{it['id']} is {it['status']}", *deeds(it)))
-    if it["escalates_at"]:
-        said += f"; escalates {time_of(it['escalates_at'])}"
+    said += "".join(f"; {text}" for text in to_come(it))
     if it["record"]:
         said += f"; escalated as {it['record']}"
-    if it["policy"]["oncall"] is None:
+    if _never_escalates(it):
         said += "; never escalates"
     return said
+
+
+def to_come(it: Any) -> list[str]:
+    """What happens if nobody acknowledges."""
+    if it.get("held_until"):
+        return [f"held until {time_of(it['held_until'])}"]
+    coming = it.get("next")
+    if coming and coming["due_at"] and it["policy"]["name"]:
+        return [f"next: {', '.join(coming['targets'])} at {time_of(coming['due_at'])}, {_position(coming)}"]
+    return [f"escalates {time_of(it['escalates_at'])}"] if it["escalates_at"] else []
+
+
+def progress(it: Any) -> list[str]:
+    """How far it has come in its policy, a line for each step; nothing where its policy has no name."""
+    policy, at = it["policy"], it.get("step")
+    if not policy.get("steps") or not policy["name"]:
+        return []
+    lines = [f"policy {policy['name']}" + (f": {_position(at)}" if at else "")]
+    return lines + [f"  {number}  {_step_line(step)}" for number, step in enumerate(policy["steps"], start=1)]
+
+
+def _step_line(step: Any) -> str:
+    targets = ", ".join(f"{target} {state}" if state else target for target, state in step["states"].items())
+    if step["began_at"]:
+        return f"{targets}, {time_of(step['began_at'])}"
+    return f"{targets}, due {time_of(step['due_at'])}" if step["due_at"] else targets
+
+
+def _position(it: Any) -> str:
+    further = f" of {it['rounds']}" if it["rounds"] > 1 else ""
+    return f"step {it['step']} of {it['steps']}, round {it['round']}{further}"
+
+
+def _never_escalates(it: Any) -> bool:
+    at = it.get("step") or it.get("next")
+    has_more = at is not None and at["steps"] * at["rounds"] > 1
+    return it["policy"]["oncall"] is None and not has_more
 
 
 def deeds(it: Any) -> list[str]:

@@ -53,7 +53,7 @@ async def test_a_word_that_is_none_is_refused_with_those_that_are(engine):
         said = (await response.json())["error"]
 
     assert response.status == 400
-    assert "allowed: triggered, acknowledged, resolved, snoozed, suppressed, escalated, failed" in said
+    assert "allowed: triggered, acknowledged, resolved, snoozed, held, suppressed, escalated, failed" in said
 
 
 @pytest.mark.parametrize(("limit", "is_all"), [(4, False), (5, True), (6, True)])

@@ -3,11 +3,23 @@
 from dataclasses import replace
 from typing import Any
 
-from tests.support.factories import make_alert, make_incident
-from versus_py.cli.standing import alert_count, time_of, what_fires
+from tests.support.clock import START_MS
+from tests.support.factories import make_alert, make_incident, make_policy
+from versus_py.cli.standing import (
+    alert_count,
+    full_standing,
+    incident_row,
+    progress,
+    time_of,
+    to_come,
+    what_fires,
+)
 from versus_py.incidents.model import Actor, Incident
-from versus_py.incidents.transitions import resolve
-from versus_py.web.api.views import detail
+from versus_py.incidents.policies import Policy, Step
+from versus_py.incidents.transitions import acknowledge, resolve
+from versus_py.web.api.views import detail, rfc3339
+
+CHAIN = Policy(name="critical", steps=(Step(("slack",)), Step(("slack:leads", "servicenow"), 600_000)), repeat=2)
 
 
 def shown(incident: Incident) -> dict[str, Any]:
@@ -59,5 +71,53 @@ def test_the_answer_of_an_older_server_is_shown_as_before():
     it = shown(make_incident())
     del it["overview"]
 
+    for name in ("held_until", "step", "next"):
+        del it[name]
+    del it["policy"]["steps"]
+    del it["policy"]["name"]
+
     assert what_fires(it) == []
     assert alert_count(it) == "1 of 1 firing"
+    assert incident_row(it)[1] == "triggered"
+    assert progress(it) == []
+    assert to_come(it) == [f"escalates {time_of(it['escalates_at'])}"]
+    assert "never" not in full_standing(it)
+
+
+def moment(after_ms: int) -> str:
+    return time_of(rfc3339(START_MS + after_ms) or "")
+
+
+def test_an_incident_is_shown_with_the_steps_of_its_policy():
+    it = shown(make_incident(policy=CHAIN))
+
+    assert to_come(it) == [f"next: slack:leads, servicenow at {moment(600_000)}, step 2 of 2, round 1 of 3"]
+    assert progress(it) == [
+        "policy critical: step 1 of 2, round 1 of 3",
+        f"  1  slack pending, {moment(0)}",
+        f"  2  slack:leads pending, servicenow pending, due {moment(600_000)}",
+    ]
+
+
+def test_what_is_acknowledged_has_steps_that_will_not_come():
+    change = acknowledge(make_incident(policy=CHAIN), Actor("ana"), START_MS)
+
+    assert change
+    assert progress(shown(change.incident))[-1] == "  2  slack:leads, servicenow"
+    assert to_come(shown(change.incident)) == []
+
+
+def test_what_is_held_says_until_when():
+    it = shown(make_incident(policy=replace(CHAIN, opens_at_ms=START_MS + 60_000)))
+
+    assert incident_row(it)[1] == "held"
+    assert to_come(it) == [f"held until {moment(60_000)}"]
+    assert progress(it)[0] == "policy critical"
+
+
+def test_without_a_configured_policy_an_incident_escalates_or_never_does():
+    escalating, never = shown(make_incident()), shown(make_incident(policy=make_policy(oncall=None)))
+
+    assert (to_come(escalating), progress(escalating)) == ([f"escalates {moment(300_000)}"], [])
+    assert full_standing(never).endswith("; never escalates")
+    assert "never" not in full_standing(shown(make_incident(policy=CHAIN)))

@@ -134,6 +134,7 @@ def _known(incident: Incident | None, request: web.Request) -> Incident:
 _STANDINGS: Mapping[str, Callable[[Incident], bool]] = {
     **{str(status): partial(lambda status, it: it.status is status, status) for status in Status},
     "snoozed": lambda it: it.snooze is not None,
+    "held": lambda it: it.is_held and it.snooze is None,
     **{
         str(ending): partial(lambda ending, it: it.status is Status.TRIGGERED and it.ending is ending, ending)
         for ending in (Ending.SUPPRESSED, Ending.ESCALATED, Ending.FAILED)

@@ -1,11 +1,13 @@
 """Incidents as JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Delivery, Entry, Incident
 from versus_py.incidents.overview import Line, Overview, overview, subject
+from versus_py.incidents.progress import Next, Position, StepProgress, held_until_ms, next_of, position_of, steps_of
 from versus_py.store import GivenUp, Unread, UnreadFailure
 
 LINES = 20
@@ -26,8 +28,13 @@ def utc(at_ms: int | None) -> str:
 
 
 def escalates_at(incident: Incident) -> str | None:
-    """When it escalates if nobody acknowledges; None when it will not, has begun to, or nobody knows."""
-    return rfc3339(incident.escalates_at_ms) if incident.is_waiting and incident.suppression is None else None
+    """When it escalates, or goes on to, if nobody acknowledges; None when it will not, or nobody knows."""
+    if not incident.is_waiting or incident.suppression is not None:
+        return None
+    opening = steps_of(incident)[:2] if incident.is_held else ()
+    if not opening or set(opening[0].step.targets) & set(incident.policy.providers):
+        return rfc3339(incident.escalates_at_ms)
+    return rfc3339(opening[1].due_ms) if len(opening) > 1 else None
 
 
 def summary(incident: Incident) -> dict[str, Any]:
@@ -46,6 +53,9 @@ def summary(incident: Incident) -> dict[str, Any]:
         "created_at": rfc3339(incident.created_at_ms),
         "updated_at": rfc3339(incident.updated_at_ms),
         "escalates_at": escalates_at(incident),
+        "held_until": rfc3339(held_until_ms(incident)),
+        "step": _position(position_of(incident)),
+        "next": _next(next_of(incident)),
         "suppressed_by": incident.suppression.by if incident.suppression else None,
         "suppressed_until": rfc3339(incident.suppression.until_ms) if incident.suppression else None,
         "acknowledged_at": rfc3339(incident.acknowledged_at_ms),
@@ -94,10 +104,34 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
             "wait_minutes": (incident.policy.wait_ms or 0) / 60_000,
             "ack_timeout_minutes": incident.policy.ack_timeout_ms / 60_000,
             "destinations": dict(incident.policy.destinations),
+            "steps": [_step(it) for it in steps_of(incident)],
         },
         "alerts": [_alert(alert) for alert in incident.alerts],
         "deliveries": {target: _delivery(delivery) for target, delivery in incident.deliveries.items()},
         "timeline": [_entry(entry) for entry in timeline],
+    }
+
+
+def _position(position: Position | None) -> dict[str, int] | None:
+    return None if position is None else asdict(position)
+
+
+def _next(coming: Next | None) -> dict[str, Any] | None:
+    if coming is None:
+        return None
+    return {**asdict(coming.position), "targets": coming.targets, "due_at": rfc3339(coming.due_ms)}
+
+
+def _step(it: StepProgress) -> dict[str, Any]:
+    return {
+        "targets": it.step.targets,
+        "after_minutes": it.step.after_ms / 60_000,
+        "on_failure": it.step.on_failure,
+        "mention": it.step.mention or None,
+        "fields": dict(it.step.fields),
+        "due_at": rfc3339(it.due_ms),
+        "began_at": rfc3339(it.began_ms),
+        "states": dict(it.states),
     }
 
 
