@@ -113,26 +113,26 @@ class Markers:
             return reply
 
     async def _begun(self, now_ms: int) -> dict[int, _Seen]:
-        """What a replica knows that starts: where one partition has had a marker for long, all have had one.
+        """What a replica knows that starts: where one partition has had a confirmed marker for long, all have had one.
 
-        Unless that marker was never looked at again: who made it may have died before it made the others.
+        Without that, who made the marker may have died, or stood still, before it made the others.
         """
-        found = [it for it in [await self._times(partition) for partition in range(PARTITIONS)] if it is not None]
+        found = [it for it in [await self._noted(partition) for partition in range(PARTITIONS)] if it is not None]
         if not found:
             log.info("store.begun")
         is_old = bool(found) and min(made_ms for made_ms, _ in found) + BEGINNING_MS < now_ms
-        is_established = is_old and any(seen_ms > made_ms for made_ms, seen_ms in found)
+        is_established = is_old and any(is_confirmed for _, is_confirmed in found)
         return dict.fromkeys(range(PARTITIONS), _Seen(_SOME, 0)) if is_established else {}
 
-    async def _times(self, partition: int) -> tuple[int, int] | None:
-        """When a partition got its marker, and when it was seen last; None when it has none, or is away."""
+    async def _noted(self, partition: int) -> tuple[int, bool] | None:
+        """When a partition got its marker, and whether that is confirmed; None when it has none, or is away."""
         try:
-            made_ms, seen_ms = await answered(self._redis.hmget(_key(partition), ("made_ms", "seen_ms")))
+            made_ms, confirmed = await answered(self._redis.hmget(_key(partition), ("made_ms", "confirmed")))
         except StoreUnavailable:
             if not is_cluster(self._redis):
                 raise
             return None
-        return None if made_ms is None else (int(made_ms), int(seen_ms or made_ms))
+        return None if made_ms is None else (int(made_ms), bool(confirmed))
 
     def _remembered(self) -> dict[int, _Seen]:
         if self._memory is None:

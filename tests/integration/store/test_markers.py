@@ -62,6 +62,16 @@ async def test_a_replica_that_died_in_its_first_look_has_lost_nothing_when_it_st
     assert await Markers(redis).look(now_ms=NOW + 10 * BEGINNING_MS) is None
 
 
+async def test_replicas_that_stood_still_in_their_first_looks_have_lost_nothing(redis):
+    """One made the first marker, another has seen it since, and neither has come to the last one."""
+    first, second = Markers(redis), Markers(redis)
+    await first.look(now_ms=NOW)
+    await second.look(now_ms=NOW + 2 * BEGINNING_MS)
+    await redis.delete(marker(3))
+
+    assert await Markers(redis).look(now_ms=NOW + 2 * BEGINNING_MS) is None
+
+
 async def test_deleted_data_is_a_loss_until_it_is_accepted(redis):
     markers = await running(redis)
     await redis.flushall()

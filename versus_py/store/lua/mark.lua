@@ -1,5 +1,6 @@
 -- mark: compare the data of a partition with what a replica last saw of it, and note that it was seen.
--- KEYS[1] marker   hash: id of the data; seen_ms, when a replica last saw it; made_ms, when the id was given
+-- KEYS[1] marker   hash: id of the data; seen_ms, when a replica last saw it; made_ms, when the id was given;
+--                  confirmed "1" once a replica saw it again, which by then has seen all partitions
 --                  of the last loss: lost_at_ms; lost_how; lost_id, of the data that was there before; accepted "1"
 -- ARGV[1] known_id       of the data that the replica saw last; "" when it has seen none, "?" when it knows only that
 --                        there was some
@@ -30,6 +31,9 @@ end
 if how ~= '' then
   redis.call('HSET', marker, 'lost_at_ms', now_ms, 'lost_how', how, 'lost_id', known_id)
   redis.call('HDEL', marker, 'accepted')
+end
+if id == known_id then
+  redis.call('HSET', marker, 'confirmed', '1')
 end
 if tonumber(now_ms) > tonumber(seen_ms) then
   seen_ms = now_ms
