@@ -37,6 +37,8 @@ class Process:
         self.queue: deque[Any] = deque()
         self.position: int | None = None  # among those that can run
         self.stood_still_s = 0.0  # how far its monotonic clock is behind
+        self.on_death: dict[object, Callable[[], None]] = {}
+        """Called when it dies, by who wants to know."""
         self._clock_stopped_at_s: float | None = None
         self.waiting_timers: list[tuple[float, int, Any, Process]] = []  # came due while the clock stood still
 
@@ -61,6 +63,9 @@ class Process:
         self.is_dead = True
         self.queue.clear()
         self._loop.cannot_run(self)
+        for tell in self.on_death.values():
+            tell()
+        self.on_death.clear()
 
     def freeze(self, *, stops_clock: bool = False) -> None:
         """Stand still, as after SIGSTOP or in a long pause; with *stops_clock* as on a machine that is suspended."""

@@ -182,10 +182,12 @@ class _Way:
             return
         self._host.receive(self._effect)
         self._note("arrives", self._request.url.raw_query_string, self._request.body)
-        self._watch(process, process.spawn(self._handle(self._host.application)))
+        process.on_death[self] = self._hang_up
+        process.spawn(self._handle(process, self._host.application))
 
-    async def _handle(self, application: web.Application) -> None:
+    async def _handle(self, process: Process, application: web.Application) -> None:
         answer = await respond(application, self._loop, self._request)
+        process.on_death.pop(self, None)
         self._note("is not answered" if answer is None else f"is answered {answer.status}", answer and answer.body)
         _, back_s = _delays(self._effect)
         self._end()
@@ -194,15 +196,10 @@ class _Way:
         else:
             self._loop.call_in(back_s, self._settle, answer)
 
-    def _watch(self, process: Process, task: asyncio.Task[Any]) -> None:
-        """Until the task is done, or cannot be any more because its process is dead."""
-        if task.done():
-            return
-        if process.is_dead:
-            self._end()
-            self._lose(aiohttp.ServerDisconnectedError())
-            return
-        self._loop.call_in(RESET_AFTER_S, self._watch, process, task)
+    def _hang_up(self) -> None:
+        """The process that would have answered is dead."""
+        self._loop.call_in(RESET_AFTER_S, self._end)
+        self._loop.call_in(RESET_AFTER_S, self._lose, aiohttp.ServerDisconnectedError())
 
     def _note(self, what: str, *content: object) -> None:
         url = self._request.url
