@@ -60,7 +60,7 @@ async def fire(engine: Engine, name: str = "DiskFull", severity: str = "critical
         alert["labels"]["severity"] = severity
     [created] = (await engine.post(body, **(query or {})))["incidents"]
     await engine.settle()
-    return created["id"]
+    return str(created["id"])
 
 
 async def act(engine: Engine, incident: str, what: str, **query) -> None:
