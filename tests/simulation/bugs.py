@@ -137,8 +137,10 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             InFunction(
                 transitions,
                 "_timers_after_the_wait",
-                "if incident.may_have_record:",
-                "if incident.record.reference:",
+                "timers = never | _channel_timers(incident, now_ms) | _record_timers(incident, at_ms)",
+                "timers = _channel_timers(incident, now_ms) | _record_timers(incident, at_ms) | {\n"
+                "        it: None for it in incident.providers if not incident.delivery(it).reference\n"
+                "    }",
             ),
         ),
         "overwrite what is created": _places(
@@ -177,9 +179,11 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             InFunction(
                 Lifecycle,
                 "begin_step",
-                "incident, _ = await self._apply(incident_id, transitions.begin_step)",
+                "incident, _ = await self._apply(\n"
+                "        incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)\n"
+                "    )",
                 "incident = await self._store.get(incident_id)\n"
-                "    change = incident and transitions.begin_step(incident, self._clock.now_ms())\n"
+                "    change = incident and transitions.begin_step(incident, self._clock.now_ms(), self.policy_of)\n"
                 "    incident = change.incident if change else incident",
             ),
         ),
@@ -191,7 +195,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             InFunction(
                 servicenow,
                 "_is_of_an_earlier_wait",
-                "return bool(before.reference) and _wants_record(incident)",
+                "return bool(before.reference) and _wants_record(incident, name)",
                 "return False",
             ),
         ),
