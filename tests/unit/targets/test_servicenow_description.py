@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_policy
 from versus_py.incidents.model import Actor, Delivery
+from versus_py.incidents.policies import Policy, Step
 from versus_py.incidents.transitions import begin_step, escalate, give_up
 from versus_py.targets.servicenow.description import LINES, describe
 from versus_py.targets.servicenow.fields import truncated
@@ -125,3 +126,12 @@ def test_a_record_links_to_where_the_incident_was_posted():
     assert "\nSlack: https://slack.com/app_redirect?channel=C0ALERTS\n" in describe(
         make_incident(DISK).with_deliveries(posted)
     )
+
+
+def test_the_step_of_a_policy_is_named_with_who_is_next():
+    steps = (Step(("slack",)), Step(("servicenow",), 60_000), Step(("slack:leads",), 600_000))
+    waiting = make_incident(policy=Policy(steps, name="critical", providers=("servicenow",)))
+
+    described = describe(changed(begin_step(waiting, START_MS + 60_000)))
+
+    assert "Policy critical: step 2 of 3, round 1, next: slack:leads at 2026-" in described

@@ -270,3 +270,49 @@ def test_an_incident_falls_back_to_where_the_configuration_says():
 @pytest.mark.parametrize("pair", [("servicenow_other_instance", "infra"), ("oncall_enable", "false")])
 def test_what_escalates_there_anyway_or_not_at_all_does_not_fall_back(pair):
     assert read(pair, fallback={"servicenow_other_instance": "infra"}).policy.fallback is None
+
+
+POLICIES = [
+    {
+        "name": "critical",
+        "match": ['severity="critical"'],
+        "steps": [{"notify": ["slack"]}, {"notify": ["servicenow"]}],
+    },
+    {"name": "low", "match": ['severity="info"'], "steps": [{"notify": ["slack"]}]},
+]
+
+
+def chosen(query, limits=None, *, policy=""):
+    """The name of the policy, and what was warned of."""
+    oncall = {"enable": True, "servicenow": SERVICENOW}
+    parsed = model().model_validate({"alert": {"slack": SLACK}, "oncall": oncall, "policies": POLICIES})
+    overrides = read_overrides(MultiDict(query), parsed, limits or OverrideLimits(), policy=policy)
+    return Policies(parsed).for_labels({"severity": "critical"}, 0, overrides.asked).name, overrides.warnings
+
+
+@pytest.mark.parametrize(
+    ("limits", "policy", "expected"),
+    [
+        pytest.param({}, "", "low", id="asked for"),
+        pytest.param({"policies": ("low",)}, "", "low", id="among those allowed"),
+        pytest.param({"policies": ("critical",)}, "", "critical", id="not among those allowed"),
+        pytest.param({"policies": ()}, "", "critical", id="none allowed"),
+        pytest.param({}, "critical", "critical", id="the token has one"),
+    ],
+)
+def test_a_request_chooses_a_policy_as_far_as_its_token_lets_it(limits, policy, expected):
+    name, warnings = chosen([("policy", "low")], OverrideLimits(**limits), policy=policy)
+
+    assert name == expected
+    assert bool(warnings) is (expected != "low")
+
+
+def test_a_policy_that_there_is_not_is_ignored_with_those_that_there_are():
+    name, [warning] = chosen([("policy", "lwo")])
+
+    assert name == "critical"
+    assert warning == "query parameter policy=lwo was ignored; allowed: critical, low"
+
+
+def test_the_policy_of_a_token_needs_no_match_and_no_query():
+    assert chosen([], policy="low") == ("low", ())

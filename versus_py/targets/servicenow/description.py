@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from versus_py.incidents.model import Event, Incident
 from versus_py.incidents.overview import Line, Overview, overview
+from versus_py.incidents.rounds import step_of
 from versus_py.incidents.updates import counted
 from versus_py.sources import alertmanager
 from versus_py.targets.servicenow.record import utc
@@ -22,7 +23,7 @@ def describe(incident: Incident, *, previous_record: str = "") -> str:
     """
     shown = overview(incident, lines=LINES)
     parts = (
-        _why(incident),
+        "\n".join(text for text in (_why(incident), _step(incident)) if text),
         _head(incident, shown, previous_record),
         "\n".join(shown.texts),
         _measured(shown.values),
@@ -45,6 +46,14 @@ def _why(incident: Incident) -> str:
     if waits_ms == 0:
         return "Escalated without a wait."
     return f"Nobody acknowledged within {_duration((call.at_ms - since_ms) // 1000)}."
+
+
+def _step(incident: Incident) -> str:
+    """Which step of which policy it has come to, and who is next; "" without a policy of a name."""
+    if not incident.policy.name:
+        return ""
+    following = f", next: {', '.join(incident.next_targets)} at {utc(incident.escalates_at_ms)} UTC"
+    return f"Policy {incident.policy.name}: {step_of(incident)}{following if incident.is_waiting else ''}."
 
 
 def _has_failed_channel(incident: Incident) -> bool:
