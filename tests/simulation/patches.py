@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import structlog
+from aiohttp import web_app
 
 from versus_py import clock
 
@@ -41,7 +42,14 @@ class _Clocks:
 
 @contextmanager
 def simulated_chance(seed: int) -> Iterator[None]:
-    """Keys, ids and names are drawn from *seed*: for all that belongs to a world, from its first part on."""
+    """Keys, ids and names are drawn from *seed*: for all that belongs to a world, from its first part on.
+
+    Its garbage is collected in its end only, as finalizers would draw as well.
+    """
+    gc.unfreeze()
+    gc.collect()  # the world before, whose finalizers have run
+    gc.freeze()  # what there is by now is not looked at when the garbage of this world is collected
+    gc.disable()
     dice = Random(f"keys {seed}")
     state = random.getstate()
     random.seed(seed)
@@ -53,21 +61,20 @@ def simulated_chance(seed: int) -> Iterator[None]:
             yield
     finally:
         random.setstate(state)
+        gc.enable()
 
 
 @contextmanager
 def simulated_surroundings(
     *, wall_ms: Callable[[], float], counter_ms: Callable[[], float], log: Log
 ) -> Iterator[None]:
-    """For one world, which is the only one in this process meanwhile. Collections of garbage would run finalizers."""
+    """For one world, which is the only one in this process meanwhile."""
 
     def keep(_: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         log(method, {**event, "exc_info": repr(sys.exc_info()[1])} if event.get("exc_info") is True else event)
         raise structlog.DropEvent
 
     configured = structlog.get_config()
-    gc.freeze()  # what there is by now is not looked at when the garbage of this world is collected
-    gc.disable()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False)
     try:
         with (
@@ -76,7 +83,7 @@ def simulated_surroundings(
             mock.patch.object(clock, "time", _Clocks(wall_ms, counter_ms)),
         ):
             yield
+            web_app._cached_build_middleware.cache_clear()  # which holds every handler that was ever asked
             gc.collect()  # what the dead leave behind, whose finalizers find no loop
     finally:
         structlog.configure(**configured)
-        gc.enable()

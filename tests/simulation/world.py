@@ -121,6 +121,9 @@ class World:
     def __exit__(self, *_: object) -> None:
         for process in (self.people, self.loop.environment, *(it.process for it in self.replicas)):
             process.kill()
+        self.replicas.clear()  # nothing else holds what they were doing, which can be collected
+        self.hosts.clear()
+        self.server.appended.clear()
         self._stack.close()
 
     def now_ms(self) -> float:
