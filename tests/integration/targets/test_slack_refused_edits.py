@@ -234,6 +234,22 @@ async def test_a_new_message_that_is_found_and_old_by_then_says_in_its_thread_ho
     assert are_in(["*Resolved*"], engine.slack.messages[-1].replies) == [True]
 
 
+async def test_a_second_new_message_that_nobody_needs_any_more_when_it_is_found_says_how_it_stands(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    await act(engine, incident_id, "acknowledge")
+    await engine.after(minutes=1)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}", text="posted anew"))
+    await act(engine, incident_id, "unacknowledge")
+    await engine.after(minutes=1 / 20)
+    await act(engine, incident_id, "acknowledge")
+
+    await is_left_alone_after(engine, minutes=4)
+
+    assert are_in(["*Triggered*", "*Acknowledged*", "*Triggered*"], texts(engine)) == [True, True, True]
+    assert are_in(["*Acknowledged*"], engine.slack.messages[-1].replies) == [True]
+
+
 async def test_a_first_message_that_is_found_and_old_by_then_is_posted_anew(engine):
     refuse_edits(engine)
     engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))

@@ -260,12 +260,13 @@ class SlackTarget:
     async def _find_anew(self, incident: Incident, before: Delivery, exc: Refused) -> Delivery | None:
         """What an earlier attempt has posted in place of the message, also when that is not needed any more."""
         channel = before.reference["channel"]
-        if exc.code in GONE:
-            found = await self._find(incident, channel, before.note)
-            return None if found is None or _ts(found) == _ts(before) else found
-        if self._is_dead(channel, exc):
-            return await self._find(incident, self._config.channel_id, _moved(channel, exc))
-        return None
+        if is_about_channel(exc):
+            is_dead = self._is_dead(channel, exc)
+            return await self._find(incident, self._config.channel_id, _moved(channel, exc)) if is_dead else None
+        found = await self._find(incident, channel, before.note if exc.code in GONE else _anew(exc))
+        if found is None or _ts(found) == _ts(before):
+            return None
+        return found if exc.code in GONE else _changed(found, anew=str(incident.status))
 
     async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
         message = self._message(incident, note)
@@ -361,11 +362,7 @@ class SlackTarget:
             posted = await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
             return _changed(posted, **mark)
         await self._wire.take(channel, incident.id, POSTS, urgency=_urgency(incident))
-        note = f"posted anew, as the message before cannot be edited any more: {exc}"
-        found = await self._find(incident, channel, note) if is_unsure else None
-        if found is not None and _ts(found) != _ts(before):
-            return await self._edit_found(incident, _changed(found, **mark))
-        return _changed(await self._post(incident, channel, note), **mark)
+        return _changed(await self._post(incident, channel, _anew(exc)), **mark)
 
     async def _say_standing(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
         """How the incident stands, in the thread of a message that cannot be edited; where that has changed."""
@@ -518,6 +515,11 @@ def _begins_later(incident: Incident) -> bool:
 def _moved(dead: str, exc: Refused) -> str:
     """The note of a message that is in the default channel instead."""
     return f"posted here because channel {dead} cannot be used: {exc}"
+
+
+def _anew(exc: Refused) -> str:
+    """The note of a message that is in place of another one."""
+    return f"posted anew, as the message before cannot be edited any more: {exc}"
 
 
 def _changed(delivery: Delivery, **reference: str) -> Delivery:
