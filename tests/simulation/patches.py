@@ -20,6 +20,9 @@ from versus_py import clock
 Log = Callable[[str, Mapping[str, Any]], None]
 """Called with the level and the event of each line."""
 
+COLLECTIONS = 2
+"""The first one keeps what a finalizer awaits."""
+
 
 class _Clocks:
     """The time module of the process that asks."""
@@ -46,8 +49,8 @@ def simulated_chance(seed: int) -> Iterator[None]:
 
     Its garbage is collected in its end only, as finalizers would draw as well.
     """
-    gc.unfreeze()
-    gc.collect()  # the world before, whose finalizers have run
+    for _ in range(COLLECTIONS):
+        gc.collect()  # the world before, whose finalizers have run
     gc.freeze()  # what there is by now is not looked at when the garbage of this world is collected
     gc.disable()
     dice = Random(f"keys {seed}")
