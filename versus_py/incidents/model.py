@@ -74,6 +74,8 @@ class Event(StrEnum):
     JOINED = "joined"
     LEFT = "left"
     SEVERITY_RAISED = "severity raised"
+    SEVERITY_CHANGED = "severity changed"
+    ROUTED = "routed"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"
     ACK_RENEWED = "acknowledgment renewed"
@@ -342,6 +344,15 @@ class Snooze:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidSeverity:
+    """A severity that a person gave an incident."""
+
+    severity: str
+    alerts: str  # what its alerts had then
+    asked: str = ""  # what matchers saw by the request that it came with, see `Asked.severity`
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """That a target's step has come, in the present wait: it is to show the incident, or to say it once more."""
 
@@ -377,6 +388,8 @@ class Incident:
     acknowledged_by: Actor | None = None
     ack_renewed_at_ms: int | None = None  # when somebody last said here that it is still worked on
     seen_severity: str = ""  # when it was acknowledged, snoozed, or escalated; "": that was not yet
+    said_severity: SaidSeverity | None = None  # by a person; None: the severity is that of its alerts
+    moved: Mapping[str, int] = field(default_factory=dict)  # channel -> when a person had it go to another place, ms
     resolved_at_ms: int | None = None
     resolved_by: Actor | None = None
     occurrences: int = 1

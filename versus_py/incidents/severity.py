@@ -113,6 +113,17 @@ def is_severity(name: str) -> bool:
     return level_of(name) is not Level.UNKNOWN
 
 
+def known_as(name: str, names: Mapping[str, str]) -> str | None:
+    """The severity that *name* is one of, as *names* of one's own have it first; None where nobody knows it."""
+    severity = names.get(spelling(name), name)
+    return severity if is_severity(severity) else None
+
+
+def known_names(names: Mapping[str, str]) -> str:
+    """What is allowed where a severity has to be known, in words, with *names* of one's own."""
+    return f"{', '.join(('critical, error, warning, notice, info', *names))} and what else docs/sources.md names"
+
+
 def is_number(name: str) -> bool:
     """Whether it is a bare number, which says nothing without its scale."""
     return name.strip().isdecimal()

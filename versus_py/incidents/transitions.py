@@ -52,6 +52,7 @@ from versus_py.incidents.updates import (
     warnings_after,
     why_not_over,
     with_content,
+    with_severity,
 )
 
 MAX_ALIASES = 50
@@ -213,9 +214,23 @@ def comment(incident: Incident, text: str, by: Actor, now_ms: int) -> Change | N
     if any(replace(it, at_ms=now_ms) == entry and it.at_ms + COMMENT_REPEATED_MS > now_ms for it in incident.news):
         return None
     renewed_ms = incident.ack_renewed_at_ms if incident.ack_ends_at_ms is None else now_ms
-    commented = _with_news(replace(incident, ack_renewed_at_ms=renewed_ms, updated_at_ms=now_ms), (entry,))
-    timers = _watch_timer(commented, now_ms) if commented.ack_ends_at_ms is not None else {}
-    return Change(commented, Outcome.UPDATED, timers | _told_timers(commented, now_ms), (entry,))
+    return tell(incident, replace(incident, ack_renewed_at_ms=renewed_ms), (entry,), now_ms)
+
+
+def tell(before: Incident, after: Incident, news: tuple[Entry, ...], now_ms: int) -> Change:
+    """*after* with *news*, of which all hear who may show it; with the timers of its policy, if that is another."""
+    told = _with_news(replace(after, updated_at_ms=now_ms), news)
+    timers = _watch_timer(told, now_ms) if told.ack_ends_at_ms != before.ack_ends_at_ms else {}
+    timers |= _told_timers(told, now_ms)
+    if told.policy != before.policy:
+        timers |= _all_timers(told, now_ms)
+    return Change(told, Outcome.UPDATED, timers, news)
+
+
+def begin_anew(incident: Incident, news: tuple[Entry, ...], now_ms: int, policy_of: PolicyOf) -> Change:
+    """Triggered as *news* say, with a whole round before it."""
+    waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
+    return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), news)
 
 
 def correct(incident: Incident, title: str, description: str, now_ms: int) -> Change | None:
@@ -254,8 +269,7 @@ def end_acknowledgment(incident: Incident, now_ms: int, policy_of: PolicyOf = as
         return None
     said = f"acknowledged by {incident.acknowledged_by} at {_utc(incident.acknowledged_at_ms or now_ms)}"
     news = (Entry(now_ms, Event.ACK_ENDED, f"{said}, and it still fires"),)
-    waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
-    return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), news)
+    return begin_anew(incident, news, now_ms, policy_of)
 
 
 def unacknowledge(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
@@ -263,8 +277,7 @@ def unacknowledge(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyO
     if incident.status is not Status.ACKNOWLEDGED:
         return None
     news = (Entry(now_ms, Event.UNACKNOWLEDGED, by=by),)
-    waiting = _waiting_anew(incident, now_ms, policy_of)
-    return Change(_with_news(waiting, news), Outcome.UPDATED, _all_timers(waiting, now_ms), news)
+    return begin_anew(incident, news, now_ms, policy_of)
 
 
 def resolve(incident: Incident, by: Actor, now_ms: int, comment: str = "") -> Change | None:
@@ -524,8 +537,7 @@ def _news_behind(incident: Incident) -> str:
 
 def _retriggered(incident: Incident, why: str, now_ms: int, policy_of: PolicyOf) -> Change:
     news = (Entry(now_ms, Event.RETRIGGERED, why),)
-    waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
-    return Change(waiting, Outcome.REOPENED, _all_timers(waiting, now_ms), news)
+    return replace(begin_anew(incident, news, now_ms, policy_of), outcome=Outcome.REOPENED)
 
 
 def _update(
@@ -543,7 +555,6 @@ def _update(
         incident,
         title=notification.title if notification.is_firing else incident.title,
         url=url_of(incident, notification, alerts),
-        severity=severity_of(incident, notification, alerts),
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
@@ -552,7 +563,7 @@ def _update(
         warnings=warnings_after(incident, alerts, warning),
         updated_at_ms=now_ms,
     )
-    updated = with_content(incident, updated)
+    updated = with_content(incident, with_severity(updated, severity_of(incident, notification, alerts)))
     news = joined_and_left(incident, updated, now_ms)
     is_graver_now = is_graver(updated.severity, incident.severity)
     why = _news_behind(updated)
@@ -562,7 +573,7 @@ def _update(
         news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, f"{incident.severity} → {updated.severity}"))
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
-        updated = sooner(updated, policy, now_ms, is_graver=is_graver_now)
+        updated = sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
     change = replace(change, entries=(*news, *entries))
     return change.then(_retriggered(updated, why, now_ms, policy_of)) if why else change
@@ -618,15 +629,12 @@ def _reopen(
     policy_of: PolicyOf,
 ) -> Change:
     news = (Entry(now_ms, Event.REOPENED, "it fires again"),)
-    severity = severity_of(incident, notification, alerts)
-    is_graver_now = is_graver(severity, incident.severity)
     known = {alert.fingerprint for alert in incident.alerts}
     has_joined = any(alert.is_firing and alert.fingerprint not in known for alert in alerts)
     fires = replace(
         incident,
         content_count=incident.content_count + 1,
         title=notification.title,
-        severity=severity,
         alerts=alerts,
         truncated_alerts=notification.truncated_alerts,
         occurrences=incident.occurrences + 1,
@@ -634,10 +642,17 @@ def _reopen(
         has_other_senders=has_other_senders(incident, notification),
         warnings=warnings_after(incident, alerts),
     )
+    fires = with_severity(fires, severity_of(incident, notification, alerts))
+    is_graver_now = is_graver(fires.severity, incident.severity)
     reopened = _waiting_anew(fires, now_ms, policy_of)
     if policy is not None and (is_graver_now or has_joined):
-        reopened = sooner(reopened, policy, now_ms, is_graver=is_graver_now)
+        reopened = sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
+
+
+def _as_said(incident: Incident, policy: Policy, now_ms: int, policy_of: PolicyOf) -> Policy:
+    """*policy*, which what has come would have by itself; where a person's severity stands, what that one leads to."""
+    return policy if incident.said_severity is None else policy_of(incident, now_ms)
 
 
 def _waiting_anew(incident: Incident, now_ms: int, policy_of: PolicyOf) -> Incident:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from versus_py.incidents import labels
 from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, sender_of
-from versus_py.incidents.severity import highest_severity
+from versus_py.incidents.severity import highest_severity, is_graver
 
 MAX_ALERTS = 1000
 """The most alerts kept with one incident; a storm in one group must not grow a record without end."""
@@ -82,6 +82,27 @@ def severity_of(incident: Incident, notification: Notification, alerts: tuple[Al
     if firing:
         return highest_severity(firing)
     return notification.severity if notification.is_firing else incident.severity
+
+
+def with_severity(incident: Incident, own: str) -> Incident:
+    """With the severity of its alerts, *own*.
+
+    One that a person gave stands, until the alerts' is graver than it, and graver than theirs was then.
+    """
+    said = incident.said_severity
+    if said is None:
+        return replace(incident, severity=own)
+    if not (is_graver(own, said.alerts) and is_graver(own, said.severity)):
+        return incident
+    return replace(seen_as(incident, said.asked), severity=own, said_severity=None)
+
+
+def seen_as(incident: Incident, severity: str) -> Incident:
+    """Matchers of policies see that severity from now on, where it is not stored by an earlier version."""
+    asked = incident.policy.asked
+    if asked is None:
+        return incident
+    return replace(incident, policy=replace(incident.policy, asked=replace(asked, severity=severity)))
 
 
 def has_other_senders(incident: Incident, notification: Notification) -> bool:

@@ -15,7 +15,7 @@ from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLim
 from versus_py.config.parts import QUERY_PARAMETERS, SystemPart
 from versus_py.engine.policies import in_ms
 from versus_py.incidents.policies import Asked
-from versus_py.incidents.severity import is_severity, spelling
+from versus_py.incidents.severity import known_as, known_names, spelling
 from versus_py.sources import SOURCES
 
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -157,11 +157,9 @@ def _severity(values: Mapping[str, str], config: Config, warnings: list[str]) ->
     value = values.get("severity")
     if value is None:
         return None
-    severity = config.severity_map.get(spelling(value), value)
-    if not is_severity(severity):
-        known = ", ".join(("critical, error, warning, notice, info", *config.severity_map))
-        _ignored(warnings, "severity", value, f"{known} and what else docs/sources.md names")
-        return None
+    severity = known_as(value, config.severity_map)
+    if severity is None:
+        _ignored(warnings, "severity", value, known_names(config.severity_map))
     return severity
 
 
