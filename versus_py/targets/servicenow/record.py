@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
-from versus_py.incidents.model import Entry, Event, Incident, Status
+from versus_py.incidents.model import Actor, Entry, Event, Incident, Status
 from versus_py.targets.servicenow.table_api import value_of
 
 NEEDED_BY_LIFECYCLE = ("state", "close_code")
@@ -102,12 +102,21 @@ def following(record: Predecessor) -> Line:
 
 def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
     """A line for each of *news* that belongs into the record."""
-    unwanted = {Event.SNOOZE_OVER}
-    if instance.on_update == "nothing":
-        unwanted |= {Event.JOINED, Event.LEFT, Event.SEVERITY_RAISED}
-    if instance.on_resolve == "nothing":
-        unwanted.add(Event.RESOLVED)
-    return [_as_text(_note(entry)) for entry in news if entry.event not in unwanted]
+    return [_as_text(_note(entry)) for entry in news if _is_wanted(entry, instance)]
+
+
+def _is_wanted(entry: Entry, instance: ServiceNowInstance) -> bool:
+    match entry.event:
+        case Event.SNOOZE_OVER:
+            return False
+        case Event.JOINED | Event.LEFT:
+            return instance.on_update != "nothing"
+        case Event.SEVERITY_RAISED:  # by alerts; what a person says is noted in any case
+            return entry.by is not None or instance.on_update != "nothing"
+        case Event.RESOLVED:
+            return instance.on_resolve != "nothing"
+        case _:
+            return True
 
 
 def _as_text(it: Line) -> Line:
@@ -135,13 +144,19 @@ _SAID = {
 }
 
 
+def _by(text: str, person: Actor | None) -> Line:
+    """The person last: it may have a name by the next attempt."""
+    return line(text) if person is None else Line(f"{text} by {person}", f"{text} by ")
+
+
 def _note(entry: Entry) -> Line:
     at = f"{utc(entry.at_ms)} UTC: "
     if entry.event in _SAID:
         return line(f"{at}{_SAID[entry.event]}: {entry.detail}")
     match entry.event:
-        case Event.SEVERITY_RAISED:
-            return line(f"{at}severity {entry.detail}")
+        case Event.SEVERITY_RAISED | Event.SEVERITY_CHANGED | Event.ROUTED:
+            what = "routed" if entry.event is Event.ROUTED else "severity"
+            return _by(f"{at}{what} {entry.detail}", entry.by)
         case Event.JOINED | Event.LEFT | Event.COMMENTED:
             return line(f"{at}{entry.by}: {entry.detail}" if entry.by else at + entry.detail)
         case Event.GIVEN_UP | Event.REFUSED:
