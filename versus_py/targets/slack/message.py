@@ -9,13 +9,13 @@ from slack_sdk.models.attachments import BlockAttachment
 from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownTextObject, SectionBlock
 
 from versus_py.config import SlackConfig
-from versus_py.incidents.model import Delivery, Ending, Incident, Status
+from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.overview import alert_count
 from versus_py.incidents.rounds import step_of
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, row_for
 from versus_py.sources import alertmanager, generic
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
-from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten
+from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten, with_channels
 from versus_py.targets.target import Called
 from versus_py.targets.values import common_links
 
@@ -86,6 +86,24 @@ def build_plain(
     return Message(f"{text}\n{link(ack_url, _ack_word(incident))}" if ack_url else text)
 
 
+def build_moved(incident: Incident) -> Message:
+    """What the message of an incident says that a person had go to another channel: nothing can be done here."""
+    headline = _line(incident, ":arrow_right:", "Routed")
+    routed = _routed(incident)
+    said = f"{routed_by(routed)} {date(routed.at_ms)}." if routed is not None else "It went to another channel."
+    blocks: list[Block] = [
+        SectionBlock(text=MarkdownTextObject(text=shorten(f"{said} Its message is there now.", SECTION_MAX))),
+        ContextBlock(elements=[MarkdownTextObject(text=f"`{escape(incident.id)}`")]),
+    ]
+    attachment = BlockAttachment(blocks=blocks, color=_SNOOZED_COLOUR, fallback=headline)
+    return Message(headline, (attachment.to_dict(),))
+
+
+def routed_by(entry: Entry) -> str:
+    """Who had it go where."""
+    return f"Routed by {name_of(entry.by)} {with_channels(escape(entry.detail))}"
+
+
 def mention_of(incident: Incident, config: SlackConfig, name: str = SlackConfig.NAME) -> str:
     """Who the target *name* mentions; only the configuration says so, and nothing that was sent."""
     return incident.mention_of(name) or row_for(config.mention, incident.severity) or ""
@@ -102,9 +120,12 @@ def _headline(incident: Incident, config: SlackConfig, name: str) -> str:
     elif incident.snooze is not None:
         status, emoji = "Snoozed", ":zzz:"
     mention = mention_of(incident, config, name)
+    return f"{_line(incident, emoji, status)} {mention}".rstrip()
+
+
+def _line(incident: Incident, emoji: str, status: str) -> str:
     severity = "" if incident.severity == UNKNOWN_SEVERITY else f"{escape(incident.severity)} · "
-    line = shorten(f"{emoji} *{status}* · {severity}{escape(incident.title)}", HEADLINE_MAX)
-    return f"{line} {mention}".rstrip()
+    return shorten(f"{emoji} *{status}* · {severity}{escape(incident.title)}", HEADLINE_MAX)
 
 
 def _colour(incident: Incident) -> str:
@@ -145,6 +166,9 @@ def _ack_word(incident: Incident) -> str:
 def _next_step(incident: Incident, called: Called) -> str:
     """Where the incident stands, and what happens next."""
     parts = []
+    if (routed := _routed(incident)) is not None:
+        said = routed_by(routed)
+        parts.append(f"{said[0].lower()}{said[1:]} {date(routed.at_ms)}")
     if incident.acknowledged_at_ms is not None:
         until = f", until {date(ends_ms)}" if (ends_ms := incident.ack_ends_at_ms) is not None else ""
         parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}{until}")
@@ -154,6 +178,11 @@ def _next_step(incident: Incident, called: Called) -> str:
     if incident.resolved_at_ms is not None:
         parts.append(f"resolved by {name_of(incident.resolved_by)} {date(incident.resolved_at_ms)}")
     return " · ".join(part for part in parts if part)
+
+
+def _routed(incident: Incident) -> Entry | None:
+    """That a person had it go elsewhere the last time, as far as that is kept."""
+    return next((it for it in reversed(incident.news) if it.event is Event.ROUTED), None)
 
 
 def _escalation(incident: Incident, called: Called) -> str:

@@ -8,6 +8,8 @@ from versus_py.incidents.model import Actor
 
 LINK_MAX = 1500
 
+_CHANNEL_ID = re.compile(r"\b[CG][A-Z0-9]{6,20}\b")
+
 
 class Mrkdwn(str):
     """Text that is Slack's markup already, and is not escaped again."""
@@ -54,6 +56,11 @@ def countdown(at_ms: int | None) -> Mrkdwn:
 def name_of(actor: Actor | None) -> str:
     """Who it was; no mention, which would ping who has just done it."""
     return f"*{escape(actor.name)}*" if actor else "somebody"
+
+
+def with_channels(text: str) -> str:
+    """*text*, escaped before, with the ids of channels as links that show their names."""
+    return _CHANNEL_ID.sub(r"<#\g<0>>", text)
 
 
 def shorten(text: str, limit: int) -> str:

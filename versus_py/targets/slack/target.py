@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+import orjson
 import structlog
 
 from versus_py.ack_links import DAY_MS, needed_until_ms, same_until_ms
@@ -26,7 +27,7 @@ from versus_py.targets.slack.api import (
 )
 from versus_py.targets.slack.body import MessageBody, warning_of
 from versus_py.targets.slack.history import History, metadata
-from versus_py.targets.slack.message import Message, build, build_plain, mention_of
+from versus_py.targets.slack.message import Message, build, build_moved, build_plain, mention_of
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
 from versus_py.targets.slack.wire import EDITS, POSTS, SEARCHES, SEARCHING, WORKSPACE, Urgency, Wire
@@ -50,6 +51,19 @@ LATE_EDIT_MS = round(LATE_EDIT_S * 1000)
 
 LINKS_WITHIN_MS = DAY_MS // 2
 """Within so much time the links of all messages are renewed, half a day or more before they end."""
+
+
+MOVED = "moved"
+"""In a reference: by which of the times that a person had the incident go elsewhere the message is where it is."""
+
+LEFT = "left"
+"""In a reference: that of the message before, in another channel, which does not say yet where the incident went."""
+
+UNSURE = "unsure"
+"""In the reference of that one: a line of its thread may have been posted whose answer was lost."""
+
+LEFT_AGAIN_MS = 60_000
+"""When to try that again."""
 
 
 class SlackTarget:
@@ -101,15 +115,19 @@ class SlackTarget:
 
     async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         before = incident.delivery(self._name)
+        if self._has_to_move(incident, before):
+            before = await self._moved(incident, before, is_unsure=is_unsure)
         if "storm" in before.reference:
             counted = await self._count(incident, before)
             if counted is not None:
-                return counted
+                return await self._said_where_it_went(incident, counted, is_unsure=is_unsure)
             before = Delivery()
         if "ts" in before.reference:
             shown = await self._brought_up_to_date(incident, before, is_unsure=is_unsure)
+            shown = await self._said_where_it_went(incident, shown, is_unsure=is_unsure)
         else:
             shown = await self._post_first(incident, is_unsure=is_unsure)
+            shown = _changed(shown, **self._mark(incident)) if shown.reference else shown
             if "ts" in shown.reference:
                 shown = await self._told(incident, shown, is_unsure=is_unsure)
         if "storm" in shown.reference:  # only counted, which does not undo that an earlier message told people
@@ -154,8 +172,67 @@ class SlackTarget:
                 raise
             return None
 
+    def _has_to_move(self, incident: Incident, before: Delivery) -> bool:
+        """Whether a person had the incident go to another channel since it was posted, and it is to be shown there."""
+        mark, is_open = self._mark(incident), incident.status is not Status.RESOLVED
+        is_elsewhere = bool(mark) and bool(before.reference) and before.reference.get(MOVED) != mark[MOVED]
+        return is_elsewhere and is_open and incident.is_called(self._name)
+
+    def _mark(self, incident: Incident) -> dict[str, str]:
+        """What tells messages by the last time that a person had them go elsewhere; nothing before the first."""
+        moved_ms = incident.moved.get(self._name)
+        return {} if moved_ms is None else {MOVED: str(moved_ms)}
+
+    async def _moved(self, incident: Incident, before: Delivery, *, is_unsure: bool) -> Delivery:
+        """The message as it is where that channel takes none. Raises NotYet with the one that is posted there."""
+        channel, mark = self._channel(incident), self._mark(incident)
+        left = {LEFT: orjson.dumps(dict(before.reference)).decode()} if "ts" in before.reference else {}
+        try:
+            self._raise_if_dead(channel)
+            posted = await self._post_or_join(incident, channel, "", is_unsure=is_unsure)
+        except NotYet as exc:
+            found = None if exc.delivery is None else _changed(exc.delivery, **mark, **left)
+            raise NotYet(exc.at_ms, str(exc), found) from None
+        except Refused as exc:
+            if not is_about_channel(exc):
+                raise
+            self._is_dead(channel, exc)
+            log.warning("slack.channel_refused", incident=incident.id, channel=channel, error=str(exc))
+            return replace(_changed(before, **mark), note=f"not moved: channel {channel} cannot be used: {exc}")
+        moved = _changed(posted, **mark, **left)
+        raise NotYet(self._clock.now_ms(), "the message in the other channel is noted first", moved)
+
+    async def _said_where_it_went(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
+        """Once the message in the channel that it left says so, if there is one.
+
+        What is in the way of that is no failure of the message that is shown now.
+        """
+        if LEFT not in shown.reference:
+            return shown
+        left = Delivery(reference=orjson.loads(shown.reference[LEFT]))
+        is_unsure = is_unsure or UNSURE in left.reference
+        try:
+            left = await self._tell_thread(incident, left, is_unsure=is_unsure)
+            await self._wire.take(WORKSPACE, f"{incident.id} left", EDITS, urgency=Urgency.REPLY)
+            await self._wire.edit(left.reference["channel"], _ts(left), build_moved(incident))
+        except NotYet as exc:
+            raise NotYet(exc.at_ms, str(exc), _leaving(shown, exc.delivery or left)) from None
+        except Transient as exc:
+            log.warning("slack.left_not_edited", incident=incident.id, error=str(exc))
+            return _leaving(shown, _changed(left, **{UNSURE: "true"}))
+        except Refused as exc:
+            if exc.code in CREDENTIALS:
+                raise
+            log.warning("slack.left_not_edited", incident=incident.id, error=str(exc))
+        kept = {name: value for name, value in shown.reference.items() if name != LEFT}
+        earlier = {LEFT: left.reference[LEFT]} if LEFT in left.reference else {}
+        return replace(shown, reference=kept | earlier)
+
+    def _channel(self, incident: Incident) -> str:
+        return incident.policy.destinations.get(self._name) or self._config.channel_id
+
     async def _post_first(self, incident: Incident, *, is_unsure: bool) -> Delivery:
-        channel = incident.policy.destinations.get(self._name) or self._config.channel_id
+        channel = self._channel(incident)
         try:
             self._raise_if_dead(channel)
             return await self._post_or_join(incident, channel, "", is_unsure=is_unsure)
@@ -251,11 +328,12 @@ class SlackTarget:
         if found is None:
             return None
         log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
-        return self._delivery(channel, found.ts, note, **Told.read(found.said).within(incident).written())
+        told = Told.read(found.said).within(incident).written()
+        return self._delivery(channel, found.ts, note, **told, **self._mark(incident))
 
     def _about(self, incident: Incident) -> dict[str, str]:
         """What tells its message; the fallback's channel may be the one that the incident is posted to besides."""
-        return {"incident": incident.id, "target": self._name}
+        return {"incident": incident.id, "target": self._name, **self._mark(incident)}
 
     async def _find_anew(self, incident: Incident, before: Delivery, exc: Refused) -> Delivery | None:
         """What an earlier attempt has posted in place of the message, also when that is not needed any more."""
@@ -279,7 +357,7 @@ class SlackTarget:
             if exc.code not in PAYLOAD:
                 raise
             reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
-        shown = {"digest": message.digest, "standing": _standing(incident), **told}
+        shown = {"digest": message.digest, "standing": _standing(incident), **told, **self._mark(incident)}
         return self._delivery(str(reply["channel"]), str(reply["ts"]), note, **shown)
 
     def _delivery(self, channel: str, ts: str, note: str, **reference: str) -> Delivery:
@@ -455,6 +533,8 @@ class SlackTarget:
         times = [] if incident.snooze is None else [incident.snooze.until_ms]
         if (until_ms := _unsettled_until_ms(shown)) is not None:
             times.append(until_ms)
+        if LEFT in shown.reference:
+            times.append(begun_ms + LEFT_AGAIN_MS)
         if "storm" in shown.reference and incident.status is Status.TRIGGERED:
             times.append(_renewed_at_ms(incident, begun_ms))
         elif self._ack_link(incident) is not None:
@@ -524,6 +604,11 @@ def _anew(exc: Refused) -> str:
 
 def _changed(delivery: Delivery, **reference: str) -> Delivery:
     return replace(delivery, reference={**delivery.reference, **reference})
+
+
+def _leaving(shown: Delivery, left: Delivery) -> Delivery:
+    """The message that is shown now, with the one that is to say where the incident went."""
+    return _changed(shown, **{LEFT: orjson.dumps(dict(left.reference)).decode()})
 
 
 def _unsettled_until_ms(shown: Delivery) -> int | None:

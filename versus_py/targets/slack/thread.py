@@ -11,7 +11,7 @@ from typing import Any
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.rounds import step_of
-from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of
+from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of, routed_by
 from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
 from versus_py.targets.target import Called
 
@@ -26,6 +26,8 @@ _EMOJI = {
     Event.UNACKNOWLEDGED: ":leftwards_arrow_with_hook:",
     Event.SNOOZE_OVER: ":bell:",
     Event.SEVERITY_RAISED: ":small_red_triangle:",
+    Event.SEVERITY_CHANGED: ":small_red_triangle_down:",
+    Event.ROUTED: ":arrow_right:",
     Event.ACK_ENDED: ":alarm_clock:",
     Event.RETRIGGERED: ":bangbang:",
     Event.RESOLVED: ":white_check_mark:",
@@ -133,10 +135,17 @@ def reply_of(
     left_out = len(lines) - LINES_MAX
     earlier = [f"… {left_out} more"] if left_out > 0 else []
     shown = [*urgent, *earlier, *lines[-LINES_MAX:]]
-    is_pinging = not urgent and incident.status is Status.TRIGGERED and any(it.event in _PINGING for it in news)
+    is_pinging = not urgent and any(_is_pinging(incident, entry) for entry in news)
     if is_pinging:
         shown[-1] = f"{shown[-1]} {mention}".rstrip()
     return Reply("\n".join(shown), is_urgent=bool(urgent) or is_pinging)
+
+
+def _is_pinging(incident: Incident, entry: Entry) -> bool:
+    """Whether somebody has to hear of it: while nobody deals with it, or of who does that it is graver than it was."""
+    if entry.event is Event.SEVERITY_RAISED and entry.by is not None and incident.status is Status.ACKNOWLEDGED:
+        return (incident.acknowledged_at_ms or 0) <= entry.at_ms
+    return incident.status is Status.TRIGGERED and entry.event in _PINGING
 
 
 def _escalations(incident: Incident, name: str, *targets: str) -> dict[str, str]:
@@ -216,15 +225,34 @@ def _is_told(entry: Entry) -> bool:
 
 
 def _news(entry: Entry) -> str:
+    if entry.event is Event.COMMENTED:
+        return f"{_EMOJI[entry.event]} {name_of(entry.by)}: {shorten(escape(entry.detail), COMMENT_MAX)}"
+    said = _said_of_deed(entry) or _said_of_event(entry)
+    return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
+
+
+def _said_of_deed(entry: Entry) -> str:
+    """What somebody did; "" for what came about by itself."""
+    who, detail = name_of(entry.by), escape(entry.detail)
     match entry.event:
         case Event.RESOLVED:
-            said = f"Resolved by {name_of(entry.by)}: {escape(entry.detail)}"
+            return f"Resolved by {who}: {detail}"
+        case Event.UNACKNOWLEDGED:
+            return f"Given back by {who}: the wait starts again"
+        case Event.SEVERITY_RAISED if entry.by is not None:
+            return f"The severity was raised by {who}: {detail}"
+        case Event.SEVERITY_CHANGED:
+            return f"The severity was changed by {who}: {detail}"
+        case Event.ROUTED:
+            return f"{routed_by(entry)}: the escalation starts again"
+        case _:
+            return ""
+
+
+def _said_of_event(entry: Entry) -> str:
+    match entry.event:
         case Event.REOPENED:
             said = f"Reopened: {escape(entry.detail)}"
-        case Event.UNACKNOWLEDGED:
-            said = f"Given back by {name_of(entry.by)}: the wait starts again"
-        case Event.COMMENTED:
-            return f"{_EMOJI[entry.event]} {name_of(entry.by)}: {shorten(escape(entry.detail), COMMENT_MAX)}"
         case Event.SNOOZE_OVER:
             said = "The snooze is over: the wait goes on"
         case Event.SEVERITY_RAISED:
@@ -235,7 +263,7 @@ def _news(entry: Entry) -> str:
             said = f"Triggered again, and the wait starts again: {escape(entry.detail)}"
         case _:
             said = escape(entry.detail)
-    return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
+    return said
 
 
 def _escalated(incident: Incident, target: str, called: Called, *, is_again: bool) -> str:
