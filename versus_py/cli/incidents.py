@@ -26,6 +26,7 @@ from versus_py.cli.standing import (
     what_fires,
 )
 from versus_py.cli.tables import incident_table
+from versus_py.config.parts import duration_ms
 from versus_py.tools.client import Client, open_client
 from versus_py.tools.gateway_secret import Found, find_secret
 
@@ -173,15 +174,54 @@ def escalate(
 
 
 @incidents_app.command()
+def severity(
+    incident_id: IdArgument,
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="Such as critical, error, warning, notice or info.")],
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Say how grave an incident is, whatever its alerts say. A graver severity is news to those who dealt with it.
+
+    Exit status 1 when it has that severity already, or is resolved.
+    """
+    _act(url, gateway_secret, incident_id, "severity", by, shown="severity", severity=level)
+
+
+@incidents_app.command()
+def route(
+    incident_id: IdArgument,
+    policy: Annotated[str, typer.Option(help="The policy that it goes by from now on.")] = "",
+    channel: Annotated[
+        str, typer.Option(help="The channel that it is posted to, by its id or by its name in the configuration.")
+    ] = "",
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Have others deal with an incident: its escalation starts again, by another policy or in another channel.
+
+    Exit status 1 when it goes there already, or is resolved.
+    """
+    if not policy and not channel:
+        raise typer.BadParameter("say where to: --policy, --channel, or both")
+    named = {name: text for name, text in (("policy", policy), ("channel", channel)) if text}
+    _act(url, gateway_secret, incident_id, "route", by, done="routed: ", **named)
+
+
+@incidents_app.command()
 def snooze(
     incident_id: IdArgument,
-    minutes: Annotated[float, typer.Argument(help="For how long.")],
+    minutes: Annotated[float | None, typer.Argument(help="For how many minutes.")] = None,
+    duration: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="For how long instead, such as 45m, 2h or 1h30m.")
+    ] = "",
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
     """Leave an incident alone for a while; the rest of its wait goes on after it. Exit status 1 when nothing waits."""
-    _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{minutes:g}")
+    _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{_minutes(minutes, duration):g}")
 
 
 @incidents_app.command()
@@ -224,6 +264,18 @@ def retry(
         err.print("… and there are more: once again takes the next", markup=False)
 
 
+def _minutes(minutes: float | None, duration: str) -> float:
+    """Of a snooze, as one of the two says."""
+    if (minutes is None) is not bool(duration):
+        raise typer.BadParameter("say for how long: a number of minutes, or --for 45m")
+    if minutes is not None:
+        return minutes
+    try:
+        return duration_ms(duration) / 60_000
+    except ValueError as exc:
+        raise typer.BadParameter(f"--for is {duration!r}; it {exc}") from None
+
+
 def _act(
     url: str,
     gateway_secret: str,
@@ -233,14 +285,19 @@ def _act(
     *,
     aim: str = "",
     done: str = "",
+    shown: str = "",
     **more: str,
 ) -> None:
-    """Do it, and say how the incident stands. Changing nothing is a failure, unless its status is the *aim* already."""
+    """Do it, and say how the incident stands. Changing nothing is a failure, unless its status is the *aim* already.
+
+    *shown* is said of it besides.
+    """
     it, is_changed = _ask(url, gateway_secret, lambda client: client.act(incident_id, action, by or getuser(), **more))
+    stands = f"{full_standing(it)}; {shown} {it[shown]}" if shown else full_standing(it)
     if is_changed or it["status"] == aim:
-        out.print(f"{done}{full_standing(it)}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{done}{stands}", markup=False, highlight=False, soft_wrap=True)
         return
-    err.print(f"nothing was changed: {full_standing(it)}", style="yellow", markup=False, soft_wrap=True)
+    err.print(f"nothing was changed: {stands}", style="yellow", markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -10,6 +10,7 @@ from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import STORM_PATH, AckLinks
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
+from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.storms import StormAcknowledgment
@@ -63,7 +64,7 @@ def create_app(
     look_after_connections(app, noting(metrics, clock))
     app.on_response_prepare.append(add_security_headers)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal)
-    api = Api(store, lifecycle, called)
+    api = Api(store, lifecycle, called, Choices.of(config, called))
     channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
     ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)
@@ -85,6 +86,8 @@ def create_app(
             web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
             web.post("/api/incidents/{id}/escalate", guarded(api.escalate)),
             web.post("/api/incidents/{id}/snooze", guarded(api.snooze)),
+            web.post("/api/incidents/{id}/severity", guarded(api.set_severity)),
+            web.post("/api/incidents/{id}/route", guarded(api.route)),
             web.post("/api/incidents/{id}/retry", guarded(api.retry)),
             web.post("/api/retry", guarded(api.retry_all)),
             web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),

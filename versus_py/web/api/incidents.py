@@ -9,11 +9,13 @@ import orjson
 from aiohttp import web
 
 from versus_py.config import MAX_WAIT_MINUTES
+from versus_py.engine.choices import Choices, UnknownChoice
 from versus_py.engine.lifecycle import Decision, Lifecycle
-from versus_py.incidents import transitions
+from versus_py.incidents import transitions, triage
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.incidents.payloads import unpack
 from versus_py.incidents.transitions import COMMENT_MAX
+from versus_py.incidents.triage import Route
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.answers import json_answer
@@ -32,8 +34,9 @@ _LIMIT_DIGITS_MAX = 9
 class Api:
     """The handlers below /api/incidents, but for the intake."""
 
-    def __init__(self, store: Store, lifecycle: Lifecycle, called: Called) -> None:
+    def __init__(self, store: Store, lifecycle: Lifecycle, called: Called, choices: Choices) -> None:
         self._called = called
+        self._choices = choices
         self._store = store
         self._lifecycle = lifecycle
 
@@ -101,6 +104,41 @@ class Api:
         return await self._act(
             request, lambda it, now_ms: transitions.snooze(it, now_ms + round(minutes * 60_000), by, now_ms)
         )
+
+    async def set_severity(self, request: web.Request) -> web.Response:
+        """To the `severity` that is named: 201, or 200 and how it stands when it is that already, or resolved."""
+        said = await _said(request)
+        by, severity = _by(said), self._severity(said)
+        return await self._act(
+            request, lambda it, now_ms: triage.set_severity(it, severity, by, now_ms, self._lifecycle.policy_of)
+        )
+
+    async def route(self, request: web.Request) -> web.Response:
+        """To a `policy`, a `channel`, or both: 201, or 200 and how it stands when it goes there already, or is over.
+
+        409 where its policy does not tell that channel.
+        """
+        said = await _said(request)
+        by, to = _by(said), self._route(said)
+        incident, is_routed = await self._lifecycle.act(
+            _id(request), lambda it, now_ms: triage.route(it, to, by, now_ms, self._lifecycle.policy_of)
+        )
+        found = _known(incident, request)
+        if not is_routed and found.status is not Status.RESOLVED and not to.is_taken_by(found):
+            raise web.HTTPConflict(text=f"no step of its policy notifies {to.channel}: name a policy that does")
+        return await self._detail(found, 201 if is_routed else 200)
+
+    def _severity(self, said: Mapping[str, Any]) -> str:
+        try:
+            return self._choices.severity(_text(said, "severity"))
+        except UnknownChoice as exc:
+            raise web.HTTPBadRequest(text=str(exc)) from None
+
+    def _route(self, said: Mapping[str, Any]) -> Route:
+        try:
+            return self._choices.route(_text(said, "policy"), _text(said, "channel"))
+        except UnknownChoice as exc:
+            raise web.HTTPBadRequest(text=str(exc)) from None
 
     async def retry(self, request: web.Request) -> web.Response:
         """Try again what was given up: 201, or 200 and how it stands when nothing was."""
@@ -190,6 +228,14 @@ def _minutes(said: Mapping[str, Any]) -> float:
     if not 0 < minutes <= MAX_WAIT_MINUTES:
         raise web.HTTPBadRequest(text=f"say for how long: minutes, more than 0 and up to {MAX_WAIT_MINUTES}")
     return minutes
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    """What is said by that *name*; "" where nothing is."""
+    text = said.get(name) or ""
+    if not isinstance(text, str):
+        raise web.HTTPBadRequest(text=f"{name} is not a text")
+    return text.strip()
 
 
 def _comment(said: Mapping[str, Any]) -> str:
