@@ -18,6 +18,7 @@ from versus_py import __version__
 from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock, boottime_ms, monotonic_ms, wall_ms
 from versus_py.config import Config, RedisConfig
+from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
@@ -177,6 +178,7 @@ class _Around:
             people=KnownPeople(core.redis),
             requests=TakenRequests(core.redis),
             called=core.called,
+            choices=Choices.of(core.config, core.called),
         )
         self.loops: dict[str, Loop] = {}
         self._add({"interactions": self.desk.run} if interactive else {})

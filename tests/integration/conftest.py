@@ -22,6 +22,7 @@ from tests.support.redis_servers import SharedRedis
 from tests.support.waiting import DEADLINE_S
 from versus_py.ack_links import AckLinks
 from versus_py.config import Config
+from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.policies import Policies
@@ -354,7 +355,8 @@ async def engine(
     slack_parts = SLACK.build(around(config, clock, store, session, links))
     api = SlackApi(config.alert.slack, session, clock=clock)
     allowed = Allowed(config.alert.slack, api, retry_s=0.01)
-    side = SlackInteractive(config.alert.slack, api, session, clock, allowed)
+    policies = [it.name for it in config.policies]
+    side = SlackInteractive(config.alert.slack, api, session, clock, allowed, policies=policies)
     desk = Desk(
         {"slack": side},
         lifecycle=lifecycle,
@@ -362,6 +364,7 @@ async def engine(
         people=people,
         requests=TakenRequests(engine_redis),
         called=called(),
+        choices=Choices.of(config, called()),
         follow_ups=follow_ups,
     )
     found = side.ways_in(desk.take).inbound

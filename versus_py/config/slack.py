@@ -90,6 +90,10 @@ class SlackActions(Part):
     """Escalate at once."""
     snooze: bool = True
     """Be left alone for a while; the rest of the wait goes on afterwards."""
+    severity: bool = True
+    """Say how grave it is."""
+    route: bool = True
+    """Have others deal with it, by another policy or in another channel."""
 
 
 class SlackSnooze(Part):

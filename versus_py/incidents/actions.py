@@ -16,6 +16,8 @@ class Action(StrEnum):
     RESOLVE = "resolve"
     ESCALATE = "escalate"
     SNOOZE = "snooze"
+    SEVERITY = "severity"
+    ROUTE = "route"
 
 
 def possible_actions(incident: Incident) -> tuple[Action, ...]:
@@ -26,6 +28,8 @@ def possible_actions(incident: Incident) -> tuple[Action, ...]:
         Action.RESOLVE: incident.status is not Status.RESOLVED,
         Action.ESCALATE: may_escalate(incident),
         Action.SNOOZE: incident.is_waiting,
+        Action.SEVERITY: incident.status is not Status.RESOLVED,
+        Action.ROUTE: incident.status is not Status.RESOLVED,
     }
     return tuple(action for action, it in would_change.items() if it)
 

@@ -25,12 +25,19 @@ _NAMES = {
     Action.RESOLVE: "Resolving",
     Action.ESCALATE: "Escalating",
     Action.SNOOZE: "Snoozing",
+    Action.SEVERITY: "Setting severities",
+    Action.ROUTE: "Routing",
 }
 
 
 def only_some_may(who: str) -> str:
     """To somebody who may not; *who* names those who may."""
     return f"Nothing was changed: you are not among those who may do that. They are {who}."
+
+
+def unknown_choice(why: str) -> str:
+    """To somebody who chose what does not exist any more."""
+    return f"Nothing was changed: {why}."
 
 
 def switched_off(action: Action, title: str) -> str:
@@ -61,8 +68,13 @@ class Standing:
     def _standing(self, action: Action, incident: Incident, asker: Actor) -> str:
         if incident.status is Status.RESOLVED:
             return self._done("resolved", incident.resolved_by, incident.resolved_at_ms, asker) + self._record(incident)
-        if action is Action.ESCALATE:
-            return self._no_escalation(incident)
+        match action:
+            case Action.ESCALATE:
+                return self._no_escalation(incident)
+            case Action.SEVERITY:
+                return f"its severity is {incident.severity} already."
+            case Action.ROUTE:
+                return "it goes there already, or no step of its policy notifies this channel: choose a policy."
         if incident.status is Status.ACKNOWLEDGED:
             by, at_ms = incident.acknowledged_by, incident.acknowledged_at_ms
             return self._done("acknowledged", by, at_ms, asker) + self._until(incident) + self._record(incident)

@@ -5,14 +5,22 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from versus_py.engine.choices import Choices, UnknownChoice
 from versus_py.engine.lifecycle import NOT_READ, Decision, Lifecycle
 from versus_py.engine.storms import StormAcknowledgment, Tally
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents import transitions
+from versus_py.incidents import transitions, triage
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.incidents.transitions import Change
-from versus_py.interactions.answers import CANNOT_TELL, UNKNOWN_STORM, Standing, only_some_may, switched_off
+from versus_py.interactions.answers import (
+    CANNOT_TELL,
+    UNKNOWN_STORM,
+    Standing,
+    only_some_may,
+    switched_off,
+    unknown_choice,
+)
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.interactions.people import Directory
 from versus_py.store.people import KnownPeople
@@ -43,6 +51,7 @@ class Desk:
         people: KnownPeople,
         requests: TakenRequests,
         called: Callable[[str], str],
+        choices: Choices | None = None,
         follow_ups: FollowUps | None = None,
     ) -> None:
         self._channels = channels
@@ -51,6 +60,7 @@ class Desk:
         self._people = people
         self._requests = requests
         self._called = called
+        self._choices = choices or Choices(called=called)
         self._follow_ups = follow_ups or FollowUps()
 
     async def take(self, presses: Sequence[Press]) -> None:
@@ -128,7 +138,11 @@ class Desk:
 
     async def _act(self, press: IncidentPress) -> None:
         known = await self._people.get(press.system, press.user_id)
-        decision = self._decision(press, known or press.actor)
+        try:
+            decision = self._decision(press, known or press.actor)
+        except UnknownChoice as exc:
+            self._say(press, unknown_choice(str(exc)))
+            return
         try:
             incident, is_changed = await self._lifecycle.act(press.incident_id, decision, press.request_id)
         except Unreadable as exc:
@@ -185,6 +199,17 @@ class Desk:
                 return lambda incident, now_ms: transitions.escalate(incident, by, now_ms, self._lifecycle.policy_of)
             case Action.SNOOZE:
                 return snooze
+            case Action.SEVERITY | Action.ROUTE:
+                return self._triage(press, by)
+
+    def _triage(self, press: IncidentPress, by: Actor) -> Decision:
+        """Raises UnknownChoice."""
+        policy_of = self._lifecycle.policy_of
+        if press.action is Action.SEVERITY:
+            severity = self._choices.severity(press.choice)
+            return lambda incident, now_ms: triage.set_severity(incident, severity, by, now_ms, policy_of)
+        to = self._choices.route(press.choice, press.place and f"{press.system}:{press.place}")
+        return lambda incident, now_ms: triage.route(incident, to, by, now_ms, policy_of)
 
     def _say(self, press: Press, text: str) -> None:
         """To the one who pressed, and nobody else."""

@@ -28,6 +28,11 @@ _EMOJI = {
     "leftwards_arrow_with_hook": "↩️",
     "hourglass_flowing_sand": "⏳",
     "link": "🔗",
+    "arrow_right": "➡️",
+    "small_red_triangle": "🔺",
+    "small_red_triangle_down": "🔻",
+    "bangbang": "‼️",
+    "alarm_clock": "⏰",
 }
 _EMOJI_NAME = re.compile(r":([a-z_]+):")
 

@@ -41,13 +41,14 @@ class IncidentPress(Press):
     """An action on one incident."""
 
     incident_id: IncidentId
-    choice: str = ""  # of a snooze: so many minutes, or a time of day
+    choice: str = ""  # of a snooze: so many minutes, or a time of day; a severity; the policy of a route
+    place: str = ""  # the channel of a route
     comment: str = ""  # of a resolve: why it is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormPress(Press):
-    """Wants to say more about resolving an incident: a form opens, and nothing is done before it is sent."""
+    """Wants to say more about what is to be done: a form opens, and nothing is done before it is sent."""
 
     action: Action = Action.RESOLVE
     incident_id: IncidentId
@@ -132,7 +133,7 @@ class Interactive(Protocol):
     def snoozed_until_ms(self, choice: str, now_ms: int) -> int: ...
 
     async def open_form(self, press: FormPress, incident: Incident) -> None:
-        """Ask the one who pressed for a comment; the form comes back as a press. Raises Transient and Permanent."""
+        """Ask the one who pressed for more; the form comes back as a press. Raises Transient and Permanent."""
 
     async def answer(self, press: Press, text: str) -> None:
         """Tell the one who pressed, and nobody else. Raises Transient and Permanent."""

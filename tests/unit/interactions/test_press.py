@@ -11,8 +11,7 @@ from tests.support.payloads import damaged, json_values
 from versus_py.errors import BadPayload
 from versus_py.incidents.actions import Action
 from versus_py.targets.interactive import FormPress, IncidentPress, StormPress
-from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, LINK_ACTION, RESOLVE_WITH_COMMENT
-from versus_py.targets.slack.forms import CALLBACK_ID
+from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, LINK_ACTION, MORE, RESOLVE_WITH_COMMENT
 from versus_py.targets.slack.press import read_presses
 
 INCIDENT = "0123456789abcdef0123-2"
@@ -97,7 +96,7 @@ SUBMITTED: dict[str, Any] = {
     "user": PAYLOAD["user"],
     "view": {
         "id": "V1",
-        "callback_id": CALLBACK_ID,
+        "callback_id": "versus_resolve",
         "private_metadata": f'{{"incident":"{INCIDENT}","channel":"C1"}}',
         "state": {"values": {"comment": {"comment": {"type": "plain_text_input", "value": " Rebooted "}}}},
     },
@@ -125,6 +124,67 @@ def test_a_form_that_was_sent_resolves_with_its_comment():
     assert (press.user_id, press.where) == ("U1", {"channel": "C1"})
     assert press.request_id == read_presses(SUBMITTED)[0].request_id
     assert press.request_id != read_presses(submitted(id="V2"))[0].request_id
+
+
+def more(choice):
+    option = {"text": {"type": "plain_text", "text": "…"}, "value": f"{INCIDENT} {choice}".strip()}
+    return payload(action_id=MORE, type="overflow", selected_option=option)
+
+
+@pytest.mark.parametrize("action", [Action.SEVERITY, Action.ROUTE])
+def test_a_further_action_asks_for_a_form(action):
+    [press] = read_presses(more(action))
+
+    assert isinstance(press, FormPress)
+    assert (press.action, press.incident_id) == (action, INCIDENT)
+    assert press.where == {"channel": "C1", "trigger_id": PAYLOAD["trigger_id"]}
+
+
+@pytest.mark.parametrize("choice", ["", "acknowledge", "snooze", "severity critical"])
+def test_a_further_action_that_was_never_offered_is_refused(choice):
+    with pytest.raises(BadPayload):
+        read_presses(more(choice))
+
+
+@pytest.mark.parametrize("action", [Action.SEVERITY, Action.ROUTE])
+def test_a_further_action_is_none_without_its_form(action):
+    assert read_presses(payload(action_id=str(action))) == ()
+
+
+SEVERITY = {"severity": {"severity": {"type": "static_select", "selected_option": {"value": "critical"}}}}
+PLACE = {"place": {"place": {"type": "conversations_select", "selected_conversation": "C0DBA"}}}
+POLICY = {"policy": {"policy": {"type": "static_select", "selected_option": {"value": "the leads"}}}}
+NO_POLICY = {"policy": {"policy": {"type": "static_select", "selected_option": None}}}
+
+
+@pytest.mark.parametrize(
+    ("callback_id", "values", "action", "choice", "place"),
+    [
+        ("versus_severity", SEVERITY, Action.SEVERITY, "critical", ""),
+        ("versus_route", PLACE, Action.ROUTE, "", "C0DBA"),
+        ("versus_route", PLACE | POLICY, Action.ROUTE, "the leads", "C0DBA"),
+        ("versus_route", PLACE | NO_POLICY, Action.ROUTE, "", "C0DBA"),
+    ],
+)
+def test_a_form_that_was_sent_says_what_was_chosen(callback_id, values, action, choice, place):
+    [press] = read_presses(submitted(callback_id=callback_id, state={"values": values}))
+
+    assert isinstance(press, IncidentPress)
+    assert (press.action, press.choice, press.place) == (action, choice, place)
+
+
+@pytest.mark.parametrize(
+    ("callback_id", "values"),
+    [
+        ("versus_severity", {}),
+        ("versus_severity", PLACE),
+        ("versus_route", POLICY),
+        ("versus_route", {"place": {"place": {"selected_conversation": "slack:x y"}}}),
+    ],
+)
+def test_a_form_with_other_inputs_is_refused(callback_id, values):
+    with pytest.raises(BadPayload):
+        read_presses(submitted(callback_id=callback_id, state={"values": values}))
 
 
 @pytest.mark.parametrize("value", [None, ""])

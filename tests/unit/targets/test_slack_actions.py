@@ -11,12 +11,13 @@ from versus_py.config import SlackActions, SlackConfig, SlackSnooze
 from versus_py.incidents.actions import Action, snoozed_until_ms
 from versus_py.incidents.model import Actor, Delivery, Incident
 from versus_py.incidents.transitions import Change, acknowledge, begin_step, resolve
-from versus_py.targets.slack.actions import action_block, offered, read_value
+from versus_py.targets.slack.actions import MORE, action_block, offered, read_value
 
 INTERACTIVE = SlackConfig(signing_secret="secret")
 ANA = Actor("ana")
 DUE = START_MS + 5 * 60_000
-EVERY = {Action.ACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE, Action.SNOOZE}
+MORE_ACTIONS = {Action.SEVERITY, Action.ROUTE}
+EVERY = {Action.ACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE, Action.SNOOZE} | MORE_ACTIONS
 
 
 def after(change: Change | None) -> Incident:
@@ -34,22 +35,24 @@ def escalated(record: Delivery) -> Incident:
         pytest.param(make_incident(), EVERY, id="triggered"),
         pytest.param(
             after(acknowledge(make_incident(), ANA, START_MS)),
-            {Action.UNACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE},
+            {Action.UNACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE} | MORE_ACTIONS,
             id="acknowledged",
         ),
         pytest.param(
             escalated(Delivery(reference={"sys_id": "x"}, label="INC1", synced_at_ms=DUE)),
-            {Action.ACKNOWLEDGE, Action.RESOLVE},
+            {Action.ACKNOWLEDGE, Action.RESOLVE} | MORE_ACTIONS,
             id="escalated",
         ),
         pytest.param(
             escalated(Delivery(failed_at_ms=DUE)),
-            {Action.ACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE},
+            {Action.ACKNOWLEDGE, Action.RESOLVE, Action.ESCALATE} | MORE_ACTIONS,
             id="failed",
         ),
         pytest.param(after(resolve(make_incident(), ANA, START_MS)), set(), id="resolved"),
         pytest.param(
-            make_incident(policy=make_policy(oncall=None)), {Action.ACKNOWLEDGE, Action.RESOLVE}, id="no escalation"
+            make_incident(policy=make_policy(oncall=None)),
+            {Action.ACKNOWLEDGE, Action.RESOLVE} | MORE_ACTIONS,
+            id="no escalation",
         ),
     ],
 )
@@ -90,13 +93,33 @@ def test_buttons_say_which_incident_they_are_about():
     assert block is not None
     shown = block.to_dict()
 
-    ack, *_, snooze = shown["elements"]
+    ack, *_, snooze, more = shown["elements"]
     assert (ack["action_id"], ack["value"]) == ("acknowledge", incident.id)
     assert "url" not in ack
     assert [option["value"] for option in snooze["options"]] == [
         f"{incident.id} {choice}" for choice in ("15", "60", "09:00")
     ]
     assert [option["text"]["text"] for option in snooze["options"]] == ["for 15 min", "for 1 h", "until 09:00 (UTC)"]
+    assert [option["value"] for option in more["options"]] == [f"{incident.id} severity", f"{incident.id} route"]
+
+
+@pytest.mark.parametrize(
+    ("actions", "offered_more"),
+    [
+        (SlackActions(severity=False), ["Route…"]),
+        (SlackActions(route=False), ["Set severity…"]),
+        (SlackActions(severity=False, route=False), None),
+    ],
+)
+def test_the_menu_of_further_actions_has_what_is_switched_on(actions, offered_more):
+    config = SlackConfig(signing_secret="secret", actions=actions)
+    block = action_block(make_incident(), config, ack_url=None)
+    assert block is not None
+    menus = [it for it in block.to_dict()["elements"] if it["action_id"] == MORE]
+
+    assert [[option["text"]["text"] for option in it["options"]] for it in menus] == (
+        [offered_more] if offered_more else []
+    )
 
 
 def test_as_many_snoozes_as_can_be_configured_are_what_slack_takes():
@@ -104,7 +127,7 @@ def test_as_many_snoozes_as_can_be_configured_are_what_slack_takes():
     block = action_block(make_incident(), SlackConfig(app_token="xapp-1", snooze=many), ack_url=None)
 
     assert block is not None
-    assert len(block.to_dict()["elements"][-1]["options"]) == 20
+    assert len(block.to_dict()["elements"][-2]["options"]) == 20
 
 
 def test_without_interactivity_there_is_the_link_alone_or_nothing():

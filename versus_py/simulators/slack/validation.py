@@ -108,12 +108,20 @@ def _are_view_texts(view: dict[str, Any]) -> bool:
 
 def _is_input(block: Block) -> bool:
     element, hint = block.get("element"), block.get("hint")
-    if not isinstance(element, dict) or element.get("type") != "plain_text_input":
+    if not _is_element(element, _INPUTS):
         return False
     shown = [block.get("label"), *([] if hint is None else [hint])]
-    are_texts = all(_is_text(it, INPUT_LABEL_MAX, _PLAIN) for it in shown)
-    is_bound = 0 < element.get("max_length", INPUT_LENGTH_MAX) <= INPUT_LENGTH_MAX
-    return are_texts and is_bound and _is_short(element, "action_id", ID_MAX)
+    return all(_is_text(it, INPUT_LABEL_MAX, _PLAIN) for it in shown)
+
+
+def _is_text_input(element: Element) -> bool:
+    return bool(0 < element.get("max_length", INPUT_LENGTH_MAX) <= INPUT_LENGTH_MAX)
+
+
+def _is_conversations_select(element: Element) -> bool:
+    found = element.get("filter")
+    kinds = {"im", "mpim", "private", "public"}
+    return found is None or (isinstance(found, dict) and bool(found) and set(found.get("include", kinds)) <= kinds)
 
 
 def _objects(arguments: Arguments, name: str, otherwise: str) -> list[dict[str, Any]]:
@@ -230,6 +238,11 @@ _BLOCKS: dict[str, Callable[[Block], bool]] = {
 _ELEMENTS: dict[str, Callable[[Element], bool]] = {
     "button": _is_button,
     "overflow": _is_overflow,
+    "static_select": _is_select,
+}
+_INPUTS: dict[str, Callable[[Element], bool]] = {
+    "conversations_select": _is_conversations_select,
+    "plain_text_input": _is_text_input,
     "static_select": _is_select,
 }
 _ACCESSORIES = _ELEMENTS | {"image": _is_image}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from versus_py.simulators.slack.answers import Arguments, SlackError
+from versus_py.simulators.slack.blocks import options_of
 from versus_py.simulators.slack.messages import APP_ID, BOT_ID, TEAM_DOMAIN, TEAM_ID, User
 from versus_py.simulators.slack.validation import read_view
 
@@ -49,8 +50,12 @@ class OpenView:
 
 def _value(block: dict[str, Any], values: Values) -> dict[str, Any]:
     element = block["element"]
-    written = values.get(block["block_id"], {}).get(element["action_id"])
-    return {"type": element["type"], "value": written or None}
+    kind = str(element["type"])
+    written = values.get(block["block_id"], {}).get(element["action_id"]) or None
+    if kind == "static_select":
+        chosen = next((it for it in options_of(element) if it["value"] == written), None)
+        return {"type": kind, "selected_option": chosen and {name: chosen[name] for name in ("text", "value")}}
+    return {"type": kind, "selected_conversation" if kind == "conversations_select" else "value": written}
 
 
 class Views:

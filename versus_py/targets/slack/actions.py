@@ -1,6 +1,6 @@
 """What people may do with a message: its buttons, and what a press of one asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -8,6 +8,7 @@ from slack_sdk.models.blocks import (
     ConfirmObject,
     InteractiveElement,
     Option,
+    OverflowMenuElement,
     PlainTextObject,
     StaticSelectElement,
 )
@@ -29,6 +30,12 @@ LINK_ACTION = "ack"
 
 RESOLVE_WITH_COMMENT = "resolve_with_comment"
 """The action_id of the button that asks for a comment before it resolves."""
+
+MORE = "more"
+"""The action_id of the menu of actions that ask for more before they are done, in a form."""
+
+MORE_ACTIONS = {Action.SEVERITY: "Set severity…", Action.ROUTE: "Route…"}
+"""What it offers."""
 
 ACKNOWLEDGE_ALL = "acknowledge_all"
 """The action_id of the button of a storm's message."""
@@ -82,7 +89,7 @@ def read_storm(value: str) -> tuple[str, str]:
 
 
 def read_value(value: str) -> tuple[IncidentId, str]:
-    """The incident that a button is about, and the choice of a snooze; "" for other buttons."""
+    """The incident that a button is about, and what was chosen in a menu; "" for buttons."""
     incident_id, _, choice = value.partition(" ")
     return IncidentId(incident_id), choice
 
@@ -101,6 +108,9 @@ def _elements(incident: Incident, config: SlackConfig) -> Iterator[InteractiveEl
                 yield _button(incident, action, "Escalate now", confirm=_ESCALATE_CONFIRM)
             case Action.SNOOZE:
                 yield _snooze(incident, config.snooze)
+    more = [action for action in offered(incident, config) if action in MORE_ACTIONS]
+    if more:
+        yield _more(incident, more)
 
 
 _ESCALATE_CONFIRM = ConfirmObject(
@@ -121,6 +131,13 @@ def _snooze(incident: Incident, snooze: SlackSnooze) -> StaticSelectElement:
         Option(text=PlainTextObject(text=text), value=f"{incident.id} {choice}") for choice, text in choices.items()
     ]
     return StaticSelectElement(action_id=Action.SNOOZE, placeholder="Snooze", options=options)
+
+
+def _more(incident: Incident, actions: Sequence[Action]) -> OverflowMenuElement:
+    options = [
+        Option(text=PlainTextObject(text=MORE_ACTIONS[action]), value=f"{incident.id} {action}") for action in actions
+    ]
+    return OverflowMenuElement(action_id=MORE, options=options)
 
 
 def _for_minutes(minutes: int) -> str:

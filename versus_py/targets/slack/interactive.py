@@ -1,5 +1,7 @@
 """Slack's side of what people press: who may, what is offered, and how they are answered."""
 
+from collections.abc import Sequence
+
 import aiohttp
 
 from versus_py.clock import Clock
@@ -9,7 +11,7 @@ from versus_py.incidents.model import Actor, Incident
 from versus_py.targets.interactive import FormPress, Loop, Permission, Press, Take, WaysIn
 from versus_py.targets.slack.allowed import Allowed
 from versus_py.targets.slack.api import Refused, SlackApi
-from versus_py.targets.slack.forms import resolve_form
+from versus_py.targets.slack.forms import form
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.people import People
 from versus_py.targets.slack.requests import SlackRequests
@@ -36,7 +38,10 @@ class SlackMarkup:
 
 
 class SlackInteractive:
-    """By Socket Mode where `alert.slack.app_token` is set, else by requests that Slack signs."""
+    """By Socket Mode where `alert.slack.app_token` is set, else by requests that Slack signs.
+
+    *policies* are the names of those that an incident may be routed to.
+    """
 
     take_within_s = TAKE_WITHIN_S
     markup = SlackMarkup()
@@ -48,8 +53,11 @@ class SlackInteractive:
         session: aiohttp.ClientSession,
         clock: Clock,
         allowed: Allowed | None = None,
+        *,
+        policies: Sequence[str] = (),
     ) -> None:
         self._config = config
+        self._policies = policies
         self._api = api
         self._session = session
         self._clock = clock
@@ -78,7 +86,7 @@ class SlackInteractive:
 
     async def open_form(self, press: FormPress, incident: Incident) -> None:
         """Within the 3 seconds that Slack allows from the press on; else the person is told to press again."""
-        view = resolve_form(incident, press.where["channel"])
+        view = form(press.action, incident, press.where["channel"], self._policies)
         try:
             await self._api.post("views.open", trigger_id=press.where["trigger_id"], view=view)
         except Refused as exc:

@@ -12,14 +12,22 @@ from versus_py.errors import BadPayload
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Actor
 from versus_py.targets.interactive import FormPress, IncidentPress, Press, StormPress
-from versus_py.targets.slack.actions import ACKNOWLEDGE_ALL, RESOLVE_WITH_COMMENT, read_storm, read_value
+from versus_py.targets.slack.actions import (
+    ACKNOWLEDGE_ALL,
+    MORE,
+    MORE_ACTIONS,
+    RESOLVE_WITH_COMMENT,
+    read_storm,
+    read_value,
+)
 from versus_py.targets.slack.forms import read_submitted
 from versus_py.targets.slack.people import short_name
 
 ACTIONS_MAX = 25
 """A block of actions has no more elements; a payload mostly tells of one."""
 
-_OURS = (*Action, RESOLVE_WITH_COMMENT, ACKNOWLEDGE_ALL)  # no set: what is looked for in it may be anything
+# No set: what is looked for in it may be anything.
+_OURS = (*(it for it in Action if it not in MORE_ACTIONS), RESOLVE_WITH_COMMENT, MORE, ACKNOWLEDGE_ALL)
 _ID = re.compile(r"[A-Z0-9]{1,40}")
 _TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
 _STORM = re.compile(r"[!-~][ -~]{0,200} [0-9a-f]{1,40}")
@@ -58,8 +66,10 @@ def _submitted(payload: Mapping[str, Any]) -> Iterator[Press]:
             actor=actor,
             where={"channel": found.channel},
             request_id=_request_id(user_id, view_id, found.incident_id),
-            action=Action.RESOLVE,
+            action=found.action,
             incident_id=found.incident_id,
+            choice=found.choice,
+            place=found.place,
             comment=found.comment,
         )
 
@@ -92,9 +102,12 @@ def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
         place, storm_id = read_storm(_matching(_STORM, value, "the action's value"))
         return StormPress(place=place, storm_id=storm_id, **who)
     incident_id, choice = read_value(value)
-    if kind == RESOLVE_WITH_COMMENT:
+    if kind in {RESOLVE_WITH_COMMENT, MORE}:
+        if (choice in MORE_ACTIONS) is not (kind == MORE):
+            raise BadPayload("the choice is none of those that are offered")
         trigger_id = _matching(_TRIGGER, payload.get("trigger_id"), "trigger_id")
-        return FormPress(incident_id=incident_id, **(who | {"where": {"channel": channel, "trigger_id": trigger_id}}))
+        who["where"] = {"channel": channel, "trigger_id": trigger_id}
+        return FormPress(action=Action(choice or Action.RESOLVE), incident_id=incident_id, **who)
     if kind == Action.SNOOZE:
         _check_choice(choice)
     return IncidentPress(action=Action(kind), incident_id=incident_id, choice=choice, **who)

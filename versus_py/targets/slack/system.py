@@ -57,8 +57,9 @@ def build(around: Surroundings) -> Parts:
         own = {"channel_id": channel, "storm": SlackStorm(threshold=1000)}
         targets[name] = target(config.model_copy(update=own), name)
     loops: dict[str, Loop] = {"storms": digests.run, "slack clock": partial(watch_clock, api)}
-    interactive = SlackInteractive(config, api, around.session, around.clock) if config.is_interactive else None
-    return Parts(targets=targets, loops=loops, interactive=interactive)
+    policies = [it.name for it in around.config.policies]
+    side = partial(SlackInteractive, config, api, around.session, around.clock, policies=policies)
+    return Parts(targets=targets, loops=loops, interactive=side() if config.is_interactive else None)
 
 
 def checks(examined: Examined) -> Mapping[str, Examination]:
