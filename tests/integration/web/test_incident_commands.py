@@ -1,12 +1,14 @@
 """The commands that act on incidents say what they changed, and fail where they changed nothing."""
 
 import asyncio
+import re
 
 import pytest
 import typer
 
 from tests.integration.conftest import Engine
 from versus_py.cli.incidents import incidents_app
+from versus_py.incidents.model import IncidentId
 
 
 async def run(engine: Engine, *arguments: str) -> int:
@@ -51,3 +53,42 @@ async def test_a_resolve_confirms_the_comment_that_it_kept_and_fails_for_a_secon
     assert (first, second) == (0, 1)
     assert kept.splitlines()[-1] == "comment: Rotated the logs"
     assert "nothing was changed" in capsys.readouterr().err
+
+
+async def test_a_severity_is_set_once_and_said(engine, incident, capsys):
+    statuses = [await run(engine, "severity", incident, "critical") for _ in range(2)]
+
+    assert statuses == [0, 1]
+    said = capsys.readouterr()
+    assert said.out.strip().endswith("; severity critical")
+    assert said.err.startswith(f"nothing was changed: {incident} is triggered")
+
+
+async def test_a_route_is_done_once_and_said(engine, incident, capsys):
+    statuses = [await run(engine, "route", incident, "--channel", "C0DATABASE") for _ in range(2)]
+
+    assert statuses == [0, 1]
+    assert capsys.readouterr().out.startswith(f"routed: {incident} is triggered")
+    assert (await engine.detail(incident))["policy"]["destinations"] == {"slack": "C0DATABASE"}
+
+
+@pytest.mark.parametrize(("said", "minutes"), [(["15"], 15), (["--for", "1h30m"], 90), (["--for", "45s"], 0.75)])
+async def test_a_snooze_takes_minutes_or_a_duration(engine, incident, said, minutes):
+    assert await run(engine, "snooze", incident, *said) == 0
+
+    found = await engine.store.get(IncidentId(incident))
+    assert found.snooze.until_ms == engine.clock.now_ms() + minutes * 60_000
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["snooze", "ID"], "say for how long: a number of minutes, or --for 45m"),
+        (["snooze", "ID", "15", "--for", "15m"], "say for how long"),
+        (["snooze", "ID", "--for", "soon"], "--for is 'soon'; it must be a duration"),
+        (["route", "ID"], "say where to: --policy, --channel, or both"),
+    ],
+)
+def test_a_command_that_does_not_say_enough_says_what_it_takes(command, what):
+    with pytest.raises(typer.BadParameter, match=re.escape(what)):
+        incidents_app(command, standalone_mode=False)
