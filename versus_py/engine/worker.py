@@ -522,7 +522,8 @@ class Worker:
         target = self._targets.get(claim.target)
         if target is None:
             raise Permanent(f"{self._called(claim.target)} is not configured any more")
-        if not incident.is_called(claim.target) and (due_ms := _due_ms(incident, claim.target, now_ms)) is not None:
+        due_ms = _due_ms(incident, claim.target, now_ms)
+        if not incident.is_called(claim.target) and due_ms is not None and not _is_shown(incident, claim.target):
             raise NotYet(due_ms, "its step has not come: somebody may still acknowledge, or it is silenced")
         if incident.is_fallback(claim.target) and (incident.fallback_due_ms or 0) > now_ms:
             raise NotYet(incident.fallback_due_ms or now_ms, "the first provider may still work")
@@ -816,6 +817,12 @@ def _needs_nothing(claim: Claim, incident: Incident) -> bool:
     is_channel = claim.target in incident.told and claim.target not in incident.providers
     is_to_be = incident.due_ms(claim.target) is not None or incident.wants(claim.target)
     return not (was_called or is_channel or is_to_be)
+
+
+def _is_shown(incident: Incident, target: str) -> bool:
+    """Whether a channel has it from an earlier wait: there people see what changes before its step comes again."""
+    is_channel = target in incident.told and target not in incident.providers
+    return is_channel and bool(incident.delivery(target).reference)
 
 
 def _not_failing(delivery: Delivery) -> Delivery | None:

@@ -717,7 +717,7 @@ def _watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
 
 def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
     """For all that may show it now, and for who is told by a step to come."""
-    timers = _channel_timers(incident, now_ms) | dict.fromkeys(incident.calls, now_ms) | _due_timers(incident)
+    timers = _due_timers(incident) | _channel_timers(incident, now_ms) | dict.fromkeys(incident.calls, now_ms)
     if incident.fallback_due_ms is not None:
         timers |= dict.fromkeys(incident.policy.fallback.targets if incident.policy.fallback else (), now_ms)
     return timers

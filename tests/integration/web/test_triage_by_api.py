@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.conftest import CHANNEL, Engine
 from tests.support.groups import alert, group
+from versus_py.incidents.model import IncidentId
 from versus_py.simulators import Fault
 
 DBA = "C0DATABASE"
@@ -18,6 +19,7 @@ def settings() -> dict[str, Any]:
         "policies": [
             {"name": "critical", "match": ['severity="critical"'], "steps": [{"notify": ["slack", "slack:leads"]}]},
             {"name": "dba", "match": ['team="dba"'], "steps": [{"notify": ["slack:leads"]}]},
+            {"name": "later", "match": ['team="later"'], "steps": [{"after": "10m", "notify": ["slack"]}]},
         ]
     }
 
@@ -32,11 +34,16 @@ def servicenow_settings() -> dict[str, Any]:
     return {"on_update": "fields", "update_fields": {"short_description": "{{ severity }}: {{ incident.title }}"}}
 
 
+async def created(engine: Engine, name: str) -> str:
+    """The id of an incident of severity warning."""
+    [found] = (await engine.post(group(alert(name, severity="warning"))))["incidents"]
+    return str(found["id"])
+
+
 async def posted(engine: Engine) -> str:
-    """The id of an incident of severity warning, whose message is posted."""
-    [created] = (await engine.post(group(alert("Disk", severity="warning"))))["incidents"]
+    """The same of one whose message is posted."""
+    found = await created(engine, "Disk")
     await engine.settle()
-    found: str = created["id"]
     return found
 
 
@@ -189,6 +196,34 @@ async def test_back_in_the_first_channel_it_has_a_message_of_its_own(engine):
     assert [it.text.split()[0] for it in engine.slack.messages] == [":arrow_right:", ":arrow_right:", ":red_circle:"]
 
 
+async def test_where_the_first_step_is_to_come_the_message_says_so_and_moves_when_it_comes(engine):
+    incident_id = await posted(engine)
+
+    await act(engine, incident_id, "route", policy="later", channel=DBA)
+
+    [message] = engine.slack.messages
+    assert "routed by *ana* to policy later" in str(message.attachments)
+    assert len(thread(engine)) == 1
+    await engine.after(minutes=10)
+    assert [it.channel for it in engine.slack.messages] == [CHANNEL, DBA]
+    assert message.text.startswith(":arrow_right:")
+
+
+@pytest.mark.parametrize("slack_settings", [{"channels": {"leads": "C0LEADS"}, "storm": {"threshold": 1}}])
+async def test_what_was_counted_in_a_storm_leaves_it_for_a_message_in_the_other_channel(engine):
+    ids = [await created(engine, f"Disk {number}") for number in range(4)]
+    await engine.settle()
+    storm = next(it for it in engine.slack.messages if "storm" in it.text)
+    counted = [it for it in ids if "storm" in (await engine.store.get(IncidentId(it))).delivery("slack").reference]
+    before = storm.text
+
+    await act(engine, counted[-1], "route", channel=DBA)
+
+    assert (await engine.detail(counted[-1]))["deliveries"]["slack"]["label"].endswith(f"in {DBA}")
+    assert f"{len(counted)} incidents" in before
+    assert f"{len(counted) - 1} incident" in storm.text
+
+
 @pytest.mark.parametrize(
     ("path", "times"), [("/api/chat.postMessage", 1), ("/api/chat.postMessage", 2), ("/api/chat.update", 1)]
 )
@@ -223,7 +258,7 @@ async def test_a_message_that_cannot_say_where_it_went_holds_up_nothing(engine):
         ("severity", {"severity": "purple"}, "severity is 'purple'; allowed: critical, error"),
         ("severity", {"severity": 1}, "severity is not a text"),
         ("route", {}, "say where to: policy, channel, or both"),
-        ("route", {"policy": "dbas"}, "policy is 'dbas'; did you mean 'dba'? allowed: critical, dba"),
+        ("route", {"policy": "dbas"}, "policy is 'dbas'; did you mean 'dba'? allowed: critical, dba, later"),
         ("route", {"channel": "lead"}, "channel is 'lead'; allowed: a name of alert.slack.channels (leads), or"),
         ("route", {"channel": "pager:x"}, "channel is 'pager:x'; allowed: a name of alert.slack.channels"),
     ],

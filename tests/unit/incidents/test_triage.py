@@ -173,6 +173,16 @@ def test_a_graver_severity_is_followed_by_its_policy_where_that_is_due_sooner():
     assert change.timers["servicenow"] == NOW + MINUTE_MS
 
 
+def test_what_is_held_is_told_at_once_where_a_graver_severity_leads_to_a_policy_without_hours():
+    held = incident_of("warning", replace(by_severity(incident_of("warning")), opens_at_ms=NOW + 3600_000))
+
+    change = done(set_severity(held, "critical", ANA, NOW, by_severity))
+
+    assert held.calls == {}
+    assert after(change).calls.keys() == {"slack"}
+    assert change.timers["slack"] == change.timers["slack:leads"] == NOW
+
+
 def test_a_lower_severity_leaves_the_round_that_goes_on_and_counts_in_the_next():
     incident = incident_of("critical", by_severity(incident_of("critical")))
 

@@ -123,6 +123,10 @@ class StormMessages:
         is_counted = await self._storms.change(channel, storm_id, incident.id, member, now_ms=self._clock.now_ms())
         return before if is_counted or not needs_somebody else None
 
+    async def leave(self, incident: Incident, before: Delivery) -> None:
+        """Count it no more: it went to another channel."""
+        await self._storms.leave(before.reference["channel"], before.reference["storm"], incident.id)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Keep every digest up to date until *stop*, then finish the one at hand within STOP_GRACE_S."""
         async with asyncio.TaskGroup() as loops:

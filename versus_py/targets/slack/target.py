@@ -121,6 +121,8 @@ class SlackTarget:
             counted = await self._count(incident, before)
             if counted is not None:
                 return await self._said_where_it_went(incident, counted, is_unsure=is_unsure)
+            if incident.due_ms(self._name) is not None and not incident.is_called(self._name):
+                return before  # a message of its own is due with its step
             before = Delivery()
         if "ts" in before.reference:
             shown = await self._brought_up_to_date(incident, before, is_unsure=is_unsure)
@@ -187,6 +189,8 @@ class SlackTarget:
         """The message as it is where that channel takes none. Raises NotYet with the one that is posted there."""
         channel, mark = self._channel(incident), self._mark(incident)
         left = {LEFT: orjson.dumps(dict(before.reference)).decode()} if "ts" in before.reference else {}
+        if "storm" in before.reference:
+            await self._storms.leave(incident, before)
         try:
             self._raise_if_dead(channel)
             posted = await self._post_or_join(incident, channel, "", is_unsure=is_unsure)
