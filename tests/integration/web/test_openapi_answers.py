@@ -58,10 +58,11 @@ async def use_everything(engine, logs):
     link = urlsplit(engine.links.url(await engine.store.get(created["id"])))
     for use in (engine.http.get, engine.http.post, engine.http.post):
         assert (await use(f"{link.path}?{link.query}")).ok
-    for action in ("acknowledge", "unacknowledge", "acknowledge", "unacknowledge", "snooze", "escalate", "resolve"):
+    said = {"by": "ana", "minutes": 5, "severity": "info", "channel": "C0DATABASE"}
+    acts = ("acknowledge", "unacknowledge", "acknowledge", "unacknowledge", "snooze", "severity", "route")
+    for action in (*acts, "escalate", "resolve"):
         for _ in range(2):  # the second changes nothing
-            url = f"/api/incidents/{created['id']}/{action}"
-            assert (await engine.http.post(url, json={"by": "ana", "minutes": 5})).ok
+            assert (await engine.http.post(f"/api/incidents/{created['id']}/{action}", json=said)).ok
     assert (await engine.http.post(f"/api/incidents/{created['id']}/snooze?by=ana&minutes=5")).status == 200
     await engine.settle()
     engine.servicenow.faults.order(Fault(kind="400", times=None))
