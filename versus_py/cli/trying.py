@@ -7,13 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 import orjson
 import typer
-from multidict import MultiDict
 
 from versus_py.cli.common import (
     LOCAL_SERVER,
@@ -27,10 +24,8 @@ from versus_py.cli.common import (
     run_to_end,
     until_signal,
 )
-from versus_py.config import Config, LogConfig
-from versus_py.engine.policies import Policies
+from versus_py.config import LogConfig
 from versus_py.errors import BadPayload
-from versus_py.incidents.model import Notification, PolicyFor
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
 from versus_py.simulators.slack import SIGNING_SECRET
@@ -41,10 +36,10 @@ from versus_py.tools.client import open_client
 from versus_py.tools.demo import run_demo
 from versus_py.tools.explain import Explanation
 from versus_py.tools.explain import explain as explained
-from versus_py.tools.replay import Posted, Read, Record, Replay, Step, read_lines
+from versus_py.tools.recordings import Posted, Record, read_lines, reader
+from versus_py.tools.replay import Replay, Step
 from versus_py.tools.samples import SAMPLES
-from versus_py.web.intake.overrides import read_overrides
-from versus_py.web.intake.reading import Reader, read_body
+from versus_py.web.intake.reading import read_body
 
 
 class SimulatedSystem(StrEnum):
@@ -168,7 +163,7 @@ def replay(
     if not any(isinstance(record, Posted) for record in records):
         problems.append("no payload in it; a server's log has them with alert.debug_body: true and log.format: json")
     channels = {name: it.default_destination for name, it in loaded.alert.enabled.items()}
-    story = Replay(_reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
+    story = Replay(reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
     run_to_end(_tell(story.run(records), speed=speed, as_json=as_json))
     if as_json:
         print(json.dumps({"summary": story.summary.as_json()}))
@@ -237,21 +232,6 @@ def _payload(file: str | None, source: str, name: str | None, resolved: bool) ->
         raise typer.BadParameter(f"no sample {source!r}; there are {', '.join(SAMPLES)}")
     options = {} if name is None else {"name": name}
     return orjson.dumps(SAMPLES[source](**options, starts_at=datetime.now(UTC), is_resolved=resolved))
-
-
-def _reader(config: Config) -> Read:
-    """How the server reads a body and its query string."""
-    reader, policies = Reader(config), Policies(config)
-
-    def read(body: bytes, query: str) -> tuple[list[Notification], PolicyFor, list[str]]:
-        overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
-        _, payloads, left_out = read_body(body)
-        found = reader.read(payloads, overrides)
-        notifications = [it for it in found.notifications if it is not None]
-        policy_for = partial(policies.of, asked=overrides.asked)
-        return notifications, policy_for, [*overrides.warnings, *left_out, *found.warnings]
-
-    return read
 
 
 async def _tell(events: Iterator[Step], *, speed: float, as_json: bool) -> None:

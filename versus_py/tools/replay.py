@@ -4,50 +4,20 @@ No server, no Redis, no Slack: time is that of the recording, and every decision
 there are three dictionaries. Other than in the store, nothing is forgotten when its retention is over.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Literal
-
-import orjson
+from typing import Any
 
 from versus_py.errors import BadPayload
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
 from versus_py.incidents.transitions import Change
-from versus_py.sources import SOURCES
-from versus_py.sources.fields import time_ms
 from versus_py.systems import called
+from versus_py.tools.recordings import Acted, Posted, Read, Record
 from versus_py.web.api.views import rfc3339
 
-Read = Callable[[bytes, str], tuple[list[Notification], PolicyFor, list[str]]]
-"""What a body and its query string say, the policy for each notification, and warnings. Raises BadPayload."""
-
 TITLE_WIDTH = 28
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A body that was posted, and where it is recorded."""
-
-    where: str
-    at_ms: int
-    body: bytes
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Acted:
-    """What somebody did to the open incident with this title, dedup key or id."""
-
-    where: str
-    at_ms: int
-    action: Literal["acknowledge", "resolve"]
-    incident: str
-    by: str
-
-
-Record = Posted | Acted
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +77,6 @@ class Summary:
     def as_json(self) -> dict[str, int]:
         """For machines."""
         return asdict(self)
-
-
-def read_lines(name: str, lines: Iterable[bytes]) -> tuple[list[Record], list[str]]:
-    """The records of one file, and a sentence with file and line for each line that is broken.
-
-    Empty lines, and lines of versus_py's log that hold no body, are left out.
-    """
-    records: list[Record] = []
-    problems = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = _record(f"{name}:{number}", line)
-        except ValueError as exc:
-            problems.append(f"{name}:{number}: {exc}")
-        else:
-            records += [] if record is None else [record]
-    return records, problems
 
 
 class Replay:
@@ -294,52 +245,6 @@ class Replay:
             next((str(entry.by) for entry in change.entries if entry.by), ""),
             incident.escalates_at_ms if begins else None,
         )
-
-
-def _record(where: str, line: bytes) -> Record | None:
-    """Raises ValueError with a sentence."""
-    try:
-        data = orjson.loads(line)
-    except orjson.JSONDecodeError as exc:
-        raise ValueError(f"this is not JSON: {exc.msg}") from None
-    if not isinstance(data, dict):
-        raise ValueError("this is no JSON object")  # noqa: TRY004 - one error for whatever is wrong with a line
-    if "event" in data:
-        return _logged(where, data)
-    at_ms = _time(data, "at")
-    if "payload" in data:
-        return Posted(where, at_ms, orjson.dumps(data["payload"]), _text(data, "query", ""))
-    if "acknowledge" in data:
-        return Acted(where, at_ms, "acknowledge", _text(data, "acknowledge"), _text(data, "by", "somebody"))
-    if "resolve" in data:
-        return Acted(where, at_ms, "resolve", _text(data, "resolve"), _text(data, "by", "somebody"))
-    raise ValueError("one of payload, acknowledge and resolve is required")
-
-
-def _logged(where: str, data: Mapping[str, Any]) -> Record | None:
-    """A line of versus_py's own log: a body, or what a person did. What senders did, their bodies say."""
-    match data:
-        case {"event": "intake.body"}:
-            return Posted(where, _time(data, "timestamp"), _text(data, "body").encode(), _text(data, "query", ""))
-        case {"event": "incident.changed", "what": "acknowledged" | "resolved" as what, "by": by} if by not in SOURCES:
-            action: Literal["acknowledge", "resolve"] = "acknowledge" if what == "acknowledged" else "resolve"
-            return Acted(where, _time(data, "timestamp"), action, _text(data, "incident"), _text(data, "by"))
-        case _:
-            return None
-
-
-def _time(data: Mapping[str, Any], name: str) -> int:
-    found = time_ms(data.get(name))
-    if found is None:
-        raise ValueError(f"{name} is {data.get(name)!r}; write an RFC 3339 time such as 2026-05-04T10:20:01Z")
-    return found
-
-
-def _text(data: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = default if data.get(name) is None else data[name]
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r}; write text")  # noqa: TRY004 - one error for whatever is wrong with a line
-    return value
 
 
 def _said(change: Change) -> Iterator[str]:

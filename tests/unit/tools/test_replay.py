@@ -11,7 +11,8 @@ from tests.support.factories import POLICY, make_alert, make_notification, make_
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import incident_id
 from versus_py.incidents.policies import made
-from versus_py.tools.replay import Acted, Posted, Replay, Step, read_lines
+from versus_py.tools.recordings import Acted, Posted, read_lines
+from versus_py.tools.replay import Replay, Step
 
 MINUTE_MS = 60_000
 AT = "2026-05-04T10:20:01Z"
