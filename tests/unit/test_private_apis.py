@@ -5,6 +5,7 @@ Each is used in one place, which the test names. To use one more, add it here.
 
 import asyncio
 import inspect
+from re import _constants, _parser
 
 import pytest
 from aiohttp import web
@@ -45,6 +46,17 @@ async def test_a_cluster_client_of_redis_py_asks_anew_where_everything_is():
     assert isinstance(cluster.nodes_manager, NodesManager)
     assert "position" in inspect.signature(PipelineCommand).parameters
     await cluster.aclose()
+
+
+def test_regular_expressions_can_be_taken_apart():
+    """tools/told_apart.py finds with it which values of a label matchers tell apart."""
+    parsed = _parser.parse("(ab|[c-e])*?$", 0)
+
+    assert [(str(operation), type(argument)) for operation, argument in parsed] == [
+        ("MIN_REPEAT", tuple),
+        ("AT", type(_constants.AT_END)),
+    ]
+    assert parsed[0][1][1] is _constants.MAXREPEAT
 
 
 async def test_a_server_of_aiohttp_makes_protocols_and_closes_one_by_force():
