@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from versus_py.cli import app, incidents_app
+from versus_py.cli import app, incidents_app, policy_app
 from versus_py.systems import model
 from versus_py.web.intake.overrides import override_names
 
@@ -110,6 +110,6 @@ def test_the_readme_and_the_api_page_name_every_command():
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     for name in names:
         assert f"versus {name}" in text
-    for command in incidents_app.registered_commands:
+    for command in (*incidents_app.registered_commands, *policy_app.registered_commands):
         assert command.callback
         assert (command.name or command.callback.__name__) in text

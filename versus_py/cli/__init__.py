@@ -7,8 +7,9 @@ import typer
 from versus_py import __version__
 from versus_py.cli import auditing, checking, losses, serving, trying
 from versus_py.cli.incidents import incidents_app, retry
+from versus_py.cli.policies import policy_app
 
-__all__ = ["app", "incidents_app"]
+__all__ = ["app", "incidents_app", "policy_app"]
 
 app = typer.Typer(
     name="versus",
@@ -50,5 +51,6 @@ app.command()(trying.send)
 app.command()(trying.explain)
 app.command()(trying.replay)
 app.command()(trying.simulate)
+app.add_typer(policy_app, name="policy")
 app.add_typer(incidents_app, name="incidents")
 app.command()(retry)

@@ -1,7 +1,7 @@
 """The model. The keys are those of Versus Incident's configuration; our own additions are optional."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -34,6 +34,7 @@ from versus_py.config.routes import Route
 from versus_py.config.severities import OptionalSeverity, SeverityMap
 from versus_py.config.time_intervals import NamedIntervals, interval_warnings
 from versus_py.errors import ConfigError
+from versus_py.incidents.matchers import Matcher
 from versus_py.templating import uses
 
 M = TypeVar("M", bound=Part)
@@ -375,9 +376,13 @@ class LogConfig(Part):
 class RouteLeads:
     """What a route says, whichever way it was written."""
 
-    matches: Callable[[Mapping[str, str]], bool]
+    matchers: tuple[Matcher, ...]
     wait_minutes: float | None
     leads_to: Mapping[str, RouteTo]  # by channel
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether incidents with these *labels* go by it."""
+        return all(it.matches(labels) for it in self.matchers)
 
 
 class Config(Part):
@@ -529,9 +534,9 @@ class Config(Part):
     def route_leads(self) -> tuple[RouteLeads, ...]:
         """The routes; also those that stand at the channel that first had some."""
         older = getattr(getattr(self.alert, _FIRST_WITH_ROUTES, None), "routes", ())
-        found = [RouteLeads(it.matches, it.wait_minutes, it.leads_to) for it in self.routes]
+        found = [RouteLeads(it.parsed, it.wait_minutes, it.leads_to) for it in self.routes]
         if self.alert.enabled.get(_FIRST_WITH_ROUTES) is not None:
-            found += [RouteLeads(it.matches, it.wait_minutes, {_FIRST_WITH_ROUTES: it.leads_to}) for it in older]
+            found += [RouteLeads(it.parsed, it.wait_minutes, {_FIRST_WITH_ROUTES: it.leads_to}) for it in older]
         return tuple(found)
 
     def route_problems(self) -> Iterator[str]:

@@ -34,10 +34,11 @@ class Matching(Part):
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether incidents with these *labels* go here."""
-        return all(matcher.matches(labels) for matcher in self._parsed)
+        return all(matcher.matches(labels) for matcher in self.parsed)
 
     @cached_property
-    def _parsed(self) -> tuple[Matcher, ...]:
+    def parsed(self) -> tuple[Matcher, ...]:
+        """The matchers."""
         return tuple(matcher for text in self.matchers for matcher in parse_matchers(text))
 
 

@@ -22,14 +22,14 @@ class Policies:
 
     def of(self, notification: Notification, now_ms: int, asked: Asked = _NOTHING) -> Policy:
         """The policy of the incident that *notification* creates."""
-        return self.for_labels(_labels(notification.alerts, notification.severity, asked), now_ms, asked)
+        return self.for_labels(labels_of(notification.alerts, notification.severity, asked), now_ms, asked)
 
     def of_known(self, incident: Incident, now_ms: int) -> Policy:
         """The policy of a round that begins; what an earlier version wrote keeps its own."""
         asked = incident.policy.asked
         if asked is None:
             return incident.policy
-        return self.for_labels(_labels(incident.alerts, incident.severity, asked), now_ms, asked)
+        return self.for_labels(labels_of(incident.alerts, incident.severity, asked), now_ms, asked)
 
     def for_labels(self, labels: Mapping[str, str], now_ms: int, asked: Asked = _NOTHING) -> Policy:
         """The policy of what has these *labels* in common: the first that matches, else the made one.
@@ -92,7 +92,7 @@ def _routed(policy: Policy, asked: Asked, route: RouteLeads | None) -> Policy:
     return replace(policy, destinations={**named, **asked.destinations}, mentions=mentions)
 
 
-def _labels(alerts: tuple[Alert, ...], severity: str, asked: Asked) -> dict[str, str]:
+def labels_of(alerts: tuple[Alert, ...], severity: str, asked: Asked) -> dict[str, str]:
     """What matchers see: labels as they were sent, and the severity where no label has it or somebody says it.
 
     Of what all that fires has in common: what is over says nothing about where the rest belongs.

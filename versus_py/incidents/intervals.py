@@ -180,8 +180,11 @@ class Hours:
         """The first instant from *at_ms* on at which it is open; None if it does not open within SEARCHED_YEARS."""
         if self.contains(at_ms):
             return at_ms
-        changes = merge(*(it.changes(at_ms) for it in (*self.within, *self.outside)))
-        return next(filter(self.contains, changes), None)
+        return next(filter(self.contains, self.changes(at_ms)), None)
+
+    def changes(self, after_ms: int) -> Iterator[int]:
+        """Every instant after *after_ms* at which it may open or close, in order, as far as it is searched."""
+        return merge(*(it.changes(after_ms) for it in (*self.within, *self.outside)))
 
     @property
     def ever_opens(self) -> bool:
