@@ -283,8 +283,8 @@ def test_replay_tells_what_a_recording_would_have_led_to():
     assert [line.split("  ")[0][11:] for line in lines if "record would be created" in line] == ["10:24:00"]
     assert blank == ""
     assert summary == (
-        "payloads 8, incidents 4, messages 4, edits 7, acknowledged 1, resolved in time 2, reopened 1, "
-        "records created 1, records resolved 1, still open 2"
+        "payloads 8, incidents 4, held 0, messages 4, reminders 0, edits 7, acknowledged 1, resolved in time 2, "
+        "reopened 1, records created 1, records resolved 1, still open 2"
     )
     assert [event["event"] for event in events[:-1]] == [
         "triggered",

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -24,7 +26,8 @@ from versus_py.cli.common import (
     run_to_end,
     until_signal,
 )
-from versus_py.config import LogConfig
+from versus_py.config import Config, LogConfig
+from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
@@ -33,11 +36,12 @@ from versus_py.sources import SOURCES
 from versus_py.systems import model
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.client import open_client
+from versus_py.tools.comparison import counts, differences, said
 from versus_py.tools.demo import run_demo
 from versus_py.tools.explain import Explanation
 from versus_py.tools.explain import explain as explained
 from versus_py.tools.recordings import Posted, Record, read_lines, reader
-from versus_py.tools.replay import Replay, Step
+from versus_py.tools.replay import Line, Replay
 from versus_py.tools.samples import SAMPLES
 from versus_py.web.intake.reading import read_body
 
@@ -145,6 +149,9 @@ def _show(explanation: Explanation) -> None:
 def replay(
     files: Annotated[list[str], typer.Argument(metavar="FILE|-...", help="Recordings in JSON lines, - for stdin.")],
     config: OptionalConfigOption = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another configuration: show what it would have done differently.")
+    ] = None,
     speed: Annotated[float, typer.Option(min=0, help="How many times as fast as recorded; 0 does not wait.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
 ) -> None:
@@ -152,8 +159,12 @@ def replay(
 
     A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
     "by": NAME}, {"at": TIME, "resolve": TITLE, "by": NAME}, or one of versus_py's own JSON log with a body in it.
+    With --against, people are taken to have done what they did, at the same times.
     """
+    if against is not None and speed:
+        raise typer.BadParameter("--speed has no effect with --against")
     loaded = model().model_validate(TRY_OUT) if config is None else load(config)
+    other = None if against is None else load(against)
     records: list[Record] = []
     problems: list[str] = []
     for file in files:
@@ -162,17 +173,40 @@ def replay(
         problems += broken
     if not any(isinstance(record, Posted) for record in records):
         problems.append("no payload in it; a server's log has them with alert.debug_body: true and log.format: json")
-    channels = {name: it.default_destination for name, it in loaded.alert.enabled.items()}
-    story = Replay(reader(loaded), reopen_ms=round(loaded.oncall.reopen_minutes * 60_000), channels=channels)
-    run_to_end(_tell(story.run(records), speed=speed, as_json=as_json))
-    if as_json:
-        print(json.dumps({"summary": story.summary.as_json()}))
+    story = _replay_of(loaded)
+    if other is None:
+        run_to_end(_tell(story.run(records), speed=speed, as_json=as_json))
+        _print_summary(story, as_json=as_json)
     else:
-        out.print(f"\n{story.summary.line()}", markup=False, highlight=False, soft_wrap=True)
+        problems += _compare(story, _replay_of(other), records, as_json=as_json)
     for problem in (*problems, *story.problems):
         err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
     if problems or story.problems:
         raise typer.Exit(1)
+
+
+def _print_summary(story: Replay, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"summary": story.summary.as_json()}))
+    else:
+        out.print(f"\n{story.summary.line()}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _compare(before: Replay, after: Replay, records: list[Record], *, as_json: bool) -> list[str]:
+    """Print what differs. Returns what only the second could not use."""
+    for story in (before, after):
+        deque(story.run(records), maxlen=0)
+    found = differences(before.tellings, after.tellings)
+    for it in found:
+        line = orjson.dumps(it.as_json()).decode() if as_json else it.line(None)
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        summaries = {"summary": before.summary.as_json(), "against": after.summary.as_json()}
+        print(json.dumps({**summaries, "differences": counts(found)}))
+    else:
+        blank = "\n" if found else ""
+        out.print(f"{blank}{'; '.join(said(found)) or 'nothing would differ'}", markup=False, highlight=False)
+    return [f"with --against: {problem}" for problem in after.problems if problem not in before.problems]
 
 
 def simulate(
@@ -234,7 +268,15 @@ def _payload(file: str | None, source: str, name: str | None, resolved: bool) ->
     return orjson.dumps(SAMPLES[source](**options, starts_at=datetime.now(UTC), is_resolved=resolved))
 
 
-async def _tell(events: Iterator[Step], *, speed: float, as_json: bool) -> None:
+def _replay_of(config: Config) -> Replay:
+    places = {name: it.default_destination for name, it in config.alert.enabled.items()}
+    for system in config.systems:
+        places |= config.places(system)
+    reopen_ms = round(config.oncall.reopen_minutes * 60_000)
+    return Replay(reader(config), reopen_ms=reopen_ms, places=places, policy_of=Policies(config).of_known)
+
+
+async def _tell(events: Iterator[Line], *, speed: float, as_json: bool) -> None:
     """Print what happens, as fast as it happened when *speed* is 1."""
     last_ms: int | None = None
     for event in events:

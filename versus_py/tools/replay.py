@@ -7,11 +7,13 @@ there are three dictionaries. Other than in the store, nothing is forgotten when
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
 from typing import Any
 
 from versus_py.errors import BadPayload
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
+from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
 from versus_py.systems import called
 from versus_py.tools.recordings import Acted, Posted, Read, Record
@@ -21,7 +23,7 @@ TITLE_WIDTH = 28
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Line:
     """One line of the timeline."""
 
     at_ms: int
@@ -55,13 +57,34 @@ class Step:
         }
 
 
+class TellingKind(StrEnum):
+    """What a target gets when it is told."""
+
+    RECORD = "record"
+    MESSAGE = "message"
+    REMINDER = "reminder"  # a line in a thread, or a work note, as it has a message or a record
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """That a target was told of an incident."""
+
+    at_ms: int
+    incident: IncidentId
+    title: str
+    kind: TellingKind
+    place: str  # what people call the target, and its channel
+
+
 @dataclass(slots=True)
 class Summary:
     """How often what happened."""
 
     payloads: int = 0
     incidents: int = 0
+    held: int = 0  # until the hours of their policy began
     messages: int = 0
+    reminders: int = 0  # lines in threads, and work notes, of steps that tell a target again
     edits: int = 0
     acknowledged: int = 0
     resolved_in_time: int = 0  # before the wait was over, and without an acknowledgment
@@ -80,23 +103,28 @@ class Summary:
 
 
 class Replay:
-    """The incidents of a recording. *channels* says by target where messages go that are sent nowhere else.
+    """The incidents of a recording. *places* says by target where it is, where no policy says it.
 
-    *reopen_ms* is how long after its resolve a dedup key still names an incident.
+    *reopen_ms* is how long after its resolve a dedup key still names an incident, *policy_of* what the configuration
+    says of one whose next round begins.
     """
 
-    def __init__(self, read: Read, *, reopen_ms: int, channels: Mapping[str, str]) -> None:
+    def __init__(
+        self, read: Read, *, reopen_ms: int, places: Mapping[str, str], policy_of: PolicyOf = as_before
+    ) -> None:
         self._read = read
         self._reopen_ms = reopen_ms
-        self._channels = channels
+        self._places = places
+        self._policy_of = policy_of
         self._incidents: dict[IncidentId, Incident] = {}
         self._named: dict[str, IncidentId] = {}  # dedup key -> the incident it named last
-        self._due_ms: dict[IncidentId, int] = {}  # when a wait ends, or an acknowledgment
-        self._records: set[IncidentId] = set()  # those with a record that is not resolved
+        self._due_ms: dict[IncidentId, int] = {}  # when the next step is due, or an acknowledgment ends
+        self._shown: dict[IncidentId, dict[str, bool]] = {}  # targets that show it -> whether they show its end
         self.summary = Summary()
+        self.tellings: list[Telling] = []
         self.problems: list[str] = []
 
-    def run(self, records: Iterable[Record]) -> Iterator[Step]:
+    def run(self, records: Iterable[Record]) -> Iterator[Line]:
         """What would have happened, in order of time, until the last wait has ended.
 
         Afterwards `summary` says how often what happened, and `problems` which records were left out and why.
@@ -110,48 +138,41 @@ class Replay:
         yield from self._escalate()
         self.summary.still_open = sum(it.status is not Status.RESOLVED for it in self._incidents.values())
 
-    def _escalate(self, until_ms: int | None = None) -> Iterator[Step]:
-        """The waits and acknowledgments that end until then; None: all waits, as nobody knows what people do then."""
+    def _escalate(self, until_ms: int | None = None) -> Iterator[Line]:
+        """The steps and ends of acknowledgments that are due until then; None: all steps, whatever people do later."""
         while self._due_ms:
             incident_id, due_ms = min(self._due_ms.items(), key=lambda item: (item[1], item[0]))
             incident = self._incidents[incident_id]
             if until_ms is not None and due_ms > until_ms:
                 return
             if incident.status is Status.TRIGGERED:
-                yield self._escalated(incident, due_ms)
+                change = transitions.begin_step(incident, due_ms, self._policy_of)
+                assert change is not None  # noqa: S101 - only waits that go on are due
+                yield self._applied(change, due_ms, "opened" if incident.is_held else "escalated")
             elif until_ms is None:
                 del self._due_ms[incident_id]
             else:
-                change = transitions.end_acknowledgment(incident, due_ms)
+                change = transitions.end_acknowledgment(incident, due_ms, self._policy_of)
                 assert change is not None  # noqa: S101 - only what ends is due
                 yield self._applied(change, due_ms, "unacknowledged")
 
-    def _escalated(self, incident: Incident, due_ms: int) -> Step:
-        change = transitions.begin_step(incident, due_ms)
-        assert change is not None  # noqa: S101 - only waits that go on are due
-        is_first = incident.policy.oncall not in incident.told
-        self._records.add(incident.id)
-        self.summary.records_created += is_first
-        effect = "would be created" if is_first else "would be moved to In Progress again"
-        return self._applied(change, due_ms, "escalated", _record_of(incident, effect))
-
-    def _post(self, posted: Posted) -> Iterator[Step]:
+    def _post(self, posted: Posted) -> Iterator[Line]:
         notifications, policy_for, warnings = self._read(posted.body, posted.query)
         self.summary.payloads += 1
         if not notifications:
-            yield Step(posted.at_ms, "ignored", "", details=tuple(warnings))
+            yield Line(posted.at_ms, "ignored", "", details=tuple(warnings))
         for notification in notifications:
             said = replace(notification, warnings=(*warnings, *notification.warnings))
             yield self._accept(said, policy_for, posted.at_ms)
 
-    def _accept(self, notification: Notification, policy_for: PolicyFor, now_ms: int) -> Step:
+    def _accept(self, notification: Notification, policy_for: PolicyFor, now_ms: int) -> Line:
         """As `Lifecycle.accept` does it."""
         # Without an identity, an incident of its own: no source's dedup key has an empty line in it there.
         dedup_key = notification.dedup_key or f"{notification.source}\n\n{self.summary.incidents}"
         known = self._find(dedup_key, now_ms)
         if known is None:
             if not notification.is_firing:
-                return Step(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
+                return Line(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
             change = transitions.trigger(
                 notification, policy_for(notification, now_ms), dedup_key=dedup_key, now_ms=now_ms
             )
@@ -159,9 +180,10 @@ class Replay:
             known = self._incidents.get(change.incident.id)
             if known is None:
                 return self._created(change, now_ms)
-        observed = transitions.observe(known, notification, now_ms, policy_for(notification, now_ms))
+        policy = policy_for(notification, now_ms)
+        observed = transitions.observe(known, notification, now_ms, policy, self._policy_of)
         if observed is None:
-            return Step(now_ms, "ignored", known.title, known.id, ("no news",))
+            return Line(now_ms, "ignored", known.title, known.id, ("no news",))
         return self._observed(known, observed, now_ms)
 
     def _find(self, dedup_key: str, now_ms: int) -> Incident | None:
@@ -171,30 +193,26 @@ class Replay:
             return known
         return None
 
-    def _created(self, change: Change, now_ms: int) -> Step:
-        policy = change.incident.policy
+    def _created(self, change: Change, now_ms: int) -> Line:
         self.summary.incidents += 1
-        self.summary.messages += len(policy.channels)
-        places = {name: policy.destinations.get(name) or self._channels.get(name, "") for name in policy.channels}
-        told = [f"{called()(name)} {place}".rstrip() for name, place in places.items()]
-        return self._applied(change, now_ms, "triggered", *told)
+        self.summary.held += change.incident.is_held
+        return self._applied(change, now_ms, "triggered")
 
-    def _observed(self, before: Incident, change: Change, now_ms: int) -> Step:
+    def _observed(self, before: Incident, change: Change, now_ms: int) -> Line:
         if change.outcome is Outcome.RESOLVED:
             return self._resolved(before, change, now_ms)
         self.summary.reopened += change.outcome is Outcome.REOPENED
         return self._applied(change, now_ms, change.outcome.value, f"seen {change.incident.occurrences} times")
 
-    def _resolved(self, before: Incident, change: Change, now_ms: int) -> Step:
-        if before.id in self._records:
-            self._records.remove(before.id)
-            self.summary.records_resolved += 1
-            return self._applied(change, now_ms, "resolved", _record_of(before, "would be resolved"))
-        if before.status is Status.TRIGGERED:
+    def _resolved(self, before: Incident, change: Change, now_ms: int) -> Line:
+        records = self._open_records(before)
+        if before.status is Status.TRIGGERED and not records:
             self.summary.resolved_in_time += 1
-        return self._applied(change, now_ms, "resolved")
+        self.summary.records_resolved += len(records)
+        self._shown[before.id] = dict.fromkeys(self._shown.get(before.id, {}), True)
+        return self._applied(change, now_ms, "resolved", *(self._record(it, before, "resolved") for it in records))
 
-    def _act(self, acted: Acted) -> Iterator[Step]:
+    def _act(self, acted: Acted) -> Iterator[Line]:
         incident = self._open_incident(acted.incident)
         if acted.action == "resolve":
             change = transitions.resolve(incident, Actor(acted.by), acted.at_ms)
@@ -204,11 +222,11 @@ class Replay:
         change = transitions.acknowledge(incident, Actor(acted.by), acted.at_ms)
         if change is None:
             said = f"acknowledged by {incident.acknowledged_by} before"
-            yield Step(acted.at_ms, "ignored", incident.title, incident.id, (said,), acted.by)
+            yield Line(acted.at_ms, "ignored", incident.title, incident.id, (said,), acted.by)
             return
         self.summary.acknowledged += 1
-        effects = [_record_of(incident, "would be moved to In Progress")] if incident.id in self._records else []
-        yield self._applied(change, acted.at_ms, "acknowledged", *effects)
+        moved = (self._record(it, incident, "moved to In Progress") for it in self._open_records(incident))
+        yield self._applied(change, acted.at_ms, "acknowledged", *moved)
 
     def _open_incident(self, name: str) -> Incident:
         """Raises BadPayload when there is no such open incident, or more than one."""
@@ -223,28 +241,68 @@ class Replay:
             raise BadPayload(f"no incident is open whose title, dedup key or id is {name!r}")
         raise BadPayload(f"{len(found)} open incidents are called {name!r}; name one by its dedup key or id")
 
-    def _applied(self, change: Change, now_ms: int, what: str, *effects: str) -> Step:
-        """Keep the incident as it is now, with the wait that goes on."""
+    def _applied(self, change: Change, now_ms: int, what: str, *effects: str) -> Line:
+        """Keep the incident as it is now, with the wait that goes on, and tell those who are called."""
         incident = change.incident
+        before = self._incidents.get(incident.id)
         self._incidents[incident.id] = incident
         due_ms = incident.escalates_at_ms if incident.is_waiting else incident.ack_ends_at_ms
         if due_ms is not None:
             self._due_ms[incident.id] = due_ms
         else:
             self._due_ms.pop(incident.id, None)
+        edited = self._edited(incident)
+        calls = {} if before is None else before.calls
+        called = [target for target, call in incident.calls.items() if call != calls.get(target)]
+        told = [self._told(target, incident, now_ms) for target in called]
         begins = change.outcome in {Outcome.CREATED, Outcome.REOPENED}
-        if change.outcome is not Outcome.CREATED:
-            self.summary.edits += len(incident.policy.channels)
-            effects += tuple(f"{called()(name)} message edited" for name in incident.policy.channels)
-        return Step(
+        return Line(
             now_ms,
             what,
             incident.title,
             incident.id,
-            (*_said(change), *effects),
+            (*_said(change), *effects, *(it for it in told if it), *edited),
             next((str(entry.by) for entry in change.entries if entry.by), ""),
-            incident.escalates_at_ms if begins else None,
+            incident.escalates_at_ms if begins and not incident.is_held else None,
         )
+
+    def _edited(self, incident: Incident) -> list[str]:
+        """The messages of the incident that are there change with it."""
+        shown = [it for it in self._shown.get(incident.id, {}) if it not in incident.providers]
+        self.summary.edits += len(shown)
+        return [f"{called()(target)} message edited" for target in shown]
+
+    def _told(self, target: str, incident: Incident, now_ms: int) -> str:
+        """What *target* gets; "" for a message that is there, which a new wait does not say again."""
+        shown = self._shown.setdefault(incident.id, {})
+        is_record, is_known, is_over = target in incident.policy.providers, target in shown, shown.get(target, False)
+        shown[target] = False
+        if not is_known:
+            kind = TellingKind.RECORD if is_record else TellingKind.MESSAGE
+            self.summary.records_created += is_record
+            self.summary.messages += not is_record
+        elif incident.calls[target].step == 0 and not is_record:
+            return ""
+        else:
+            kind = TellingKind.REMINDER
+            self.summary.reminders += 1
+        place = self._place(target, incident)
+        self.tellings.append(Telling(now_ms, incident.id, incident.title, kind, place))
+        if is_record:
+            again = "moved to In Progress again" if is_over else "given a work note"
+            return self._record(target, incident, again if is_known else "created")
+        return f"{place} told again" if is_known else place
+
+    def _place(self, target: str, incident: Incident) -> str:
+        place = incident.policy.destinations.get(target) or self._places.get(target, "")
+        return f"{called()(target)} {place}".rstrip()
+
+    def _record(self, target: str, incident: Incident, effect: str) -> str:
+        return f"{self._place(target, incident)} record would be {effect}"
+
+    def _open_records(self, incident: Incident) -> list[str]:
+        shown = self._shown.get(incident.id, {})
+        return [target for target, is_over in shown.items() if target in incident.policy.providers and not is_over]
 
 
 def _said(change: Change) -> Iterator[str]:
@@ -252,10 +310,6 @@ def _said(change: Change) -> Iterator[str]:
     for entry in change.entries:
         if entry.detail:
             yield f"warning: {entry.detail}" if entry.event is Event.WARNING else entry.detail
-
-
-def _record_of(incident: Incident, effect: str) -> str:
-    return f"{called()(incident.policy.oncall or '')} record {effect}"
 
 
 def _moment(at_ms: int, zone: tzinfo | None) -> datetime:

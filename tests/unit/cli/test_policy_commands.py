@@ -153,3 +153,21 @@ def test_a_configuration_that_cannot_be_read_is_no_failed_promise(tmp_path):
     config.write_text("policies: 5")
 
     assert CliRunner().invoke(app, ["policy", "prove", "{} never reaches slack", "-c", str(config)]).exit_code == 2
+
+
+def test_a_recording_is_played_through_changed_policies_too(tmp_path):
+    changed = {**SETTINGS, "policies": [{**CRITICAL, "steps": [{"notify": ["slack"]}]}, LOW]}
+    paths = [tmp_path / name for name in ("now.yaml", "then.yaml")]
+    for path, settings in zip(paths, (SETTINGS, changed), strict=True):
+        path.write_text(yaml.safe_dump(settings))
+    payload = {"title": "Disk full", "severity": "critical", "id": "d1"}
+    recording = json.dumps({"at": "2026-05-04T10:20:01Z", "payload": payload})
+
+    def replay(*more):
+        arguments = ["replay", "-", "-c", str(paths[0]), "--against", str(paths[1]), *more]
+        return CliRunner().invoke(app, arguments, input=recording)
+
+    shown, said = replay(), replay("--json")
+    assert shown.stdout.splitlines()[-1] == "records: 1 fewer; messages: 1 fewer; reminders: 2 fewer, 1 sooner"
+    assert json.loads(said.stdout.splitlines()[-1])["differences"]["record"]["fewer"] == 1
+    assert replay("--speed", "1").exit_code == 2

@@ -10,9 +10,10 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_notification, make_policy
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import incident_id
-from versus_py.incidents.policies import made
+from versus_py.incidents.policies import Policy, Step, made
+from versus_py.incidents.rounds import as_before
 from versus_py.tools.recordings import Acted, Posted, read_lines
-from versus_py.tools.replay import Replay, Step
+from versus_py.tools.replay import Line, Replay
 
 MINUTE_MS = 60_000
 AT = "2026-05-04T10:20:01Z"
@@ -51,7 +52,7 @@ def acted(minute, action="acknowledge", incident="DiskFull"):
 
 def run(*records):
     """The replay, its timeline as (minute, what), and the events of it."""
-    story = Replay(read, reopen_ms=5 * MINUTE_MS, channels={"slack": "C0ALERTS"})
+    story = Replay(read, reopen_ms=5 * MINUTE_MS, places={"slack": "C0ALERTS"})
     events = list(story.run(records))
     return story, [((event.at_ms - START_MS) / MINUTE_MS, event.what) for event in events], events
 
@@ -193,7 +194,9 @@ def test_the_summary_counts_what_happened():
     assert story.summary.as_json() == {
         "payloads": 5,
         "incidents": 3,
+        "held": 0,
         "messages": 3,
+        "reminders": 0,
         "edits": 4,  # a repeat, an acknowledgment, a resolve, an escalation
         "acknowledged": 1,
         "resolved_in_time": 1,
@@ -211,10 +214,96 @@ def test_messages_go_to_the_channel_of_the_request_or_the_default_one():
         policy = replace(POLICY, destinations={"slack": query} if query else {})
         return BODIES[body], lambda *_: policy, []
 
-    story = Replay(to_channel, reopen_ms=0, channels={"slack": "C0ALERTS"})
+    story = Replay(to_channel, reopen_ms=0, places={"slack": "C0ALERTS"})
     events = list(story.run([posted(0, b"firing", "C0OTHER"), posted(1, b"other")]))
 
     assert [event.details[1] for event in events[:2]] == ["Slack C0OTHER", "Slack C0ALERTS"]
+
+
+CHAIN = Policy(
+    name="critical",
+    steps=(
+        Step(("slack",)),
+        Step(("slack:leads",), 2 * MINUTE_MS),
+        Step(("servicenow", "slack"), 3 * MINUTE_MS, fields={"urgency": "1"}),
+    ),
+    providers=("servicenow",),
+    repeat=1,
+)
+
+
+def by(policy, *records, policy_of=as_before):
+    """The replay with that policy, and its events."""
+
+    def by_policy(body, query):
+        return BODIES[body], lambda _, now_ms: policy, []
+
+    places = {"slack": "C0ALERTS", "slack:leads": "C0LEADS0"}
+    story = Replay(by_policy, reopen_ms=5 * MINUTE_MS, places=places, policy_of=policy_of)
+    return story, list(story.run(records))
+
+
+def told(story):
+    return [((it.at_ms - START_MS) // MINUTE_MS, str(it.kind), it.place) for it in story.tellings]
+
+
+def test_every_step_of_every_round_tells_its_targets_at_its_time():
+    story, events = by(CHAIN, posted(0, b"firing"))
+
+    assert told(story) == [
+        (0, "message", "Slack C0ALERTS"),
+        (2, "message", "Slack leads C0LEADS0"),
+        (5, "reminder", "Slack C0ALERTS"),
+        (5, "record", "ServiceNow"),
+        (8, "reminder", "Slack C0ALERTS"),
+        (10, "reminder", "Slack leads C0LEADS0"),
+        (13, "reminder", "Slack C0ALERTS"),
+        (13, "reminder", "ServiceNow"),
+    ]
+    assert events[1].details[:2] == ("step 2 of 3, round 1: not acknowledged for 120 s", "Slack leads C0LEADS0")
+    assert "ServiceNow record would be given a work note" in events[-1].details
+    assert (story.summary.messages, story.summary.records_created, story.summary.reminders) == (2, 1, 5)
+
+
+def test_what_is_acknowledged_between_two_steps_tells_nobody_of_later_ones():
+    story, events = by(CHAIN, posted(0, b"firing"), acted(3))
+
+    assert told(story)[-1] == (2, "message", "Slack leads C0LEADS0")
+    assert [event.what for event in events] == ["triggered", "escalated", "acknowledged"]
+    assert events[-1].details == ("Slack message edited", "Slack leads message edited")
+
+
+def test_what_is_held_is_told_when_its_hours_begin():
+    story, events = by(replace(CHAIN, opens_at_ms=START_MS + 60 * MINUTE_MS), posted(0, b"firing"), acted(61))
+
+    assert [event.what for event in events] == ["triggered", "opened", "acknowledged"]
+    assert told(story) == [(60, "message", "Slack C0ALERTS")]
+    assert events[0].escalates_at_ms is None
+    assert story.summary.held == 1
+
+
+def test_what_is_over_while_it_is_held_is_never_told():
+    story, events = by(
+        replace(CHAIN, opens_at_ms=START_MS + 60 * MINUTE_MS), posted(0, b"firing"), posted(9, b"resolved")
+    )
+
+    assert [event.what for event in events] == ["triggered", "resolved"]
+    assert told(story) == []
+    assert (story.summary.edits, story.summary.resolved_in_time) == (0, 1)
+
+
+def test_a_further_round_goes_by_the_policy_that_the_configuration_has_for_it_then():
+    shorter = replace(CHAIN, steps=CHAIN.steps[:1])
+    story, _ = by(CHAIN, posted(0, b"firing"), policy_of=lambda incident, now_ms: shorter)
+
+    assert told(story)[-1] == (8, "reminder", "Slack C0ALERTS")
+
+
+def test_a_record_of_a_first_step_is_created_at_once():
+    story, events = by(Policy(steps=(Step(("servicenow",)),), providers=("servicenow",)), posted(0, b"firing"))
+
+    assert [event.details[-1] for event in events] == ["ServiceNow record would be created"]
+    assert story.summary.records_created == 1
 
 
 def test_each_notification_has_its_own_policy():
@@ -225,7 +314,7 @@ def test_each_notification_has_its_own_policy():
             [],
         )
 
-    story = Replay(by_title, reopen_ms=0, channels={"slack": "C0ALERTS"})
+    story = Replay(by_title, reopen_ms=0, places={"slack": "C0ALERTS"})
     first, second, *_ = story.run([posted(0, b"")])
 
     assert [event.details[1] for event in (first, second)] == ["Slack C0DiskFull", "Slack C0HostDown"]
@@ -236,7 +325,7 @@ def test_warnings_of_the_request_are_in_the_timeline():
     def warning(body, query):
         return BODIES[body], lambda *_: POLICY, ["query parameter odd is not known"]
 
-    story = Replay(warning, reopen_ms=0, channels={})
+    story = Replay(warning, reopen_ms=0, places={})
     first, *_ = story.run([posted(0, b"firing")])
 
     assert "warning: query parameter odd is not known" in first.details
@@ -246,7 +335,7 @@ def test_a_body_that_is_no_news_of_an_alert_says_why():
     def no_news(body, query):
         return [], POLICY, ["nothing to do: it is a test"]
 
-    [event] = Replay(no_news, reopen_ms=0, channels={}).run([posted(0, b"test")])
+    [event] = Replay(no_news, reopen_ms=0, places={}).run([posted(0, b"test")])
 
     assert (event.what, event.details) == ("ignored", ("nothing to do: it is a test",))
 
@@ -335,7 +424,7 @@ def test_a_broken_line_is_reported_with_its_place_and_the_others_are_read(line, 
 
 
 def test_a_line_of_the_timeline_reads_well():
-    event = Step(AT_MS, "triggered", "DiskFull", "id", ("1 alert from x", "Slack C1"), "", AT_MS + 300_000)
+    event = Line(AT_MS, "triggered", "DiskFull", "id", ("1 alert from x", "Slack C1"), "", AT_MS + 300_000)
 
     assert event.line(UTC) == (
         "2026-05-04 10:20:01  DiskFull                      triggered     1 alert from x; Slack C1; "
@@ -344,7 +433,7 @@ def test_a_line_of_the_timeline_reads_well():
 
 
 def test_a_long_title_is_cut_in_lines_and_whole_in_json():
-    event = Step(AT_MS, "ignored", "x" * 100)
+    event = Line(AT_MS, "ignored", "x" * 100)
 
     assert event.line(UTC) == f"2026-05-04 10:20:01  {'x' * 27}…  ignored"
     assert event.as_json()["title"] == "x" * 100
