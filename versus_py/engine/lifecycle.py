@@ -13,6 +13,7 @@ from versus_py.clock import Clock
 from versus_py.engine.reporting import Reporting
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import transitions
+from versus_py.incidents.heartbeats import fall_silent, is_heartbeat
 from versus_py.incidents.identity import is_the_same, shares_an_alert
 from versus_py.incidents.listings import omits_what_fires
 from versus_py.incidents.model import (
@@ -246,9 +247,12 @@ class Lifecycle:
 
     async def begin_step(self, incident_id: IncidentId) -> Incident | None:
         """The incident as it is now, with the steps begun that are due, if nobody acknowledged."""
-        incident, _ = await self._apply(
-            incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)
-        )
+        if is_heartbeat(incident_id):
+            incident, _ = await self._apply(incident_id, fall_silent)
+        else:
+            incident, _ = await self._apply(
+                incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)
+            )
         return incident
 
     async def end_quietly(self, asked: Incident, by: str) -> Incident | None:

@@ -18,6 +18,11 @@ class Grouping:
     per_alert: bool = False
     dedup_key: TemplateText | None = None
 
+    @property
+    def is_by_alerts(self) -> bool:
+        """Whether alerts tell their incident, and not the list that they are in."""
+        return self.per_alert or self.dedup_key is not None
+
     def arrange(self, notification: Notification) -> list[Notification]:
         """One notification for each incident, in their order; each alert is in exactly one of them."""
         is_split = self.per_alert or notification.is_ungrouped

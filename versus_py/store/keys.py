@@ -14,8 +14,10 @@
 | `{p}:attempts`          | hash       | `<id>|<target>` -> attempts since the last completed sync               |
 | `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms, until it works                   |
 | `{p}:pending`           | sorted set | the ledger: id of what may still escalate, by when that is due, ms      |
+| `{p}:expected`          | sorted set | the same of heartbeats: id by when the next beat is due, ms             |
 | `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
+| `{p}:heartbeats`        | sorted set | the same of heartbeats, which are stored as incidents are               |
 | `{p}:marker`            | hash       | which data this is, when a replica last saw it, and how it was lost     |
 | `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
 | `{0}:probe`             | string     | proof that Redis takes writes; expires                                  |
@@ -48,6 +50,7 @@
 
 from hashlib import sha256
 
+from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import IncidentId, partition_of
 
 PREFIX = "versus:"
@@ -115,6 +118,16 @@ def storm_lock(place: str, storm_id: str) -> str:
 
 def incident(incident_id: IncidentId) -> str:
     return of_incident(incident_id, f"incident:{incident_id}")
+
+
+def index(incident_id: IncidentId) -> str:
+    """The index that lists it."""
+    return of_incident(incident_id, "heartbeats" if is_heartbeat(incident_id) else "incidents")
+
+
+def ledger(incident_id: IncidentId) -> str:
+    """The ledger that it is in while something is owed."""
+    return of_incident(incident_id, "expected" if is_heartbeat(incident_id) else "pending")
 
 
 def timeline(incident_id: IncidentId) -> str:

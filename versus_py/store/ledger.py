@@ -10,15 +10,13 @@ from versus_py.store.calls import RedisClient, answered, answers, is_cluster, lo
 STRETCH = 100
 """Overdue incidents looked at in one partition at once."""
 
-"""How long the proof of a write is kept."""
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How many there are, of all replicas."""
 
     pending: int = 0  # incidents that may still escalate
-    overdue: int = 0  # of those, whose escalation was due before some time
+    overdue: int = 0  # of those, whose escalation was due before some time, and heartbeats whose silence was
     timers_due: int = 0
     timers_waiting: int = 0
     running: int = 0
@@ -69,22 +67,22 @@ class Ledger:
         Returns "armed"; "gone" when it is forgotten, and then taken off the ledger; "" when nothing was to be done.
         """
         target = "" if incident is None else incident.owed_by or ""
-        names = ("pending", "timers", "running")
+        names = [keys.ledger(incident_id), *(keys.of_incident(incident_id, name) for name in ("timers", "running"))]
         reply = await answered(
             self._rearm(
-                [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
+                [keys.incident(incident_id), *names],
                 [incident_id, keys.member(incident_id, target), now_ms],
             )
         )
         return str(reply)
 
     async def _look_at(self, partition: int, now_ms: int, due_before_ms: int) -> Standing:
-        pending, timers, running, failed = (
-            keys.in_partition(partition, name) for name in ("pending", "timers", "running", "failed")
+        pending, expected, timers, running, failed = (
+            keys.in_partition(partition, name) for name in ("pending", "expected", "timers", "running", "failed")
         )
         start = self._looked_to.get(partition, 0)
         overdue_range = ("-inf", f"({due_before_ms}")
-        held, overdue, due, waiting, claimed, given_up, ids = await answers(
+        held, overdue, due, waiting, claimed, given_up, ids, silent, silent_ids = await answers(
             self._redis,
             [
                 ("ZCARD", pending),
@@ -94,8 +92,11 @@ class Ledger:
                 ("ZCARD", running),
                 ("ZCARD", failed),
                 ("ZRANGEBYSCORE", pending, *overdue_range, "LIMIT", start, STRETCH),
+                ("ZCOUNT", expected, *overdue_range),
+                ("ZRANGEBYSCORE", expected, *overdue_range, "LIMIT", 0, STRETCH),
             ],
         )
         # What has been looked at is stepped over, and looked at again once the end is reached.
         self._looked_to[partition] = start + STRETCH if len(ids) == STRETCH else 0
-        return Standing(held, overdue, due, waiting, claimed, given_up, tuple(map(IncidentId, ids)))
+        overdue_ids = tuple(map(IncidentId, (*ids, *silent_ids)))
+        return Standing(held, overdue + silent, due, waiting, claimed, given_up, overdue_ids)

@@ -82,7 +82,9 @@ TRIM_FOR_S = 5.0
 """How long one trim goes on: tens of thousands of entries."""
 
 _INDEXES = tuple(
-    keys.in_partition(partition, name) for partition in range(PARTITIONS) for name in ("incidents", "failed")
+    keys.in_partition(partition, name)
+    for partition in range(PARTITIONS)
+    for name in ("incidents", "heartbeats", "failed")
 )
 
 UNREAD_KEEP_MS = 10 * 60_000
@@ -275,7 +277,8 @@ class Store:
                 keys.incident(incident_id),
                 *(keys.of_incident(incident_id, name) for name in ("timers", "running", "attempts", "failed")),
                 keys.timeline(incident_id),
-                *(keys.of_incident(incident_id, name) for name in ("pending", "unsent")),
+                keys.ledger(incident_id),
+                keys.of_incident(incident_id, "unsent"),
                 *(
                     [keys.dedup(completion.dedup_key), keys.payload(incident_id), keys.unread(incident_id)]
                     if completion.dedup_key
@@ -292,7 +295,7 @@ class Store:
 
     async def note_unread(self, incident_id: IncidentId, *, now_ms: int) -> UnreadIncident | None:
         """An incident was met that cannot be read. What is known of it; None when it is gone."""
-        names = [keys.unread(incident_id), keys.incident(incident_id), keys.of_incident(incident_id, "pending")]
+        names = [keys.unread(incident_id), keys.incident(incident_id), keys.ledger(incident_id)]
         since_ms, version, is_due = await self._run(self._note_unread, names, [incident_id, now_ms, UNREAD_KEEP_MS])
         return UnreadIncident(int(since_ms), int(version), bool(is_due)) if version else None
 
@@ -328,6 +331,13 @@ class Store:
         One call looks at a bounded number of incidents, so a page may hold fewer than *limit* and still have a cursor.
         """
         return await pages.page(self._redis, self.get_each, wanted=wanted, limit=limit, cursor=cursor)
+
+    async def heartbeats(self) -> list[Incident]:
+        """Every heartbeat that was seen, of all partitions; those that cannot be read are in the log."""
+        indexes = [keys.in_partition(partition, "heartbeats") for partition in range(PARTITIONS)]
+        found = await answers(self._redis, [("ZRANGE", it, 0, -1) for it in indexes])
+        ids = [IncidentId(it) for listed in found for it in listed]
+        return [it for it in await self.get_readable(ids) if it is not None]
 
     async def given_up(self, *, limit: int = 50, cursor: str | None = None) -> GivenUpPage:
         """What was given up and is not being tried again, latest first. *cursor* as with `page`, and so is the rest."""
@@ -460,8 +470,8 @@ class Store:
                 keys.dedup(incident.dedup_key),
                 keys.of_incident(incident.id, "timers"),
                 keys.timeline(incident.id),
-                keys.of_incident(incident.id, "incidents"),
-                keys.of_incident(incident.id, "pending"),
+                keys.index(incident.id),
+                keys.ledger(incident.id),
                 keys.payload(incident.id),
             ],
             [
@@ -488,7 +498,7 @@ class Store:
                 keys.dedup(incident.dedup_key),
                 *(keys.of_incident(incident.id, name) for name in ("timers", "running", "attempts")),
                 keys.timeline(incident.id),
-                keys.of_incident(incident.id, "pending"),
+                keys.ledger(incident.id),
                 keys.payload(incident.id),
             ],
             [

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from versus_py import __version__
+from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import Ending, Incident
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -91,7 +92,9 @@ class Metrics:
         self.credentials_refused.labels(system).set(is_refused)
 
     def observe_change(self, before: Incident, after: Incident, now_ms: int) -> None:
-        """Count what an incident has come to."""
+        """Count what an incident has come to; a heartbeat is none."""
+        if is_heartbeat(after.id):
+            return
         if after.acknowledged_at_ms is not None and before.acknowledged_at_ms is None:
             self.time_to_acknowledge.observe(max(0, after.acknowledged_at_ms - before.waiting_since_ms) / 1000)
         if after.ending is None or after.ending is before.ending:
