@@ -1,5 +1,6 @@
 """The configuration: the model, and the file it comes from."""
 
+from versus_py.config.heartbeats import ExpectedHeartbeat
 from versus_py.config.intake import IntakeConfig, IntakeToken, OverrideLimits
 from versus_py.config.loading import load_config, parse_config
 from versus_py.config.model import (
@@ -31,6 +32,7 @@ __all__ = [
     "CloudWatchConfig",
     "ClusterConfig",
     "Config",
+    "ExpectedHeartbeat",
     "HeartbeatConfig",
     "IntakeConfig",
     "IntakeToken",

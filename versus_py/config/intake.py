@@ -68,8 +68,13 @@ class IntakeToken(Part):
     """Its token."""
     previous_tokens: Secrets = ()
     """Tokens that are still taken while senders change over to a new one."""
-    sources: Annotated[tuple[SourceName, ...], some("name a source; leave it out to allow all of them")] | None = None
-    """The sources whose payloads it may post; without any, all of them."""
+    sources: (
+        Annotated[
+            tuple[Literal[SourceName, "heartbeat"], ...], some("name a source; leave it out to allow all of them")
+        ]
+        | None
+    ) = None
+    """The sources whose payloads it may post, heartbeat being POST /api/heartbeats/NAME; without any, all of them."""
     acknowledge: bool = False
     """Whether it may acknowledge: an event of PagerDuty, or a request of Opsgenie, that does so counts."""
     policy: str = ""

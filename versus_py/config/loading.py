@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from versus_py.config.heartbeats import heartbeat_policy_problems, heartbeat_problems
 from versus_py.config.model import Config, RedisConfig
 from versus_py.config.parts import SystemPart
 from versus_py.config.policies import policy_problems
@@ -122,6 +123,7 @@ def _incomplete(config: Config) -> Iterator[str]:
         yield from oncall.fallback.problems(config)
     yield from config.route_problems()
     yield from interval_problems(config.time_intervals)
+    yield from heartbeat_problems(config)
     yield from _incomplete_redis(config.redis)
     if config.previous_gateway_secrets and not config.gateway_secret.get_secret_value():
         yield "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
@@ -141,11 +143,12 @@ def _misnamed(config: Config, mistaken: Collection[str]) -> Iterator[str]:
     Only where all is read that they name: what is mistaken is at its default, and would seem not to be there.
     """
     named = [f"{part.SECTION}.{part.NAME}.{part.PLACES}" for part in config.systems.values() if part.PLACES]
-    for path in ("policies", "time_intervals", "intake.tokens", *named):
+    for path in ("policies", "time_intervals", "intake.tokens", "heartbeats", *named):
         if any(it == path or it.startswith(f"{path}.") for it in mistaken):
             return
     yield from policy_problems(config)
     yield from config.intake.policy_problems(config.policies)
+    yield from heartbeat_policy_problems(config)
 
 
 def _incomplete_redis(redis: RedisConfig) -> Iterator[str]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, create_model, model_validator
 
+from versus_py.config.heartbeats import ExpectedHeartbeat
 from versus_py.config.intake import IntakeConfig
 from versus_py.config.parts import (
     LOOPBACK,
@@ -431,6 +432,8 @@ class Config(Part):
     """Time intervals that policies name, as in Alertmanager's configuration."""
     policies: tuple[PolicyConfig, ...] = ()
     """The steps that incidents go through; the first that matches counts, and without one the keys of oncall do."""
+    heartbeats: tuple[ExpectedHeartbeat, ...] = ()
+    """Signals that must keep coming, and whose silence is an incident."""
     alert: AlertConfig = AlertConfig()
     """How incidents are announced."""
     oncall: OncallConfig = OncallConfig()

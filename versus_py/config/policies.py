@@ -147,10 +147,11 @@ def _hours_problems(path: str, policy: PolicyConfig, named: Mapping[str, NamedIn
 def _unreachable(path: str, policy: PolicyConfig, before: Sequence[PolicyConfig], config: "Config") -> Iterator[str]:
     """Policies are tried in order: one whose matchers are among its own leaves it nothing."""
     taking = next((it for it in before if it.matchers <= policy.matchers), None)
-    if taking is not None and policy.name not in config.intake.named_policies:
+    named = config.intake.named_policies | {it.policy for it in config.heartbeats}
+    if taking is not None and policy.name not in named:
         yield (
             f"{path}: no labels lead to it, as {taking.name!r} before it matches all that it matches; move it up, "
-            "change its match, or name it at a token of intake"
+            "change its match, or name it at a token of intake or at a heartbeat"
         )
 
 
