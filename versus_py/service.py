@@ -20,6 +20,7 @@ from versus_py.clock import SharedClock, boottime_ms, monotonic_ms, wall_ms
 from versus_py.config import Config, RedisConfig
 from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
+from versus_py.engine.heartbeats import SilenceTarget
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.policies import Policies
@@ -29,6 +30,7 @@ from versus_py.engine.timekeeping import Timekeeper
 from versus_py.engine.watchdog import LOOK_EVERY_S, Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
+from versus_py.incidents import heartbeats
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
@@ -278,7 +280,7 @@ def _worker(core: _Core, targets: Mapping[str, Target], last_look: LastLook | No
         core.store,
         core.lifecycle,
         core.clock,
-        targets=targets,
+        targets={**targets, heartbeats.TARGET: SilenceTarget(core.config, core.lifecycle)},
         called=core.called,
         settles_within_s=core.settles_within_s,
         max_concurrent=core.max_concurrent,

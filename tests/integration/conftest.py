@@ -24,12 +24,14 @@ from versus_py.ack_links import AckLinks
 from versus_py.config import Config
 from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
+from versus_py.engine.heartbeats import SilenceTarget
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.policies import Policies
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import LEASE_MARGIN_S, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents import heartbeats
 from versus_py.incidents.model import PARTITIONS, IncidentId
 from versus_py.interactions import Desk
 from versus_py.interactions.follow_ups import FollowUps
@@ -302,11 +304,13 @@ def make_worker(
 ) -> Worker:
     used = {part.NAME for part in config.systems_in_use()}
     built = [it.build(around(config, clock, store, session, links)) for it in registered() if it.name in used]
+    lifecycle = Lifecycle(store, clock, metrics, called=called(), policy_of=Policies(config).of_known)
+    targets = {name: target for parts in built for name, target in parts.targets.items()}
     return Worker(
         store,
-        Lifecycle(store, clock, metrics, called=called(), policy_of=Policies(config).of_known),
+        lifecycle,
         clock,
-        targets={name: target for parts in built for name, target in parts.targets.items()},
+        targets={**targets, heartbeats.TARGET: SilenceTarget(config, lifecycle)},
         called=called(),
         settles_within_s=SETTLES_WITHIN_S,
         with_payloads=config.shows_payload,

@@ -21,6 +21,8 @@ from versus_py.config.policies import PolicyConfig, policy_name_problem
 SourceName = Literal[
     "alertmanager", "cloudwatch", "fluentbit", "generic", "grafana", "monasca", "opsgenie", "pagerduty", "sentry"
 ]
+SenderOf = Literal[SourceName, "heartbeat"]
+"""What a sender may be limited to: payloads of a source, or heartbeats at their own address."""
 
 _ACKNOWLEDGING = {"opsgenie", "pagerduty"}
 
@@ -68,12 +70,7 @@ class IntakeToken(Part):
     """Its token."""
     previous_tokens: Secrets = ()
     """Tokens that are still taken while senders change over to a new one."""
-    sources: (
-        Annotated[
-            tuple[Literal[SourceName, "heartbeat"], ...], some("name a source; leave it out to allow all of them")
-        ]
-        | None
-    ) = None
+    sources: Annotated[tuple[SenderOf, ...], some("name a source; leave it out to allow all of them")] | None = None
     """The sources whose payloads it may post, heartbeat being POST /api/heartbeats/NAME; without any, all of them."""
     acknowledge: bool = False
     """Whether it may acknowledge: an event of PagerDuty, or a request of Opsgenie, that does so counts."""

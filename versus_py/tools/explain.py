@@ -47,14 +47,16 @@ def explain(payload: Mapping[str, Any], config: Config, source: str | None = Non
     name = sources.source_of(payload, source).NAME
     asked = read_overrides(MultiDict({} if source is None else {"source": source}), config)
     reading = Reader(config).read([payload], asked)
-    counted = [it for it in reading.notifications if it is not None]
+    counted = [it for it in reading.notifications if it is not None and (it.alerts or it.asks)]
+    beats = dict.fromkeys(f"a heartbeat, and no incident: {it.heartbeat}" for it in reading.beats)
     if not counted:
-        return Explanation(name, (), reading.warnings)
+        return Explanation(name, (), (*reading.warnings, *beats))
     said = sources.parse(payload, config.sources, source)
     is_read_by_tables = name == generic.NAME and not said.group
     lines = _read_by_tables(said, generic.read(payload)) if is_read_by_tables else _read_by_source(said)
     by_config = _by_config(lines, said, counted[0], config)
-    return Explanation(name, tuple(by_config), tuple(dict.fromkeys(text for it in counted for text in it.warnings)))
+    warnings = dict.fromkeys(text for it in counted for text in it.warnings)
+    return Explanation(name, tuple(by_config), (*warnings, *beats))
 
 
 def _by_config(lines: Iterator[Line], said: Notification, counts: Notification, config: Config) -> Iterator[Line]:

@@ -44,7 +44,7 @@ def incidents_of(config: Config, body: bytes, query: str = "", *, now_ms: int) -
     policies = Policies(config)
     _, payloads, _ = read_body(body)
     for notification in Reader(config).read(payloads, overrides).notifications:
-        if notification is not None:
+        if notification is not None and (notification.alerts or notification.asks):
             policy = policies.of(notification, now_ms, overrides.asked)
             key = notification.dedup_key or "preview"
             yield _resolved(

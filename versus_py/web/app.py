@@ -12,6 +12,7 @@ from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
 from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
+from versus_py.engine.heartbeats import Heartbeats
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.sources.sns import SnsDoor
@@ -21,9 +22,11 @@ from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json
 from versus_py.web.api import openapi
+from versus_py.web.api.heartbeats import HeartbeatsApi
 from versus_py.web.api.incidents import Api
 from versus_py.web.connections import look_after_connections
 from versus_py.web.guard import Guard
+from versus_py.web.intake.heartbeats import HeartbeatsIntake
 from versus_py.web.intake.intake import Intake
 from versus_py.web.intake.opsgenie import Opsgenie
 from versus_py.web.intake.pagerduty import PagerDuty
@@ -63,7 +66,8 @@ def create_app(
     clock = clock or SystemClock()
     look_after_connections(app, noting(metrics, clock))
     app.on_response_prepare.append(add_security_headers)
-    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal)
+    heartbeats = Heartbeats(config, store, lifecycle, clock)
+    intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal, heartbeats=heartbeats)
     api = Api(store, lifecycle, called, Choices.of(config, called))
     channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
@@ -76,6 +80,8 @@ def create_app(
         [
             web.post("/api/incidents", intake.post),
             web.post("/sns", intake.post),
+            web.post("/api/heartbeats/{name}", HeartbeatsIntake(config, intake).post),
+            web.get("/api/heartbeats", guarded(HeartbeatsApi(heartbeats).list), allow_head=False),
             *PagerDuty(intake).routes(),
             *Opsgenie(intake, store, clock).routes(),
             web.get("/api/incidents", guarded(api.list), allow_head=False),

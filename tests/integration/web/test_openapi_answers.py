@@ -36,7 +36,9 @@ async def test_every_example_of_a_payload_is_accepted(engine):
         assert (await engine.post(example["value"]))["warnings"] == []
 
 
-@pytest.mark.parametrize("settings", [{"intake": {"tokens": [MAY_ACKNOWLEDGE]}}])
+@pytest.mark.parametrize(
+    "settings", [{"intake": {"tokens": [MAY_ACKNOWLEDGE]}, "heartbeats": [{"name": "backup", "every": "1d"}]}]
+)
 async def test_every_way_in_which_an_operation_may_succeed_is_seen_and_as_described(engine, logs):
     promised = {
         (method.upper(), path, int(status))
@@ -76,6 +78,8 @@ async def use_everything(engine, logs):
     shown = f"/api/incidents/{created['id']}"
     for path in ("/api/incidents", shown, f"{shown}/payload", "/static/page.css", PATH):
         assert (await engine.http.get(path)).ok
+    assert (await engine.http.post("/api/heartbeats/backup")).ok
+    assert (await engine.http.get("/api/heartbeats")).ok
     for path in ("/healthz", "/readyz", "/metrics"):
         assert (await engine.http.get(path)).ok
     await use_drop_in_addresses(engine)

@@ -16,7 +16,7 @@ from versus_py.systems import registered
 from versus_py.targets.check import Check, CheckStatus, Examination
 from versus_py.targets.system import Examined
 from versus_py.telemetry.logs import Redactor
-from versus_py.tools.doctor import alertmanager, incidents, public_host, redis, templates
+from versus_py.tools.doctor import alertmanager, heartbeats, incidents, public_host, redis, templates
 from versus_py.tools.doctor.incidents import stored_incidents
 from versus_py.tools.doctor.running import DEADLINE_S, run_examinations
 
@@ -36,13 +36,14 @@ async def diagnose(
         timeout=aiohttp.ClientTimeout(total=0.8 * deadline_s),  # so that it is told which request it was
         headers={"User-Agent": f"versus_py/{__version__}"},
     ) as session:
+        reading = asyncio.Lock()
         examined = Examined(
             config=config,
             clock=await redis.shared_clock(config) or SystemClock(),
             session=session,
             may_post=post_test,
             may_create=create_test_record,
-            incidents=partial(stored_incidents, config, asyncio.Lock()),
+            incidents=partial(stored_incidents, config, reading),
         )
         sections: dict[str, dict[str, Examination]] = {"alert": {}, "oncall": {}}
         for system in registered():
@@ -54,6 +55,7 @@ async def diagnose(
         first: dict[str, Examination] = {
             redis.NAME: partial(redis.examine, config),
             incidents.NAME: partial(incidents.examine, config),
+            heartbeats.NAME: partial(heartbeats.examine, config, reading),
             templates.NAME: partial(templates.examine, config),
         }
         examinations = first | sections["alert"] | others | sections["oncall"]

@@ -29,7 +29,7 @@ async def stored_incidents(config: Config, reading: asyncio.Lock, wanted: Wanted
     Of an embedded Valkey also while no server runs: one is started for this, and for one who is *reading* at a time.
     """
     async with reading:
-        if _is_empty(config):
+        if is_empty(config):
             return Page((), None)
         try:
             return await _read(config, wanted)
@@ -39,7 +39,7 @@ async def stored_incidents(config: Config, reading: asyncio.Lock, wanted: Wanted
             raise StoreUnavailable(str(exc)) from exc
 
 
-def _is_empty(config: Config) -> bool:
+def is_empty(config: Config) -> bool:
     """Whether there is only a folder for an embedded Valkey, in which nothing was ever kept."""
     return config.redis.is_embedded and not holds_incidents(config.data_dir) and not socket_in_use(config.data_dir)
 

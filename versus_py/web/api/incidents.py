@@ -12,6 +12,7 @@ from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.engine.choices import Choices, UnknownChoice
 from versus_py.engine.lifecycle import Decision, Lifecycle
 from versus_py.incidents import transitions, triage
+from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.incidents.payloads import unpack
 from versus_py.incidents.transitions import COMMENT_MAX
@@ -159,7 +160,10 @@ class Api:
 
 
 def _id(request: web.Request) -> IncidentId:
-    return IncidentId(request.match_info["id"])
+    incident_id = IncidentId(request.match_info["id"])
+    if is_heartbeat(incident_id):
+        raise web.HTTPNotFound(text=f"no incident {incident_id!r}: it is a heartbeat; see GET /api/heartbeats")
+    return incident_id
 
 
 def _known(incident: Incident | None, request: web.Request) -> Incident:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from versus_py.engine.lifecycle import Accepted, Refused
 from versus_py.errors import BadPayload
+from versus_py.incidents.heartbeats import Beat
 from versus_py.web.intake.reading import Payload, TooMany, read_body
 
 
@@ -32,6 +33,7 @@ class Taken:
     results: Sequence[Accepted | Refused | None]  # None: it is no news of an alert
     warnings: Sequence[str]
     left_out: str = ""  # why an acknowledgment was; "" when none was
+    beats: Sequence[Beat] = ()  # of heartbeats, which are no incidents
 
     @property
     def not_written(self) -> list[Refused]:

@@ -1,7 +1,8 @@
 """Payloads come in, at POST /api/incidents or another address, and are answered once they are written down."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import product
 from typing import Any
@@ -12,10 +13,12 @@ from multidict import MultiDict
 
 from versus_py.clock import Clock
 from versus_py.config import Config
+from versus_py.engine.heartbeats import Heartbeats
 from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refused
 from versus_py.engine.policies import Policies
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import Notification, Outcome
+from versus_py.incidents.heartbeats import Beat
+from versus_py.incidents.model import Incident, Notification, Outcome
 from versus_py.incidents.redaction import redacted
 from versus_py.sources import SOURCES
 from versus_py.store.journal import Journal
@@ -51,12 +54,15 @@ class Intake:
         clock: Clock,
         metrics: Metrics,
         journal: Journal | None = None,
+        *,
+        heartbeats: Heartbeats,
     ) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._trust = trust
         self._clock = clock
         self._journal = journal
+        self._heartbeats = heartbeats
         self._senders = Senders(config, clock)
         self._pace = Pace(config.intake, clock)
         self._arrivals = Arrivals()
@@ -123,32 +129,28 @@ class Intake:
         warnings = _first(list(dict.fromkeys(warnings)))
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
-        results = await self._accept(notifications, overrides, sender, body)
-        return Taken(contents, results, warnings, not_allowed)
+        results = await self._accept(notifications, reading.beats, overrides, sender, body)
+        return Taken(contents, results, warnings, not_allowed, reading.beats)
 
     async def _accept(
-        self, notifications: Sequence[Notification | None], overrides: Overrides, sender: Sender, body: bytes
+        self,
+        notifications: Sequence[Notification | None],
+        beats: Sequence[Beat],
+        overrides: Overrides,
+        sender: Sender,
+        body: bytes,
     ) -> list[Accepted | Refused | None]:
         """Written down, in the journal too, or StoreUnavailable before senders give up: Monasca's wait 5 s.
 
         Where some are not written down, the others are all the same.
         """
         news = [it for it in notifications if it is not None]
-        found: Sequence[Accepted | Refused]
-        try:
-            async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-                try:
-                    found = await self._lifecycle.accept(
-                        news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
-                    )
-                except PartlyAccepted as exc:
-                    log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
-                    found = exc.results
-                if self._journal is not None and found:
-                    now_ms = self._clock.now_ms()
-                    await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
-        except TimeoutError:
-            raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
+        accepting = self._written(news, overrides, sender, body)
+        found, noted = await asyncio.gather(accepting, self.note(beats), return_exceptions=True)
+        if isinstance(found, BaseException):
+            raise found
+        if isinstance(noted, BaseException):
+            raise noted
         accepted = iter(found)
         results = [None if it is None else next(accepted) for it in notifications]
         for it, outcome in zip(notifications, results, strict=True):
@@ -164,6 +166,28 @@ class Intake:
                 )
         return results
 
+    async def note(self, beats: Sequence[Beat]) -> list[Incident]:
+        """Have *beats* of heartbeats written down. Raises StoreUnavailable before senders give up."""
+        async with _answering_in_time():
+            return await self._heartbeats.note(beats)
+
+    async def _written(
+        self, news: Sequence[Notification], overrides: Overrides, sender: Sender, body: bytes
+    ) -> Sequence[Accepted | Refused]:
+        async with _answering_in_time():
+            found: Sequence[Accepted | Refused]
+            try:
+                found = await self._lifecycle.accept(
+                    news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
+                )
+            except PartlyAccepted as exc:
+                log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
+                found = exc.results
+            if self._journal is not None and found:
+                now_ms = self._clock.now_ms()
+                await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
+            return found
+
     async def _body(self, request: web.Request) -> bytes:
         try:
             return await self._arrivals.read(request, within_s=BODY_TIMEOUT_S)
@@ -174,6 +198,15 @@ class Intake:
                 f"the body is larger than {limit} bytes; send fewer alerts at once "
                 "(Alertmanager: max_alerts), or raise max_body_bytes",
             ) from None
+
+
+@asynccontextmanager
+async def _answering_in_time() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+            yield
+    except TimeoutError:
+        raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
 
 
 def _first(warnings: list[str]) -> list[str]:
@@ -190,6 +223,8 @@ def _answered(taken: Taken) -> web.Response:
     status: dict[str, Any] = {"status": "Incident created"}
     if taken.contents.are_many or len(answers) > 1:
         status = {"status": "Incidents created", "count": len(answers)}
+    if taken.beats:
+        status["heartbeats"] = [it.heartbeat for it in taken.beats]
     return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
 
 

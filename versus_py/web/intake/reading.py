@@ -13,9 +13,11 @@ from versus_py import sources
 from versus_py.config import Config
 from versus_py.errors import BadPayload, NotAnAlert
 from versus_py.incidents.grouping import Grouping
+from versus_py.incidents.heartbeats import Beat
 from versus_py.incidents.model import Notification
 from versus_py.templating import TemplateText
 from versus_py.web.intake import lenient
+from versus_py.web.intake.beats import found_in
 from versus_py.web.intake.overrides import Overrides
 from versus_py.web.intake.severities import Severities
 
@@ -37,10 +39,11 @@ class TooMany(BadPayload):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The notifications of a request in order, None for each payload that is no news of an alert."""
+    """The notifications of a request in order, None for each payload that is no news of an alert but beats."""
 
     notifications: tuple[Notification | None, ...]
     warnings: tuple[str, ...]  # of payloads that came to nothing; the others' are with their notifications
+    beats: tuple[Beat, ...] = ()  # of heartbeats
 
 
 class Reader:
@@ -48,6 +51,7 @@ class Reader:
 
     def __init__(self, config: Config) -> None:
         self._settings = config.sources
+        self._expected = config.heartbeats
         self._severities = Severities(config)
         self._keeps_payload = config.keep_payload
         self._dedup_key = None if config.dedup_key is None else TemplateText(config.dedup_key, "dedup_key")
@@ -56,17 +60,25 @@ class Reader:
         """What *payloads* of the token *sender* say, by the overrides of their request."""
         grouping = Grouping(overrides.per_alert, self._dedup_key)
         found: list[Notification | None] = []
+        beats: list[Beat] = []
         warnings: list[str] = []
         for payload in payloads:
             try:
                 parsed = sources.parse(payload, self._settings, overrides.source)
-                parsed = self._severities.settle(parsed, overrides.severity)
-                kept = payload if self._keeps_payload else None
-                found += grouping.arrange(replace(parsed, sender=sender, payload=kept))
             except NotAnAlert as exc:
                 found.append(None)
                 warnings.append(f"nothing to do: {exc}")
-        return Reading(tuple(found), tuple(warnings))
+                continue
+            said = found_in(parsed, self._expected, overrides.asked, sender)
+            beats += said.beats
+            # A key that is made of alerts is no list's, and neither is that of each alert.
+            if said.rest is None or (not said.rest.alerts and said.rest is not parsed and grouping.is_by_alerts):
+                found.append(None)
+                continue
+            settled = self._severities.settle(said.rest, overrides.severity)
+            kept = payload if self._keeps_payload else None
+            found += grouping.arrange(replace(settled, sender=sender, payload=kept))
+        return Reading(tuple(found), tuple(warnings), tuple(beats))
 
 
 def read_body(body: bytes) -> tuple[bool, list[Payload], list[str]]:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import Config, IntakeToken, OverrideLimits
+from versus_py.incidents import heartbeats
 from versus_py.incidents.model import Notification
 from versus_py.sources import cloudwatch, sentry, source_of
 from versus_py.telemetry.throttled import ThrottledLog
@@ -42,6 +43,11 @@ class Sender:
         why = f"{who} may not acknowledge; set acknowledge: true for it in intake.tokens"
         return [None if _acknowledges(it) else it for it in notifications], f"an acknowledgment was left out: {why}"
 
+    def expect_heartbeats(self) -> None:
+        """Raises 403 where it may not send heartbeats at their own address, as one who only signs payloads."""
+        if self.sources is not None and heartbeats.TARGET not in self.sources:
+            raise web.HTTPForbidden(text=f"{self._who} is for {self._allowed}, and sends no heartbeats")
+
     def may_post(self, payloads: Sequence[Payload], source: str | None) -> tuple[list[Payload], list[str]]:
         """Those of its sources, read as *source* if that is said, and a warning for each that is left out.
 
@@ -51,14 +57,22 @@ class Sender:
             return list(payloads), []
         names = [source_of(payload, source).NAME for payload in payloads]
         found = [payload for payload, name in zip(payloads, names, strict=True) if name in self.sources]
-        allowed = ", ".join(sorted(self.sources))
-        who = f"the token of {self.name!r}" if self.name else "a request without a token"
         refused = [
-            f"a payload of {name} was left out: {who} is for {allowed}" for name in names if name not in self.sources
+            f"a payload of {name} was left out: {self._who} is for {self._allowed}"
+            for name in names
+            if name not in self.sources
         ]
         if refused and not found:
             raise web.HTTPForbidden(text=refused[0])
         return found, refused
+
+    @property
+    def _who(self) -> str:
+        return f"the token of {self.name!r}" if self.name else "a request without a token"
+
+    @property
+    def _allowed(self) -> str:
+        return ", ".join(sorted(self.sources or ()))
 
 
 @dataclass(frozen=True, slots=True)
