@@ -21,7 +21,7 @@ def part(**attributes):
     return type("HookConfig", (ChannelPart,), {"NAME": "hook", "TITLE": "Hook", "__annotations__": {}, **attributes})
 
 
-@pytest.mark.parametrize("name", ["slack", "servicenow", "provider", "debug_body", "parts", "matchers"])
+@pytest.mark.parametrize("name", ["slack", "servicenow", "heartbeat", "provider", "debug_body", "parts", "matchers"])
 def test_a_name_that_is_taken_is_refused(name):
     with pytest.raises(ConfigError, match=name):
         model((*BUILT_IN, system_of(part(NAME=name))))

@@ -35,6 +35,7 @@ from versus_py.config.routes import Route
 from versus_py.config.severities import OptionalSeverity, SeverityMap
 from versus_py.config.time_intervals import NamedIntervals, interval_warnings
 from versus_py.errors import ConfigError
+from versus_py.incidents.heartbeats import TARGET
 from versus_py.incidents.matchers import Matcher
 from versus_py.templating import uses
 
@@ -677,9 +678,9 @@ def _fallback_model(systems: Sequence[type[SystemPart]]) -> type[OncallFallback]
 
 
 def _raise_if_taken(systems: Sequence[type[SystemPart]]) -> None:
-    """A name stands for one thing only: as a key, as a query parameter, and as an attribute of the model."""
+    """A name stands for one thing only: as a target, a key, a query parameter, and an attribute of the model."""
     models = (AlertConfig, OncallConfig, Route)
-    names = {name for it in models for name in (*dir(it), *it.model_fields)}
+    names = {TARGET, *(name for it in models for name in (*dir(it), *it.model_fields))}
     keys = {*dir(OncallFallback), *OncallFallback.model_fields, *QUERY_PARAMETERS}
     for it in systems:
         if it.NAME in names:

@@ -10,6 +10,7 @@ from versus_py.clock import Clock, monotonic_ms
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import StoreFull, StoreUnavailable
+from versus_py.incidents import heartbeats
 from versus_py.incidents.updates import counted
 from versus_py.store import Store
 from versus_py.telemetry.metrics import Metrics
@@ -86,7 +87,7 @@ class Health:
         return Readiness(
             redis="emptied" if redis == "ok" and loss is not None else redis,
             worker=self._worker_says(),
-            targets=dict.fromkeys(self._worker.target_names, "ok")
+            targets=dict.fromkeys((it for it in self._worker.target_names if it != heartbeats.TARGET), "ok")
             | dict.fromkeys(self._worker.left_alone, "open")
             | dict.fromkeys(self._worker.refusing, "refused"),
             overdue=0 if standing is None else standing.overdue,
