@@ -29,7 +29,7 @@ class HeartbeatsIntake:
         sender = self._intake.identify(request)
         sender.expect_heartbeats()
         expected = self._named(request.match_info["name"])
-        [known] = await self._intake.note([_beat(expected, request, sender)])
+        known = await self._intake.take_beat(request, _beat(expected, request, sender))
         return json_answer({"status": "Heartbeat accepted", "heartbeat": heartbeat_view(expected, known)}, 201)
 
     def _named(self, name: str) -> ExpectedHeartbeat:

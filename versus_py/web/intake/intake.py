@@ -146,7 +146,7 @@ class Intake:
         """
         news = [it for it in notifications if it is not None]
         accepting = self._written(news, overrides, sender, body)
-        found, noted = await asyncio.gather(accepting, self.note(beats), return_exceptions=True)
+        found, noted = await asyncio.gather(accepting, self._noted(beats), return_exceptions=True)
         if isinstance(found, BaseException):
             raise found
         if isinstance(noted, BaseException):
@@ -166,8 +166,14 @@ class Intake:
                 )
         return results
 
-    async def note(self, beats: Sequence[Beat]) -> list[Incident]:
-        """Have *beats* of heartbeats written down. Raises StoreUnavailable before senders give up."""
+    async def take_beat(self, request: web.Request, beat: Beat) -> Incident:
+        """Have a *beat* that is a request of its own written down: the heartbeat then. Raises StoreUnavailable."""
+        async with self._slots.slot(request, 0):
+            [known] = await self._noted([beat])
+            return known
+
+    async def _noted(self, beats: Sequence[Beat]) -> list[Incident]:
+        """Written down, or StoreUnavailable before senders give up."""
         async with _answering_in_time():
             return await self._heartbeats.note(beats)
 
