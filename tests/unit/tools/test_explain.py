@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.groups import alert, group
 from tests.support.payloads import sample
 from versus_py.cli import app
 from versus_py.sources.generic import read, tables
@@ -174,3 +175,20 @@ def test_the_example_of_the_docs_is_what_the_command_prints():
     shown = CliRunner().invoke(app, ["explain", "-"], input=payload)
 
     assert (shown.stdout, shown.stderr) == (printed, "")
+
+
+def test_a_heartbeat_is_said_to_be_no_incident():
+    expected = [{"name": "watchdog", "match": ['alertname="Watchdog"'], "every": "5m"}]
+
+    found = explain(group(alert("Watchdog")), heartbeats=expected)
+
+    assert (found.lines, found.warnings) == ((), ("a heartbeat, and no incident: watchdog",))
+
+
+def test_what_comes_beside_a_heartbeat_is_explained():
+    expected = [{"name": "watchdog", "match": ['alertname="Watchdog"'], "every": "5m"}]
+
+    found = explain(group(alert("Watchdog"), alert("DiskFull"), by=()), heartbeats=expected)
+
+    assert found.lines
+    assert found.warnings == ("a heartbeat, and no incident: watchdog",)

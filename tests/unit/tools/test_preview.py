@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from versus_py.cli import app, serving
+from versus_py.config import ExpectedHeartbeat
 from versus_py.systems import model
 from versus_py.targets.check import CheckStatus
 from versus_py.tools.doctor import templates
@@ -218,3 +219,11 @@ def test_mistakes_of_the_command_are_said(versus, tmp_path, arguments, said):
 
     assert result.exit_code != 0
     assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_heartbeat_has_nothing_to_show():
+    config = config_with().model_copy(
+        update={"heartbeats": (ExpectedHeartbeat(name="all", match=('alertname!=""',), every="5m"),)}
+    )
+
+    assert previewed(config, body_of()) == []
