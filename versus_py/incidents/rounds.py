@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from versus_py.incidents.listings import seen
 from versus_py.incidents.model import Call, Incident, Status
 from versus_py.incidents.policies import OnFailure, Policy
 
@@ -21,15 +20,7 @@ def with_round(incident: Incident, policy: Policy, now_ms: int) -> Incident:
     policy = _succeeding(incident, policy)
     due_ms = max(now_ms, policy.opens_at_ms or now_ms) + policy.delay_ms(0)
     waiting = replace(incident, policy=policy, next_step=0, escalates_at_ms=due_ms, calls={})
-    if due_ms > now_ms:
-        return waiting
-    first = begun(waiting, due_ms, now_ms)
-    return with_all_seen(first) if first.is_escalating else first
-
-
-def with_all_seen(incident: Incident) -> Incident:
-    """People know of all that is in it."""
-    return replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
+    return begun(waiting, due_ms, now_ms) if due_ms <= now_ms else waiting
 
 
 def begun(incident: Incident, due_ms: int, now_ms: int) -> Incident:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from versus_py.incidents.listings import ended, merged
+from versus_py.incidents.listings import ended, merged, seen
 from versus_py.incidents.model import (
     Actor,
     Alert,
@@ -35,7 +35,6 @@ from versus_py.incidents.rounds import (
     opened,
     sooner,
     step_of,
-    with_all_seen,
     with_round,
 )
 from versus_py.incidents.severity import is_graver
@@ -175,7 +174,7 @@ def acknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
     news = (Entry(now_ms, Event.ACKNOWLEDGED, by=by),)
     acknowledged = _with_news(
         replace(
-            with_all_seen(incident),
+            _seen(incident),
             status=Status.ACKNOWLEDGED,
             acknowledged_at_ms=now_ms,
             acknowledged_by=by,
@@ -302,7 +301,7 @@ def escalate(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = a
         incident = replace(incident, next_step=incident.next_step - 1, escalates_at_ms=now_ms)
     incident = opened(incident, now_ms)
     escalating = begun(
-        replace(with_all_seen(incident), suppression=None, snooze=None, updated_at_ms=now_ms), now_ms, now_ms
+        replace(_seen(incident), suppression=None, snooze=None, updated_at_ms=now_ms), now_ms, now_ms
     )
     timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
     return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
@@ -378,7 +377,7 @@ def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change 
     left_ms = max(0, incident.escalates_at_ms - wait_goes_on_ms)
     due_ms = max(until_ms, incident.escalates_at_ms) if incident.is_held else until_ms + left_ms
     snoozed = replace(
-        with_all_seen(incident),
+        _seen(incident),
         snooze=Snooze(until_ms, by),
         suppression=None,
         escalates_at_ms=due_ms,
@@ -435,7 +434,7 @@ def begin_step(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before)
         return None
     entries: list[Entry] = []
     due_ms = _was_due_at(incident, now_ms)
-    after = replace(with_all_seen(incident), suppression=None, snooze=None, escalates_at_ms=due_ms)
+    after = replace(_seen(incident), suppression=None, snooze=None, escalates_at_ms=due_ms)
     while after.is_due(now_ms):
         after = at_next_round(after, policy_of, now_ms)
         if after.escalates_at_ms is not None:
@@ -596,6 +595,11 @@ def _timers_of_update(
     elif after.suppression is not None and notification.is_firing:
         timers |= dict.fromkeys(after.next_targets, now_ms)
     return timers
+
+
+def _seen(incident: Incident) -> Incident:
+    """People know of all that is in it."""
+    return replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
 
 
 def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
