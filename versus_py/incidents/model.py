@@ -656,7 +656,8 @@ class Incident:
 
     def _in_turn(self, target: str) -> tuple[str, ...]:
         """*target*, and what steps in when it fails."""
-        return self.providers if target == self.policy.oncall else (target,)
+        fallback = self.policy.fallback
+        return (target, *fallback.targets) if fallback and target == self.policy.oncall else (target,)
 
     @property
     def is_suppressed_without_end(self) -> bool:

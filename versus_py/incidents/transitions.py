@@ -128,7 +128,7 @@ def trigger(
         warnings=notification.warnings[:MAX_WARNINGS],
         version=1,
     )
-    incident = with_round(incident, policy, now_ms)
+    incident = _seen_if_told(with_round(incident, policy, now_ms))
     entries = [Entry(now_ms, Event.TRIGGERED, f"{counted(len(incident.firing), 'alert')} from {incident.source}")]
     entries += [Entry(now_ms, Event.WARNING, warning) for warning in incident.warnings]
     entries += _hold_entries(incident, now_ms)
@@ -299,10 +299,8 @@ def escalate(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = a
         incident = _waiting_anew(incident, now_ms, policy_of)
     elif not incident.is_waiting:  # the last step was given up
         incident = replace(incident, next_step=incident.next_step - 1, escalates_at_ms=now_ms)
-    incident = opened(incident, now_ms)
-    escalating = begun(
-        replace(_seen(incident), suppression=None, snooze=None, updated_at_ms=now_ms), now_ms, now_ms
-    )
+    incident = replace(opened(_seen(incident), now_ms), suppression=None, snooze=None, updated_at_ms=now_ms)
+    escalating = begun(incident, now_ms, now_ms) if incident.is_waiting else incident
     timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
     return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
 
@@ -355,7 +353,7 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int, event: Even
         timers |= _record_timers(incident, now_ms)
     if is_lost(incident, but=target) and _waits_longer(incident, now_ms):
         told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
-        timers |= _due_timers(told) | dict.fromkeys(told.next_targets, now_ms)
+        timers |= _due_timers(told) | _sooner_timers(incident, told, now_ms) | dict.fromkeys(told.next_targets, now_ms)
         entries = (Entry(now_ms, Event.WAIT_ENDED, "it cannot be told anywhere, so nobody can acknowledge"),)
     return None if told is incident else Change(told, Outcome.UPDATED, timers, entries)
 
@@ -373,9 +371,9 @@ def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change 
         return None if change is None else replace(change, is_renewal=False)
     if not incident.is_waiting or incident.escalates_at_ms is None or until_ms <= now_ms:
         return None
-    wait_goes_on_ms = now_ms if incident.snooze is None else max(now_ms, incident.snooze.until_ms)
-    left_ms = max(0, incident.escalates_at_ms - wait_goes_on_ms)
-    due_ms = max(until_ms, incident.escalates_at_ms) if incident.is_held else until_ms + left_ms
+    opens_ms = (incident.policy.opens_at_ms or 0) if incident.is_held else 0  # the wait does not go on before that
+    wait_goes_on_ms = max(now_ms, opens_ms, 0 if incident.snooze is None else incident.snooze.until_ms)
+    due_ms = max(until_ms, opens_ms) + max(0, incident.escalates_at_ms - wait_goes_on_ms)
     snoozed = replace(
         _seen(incident),
         snooze=Snooze(until_ms, by),
@@ -443,7 +441,8 @@ def begin_step(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before)
             entries.append(_begin_entry(after, now_ms, was_held=was_held))
     shown_ms = now_ms if incident.is_held else now_ms + SHOW_ESCALATING_AFTER_MS
     called = [target for target, call in after.calls.items() if call != incident.calls.get(target)]
-    timers = _channel_timers(after, shown_ms) | _due_timers(after) | dict.fromkeys(called, now_ms)
+    timers = _channel_timers(after, shown_ms) | _due_timers(after) | _sooner_timers(incident, after, now_ms)
+    timers |= dict.fromkeys(called, now_ms)
     return Change(after, Outcome.UPDATED, timers | _fallback_timer(after), tuple(entries))
 
 
@@ -525,8 +524,8 @@ def _news_behind(incident: Incident) -> str:
     unseen = [alert for alert in firing if not alert.is_seen]
     if len(unseen) == len(firing):
         return f"what was known is over, and this fires: {names_of(unseen, incident.alerts)}"
-    is_escalated = incident.is_escalating and incident.status is Status.TRIGGERED
-    if not is_escalated and is_graver(incident.severity, incident.seen_severity):
+    has_escalated = incident.is_escalating and not incident.is_waiting and incident.status is Status.TRIGGERED
+    if not has_escalated and is_graver(incident.severity, incident.seen_severity):
         return f"{_ROSE} from {incident.seen_severity} to {incident.severity}"
     has_record = incident.status is Status.ACKNOWLEDGED or incident.ending is Ending.ESCALATED
     if unseen and has_record and incident.record.is_over is True:
@@ -572,7 +571,7 @@ def _update(
         news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, f"{incident.severity} → {updated.severity}"))
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
-        updated = sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
+        updated = _sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
     change = replace(change, entries=(*news, *entries))
     return change.then(_retriggered(updated, why, now_ms, policy_of)) if why else change
@@ -600,6 +599,17 @@ def _timers_of_update(
 def _seen(incident: Incident) -> Incident:
     """People know of all that is in it."""
     return replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
+
+
+def _seen_if_told(incident: Incident) -> Incident:
+    """People know of all that is in it where a first step called on-call providers, and nothing is to come."""
+    return _seen(incident) if incident.is_escalating and not incident.is_waiting else incident
+
+
+def _sooner(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
+    """By *policy* from now on, where that tells somebody sooner."""
+    after = sooner(incident, policy, now_ms, is_graver=is_graver)
+    return after if after.calls == incident.calls else _seen_if_told(after)
 
 
 def _with_news(incident: Incident, news: tuple[Entry, ...]) -> Incident:
@@ -650,7 +660,7 @@ def _reopen(
     is_graver_now = is_graver(fires.severity, incident.severity)
     reopened = _waiting_anew(fires, now_ms, policy_of)
     if policy is not None and (is_graver_now or has_joined):
-        reopened = sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
+        reopened = _sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
 
 
@@ -675,7 +685,7 @@ def _waiting_anew(incident: Incident, now_ms: int, policy_of: PolicyOf) -> Incid
         resolved_at_ms=None,
         resolved_by=None,
     )
-    return with_round(waiting, policy_of(incident, now_ms), now_ms)
+    return _seen_if_told(with_round(waiting, policy_of(incident, now_ms), now_ms))
 
 
 def _channel_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
@@ -698,6 +708,13 @@ def _due_timers(incident: Incident) -> dict[str, int | None]:
     """For who is told by a step to come, and was not yet in this wait: else it comes back by itself."""
     dues = {target: incident.due_ms(target) for target in incident.policy.targets if target not in incident.calls}
     return {target: due_ms for target, due_ms in dues.items() if due_ms is not None}
+
+
+def _sooner_timers(before: Incident, after: Incident, now_ms: int) -> dict[str, int | None]:
+    """For who was told before, and comes back too late: at the time that its next step had before."""
+    dues = {target: (before.due_ms(target), after.due_ms(target)) for target in after.calls}
+    sooner = (it for it, (old, new) in dues.items() if new is not None and (old is None or new < old))
+    return dict.fromkeys(sooner, now_ms)
 
 
 def _watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
