@@ -564,10 +564,12 @@ class Worker:
         after = replace(after, attempts=attempts, is_refused=True, retry_at_ms=None)
         if exc.was_sent or not before.is_refused:
             log.warning("sync.refused", incident=incident.id, target=claim.target, error=error)
+        seen_version, told = await self._announce_failure(claim, incident, error, Event.REFUSED)
+        is_next = claim.target in told.next_targets and told.is_due(now_ms)
         return Completion(
             "retry" if exc.was_sent else "postponed",
-            await self._announce_failure(claim, incident, error, Event.REFUSED),
-            at_ms=exc.until_ms,
+            seen_version,
+            at_ms=now_ms + LOOK_AGAIN_SOON_MS if is_next else exc.until_ms,
             delivery=None if after == before else after,
             arm=self._shown_by(claim, incident, before, after),
         )
@@ -714,10 +716,11 @@ class Worker:
         log.error("sync.failed", incident=incident.id, target=claim.target, attempt=claim.attempt, error=error)
         before = incident.delivery(claim.target)
         after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
+        seen_version, told = await self._announce_failure(claim, incident, error)
         return Completion(
             "failed",
-            await self._announce_failure(claim, incident, error),
-            at_ms=self._again_at_ms(claim, _told(claim, incident, replace(after, look_again_at_ms=None)), now_ms),
+            seen_version,
+            at_ms=self._again_at_ms(claim, _told(claim, told, replace(after, look_again_at_ms=None)), now_ms),
             **_outcome(claim, incident, after),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
@@ -726,13 +729,16 @@ class Worker:
 
     async def _announce_failure(
         self, claim: Claim, incident: Incident, error: str, event: Event = Event.GIVEN_UP
-    ) -> int:
-        """Tell the record, and have the next step come; returns the version up to which nothing is news."""
+    ) -> tuple[int, Incident]:
+        """Tell the record, and have the next step come.
+
+        Returns the version up to which nothing is news, and the incident as it is now.
+        """
         if claim.target in incident.providers and not incident.is_waiting:
-            return incident.version
+            return incident.version, incident
         told, is_news = await self._lifecycle.give_up(incident.id, claim.target, error, event)
         is_only_that = is_news and told is not None and told.version == incident.version + 1
-        return incident.version + 1 if is_only_that else incident.version
+        return incident.version + 1 if is_only_that else incident.version, told or incident
 
     def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
         """Who is told what became of an escalation, when that is news: the channels, and the one that steps in.

@@ -1,0 +1,340 @@
+"""Whatever a policy says, and whatever happens: the engine tells the steps that a reference model says, when it says.
+
+Hypothesis makes up policies and histories; one worker or two do the work, with a real store, targets that only note
+what they are told, and a clock that stands still between events.
+"""
+
+import asyncio
+import math
+import random
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.clock import FakeClock
+from tests.support.factories import make_alert, make_notification
+from tests.support.redis_servers import SharedRedis
+from tests.support.reference import HOURS, Plan, Reference, Stage
+from tests.support.waiting import DEADLINE_S
+from versus_py.engine.lifecycle import Decision, Lifecycle
+from versus_py.engine.policies import Policies
+from versus_py.engine.worker import Worker
+from versus_py.errors import Permanent
+from versus_py.incidents import transitions
+from versus_py.incidents.model import Actor, Call, Delivery, Incident, Status, partition_of
+from versus_py.incidents.policies import Policy
+from versus_py.store import Store, keys
+from versus_py.store.calls import RedisClient
+from versus_py.store.connection import connect
+from versus_py.systems import model
+
+DAY_MS = 24 * 3600_000
+MINUTE_MS = 60_000
+SETTLED_MS = 5_000
+"""After this time channels show that an escalation has begun."""
+
+LONG = 500
+"""After so many minutes nothing is to come."""
+
+SEVERITIES = ("info", "warning", "critical")
+CHANNELS = ("slack", "slack:leads")
+PROVIDERS = ("servicenow", "servicenow:infra")
+SERVICENOW = {"username": "versus", "password": "secret", "instance_url": "https://sn.example"}
+SYSTEMS = {
+    "alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C0ALERTS", "channels": {"leads": "C0LEADS"}}},
+    "oncall": {
+        "enable": True,
+        "servicenow": SERVICENOW | {"other_instance_urls": {"infra": "https://infra.sn.example"}},
+    },
+    "time_intervals": [
+        {
+            "name": "every other hour",
+            "time_intervals": [
+                {"times": [{"start_time": f"{hour:02}:00", "end_time": f"{hour + 1:02}:00"}]}
+                for hour in range(0, 24, 2)
+            ],
+        }
+    ],
+}
+ANA = Actor("ana")
+
+Plans = dict[str, Plan]
+"""A configuration: severity -> policy."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What happens, so many minutes after what happened before."""
+
+    what: str
+    after: int = 0
+    target: str = ""
+    minutes: int = 0
+    plans: Plans = field(default_factory=dict)
+
+
+stages = st.builds(
+    Stage,
+    targets=st.lists(st.sampled_from(CHANNELS + PROVIDERS), min_size=1, max_size=2, unique=True).map(tuple),
+    after=st.sampled_from([0, 0, 1, 2, 5, 10, 15]),
+    waits=st.booleans(),
+)
+plans = st.builds(
+    Plan,
+    stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
+    repeat=st.sampled_from([0, 0, 1, 2]),
+    ack_timeout=st.sampled_from([0, 3, 30]),
+    has_hours=st.booleans(),
+)
+configurations = st.tuples(plans, plans, plans).map(
+    lambda made: {name: replace(plan, name=name) for name, plan in zip(SEVERITIES, made, strict=True)}
+)
+
+
+def written(configuration: Plans) -> dict[str, Any]:
+    """As it is written in a configuration file."""
+    return {"policies": [_policy(it) for it in configuration.values()]}
+
+
+def _policy(plan: Plan) -> dict[str, Any]:
+    steps = [
+        {"after": f"{it.after}m", "notify": list(it.targets), "on_failure": "wait" if it.waits else "next"}
+        for it in plan.stages
+    ]
+    policy = {"name": plan.name, "match": [f'severity="{plan.name}"'], "steps": steps, "repeat": plan.repeat}
+    policy |= {"ack_timeout": f"{plan.ack_timeout}m"}
+    return policy | {"in": ["every other hour"]} if plan.has_hours else policy
+
+
+gaps = st.sampled_from([1, 1, 2, 3, 5, 8, 13, 40, 70])
+happenings = st.one_of(
+    st.builds(Happening, st.sampled_from(["update", "rise", "acknowledge", "unacknowledge"]), gaps),
+    st.builds(Happening, st.sampled_from(["acknowledge", "escalate", "resolve", "stop", "go on"]), gaps),
+    st.builds(Happening, st.sampled_from(["fail", "mend"]), gaps, target=st.sampled_from(CHANNELS + PROVIDERS)),
+    st.builds(Happening, st.just("snooze"), gaps, minutes=st.sampled_from([1, 4, 15, 80])),
+    st.builds(Happening, st.just("configure"), gaps, plans=configurations),
+)
+
+
+@dataclass
+class Noting:
+    """A target that notes when it is told of which step, and may fail for good."""
+
+    name: str
+    played: "Played"
+    latest: Call | None = None
+
+    def system(self, incident: Incident) -> str:
+        return self.name
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        assert self.name in incident.told, "it was never called"
+        call = incident.calls.get(self.name)
+        if incident.status is Status.TRIGGERED and call is not None and call != self.latest:
+            self.latest = call
+            self.played.told.append((self.played.now, self.name, call.step))
+        await asyncio.sleep(0)
+        if self.name in self.played.reference.down:
+            raise Permanent("gone")
+        again_ms = None if incident.snooze is None else incident.snooze.until_ms
+        return Delivery(reference={"id": "1"}, label=self.name, look_again_at_ms=again_ms)
+
+
+class Played:
+    """A history as the engine has it, beside the model of it."""
+
+    def __init__(self, redis: RedisClient, configuration: Plans, start: int, down: set[str], workers: int) -> None:
+        self.redis = redis
+        self.configure(configuration)
+        self.store = Store(redis, retention_ms=30 * DAY_MS, reopen_ms=30 * DAY_MS)
+        minute = time.time_ns() // 1_000_000 // MINUTE_MS // (2 * HOURS) * (2 * HOURS)
+        self.zero_ms = minute * MINUTE_MS
+        self.clock = FakeClock(self.zero_ms + start * MINUTE_MS)
+        self.severity = 0
+        self.reference = Reference(self.plan, frozenset(PROVIDERS), set(down))
+        self.told: list[tuple[int, str, int]] = []
+        self.targets = {name: Noting(name, self) for name in CHANNELS + PROVIDERS}
+        self.lifecycle = self._lifecycle()
+        self.workers = [
+            Worker(self.store, self._lifecycle(), self.clock, targets=self.targets, called=str, settles_within_s=30)
+            for _ in range(workers)
+        ]
+        self.is_at_work = True
+
+    def _lifecycle(self) -> Lifecycle:
+        return Lifecycle(self.store, self.clock, policy_of=self._policy_of)
+
+    def _policy_of(self, incident: Incident, now_ms: int) -> Policy:
+        return self.policies.of_known(incident, now_ms)
+
+    @property
+    def now(self) -> int:
+        return (self.clock.now_ms() - self.zero_ms) // MINUTE_MS
+
+    def plan(self) -> Plan:
+        return self.configuration[SEVERITIES[self.severity]]
+
+    def configure(self, configuration: Plans) -> None:
+        self.configuration = configuration
+        self.policies = Policies(model().model_validate(SYSTEMS | written(configuration)))
+
+    async def play(self, history: list[Happening]) -> None:
+        await self.happen(Happening("update"))
+        for it in history:
+            await self.pass_time(it.after)
+            await self.happen(it)
+        await self.happen(Happening("go on"))
+        await self.pass_time(LONG)
+
+    async def pass_time(self, minutes: int) -> None:
+        for now in range(self.now + 1, self.now + 1 + minutes) if self.is_at_work else ():
+            self.reference.work(now)
+        await self._work(self.zero_ms + (self.now + minutes) * MINUTE_MS)
+
+    async def happen(self, it: Happening) -> None:
+        await self._happens(it)
+        if self.is_at_work:
+            self.reference.work(self.now)
+        await self._work(self.clock.now_ms())
+
+    async def _happens(self, it: Happening) -> None:
+        match it.what:
+            case "update" | "rise" | "resolve":
+                await self._is_sent(it.what)
+            case "acknowledge" | "unacknowledge" | "escalate" | "snooze":
+                await self._is_done(it)
+            case "fail":
+                self.reference.down.add(it.target)
+            case "mend":
+                self.reference.down.discard(it.target)
+            case "configure":
+                self.configure(it.plans)
+            case "stop":
+                await self._work(self.clock.now_ms() + SETTLED_MS)
+                self.is_at_work = False
+            case "go on":
+                self.is_at_work = True
+
+    async def _is_sent(self, what: str) -> None:
+        is_graver = what == "rise" and self.severity < len(SEVERITIES) - 1
+        self.severity += is_graver
+        await self._send(firing=what != "resolve")
+        if what == "resolve":
+            self.reference.resolve()
+        else:
+            self.reference.update(self.now, is_graver=is_graver)
+
+    async def _is_done(self, it: Happening) -> None:
+        """By a person."""
+        until_ms = self.clock.now_ms() + it.minutes * MINUTE_MS
+        policy_of, now = self._policy_of, self.now
+        match it.what:
+            case "acknowledge":
+                await self._act(lambda incident, now_ms: transitions.acknowledge(incident, ANA, now_ms))
+                self.reference.acknowledge(now)
+            case "unacknowledge":
+                await self._act(lambda incident, now_ms: transitions.unacknowledge(incident, ANA, now_ms, policy_of))
+                self.reference.unacknowledge(now)
+            case "escalate":
+                await self._act(lambda incident, now_ms: transitions.escalate(incident, ANA, now_ms, policy_of))
+                self.reference.escalate(now)
+            case "snooze":
+                await self._act(lambda incident, now_ms: transitions.snooze(incident, until_ms, ANA, now_ms))
+                self.reference.snooze(now, it.minutes)
+
+    async def _send(self, *, firing: bool = True) -> None:
+        alert = replace(
+            make_alert(firing=firing, starts_at_ms=self.zero_ms), ends_at_ms=None if firing else self.clock.now_ms()
+        )
+        alert = replace(alert, labels={"severity": SEVERITIES[self.severity]})
+        sent = make_notification(alert, severity=SEVERITIES[self.severity])
+        [accepted] = await self.lifecycle.accept([sent], self.policies.of)
+        assert accepted.incident is not None
+        self.incident_id = accepted.incident.id
+
+    async def _act(self, decide: Decision) -> None:
+        await self.lifecycle.act(self.incident_id, decide)
+
+    async def _work(self, until_ms: int) -> None:
+        """What is due by then, each at its time; nothing when no worker is there."""
+        while self.is_at_work and (due_ms := await self._due_ms()) <= until_ms:
+            self.clock.advance(ms=max(0, round(due_ms) - self.clock.now_ms()))
+            async with asyncio.timeout(DEADLINE_S):
+                await asyncio.gather(*(it.run_due() for it in self.workers))
+        self.clock.advance(ms=max(0, until_ms - self.clock.now_ms()))
+
+    async def _due_ms(self) -> float:
+        timers = keys.in_partition(partition_of("group"), "timers")
+        first: Any = await self.redis.zrange(timers, 0, 0, withscores=True)
+        return min((float(score) for _, score in first), default=math.inf)
+
+
+def latest(told: list[tuple[int, str, int]]) -> dict[tuple[int, str], int]:
+    """Of several steps that call one target at the same instant, it may hear of the last one only."""
+    return dict(sorted(((now, target), number) for now, target, number in told))
+
+
+def check(server: SharedRedis, configuration: Plans, history: list[Happening], **start: Any) -> Played:
+    async def checked() -> Played:
+        server.empty()
+        async with connect(server.config) as redis:
+            played = Played(redis, configuration, **start)
+            await played.play(history)
+            assert latest(played.told) == latest(played.reference.told)
+            return played
+
+    random.seed(0)
+    with structlog.testing.capture_logs():  # targets fail all the time
+        return asyncio.run(checked())
+
+
+def told(server: SharedRedis, plan: Plan, *, down: set[str]) -> list[tuple[int, str, int]]:
+    """Who is told which step of *plan*, and in which minute, when nothing happens; the model agrees."""
+    configuration = {name: replace(plan, name=name) for name in SEVERITIES}
+    return check(server, configuration, [], start=0, down=down, workers=1).told
+
+
+def test_a_target_that_fails_is_told_its_own_next_step_at_once(running_valkey):
+    again = Plan((Stage(("slack",)), Stage(("slack",), 10), Stage(("servicenow",), 10)))
+
+    assert told(running_valkey, again, down={"slack"}) == [(0, "slack", 0), (0, "slack", 1), (0, "servicenow", 2)]
+
+
+def test_a_step_after_one_that_came_sooner_keeps_its_distance_also_where_it_tells_whom_failed(running_valkey):
+    plan = Plan((Stage(("slack",)), Stage(("servicenow",), 10), Stage(("slack:leads",), 10), Stage(("servicenow",), 5)))
+
+    assert told(running_valkey, plan, down={"servicenow"}) == [
+        (0, "slack", 0),
+        (10, "servicenow", 1),
+        (10, "slack:leads", 2),
+        (15, "servicenow", 3),
+    ]
+
+
+histories = given(
+    configuration=configurations,
+    start=st.sampled_from([0, 0, 0, 58, 80]),
+    down=st.sets(st.sampled_from(CHANNELS + PROVIDERS), max_size=3),
+    workers=st.sampled_from([1, 2]),
+    history=st.lists(happenings, max_size=12),
+)
+with_examples = partial(settings, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+
+
+@with_examples(max_examples=25, derandomize=True)
+@histories
+def test_the_engine_tells_the_steps_that_a_reference_model_says_at_the_same_instants(running_valkey, **played):
+    check(running_valkey, **played)
+
+
+@pytest.mark.long
+@with_examples(max_examples=3000)
+@histories
+def test_the_engine_agrees_with_the_reference_model_in_thousands_of_histories(running_valkey, **played):
+    check(running_valkey, **played)

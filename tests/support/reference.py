@@ -1,0 +1,191 @@
+"""Escalation policies in a few lines that share no code with the engine: which step is told where, and when.
+
+Times are minutes. It hears what happens, in order; `work` has workers look, which tell then what is due by then.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+WEEK = 7 * 24 * 60
+HOURS = 60
+"""A policy with hours is open for so many minutes, and then closed for as many."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step: targets that are told together."""
+
+    targets: tuple[str, ...]
+    after: int = 0
+    waits: bool = False  # also when nobody can be told
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A policy."""
+
+    stages: tuple[Stage, ...]
+    name: str = "plan"
+    repeat: int = 0
+    ack_timeout: int = 0
+    has_hours: bool = False
+
+    @property
+    def count(self) -> int:
+        return len(self.stages) * (1 + self.repeat)
+
+    def delay(self, number: int) -> int:
+        pause = max(self.stages[-1].after, 1) if number and number % len(self.stages) == 0 else 0
+        return pause + self.stages[number % len(self.stages)].after
+
+    def opening(self, now: int) -> int:
+        return now if not self.has_hours or now // HOURS % 2 == 0 else (now // HOURS + 1) * HOURS
+
+
+@dataclass
+class Reference:
+    """One incident."""
+
+    current: Callable[[], Plan]  # what the configuration says of it by now
+    keep_records: frozenset[str]  # the targets that are on-call providers
+    down: set[str] = field(default_factory=set)  # who fails, and for good
+    told: list[tuple[int, str, int]] = field(default_factory=list)  # when, whom, the number of the step
+    status: str = "resolved"
+    plan: Plan = Plan(())
+    next: int = 0  # the number of the next step
+    due: int = 0  # when it is
+    opens: int = 0  # when the hours of the policy begin
+    snoozed: int = 0  # until when
+    acknowledged: int = 0  # when
+    seen: int = 0  # when somebody was seen to be at it
+    calls: dict[str, int] = field(default_factory=dict)  # whom a step of this wait has called, and its number
+    unsent: dict[str, int] = field(default_factory=dict)  # those of them whom nobody has told yet
+    reached: set[str] = field(default_factory=set)  # those whom somebody could tell
+    known: set[str] = field(default_factory=set)  # whom any wait has called
+    shown: set[str] = field(default_factory=set)  # those whom somebody could tell ever
+    is_touched: bool = False  # something has happened that workers have not looked at
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.status == "triggered" and self.next < self.plan.count
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody can be told by the latest step, which is no reason for it to wait."""
+        stage = self.plan.stages[(self.next - 1) % len(self.plan.stages)]
+        return self.next > 0 and not stage.waits and not any(map(self._is_reached, stage.targets))
+
+    def _is_reached(self, target: str) -> bool:
+        is_first = self.calls.get(target) == 0 and target not in self.keep_records
+        return target in (self.shown if is_first else self.reached)
+
+    def update(self, now: int, *, is_graver: bool = False) -> None:
+        """It fires: for the first time, still, again, or for something graver."""
+        self.is_touched = True
+        if self.status == "resolved" or (is_graver and (self.status == "acknowledged" or self.snoozed)):
+            self._begin(now)
+        elif is_graver:
+            self._follow_if_sooner(now)
+
+    def acknowledge(self, now: int) -> None:
+        if self.status == "triggered":
+            self.status, self.acknowledged, self.seen, self.unsent = "acknowledged", now, now, {}
+            self.is_touched = True
+        elif self.status == "acknowledged" and self.plan.ack_timeout:
+            self.seen, self.is_touched = max(self.seen, now), True
+
+    def unacknowledge(self, now: int) -> None:
+        if self.status == "acknowledged":
+            self._begin(now)
+
+    def resolve(self) -> None:
+        self.is_touched |= self.status != "resolved"
+        self.status, self.unsent = "resolved", {}
+
+    def snooze(self, now: int, minutes: int) -> None:
+        if self.is_waiting:
+            left = max(0, self.due - max(now, self.snoozed, self.opens))
+            self.snoozed, self.is_touched = now + minutes, True
+            self.due = max(self.snoozed, self.opens) + left
+        elif self.status == "acknowledged" and self.plan.ack_timeout:
+            self.seen, self.is_touched = max(self.seen, now, now + minutes - self.plan.ack_timeout), True
+
+    def escalate(self, now: int) -> None:
+        if self.status == "resolved" or self.plan.count <= 1:
+            return
+        if self.status == "acknowledged":
+            self._begin(now)
+        elif not self.is_waiting:
+            if self.reached & {it for it, number in self.calls.items() if number or it in self.keep_records}:
+                return
+            self.next -= 1
+        self.opens, self.snoozed, self.is_touched = min(self.opens, now), 0, True
+        if self.next == 0:
+            self._call(now)
+        if self.is_waiting:
+            self._call(now)
+
+    def work(self, now: int) -> None:
+        """Workers do what time has brought by now."""
+        ends = min(self.seen + self.plan.ack_timeout, self.acknowledged + WEEK)
+        if self.status == "acknowledged" and self.plan.ack_timeout and ends <= now:
+            self._begin(now)
+        if self.snoozed and self.snoozed <= now:
+            self.snoozed, self.is_touched = 0, True
+        while self.is_touched or (self.is_waiting and self.due <= now):
+            while self.is_waiting and self.due <= now:
+                self._begin_round()
+                if self.is_waiting:
+                    self._call(self.due)
+            self._sync(now)
+            if self.is_waiting and self.is_lost and not self.snoozed:
+                self.due = min(self.due, now)
+
+    def _begin(self, now: int) -> None:
+        """Triggered, with the first round before it."""
+        self.plan, self.status, self.next, self.snoozed = self.current(), "triggered", 0, 0
+        self.calls, self.unsent, self.reached = {}, {}, set()
+        self.opens, self.is_touched = self.plan.opening(now), True
+        self.due = self.opens + self.plan.delay(0)
+        if self.due <= now:
+            self._call(now)
+
+    def _begin_round(self) -> None:
+        """A further round goes by the policy that there is by then."""
+        rounds, begins = divmod(self.next, len(self.plan.stages))
+        if rounds and not begins:
+            self.plan = self.current()
+            self.next = min(rounds * len(self.plan.stages), self.plan.count)
+
+    def _call(self, due: int) -> None:
+        targets = self.plan.stages[self.next % len(self.plan.stages)].targets
+        self.calls |= dict.fromkeys(targets, self.next)
+        self.unsent |= dict.fromkeys(targets, self.next)
+        self.reached -= {*targets}
+        self.known |= {*targets}
+        self.next += 1
+        self.due = due + self.plan.delay(self.next)
+
+    def _sync(self, now: int) -> None:
+        self.told += [(now, target, number) for target, number in self.unsent.items()]
+        self.unsent, self.is_touched = {}, False
+        self.shown |= self.known - self.down
+        self.reached |= self.calls.keys() - self.down
+
+    def _follow_if_sooner(self, now: int) -> None:
+        plan = self.current()
+        due = plan.opening(now) + plan.delay(0)
+        is_begun, is_new = due <= now, not {*plan.stages[0].targets} <= self.calls.keys()
+        if is_begun and not is_new:
+            if plan.count <= 1:
+                return
+            due = now + plan.delay(1)
+        if due < self.due if self.is_waiting else plan.name != self.plan.name or self.plan.count <= 1:
+            self.plan, self.next, self.opens, calls = plan, 0, plan.opening(now), dict(self.calls)
+            self.due = self.opens + plan.delay(0)
+            if is_begun:
+                unsent, reached = dict(self.unsent), set(self.reached)
+                self._call(now)
+                self.calls |= calls
+                self.reached |= reached
+                self.unsent = {it: number for it, number in self.unsent.items() if it not in calls} | unsent
