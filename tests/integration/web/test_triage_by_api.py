@@ -224,6 +224,17 @@ async def test_what_was_counted_in_a_storm_leaves_it_for_a_message_in_the_other_
     assert f"{len(counted) - 1} incident" in storm.text
 
 
+async def test_the_message_of_before_is_not_taken_for_the_one_of_the_way_back(engine):
+    incident_id = await posted(engine)
+    await act(engine, incident_id, "route", channel=DBA)
+    engine.slack.faults.order(Fault(kind="down", path="/api/chat.postMessage"))
+
+    await act(engine, incident_id, "route", channel=CHANNEL)
+    await engine.after(minutes=1)
+
+    assert [it.channel for it in engine.slack.messages] == [CHANNEL, DBA, CHANNEL]
+
+
 @pytest.mark.parametrize(
     ("path", "times"), [("/api/chat.postMessage", 1), ("/api/chat.postMessage", 2), ("/api/chat.update", 1)]
 )

@@ -86,10 +86,10 @@ def build_plain(
     return Message(f"{text}\n{link(ack_url, _ack_word(incident))}" if ack_url else text)
 
 
-def build_moved(incident: Incident) -> Message:
-    """What the message of an incident says that a person had go to another channel: nothing can be done here."""
+def build_moved(incident: Incident, moved_ms: int | None) -> Message:
+    """What the message of an incident says that a person then had go to another channel: nothing can be done here."""
     headline = _line(incident, ":arrow_right:", "Routed")
-    routed = _routed(incident)
+    routed = next((it for it in incident.news if it.event is Event.ROUTED and it.at_ms == moved_ms), None)
     said = f"{routed_by(routed)} {date(routed.at_ms)}." if routed is not None else "It went to another channel."
     blocks: list[Block] = [
         SectionBlock(text=MarkdownTextObject(text=shorten(f"{said} Its message is there now.", SECTION_MAX))),

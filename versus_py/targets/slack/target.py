@@ -218,7 +218,8 @@ class SlackTarget:
         try:
             left = await self._tell_thread(incident, left, is_unsure=is_unsure)
             await self._wire.take(WORKSPACE, f"{incident.id} left", EDITS, urgency=Urgency.REPLY)
-            await self._wire.edit(left.reference["channel"], _ts(left), build_moved(incident))
+            moved = build_moved(incident, incident.moved.get(self._name))
+            await self._wire.edit(left.reference["channel"], _ts(left), moved)
         except NotYet as exc:
             raise NotYet(exc.at_ms, str(exc), _leaving(shown, exc.delivery or left)) from None
         except Transient as exc:
