@@ -7,7 +7,16 @@ from versus_py.config import Config
 from versus_py.config.model import RouteLeads
 from versus_py.config.policies import PolicyConfig, system_and_place
 from versus_py.incidents.model import Alert, Incident, Notification, common
-from versus_py.incidents.policies import Asked, OnFailure, Policy, Step, made, with_oncall_after, without_providers
+from versus_py.incidents.policies import (
+    Asked,
+    OnFailure,
+    Policy,
+    Step,
+    When,
+    made,
+    with_oncall_after,
+    without_providers,
+)
 from versus_py.incidents.severity import UNKNOWN_SEVERITY
 
 _NOTHING = Asked()
@@ -39,9 +48,29 @@ class Policies:
         route = next((it for it in self._routes if it.matches(labels)), None)
         named = next((it for it in self._config.policies if it.name == asked.policy), None)
         found = named or next((it for it in self._config.policies if it.matches(labels)), None)
-        return _routed(
-            self._made(asked, route) if found is None else self._configured(found, asked, now_ms), asked, route
-        )
+        policy = self._made(asked, route) if found is None else self._configured(found, asked, now_ms)
+        return self._without_doubles(_routed(policy, asked, route))
+
+    def _without_doubles(self, policy: Policy) -> Policy:
+        """One target for one place: what a request, a route or a person sends to the place of another step is that one.
+
+        So it is told again there, and has no second message or record. A fallback is not meant: it tells of a failure.
+        """
+        places = {
+            target: system
+            for system, destination in policy.destinations.items()
+            if system in policy.targets
+            for target, place in self._config.places(system).items()
+            if place == destination
+        }
+        if not places:
+            return policy
+
+        def once(targets: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(places.get(target, target) for target in targets))
+
+        steps = tuple(it if it.when is When.FAILED else replace(it, targets=once(it.targets)) for it in policy.steps)
+        return replace(policy, steps=steps, providers=once(policy.providers))
 
     def _configured(self, found: PolicyConfig, asked: Asked, now_ms: int) -> Policy:
         opens_at_ms = None if found.hours is None else found.hours.opens_at(now_ms)

@@ -19,6 +19,11 @@ def settings() -> dict[str, Any]:
         "policies": [
             {"name": "critical", "match": ['severity="critical"'], "steps": [{"notify": ["slack", "slack:leads"]}]},
             {"name": "dba", "match": ['team="dba"'], "steps": [{"notify": ["slack:leads"]}]},
+            {
+                "name": "leads later",
+                "match": ['team="leads"'],
+                "steps": [{"notify": ["slack"]}, {"after": "10m", "notify": ["slack:leads"]}],
+            },
             {"name": "later", "match": ['team="later"'], "steps": [{"after": "10m", "notify": ["slack"]}]},
         ]
     }
@@ -186,6 +191,16 @@ async def test_where_the_channel_takes_no_messages_the_one_before_stays_and_says
     assert message.text.startswith(":large_orange_circle:")
 
 
+async def test_routed_to_the_channel_of_a_later_step_it_is_told_there_again_and_not_posted_twice(engine):
+    incident_id = await posted(engine)
+
+    await act(engine, incident_id, "route", policy="leads later", channel="leads")
+    await engine.after(minutes=10)
+
+    assert [it.channel for it in engine.slack.messages] == [CHANNEL, "C0LEADS"]
+    assert "Nobody has acknowledged: step 2 of 2" in thread(engine, 1)[-1]
+
+
 async def test_back_in_the_first_channel_it_has_a_message_of_its_own(engine):
     incident_id = await posted(engine)
     await act(engine, incident_id, "route", channel=DBA)
@@ -269,7 +284,11 @@ async def test_a_message_that_cannot_say_where_it_went_holds_up_nothing(engine):
         ("severity", {"severity": "purple"}, "severity is 'purple'; allowed: critical, error"),
         ("severity", {"severity": 1}, "severity is not a text"),
         ("route", {}, "say where to: policy, channel, or both"),
-        ("route", {"policy": "dbas"}, "policy is 'dbas'; did you mean 'dba'? allowed: critical, dba, later"),
+        (
+            "route",
+            {"policy": "dbas"},
+            "policy is 'dbas'; did you mean 'dba'? allowed: critical, dba, leads later, later",
+        ),
         ("route", {"channel": "lead"}, "channel is 'lead'; allowed: a name of alert.slack.channels (leads), or"),
         ("route", {"channel": "pager:x"}, "channel is 'pager:x'; allowed: a name of alert.slack.channels"),
     ],
