@@ -169,7 +169,9 @@ def _made_up(promises: Sequence[Promise], config: Config, query: list[str] | Non
     overrides, verdicts = _overrides(config, query, None), []
     _warn(*overrides.warnings)
     for promise in promises:
-        kinds, inexact = _readable("PROMISE", partial(made_up, promise.matchers, config, overrides.asked, now_ms))
+        kinds, inexact = _readable(
+            "PROMISE", partial(made_up, promise.is_about, [promise.matchers], config, overrides.asked, now_ms)
+        )
         verdicts.append(verdict_of(promise, kinds, config, now_ms, inexact=inexact))
     return verdicts
 

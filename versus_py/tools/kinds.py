@@ -49,17 +49,20 @@ def recorded(records: Iterable[Posted], read: Read, config: Config) -> tuple[lis
     return list(kinds.values()), problems
 
 
-def made_up(wanted: Sequence[Matcher], config: Config, asked: Asked, now_ms: int) -> tuple[list[Kind], list[str]]:
-    """A kind of incidents for each way that labels as *wanted* may go, and the labels of which some may be left out.
+def made_up(
+    is_wanted: Callable[[Mapping[str, str]], bool],
+    asks_for: Sequence[Collection[Matcher]],
+    config: Config,
+    asked: Asked,
+    now_ms: int,
+) -> tuple[list[Kind], list[str]]:
+    """A kind of incidents for each way that wanted labels may go; groups of matchers in *asks_for* say what is wanted.
 
-    Raises ValueError when there are too many.
+    Also the labels of which some values may be left out. Raises ValueError when there are too many kinds.
     """
     policies, hours = Policies(config), _hours_by_name(config)
-    groups = [tuple(wanted), *(it.matchers for it in config.route_leads()), *(it.matchers for it in config.policies)]
+    groups = [*asks_for, *(it.matchers for it in config.route_leads()), *(it.matchers for it in config.policies)]
     values = label_values(matcher for group in groups for matcher in group)
-
-    def is_wanted(labels: Mapping[str, str]) -> bool:
-        return all(it.matches(labels) for it in wanted)
 
     def policy_at(at_ms: int, labels: Mapping[str, str]) -> Policy:
         return policies.for_labels(labels, at_ms, asked)

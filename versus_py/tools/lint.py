@@ -7,7 +7,7 @@ findings out.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
@@ -23,6 +23,7 @@ from versus_py.engine.policies import Policies
 from versus_py.errors import ConfigError
 from versus_py.incidents.policies import Policy
 from versus_py.systems import model
+from versus_py.tools.alertmanager_routes import Node, matchers_of, policies_of_route
 from versus_py.web.intake.overrides import Overrides, read_overrides
 
 PATH = "/api/incidents"
@@ -114,9 +115,10 @@ def lint(text: str, config: Config | None = None) -> list[Finding]:
     receivers, webhooks, routes = _read(text)
     findings = [*_unseen(receivers, webhooks), *_misspelt(receivers), *_undefined(receivers, routes)]
     findings += [finding for it in webhooks for finding in _about_drop_in(it)]
+    root = _tree(_load(text).get("route"))
     for webhook in webhooks:
         leading = [route for route in routes if route.receiver == webhook.receiver]
-        findings += _about_webhook(webhook, leading, config)
+        findings += _about_webhook(webhook, leading, root, config)
     findings += _about_clusters(webhooks, routes, config)
     return sorted(dict.fromkeys(findings), key=lambda finding: finding.line or 0)
 
@@ -226,6 +228,15 @@ def _routes(value: Any, parent: _Route, ancestors: tuple[int, ...] = ()) -> Iter
                 break
     if not takes_everything:
         yield route
+
+
+def _tree(value: Any, ancestors: tuple[int, ...] = ()) -> Node:
+    """The routes as a tree, in which one that contains itself is left out."""
+    if not isinstance(value, _Mapping):
+        return Node(0, (), goes_on=False, below=())
+    known = (*ancestors, id(value))
+    below = tuple(_tree(it, known) for it in _mappings(value.get("routes")) if id(it) not in known)
+    return Node(value.line, matchers_of(_matchers(value)), value.get("continue") is True, below)
 
 
 def _inherited(value: _Mapping, parent: _Route) -> _Route:
@@ -361,7 +372,7 @@ def _refused(webhook: _Webhook) -> Iterator[tuple[str, str]]:
         )
 
 
-def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | None) -> Iterator[Finding]:
+def _about_webhook(webhook: _Webhook, routes: list[_Route], root: Node, config: Config | None) -> Iterator[Finding]:
     def finding(severity: Severity, what: str, advice: str) -> Finding:
         return Finding(severity, webhook.where, what, advice, webhook.line)
 
@@ -396,14 +407,21 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], config: Config | Non
     overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
-    policy = Policies(known).for_labels({}, 0, overrides.asked)
     for route in routes:
-        yield from _about_timing(route, policy, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
+        policies = _policies(webhook, route, root, known, overrides)
+        yield from _about_timing(route, policies, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
         if webhook.is_drop_in or not overrides.per_alert:
             yield from _about_grouping(route)
 
 
-def _about_timing(route: _Route, policy: Policy, *, asks: bool) -> Iterator[Finding]:
+def _policies(webhook: _Webhook, route: _Route, root: Node, config: Config, overrides: Overrides) -> list[Policy]:
+    """Those of the incidents that the route sends; a drop-in's are not told by its labels."""
+    if webhook.is_drop_in or route.line is None:
+        return [Policies(config).for_labels({}, 0, overrides.asked)]
+    return policies_of_route(root, route.line, config, overrides.asked)
+
+
+def _about_timing(route: _Route, policies: list[Policy], *, asks: bool) -> Iterator[Finding]:
     """How often Alertmanager speaks, against how long people have to acknowledge.
 
     Whether it *asks* Alertmanager, before a record is created, if the alerts still fire.
@@ -418,29 +436,52 @@ def _about_timing(route: _Route, policy: Policy, *, asks: bool) -> Iterator[Find
                 "write one such as 30s, 5m, 1h30m, 4h or 1d",
                 route.line,
             )
-    if not group_ms or not repeat_ms or not policy.wait_ms:
+    if not group_ms or not repeat_ms:
         return
-    minutes = policy.wait_ms / 60_000
-    wait = f"the wait of {minutes:g} {'minute' if minutes == 1 else 'minutes'}"
+    waiting = [it for it in policies if it.wait_ms]
     # Whether to repeat is asked at every group_interval only: notify, dedup_stage.go.
-    if math.ceil(repeat_ms / group_ms) * group_ms < policy.wait_ms:
+    yield from _about_repeats(route, math.ceil(repeat_ms / group_ms) * group_ms, waiting)
+    if not asks:
+        yield from _about_late_ends(route, group_ms, waiting)
+
+
+def _about_repeats(route: _Route, repeated_ms: int, policies: list[Policy]) -> Iterator[Finding]:
+    waits = [(it.wait_ms or 0, it.name) for it in policies if repeated_ms < (it.wait_ms or 0)]
+    if waits:
         yield Finding(
             Severity.WARNING,
             route.where,
-            f"repeat_interval ({route.repeat_interval}) is shorter than {wait}: what is known is said again and "
-            "again while people still have time to acknowledge",
+            f"repeat_interval ({route.repeat_interval}) is shorter than {_wait(max(waits), waits)}: "
+            "what is known is said again and again while people still have time to acknowledge",
             "make repeat_interval longer than the wait; the default is 4h",
             route.line,
         )
-    if group_ms >= policy.wait_ms and not asks:
+
+
+def _about_late_ends(route: _Route, group_ms: int, policies: list[Policy]) -> Iterator[Finding]:
+    called = [(it.oncall_after_ms or it.wait_ms or 0, it.name) for it in policies]
+    waits = [it for it in called if group_ms >= it[0]]
+    if waits:
+        first = min(waits)
+        has_record = any(it.oncall for it in policies if it.name == first[1])
         yield Finding(
             Severity.WARNING,
             route.where,
-            f"group_interval ({route.group_interval}) is not shorter than {wait}: that an alert is over may be told "
-            "only after its record was created",
+            f"group_interval ({route.group_interval}) is not shorter than {_wait(first, waits)}: that an alert is over "
+            f"may be told only after {'its record was created' if has_record else 'others were told of it'}",
             "make group_interval shorter than the wait, such as 1m",
             route.line,
         )
+
+
+def _wait(worst: tuple[int, str], waits: Sequence[tuple[int, str]]) -> str:
+    """The *worst* of these waits of policies, and whose it is."""
+    wait_ms, name = worst
+    others = {it for _, it in waits} - {name}
+    minutes = wait_ms / 60_000
+    said = f"the wait of {minutes:g} {'minute' if minutes == 1 else 'minutes'}"
+    said += f" of policy {name!r}" if name else ""
+    return f"{said}, and of {len(others)} more" if others else said
 
 
 def _about_grouping(route: _Route) -> Iterator[Finding]:
@@ -491,7 +532,12 @@ def _query(webhook: _Webhook) -> MultiDict[str]:
 
 
 def _assumed(webhook: _Webhook) -> Config:
-    """A configuration that goes with *webhook*, where none is given: its other instances cannot be known."""
-    named = (name.strip() for name in _query(webhook).getall("servicenow_other_instance", []))
+    """A configuration that goes with *webhook*, where none is given: its instances and policies cannot be known."""
+    query = _query(webhook)
+    named = (name.strip() for name in query.getall("servicenow_other_instance", []))
     instances: dict[str, Any] = {name: {} for name in named if name}
-    return model().model_validate({"oncall": {"enable": True, "servicenow": {"other_instance_urls": instances}}})
+    # A step that waits for nothing: how long its steps take cannot be known either.
+    policies = [{"name": name, "steps": [{"notify": ["slack"]}]} for name in query.getall("policy", []) if name.strip()]
+    return model().model_validate(
+        {"oncall": {"enable": True, "servicenow": {"other_instance_urls": instances}}, "policies": policies}
+    )

@@ -246,6 +246,86 @@ def test_the_wait_is_that_of_the_configuration():
     assert "shorter than the wait of 1 minute:" in finding.what
 
 
+def with_policies(*policies, **oncall):
+    settings = {"alert": {"slack": {"enable": True}}, "oncall": {"enable": True, **oncall}, "policies": policies}
+    return model().model_validate(settings)
+
+
+def policy(name, minutes, target="servicenow", **more):
+    steps = [{"notify": ["slack"]}, {"after": f"{minutes}m", "notify": [target]}]
+    return {"name": name, "steps": steps, **more}
+
+
+SLOW = policy("slow", 30, match=['severity="critical"'])
+
+
+@pytest.mark.parametrize(
+    ("matchers", "is_told"),
+    [
+        pytest.param(['severity="critical"'], True, id="of all that it sends"),
+        pytest.param(['severity=~"critical|error"'], True, id="of some of it"),
+        pytest.param(['severity="warning"'], False, id="of what it does not send"),
+        pytest.param(['team="db"'], True, id="of what it may send"),
+        pytest.param(['severity!="critical"', 'team="db"'], False, id="of what it leaves out"),
+        pytest.param(["severity=~`critical`"], True, id="of what it sends or not: that cannot be read here"),
+    ],
+)
+def test_intervals_are_held_against_the_policies_of_what_a_route_sends(matchers, is_told):
+    route = {"routes": [{"matchers": matchers, "repeat_interval": "10m"}]}
+
+    found = lint_webhook(route=route, config=with_policies(SLOW, wait_minutes=5))
+
+    said = ["repeat_interval (10m) is shorter than the wait of 30 minutes of policy 'slow'"]
+    assert [it.what.partition(":")[0] for it in found] == said * is_told
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_a_route_before_takes_has_no_policy_at_the_one_after(goes_on):
+    before = {"matchers": ['severity="critical"'], "continue": goes_on}
+    after = {"matchers": ['team="db"'], "repeat_interval": "10m"}
+
+    found = lint_webhook(route={"routes": [before, after]}, config=with_policies(SLOW, wait_minutes=5))
+
+    assert any("'slow'" in it.what for it in found) is goes_on
+
+
+def test_of_several_policies_the_worst_is_named_and_the_others_are_counted():
+    config = with_policies(SLOW, policy("quick", 2), wait_minutes=5)
+    route = {"repeat_interval": "1m", "group_interval": "1m"}
+
+    [finding] = lint_webhook(route=route, config=config)
+    assert "is shorter than the wait of 30 minutes of policy 'slow', and of 1 more:" in finding.what
+    [finding] = lint_webhook(route={"group_interval": "5m"}, config=config)
+    assert "is not shorter than the wait of 2 minutes of policy 'quick':" in finding.what
+    assert finding.what.endswith("after its record was created")
+
+
+def test_the_end_of_an_alert_may_be_late_for_a_record_or_for_whom_a_later_step_tells():
+    config = with_policies(policy("leads", 2, "slack:C0LEADS0"))
+
+    [finding] = lint_webhook(route={"group_interval": "5m"}, config=config)
+
+    assert finding.what.endswith("may be told only after others were told of it")
+
+
+def test_a_policy_of_the_url_is_the_one_that_counts():
+    config = with_policies(SLOW, policy("quick", 2), wait_minutes=5)
+    route = {"repeat_interval": "10m"}
+
+    assert lint_webhook(url=f"{URL}?policy=quick", route=route, config=config) == []
+    [finding] = lint_webhook(url=f"{URL}?policy=slow", route=route, config=config)
+    assert "policy 'slow'" in finding.what
+    [finding] = lint_webhook(url=f"{URL}?policy=slow&oncall_wait_minutes=11", route=route, config=config)
+    assert "the wait of 11 minutes of policy 'slow'" in finding.what
+
+
+def test_a_policy_of_the_url_that_does_not_exist_is_told_where_the_configuration_is_given():
+    [finding] = lint_webhook(url=f"{URL}?policy=slwo", config=with_policies(SLOW))
+
+    assert finding.what == "query parameter policy=slwo was ignored; allowed: slow"
+    assert lint_webhook(url=f"{URL}?policy=slwo") == []
+
+
 def test_late_news_is_no_matter_where_alertmanager_is_asked_before_a_record_is_created():
     config = model().model_validate({"oncall": {"enable": True}, "alertmanager": {"url": "http://alertmanager:9093"}})
 

@@ -23,7 +23,7 @@ NOW_MS = NIGHT_MS
 
 def verdict(text, config=CONFIG, asked=NOTHING, now_ms=NOW_MS):
     promise = read_promise(text, config)
-    kinds, inexact = made_up(promise.matchers, config, asked, now_ms)
+    kinds, inexact = made_up(promise.is_about, [promise.matchers], config, asked, now_ms)
     return verdict_of(promise, kinds, config, now_ms, inexact=inexact)
 
 

@@ -1,0 +1,63 @@
+"""Which incidents each route of an Alertmanager sends, and which policies they get. Pure.
+
+An alert goes the way that prometheus/alertmanager, dispatch/route.go, sends it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from versus_py.config import Config
+from versus_py.engine.policies import Policies
+from versus_py.incidents.matchers import Matcher, parse_matchers
+from versus_py.incidents.policies import Asked, Policy
+from versus_py.tools.kinds import made_up
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A route, with those below it."""
+
+    line: int  # by which it is known
+    matchers: tuple[Matcher, ...]
+    goes_on: bool  # `continue`: later routes beside it are tried too
+    below: tuple["Node", ...]
+
+    def reached(self, labels: Mapping[str, str]) -> list[int]:
+        """The routes that alerts with these *labels* end in; empty when it does not match."""
+        if not all(it.matches(labels) for it in self.matchers):
+            return []
+        found: list[int] = []
+        for node in self.below:
+            ends = node.reached(labels)
+            found += ends
+            if ends and not node.goes_on:
+                break
+        return found or [self.line]
+
+    def groups(self) -> Iterator[tuple[Matcher, ...]]:
+        """The matchers of each route."""
+        yield self.matchers
+        for node in self.below:
+            yield from node.groups()
+
+
+def matchers_of(texts: list[str]) -> tuple[Matcher, ...]:
+    """The matchers in *texts*. One that cannot be read here may match or not: as one of a label of its own does."""
+    found: list[Matcher] = []
+    for text in texts:
+        try:
+            found += parse_matchers(text)
+        except ValueError:
+            found.append(Matcher(text, "=", "matches"))
+    return tuple(found)
+
+
+def policies_of_route(root: Node, line: int, config: Config, asked: Asked) -> list[Policy]:
+    """The policies that incidents get which the route in that *line* sends, each once."""
+    try:
+        kinds, _ = made_up(lambda labels: line in root.reached(labels), [*root.groups()], config, asked, 0)
+    except ValueError:  # more than can be tried: as if nothing were known of their labels
+        return [Policies(config).for_labels({}, 0, asked)]
+    return list(
+        {(it.name, it.wait_ms, it.oncall_after_ms): it for it in (kind.policy_at(0) for kind in kinds)}.values()
+    )
