@@ -1,6 +1,7 @@
 """versus policy: what the escalation policies of a configuration do, and whether they keep promises."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -38,6 +39,7 @@ TimezoneOption = Annotated[
 QueryOption = Annotated[
     list[str] | None, typer.Option("--query", "-q", help="An override, such as oncall_wait_minutes=5.")
 ]
+TokenOption = Annotated[str | None, typer.Option(help="The name of the intake token that it comes with.")]
 
 
 @policy_app.command("list")
@@ -93,7 +95,7 @@ def try_out(
     ] = None,
     timezone: TimezoneOption = None,
     query: QueryOption = None,
-    token: Annotated[str | None, typer.Option(help="The name of the intake token that it comes with.")] = None,
+    token: TokenOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -124,6 +126,7 @@ def prove(
         list[str] | None, typer.Option("--recorded", metavar="FILE|-", help="Check the incidents of a recording.")
     ] = None,
     query: QueryOption = None,
+    token: TokenOption = None,
     timezone: TimezoneOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -131,22 +134,25 @@ def prove(
     """Check promises for every minute of a year from now, or show an incident for which one does not hold.
 
     A promise is MATCHERS reaches TARGET within DURATION, or MATCHERS never reaches TARGET. It is checked for every set
-    of labels that the matchers of the configuration tell apart, or for those of a recording that `versus replay` reads.
+    of labels that the matchers of the configuration tell apart, also with each intake token that has a policy of its
+    own; or for the incidents of a recording that `versus replay` reads.
     Exit status 1 when a promise does not hold, 2 when something cannot be read.
     """
     loaded, zone = load(config, status=_UNREADABLE), _zone(timezone)
     texts = [*(promises or []), *(_lines(file) if file else [])]
     if not texts:
         raise typer.BadParameter("name a promise, or a --file of them")
-    if recordings and query:
-        raise typer.BadParameter("--query has no effect with --recorded: recorded requests have their own")
+    if recordings and (query or token):
+        raise typer.BadParameter("--query and --token have no effect with --recorded: it has queries of its own")
     wanted = [_readable("PROMISE", partial(read_promise, text, loaded)) for text in texts]
     now_ms = wall_ms() // MINUTE_MS * MINUTE_MS
     if recordings:
         kinds, problems = _recorded(loaded, recordings)
         verdicts = [verdict_of(it, kinds, loaded, now_ms) for it in wanted]
     else:
-        verdicts, problems = _made_up(wanted, loaded, query, now_ms), []
+        senders = _senders(loaded, query, token)
+        _warn(*dict.fromkeys(warning for it in senders.values() for warning in it.warnings))
+        verdicts, problems = _made_up(wanted, loaded, senders, now_ms), []
     _print_verdicts(verdicts, loaded, zone, as_json=as_json)
     for problem in problems:
         err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
@@ -165,15 +171,28 @@ def _print_verdicts(verdicts: Sequence[Verdict], config: Config, zone: ZoneInfo 
         _warn(*verdict.warnings)
 
 
-def _made_up(promises: Sequence[Promise], config: Config, query: list[str] | None, now_ms: int) -> list[Verdict]:
-    overrides, verdicts = _overrides(config, query, None), []
-    _warn(*overrides.warnings)
+def _made_up(
+    promises: Sequence[Promise], config: Config, overrides: Mapping[str, Overrides], now_ms: int
+) -> list[Verdict]:
+    """For requests with each of these *overrides*, by who sends them."""
+    verdicts = []
     for promise in promises:
-        kinds, inexact = _readable(
-            "PROMISE", partial(made_up, promise.is_about, [promise.matchers], config, overrides.asked, now_ms)
-        )
-        verdicts.append(verdict_of(promise, kinds, config, now_ms, inexact=inexact))
+        kinds: list[Kind] = []
+        inexact: set[str] = set()
+        for sender, it in overrides.items():
+            wanted = partial(made_up, promise.is_about, [promise.matchers], config, it.asked, now_ms)
+            found, unsure = _readable("PROMISE", wanted)
+            kinds += [replace(kind, origin=sender) for kind in found]
+            inexact |= {*unsure}
+        verdicts.append(verdict_of(promise, kinds, config, now_ms, inexact=sorted(inexact)))
     return verdicts
+
+
+def _senders(config: Config, query: list[str] | None, token: str | None) -> dict[str, Overrides]:
+    """The overrides of requests with that query: with that token, else without one and with each that has a policy."""
+    names = [it.name for it in config.intake.tokens if it.policy] if token is None else [token]
+    senders = {f"token {name!r}": _overrides(config, query, name) for name in names}
+    return senders if token is not None else {"": _overrides(config, query, None), **senders}
 
 
 def _recorded(config: Config, files: list[str]) -> tuple[list[Kind], list[str]]:

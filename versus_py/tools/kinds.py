@@ -23,12 +23,12 @@ SETS_MAX = 5000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Incidents that all go the same way: their labels, and where the configuration says how."""
+    """Incidents that all go the same way."""
 
     labels: Mapping[str, str]
     policy_at: PolicyAt
     hours: Hours | None = None  # those of its policy
-    where: str = ""  # where it is recorded; "": its labels are made up
+    origin: str = ""  # where it is recorded, or who sends it
 
 
 def recorded(records: Iterable[Posted], read: Read, config: Config) -> tuple[list[Kind], list[str]]:
@@ -89,9 +89,10 @@ class _Labels(dict[str, str]):
     """Labels of which some are known; the others must not be asked for."""
 
     def get(self, key: str, default: object = None) -> str:  # noqa: ARG002 - nothing stands for it
-        if key not in self:
-            raise _Undecided(key)
         return self[key]
+
+    def __missing__(self, key: str) -> str:
+        raise _Undecided(key)
 
 
 class Decisions:

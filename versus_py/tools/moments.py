@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, tzinfo
 
+YEARS = range(1971, 2100)
+"""Beyond them, clocks of some systems fail, and no zone's rules are known."""
+
 
 def instant_ms(text: str, zone: tzinfo | None) -> tuple[int, str]:
     """The instant that *text* names in *zone*, and a warning where the clock shows that twice.
@@ -12,6 +15,8 @@ def instant_ms(text: str, zone: tzinfo | None) -> tuple[int, str]:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no time: write one such as 2027-03-28T01:30 or 2027-03-28T01:30+01:00") from None
+    if moment.year not in YEARS:
+        raise ValueError(f"{text!r} is too far away: write a year from {YEARS[0]} to {YEARS[-1]}")
     if moment.tzinfo is not None:
         return _ms(moment), ""
     first, second = (_ms(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))

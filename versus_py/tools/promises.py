@@ -85,8 +85,8 @@ class Verdict:
             return
         yield f"fails: {self.promise.text}"
         yield f"  {found.reached}"
-        if found.kind.where:
-            yield f"  recorded     {found.kind.where}"
+        if found.kind.origin:
+            yield f"  from         {found.kind.origin}"
         yield from (f"  {line}" for line in found.course.lines(config, zone, rounds=1))
 
     @property
@@ -104,7 +104,7 @@ class Verdict:
         if found is None:
             return said | {"counter_example": None}
         reached = None if found.reached_ms is None else wall(found.reached_ms, zone).isoformat()
-        more = {"recorded": found.kind.where or None, "reached_at": reached}
+        more = {"from": found.kind.origin or None, "reached_at": reached}
         return said | {"counter_example": found.course.as_json(config, zone) | more}
 
 

@@ -18,7 +18,7 @@ from versus_py.incidents.matchers import Matcher
 OTHER = "other"
 """The first value to try for a label that is as no matcher says."""
 
-STATES_MAX = 2000
+STATES_MAX = 20_000
 """The most states of one automaton."""
 
 JOINT_MAX = 5000

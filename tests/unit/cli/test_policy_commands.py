@@ -17,7 +17,12 @@ SETTINGS = {
         "enable": True,
         "servicenow": {"instance_url": "https://x.service-now.com", "username": "u", "password": "not-shown"},
     },
-    "intake": {"tokens": [{"name": "kube", "token": "0123456789abcdef", "policy": "low"}]},
+    "intake": {
+        "tokens": [
+            {"name": "kube", "token": "0123456789abcdef", "policy": "low"},
+            {"name": "free", "token": "0123456789abcdeg"},
+        ]
+    },
     "time_intervals": [OFFICE],
     "policies": [CRITICAL, LOW],
 }
@@ -85,7 +90,7 @@ def test_an_incident_comes_with_the_policy_of_its_token(policy):
         (["--at", "noon"], "'noon' is no time"),
         (["--timezone", "Berlin"], "no time zone 'Berlin'"),
         (["-l", "severity"], "'severity' is no matcher"),
-        (["--token", "who"], "no intake token is called 'who'; there are kube"),
+        (["--token", "who"], "no intake token is called 'who'; there are kube, free"),
     ],
 )
 def test_what_cannot_be_read_is_refused(policy, arguments, problem):
@@ -96,7 +101,9 @@ def test_what_cannot_be_read_is_refused(policy, arguments, problem):
 
 
 def test_a_promise_that_holds_is_success(policy):
-    status, printed, _ = policy("prove", 'severity="critical" reaches servicenow within 2h')
+    promise = 'severity="critical" reaches servicenow within 2h'
+
+    status, printed, _ = policy("prove", promise, "--token", "free")
 
     assert status == 0
     assert printed.startswith('holds: severity="critical" reaches servicenow within 2h (1 kind of incidents, ')
@@ -109,6 +116,13 @@ def test_one_that_does_not_hold_fails_with_an_incident(policy):
     assert status == 1
     assert (first["holds"], first["counter_example"]["labels"]) == (False, {"severity": "info"})
     assert second["holds"]
+
+
+def test_a_promise_is_checked_with_the_tokens_that_have_a_policy_of_their_own(policy):
+    status, printed, _ = policy("prove", 'severity="critical" reaches servicenow within 2h')
+
+    assert status == 1
+    assert "  from         token 'kube'" in printed.splitlines()
 
 
 def test_promises_are_read_from_a_file(policy, tmp_path):
@@ -130,7 +144,7 @@ def test_recorded_incidents_are_checked_with_the_place_of_the_record(policy):
     status, printed, _ = policy("prove", "{} reaches servicenow within 5m", "--recorded", "-", input=recording)
 
     assert status == 1
-    assert "  recorded     -:1" in printed.splitlines()
+    assert "  from         -:1" in printed.splitlines()
     assert policy("prove", "{} reaches servicenow within 2h", "--recorded", "-", input=recording)[0] == 0
 
 

@@ -34,3 +34,9 @@ def test_a_time_that_comes_twice_is_the_first_and_says_so():
 def test_what_is_no_time_is_refused_with_one_that_is(text):
     with pytest.raises(ValueError, match="is no time: write one such as 2027-03-28T01:30"):
         instant_ms(text, BERLIN)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59", "9999-12-31T23:59-12:00"])
+def test_what_is_too_far_away_is_refused(text):
+    with pytest.raises(ValueError, match="is too far away: write a year from 1971 to 2099"):
+        instant_ms(text, BERLIN)

@@ -181,7 +181,7 @@ def test_recorded_incidents_are_checked_each_with_the_query_that_it_came_with():
 
     assert (found.kinds, problems) == (2, [])
     assert found.counter_example is not None
-    assert found.counter_example.kind.where == "f:2"
+    assert found.counter_example.kind.origin == "f:2"
     assert found.counter_example.reached == "servicenow is never reached"
 
 
