@@ -34,11 +34,12 @@ class Heartbeats:
         self._clock = clock
 
     async def note(self, beats: Sequence[Beat]) -> list[Incident]:
-        """The heartbeats after these *beats*; when this returns, they survive a crash.
+        """The heartbeats after these *beats*, each once; when this returns, they survive a crash.
 
         The first beat of a heartbeat is when it begins to be expected.
         """
-        return [await self._note(it) for it in beats]
+        latest = {it.key: it for it in beats}
+        return [await self._note(it) for it in latest.values()]
 
     async def known(self) -> list[tuple[ExpectedHeartbeat, list[Incident]]]:
         """Each of the configuration, with those that have come so far: one for each set of its labels."""

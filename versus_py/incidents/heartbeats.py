@@ -159,10 +159,11 @@ def notification_of(heartbeat: Incident, of: Mapping[str, str], *, every: str, s
 
 
 def without(notification: Notification, beats: tuple[Alert, ...]) -> Notification:
-    """*notification* without the alerts that are beats, called after what is left."""
+    """*notification* without those of its alerts that are *beats*, called after what is left."""
     if not beats:
         return notification
-    alerts = tuple(it for it in notification.alerts if it not in beats)
+    taken = set(map(id, beats))
+    alerts = tuple(it for it in notification.alerts if id(it) not in taken)
     firing = [it for it in alerts if it.is_firing] or alerts
     titles = dict.fromkeys(it.title for it in firing if it.title)
     names = dict.fromkeys(it.name for it in firing)

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import Engine, make_worker
 from tests.integration.engine.test_watchdog import forget_timers
 from tests.support.groups import alert, group
+from versus_py.errors import StoreUnavailable
 from versus_py.store import keys
 from versus_py.targets import deadline
 from versus_py.targets.check import Check, CheckStatus
@@ -199,6 +200,31 @@ async def test_a_beat_while_its_silence_is_being_told_ends_it(engine, monkeypatc
     assert [it["status"] for it in await incidents(engine)] == ["resolved"]
     [found] = await shown(engine)
     assert found["silent_since"] is None
+
+
+async def test_a_silence_that_could_not_be_written_down_is_told_later(engine, monkeypatch):
+    await beat(engine)
+    lifecycle = engine.worker._targets["heartbeat"]._lifecycle
+    accept, failures = lifecycle.accept, [StoreUnavailable("Redis is away")] * 2
+
+    async def accept_at_last(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await accept(*args)
+
+    monkeypatch.setattr(lifecycle, "accept", accept_at_last)
+    await engine.after(minutes=EVERY_MIN)
+    await engine.after(minutes=1)
+
+    assert len(await incidents(engine)) == 1
+
+
+async def test_alerts_of_one_heartbeat_in_one_payload_are_one_beat(engine):
+    answer = await beat(engine, alert("Watchdog", replica="b"))
+
+    assert answer["heartbeats"] == ["watchdog"]
+    [heartbeat] = await engine.store.heartbeats()
+    assert heartbeat.version == 1
 
 
 async def test_a_beat_just_before_it_is_due_is_in_time(engine):

@@ -230,7 +230,7 @@ def _answered(taken: Taken) -> web.Response:
     if taken.contents.are_many or len(answers) > 1:
         status = {"status": "Incidents created", "count": len(answers)}
     if taken.beats:
-        status["heartbeats"] = [it.heartbeat for it in taken.beats]
+        status["heartbeats"] = list(dict.fromkeys(it.heartbeat for it in taken.beats))
     return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
 
 
