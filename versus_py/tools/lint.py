@@ -8,7 +8,8 @@ findings out.
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
@@ -17,10 +18,11 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from multidict import MultiDict
 
-from versus_py.config import Config
+from versus_py.config import Config, ExpectedHeartbeat
 from versus_py.config.parts import percent_encoded
 from versus_py.engine.policies import Policies
 from versus_py.errors import ConfigError
+from versus_py.incidents.matchers import parse_matchers
 from versus_py.incidents.policies import Policy
 from versus_py.systems import model
 from versus_py.tools.alertmanager_routes import Node, matchers_of, policies_of_route
@@ -74,6 +76,7 @@ class _Route:
     group_by: tuple[str, ...] = ()
     group_interval: str = "5m"
     repeat_interval: str = "4h"
+    labels: Mapping[str, str] = field(default_factory=dict)  # those that its matchers ask for by value
 
     @property
     def mixes_clusters(self) -> bool:
@@ -120,6 +123,7 @@ def lint(text: str, config: Config | None = None) -> list[Finding]:
         leading = [route for route in routes if route.receiver == webhook.receiver]
         findings += _about_webhook(webhook, leading, root, config)
     findings += _about_clusters(webhooks, routes, config)
+    findings += _about_heartbeats(webhooks, routes, config)
     return sorted(dict.fromkeys(findings), key=lambda finding: finding.line or 0)
 
 
@@ -247,7 +251,16 @@ def _inherited(value: _Mapping, parent: _Route) -> _Route:
         own["group_by"] = tuple(str(label) for label in group_by)
     step = f"{{{','.join(_matchers(value))}}}"
     path = f"{parent.path}/{step}" if parent.path else step
-    return replace(parent, path=path, line=value.line, **own)
+    return replace(parent, path=path, line=value.line, labels={**parent.labels, **_labels(_matchers(value))}, **own)
+
+
+def _labels(matchers: Iterable[str]) -> dict[str, str]:
+    """The labels that *matchers* ask for by value; Alertmanager says itself what is wrong with one."""
+    found: dict[str, str] = {}
+    for text in matchers:
+        with suppress(ValueError):
+            found |= {it.name: it.value for it in parse_matchers(text) if it.operator == "="}
+    return found
 
 
 def _matchers(value: _Mapping) -> list[str]:
@@ -407,10 +420,14 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], root: Node, config: 
     overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
+    asks = bool(known.alertmanager.urls) and not webhook.is_drop_in
+    is_grouped = webhook.is_drop_in or not overrides.per_alert
     for route in routes:
-        policies = _policies(webhook, route, root, known, overrides)
-        yield from _about_timing(route, policies, asks=bool(known.alertmanager.urls) and not webhook.is_drop_in)
-        if webhook.is_drop_in or not overrides.per_alert:
+        if heartbeat := _heartbeat_of(route, known):
+            yield from _about_beats(route, heartbeat)
+            continue
+        yield from _about_timing(route, _policies(webhook, route, root, known, overrides), asks=asks)
+        if is_grouped:
             yield from _about_grouping(route)
 
 
@@ -426,16 +443,8 @@ def _about_timing(route: _Route, policies: list[Policy], *, asks: bool) -> Itera
 
     Whether it *asks* Alertmanager, before a record is created, if the alerts still fire.
     """
+    yield from _unreadable_intervals(route)
     group_ms, repeat_ms = duration_ms(route.group_interval), duration_ms(route.repeat_interval)
-    for name, value in (("group_interval", route.group_interval), ("repeat_interval", route.repeat_interval)):
-        if not duration_ms(value):
-            yield Finding(
-                Severity.ERROR,
-                route.where,
-                f"{name} is {value!r}, which is no duration",
-                "write one such as 30s, 5m, 1h30m, 4h or 1d",
-                route.line,
-            )
     if not group_ms or not repeat_ms:
         return
     waiting = [it for it in policies if it.wait_ms]
@@ -484,6 +493,57 @@ def _wait(worst: tuple[int, str], waits: Sequence[tuple[int, str]]) -> str:
     return f"{said}, and of {len(others)} more" if others else said
 
 
+def _unreadable_intervals(route: _Route) -> Iterator[Finding]:
+    for name, value in (("group_interval", route.group_interval), ("repeat_interval", route.repeat_interval)):
+        if not duration_ms(value):
+            yield Finding(
+                Severity.ERROR,
+                route.where,
+                f"{name} is {value!r}, which is no duration",
+                "write one such as 30s, 5m, 1h30m, 4h or 1d",
+                route.line,
+            )
+
+
+def _heartbeat_of(route: _Route, config: Config | None) -> ExpectedHeartbeat | None:
+    """The heartbeat whose alerts the route is for."""
+    expected = config.heartbeats if config is not None else ()
+    return next((it for it in expected if it.matches(route.labels)), None)
+
+
+def _about_beats(route: _Route, heartbeat: ExpectedHeartbeat) -> Iterator[Finding]:
+    """How often Alertmanager sends a heartbeat, against how often it must come."""
+    yield from _unreadable_intervals(route)
+    gap_ms = (duration_ms(route.group_interval) or 0) + (duration_ms(route.repeat_interval) or 0)
+    if gap_ms >= heartbeat.every_ms:
+        yield Finding(
+            Severity.WARNING,
+            route.where,
+            f"repeat_interval ({route.repeat_interval}) and group_interval ({route.group_interval}) together are not "
+            f"shorter than the {heartbeat.every} in which the heartbeat {heartbeat.name!r} must come: it is silent "
+            "though its alert fires",
+            "set both to 1m in this route, or raise every",
+            route.line,
+        )
+
+
+def _about_heartbeats(
+    webhooks: Iterable[_Webhook], routes: Sequence[_Route], config: Config | None
+) -> Iterator[Finding]:
+    """Heartbeats without a route of their own, which are repeated as rarely as everything else."""
+    ours = {it.receiver for it in webhooks}
+    served = {_heartbeat_of(it, config) for it in routes if it.receiver in ours}
+    for heartbeat in config.heartbeats if config is not None and ours else ():
+        if heartbeat.match and heartbeat not in served:
+            yield Finding(
+                Severity.NOTE,
+                f"heartbeat {heartbeat.name!r}",
+                f"no route to this server is for its alerts ({', '.join(heartbeat.match)}): if they come from this "
+                "Alertmanager, they come as seldom as repeat_interval says",
+                "give them a route with group_interval: 1m and repeat_interval: 1m; nothing, if another one sends them",
+            )
+
+
 def _about_grouping(route: _Route) -> Iterator[Finding]:
     """What one incident for each group comes to."""
     if not route.group_by:
@@ -509,7 +569,8 @@ def _about_grouping(route: _Route) -> Iterator[Finding]:
 def _about_clusters(webhooks: Iterable[_Webhook], routes: Iterable[_Route], config: Config | None) -> Iterator[Finding]:
     """Once for all routes: a group's key has the labels of group_by in it, and nothing of the Alertmanager."""
     grouping = {it.receiver for it in webhooks if "{{" not in it.url and not _overrides(it, config).per_alert}
-    mixed = [it for it in routes if it.receiver in grouping and it.mixes_clusters]
+    of_incidents = [it for it in routes if it.receiver in grouping and _heartbeat_of(it, config) is None]
+    mixed = [it for it in of_incidents if it.mixes_clusters]
     if mixed:
         more = f" and {len(mixed) - 1} more" if len(mixed) > 1 else ""
         yield Finding(

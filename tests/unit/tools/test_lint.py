@@ -492,3 +492,52 @@ def test_a_path_that_is_nearly_ours_is_told(path, is_told):
     )
 
     assert [finding.severity for finding in findings] == ([WARNING] if is_told else [])
+
+
+WATCHDOG = {"name": "watchdog", "match": ['alertname="Watchdog"'], "every": "5m"}
+
+
+def lint_watchdog(route, *heartbeats):
+    config = model().model_validate({"oncall": {"enable": True}, "heartbeats": list(heartbeats or (WATCHDOG,))})
+    data = {
+        "route": {"receiver": "versus", **GROUPED, "routes": [route] if route else []},
+        "receivers": [{"name": "versus", "webhook_configs": [{"url": URL}]}],
+    }
+    return lint(yaml.safe_dump(data), config)
+
+
+@pytest.mark.parametrize(
+    "matching", [{"matchers": ['alertname="Watchdog"']}, {"match": {"alertname": "Watchdog"}}], ids=str
+)
+def test_a_route_that_repeats_a_heartbeat_often_enough_is_fine(matching):
+    assert lint_watchdog({**matching, "group_interval": "1m", "repeat_interval": "1m"}) == []
+
+
+@pytest.mark.parametrize("repeat", ["4m", "4h"])
+def test_a_heartbeat_that_is_repeated_too_seldom_is_silent_though_it_fires(repeat):
+    [found] = lint_watchdog({"matchers": ["alertname=Watchdog"], "repeat_interval": repeat})
+
+    assert found.severity is WARNING
+    assert "in which the heartbeat 'watchdog' must come" in found.what
+
+
+def test_a_route_of_a_heartbeat_need_not_tell_clusters_apart():
+    often = {"group_interval": "1m", "repeat_interval": "1m", "group_by": ["alertname"]}
+
+    assert lint_watchdog({"matchers": ["alertname=Watchdog"], **often}) == []
+
+
+def test_intervals_of_a_heartbeats_route_that_are_none_are_found():
+    found = lint_watchdog({"matchers": ["alertname=Watchdog"], "repeat_interval": "often"})
+
+    assert said(found) == [(ERROR, "repeat_interval is 'often', which is no duration")]
+
+
+def test_a_heartbeat_without_a_route_of_its_own_is_noted():
+    [found] = lint_watchdog(None)
+
+    assert (found.severity, found.where) == (NOTE, "heartbeat 'watchdog'")
+
+
+def test_a_heartbeat_that_no_alert_is_needs_no_route():
+    assert lint_watchdog(None, {"name": "backup", "every": "1d"}) == []
