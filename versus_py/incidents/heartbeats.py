@@ -27,6 +27,12 @@ from versus_py.incidents.transitions import Change, begin_step
 TARGET = "heartbeat"
 """The target of heartbeats, and the source of the incidents that their silence is."""
 
+LATE_MS = 15_000
+"""A silence that is noticed so much later than it was due: nobody was at work, and beats were refused."""
+
+CATCH_UP_MS = 5 * 60_000
+"""How long senders then have to come again, if that is less than the usual time."""
+
 _PREFIX = "heartbeat-"
 _SENT_BY = "sent_by"
 _INCIDENT = "incident"
@@ -93,7 +99,14 @@ def beaten(heartbeat: Incident, beat: Beat, now_ms: int) -> Change:
 
 
 def fall_silent(heartbeat: Incident, now_ms: int) -> Change | None:
-    """No beat came in time. None when one did."""
+    """No beat came in time. None when one did.
+
+    After an outage of ours, senders have some time to come again.
+    """
+    due_ms = heartbeat.escalates_at_ms
+    if due_ms is not None and now_ms > due_ms + LATE_MS:
+        again_ms = now_ms + min(heartbeat.policy.wait_ms or 0, CATCH_UP_MS)
+        return Change(replace(heartbeat, escalates_at_ms=again_ms), Outcome.UPDATED, {TARGET: again_ms})
     change = begin_step(heartbeat, now_ms)
     return None if change is None else replace(change, entries=())
 
@@ -104,8 +117,9 @@ def is_silent(heartbeat: Incident) -> bool:
 
 
 def expected_by_ms(heartbeat: Incident) -> int:
-    """When the beat after the last one is due, or was."""
-    return heartbeat.waiting_since_ms + (heartbeat.policy.wait_ms or 0)
+    """When the beat after the last one is due; of one that is silent, when it was."""
+    due_ms = heartbeat.escalates_at_ms
+    return heartbeat.waiting_since_ms + (heartbeat.policy.wait_ms or 0) if due_ms is None else due_ms
 
 
 def reference(opened: IncidentId | None) -> Mapping[str, str]:

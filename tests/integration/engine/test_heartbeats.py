@@ -388,6 +388,25 @@ async def test_one_that_is_expected_counts_as_no_incident_that_may_escalate(engi
     assert engine.measured("versus_incident_outcomes_total", outcome="escalated") == 0
 
 
+async def test_after_an_outage_a_heartbeat_that_comes_again_is_no_incident(engine):
+    await beat(engine)
+    engine.clock.advance(hours=2)
+    await engine.settle()
+    await beat(engine)
+    await engine.after(minutes=EVERY_MIN - 1)
+
+    assert await incidents(engine) == []
+
+
+async def test_after_an_outage_a_heartbeat_that_stays_away_is_one(engine):
+    await beat(engine)
+    await engine.after(hours=2)
+    assert await incidents(engine) == []
+    await engine.after(minutes=EVERY_MIN)
+
+    assert len(await incidents(engine)) == 1
+
+
 async def test_a_silence_whose_timer_was_lost_is_overdue_and_told_by_the_watchdog(engine, logs):
     await beat(engine)
     await forget_timers(engine.store._redis)
@@ -398,6 +417,7 @@ async def test_a_silence_whose_timer_was_lost_is_overdue_and_told_by_the_watchdo
     logs.expect_error("escalation.overdue")
     logs.expect_error("escalation.rearmed")
     await engine.settle()
+    await engine.after(minutes=EVERY_MIN)
     assert len(await incidents(engine)) == 1
     await engine.watchdog.look()
     assert engine.measured("versus_escalations_overdue") == 0

@@ -7,6 +7,8 @@ import pytest
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_notification
 from versus_py.incidents.heartbeats import (
+    CATCH_UP_MS,
+    LATE_MS,
     TARGET,
     Beat,
     beaten,
@@ -85,6 +87,29 @@ def test_a_heartbeat_is_silent_when_its_time_is_over():
     assert is_silent(heartbeat)
     assert expected_by_ms(heartbeat) == DUE_MS
     assert fall_silent(heartbeat, DUE_MS + EVERY_MS) is None
+
+
+@pytest.mark.parametrize(("every_ms", "more_ms"), [(EVERY_MS, EVERY_MS), (10_000, 10_000), (86_400_000, CATCH_UP_MS)])
+def test_after_an_outage_of_ours_senders_have_time_to_come_again(every_ms, more_ms):
+    heartbeat = first(replace(BEAT, every_ms=every_ms), START_MS).incident
+    late_ms = START_MS + every_ms + LATE_MS + 1
+
+    change = fall_silent(heartbeat, late_ms)
+
+    assert change is not None
+    assert not is_silent(change.incident)
+    assert change.timers == {TARGET: late_ms + more_ms}
+    assert change.incident.owed_at_ms == expected_by_ms(change.incident) == late_ms + more_ms
+    after = fall_silent(change.incident, late_ms + more_ms)
+    assert after is not None
+    assert is_silent(after.incident)
+
+
+def test_a_silence_that_is_noticed_a_little_late_is_one():
+    change = fall_silent(known(), DUE_MS + LATE_MS)
+
+    assert change is not None
+    assert is_silent(change.incident)
 
 
 def test_a_silence_is_owed_until_it_is_told():
