@@ -420,15 +420,20 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], root: Node, config: 
     overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
-    asks = bool(known.alertmanager.urls) and not webhook.is_drop_in
-    is_grouped = webhook.is_drop_in or not overrides.per_alert
     for route in routes:
-        if heartbeat := _heartbeat_of(route, known):
-            yield from _about_beats(route, heartbeat)
-            continue
-        yield from _about_timing(route, _policies(webhook, route, root, known, overrides), asks=asks)
-        if is_grouped:
-            yield from _about_grouping(route)
+        yield from _about_route(route, webhook, root, known, overrides)
+
+
+def _about_route(
+    route: _Route, webhook: _Webhook, root: Node, config: Config, overrides: Overrides
+) -> Iterator[Finding]:
+    if heartbeat := _heartbeat_of(route, config):
+        yield from _about_beats(route, heartbeat)
+        return
+    asks = bool(config.alertmanager.urls) and not webhook.is_drop_in
+    yield from _about_timing(route, _policies(webhook, route, root, config, overrides), asks=asks)
+    if webhook.is_drop_in or not overrides.per_alert:
+        yield from _about_grouping(route)
 
 
 def _policies(webhook: _Webhook, route: _Route, root: Node, config: Config, overrides: Overrides) -> list[Policy]:
