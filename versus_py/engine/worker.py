@@ -456,9 +456,12 @@ class Worker:
             incident = await self._lifecycle.end_acknowledgment(before.id)
         elif transitions.notice_news(before, now_ms) is not None:
             incident = await self._lifecycle.notice_news(before.id)
-        if incident is None or claim.target not in {*incident.next_targets, incident.policy.keeper}:
+        if incident is None:
+            return None
+        is_due = incident.is_due(self._clock.now_ms())
+        if not is_due and claim.target != incident.policy.keeper:
             return incident
-        is_asked = incident.is_due(self._clock.now_ms()) or incident.may_be_over
+        is_asked = is_due or incident.may_be_over
         if self._last_look is None or not is_asked:
             return await self._lifecycle.begin_step(incident.id)
         match await self._looked(self._last_look, incident):
@@ -560,6 +563,7 @@ class Worker:
         if self._retries.is_over(since_ms, now_ms):
             return await self._give_up_late(claim, incident, error, since_ms)
         attempts = claim.attempt if exc.was_sent else before.attempts
+        until_ms = _or_at_its_step(claim, incident, exc.until_ms, now_ms)
         after = self._failing(before, since_ms, error, exc.until_ms)
         after = replace(after, attempts=attempts, is_refused=True, retry_at_ms=None)
         if exc.was_sent or not before.is_refused:
@@ -569,7 +573,7 @@ class Worker:
         return Completion(
             "retry" if exc.was_sent else "postponed",
             seen_version,
-            at_ms=now_ms + LOOK_AGAIN_SOON_MS if is_next else exc.until_ms,
+            at_ms=now_ms + LOOK_AGAIN_SOON_MS if is_next else until_ms,
             delivery=None if after == before else after,
             arm=self._shown_by(claim, incident, before, after),
         )
@@ -584,7 +588,7 @@ class Worker:
         return Completion(
             "postponed",
             incident.version,
-            at_ms=until_ms,
+            at_ms=_or_at_its_step(claim, incident, until_ms, self._clock.now_ms()),
             delivery=None if after == before else after,
             arm=self._shown_by(claim, incident, before, after),
         )
@@ -602,7 +606,8 @@ class Worker:
         unknown = incident.delivery(claim.target).unknown
         achieved = replace(exc.delivery, version=incident.version, unknown=unknown)
         entries = self._first_shown(claim, incident, achieved)
-        at_ms = _or_at_its_end(claim, incident, exc.at_ms, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        at_ms = _or_at_its_step(claim, incident, _or_at_its_end(claim, incident, exc.at_ms, now_ms), now_ms)
         return Completion("postponed", incident.version, at_ms=at_ms, delivery=achieved, entries=entries)
 
     def _again_at_ms(self, claim: Claim, incident: Incident, now_ms: int) -> int | None:
@@ -691,7 +696,7 @@ class Worker:
         return Completion(
             "retry",
             incident.version,
-            at_ms=at_ms,
+            at_ms=_or_at_its_step(claim, _told(claim, incident, after), at_ms, now_ms),
             delivery=after,
             arm=self._shown_by(claim, incident, before, after),
         )
@@ -859,9 +864,9 @@ def _over_since_ms(before: Delivery, after: Delivery, now_ms: int) -> int | None
 
 def _due_ms(incident: Incident, target: str, now_ms: int) -> int | None:
     """When *target* is told by a step to come; for what is silenced by then, when to look again."""
-    is_next = target in incident.next_targets
-    if not is_next or incident.suppression is None or not incident.is_due(now_ms):
-        return incident.due_ms(target)
+    due_ms = incident.due_ms(target)
+    if due_ms is None or incident.suppression is None or not incident.is_due(now_ms):
+        return due_ms
     again_ms, until_ms = now_ms + LOOK_AGAIN_MS, incident.suppression.until_ms
     return again_ms if until_ms is None else min(again_ms, max(until_ms, now_ms + LOOK_AGAIN_MIN_MS))
 
@@ -872,6 +877,15 @@ def _or_at_its_end(claim: Claim, incident: Incident, at_ms: int, now_ms: int) ->
     if claim.target != incident.policy.keeper or ends_at_ms is None:
         return at_ms
     return min(at_ms, max(ends_at_ms + LOOK_AGAIN_MS, now_ms + LOOK_AGAIN_SOON_MS))
+
+
+def _or_at_its_step(claim: Claim, incident: Incident, at_ms: int, now_ms: int) -> int:
+    """When a target that is tried again at *at_ms* is due: no later than its next step, which it has to begin.
+
+    Unless what an attempt has sent may still take effect then.
+    """
+    due_ms, settles_at_ms = incident.due_ms(claim.target), incident.delivery(claim.target).settles_at_ms or 0
+    return at_ms if due_ms is None or due_ms <= max(now_ms, settles_at_ms) else min(at_ms, due_ms)
 
 
 def _holds_up(exc: NotYet, claim: Claim, incident: Incident, now_ms: int) -> bool:

@@ -439,7 +439,7 @@ class Incident:
     @property
     def is_held(self) -> bool:
         """Whether nobody is told before its policy's hours begin."""
-        return self.is_waiting and self.next_step == 0
+        return self.is_waiting and self.next_step == 0 and self.policy.opens_at_ms is not None
 
     def is_due(self, now_ms: int) -> bool:
         """Whether the time of a step has come, and nobody acknowledged."""

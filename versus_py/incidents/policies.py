@@ -99,7 +99,7 @@ class Policy:
         """The target with whose timer the incident is seen to after people dealt with it; None: nothing is to come."""
         if self.count <= 1 and not self.ack_timeout_ms and self.oncall is None:
             return None
-        return self.oncall or self.timed[-1].targets[0]
+        return self.oncall or next(iter(self.targets), None)
 
     @property
     def places(self) -> tuple[object, ...]:
@@ -114,8 +114,7 @@ class Policy:
     @property
     def oncall_after_ms(self) -> int | None:
         """How long after the start of a round the first on-call provider is told; None where it has none."""
-        with_provider = (at for at, step in enumerate(self.timed) if set(step.targets) & set(self.providers))
-        first = next(with_provider, None)
+        first = _first_with_provider(self)
         return None if first is None else self._before(first)
 
     @property
@@ -176,10 +175,12 @@ def made(
 def with_oncall_after(policy: Policy, wait_ms: int) -> Policy:
     """Its first on-call provider is told *wait_ms* after the start.
 
-    Steps before it that would come later come with it, later ones keep their distance.
+    Steps before it that would come later come with it, later ones keep their distance. Channels of its own step are
+    told no later than they would have been.
     """
+    policy = _with_channels_apart(policy)
     timed, dues = policy.timed, [policy._before(at) for at in range(len(policy.timed))]  # noqa: SLF001 - its own
-    first = next((at for at, step in enumerate(timed) if set(step.targets) & set(policy.providers)), None)
+    first = _first_with_provider(policy)
     if first is None:
         return policy
     moved_ms = wait_ms - dues[first]
@@ -187,6 +188,23 @@ def with_oncall_after(policy: Policy, wait_ms: int) -> Policy:
     dues[first] = wait_ms
     moved = [replace(step, after_ms=due - before) for step, due, before in zip(timed, dues, [0, *dues], strict=False)]
     return replace(policy, steps=(*moved, *(step for step in policy.steps if step.when is When.FAILED)))
+
+
+def _with_channels_apart(policy: Policy) -> Policy:
+    """The same, with the channels that are told with the first on-call provider in a step of their own before it."""
+    first = _first_with_provider(policy)
+    step = None if first is None else policy.timed[first]
+    channels = () if step is None else tuple(it for it in step.targets if it not in policy.providers)
+    if first is None or step is None or not channels:
+        return policy
+    records = tuple(it for it in step.targets if it in policy.providers)
+    apart = (replace(step, targets=channels, fields={}), replace(step, targets=records, after_ms=0, mention=""))
+    return replace(policy, steps=(*policy.steps[:first], *apart, *policy.steps[first + 1 :]))
+
+
+def _first_with_provider(policy: Policy) -> int | None:
+    with_provider = (at for at, step in enumerate(policy.timed) if set(step.targets) & set(policy.providers))
+    return next(with_provider, None)
 
 
 def without_providers(policy: Policy) -> Policy:
@@ -200,4 +218,6 @@ def without_providers(policy: Policy) -> Policy:
             skipped_ms = 0
         else:
             skipped_ms += step.after_ms
-    return replace(policy, steps=tuple(kept) or (Step(()),), providers=())
+    if not kept:  # nobody is left to tell
+        return replace(policy, steps=(Step(()),), providers=(), repeat=0, ack_timeout_ms=0)
+    return replace(policy, steps=tuple(kept), providers=())

@@ -1,7 +1,8 @@
 """Rounds: which step of its policy an incident has come to, and when the next one is due. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import inf
 
 from versus_py.incidents.model import Call, Incident, Status
 from versus_py.incidents.policies import OnFailure, Policy
@@ -41,7 +42,7 @@ def begun(incident: Incident, due_ms: int, now_ms: int) -> Incident:
 
 def opened(incident: Incident, now_ms: int) -> Incident:
     """With the first step begun, whatever the hours are."""
-    return begun(incident, now_ms, now_ms) if incident.is_held else incident
+    return begun(incident, now_ms, now_ms) if incident.is_waiting and incident.next_step == 0 else incident
 
 
 def at_next_round(incident: Incident, policy_of: PolicyOf, now_ms: int) -> Incident:
@@ -56,32 +57,47 @@ def at_next_round(incident: Incident, policy_of: PolicyOf, now_ms: int) -> Incid
 
 
 def sooner(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
-    """What joins it, or a severity that rose, has a *policy*: it is followed from now on where it is due sooner.
+    """What joins it, or a severity that rose, has a *policy*: it is followed from now on where it tells people sooner.
 
-    Else that of the incident goes on; of what is graver, the mention counts in any case. Nobody is told once more who
-    was told by the policy before.
+    And where it tells nobody later who is still to be told: of what is graver, no on-call provider. Else that of the
+    incident goes on. Nobody is told once more who was told in this wait. Of what is graver, the mention counts in any
+    case.
     """
-    candidate = with_round(incident, policy, now_ms)
-    due_ms = candidate.escalates_at_ms
-    if is_graver and not set(candidate.calls) <= set(incident.calls):
-        due_ms = now_ms  # somebody is told at once who was not
-    if due_ms is not None and incident.snooze is None and _is_sooner(incident, policy, due_ms, is_graver=is_graver):
-        return _followed(incident, candidate, now_ms)
-    mentions = {**incident.policy.mentions, **policy.mentions} if is_graver else incident.policy.mentions
+    candidate = with_round(replace(incident, status=Status.TRIGGERED), policy, now_ms)
+    mentions = {**incident.policy.mentions, **(policy.mentions if is_graver else {})}
+    if incident.snooze is None and _is_sooner(incident, candidate, now_ms, is_graver=is_graver):
+        return _followed(incident, candidate, mentions, now_ms)
     return replace(incident, policy=replace(incident.policy, mentions=mentions))
 
 
-def _is_sooner(incident: Incident, policy: Policy, due_ms: int, *, is_graver: bool) -> bool:
-    if incident.is_waiting:
-        return due_ms < (incident.escalates_at_ms or 0)
-    never_escalates = incident.policy.count <= 1
-    is_another = is_graver and policy.name != incident.policy.name and incident.status is Status.TRIGGERED
-    return never_escalates or is_another
+def _is_sooner(incident: Incident, candidate: Incident, now_ms: int, *, is_graver: bool) -> bool:
+    mine, theirs = (_untold(it, incident, now_ms) for it in (incident, candidate))
+    if not incident.is_waiting:
+        is_another = is_graver and candidate.policy.name != incident.policy.name
+        may_follow = incident.policy.count <= 1 or (is_another and incident.status is Status.TRIGGERED)
+        return may_follow and bool(theirs)
+    if is_graver:
+        is_no_later = _first_record(theirs, candidate) <= _first_record(mine, incident)
+        return is_no_later and any(due_ms < mine.get(target, inf) for target, due_ms in theirs.items())
+    is_no_later = all(theirs.get(target, inf) <= due_ms for target, due_ms in mine.items())
+    return is_no_later and any(theirs[target] < due_ms for target, due_ms in mine.items())
 
 
-def _followed(incident: Incident, candidate: Incident, now_ms: int) -> Incident:
+def _untold(followed: Incident, incident: Incident, now_ms: int) -> dict[str, int]:
+    """Who was not told in this wait of *incident* -> when they are, if what is *followed* goes on."""
+    untold = (target for target in followed.policy.targets if target not in incident.calls)
+    dues = {target: now_ms if target in followed.calls else followed.due_ms(target) for target in untold}
+    return {target: due_ms for target, due_ms in dues.items() if due_ms is not None}
+
+
+def _first_record(dues: Mapping[str, int], incident: Incident) -> float:
+    return min((due_ms for target, due_ms in dues.items() if target in incident.policy.providers), default=inf)
+
+
+def _followed(incident: Incident, candidate: Incident, mentions: Mapping[str, str], now_ms: int) -> Incident:
     policy = candidate.policy
-    policy = replace(policy, destinations={**policy.destinations, **incident.policy.destinations})
+    destinations = {**policy.destinations, **incident.policy.destinations}
+    policy = replace(policy, destinations=destinations, mentions=mentions)
     if incident.status is Status.ACKNOWLEDGED:
         return replace(incident, policy=policy, ack_renewed_at_ms=now_ms)
     if incident.status is not Status.TRIGGERED:
@@ -99,8 +115,8 @@ def is_lost(incident: Incident, *, but: str) -> bool:
     if incident.next_step % len(incident.policy.timed) == 0:
         return False
     step = incident.policy.step(incident.next_step - 1)
-    sides = {target: incident.delivery(target) for target in step.targets}
-    has_failed = (it.failed_at_ms is not None or it.is_refused for target, it in sides.items() if target != but)
+    others = (target for target in step.targets if target != but)
+    has_failed = (incident.has_failed(target) or incident.is_refused_by(target) for target in others)
     is_reached = any(_is_reached(incident, target) for target in step.targets)
     return step.on_failure is OnFailure.NEXT and not is_reached and all(has_failed)
 

@@ -296,13 +296,23 @@ def escalate(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = a
         return None
     news = (Entry(now_ms, Event.ESCALATING, by=by),)
     if not incident.is_waiting and incident.ending is not Ending.FAILED:
-        incident = _waiting_anew(incident, now_ms, policy_of)
+        incident = _where_it_was(incident, _waiting_anew(incident, now_ms, policy_of))
     elif not incident.is_waiting:  # the last step was given up
         incident = replace(incident, next_step=incident.next_step - 1, escalates_at_ms=now_ms)
     incident = replace(opened(_seen(incident), now_ms), suppression=None, snooze=None, updated_at_ms=now_ms)
+    incident = at_next_round(incident, policy_of, now_ms)
     escalating = begun(incident, now_ms, now_ms) if incident.is_waiting else incident
     timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
     return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
+
+
+def _where_it_was(acknowledged: Incident, anew: Incident) -> Incident:
+    """What was acknowledged in the middle of a round goes on there: who was told then is not told first again."""
+    was_in_the_middle = 0 < acknowledged.next_step < acknowledged.policy.count
+    is_the_same = (anew.policy.name, anew.policy.steps) == (acknowledged.policy.name, acknowledged.policy.steps)
+    if acknowledged.status is not Status.ACKNOWLEDGED or not was_in_the_middle or not is_the_same:
+        return anew
+    return replace(anew, next_step=acknowledged.next_step, calls=acknowledged.calls)
 
 
 def may_escalate(incident: Incident) -> bool:
@@ -351,7 +361,7 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int, event: Even
     entries: tuple[Entry, ...] = ()
     if not is_known:
         timers |= _record_timers(incident, now_ms)
-    if is_lost(incident, but=target) and _waits_longer(incident, now_ms):
+    if is_lost(incident, but=target) and incident.snooze is None and _waits_longer(incident, now_ms):
         told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
         timers |= _due_timers(told) | _sooner_timers(incident, told, now_ms) | dict.fromkeys(told.next_targets, now_ms)
         entries = (Entry(now_ms, Event.WAIT_ENDED, "it cannot be told anywhere, so nobody can acknowledge"),)

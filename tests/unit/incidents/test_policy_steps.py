@@ -84,3 +84,9 @@ def test_without_a_provider_the_made_policy_never_escalates():
 
     assert dues(policy) == [("slack", 0)]
     assert (policy.fallback, policy.ack_timeout_ms, policy.keeper) == (None, 0, None)
+
+
+def test_channels_that_are_told_with_the_provider_do_not_wait_for_it():
+    policy = Policy((Step(("slack", "servicenow")), Step(("slack:leads",), 10 * MINUTE_MS)), providers=("servicenow",))
+
+    assert dues(with_oncall_after(policy, 30 * MINUTE_MS)) == [("slack", 0), ("servicenow", 30), ("slack:leads", 40)]

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.clock import START_MS
-from tests.support.factories import make_incident, make_notification
+from tests.support.factories import make_alert, make_incident, make_notification
 from versus_py.incidents.model import Actor, Delivery, Ending, Outcome
-from versus_py.incidents.policies import Policy, Step
+from versus_py.incidents.policies import Policy, Step, without_providers
 from versus_py.incidents.transitions import (
     acknowledge,
     begin_step,
@@ -120,3 +120,97 @@ def test_a_provider_of_an_earlier_policy_does_not_keep_a_failed_escalation_owed(
 
     assert failed.ending is Ending.FAILED
     assert failed.owed_at_ms is None
+
+
+def joined(incident, policy, minutes, **keys):
+    """After an alert has joined it that many minutes later, whose own policy is *policy*."""
+    both = make_notification(make_alert("DiskFull"), make_alert("HostDown"), **keys)
+    change = observe(incident, both, NOW + minutes * MINUTE_MS, policy)
+    assert change is not None
+    return change.incident
+
+
+CHAIN = make_steps(("slack", 0), ("slack:leads", 10), ("servicenow", 15))
+
+
+def test_what_joins_from_elsewhere_takes_no_record_away():
+    incident = make_incident(policy=make_steps(("slack", 0), ("servicenow", 30), name="databases"))
+    rest = make_steps(("slack", 0), ("slack:leads", 10), name="rest")
+
+    assert joined(incident, rest, 1).policy.name == "databases"
+
+
+def test_what_joins_does_not_put_off_who_is_still_to_be_told():
+    begun = begin_step(make_incident(policy=CHAIN), NOW + 10 * MINUTE_MS)
+    assert begun is not None
+
+    after = joined(begun.incident, CHAIN, 11)
+
+    assert after.due_ms("servicenow") == NOW + 25 * MINUTE_MS
+
+
+def test_a_severity_that_rises_makes_no_record_later():
+    soon = make_steps(("slack", 0), ("servicenow", 12), name="warning")
+    incident = replace(make_incident(policy=soon), severity="warning")
+
+    after = joined(incident, CHAIN, 1)
+
+    assert after.severity == "critical"
+    assert after.due_ms("servicenow") == NOW + 12 * MINUTE_MS
+
+
+def test_what_joins_and_is_not_graver_leaves_the_mention():
+    mine = make_steps(("slack", 0), ("servicenow", 30), mentions={"slack": "@db"})
+    other = make_steps(("slack", 0), ("servicenow", 5), mentions={"slack": "@web"})
+
+    after = joined(make_incident(policy=mine), other, 1)
+
+    assert after.due_ms("servicenow") == NOW + 6 * MINUTE_MS
+    assert after.policy.mentions == {"slack": "@db"}
+
+
+def test_a_first_step_that_comes_later_is_not_held():
+    assert not make_incident(policy=make_steps(("slack", 5))).is_held
+
+
+def test_a_failure_of_an_earlier_wait_does_not_make_a_step_lost():
+    both = Policy((Step(("slack", "slack:web")), Step(("servicenow",), 60 * MINUTE_MS)), providers=("servicenow",))
+    failed_before = {"slack": Delivery(failed_at_ms=NOW - 1)}
+    incident = replace(make_incident(policy=both), deliveries=failed_before)
+
+    change = give_up(incident, "slack:web", "gone", NOW + 1)
+
+    assert change is not None
+    assert change.incident.escalates_at_ms == NOW + 60 * MINUTE_MS
+
+
+def test_a_failure_does_not_end_a_snooze():
+    snoozed = snooze(make_incident(policy=CHAIN), HOUR, ANA, NOW)
+    assert snoozed is not None
+
+    change = give_up(snoozed.incident, "slack", "gone", NOW + 1)
+
+    assert change is not None
+    assert change.incident.escalates_at_ms == snoozed.incident.escalates_at_ms
+
+
+def test_who_escalates_what_was_acknowledged_in_the_middle_of_a_round_has_the_next_step_told():
+    told = begin_step(make_incident(policy=CHAIN), NOW + 10 * MINUTE_MS)
+    assert told is not None
+    acked = acknowledge(told.incident, ANA, NOW + 11 * MINUTE_MS)
+    assert acked is not None
+
+    change = escalate(acked.incident, ANA, NOW + 12 * MINUTE_MS)
+
+    assert change is not None
+    assert change.incident.calls["slack:leads"] == told.incident.calls["slack:leads"]
+    assert change.incident.calls["servicenow"].at_ms == NOW + 12 * MINUTE_MS
+
+
+def test_without_anybody_left_to_tell_nothing_is_owed_or_kept():
+    alone = without_providers(make_steps(("servicenow", 0), repeat=1, ack_timeout_ms=HOUR))
+    acked = acknowledge(make_incident(policy=alone), ANA, NOW + 1)
+
+    assert (alone.keeper, alone.count) == (None, 1)
+    assert acked is not None
+    assert acked.incident.owed_at_ms is None

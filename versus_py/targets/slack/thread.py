@@ -175,7 +175,9 @@ def _call(incident: Incident, name: str) -> str:
 
 
 def _called_again(incident: Incident, name: str) -> str:
-    return f":loudspeaker: Nobody has acknowledged: {step_of(incident, incident.calls[name].step)}"
+    call, asked = incident.calls[name], incident.escalated_by
+    why = f"Escalated by {name_of(asked)}" if asked and call == incident.latest_call else "Nobody has acknowledged"
+    return f":loudspeaker: {why}: {step_of(incident, call.step)}"
 
 
 def _failure(incident: Incident) -> str:
