@@ -33,6 +33,9 @@ LATE_MS = 15_000
 CATCH_UP_MS = 5 * 60_000
 """How long senders then have to come again, if that is less than the usual time."""
 
+VALUE_SHOWN_MAX = 50
+"""The most characters of a label's value in the title."""
+
 _PREFIX = "heartbeat-"
 _SENT_BY = "sent_by"
 _INCIDENT = "incident"
@@ -59,7 +62,8 @@ class Beat:
 
 def heartbeat_key(name: str, of: Mapping[str, str]) -> str:
     """The dedup key of the heartbeat with that *name* in the configuration, of those labels."""
-    return "\n".join(("heartbeat", name, *(f"{label}={value}" for label, value in sorted(of.items()))))
+    # Quoted, as a value may hold anything.
+    return "\n".join(("heartbeat", name, *(f"{label}={value!r}" for label, value in sorted(of.items()))))
 
 
 def heartbeat_id(key: str, installation: str = "") -> IncidentId:
@@ -200,8 +204,13 @@ def _beaten(heartbeat: Incident, beat: Beat, now_ms: int) -> Incident:
 
 
 def _shown(name: str, of: Mapping[str, str]) -> str:
-    labels = ", ".join(f"{label}={value or 'none'}" for label, value in of.items())
+    labels = ", ".join(f"{label}={_one_line(value) or 'none'}" for label, value in of.items())
     return f"{name} ({labels})" if labels else name
+
+
+def _one_line(value: str) -> str:
+    line = " ".join(value.split())
+    return line if len(line) <= VALUE_SHOWN_MAX else f"{line[: VALUE_SHOWN_MAX - 1]}…"
 
 
 def _description(heartbeat: Incident, every: str) -> str:

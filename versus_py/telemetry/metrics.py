@@ -71,7 +71,9 @@ class Metrics:
         self.clock_jumps = counter("versus_clock_jumps_total", _JUMPS, ("outcome",))
         self.clock_ahead = gauge("versus_clock_redis_ahead_seconds", _AHEAD)
         self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED)
-        self.heartbeats = counter("versus_heartbeats_total", "Signs of life to heartbeat.url: sent, failed, or withheld.", ("result",))
+        self.heartbeats = counter(
+            "versus_heartbeats_total", "Signs of life to heartbeat.url: sent, failed, or withheld.", ("result",)
+        )
         build = Info("versus_build", "What runs.", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
         for result in ("written", "not_written"):

@@ -16,6 +16,7 @@ from versus_py.incidents.heartbeats import (
     fall_silent,
     first,
     heartbeat_id,
+    heartbeat_key,
     is_heartbeat,
     is_silent,
     notification_of,
@@ -177,6 +178,18 @@ def test_heartbeats_are_told_apart_by_name_labels_and_installation():
     ]
 
     assert len({heartbeat_id(it.key, place) for it in beats for place in ("", "versus.example")}) == 8
+
+
+def test_no_value_of_a_label_makes_two_heartbeats_one():
+    one, other = {"a": "1\nb=2", "b": "3"}, {"a": "1", "b": "2\nb=3"}
+
+    assert heartbeat_key("watchdog", one) != heartbeat_key("watchdog", other)
+
+
+def test_a_long_value_of_a_label_is_cut_in_the_title():
+    title = notification(silent(), cluster="eu\n" + "x" * 100).title
+
+    assert title == f"watchdog (cluster=eu {'x' * 46}…) has been silent for 5m"
 
 
 def test_what_is_left_without_a_beat_is_called_by_itself():
