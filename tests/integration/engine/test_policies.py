@@ -152,6 +152,17 @@ async def test_repeat_2_is_two_further_rounds_with_one_message_in_each_channel_a
     assert (await engine.detail(incident))["outcome"] == "escalated"
 
 
+@policies(changed(CHAIN, steps=[{"notify": ["slack"]}], repeat=2))
+async def test_a_further_round_begins_a_minute_after_the_last_step_at_the_soonest(engine):
+    incident = await fire(engine)
+    for _ in range(4):
+        await engine.after(minutes=0.5)
+
+    timeline = (await engine.detail(incident))["timeline"]
+    began = [datetime.fromisoformat(it["at"]) for it in timeline if it["event"] in {"triggered", "escalating"}]
+    assert [round((it - began[0]).total_seconds() / 60) for it in began] == [0, 1, 2]
+
+
 @policies(changed(CHAIN, repeat=1))
 async def test_an_acknowledgment_ends_the_rounds(engine):
     incident = await fire(engine)
@@ -268,6 +279,16 @@ async def test_what_comes_off_hours_is_held_until_they_begin(engine):
     await engine.settle()
 
     assert told(engine) == [CHANNEL]
+
+
+@policies(LOW, time_intervals=[OFFICE])
+async def test_what_is_held_is_owed_and_shown_with_the_instant_of_its_opening(engine):
+    at(engine, 3, 22)
+    incident = await fire(engine, severity="info")
+
+    assert (await engine.watchdog.look()).pending == 1
+    shown = datetime.fromisoformat((await engine.detail(incident))["escalates_at"])
+    assert shown == datetime(2027, 3, 4, 7, tzinfo=UTC)  # 08:00 in Berlin
 
 
 @policies(LOW, time_intervals=[OFFICE])

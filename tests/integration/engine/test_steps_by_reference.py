@@ -8,6 +8,7 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -294,27 +295,63 @@ def check(server: SharedRedis, configuration: Plans, history: list[Happening], *
         return asyncio.run(checked())
 
 
-def told(server: SharedRedis, plan: Plan, *, down: set[str]) -> list[tuple[int, str, int]]:
-    """Who is told which step of *plan*, and in which minute, when nothing happens; the model agrees."""
-    configuration = {name: replace(plan, name=name) for name in SEVERITIES}
-    return check(server, configuration, [], start=0, down=down, workers=1).told
+def told(server: SharedRedis, *history: Happening, of: Sequence[Plan], down: str = "") -> list[tuple[int, str, int]]:
+    """In which minute who is told which step: of the only plan, or of that for each severity."""
+    return check(server, configured(*of), list(history), start=0, down={down}, workers=1).told
+
+
+def configured(*plans: Plan) -> Plans:
+    return {name: replace(plans[at % len(plans)], name=name) for at, name in enumerate(SEVERITIES)}
 
 
 def test_a_target_that_fails_is_told_its_own_next_step_at_once(running_valkey):
-    again = Plan((Stage(("slack",)), Stage(("slack",), 10), Stage(("servicenow",), 10)))
+    plan = Plan((Stage(("slack",)), Stage(("slack",), 10), Stage(("servicenow",), 10)))
 
-    assert told(running_valkey, again, down={"slack"}) == [(0, "slack", 0), (0, "slack", 1), (0, "servicenow", 2)]
+    assert told(running_valkey, of=[plan], down="slack") == [(0, "slack", 0), (0, "slack", 1), (0, "servicenow", 2)]
 
 
 def test_a_step_after_one_that_came_sooner_keeps_its_distance_also_where_it_tells_whom_failed(running_valkey):
     plan = Plan((Stage(("slack",)), Stage(("servicenow",), 10), Stage(("slack:leads",), 10), Stage(("servicenow",), 5)))
 
-    assert told(running_valkey, plan, down={"servicenow"}) == [
+    assert told(running_valkey, of=[plan], down="servicenow") == [
         (0, "slack", 0),
         (10, "servicenow", 1),
         (10, "slack:leads", 2),
         (15, "servicenow", 3),
     ]
+
+
+def test_a_round_goes_by_the_policy_that_it_began_with_and_a_further_round_by_that_of_now(running_valkey):
+    plan = Plan((Stage(("slack",)), Stage(("slack:leads",), 10)), repeat=1)
+    later = replace(plan, stages=(Stage(("slack",)), Stage(("servicenow",), 3)))
+
+    assert told(running_valkey, Happening("configure", 5, plans=configured(later)), of=[plan]) == [
+        (0, "slack", 0),
+        (10, "slack:leads", 1),
+        (20, "slack", 2),
+        (23, "servicenow", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        pytest.param(5, (6, "servicenow", 1), id="that of the severity that it has risen to"),
+        pytest.param(30, (20, "slack:leads", 1), id="that which it had"),
+    ],
+)
+def test_when_the_severity_rises_the_policy_whose_next_step_is_due_sooner_counts(running_valkey, after, expected):
+    before = Plan((Stage(("slack",)), Stage(("slack:leads",), 20)))
+    graver = Plan((Stage(("slack",)), Stage(("servicenow",), after)))
+
+    assert told(running_valkey, Happening("rise", 1), of=[before, graver]) == [(0, "slack", 0), expected]
+
+
+def test_a_further_acknowledgment_restarts_the_ack_timeout_of_its_policy(running_valkey):
+    plan = Plan((Stage(("slack",)), Stage(("servicenow",), 10)), ack_timeout=30)
+    twice = Happening("acknowledge", 5), Happening("acknowledge", 20)
+
+    assert told(running_valkey, *twice, of=[plan]) == [(0, "slack", 0), (55, "slack", 0), (65, "servicenow", 1)]
 
 
 histories = given(

@@ -15,12 +15,14 @@ from versus_py.incidents.transitions import (
     notice_news,
     observe,
     snooze,
+    suppress,
     unacknowledge,
 )
 
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 NOW = START_MS
-HOUR = NOW + 60 * MINUTE_MS
+HOUR = NOW + HOUR_MS
 ANA = Actor("ana")
 
 
@@ -214,3 +216,26 @@ def test_without_anybody_left_to_tell_nothing_is_owed_or_kept():
     assert (alone.keeper, alone.count) == (None, 1)
     assert acked is not None
     assert acked.incident.owed_at_ms is None
+
+
+def test_a_silence_holds_the_clock_of_the_round():
+    chain = make_incident(policy=make_steps(("slack", 0), ("slack:leads", 10), ("servicenow", 10)))
+    silenced = suppress(chain, chain, "a silence", NOW + 40 * MINUTE_MS, NOW + 10 * MINUTE_MS)
+    assert silenced is not None
+
+    told = begin_step(silenced.incident, NOW + 40 * MINUTE_MS)
+
+    assert told is not None
+    assert told.incident.calls["slack:leads"].due_ms == NOW + 40 * MINUTE_MS
+    assert told.incident.escalates_at_ms == NOW + 50 * MINUTE_MS
+
+
+def test_an_acknowledgment_lasts_seven_days_at_most_whatever_people_do_meanwhile():
+    policy = make_steps(("slack", 0), ("servicenow", 10), ack_timeout_ms=24 * HOUR_MS)
+    taken = acknowledge(make_incident(policy=policy), ANA, NOW)
+    assert taken is not None
+
+    again = acknowledge(taken.incident, ANA, NOW + 6 * 24 * HOUR_MS + 1)
+
+    assert again is not None
+    assert again.incident.ack_ends_at_ms == NOW + 7 * 24 * HOUR_MS
