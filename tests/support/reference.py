@@ -71,9 +71,10 @@ class Reference:
 
     @property
     def is_lost(self) -> bool:
-        """Whether nobody can be told by the latest step, which is no reason for it to wait."""
-        stage = self.plan.stages[(self.next - 1) % len(self.plan.stages)]
-        return self.next > 0 and not stage.waits and not any(map(self._is_reached, stage.targets))
+        """Whether the next step of the round need not wait, as nobody can be told by the latest."""
+        at = self.next % len(self.plan.stages)
+        stage = self.plan.stages[at - 1]
+        return at > 0 and not stage.waits and not any(map(self._is_reached, stage.targets))
 
     def _is_reached(self, target: str) -> bool:
         is_first = self.calls.get(target) == 0 and target not in self.keep_records

@@ -239,3 +239,15 @@ def test_an_acknowledgment_lasts_seven_days_at_most_whatever_people_do_meanwhile
 
     assert again is not None
     assert again.incident.ack_ends_at_ms == NOW + 7 * 24 * HOUR_MS
+
+
+def test_a_target_that_failed_before_it_was_called_again_may_be_told_now():
+    chain = make_incident(policy=make_steps(("slack", 0), ("slack", 10), ("servicenow", 10)))
+    failed = replace(chain, deliveries={"slack": Delivery(failed_at_ms=NOW + MINUTE_MS)})
+    begun = begin_step(failed, NOW + 10 * MINUTE_MS)
+    assert begun is not None
+
+    lost = give_up(begun.incident, "slack:leads", "gone", NOW + 10 * MINUTE_MS)
+
+    assert lost is not None
+    assert lost.incident.escalates_at_ms == NOW + 20 * MINUTE_MS
