@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.journal import Answer, Did, Event
-from tests.faults.promises import Alert, Promise
+from tests.faults.policies import LEADS
+from tests.faults.promises import BEGINNINGS, Alert, Promise
 
 RESOLVED_STATE = "6"  # ServiceNow's
 CLOCK_SLACK_MS = 250
@@ -22,6 +23,9 @@ CLOCK_SLACK_MS = 250
 
 POSTED_ANEW_MAX = 3
 """An incident whose messages cannot be edited is posted anew once, and once more when somebody is needed again."""
+
+SAID_AGAIN = "Nobody has acknowledged"
+"""In the thread of a message, by a further round."""
 
 SAID_OF_RECORDS = "Escalated to"
 """In the thread of a message."""
@@ -263,7 +267,13 @@ class _Check:
         incident: Mapping[str, Any],
         records: Sequence[Mapping[str, str]],
     ) -> None:
-        messages = self._messages.get(incident_id, [])
+        found = self._messages.get(incident_id, [])
+        messages = [it for it in found if it["channel"] not in LEADS.values()]
+        if not self._is_held_right(alert, messages):
+            return
+        if alert.has_rounds:
+            self._later_step(alert, str(incident["status"]), [it for it in found if it not in messages])
+            self._said_again(alert, found)
         if not messages:
             self._broken("no message", alert.name)
             return
@@ -275,6 +285,44 @@ class _Check:
         for record in records:
             if record["number"] not in json.dumps(shown):
                 self._broken("message without its record", alert.name, record["number"])
+
+    def _is_held_right(self, alert: Alert, messages: Sequence[Mapping[str, Any]]) -> bool:
+        """Nobody is told before its hours begin; whether there is a message to look at."""
+        if not alert.opens_ms:
+            return True
+        for message in messages:
+            early_ms = alert.opens_ms - _posted_ms(message)
+            if early_ms > self._clock_slack_ms:
+                self._broken("told before the hours begin", alert.name, f"{early_ms} ms")
+        if messages or not alert.may_end_before_its_hours:
+            if alert.was_ended_before_its_hours:
+                self._broken("told although it was ended before the hours began", alert.name)
+            return True
+        self.report.counted["ended before its hours, and never told"] += 1
+        return False
+
+    def _later_step(self, alert: Alert, status: str, messages: Sequence[Mapping[str, Any]]) -> None:
+        """That of the leads: due with the record."""
+        if len(messages) > 1:
+            self._broken("more than one message of a later step", alert.name, str(len(messages)))
+        if messages and alert.was_ended_in_time:
+            self._broken("a later step although it was ended in time", alert.name)
+        elif not messages and alert.has_to_escalate and status == "triggered":  # else it may have come too late
+            self._broken("no message of a later step", alert.name)
+        for message in messages:
+            early_ms = alert.due_ms - _posted_ms(message)
+            if not alert.was_ended_in_time and early_ms > self._clock_slack_ms:
+                self._broken("a later step before its time", alert.name, f"{early_ms} ms")
+            self._up_to_date(alert, status, message, is_editable=True)
+
+    def _said_again(self, alert: Alert, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Its steps are gone through twice: each channel is told again once, at the most."""
+        begun = 1 + len(alert.attempts(*BEGINNINGS))
+        for message in messages:
+            again = sum(SAID_AGAIN in str(it) for it in message["replies"])
+            self.report.counted["told again"] += again
+            if again > begun:
+                self._broken("told again more often than there are rounds", alert.name, f"{again} times")
 
     def _up_to_date(self, alert: Alert, status: str, message: Mapping[str, Any], *, is_editable: bool) -> None:
         """What cannot be edited says in its thread how the incident stands."""
@@ -296,6 +344,10 @@ def check(evidence: Evidence, *, clock_slack_ms: int = CLOCK_SLACK_MS, late_ms: 
 def _opened_ms(record: Mapping[str, str]) -> int:
     """When it was created. ServiceNow tells whole seconds: it was up to one later."""
     return round(datetime.fromisoformat(record["sys_created_on"]).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def _posted_ms(message: Mapping[str, Any]) -> int:
+    return round(float(message["ts"]) * 1000)
 
 
 def _grouped(items: Sequence[Any], key: Any) -> dict[str, list[Any]]:

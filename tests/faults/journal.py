@@ -47,6 +47,7 @@ class Event:
     lasts_until_ms: int | None = None  # as the answer says of an acknowledgment, if it does
     may_come_late: bool = False  # the sender gave up waiting: it may happen at any time from now on
     is_hindered: bool = False  # something keeps its record from being created in time
+    opens_ms: int = 0  # when the hours begin before which nobody is told of the alert; 0: always
     detail: str = ""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.faults.journal import Answer, Did, Event
+from tests.faults.policies import Kind
 
 NEVER_MS = 1 << 62
 
@@ -59,16 +60,27 @@ class Alert:
         return self.attempts(Did.TRIGGER)[0].wait_ms
 
     @property
+    def has_rounds(self) -> bool:
+        """It waits on after its record: its steps are gone through again."""
+        return self.name.startswith(Kind.CHAIN)
+
+    @property
+    def opens_ms(self) -> int:
+        """When the hours of its policy begin; 0: it has none."""
+        return self._events[0].opens_ms
+
+    @property
     def earliest_due_ms(self) -> int:
-        return self.attempts(Did.TRIGGER)[0].sent_ms + self.wait_ms
+        return max(self.attempts(Did.TRIGGER)[0].sent_ms, self.opens_ms) + self.wait_ms
 
     @property
     def latest_due_ms(self) -> int:
-        return self.taken[0].answered_ms + self.wait_ms
+        return max(self.taken[0].answered_ms, self.opens_ms) + self.wait_ms
 
     @property
     def told_due_ms(self) -> int | None:
-        return self.taken[0].escalates_at_ms
+        """Where it has hours, the answer may tell when they begin, as the first step is not told before."""
+        return None if self.opens_ms else self.taken[0].escalates_at_ms
 
     @property
     def first_due_ms(self) -> int:
@@ -84,8 +96,10 @@ class Alert:
         due_ms = self.first_due_ms
         for it in self.attempts(*BEGINNINGS, *ENDS, Did.SNOOZE):
             is_in_time = it.answer is Answer.TAKEN and it.answered_ms < due_ms - self._clock_slack_ms
-            if it.did is Did.SNOOZE:
+            if it.did is Did.SNOOZE and (is_in_time or not self.has_rounds):
                 due_ms = max(due_ms, it.escalates_at_ms or 0)
+            elif it.did is Did.SNOOZE:  # that of a later round is no matter of the first record
+                continue
             elif it.did in BEGINNINGS:
                 begun_ms = self._earliest_end_ms(it)
                 due_ms = it.escalates_at_ms or begun_ms if is_in_time else min(due_ms, begun_ms)
@@ -147,6 +161,17 @@ class Alert:
         is_known = all(it.answer is not Answer.UNKNOWN for it in changed) and self.told_due_ms is not None
         return is_known and self.has_to_escalate and not self.was_ended_in_time
 
+    @property
+    def was_ended_before_its_hours(self) -> bool:
+        """So that nobody is ever told."""
+        ends = [it.answered_ms for it in self._of(*ENDS) if it.answer is Answer.TAKEN]
+        begun = [it.answered_ms for it in self.attempts(*BEGINNINGS)]
+        return min(ends, default=NEVER_MS) < self.opens_ms - self._clock_slack_ms and not begun
+
+    @property
+    def may_end_before_its_hours(self) -> bool:
+        return any(it.sent_ms < self.opens_ms + self._clock_slack_ms for it in self.attempts(*ENDS))
+
     def promises(self) -> Iterator[Promise]:
         """The answers to those who changed a wait, or did not: when it escalates after that."""
         for it in self._of(*BEGINNINGS):
@@ -166,7 +191,13 @@ class Alert:
     def _of_snooze(self, it: Event) -> Promise:
         took_ms = it.answered_ms - self.attempts(Did.SNOOZE)[0].sent_ms
         earliest_ms, latest_ms = self.earliest_due_ms + it.wait_ms, self.latest_due_ms + it.wait_ms + took_ms
-        return Promise(it, earliest_ms, latest_ms, self.earliest_due_ms)
+        return Promise(it, *self._also_of_rounds(it, earliest_ms, latest_ms), self.earliest_due_ms)
+
+    def _also_of_rounds(self, it: Event, earliest_ms: int, latest_ms: int) -> tuple[int, int]:
+        """When the next step is due: that of a further round, once the first may be over; or when its hours begin."""
+        if self.has_rounds and it.answered_ms >= self.earliest_due_ms - self._clock_slack_ms:
+            return self.earliest_due_ms, NEVER_MS
+        return min(earliest_ms, self.opens_ms or earliest_ms), latest_ms
 
     def _of_first_wait(self) -> list[Event]:
         """What was said of it again before anybody did anything about it."""
@@ -180,7 +211,7 @@ class Alert:
         known_ms = max((told.answered_ms for told in self.taken), default=0)
         may_be_news = it.did is Did.END_FOR_ONE and known_ms >= self.first_due_ms - self._clock_slack_ms
         latest_ms = it.answered_ms + it.wait_ms if may_be_news else self.latest_due_ms
-        return Promise(it, self.earliest_due_ms, latest_ms, self.earliest_due_ms)
+        return Promise(it, *self._also_of_rounds(it, self.earliest_due_ms, latest_ms), self.earliest_due_ms)
 
     @property
     def may_be_reopened(self) -> bool:

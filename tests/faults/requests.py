@@ -75,6 +75,7 @@ class Requests:
             **_told(did, said if answer is Answer.TAKEN else {}),
             may_come_late=is_late,
             is_hindered=plan.hindrance is not Hindrance.NONE,
+            opens_ms=plan.opens_ms,
             detail="" if answer is Answer.TAKEN else detail,
         )
         self._journal.add(event)

@@ -8,11 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
-from tests.faults.checker import CLOCK_SLACK_MS
+from tests.faults.checker import CLOCK_SLACK_MS, Report
 from tests.faults.journal import Answer, Did, Event
 from tests.faults.load import Load
+from tests.faults.policies import Kind, opening_ms, settings
 from tests.faults.requests import now_ms
-from tests.faults.stories import STORIES, Hindrance, Story, make_plans
+from tests.faults.stories import STORIES, STORIES_OF_CHAINS, STORIES_OF_HOURS, Hindrance, Story, make_plans
 from tests.faults.tempo import LATE_S
 from tests.faults.world import OneRedis, RedisWorld, World
 
@@ -92,3 +93,29 @@ async def judged_under(
         events = await load.run(plans)
     report = await world.judged(events, clock_slack_ms=clock_slack_ms, late_ms=late_ms)
     assert not report.findings
+
+
+async def judged_by_policies(
+    world: World[RedisT],
+    trouble: Trouble[RedisT],
+    *,
+    seed: int,
+    seconds: float = 20,
+    clock_slack_ms: int = CLOCK_SLACK_MS,
+) -> Report:
+    """The same where alerts have three kinds of policies. The report, without findings."""
+    opens_ms = opening_ms()
+    world.policies |= settings(opens_ms)
+    for _ in range(3):
+        await world.add_replica()
+    load = Load(world, seed=seed)
+    async with suffering(world, trouble, seed=seed):
+        plans = [
+            *make_plans(24, seed=seed, seconds=seconds),
+            *make_plans(33, seed=seed, seconds=seconds, stories=STORIES_OF_CHAINS, kind=Kind.CHAIN),
+            *make_plans(18, seed=seed, seconds=seconds, stories=STORIES_OF_HOURS, kind=Kind.HELD, opens_ms=opens_ms),
+        ]
+        events = await load.run(plans)
+    report = await world.judged(events, clock_slack_ms=clock_slack_ms)
+    assert not report.findings
+    return report

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tests.faults.policies import Kind, name_of
+
 
 class When(StrEnum):
     """The moment at which somebody acts."""
@@ -116,6 +118,32 @@ STORIES_BEFORE_A_LOSS: tuple[Story, ...] = (
 """For one whose Redis is emptied after them: of one sender, and one alert."""
 
 
+STORIES_OF_CHAINS: tuple[Story, ...] = (
+    (When.EARLY, Deed.NOTHING),
+    (When.EARLY, Deed.REPEAT),
+    (When.EARLY, Deed.ACKNOWLEDGE),
+    (When.EARLY, Deed.PRESS),
+    (When.EARLY, Deed.GIVE_BACK),
+    (When.EARLY, Deed.SNOOZE),
+    (When.EARLY, Deed.RESOLVE),
+    (When.AT_THE_END, Deed.ACKNOWLEDGE),
+    (When.AT_THE_END, Deed.RESOLVE),
+    (When.AFTER_THE_RECORD, Deed.ACKNOWLEDGE),
+    (When.AFTER_THE_RECORD, Deed.RESOLVE),
+)
+"""For what goes through several steps, and twice."""
+
+STORIES_OF_HOURS: tuple[Story, ...] = (
+    (When.EARLY, Deed.NOTHING),
+    (When.EARLY, Deed.REPEAT),
+    (When.EARLY, Deed.ACKNOWLEDGE),
+    (When.EARLY, Deed.RESOLVE),
+    (When.AFTER_THE_RECORD, Deed.ACKNOWLEDGE),
+    (When.AFTER_THE_RECORD, Deed.RESOLVE),
+)
+"""For what is held until its hours begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will happen to one alert."""
@@ -128,6 +156,7 @@ class Plan:
     channel: str
     ack_lasts_s: float  # 0: for ever
     hindrance: Hindrance = Hindrance.NONE
+    opens_ms: int = 0  # when the hours of its policy begin; 0: it has none
 
 
 CHANNELS = tuple(f"C0FAULT{number:02}" for number in range(20))
@@ -143,6 +172,8 @@ def make_plans(
     stories: Sequence[Story] = STORIES,
     ack_lasts_s: float = 0.0,
     hindrances: Sequence[Hindrance] = (),
+    kind: Kind = Kind.MADE,
+    opens_ms: int = 0,
 ) -> list[Plan]:
     """*number* alerts that begin over so many *seconds*, every story equally often.
 
@@ -155,7 +186,7 @@ def make_plans(
     met += [Hindrance.NONE] * (number - len(met))
     return [
         Plan(
-            name=f"{REFUSED_NAME if met[index] is Hindrance.REFUSED else 'Alert'}{seed}x{index}",
+            name=f"{REFUSED_NAME if met[index] is Hindrance.REFUSED else name_of(kind, index)}{seed}x{index}",
             when=when,
             deed=deed,
             starts_after_s=seconds * index / number,
@@ -163,6 +194,7 @@ def make_plans(
             channel=CHANNELS[index % len(CHANNELS)],
             ack_lasts_s=ack_lasts_s,
             hindrance=met[index],
+            opens_ms=opens_ms,
         )
         for index, (when, deed) in enumerate(chosen)
     ]

@@ -16,7 +16,15 @@ import pytest
 
 from tests.faults.load import Load
 from tests.faults.proxy import Way
-from tests.faults.scenario import LATE_MS, Trouble, at_length, empty_redis, judged_under, sampled
+from tests.faults.scenario import (
+    LATE_MS,
+    Trouble,
+    at_length,
+    empty_redis,
+    judged_by_policies,
+    judged_under,
+    sampled,
+)
 from tests.faults.stories import (
     CHANNELS,
     STORIES,
@@ -261,6 +269,25 @@ def is_an_hour_off(log: str) -> bool:
 async def test_acknowledgments_that_end_are_followed_by_a_wait_and_one_record(world: World[OneRedis], trouble, seed):
     stories = (*STORIES, *STORIES_OF_ACK_TIMEOUTS)
     await judged_under(world, trouble, seed=seed, alerts=2 * len(stories), stories=stories, ack_lasts_s=ACK_LASTS_S)
+
+
+@at_length
+@pytest.mark.parametrize(
+    ("trouble", "seed"),
+    [
+        pytest.param(nothing, 25, id="without a fault"),
+        pytest.param(kill_one_every(2), 26, id="replicas that are killed"),
+        pytest.param(restart_redis, 27, id="Redis that is killed"),
+        pytest.param(misbehave("slack", "servicenow", kinds=KINDS), 28, id="systems that misbehave"),
+    ],
+)
+async def test_each_step_of_a_policy_is_told_once_its_time_has_come_and_never_before(
+    world: World[OneRedis], trouble, seed
+):
+    report = await judged_by_policies(world, trouble, seed=seed)
+
+    assert report.counted["told again"] > 5
+    assert report.counted["ended before its hours, and never told"] > 0
 
 
 @at_length

@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 
 from tests.faults.checker import CLOCK_SLACK_MS, Evidence, Finding, Report, check, own_messages
 from tests.faults.journal import Event
+from tests.faults.policies import LEADS
 from tests.faults.proxy import FaultProxy, run_proxy
 from tests.support.forking import IN_QUICK_TEMPO, ForkedProcess
 from tests.support.servers import Process, find_program, free_port
@@ -277,6 +278,7 @@ class World(Generic[RedisT]):
     front: FaultProxy  # in front of all replicas, as a load balancer
     replicas: list[Replica] = field(default_factory=list)
     oncall: dict[str, Any] = field(default_factory=dict)  # further on-call settings of replicas to come
+    policies: dict[str, Any] = field(default_factory=dict)  # settings of escalation policies of replicas to come
     uneditable: set[str] = field(default_factory=set)  # channels whose messages Slack does not let be edited
     instances: dict[str, Simulator] = field(default_factory=dict)  # of ServiceNow, beside the first, by name
 
@@ -359,8 +361,10 @@ class World(Generic[RedisT]):
                     "channel_id": "C0ALERTS",
                     "signing_secret": SIGNING_SECRET,
                     "api_url": f"{self.slack.proxied_url}/api",
+                    "channels": LEADS,
                 }
             },
+            **self.policies,
             "oncall": {
                 "enable": True,
                 **self.oncall,
