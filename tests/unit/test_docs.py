@@ -6,15 +6,21 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from versus_py.cli import app, incidents_app, policy_app
-from versus_py.systems import model
+from versus_py.systems import model, parse_config
 from versus_py.web.intake.overrides import override_names
 
 CONFIG = model()
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+SYSTEMS = {
+    "alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C1", "channels": {"leads": "C0123456789"}}},
+    "oncall": {"enable": True, "servicenow": {"instance_url": "https://x.example", "username": "u", "password": "p"}},
+}
 
 
 def settings_of(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
@@ -96,6 +102,27 @@ def test_files_that_the_readme_has_commands_read_are_there():
 
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_test_that_a_page_names_exists(page):
+    named = re.findall(r"`((?:unit|integration|acceptance|faults|fuzz)/[\w/]+\.py)(?:::(\w+))?`", page.read_text())
+    for file, function in named:
+        tree = ast.parse((ROOT / "tests" / file).read_text())
+        functions = {it.name for it in ast.walk(tree) if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+        assert any(name.startswith("test_") for name in functions), file
+        assert not function or function in functions, function
+
+
+@pytest.mark.parametrize("page", ["configuration.md", "policies.md"])
+def test_policies_that_a_page_shows_are_accepted(page):
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    examples = [it for it in map(yaml.safe_load, blocks) if "policies" in it]
+
+    assert examples
+    for example in examples:
+        assert parse_config(json.dumps({**example, **SYSTEMS}), {}).policies
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
