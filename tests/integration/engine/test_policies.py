@@ -424,6 +424,18 @@ async def test_what_begins_again_when_its_hours_begin_is_told_in_its_thread(engi
     assert LEADS_MENTION in thread(engine)[-1]
 
 
+@pytest.mark.xfail(reason="only what is held when it is created says so in its timeline", strict=True)
+@policies(LOW, time_intervals=[OFFICE])
+async def test_what_begins_again_off_hours_says_in_its_timeline_that_it_is_held(engine):
+    at(engine, 3, 22)
+    incident = await fire(engine, severity="info")
+    await act(engine, incident, "acknowledge")
+
+    await act(engine, incident, "unacknowledge")
+
+    assert [entry["event"] for entry in (await engine.detail(incident))["timeline"]].count("held") == 2
+
+
 @pytest.mark.xfail(reason="it is taken for held, and its timeline says that its hours have begun", strict=True)
 @policies({"name": "later", "steps": [{"after": "5m", "notify": ["slack"]}]})
 async def test_a_first_step_that_comes_later_is_no_hold(engine):
