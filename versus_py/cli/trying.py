@@ -158,7 +158,8 @@ def replay(
     """Run recorded payloads through the engine, without a server, and tell what would have happened.
 
     A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
-    "by": NAME}, {"at": TIME, "resolve": TITLE, "by": NAME}, or one of versus_py's own JSON log with a body in it.
+    "by": NAME}, the same with unacknowledge, resolve, escalate, snooze (and "until": TIME) or set_severity (and
+    "severity": NAME), or one of versus_py's own JSON log with a body in it.
     With --against, people are taken to have done what they did, at the same times.
     """
     if against is not None and speed:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -11,7 +13,8 @@ from multidict import MultiDict
 
 from versus_py.config import Config
 from versus_py.engine.policies import Policies
-from versus_py.incidents.model import Notification, PolicyFor
+from versus_py.incidents.model import Event, Notification, PolicyFor
+from versus_py.incidents.severity import is_severity
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
 from versus_py.web.intake.overrides import read_overrides
@@ -31,15 +34,40 @@ class Posted:
     query: str
 
 
+class Action(StrEnum):
+    """What people do to an incident."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"
+    RESOLVE = "resolve"
+    ESCALATE = "escalate"
+    SNOOZE = "snooze"
+    SET_SEVERITY = "set_severity"
+
+
+_LOGGED = {
+    Event.ACKNOWLEDGED: Action.ACKNOWLEDGE,
+    Event.UNACKNOWLEDGED: Action.UNACKNOWLEDGE,
+    Event.RESOLVED: Action.RESOLVE,
+    Event.ESCALATING: Action.ESCALATE,
+    Event.SNOOZED: Action.SNOOZE,
+    Event.SEVERITY_RAISED: Action.SET_SEVERITY,
+    Event.SEVERITY_CHANGED: Action.SET_SEVERITY,
+}
+"""What people did, by what the log says of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acted:
     """What somebody did to the open incident with this title, dedup key or id."""
 
     where: str
     at_ms: int
-    action: Literal["acknowledge", "resolve"]
+    action: Action
     incident: str
     by: str
+    until_ms: int | None = None  # of a snooze
+    severity: str = ""  # that is set
 
 
 Record = Posted | Acted
@@ -74,7 +102,8 @@ def reader(config: Config) -> Read:
         found = payload_reader.read(payloads, overrides)
         notifications = [it for it in found.notifications if it is not None]
         policy_for = partial(policies.of, asked=overrides.asked)
-        return notifications, policy_for, [*overrides.warnings, *left_out, *found.warnings]
+        beats = [f"a beat of {it.heartbeat}: what its silence leads to is not replayed" for it in found.beats]
+        return notifications, policy_for, [*overrides.warnings, *left_out, *found.warnings, *beats]
 
     return read
 
@@ -92,11 +121,25 @@ def _record(where: str, line: bytes) -> Record | None:
     at_ms = _time(data, "at")
     if "payload" in data:
         return Posted(where, at_ms, orjson.dumps(data["payload"]), _text(data, "query", ""))
-    if "acknowledge" in data:
-        return Acted(where, at_ms, "acknowledge", _text(data, "acknowledge"), _text(data, "by", "somebody"))
-    if "resolve" in data:
-        return Acted(where, at_ms, "resolve", _text(data, "resolve"), _text(data, "by", "somebody"))
-    raise ValueError("one of payload, acknowledge and resolve is required")
+    action = next((it for it in Action if it in data), None)
+    if action is None:
+        raise ValueError(f"one of payload, {', '.join(Action)} is required")
+    return Acted(
+        where,
+        at_ms,
+        action,
+        _text(data, action),
+        _text(data, "by", "somebody"),
+        _time(data, "until") if action is Action.SNOOZE else None,
+        _severity(data) if action is Action.SET_SEVERITY else "",
+    )
+
+
+def _severity(data: Mapping[str, Any]) -> str:
+    severity = _text(data, "severity")
+    if not is_severity(severity):
+        raise ValueError(f"severity is {severity!r}; write one such as critical, error, warning, notice or info")
+    return severity
 
 
 def _logged(where: str, data: Mapping[str, Any]) -> Record | None:
@@ -104,11 +147,31 @@ def _logged(where: str, data: Mapping[str, Any]) -> Record | None:
     match data:
         case {"event": "intake.body"}:
             return Posted(where, _time(data, "timestamp"), _text(data, "body").encode(), _text(data, "query", ""))
-        case {"event": "incident.changed", "what": "acknowledged" | "resolved" as what, "by": by} if by not in SOURCES:
-            action: Literal["acknowledge", "resolve"] = "acknowledge" if what == "acknowledged" else "resolve"
-            return Acted(where, _time(data, "timestamp"), action, _text(data, "incident"), _text(data, "by"))
+        case {"event": "incident.changed", "what": what, "by": by} if what in _LOGGED and by not in SOURCES:
+            return _act(where, data, _LOGGED[what])
         case _:
             return None
+
+
+def _act(where: str, data: Mapping[str, Any], action: Action) -> Acted:
+    """Its detail says until when a snooze lasts, and what a severity was and is."""
+    detail = _text(data, "detail", "")
+    return Acted(
+        where,
+        _time(data, "timestamp"),
+        action,
+        _text(data, "incident"),
+        _text(data, "by"),
+        _until_ms(detail) if action is Action.SNOOZE else None,
+        detail.rpartition(" ")[2] if action is Action.SET_SEVERITY else "",
+    )
+
+
+def _until_ms(detail: str) -> int:
+    try:
+        return round(datetime.strptime(f"{detail} +0000", "until %Y-%m-%d %H:%M UTC %z").timestamp() * 1000)
+    except ValueError:
+        raise ValueError(f"detail is {detail!r}; of a snooze, it is until when it lasts") from None
 
 
 def _time(data: Mapping[str, Any], name: str) -> int:

@@ -15,8 +15,9 @@ from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
 from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
+from versus_py.incidents.triage import set_severity
 from versus_py.systems import called
-from versus_py.tools.recordings import Acted, Posted, Read, Record
+from versus_py.tools.recordings import Acted, Action, Posted, Read, Record
 from versus_py.web.api.views import rfc3339
 
 TITLE_WIDTH = 28
@@ -172,7 +173,8 @@ class Replay:
         known = self._find(dedup_key, now_ms)
         if known is None:
             if not notification.is_firing:
-                return Line(now_ms, "ignored", notification.title, details=("a resolve of nothing known",))
+                details = ("a resolve of nothing known", *notification.warnings)
+                return Line(now_ms, "ignored", notification.title, details=details)
             change = transitions.trigger(
                 notification, policy_for(notification, now_ms), dedup_key=dedup_key, now_ms=now_ms
             )
@@ -214,19 +216,33 @@ class Replay:
 
     def _act(self, acted: Acted) -> Iterator[Line]:
         incident = self._open_incident(acted.incident)
-        if acted.action == "resolve":
-            change = transitions.resolve(incident, Actor(acted.by), acted.at_ms)
-            if change is not None:
-                yield self._resolved(incident, change, acted.at_ms)
-            return
-        change = transitions.acknowledge(incident, Actor(acted.by), acted.at_ms)
+        change = self._decided(incident, acted)
         if change is None:
-            said = f"acknowledged by {incident.acknowledged_by} before"
-            yield Line(acted.at_ms, "ignored", incident.title, incident.id, (said,), acted.by)
-            return
-        self.summary.acknowledged += 1
-        moved = (self._record(it, incident, "moved to In Progress") for it in self._open_records(incident))
-        yield self._applied(change, acted.at_ms, "acknowledged", *moved)
+            yield Line(acted.at_ms, "ignored", incident.title, incident.id, (_unchanged(incident, acted),), acted.by)
+        elif acted.action is Action.RESOLVE:
+            yield self._resolved(incident, change, acted.at_ms)
+        elif acted.action is Action.ACKNOWLEDGE:
+            self.summary.acknowledged += incident.status is Status.TRIGGERED
+            moved = (self._record(it, incident, "moved to In Progress") for it in self._open_records(incident))
+            yield self._applied(change, acted.at_ms, "acknowledged", *moved)
+        else:
+            yield self._applied(change, acted.at_ms, _DONE[acted.action])
+
+    def _decided(self, incident: Incident, acted: Acted) -> Change | None:
+        by, at_ms = Actor(acted.by), acted.at_ms
+        match acted.action:
+            case Action.ACKNOWLEDGE:
+                return transitions.acknowledge(incident, by, at_ms)
+            case Action.UNACKNOWLEDGE:
+                return transitions.unacknowledge(incident, by, at_ms, self._policy_of)
+            case Action.RESOLVE:
+                return transitions.resolve(incident, by, at_ms)
+            case Action.ESCALATE:
+                return transitions.escalate(incident, by, at_ms, self._policy_of)
+            case Action.SNOOZE:
+                return transitions.snooze(incident, acted.until_ms or at_ms, by, at_ms)
+            case Action.SET_SEVERITY:
+                return set_severity(incident, acted.severity, by, at_ms, self._policy_of)
 
     def _open_incident(self, name: str) -> Incident:
         """Raises BadPayload when there is no such open incident, or more than one."""
@@ -303,6 +319,21 @@ class Replay:
     def _open_records(self, incident: Incident) -> list[str]:
         shown = self._shown.get(incident.id, {})
         return [target for target, is_over in shown.items() if target in incident.policy.providers and not is_over]
+
+
+_DONE = {
+    Action.UNACKNOWLEDGE: "unacknowledged",
+    Action.ESCALATE: "escalated",
+    Action.SNOOZE: "snoozed",
+    Action.SET_SEVERITY: "severity set",
+}
+
+
+def _unchanged(incident: Incident, acted: Acted) -> str:
+    """Why it changed nothing, as far as that is simple."""
+    if acted.action is Action.ACKNOWLEDGE:
+        return f"acknowledged by {incident.acknowledged_by} before"
+    return f"{acted.action.replace('_', ' ')} changes nothing"
 
 
 def _said(change: Change) -> Iterator[str]:

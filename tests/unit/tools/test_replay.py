@@ -7,12 +7,14 @@ import orjson
 import pytest
 
 from tests.support.clock import START_MS
-from tests.support.factories import POLICY, make_alert, make_notification, make_policy
+from tests.support.factories import POLICY, make_alert, make_incident, make_notification, make_policy
 from versus_py.errors import BadPayload
-from versus_py.incidents.model import incident_id
+from versus_py.incidents.model import Actor, incident_id
 from versus_py.incidents.policies import Policy, Step, made
 from versus_py.incidents.rounds import as_before
-from versus_py.tools.recordings import Acted, Posted, read_lines
+from versus_py.incidents.transitions import snooze
+from versus_py.incidents.triage import set_severity
+from versus_py.tools.recordings import Acted, Action, Posted, read_lines
 from versus_py.tools.replay import Line, Replay
 
 MINUTE_MS = 60_000
@@ -46,8 +48,8 @@ def posted(minute, body, query=""):
     return Posted(f"x:{minute}", START_MS + round(minute * MINUTE_MS), body, query)
 
 
-def acted(minute, action="acknowledge", incident="DiskFull"):
-    return Acted(f"x:{minute}", START_MS + round(minute * MINUTE_MS), action, incident, "ana")
+def acted(minute, action="acknowledge", incident="DiskFull", **more):
+    return Acted(f"x:{minute}", START_MS + round(minute * MINUTE_MS), Action(action), incident, "ana", **more)
 
 
 def run(*records):
@@ -132,6 +134,26 @@ STORIES = [
         id="without identity each is an incident",
     ),
     pytest.param([posted(0, b"nothing")], [(0, "ignored")], id="no notification at all"),
+    pytest.param(
+        [posted(0, b"firing"), acted(1), acted(2, "unacknowledge")],
+        [(0, "triggered"), (1, "acknowledged"), (2, "unacknowledged"), (7, "escalated")],
+        id="given back",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), acted(1, "escalate"), acted(2, "escalate")],
+        [(0, "triggered"), (1, "escalated"), (2, "ignored")],
+        id="escalated by a person, once",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), acted(1, "snooze", until_ms=START_MS + 30 * MINUTE_MS)],
+        [(0, "triggered"), (1, "snoozed"), (34, "escalated")],
+        id="snoozed",
+    ),
+    pytest.param(
+        [posted(0, b"firing"), acted(1, "set_severity", severity="info"), acted(2, "unacknowledge")],
+        [(0, "triggered"), (1, "severity set"), (2, "ignored"), (5, "escalated")],
+        id="a severity that is set, and an act that changes nothing",
+    ),
 ]
 
 
@@ -378,8 +400,17 @@ def as_line(**fields):
         (as_line(at=AT, payload={"a": 1}), Posted("f:1", AT_MS, b'{"a":1}', "")),
         (as_line(at=AT, payload=[{}], query="a=b"), Posted("f:1", AT_MS, b"[{}]", "a=b")),
         (as_line(at="2026-05-04T12:20:01+02:00", payload={}), Posted("f:1", AT_MS, b"{}", "")),
-        (as_line(at=AT, acknowledge="x", by="ana"), Acted("f:1", AT_MS, "acknowledge", "x", "ana")),
-        (as_line(at=AT, resolve="x"), Acted("f:1", AT_MS, "resolve", "x", "somebody")),
+        (as_line(at=AT, acknowledge="x", by="ana"), Acted("f:1", AT_MS, Action.ACKNOWLEDGE, "x", "ana")),
+        (as_line(at=AT, unacknowledge="x"), Acted("f:1", AT_MS, Action.UNACKNOWLEDGE, "x", "somebody")),
+        (
+            as_line(at=AT, snooze="x", until="2026-05-04T10:21:01Z"),
+            Acted("f:1", AT_MS, Action.SNOOZE, "x", "somebody", AT_MS + MINUTE_MS),
+        ),
+        (
+            as_line(at=AT, set_severity="x", severity="critical"),
+            Acted("f:1", AT_MS, Action.SET_SEVERITY, "x", "somebody", severity="critical"),
+        ),
+        (as_line(at=AT, resolve="x"), Acted("f:1", AT_MS, Action.RESOLVE, "x", "somebody")),
         (
             as_line(timestamp="2026-05-04T10:20:01.000999Z", event="intake.body", level="info", body="{}", query="a=b"),
             Posted("f:1", AT_MS, b"{}", "a=b"),
@@ -407,10 +438,19 @@ def test_lines_that_are_no_record_are_left_out_silently(line):
         (as_line(at="10:20", payload={}), "at is '10:20'; write an RFC 3339 time"),
         (as_line(at="2026-05-04T10:20:01", payload={}), "at is '2026-05-04T10:20:01'; write an RFC 3339"),
         (as_line(at=1777890001, payload={}), "at is 1777890001; write an RFC 3339"),
-        (as_line(at=AT), "one of payload, acknowledge and resolve is required"),
+        (
+            as_line(at=AT),
+            "one of payload, acknowledge, unacknowledge, resolve, escalate, snooze, set_severity is required",
+        ),
         (as_line(at=AT, payload={}, query=5), "query is 5; write text"),
         (as_line(at=AT, acknowledge=None), "acknowledge is None; write text"),
         (as_line(at=AT, resolve="x", by=[]), "by is []; write text"),
+        (as_line(at=AT, snooze="x"), "until is None; write an RFC 3339 time"),
+        (as_line(at=AT, set_severity="x", severity="grave"), "severity is 'grave'; write one such as critical"),
+        (
+            as_line(timestamp=AT, event="incident.changed", incident="x", what="snoozed", by="ana", detail="for long"),
+            "detail is 'for long'; of a snooze, it is until when it lasts",
+        ),
         (as_line(timestamp=AT, event="intake.body"), "body is None; write text"),
         (as_line(event="intake.body", body="{}"), "timestamp is None; write an RFC 3339"),
     ],
@@ -446,6 +486,9 @@ def test_a_servers_log_holds_bodies_and_what_people_did():
         {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "resolved", "by": "ben"},
         {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "resolved", "by": "alertmanager"},
         {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "escalated"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "escalating", "detail": "it waited"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "escalating", "by": "ana"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "unacknowledged", "by": "ana"},
         {"event": "sync.done", "timestamp": AT},
     ]
 
@@ -454,6 +497,38 @@ def test_a_servers_log_holds_bodies_and_what_people_did():
     assert problems == []
     assert records == [
         Posted("log:1", AT_MS, b"firing", "oncall_wait_minutes=5"),
-        Acted("log:2", AT_MS, "acknowledge", "x-1", "ana"),
-        Acted("log:3", AT_MS, "resolve", "x-1", "ben"),
+        Acted("log:2", AT_MS, Action.ACKNOWLEDGE, "x-1", "ana"),
+        Acted("log:3", AT_MS, Action.RESOLVE, "x-1", "ben"),
+        Acted("log:7", AT_MS, Action.ESCALATE, "x-1", "ana"),
+        Acted("log:8", AT_MS, Action.UNACKNOWLEDGE, "x-1", "ana"),
+    ]
+
+
+def test_what_the_log_says_of_acts_is_what_the_engine_writes():
+    incident = make_incident(make_alert(severity="warning"), severity="warning")
+    later_ms = START_MS + 10 * MINUTE_MS
+    changes = [
+        snooze(incident, later_ms, Actor("ana"), START_MS),
+        set_severity(incident, "critical", Actor("ana"), AT_MS),
+    ]
+    lines = [
+        {
+            "event": "incident.changed",
+            "timestamp": AT,
+            "incident": "x",
+            "what": it.event,
+            "by": "ana",
+            "detail": it.detail,
+        }
+        for change in changes
+        for it in (change.entries if change else ())
+        if it.by
+    ]
+
+    records, problems = read_lines("log", [orjson.dumps(line) for line in lines])
+
+    assert problems == []
+    assert [(it.action, it.until_ms, it.severity) for it in records if isinstance(it, Acted)] == [
+        (Action.SNOOZE, later_ms // MINUTE_MS * MINUTE_MS, ""),
+        (Action.SET_SEVERITY, None, "critical"),
     ]
