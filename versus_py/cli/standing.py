@@ -26,7 +26,7 @@ def _waiting(it: Any) -> str:
     """Its status, or why its wait stands still."""
     if _is_snoozed(it):
         return "snoozed"
-    return "held" if it.get("held_until") else str(it["status"])
+    return "held" if _is_ahead(it.get("held_until")) else str(it["status"])
 
 
 def subject_of(it: Any) -> str:
@@ -96,7 +96,7 @@ def full_standing(it: Any) -> str:
 
 def to_come(it: Any) -> list[str]:
     """What happens if nobody acknowledges."""
-    if it.get("held_until"):
+    if _is_ahead(it.get("held_until")):
         return [f"held until {time_of(it['held_until'])}"]
     coming = it.get("next")
     if coming and coming["due_at"] and it["policy"]["name"]:
@@ -143,8 +143,11 @@ def deeds(it: Any) -> list[str]:
 
 def _is_snoozed(it: Any) -> bool:
     """Whether it is left alone now; a snooze that is over stays in the incident until a channel is told."""
-    until = it["snoozed_until"]
-    return until is not None and datetime.fromisoformat(until) > datetime.now(UTC)
+    return _is_ahead(it["snoozed_until"])
+
+
+def _is_ahead(moment: str | None) -> bool:
+    return moment is not None and datetime.fromisoformat(moment) > datetime.now(UTC)
 
 
 def _who(it: Any, key: str) -> str:

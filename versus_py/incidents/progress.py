@@ -59,8 +59,8 @@ def next_of(incident: Incident) -> Next | None:
 
 
 def held_until_ms(incident: Incident) -> int | None:
-    """When the hours of its policy begin; None when nobody waits for that."""
-    return incident.escalates_at_ms if incident.is_held else None
+    """When the hours of its policy begin, or began where its first step is due only after that; else None."""
+    return incident.policy.opens_at_ms if incident.is_held else None
 
 
 def steps_of(incident: Incident) -> tuple[StepProgress, ...]:

@@ -149,7 +149,7 @@ class Replay:
             if incident.status is Status.TRIGGERED:
                 change = transitions.begin_step(incident, due_ms, self._policy_of)
                 assert change is not None  # noqa: S101 - only waits that go on are due
-                yield self._applied(change, due_ms, "opened" if incident.is_held else "escalated")
+                yield self._applied(change, due_ms, _began(incident))
             elif until_ms is None:
                 del self._due_ms[incident_id]
             else:
@@ -197,7 +197,7 @@ class Replay:
 
     def _created(self, change: Change, now_ms: int) -> Line:
         self.summary.incidents += 1
-        self.summary.held += change.incident.is_held
+        self.summary.held += change.incident.policy.opens_at_ms is not None
         return self._applied(change, now_ms, "triggered")
 
     def _observed(self, before: Incident, change: Change, now_ms: int) -> Line:
@@ -327,6 +327,13 @@ _DONE = {
     Action.SNOOZE: "snoozed",
     Action.SET_SEVERITY: "severity set",
 }
+
+
+def _began(before: Incident) -> str:
+    """What the step that is due is to people: the first one is no escalation."""
+    if not before.is_held:
+        return "escalated"
+    return "told" if before.policy.opens_at_ms is None else "opened"
 
 
 def _unchanged(incident: Incident, acted: Acted) -> str:

@@ -108,11 +108,21 @@ def test_what_is_acknowledged_has_steps_that_will_not_come():
 
 
 def test_what_is_held_says_until_when():
-    it = shown(make_incident(policy=replace(CHAIN, opens_at_ms=START_MS + 60_000)))
+    year_ms = 366 * 24 * 3600_000
+    it = shown(make_incident(policy=replace(CHAIN, opens_at_ms=START_MS + 50 * year_ms)))
 
     assert incident_row(it)[1] == "held"
-    assert to_come(it) == [f"held until {moment(60_000)}"]
+    assert to_come(it) == [f"held until {moment(50 * year_ms)}"]
     assert progress(it)[0] == "policy critical"
+
+
+def test_what_has_opened_and_whose_first_step_comes_later_is_not_held_any_more():
+    late = replace(CHAIN, steps=(replace(CHAIN.steps[0], after_ms=60_000),), opens_at_ms=START_MS + 60_000)
+
+    it = shown(make_incident(policy=late))
+
+    assert incident_row(it)[1] == "triggered"
+    assert to_come(it) == [f"next: slack at {moment(120_000)}, step 1 of 1, round 1 of 3"]
 
 
 def test_without_a_configured_policy_an_incident_escalates_or_never_does():

@@ -120,6 +120,13 @@ def test_what_is_held_has_come_to_no_step_and_says_when_its_hours_begin():
     assert [it.due_ms for it in steps_of(incident)] == [at(120), at(130), at(145)]
 
 
+def test_a_first_step_that_waits_is_held_by_no_hours():
+    incident = make_incident(policy=replace(CHAIN, steps=(replace(CHAIN.steps[0], after_ms=MINUTE_MS),)))
+
+    assert (held_until_ms(incident), position_of(incident)) == (None, None)
+    assert [it.due_ms for it in steps_of(incident)] == [at(1)]
+
+
 def test_nobody_knows_when_what_is_silenced_goes_on():
     incident = replace(begun_by(0, make_incident(policy=CHAIN)), suppression=Suppression(at(10), "inhibited"))
 

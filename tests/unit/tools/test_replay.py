@@ -304,6 +304,15 @@ def test_what_is_held_is_told_when_its_hours_begin():
     assert story.summary.held == 1
 
 
+def test_a_first_step_that_waits_is_told_at_its_time():
+    late = Policy(steps=(Step(("slack",), 5 * MINUTE_MS),))
+
+    story, events = by(late, posted(0, b"firing"))
+
+    assert [event.what for event in events] == ["triggered", "told"]
+    assert (told(story), story.summary.held) == ([(5, "message", "Slack C0ALERTS")], 0)
+
+
 def test_what_is_over_while_it_is_held_is_never_told():
     story, events = by(
         replace(CHAIN, opens_at_ms=START_MS + 60 * MINUTE_MS), posted(0, b"firing"), posted(9, b"resolved")
