@@ -119,7 +119,7 @@ def try_out(
 def prove(
     promises: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PROMISE]...", help="Such as 'severity=\"critical\" reaches servicenow within 30m'."),
+        typer.Argument(metavar="PROMISE", help="Such as 'severity=\"critical\" reaches servicenow within 30m'."),
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Promises, one a line; # begins a comment.")] = None,
     recordings: Annotated[

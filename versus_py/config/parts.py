@@ -289,6 +289,10 @@ class ChannelPart(SystemPart):
     def needed_to_notify(self, config: "Config") -> str:  # noqa: ARG002
         return "" if self.enable else f"alert.{self.NAME}.enable: true"
 
+    def mention_for(self, severity: str) -> str:  # noqa: ARG002
+        """Who is mentioned where neither a step nor a route says; "" for nobody."""
+        return ""
+
     def mention_problem(self, mention: str) -> str:  # noqa: ARG002
         """What is wrong with *mention*, in a sentence; "" when it is one."""
         return ""

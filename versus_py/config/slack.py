@@ -23,6 +23,7 @@ from versus_py.config.parts import (
 )
 from versus_py.config.routes import Matching
 from versus_py.config.severities import row_warnings
+from versus_py.incidents.severity import row_for
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -225,6 +226,9 @@ class SlackConfig(ChannelPart):
         names = ", ".join(self.channels) or "none so far"
         said = f"a name of alert.slack.channels ({names}), or a channel's id such as C0123456789"
         return "" if is_channel_id(place) else said
+
+    def mention_for(self, severity: str) -> str:
+        return row_for(self.mention, severity) or ""
 
     def mention_problem(self, mention: str) -> str:
         try:

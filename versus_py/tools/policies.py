@@ -9,6 +9,7 @@ from datetime import tzinfo
 from typing import Any
 
 from versus_py.config import Config
+from versus_py.config.parts import ChannelPart
 from versus_py.config.policies import PolicyConfig, system_and_place
 from versus_py.engine.policies import Policies
 from versus_py.incidents.matchers import parse_matchers
@@ -103,6 +104,11 @@ class Course:
     labels: Mapping[str, str]
     at_ms: int
 
+    @property
+    def severity(self) -> str:
+        """As its label says."""
+        return self.labels.get("severity", UNKNOWN_SEVERITY)
+
     def lines(self, config: Config, zone: tzinfo | None, *, rounds: int | None = None) -> Iterator[str]:
         """For people, with instants in *zone*; of so many *rounds*, None being all."""
         policy = self.policy
@@ -116,7 +122,7 @@ class Course:
         for due in schedule(policy, self.at_ms):
             if rounds is None or due.round <= rounds:
                 where = f"round {due.round}, step {due.number}"
-                yield f"{where}  {shown(due.at_ms, zone)}  {step_text(config, policy, due.step)}"
+                yield f"{where}  {shown(due.at_ms, zone)}  {step_text(config, policy, due.step, self.severity)}"
         for name, value in fallback_pairs(config, policy):
             yield f"{name}: {value}"
 
@@ -125,7 +131,7 @@ class Course:
         policy = self.policy
         steps = (
             {"round": due.round, "step": due.number, "due_at": _moment(due.at_ms, zone)}
-            | _step_json(config, policy, due.step)
+            | _step_json(config, policy, due.step, self.severity)
             for due in schedule(policy, self.at_ms)
         )
         return {
@@ -184,11 +190,11 @@ def place_of(config: Config, policy: Policy, target: str) -> str:
     return policy.destinations.get(target) or config.places(part.NAME).get(target) or default
 
 
-def step_text(config: Config, policy: Policy, step: Step) -> str:
-    """Whom it tells, and how."""
+def step_text(config: Config, policy: Policy, step: Step, severity: str | None = None) -> str:
+    """Whom it tells, and how; of incidents with that *severity*, where it is known."""
     places = ((it, place_of(config, policy, it)) for it in step.targets)
     targets = [f"{it} ({place})" if place and not it.endswith(f":{place}") else it for it, place in places]
-    mentions = dict.fromkeys(_mentions(policy, step).values())
+    mentions = dict.fromkeys(_mentions(config, policy, step, severity).values())
     said = [*(targets or ["nobody"]), *(f"mentions {it}" for it in mentions)]
     said += [f"{column}: {value}" for column, value in step.fields.items()]
     return ", ".join([*said, *(["the next step waits if it fails"] if step.on_failure is OnFailure.WAIT else [])])
@@ -202,8 +208,8 @@ def fallback_pairs(config: Config, policy: Policy) -> list[tuple[str, str]]:
     return [(f"if {policy.oncall} fails for {duration(step.after_ms)}", step_text(config, policy, step))]
 
 
-def _step_json(config: Config, policy: Policy, step: Step) -> dict[str, Any]:
-    mentions = _mentions(policy, step)
+def _step_json(config: Config, policy: Policy, step: Step, severity: str | None = None) -> dict[str, Any]:
+    mentions = _mentions(config, policy, step, severity)
     targets = [
         {"target": it, "place": place_of(config, policy, it) or None, "mention": mentions.get(it)}
         for it in step.targets
@@ -212,10 +218,14 @@ def _step_json(config: Config, policy: Policy, step: Step) -> dict[str, Any]:
     return said | {"on_failure": step.on_failure}
 
 
-def _mentions(policy: Policy, step: Step) -> dict[str, str]:
-    """Target -> who the step, or else a route, has it mention."""
-    channels = [it for it in step.targets if it not in policy.providers]
-    said = {it: step.mention or policy.mentions.get(it, "") for it in channels}
+def _mentions(config: Config, policy: Policy, step: Step, severity: str | None) -> dict[str, str]:
+    """Target -> who the step, else a route, else the *severity* has it mention."""
+    said: dict[str, str] = {}
+    for target in step.targets:
+        part = config.systems[system_and_place(target)[0]]
+        if isinstance(part, ChannelPart):
+            by_severity = "" if severity is None else part.mention_for(severity)
+            said[target] = step.mention or policy.mentions.get(target) or by_severity
     return {target: mention for target, mention in said.items() if mention}
 
 

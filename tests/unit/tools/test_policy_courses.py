@@ -124,6 +124,19 @@ def test_overrides_and_routes_lead_elsewhere():
     assert found["steps"][0]["targets"] == [{"target": "slack", "place": "C0DBTEAM", "mention": None}]
 
 
+def test_who_is_mentioned_is_said_by_the_step_else_by_a_route_else_by_the_severity():
+    slack = {"enable": True, "channels": {"leads": "C0LEADS0"}, "mention": {"critical": "<!here>"}}
+    routes = [{"matchers": ["team=db"], "slack": {"mention": "<@U0DBTEAM>"}}]
+    config = make_config(CRITICAL, alert={"slack": slack}, routes=routes)
+
+    def mentions(**labels):
+        steps = course({"severity": "critical", **labels}, config).as_json(config, BERLIN)["steps"][:3]
+        return [it["mention"] for step in steps for it in step["targets"]]
+
+    assert mentions() == ["<!here>", "<!subteam^S0123456789>", None]
+    assert mentions(team="db") == ["<@U0DBTEAM>", "<!subteam^S0123456789>", None]
+
+
 def test_the_course_is_told_to_machines_with_offsets():
     found = course({"severity": "info"}).as_json(CONFIG, BERLIN)
 

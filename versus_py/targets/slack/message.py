@@ -12,7 +12,7 @@ from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.overview import alert_count
 from versus_py.incidents.rounds import step_of
-from versus_py.incidents.severity import UNKNOWN_SEVERITY, row_for
+from versus_py.incidents.severity import UNKNOWN_SEVERITY
 from versus_py.sources import alertmanager, generic
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
 from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten, with_channels
@@ -106,7 +106,7 @@ def routed_by(entry: Entry) -> str:
 
 def mention_of(incident: Incident, config: SlackConfig, name: str = SlackConfig.NAME) -> str:
     """Who the target *name* mentions; only the configuration says so, and nothing that was sent."""
-    return incident.mention_of(name) or row_for(config.mention, incident.severity) or ""
+    return incident.mention_of(name) or config.mention_for(incident.severity)
 
 
 def _headline(incident: Incident, config: SlackConfig, name: str) -> str:
