@@ -1,7 +1,6 @@
 """versus policy: what the escalation policies of a configuration do, and whether they keep promises."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -18,7 +17,7 @@ from versus_py.cli.tables import print_pairs
 from versus_py.clock import wall_ms
 from versus_py.config import Config
 from versus_py.engine.policies import Policies, labels_of
-from versus_py.tools.kinds import Kind, made_up, recorded
+from versus_py.tools.kinds import Kind, Origin, made_up, origins_of_heartbeats, recorded
 from versus_py.tools.moments import instant_ms
 from versus_py.tools.policies import Course, labels_from, notification_of, shown_policies, shown_policy
 from versus_py.tools.promises import Promise, Verdict, read_promise, verdict_of
@@ -134,8 +133,8 @@ def prove(
     """Check promises for every minute of a year from now, or show an incident for which one does not hold.
 
     A promise is MATCHERS reaches TARGET within DURATION, or MATCHERS never reaches TARGET. It is checked for every set
-    of labels that the matchers of the configuration tell apart, also with each intake token that has a policy of its
-    own; or for the incidents of a recording that `versus replay` reads.
+    of labels that the matchers of the configuration tell apart, also with each token and heartbeat that has a policy of
+    its own; or for the incidents of a recording that `versus replay` reads.
     Exit status 1 when a promise does not hold, 2 when something cannot be read.
     """
     loaded, zone = load(config, status=_UNREADABLE), _zone(timezone)
@@ -150,9 +149,7 @@ def prove(
         kinds, problems = _recorded(loaded, recordings)
         verdicts = [verdict_of(it, kinds, loaded, now_ms) for it in wanted]
     else:
-        senders = _senders(loaded, query, token)
-        _warn(*dict.fromkeys(warning for it in senders.values() for warning in it.warnings))
-        verdicts, problems = _made_up(wanted, loaded, senders, now_ms), []
+        verdicts, problems = _made_up(wanted, loaded, _origins(loaded, query, token), now_ms), []
     _print_verdicts(verdicts, loaded, zone, as_json=as_json)
     for problem in problems:
         err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
@@ -171,28 +168,28 @@ def _print_verdicts(verdicts: Sequence[Verdict], config: Config, zone: ZoneInfo 
         _warn(*verdict.warnings)
 
 
-def _made_up(
-    promises: Sequence[Promise], config: Config, overrides: Mapping[str, Overrides], now_ms: int
-) -> list[Verdict]:
-    """For requests with each of these *overrides*, by who sends them."""
+def _made_up(promises: Sequence[Promise], config: Config, origins: Sequence[Origin], now_ms: int) -> list[Verdict]:
     verdicts = []
     for promise in promises:
         kinds: list[Kind] = []
         inexact: set[str] = set()
-        for sender, it in overrides.items():
-            wanted = partial(made_up, promise.is_about, [promise.matchers], config, it.asked, now_ms)
+        for origin in origins:
+            wanted = partial(made_up, promise.is_about, [promise.matchers], config, origin, now_ms)
             found, unsure = _readable("PROMISE", wanted)
-            kinds += [replace(kind, origin=sender) for kind in found]
+            kinds += found
             inexact |= {*unsure}
         verdicts.append(verdict_of(promise, kinds, config, now_ms, inexact=sorted(inexact)))
     return verdicts
 
 
-def _senders(config: Config, query: list[str] | None, token: str | None) -> dict[str, Overrides]:
-    """The overrides of requests with that query: with that token, else without one and with each that has a policy."""
+def _origins(config: Config, query: list[str] | None, token: str | None) -> list[Origin]:
+    """Requests with that query and token; without one, also whatever has a policy of its own: tokens and heartbeats."""
     names = [it.name for it in config.intake.tokens if it.policy] if token is None else [token]
-    senders = {f"token {name!r}": _overrides(config, query, name) for name in names}
-    return senders if token is not None else {"": _overrides(config, query, None), **senders}
+    senders = {"": _overrides(config, query, None)} if token is None else {}
+    senders |= {f"token {name!r}": _overrides(config, query, name) for name in names}
+    _warn(*dict.fromkeys(warning for it in senders.values() for warning in it.warnings))
+    heartbeats = origins_of_heartbeats(config) if token is None else ()
+    return [*(Origin(it.asked, name) for name, it in senders.items()), *heartbeats]
 
 
 def _recorded(config: Config, files: list[str]) -> tuple[list[Kind], list[str]]:

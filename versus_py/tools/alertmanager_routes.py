@@ -10,7 +10,7 @@ from versus_py.config import Config
 from versus_py.engine.policies import Policies
 from versus_py.incidents.matchers import Matcher, parse_matchers
 from versus_py.incidents.policies import Asked, Policy
-from versus_py.tools.kinds import made_up
+from versus_py.tools.kinds import Origin, made_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def matchers_of(texts: list[str]) -> tuple[Matcher, ...]:
 def policies_of_route(root: Node, line: int, config: Config, asked: Asked) -> list[Policy]:
     """The policies that incidents get which the route in that *line* sends, each once."""
     try:
-        kinds, _ = made_up(lambda labels: line in root.reached(labels), [*root.groups()], config, asked, 0)
+        kinds, _ = made_up(lambda labels: line in root.reached(labels), [*root.groups()], config, Origin(asked), 0)
     except ValueError:  # more than can be tried: as if nothing were known of their labels
         return [Policies(config).for_labels({}, 0, asked)]
     return list(

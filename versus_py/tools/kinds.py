@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from versus_py.config import Config
 from versus_py.engine.policies import Policies, labels_of
 from versus_py.errors import BadPayload
 from versus_py.incidents.intervals import Hours
-from versus_py.incidents.matchers import Matcher
+from versus_py.incidents.matchers import Matcher, parse_matchers
 from versus_py.incidents.policies import Asked, Policy
 from versus_py.tools.recordings import Posted, Read
 from versus_py.tools.told_apart import Values, values_apart
@@ -29,6 +29,34 @@ class Kind:
     policy_at: PolicyAt
     hours: Hours | None = None  # those of its policy
     origin: str = ""  # where it is recorded, or who sends it
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sends incidents, and what is the same for all of them."""
+
+    asked: Asked
+    name: str = ""  # for people; "": any request
+    labels: Mapping[str, str] = field(default_factory=dict)
+    matchers: tuple[Matcher, ...] = ()  # their labels match all of these
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """The labels that they all have."""
+        return {**self.labels, "severity": self.asked.severity} if self.asked.severity else self.labels
+
+
+def origins_of_heartbeats(config: Config) -> Iterator[Origin]:
+    """Heartbeats with a policy of their own; their incidents have a severity of their own too."""
+    for it in config.heartbeats:
+        matchers = (matcher for text in it.match for matcher in parse_matchers(text))
+        if it.policy:
+            yield Origin(
+                Asked(policy=it.policy),
+                f"heartbeat {it.name!r}",
+                {"heartbeat": it.name, "severity": it.severity},
+                tuple(matcher for matcher in matchers if matcher.name != "severity"),
+            )
 
 
 def recorded(records: Iterable[Posted], read: Read, config: Config) -> tuple[list[Kind], list[str]]:
@@ -53,7 +81,7 @@ def made_up(
     is_wanted: Callable[[Mapping[str, str]], bool],
     asks_for: Sequence[Collection[Matcher]],
     config: Config,
-    asked: Asked,
+    origin: Origin,
     now_ms: int,
 ) -> tuple[list[Kind], list[str]]:
     """A kind of incidents for each way that wanted labels may go; groups of matchers in *asks_for* say what is wanted.
@@ -61,18 +89,25 @@ def made_up(
     Also the labels of which some values may be left out. Raises ValueError when there are too many kinds.
     """
     policies, hours = Policies(config), _hours_by_name(config)
-    groups = [*asks_for, *(it.matchers for it in config.route_leads()), *(it.matchers for it in config.policies)]
+    groups = [
+        *asks_for,
+        origin.matchers,
+        *(it.matchers for it in config.route_leads()),
+        *(it.matchers for it in config.policies),
+    ]
     values = label_values(matcher for group in groups for matcher in group)
 
-    def policy_at(at_ms: int, labels: Mapping[str, str]) -> Policy:
-        return policies.for_labels(labels, at_ms, asked)
+    def is_sent(labels: Mapping[str, str]) -> bool:
+        return all(it.matches(labels) for it in origin.matchers) and is_wanted(labels)
 
-    known = {"severity": asked.severity} if asked.severity else {}
-    decisions = Decisions(lambda labels: is_wanted(labels) and policy_at(now_ms, labels), groups)
+    def policy_at(at_ms: int, labels: Mapping[str, str]) -> Policy:
+        return policies.for_labels(labels, at_ms, origin.asked)
+
+    decisions = Decisions(lambda labels: is_sent(labels) and policy_at(now_ms, labels), groups)
     kinds = [
-        Kind(labels, partial(policy_at, labels=labels), hours.get(policy_at(now_ms, labels).name))
-        for labels in label_sets(decisions, lambda name: values[name].found, known)
-        if is_wanted(labels)
+        Kind(labels, partial(policy_at, labels=labels), hours.get(policy_at(now_ms, labels).name), origin.name)
+        for labels in label_sets(decisions, lambda name: values[name].found, origin.known)
+        if is_sent(labels)
     ]
     return kinds, sorted(name for name, it in values.items() if not it.is_exact)
 

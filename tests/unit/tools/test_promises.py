@@ -11,7 +11,7 @@ from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.incidents.matchers import parse_matchers
 from versus_py.incidents.policies import Asked
-from versus_py.tools.kinds import Decisions, label_sets, made_up, recorded
+from versus_py.tools.kinds import Decisions, Origin, label_sets, made_up, origins_of_heartbeats, recorded
 from versus_py.tools.policies import schedule
 from versus_py.tools.promises import read_promise, verdict_of
 from versus_py.tools.recordings import Posted
@@ -23,7 +23,7 @@ NOW_MS = NIGHT_MS
 
 def verdict(text, config=CONFIG, asked=NOTHING, now_ms=NOW_MS):
     promise = read_promise(text, config)
-    kinds, inexact = made_up(promise.is_about, [promise.matchers], config, asked, now_ms)
+    kinds, inexact = made_up(promise.is_about, [promise.matchers], config, Origin(asked), now_ms)
     return verdict_of(promise, kinds, config, now_ms, inexact=inexact)
 
 
@@ -107,6 +107,23 @@ def test_overrides_count():
     assert fails_for('severity="critical" never reaches servicenow', asked=Asked(escalates=False)) is None
     assert fails_for('severity="critical" reaches servicenow within 5m', asked=Asked(wait_ms=5 * MINUTE_MS)) is None
     assert fails_for('severity="critical" reaches slack within 0s', asked=Asked(severity="critical")) is None
+
+
+def test_the_silence_of_a_heartbeat_with_a_policy_of_its_own_is_an_incident_too():
+    heartbeats = [
+        {"name": "watchdog", "match": ["alertname=Watchdog"], "every": "5m", "severity": "critical", "policy": "low"},
+        {"name": "backup", "every": "1d"},
+    ]
+    config = make_config(CRITICAL, LOW, heartbeats=heartbeats)
+    promise = read_promise('severity="critical" reaches servicenow within 2h', config)
+    [origin] = origins_of_heartbeats(config)
+
+    kinds, _ = made_up(promise.is_about, [promise.matchers], config, origin, NOW_MS)
+    found = verdict_of(promise, kinds, config, NOW_MS).counter_example
+
+    assert found is not None
+    assert found.kind.origin == "heartbeat 'watchdog'"
+    assert found.kind.labels == {"alertname": "Watchdog", "heartbeat": "watchdog", "severity": "critical"}
 
 
 def test_only_labels_that_make_a_difference_are_tried():
