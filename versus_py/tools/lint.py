@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from multidict import MultiDict
 
-from versus_py.config import Config, ExpectedHeartbeat
+from versus_py.config import Config, ExpectedHeartbeat, IntakeToken
 from versus_py.config.parts import percent_encoded
 from versus_py.engine.policies import Policies
 from versus_py.errors import ConfigError
@@ -590,7 +590,21 @@ def _about_clusters(webhooks: Iterable[_Webhook], routes: Iterable[_Route], conf
 
 
 def _overrides(webhook: _Webhook, config: Config | None) -> Overrides:
-    return read_overrides(_query(webhook), config or _assumed(webhook))
+    known = config or _assumed(webhook)
+    sender = _sender(webhook, known)
+    if sender is None:
+        return read_overrides(_query(webhook), known)
+    return read_overrides(_query(webhook), known, sender.overrides, policy=sender.policy)
+
+
+def _sender(webhook: _Webhook, config: Config) -> IntakeToken | None:
+    """Whose token it sends, as far as that can be seen here."""
+    settings = webhook.settings
+    http = settings.get("http_config")
+    places = (http.get("authorization"), http.get("basic_auth")) if isinstance(http, _Mapping) else ()
+    held = [value for place in places if isinstance(place, _Mapping) for value in place.values()]
+    sent = {*map(str, held), *(str(settings[key]) for key in ("routing_key", "api_key") if key in settings)}
+    return next((it for it in config.intake.tokens if any(token in sent for _, token in it.accepted())), None)
 
 
 def _query(webhook: _Webhook) -> MultiDict[str]:

@@ -319,6 +319,27 @@ def test_a_policy_of_the_url_is_the_one_that_counts():
     assert "the wait of 11 minutes of policy 'slow'" in finding.what
 
 
+@pytest.mark.parametrize(
+    "http_config",
+    [
+        {"authorization": {"type": "Bearer", "credentials": "0123456789abcdef"}},
+        {"basic_auth": {"username": "kube", "password": "0123456789abcdef"}},
+    ],
+)
+def test_the_token_that_a_webhook_sends_says_its_policy_and_what_its_url_may_ask_for(http_config):
+    tokens = [{"name": "kube", "token": "0123456789abcdef", "policy": "slow", "overrides": {"max_wait_minutes": 20}}]
+    settings = with_policies(SLOW, wait_minutes=5).model_dump(by_alias=True, exclude_unset=True)
+    config = model().model_validate({**settings, "intake": {"tokens": tokens}})
+
+    limited, timed = lint_webhook(
+        url=f"{URL}?oncall_wait_minutes=60", http_config=http_config, route={"repeat_interval": "10m"}, config=config
+    )
+
+    assert "repeat_interval (10m) is shorter than the wait of 20 minutes of policy 'slow'" in timed.what
+    assert limited.what.startswith("query parameter oncall_wait_minutes=60 became 20")
+    assert "0123456789abcdef" not in str((limited, timed))
+
+
 def test_a_policy_of_the_url_that_does_not_exist_is_told_where_the_configuration_is_given():
     [finding] = lint_webhook(url=f"{URL}?policy=slwo", config=with_policies(SLOW))
 
