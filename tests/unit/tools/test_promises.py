@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.factories import make_alert, make_notification
 from tests.support.policies import BERLIN, CRITICAL, LOW, MINUTE_MS, NIGHT_MS, make_config
@@ -139,6 +141,26 @@ def test_only_labels_that_make_a_difference_are_tried():
 
     assert found.counter_example is None
     assert found.kinds == 12 * 2 + 1  # of each service a team that matches and one that does not; no such service
+
+
+MATCHERS = st.sampled_from(["a=x", "a!=x", 'a=~"x.*"', 'a=~".*y"', "b=x", 'b!~"x|y"', 'b=""', "c=z", 'c=~".+"'])
+RANDOM_POLICIES = st.lists(st.lists(MATCHERS, min_size=1, max_size=3, unique=True), max_size=4)
+LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "x", "y", "z", "xy", "other one"]))
+
+
+@given(policies=RANDOM_POLICIES, wanted=MATCHERS, labels=LABELS)
+def test_whatever_the_labels_are_a_kind_has_their_policy(policies, wanted, labels):
+    config = make_config(
+        *({"name": str(at), "match": match, "steps": [{"notify": ["slack"]}]} for at, match in enumerate(policies))
+    )
+    promise = read_promise(f"{wanted} reaches slack within 1m", config)
+
+    kinds, _ = made_up(promise.is_about, [promise.matchers], config, Origin(NOTHING), NOW_MS)
+
+    assert all(promise.is_about(it.labels) for it in kinds)
+    assert all(Policies(config).for_labels(it.labels, NOW_MS) == it.policy_at(NOW_MS) for it in kinds)
+    if promise.is_about(labels):
+        assert Policies(config).for_labels(labels, NOW_MS).name in {it.policy_at(NOW_MS).name for it in kinds}
 
 
 def test_too_many_sets_of_labels_are_refused_with_what_to_do(monkeypatch):
