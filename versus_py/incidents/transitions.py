@@ -229,7 +229,8 @@ def tell(before: Incident, after: Incident, news: tuple[Entry, ...], now_ms: int
 def begin_anew(incident: Incident, news: tuple[Entry, ...], now_ms: int, policy_of: PolicyOf) -> Change:
     """Triggered as *news* say, with a whole round before it."""
     waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
-    return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), news)
+    entries = (*news, *_hold_entries(waiting, now_ms))
+    return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), entries)
 
 
 def correct(incident: Incident, title: str, description: str, now_ms: int) -> Change | None:
@@ -671,7 +672,8 @@ def _reopen(
     reopened = _waiting_anew(fires, now_ms, policy_of)
     if policy is not None and (is_graver_now or has_joined):
         reopened = _sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
-    return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), news)
+    entries = (*news, *_hold_entries(reopened, now_ms))
+    return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), entries)
 
 
 def _as_said(incident: Incident, policy: Policy, now_ms: int, policy_of: PolicyOf) -> Policy:

@@ -145,7 +145,7 @@ def _is_pinging(incident: Incident, entry: Entry) -> bool:
     """Whether somebody has to hear of it: while nobody deals with it, or of who does that it is graver than it was."""
     if entry.event is Event.SEVERITY_RAISED and entry.by is not None and incident.status is Status.ACKNOWLEDGED:
         return (incident.acknowledged_at_ms or 0) <= entry.at_ms
-    return incident.status is Status.TRIGGERED and entry.event in _PINGING
+    return incident.status is Status.TRIGGERED and not incident.is_held and entry.event in _PINGING
 
 
 def _escalations(incident: Incident, name: str, *targets: str) -> dict[str, str]:
@@ -169,9 +169,10 @@ def _record_name(incident: Incident, target: str) -> str:
 
 
 def _call(incident: Incident, name: str) -> str:
-    """What tells a step that has come for the thread's own target from others; "" for the first one."""
+    """What tells a step that has come for the thread's own target from others; "" for a first one without a hold."""
     call = incident.calls.get(name)
-    return f"{call.step} {call.at_ms}" if call is not None and call.step > 0 else ""
+    is_late = call is not None and (call.step > 0 or call.at_ms > incident.waiting_since_ms)
+    return f"{call.step} {call.at_ms}" if call is not None and is_late else ""
 
 
 def _called_again(incident: Incident, name: str) -> str:
