@@ -136,9 +136,9 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             # Else the provider's timer is not disarmed in the first place once an escalation has begun.
             InFunction(
                 transitions,
-                "_timers_after_the_wait",
-                "timers = never | _channel_timers(incident, now_ms) | _record_timers(incident, at_ms)",
-                "timers = _channel_timers(incident, now_ms) | _record_timers(incident, at_ms) | {\n"
+                "timers_after_the_wait",
+                "timers = never | channel_timers(incident, now_ms) | record_timers(incident, at_ms)",
+                "timers = channel_timers(incident, now_ms) | record_timers(incident, at_ms) | {\n"
                 "        it: None for it in incident.providers if not incident.delivery(it).reference\n"
                 "    }",
             ),
@@ -180,11 +180,11 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
                 Lifecycle,
                 "begin_step",
                 "incident, _ = await self._apply(\n"
-                "        incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)\n"
-                "    )",
+                "            incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)\n"
+                "        )",
                 "incident = await self._store.get(incident_id)\n"
-                "    change = incident and transitions.begin_step(incident, self._clock.now_ms(), self.policy_of)\n"
-                "    incident = change.incident if change else incident",
+                "        change = incident and transitions.begin_step(incident, self._clock.now_ms(), self.policy_of)\n"
+                "        incident = change.incident if change else incident",
             ),
         ),
         "forget news on completion": _places(

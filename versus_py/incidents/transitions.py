@@ -38,6 +38,18 @@ from versus_py.incidents.rounds import (
     with_round,
 )
 from versus_py.incidents.severity import is_graver
+from versus_py.incidents.timers import (
+    all_timers,
+    channel_timers,
+    due_timers,
+    fallback_timer,
+    record_timers,
+    sooner_timers,
+    timers_after_the_wait,
+    timers_of_update,
+    told_timers,
+    watch_timer,
+)
 from versus_py.incidents.updates import (
     MAX_WARNINGS,
     bounded,
@@ -71,9 +83,6 @@ COMMENT_MAX = 1000
 
 COMMENT_REPEATED_MS = 5 * 60_000
 """The same comment once more within this time is a request that was sent again."""
-
-IDENTIFY_MS = 2000
-"""The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too."""
 
 
 _ROSE = "the severity rose"
@@ -132,7 +141,7 @@ def trigger(
     entries = [Entry(now_ms, Event.TRIGGERED, f"{counted(len(incident.firing), 'alert')} from {incident.source}")]
     entries += [Entry(now_ms, Event.WARNING, warning) for warning in incident.warnings]
     entries += _hold_entries(incident, now_ms)
-    return Change(incident, Outcome.CREATED, _all_timers(incident, now_ms), tuple(entries))
+    return Change(incident, Outcome.CREATED, all_timers(incident, now_ms), tuple(entries))
 
 
 def observe(
@@ -184,7 +193,7 @@ def acknowledge(incident: Incident, by: Actor, now_ms: int) -> Change | None:
         ),
         news,
     )
-    return Change(acknowledged, Outcome.UPDATED, _timers_after_the_wait(acknowledged, by, now_ms), news)
+    return Change(acknowledged, Outcome.UPDATED, timers_after_the_wait(acknowledged, by, now_ms), news)
 
 
 def fulfil(incident: Incident, asked: SenderRequest, by: Actor, now_ms: int) -> Change | None:
@@ -219,10 +228,10 @@ def comment(incident: Incident, text: str, by: Actor, now_ms: int) -> Change | N
 def tell(before: Incident, after: Incident, news: tuple[Entry, ...], now_ms: int) -> Change:
     """*after* with *news*, of which all hear who may show it; with the timers of its policy, if that is another."""
     told = _with_news(replace(after, updated_at_ms=now_ms), news)
-    timers = _watch_timer(told, now_ms) if told.ack_ends_at_ms != before.ack_ends_at_ms else {}
-    timers |= _told_timers(told, now_ms)
+    timers = watch_timer(told, now_ms) if told.ack_ends_at_ms != before.ack_ends_at_ms else {}
+    timers |= told_timers(told, now_ms)
     if told.policy != before.policy:
-        timers |= _all_timers(told, now_ms)
+        timers |= all_timers(told, now_ms)
     return Change(told, Outcome.UPDATED, timers, news)
 
 
@@ -230,7 +239,7 @@ def begin_anew(incident: Incident, news: tuple[Entry, ...], now_ms: int, policy_
     """Triggered as *news* say, with a whole round before it."""
     waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
     entries = (*news, *_hold_entries(waiting, now_ms))
-    return Change(waiting, Outcome.UPDATED, _all_timers(waiting, now_ms), entries)
+    return Change(waiting, Outcome.UPDATED, all_timers(waiting, now_ms), entries)
 
 
 def correct(incident: Incident, title: str, description: str, now_ms: int) -> Change | None:
@@ -242,7 +251,7 @@ def correct(incident: Incident, title: str, description: str, now_ms: int) -> Ch
     if corrected == incident:
         return None
     corrected = with_content(incident, replace(corrected, updated_at_ms=now_ms))
-    return Change(corrected, Outcome.UPDATED, _told_timers(corrected, now_ms))
+    return Change(corrected, Outcome.UPDATED, told_timers(corrected, now_ms))
 
 
 def _described(alert: Alert, title: str, description: str) -> Alert:
@@ -255,7 +264,7 @@ def _renewed(incident: Incident, at_ms: int, entry: Entry, now_ms: int) -> Chang
     if incident.ack_ends_at_ms is None:
         return None
     renewed = replace(incident, ack_renewed_at_ms=max(at_ms, incident.ack_renewed_at_ms or 0))
-    timers = _channel_timers(renewed, now_ms) | _watch_timer(renewed, now_ms)
+    timers = channel_timers(renewed, now_ms) | watch_timer(renewed, now_ms)
     return Change(renewed, Outcome.UPDATED, timers, (entry,), is_renewal=True)
 
 
@@ -303,7 +312,7 @@ def escalate(incident: Incident, by: Actor, now_ms: int, policy_of: PolicyOf = a
     incident = replace(opened(_seen(incident), now_ms), suppression=None, snooze=None, updated_at_ms=now_ms)
     incident = at_next_round(incident, policy_of, now_ms)
     escalating = begun(incident, now_ms, now_ms) if incident.is_waiting else incident
-    timers = _all_timers(escalating, now_ms) | _fallback_timer(escalating)
+    timers = all_timers(escalating, now_ms) | fallback_timer(escalating)
     return Change(_with_news(escalating, news), Outcome.UPDATED, timers, news)
 
 
@@ -342,7 +351,7 @@ def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str]
     retried = retried.with_deliveries(incident.deliveries)
     timers: dict[str, int | None] = dict.fromkeys(given_up, now_ms)
     if set(incident.providers) & set(given_up):
-        timers |= _channel_timers(retried, now_ms)
+        timers |= channel_timers(retried, now_ms)
     timers |= {target: retried.due_ms(target) or now_ms for target in given_up if not retried.is_called(target)}
     entries = tuple(Entry(now_ms, Event.RETRY, name_of(target), by) for target in (*given_up, *refused))
     return Change(retried, Outcome.UPDATED, timers, entries)
@@ -361,10 +370,10 @@ def give_up(incident: Incident, target: str, what: str, now_ms: int, event: Even
     timers: dict[str, int | None] = {}
     entries: tuple[Entry, ...] = ()
     if not is_known:
-        timers |= _record_timers(incident, now_ms)
+        timers |= record_timers(incident, now_ms)
     if is_lost(incident, but=target) and incident.snooze is None and _waits_longer(incident, now_ms):
         told = replace(told, escalates_at_ms=now_ms, updated_at_ms=now_ms)
-        timers |= _due_timers(told) | _sooner_timers(incident, told, now_ms) | dict.fromkeys(told.next_targets, now_ms)
+        timers |= due_timers(told) | sooner_timers(incident, told, now_ms) | dict.fromkeys(told.next_targets, now_ms)
         entries = (Entry(now_ms, Event.WAIT_ENDED, "it cannot be told anywhere, so nobody can acknowledge"),)
     return None if told is incident else Change(told, Outcome.UPDATED, timers, entries)
 
@@ -393,7 +402,7 @@ def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change 
         updated_at_ms=now_ms,
     )
     entry = Entry(now_ms, Event.SNOOZED, f"until {_utc(until_ms)}", by)
-    return Change(snoozed, Outcome.UPDATED, _all_timers(snoozed, now_ms), (entry,))
+    return Change(snoozed, Outcome.UPDATED, all_timers(snoozed, now_ms), (entry,))
 
 
 def end_snooze(incident: Incident, now_ms: int) -> Change | None:
@@ -402,7 +411,7 @@ def end_snooze(incident: Incident, now_ms: int) -> Change | None:
         return None
     news = (Entry(now_ms, Event.SNOOZE_OVER),)
     awake = _with_news(replace(incident, snooze=None, updated_at_ms=now_ms), news)
-    return Change(awake, Outcome.UPDATED, _channel_timers(awake, now_ms), news)
+    return Change(awake, Outcome.UPDATED, channel_timers(awake, now_ms), news)
 
 
 def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
@@ -421,7 +430,7 @@ def identify(incident: Incident, actor: Actor, now_ms: int) -> Change | None:
     if not actor.ids or identified == incident:
         return None
     entry = Entry(now_ms, Event.IDENTIFIED, f"{', '.join(actor.ids.values())} is {actor}")
-    return Change(identified, Outcome.UPDATED, _told_timers(identified, now_ms), (entry,))
+    return Change(identified, Outcome.UPDATED, told_timers(identified, now_ms), (entry,))
 
 
 def once(change: Change | None, request_id: str) -> Change | None:
@@ -452,9 +461,9 @@ def begin_step(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before)
             entries.append(_begin_entry(after, now_ms, was_held=was_held))
     shown_ms = now_ms if incident.is_held else now_ms + SHOW_ESCALATING_AFTER_MS
     called = [target for target, call in after.calls.items() if call != incident.calls.get(target)]
-    timers = _channel_timers(after, shown_ms) | _due_timers(after) | _sooner_timers(incident, after, now_ms)
+    timers = channel_timers(after, shown_ms) | due_timers(after) | sooner_timers(incident, after, now_ms)
     timers |= dict.fromkeys(called, now_ms)
-    return Change(after, Outcome.UPDATED, timers | _fallback_timer(after), tuple(entries))
+    return Change(after, Outcome.UPDATED, timers | fallback_timer(after), tuple(entries))
 
 
 def _begin_entry(incident: Incident, now_ms: int, *, was_held: bool) -> Entry:
@@ -502,7 +511,7 @@ def suppress(incident: Incident, asked: Incident, by: str, until_ms: int | None,
         return None
     suppressed = replace(incident, suppression=Suppression(now_ms, by, until_ms), updated_at_ms=now_ms)
     entry = Entry(now_ms, Event.SUPPRESSED, by)
-    return Change(suppressed, Outcome.UPDATED, _channel_timers(suppressed, now_ms), (entry,))
+    return Change(suppressed, Outcome.UPDATED, channel_timers(suppressed, now_ms), (entry,))
 
 
 def _waits_longer(incident: Incident, now_ms: int) -> bool:
@@ -583,28 +592,9 @@ def _update(
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
         updated = _sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
-    change = Change(updated, Outcome.UPDATED, _timers_of_update(incident, updated, news, notification, now_ms))
+    change = Change(updated, Outcome.UPDATED, timers_of_update(incident, updated, news, notification, now_ms))
     change = replace(change, entries=(*news, *entries))
     return change.then(_retriggered(updated, why, now_ms, policy_of)) if why else change
-
-
-def _timers_of_update(
-    before: Incident, after: Incident, news: tuple[Entry, ...], notification: Notification, now_ms: int
-) -> dict[str, int | None]:
-    timers = _channel_timers(after, now_ms)
-    if after.is_waiting and after.escalates_at_ms != before.escalates_at_ms:
-        timers |= _all_timers(after, now_ms)
-    if after.ack_ends_at_ms != before.ack_ends_at_ms or after.may_be_over is not before.may_be_over:
-        timers |= _watch_timer(after, now_ms)
-    if news or after.content_count != before.content_count:
-        timers |= _record_timers(after, now_ms)
-    # Without news too when it failed: it goes on, and perhaps somebody has repaired what was wrong. What is said to
-    # be silenced is looked at again: Alertmanager does not tell of what is.
-    if after.ending is Ending.FAILED:
-        timers |= dict.fromkeys((*after.escalations, *after.providers), now_ms)
-    elif after.suppression is not None and notification.is_firing:
-        timers |= dict.fromkeys(after.next_targets, now_ms)
-    return timers
 
 
 def _seen(incident: Incident) -> Incident:
@@ -642,7 +632,7 @@ def _resolved(incident: Incident, *, by: Actor, now_ms: int, comment: str = "") 
         ),
         news,
     )
-    return Change(resolved, Outcome.RESOLVED, _timers_after_the_wait(resolved, by, now_ms), news)
+    return Change(resolved, Outcome.RESOLVED, timers_after_the_wait(resolved, by, now_ms), news)
 
 
 def _reopen(
@@ -673,7 +663,7 @@ def _reopen(
     if policy is not None and (is_graver_now or has_joined):
         reopened = _sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     entries = (*news, *_hold_entries(reopened, now_ms))
-    return Change(_with_news(reopened, news), Outcome.REOPENED, _all_timers(reopened, now_ms), entries)
+    return Change(_with_news(reopened, news), Outcome.REOPENED, all_timers(reopened, now_ms), entries)
 
 
 def _as_said(incident: Incident, policy: Policy, now_ms: int, policy_of: PolicyOf) -> Policy:
@@ -698,79 +688,6 @@ def _waiting_anew(incident: Incident, now_ms: int, policy_of: PolicyOf) -> Incid
         resolved_by=None,
     )
     return _seen_if_told(with_round(waiting, policy_of(incident, now_ms), now_ms))
-
-
-def _channel_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
-    """For the channels that may show it."""
-    return {target: at_ms for target in incident.told if target not in incident.providers}
-
-
-def _record_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
-    """For the providers that may have a record; while nobody has dealt with it, those called in the present wait."""
-    is_open = incident.status is Status.TRIGGERED
-    told = (target for target in incident.providers if target in incident.told)
-    return {target: at_ms for target in told if not is_open or incident.is_called(target)}
-
-
-def _told_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
-    return _channel_timers(incident, at_ms) | _record_timers(incident, at_ms)
-
-
-def _due_timers(incident: Incident) -> dict[str, int | None]:
-    """For who is told by a step to come, and was not yet in this wait: else it comes back by itself."""
-    dues = {target: incident.due_ms(target) for target in incident.policy.targets if target not in incident.calls}
-    return {target: due_ms for target, due_ms in dues.items() if due_ms is not None}
-
-
-def _sooner_timers(before: Incident, after: Incident, now_ms: int) -> dict[str, int | None]:
-    """For who was told before, and comes back too late: at the time that its next step had before."""
-    dues = {target: (before.due_ms(target), after.due_ms(target)) for target in after.calls}
-    sooner = (it for it, (old, new) in dues.items() if new is not None and (old is None or new < old))
-    return dict.fromkeys(sooner, now_ms)
-
-
-def _watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
-    """For what is seen to with the keeper, after people dealt with the incident.
-
-    That is when the acknowledgment ends, or before that when the keeper wants to look again. At once where the
-    incident may be over. A channel that shows it comes back by itself.
-    """
-    keeper, ends_at_ms = incident.policy.keeper, incident.ack_ends_at_ms
-    if keeper is None:
-        return {}
-    if incident.may_be_over:
-        return {keeper: now_ms}
-    if ends_at_ms is None:
-        return {} if keeper in incident.told else {keeper: None}
-    if keeper in _channel_timers(incident, now_ms):
-        return {}
-    look_ms = incident.delivery(keeper).look_again_at_ms
-    return {keeper: ends_at_ms if look_ms is None else min(look_ms, ends_at_ms)}
-
-
-def _all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
-    """For all that may show it now, and for who is told by a step to come."""
-    timers = _due_timers(incident) | _channel_timers(incident, now_ms) | dict.fromkeys(incident.calls, now_ms)
-    if incident.fallback_due_ms is not None:
-        timers |= dict.fromkeys(incident.policy.fallback.targets if incident.policy.fallback else (), now_ms)
-    return timers
-
-
-def _fallback_timer(incident: Incident) -> dict[str, int | None]:
-    """For an escalation that has just begun: to look then whether the first provider has it."""
-    fallback = incident.policy.fallback
-    if fallback is None or not incident.is_called(fallback.targets[0]):
-        return {}
-    return dict.fromkeys(fallback.targets, incident.fallback_due_ms)
-
-
-def _timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[str, int | None]:
-    """Channels show the news at once; providers hear of it only if they were called before, and others never."""
-    at_ms = now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
-    never = {target: None for target in incident.policy.targets if target not in incident.told}
-    timers = never | _channel_timers(incident, now_ms) | _record_timers(incident, at_ms)
-    is_told = incident.policy.keeper in incident.told
-    return timers if is_told else timers | _watch_timer(incident, now_ms)
 
 
 def _utc(at_ms: int) -> str:

@@ -26,10 +26,10 @@ from versus_py.incidents.model import (
     partition_of,
 )
 from versus_py.incidents.policies import made
+from versus_py.incidents.timers import IDENTIFY_MS
 from versus_py.incidents.transitions import (
     COMMENT_MAX,
     COMMENT_REPEATED_MS,
-    IDENTIFY_MS,
     MAX_HANDLED,
     SHOW_ESCALATING_AFTER_MS,
     Change,
