@@ -152,7 +152,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
                 Worker,
                 "_left_s",
                 "left_s = SYNC_MAX_S - (now_ms - self._claimed_at_ms(claim)) / 1000",
-                "left_s = (claim.token - now_ms) / 1000",
+                "left_s = self.lease_ms / 1000",
             ),
         ),
         "stop as if nothing was sent": _places(
