@@ -3,7 +3,7 @@
 An alert goes the way that prometheus/alertmanager, dispatch/route.go, sends it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from versus_py.config import Config
@@ -52,12 +52,29 @@ def matchers_of(texts: list[str]) -> tuple[Matcher, ...]:
     return tuple(found)
 
 
-def policies_of_route(root: Node, line: int, config: Config, asked: Asked) -> list[Policy]:
-    """The policies that incidents get which the route in that *line* sends, each once."""
+def policies_of_routes(root: Node, lines: Collection[int], config: Config, asked: Asked) -> dict[int, list[Policy]]:
+    """The policies that incidents get which the routes in these *lines* send, each once."""
     try:
-        kinds, _ = made_up(lambda labels: line in root.reached(labels), [*root.groups()], config, Origin(asked), 0)
-    except ValueError:  # more than can be tried: as if nothing were known of their labels
+        return _policies_by_line(root, lines, config, asked)
+    except ValueError:  # more than can be tried for all of them
+        return {line: _policies_of_one(root, line, config, asked) for line in lines}
+
+
+def _policies_of_one(root: Node, line: int, config: Config, asked: Asked) -> list[Policy]:
+    try:
+        return _policies_by_line(root, [line], config, asked)[line]
+    except ValueError:  # and for that one: as if nothing were known of their labels
         return [Policies(config).for_labels({}, 0, asked)]
-    return list(
-        {(it.name, it.wait_ms, it.oncall_after_ms): it for it in (kind.policy_at(0) for kind in kinds)}.values()
-    )
+
+
+def _policies_by_line(root: Node, lines: Collection[int], config: Config, asked: Asked) -> dict[int, list[Policy]]:
+    def is_wanted(labels: Mapping[str, str]) -> bool:
+        return not {*lines}.isdisjoint(root.reached(labels))
+
+    kinds, _ = made_up(is_wanted, [*root.groups()], config, Origin(asked), 0)
+    found: dict[int, dict[tuple[object, ...], Policy]] = {line: {} for line in lines}
+    for kind in kinds:
+        policy = kind.policy_at(0)
+        for line in found.keys() & {*root.reached(kind.labels)}:
+            found[line][policy.name, policy.wait_ms, policy.oncall_after_ms] = policy
+    return {line: [*policies.values()] for line, policies in found.items()}

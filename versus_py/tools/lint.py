@@ -23,9 +23,9 @@ from versus_py.config.parts import percent_encoded
 from versus_py.engine.policies import Policies
 from versus_py.errors import ConfigError
 from versus_py.incidents.matchers import parse_matchers
-from versus_py.incidents.policies import Policy
+from versus_py.incidents.policies import Asked, Policy
 from versus_py.systems import model
-from versus_py.tools.alertmanager_routes import Node, matchers_of, policies_of_route
+from versus_py.tools.alertmanager_routes import Node, matchers_of, policies_of_routes
 from versus_py.web.intake.overrides import Overrides, read_overrides
 
 PATH = "/api/incidents"
@@ -420,27 +420,30 @@ def _about_webhook(webhook: _Webhook, routes: list[_Route], root: Node, config: 
     overrides = _overrides(webhook, known)
     for warning in overrides.warnings:
         yield finding(Severity.WARNING, warning, "correct the url; until then the default stands")
+    policies = _policies(webhook, [it.line or 0 for it in routes], root, known, overrides.asked)
     for route in routes:
-        yield from _about_route(route, webhook, root, known, overrides)
+        yield from _about_route(route, webhook, policies[route.line or 0], known, per_alert=overrides.per_alert)
 
 
 def _about_route(
-    route: _Route, webhook: _Webhook, root: Node, config: Config, overrides: Overrides
+    route: _Route, webhook: _Webhook, policies: list[Policy], config: Config, *, per_alert: bool
 ) -> Iterator[Finding]:
     if heartbeat := _heartbeat_of(route, config):
         yield from _about_beats(route, heartbeat)
         return
     asks = bool(config.alertmanager.urls) and not webhook.is_drop_in
-    yield from _about_timing(route, _policies(webhook, route, root, config, overrides), asks=asks)
-    if webhook.is_drop_in or not overrides.per_alert:
+    yield from _about_timing(route, policies, asks=asks)
+    if webhook.is_drop_in or not per_alert:
         yield from _about_grouping(route)
 
 
-def _policies(webhook: _Webhook, route: _Route, root: Node, config: Config, overrides: Overrides) -> list[Policy]:
-    """Those of the incidents that the route sends; a drop-in's are not told by its labels."""
-    if webhook.is_drop_in or route.line is None:
-        return [Policies(config).for_labels({}, 0, overrides.asked)]
-    return policies_of_route(root, route.line, config, overrides.asked)
+def _policies(
+    webhook: _Webhook, lines: list[int], root: Node, config: Config, asked: Asked
+) -> Mapping[int, list[Policy]]:
+    """Those of the incidents that the routes in these *lines* send; a drop-in's are not told by its labels."""
+    if webhook.is_drop_in:
+        return {line: [Policies(config).for_labels({}, 0, asked)] for line in lines}
+    return policies_of_routes(root, lines, config, asked)
 
 
 def _about_timing(route: _Route, policies: list[Policy], *, asks: bool) -> Iterator[Finding]:

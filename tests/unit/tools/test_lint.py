@@ -279,6 +279,18 @@ def test_intervals_are_held_against_the_policies_of_what_a_route_sends(matchers,
     assert [it.what.partition(":")[0] for it in found] == said * is_told
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_where_labels_can_go_more_ways_than_can_be_tried_nothing_counts_as_known_of_them(monkeypatch, most):
+    monkeypatch.setattr("versus_py.tools.kinds.SETS_MAX", most)
+    route = {"repeat_interval": "4m", "routes": [{"matchers": ['team="db"']}, {"matchers": ['team="web"']}]}
+
+    found = lint_webhook(route=route, config=with_policies(SLOW, wait_minutes=5))
+
+    assert [it.what.partition(":")[0] for it in found] == [
+        "repeat_interval (4m) is shorter than the wait of 5 minutes"
+    ] * 3
+
+
 @pytest.mark.parametrize("goes_on", [False, True])
 def test_what_a_route_before_takes_has_no_policy_at_the_one_after(goes_on):
     before = {"matchers": ['severity="critical"'], "continue": goes_on}
