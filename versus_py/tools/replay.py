@@ -197,7 +197,7 @@ class Replay:
 
     def _created(self, change: Change, now_ms: int) -> Line:
         self.summary.incidents += 1
-        self.summary.held += change.incident.policy.opens_at_ms is not None
+        self.summary.held += change.incident.is_held
         return self._applied(change, now_ms, "triggered")
 
     def _observed(self, before: Incident, change: Change, now_ms: int) -> Line:
@@ -279,7 +279,7 @@ class Replay:
             incident.id,
             (*_said(change), *effects, *(it for it in told if it), *edited),
             next((str(entry.by) for entry in change.entries if entry.by), ""),
-            incident.escalates_at_ms if begins and not incident.is_held else None,
+            incident.escalates_at_ms if begins and incident.next_step else None,
         )
 
     def _edited(self, incident: Incident) -> list[str]:
@@ -331,9 +331,9 @@ _DONE = {
 
 def _began(before: Incident) -> str:
     """What the step that is due is to people: the first one is no escalation."""
-    if not before.is_held:
+    if before.next_step:
         return "escalated"
-    return "told" if before.policy.opens_at_ms is None else "opened"
+    return "opened" if before.is_held else "told"
 
 
 def _unchanged(incident: Incident, acted: Acted) -> str:

@@ -27,6 +27,13 @@ def held(policy):
         pytest.param(make_incident(), START_MS + 5 * MINUTE_MS, id="after the wait"),
         pytest.param(make_incident(policy=make_policy(oncall=None)), None, id="never"),
         pytest.param(held(CHANNELS), OPENS_MS + 10 * MINUTE_MS, id="held, with a channel first"),
+        pytest.param(
+            make_incident(
+                policy=replace(CHANNELS, steps=(Step(("slack",), MINUTE_MS), Step(("slack:leads",), MINUTE_MS)))
+            ),
+            START_MS + 2 * MINUTE_MS,
+            id="a first step that waits",
+        ),
         pytest.param(held(RECORD), OPENS_MS, id="held, with a provider first"),
         pytest.param(held(Policy(steps=(Step(("slack",)),))), None, id="held, and only a channel is told"),
     ],

@@ -15,7 +15,6 @@ from versus_py.incidents import transitions, triage
 from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.incidents.payloads import unpack
-from versus_py.incidents.progress import held_until_ms
 from versus_py.incidents.transitions import COMMENT_MAX
 from versus_py.incidents.triage import Route
 from versus_py.store import Store
@@ -177,7 +176,7 @@ def _known(incident: Incident | None, request: web.Request) -> Incident:
 _STANDINGS: Mapping[str, Callable[[Incident], bool]] = {
     **{str(status): partial(lambda status, it: it.status is status, status) for status in Status},
     "snoozed": lambda it: it.snooze is not None,
-    "held": lambda it: held_until_ms(it) is not None and it.snooze is None,
+    "held": lambda it: it.is_held and it.snooze is None,
     **{
         str(ending): partial(lambda ending, it: it.status is Status.TRIGGERED and it.ending is ending, ending)
         for ending in (Ending.SUPPRESSED, Ending.ESCALATED, Ending.FAILED)

@@ -31,7 +31,7 @@ def escalates_at(incident: Incident) -> str | None:
     """When it escalates, or goes on to, if nobody acknowledges; None when it will not, or nobody knows."""
     if not incident.is_waiting or incident.suppression is not None:
         return None
-    opening = steps_of(incident)[:2] if incident.is_held else ()
+    opening = () if incident.next_step else steps_of(incident)[:2]
     if not opening or set(opening[0].step.targets) & set(incident.policy.providers):
         return rfc3339(incident.escalates_at_ms)
     return rfc3339(opening[1].due_ms) if len(opening) > 1 else None
