@@ -221,7 +221,7 @@ async def test_a_recording_is_replayed_with_them(installed, tmp_path):
 
     assert status == 0, story
     assert "Board kitchen" in story
-    assert "Pager record" in story
+    assert "Pager night record" in story
 
 
 async def test_without_the_package_its_settings_are_unknown(installed):
