@@ -65,7 +65,7 @@ def recorded(records: Iterable[Posted], read: Read, config: Config) -> tuple[lis
     kinds: dict[str, Kind] = {}
     for record in records:
         try:
-            notifications, policy_for, _ = read(record.body, record.query)
+            notifications, policy_for, _ = read(record)
         except BadPayload as exc:
             problems.append(f"{record.where}: {exc}")
             continue

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 from multidict import MultiDict
+from pydantic import SecretStr
 
-from versus_py.config import Config
+from versus_py.config import Config, IntakeToken
 from versus_py.engine.policies import Policies
 from versus_py.incidents.model import Event, Notification, PolicyFor
 from versus_py.incidents.severity import is_severity
@@ -19,9 +20,6 @@ from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
 from versus_py.web.intake.overrides import read_overrides
 from versus_py.web.intake.reading import Reader, read_body
-
-Read = Callable[[bytes, str], tuple[list[Notification], PolicyFor, list[str]]]
-"""What a body and its query string say, the policy for each notification, and warnings. Raises BadPayload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class Posted:
     at_ms: int
     body: bytes
     query: str
+    sender: str = ""  # the name of the intake token that it came with
 
 
 class Action(StrEnum):
@@ -44,6 +43,8 @@ class Action(StrEnum):
     SNOOZE = "snooze"
     SET_SEVERITY = "set_severity"
 
+
+_NO_TOKEN = IntakeToken(name="none", token=SecretStr("none"))
 
 _LOGGED = {
     Event.ACKNOWLEDGED: Action.ACKNOWLEDGE,
@@ -72,6 +73,9 @@ class Acted:
 
 Record = Posted | Acted
 
+Read = Callable[[Posted], tuple[list[Notification], PolicyFor, list[str]]]
+"""What a body and its query string say, the policy for each notification, and warnings. Raises BadPayload."""
+
 
 def read_lines(name: str, lines: Iterable[bytes]) -> tuple[list[Record], list[str]]:
     """The records of one file, and a sentence with file and line for each line that is broken.
@@ -93,17 +97,21 @@ def read_lines(name: str, lines: Iterable[bytes]) -> tuple[list[Record], list[st
 
 
 def reader(config: Config) -> Read:
-    """How the server reads a body and its query string."""
+    """How the server reads what is posted."""
     payload_reader, policies = Reader(config), Policies(config)
+    tokens = {it.name: it for it in config.intake.tokens}
 
-    def read(body: bytes, query: str) -> tuple[list[Notification], PolicyFor, list[str]]:
-        overrides = read_overrides(MultiDict(parse_qsl(query, keep_blank_values=True)), config)
-        _, payloads, left_out = read_body(body)
-        found = payload_reader.read(payloads, overrides)
+    def read(posted: Posted) -> tuple[list[Notification], PolicyFor, list[str]]:
+        token = tokens.get(posted.sender, _NO_TOKEN)
+        query = MultiDict(parse_qsl(posted.query, keep_blank_values=True))
+        overrides = read_overrides(query, config, token.overrides, policy=token.policy)
+        _, payloads, left_out = read_body(posted.body)
+        found = payload_reader.read(payloads, overrides, posted.sender)
         notifications = [it for it in found.notifications if it is not None]
         policy_for = partial(policies.of, asked=overrides.asked)
         beats = [f"a beat of {it.heartbeat}: what its silence leads to is not replayed" for it in found.beats]
-        return notifications, policy_for, [*overrides.warnings, *left_out, *found.warnings, *beats]
+        unknown = [f"no intake token is called {posted.sender!r}"] if posted.sender not in {"", *tokens} else []
+        return notifications, policy_for, [*unknown, *overrides.warnings, *left_out, *found.warnings, *beats]
 
     return read
 
@@ -120,7 +128,8 @@ def _record(where: str, line: bytes) -> Record | None:
         return _logged(where, data)
     at_ms = _time(data, "at")
     if "payload" in data:
-        return Posted(where, at_ms, orjson.dumps(data["payload"]), _text(data, "query", ""))
+        body = orjson.dumps(data["payload"])
+        return Posted(where, at_ms, body, _text(data, "query", ""), _text(data, "sender", ""))
     action = next((it for it in Action if it in data), None)
     if action is None:
         raise ValueError(f"one of payload, {', '.join(Action)} is required")
@@ -146,7 +155,8 @@ def _logged(where: str, data: Mapping[str, Any]) -> Record | None:
     """A line of versus_py's own log: a body, or what a person did. What senders did, their bodies say."""
     match data:
         case {"event": "intake.body"}:
-            return Posted(where, _time(data, "timestamp"), _text(data, "body").encode(), _text(data, "query", ""))
+            body, query, sender = _text(data, "body").encode(), _text(data, "query", ""), _text(data, "sender", "")
+            return Posted(where, _time(data, "timestamp"), body, query, sender)
         case {"event": "incident.changed", "what": what, "by": by} if what in _LOGGED and by not in SOURCES:
             return _act(where, data, _LOGGED[what])
         case _:

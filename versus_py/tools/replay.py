@@ -158,7 +158,7 @@ class Replay:
                 yield self._applied(change, due_ms, "unacknowledged")
 
     def _post(self, posted: Posted) -> Iterator[Line]:
-        notifications, policy_for, warnings = self._read(posted.body, posted.query)
+        notifications, policy_for, warnings = self._read(posted)
         self.summary.payloads += 1
         if not notifications:
             yield Line(posted.at_ms, "ignored", "", details=tuple(warnings))

@@ -504,6 +504,8 @@ async def test_an_incident_is_shown_with_everything(engine):
     assert shown["deliveries"]["slack"]["label"].startswith("message ")
     assert shown["overview"]["count"] == "1 alert"
     assert [entry["event"] for entry in shown["timeline"]] == ["triggered", "posted"]
+    steps = shown["policy"].pop("steps")
+    assert [it["states"] for it in steps] == [{"slack": "told"}, {"servicenow": "pending"}]
     assert shown["policy"] == {
         "name": None,
         "channels": ["slack"],

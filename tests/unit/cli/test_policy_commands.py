@@ -170,6 +170,18 @@ def test_recorded_incidents_are_checked_with_the_place_of_the_record(policy):
     assert policy("prove", "{} reaches servicenow within 2h", "--recorded", "-", input=recording)[0] == 0
 
 
+def test_a_recorded_incident_has_the_policy_of_the_token_that_it_came_with(policy):
+    payload = {"title": "Disk full", "severity": "critical", "id": "d1"}
+    line = {"at": "2026-05-04T10:20:01Z", "payload": payload, "sender": "kube"}
+
+    def prove(sender):
+        recording = json.dumps({**line, "sender": sender})
+        return policy("prove", "{} reaches servicenow within 2h", "--recorded", "-", input=recording)
+
+    assert [prove("free")[0], prove("kube")[0]] == [0, 1]
+    assert "policy       low" in prove("kube")[1]
+
+
 def test_a_recording_that_cannot_be_read_is_no_proof(policy):
     status, _, said = policy("prove", "{} reaches slack within 1m", "--recorded", "-", input="{}\n")
 

@@ -201,7 +201,8 @@ def test_what_is_no_promise_is_refused_with_what_is_allowed(text, problem):
 def kinds_of(*bodies):
     policies = Policies(CONFIG)
 
-    def read(body, query):
+    def read(posted):
+        body, query = posted.body, posted.query
         if body == b"broken":
             raise BadPayload("not this one")
         labels = dict(pair.split("=") for pair in body.decode().split())

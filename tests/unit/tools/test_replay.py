@@ -33,8 +33,9 @@ BODIES = {
 }
 
 
-def read(body, query):
+def read(it):
     """What a body of BODIES says; the query is the wait in minutes, never, or when acknowledgments end."""
+    body, query = it.body, it.query
     if body not in BODIES:
         raise BadPayload(f"no body {body!r}")
     if query == "an hour":
@@ -232,7 +233,8 @@ def test_the_summary_counts_what_happened():
 
 
 def test_messages_go_to_the_channel_of_the_request_or_the_default_one():
-    def to_channel(body, query):
+    def to_channel(it):
+        body, query = it.body, it.query
         policy = replace(POLICY, destinations={"slack": query} if query else {})
         return BODIES[body], lambda *_: policy, []
 
@@ -257,8 +259,8 @@ CHAIN = Policy(
 def by(policy, *records, policy_of=as_before):
     """The replay with that policy, and its events."""
 
-    def by_policy(body, query):
-        return BODIES[body], lambda _, now_ms: policy, []
+    def by_policy(it):
+        return BODIES[it.body], lambda _, now_ms: policy, []
 
     places = {"slack": "C0ALERTS", "slack:leads": "C0LEADS0"}
     story = Replay(by_policy, reopen_ms=5 * MINUTE_MS, places=places, policy_of=policy_of)
@@ -338,7 +340,7 @@ def test_a_record_of_a_first_step_is_created_at_once():
 
 
 def test_each_notification_has_its_own_policy():
-    def by_title(body, query):
+    def by_title(_):
         return (
             [*BODIES[b"firing"], *BODIES[b"other"]],
             lambda it, _: make_policy(destinations={"slack": f"C0{it.title}"}, wait_ms=len(it.title) * MINUTE_MS),
@@ -353,8 +355,8 @@ def test_each_notification_has_its_own_policy():
 
 
 def test_warnings_of_the_request_are_in_the_timeline():
-    def warning(body, query):
-        return BODIES[body], lambda *_: POLICY, ["query parameter odd is not known"]
+    def warning(it):
+        return BODIES[it.body], lambda *_: POLICY, ["query parameter odd is not known"]
 
     story = Replay(warning, reopen_ms=0, places={})
     first, *_ = story.run([posted(0, b"firing")])
@@ -363,7 +365,7 @@ def test_warnings_of_the_request_are_in_the_timeline():
 
 
 def test_a_body_that_is_no_news_of_an_alert_says_why():
-    def no_news(body, query):
+    def no_news(_):
         return [], POLICY, ["nothing to do: it is a test"]
 
     [event] = Replay(no_news, reopen_ms=0, places={}).run([posted(0, b"test")])
@@ -407,6 +409,11 @@ def as_line(**fields):
     ("line", "record"),
     [
         (as_line(at=AT, payload={"a": 1}), Posted("f:1", AT_MS, b'{"a":1}', "")),
+        (as_line(at=AT, payload={}, sender="kube"), Posted("f:1", AT_MS, b"{}", "", "kube")),
+        (
+            as_line(timestamp=AT, event="intake.body", body="{}", query="", sender="kube"),
+            Posted("f:1", AT_MS, b"{}", "", "kube"),
+        ),
         (as_line(at=AT, payload=[{}], query="a=b"), Posted("f:1", AT_MS, b"[{}]", "a=b")),
         (as_line(at="2026-05-04T12:20:01+02:00", payload={}), Posted("f:1", AT_MS, b"{}", "")),
         (as_line(at=AT, acknowledge="x", by="ana"), Acted("f:1", AT_MS, Action.ACKNOWLEDGE, "x", "ana")),

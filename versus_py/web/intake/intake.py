@@ -114,7 +114,7 @@ class Intake:
     ) -> Taken:
         if self._config.alert.debug_body:
             shown = redacted(body[:LOGGED_BODY_MAX].decode(errors="replace"))
-            log.info("intake.body", query=request.query_string, body=shown)
+            log.info("intake.body", sender=sender.name, query=request.query_string, body=shown)
         query = MultiDict((name, value) for name, value in request.query.items() if name not in ignoring)
         overrides = read_overrides(query, self._config, sender.limits, policy=sender.policy)
         payloads, refused = self._trust.believed(contents.payloads, body, request.headers)
