@@ -286,7 +286,7 @@ async def test_each_step_of_a_policy_is_told_once_its_time_has_come_and_never_be
 ):
     report = await judged_by_policies(world, trouble, seed=seed)
 
-    assert report.counted["told again"] > 5
+    assert report.counted["told again"] > 0
     assert report.counted["ended before its hours, and never told"] > 0
 
 
