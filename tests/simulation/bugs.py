@@ -16,7 +16,7 @@ from tests.faults.sabotage import SABOTAGES
 from versus_py import store
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import Worker
-from versus_py.incidents import transitions
+from versus_py.incidents import rounds, transitions
 from versus_py.store import calls
 from versus_py.targets.servicenow import connection
 from versus_py.targets.servicenow import target as servicenow
@@ -129,6 +129,17 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
                 "if redis.call('HGET', incident, 'version') ~= expected_version then",
                 "if redis.call('EXISTS', incident) == 0 then",
             ),
+        ),
+        "ignore the hours": _places(
+            "steps-only",
+            InFunction(transitions, "with_round", "max(now_ms, policy.opens_at_ms or now_ms)", "now_ms"),
+        ),
+        "pass over a step": _places(
+            "steps-only", InFunction(rounds, "begun", "following = number + 1", "following = number + 2 - number % 2")
+        ),
+        "tell the next step soon": _places(
+            "steps-only",
+            InFunction(transitions, "begun", "due_ms + policy.delay_ms(following)", "due_ms + 1000"),
         ),
         "disarm what backs off": _places(
             "stopped",

@@ -156,8 +156,25 @@ class Course:
             self.ack_ends_ms = lo_ms, act.over_ms
 
     def _begin_wait(self, lo_ms: float, hi_ms: float, *, is_sure: bool = True) -> None:
-        wait_ms = self.rules.wait_ms
-        self.waits.append(Wait(lo_ms, hi_ms, lo_ms + wait_ms, hi_ms + wait_ms, is_sure=is_sure))
+        wait_ms, opens_ms = self.rules.wait_ms, self.rules.opens_ms
+        due_lo_ms, due_hi_ms = max(lo_ms, opens_ms) + wait_ms, max(hi_ms, opens_ms) + wait_ms
+        self.waits.append(Wait(lo_ms, hi_ms, due_lo_ms, due_hi_ms, is_sure=is_sure))
+
+    def _may_be_held(self, act: Act) -> bool:
+        """It may have come before the hours of its policy."""
+        return act.sent_ms - self.rules.slack_ms < self.rules.opens_ms
+
+    @property
+    def may_be_untold(self) -> bool:
+        """Each of its waits may have been ended before the hours of its policy began."""
+        latest_ms = self.rules.opens_ms + self.rules.slack_ms
+        return all(it.end_lo_ms is not None and it.end_lo_ms < latest_ms for it in self.waits)
+
+    @property
+    def is_untold(self) -> bool:
+        """The same for sure."""
+        earliest_ms = self.rules.opens_ms - self.rules.slack_ms
+        return all(it.end_hi_ms is not None and it.end_hi_ms < earliest_ms for it in self.waits)
 
     def _may_have_escalated(self, act: Act) -> bool:
         """By the time of *act*, by the end of the wait that went on before."""
@@ -170,7 +187,7 @@ class Course:
 
     def _may_have_record(self, act: Act) -> bool:
         """By the time of *act*, of any wait before."""
-        return act.over_ms + self.rules.slack_ms >= self.first_due_ms()
+        return act.over_ms + self.rules.slack_ms >= self.first_due_ms(self.rules.record_after_ms)
 
     def _refused(self, what: str, act: Act) -> None:
         if not self.doubt:
@@ -212,6 +229,9 @@ class Course:
             if act.said and not may_be_due and not self.doubt and not self.rules.may_end_at_once:
                 self.problems.append(("does not wait", f"{self.id} {act}"))
             return
+        if self._may_be_held(act):  # then it tells when the hours begin: the first step is to come
+            self._within(told_ms, self.rules.opens_ms, wait.due_hi_ms, "another end of the hold")
+            return
         if self._within(told_ms, wait.due_lo_ms, wait.due_hi_ms, "another end of the wait"):
             wait.due_lo_ms = wait.due_hi_ms = told_ms - self.rules.lead_ms
 
@@ -240,6 +260,9 @@ class Course:
             return
         if self.snoozed_until_ms is not None and group.has_news:
             self._end_snooze(act)
+            return
+        if self.rules.has_steps and self._may_have_escalated(act) and firing - before:
+            self.put_in_doubt("news when another step was to come, or none")
             return
         if self._may_have_escalated(act):  # people know of what fired then, and of nothing else
             group.late |= firing - before
@@ -351,6 +374,8 @@ class Course:
                 self.ack_ends_ms = max(self.ack_ends_ms[0], at_lo), max(self.ack_ends_ms[1], at_hi)
         elif self.wait is None or len(self.statuses) > 1:
             self.put_in_doubt("snoozed when it may have been acknowledged")
+        elif self.rules.has_steps and (self._may_have_escalated(act) or self._may_be_held(act)):
+            self.put_in_doubt("snoozed when its hours had not begun, or another step was to come")
         else:
             self._snooze_wait(act, self.wait)
 
@@ -374,6 +399,8 @@ class Course:
             self.put_in_doubt("escalated by hand, perhaps by an attempt that nobody answered")
         if not act.is_taken or RESOLVED in self.statuses:
             return
+        if self._may_be_held(act):
+            self.put_in_doubt("escalated by hand before its hours")
         if act.status == 200 and act.attempts == 1:
             if self._may_be_escalating(act):  # it said that it changed nothing
                 return
@@ -392,10 +419,11 @@ class Course:
         self._group.see()
         self.statuses = frozenset({TRIGGERED})
 
-    def first_due_ms(self) -> float:
-        """Before which there can be no record: of the waits that were not ended in time."""
+    def first_due_ms(self, after_ms: float = 0.0) -> float:
+        """Before which nobody is told by a step that comes so long after the waits that were not ended in time."""
         slack_ms = self.rules.slack_ms
-        return min((it.due_lo_ms for it in self.waits if not it.was_ended_in_time(slack_ms)), default=math.inf)
+        waits = [it for it in self.waits if not it.was_ended_in_time(slack_ms, after_ms)]
+        return min((it.due_lo_ms + after_ms for it in waits), default=math.inf)
 
     def __str__(self) -> str:
         lines = [f"{self.id} {'/'.join(sorted(self.statuses))} {self.doubt}".rstrip()]

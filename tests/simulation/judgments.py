@@ -42,6 +42,7 @@ class Message:
     shown: str  # all of it
     replies: Sequence[str] = ()
     told: Sequence[Mapping[str, Any]] = ()  # what each reply says in its metadata
+    posted_ms: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Bounds:
     late_ms: float | None = None
     slack_ms: float = 500.0
     channel: str = "C0ALERTS"
+    later_channel: str = ""  # that of a step before the record; "": there is none
     may_refuse: bool = False  # Slack refuses the credentials for a while
     takes_edits: bool = True
 
@@ -69,6 +71,9 @@ def judge(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
     """All that is broken."""
     for found in (_answers(course), _identity(course, seen, bounds), _records(course, seen, bounds)):
         yield from found
+    if bounds.later_channel and not course.doubt:
+        yield from _later_step(course, seen, bounds)
+        yield from _held(course, seen, bounds)
     if seen.incident is not None:
         yield from _status(course, seen.incident)
         yield from _states(course, seen, seen.incident)
@@ -95,7 +100,7 @@ def _identity(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
 def _records(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
     if course.doubt:
         return
-    first_ms = course.first_due_ms()
+    first_ms = course.first_due_ms(course.rules.record_after_ms)
     has_to = any(it.has_to_escalate() for it in course.waits) and not course.is_over_at_alertmanager
     if seen.records and bounds.may_refuse:  # a wait ends at once as long as Slack takes no message
         return
@@ -109,10 +114,40 @@ def _records(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
     created_ms = seen.records[0].created_ms
     if created_ms + bounds.slack_ms < first_ms:
         yield "a record too early", f"{first_ms - created_ms:.0f} ms: {course}"
-    late_ms = created_ms - course.waits[0].due_hi_ms
+    late_ms = created_ms - course.waits[0].due_hi_ms - course.rules.record_after_ms
     is_first = len(course.waits) == 1 and course.waits[0].has_to_escalate()
     if bounds.late_ms is not None and is_first and late_ms > bounds.late_ms:
         yield "a record too late", f"{late_ms:.0f} ms: {course}"
+
+
+def _later_step(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
+    """The channel of a step before the record: told once its time has come unless ended, and never before."""
+    own, first_ms = [it for it in seen.messages if it.channel == bounds.later_channel], course.first_due_ms()
+    if bounds.may_refuse:  # a wait ends at once as long as Slack takes no message
+        return
+    if not own:
+        is_to_be = seen.incident is not None and seen.incident["status"] == TRIGGERED
+        if is_to_be and any(it.has_to_escalate() for it in course.waits):
+            yield "a step that was not told", str(course)
+        return
+    if math.isinf(first_ms):
+        yield "a step of what was ended in time", str(course)
+    elif own[0].posted_ms + bounds.slack_ms < first_ms:
+        yield "a step too early", f"{first_ms - own[0].posted_ms:.0f} ms: {course}"
+    late_ms = own[0].posted_ms - course.waits[0].due_hi_ms
+    is_first = len(course.waits) == 1 and course.waits[0].has_to_escalate()
+    if bounds.late_ms is not None and is_first and late_ms > bounds.late_ms:
+        yield "a step too late", f"{late_ms:.0f} ms: {course}"
+
+
+def _held(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
+    """Nobody is told before the hours begin."""
+    opens_ms = course.rules.opens_ms
+    for message in seen.messages:
+        if message.posted_ms + bounds.slack_ms < opens_ms:
+            yield "told before its hours", f"{opens_ms - message.posted_ms:.0f} ms: {course}"
+    if opens_ms and seen.messages and course.is_untold:
+        yield "told although it was ended before its hours", str(course)
 
 
 def _status(course: Course, incident: Mapping[str, Any]) -> Iterator[Verdict]:
@@ -166,7 +201,8 @@ def _escalated_before_that(course: Course, record: Record) -> bool:
 def _shown(course: Course, seen: Seen, incident: Mapping[str, Any], bounds: Bounds) -> Iterator[Verdict]:
     own = [it for it in seen.messages if it.channel == bounds.channel]
     if not own:
-        if not seen.is_in_storm:
+        is_held = course.rules.opens_ms and (course.doubt or course.may_be_untold)
+        if not seen.is_in_storm and not is_held:
             yield "no message", str(course)
         return
     [*_, message] = own
@@ -215,7 +251,8 @@ def _lines(course: Course, message: Message) -> Iterator[Verdict]:
         "Given back by": course.given_back,
         "Reopened:": course.reopened + (len(course.acts) if course.rules.has_last_look else 0),
         "Triggered again": course.retriggered + course.closings,
-        "Escalated to ServiceNow": waits,
+        "Escalated to ServiceNow": waits * (1 + course.rules.repeat),
+        "Nobody has acknowledged": waits * course.rules.repeat,
     }
     for line, number in most.items():
         if said.count(line) > number:

@@ -80,6 +80,11 @@ class Knobs:
     durability: str = "memory"
     storm_threshold: int = 1000
     fallback_after_minutes: float | None = None
+    record_after_minutes: float | None = (
+        None  # a policy: the wait is that until leads are told, this that of the record
+    )
+    repeat: int = 0  # how often the steps of the policy are gone through again
+    opens_after_minutes: float = 0.0  # when its hours begin; 0: it has none
     has_alertmanager: bool = False  # it is asked before a record is created
     has_journal: bool = False
     has_key_template: bool = False  # the configuration says what an incident is, not the source
@@ -211,6 +216,22 @@ def _ack_timeout(dice: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, ack_timeout_minutes=dice.choice((2.0, 4.0)))
 
 
+def _steps(dice: random.Random, knobs: Knobs) -> Knobs:
+    """A policy of several steps, mostly in rounds, and sometimes held for minutes."""
+    return replace(
+        knobs,
+        record_after_minutes=dice.choice((0.0, 1.0, 2.0)),
+        repeat=dice.choice((0, 1, 2)),
+        opens_after_minutes=dice.choice((0.0, 0.0, 6.0)),
+        ack_timeout_minutes=dice.choice((0.0, 3.0)),
+    )
+
+
+def _calm_steps(dice: random.Random, knobs: Knobs) -> Knobs:
+    """The same where nothing goes wrong, so that each step has to be told in time."""
+    return replace(_steps(dice, knobs), faults={}, alerts=10)
+
+
 def _crowd(_: random.Random, knobs: Knobs) -> Knobs:
     """Two replicas or more meet on the same incidents: few alerts, many deeds."""
     return replace(knobs, replicas=3, alerts=3, loads=knobs.loads | {Load.RACES, Load.REPEATS, Load.EPISODES})
@@ -286,6 +307,8 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "fallback": _fallback,
         "last-look": _last_look,
         "ack-timeout": _ack_timeout,
+        "steps": _steps,
+        "steps-only": _calm_steps,
         "groups": _with_load(Load.JOINS, Load.PEERS, Load.EPISODES),
         "records": _with_load(Load.RECORDS, Load.EPISODES),
         "wild": _wild,

@@ -11,7 +11,7 @@ from tests.simulation.knobs import FaultKind, Knobs, Load
 from tests.simulation.log_judgments import judge_log
 from tests.simulation.network import Lost
 from tests.simulation.people import Story
-from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET
+from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET, LEADS_CHANNEL, opens_ms_of
 from tests.simulation.waits import Rules
 from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, incident_of, without_looks
 from tests.simulation.world import World
@@ -45,6 +45,10 @@ def rules_of(knobs: Knobs) -> Rules:
     slack_ms = 500 + 3000 * is_slow + 6000 * steps
     return Rules(
         wait_ms=knobs.wait_minutes * 60_000,
+        record_after_ms=(knobs.record_after_minutes or 0) * 60_000,
+        repeat=knobs.repeat,
+        has_steps=knobs.record_after_minutes is not None,
+        opens_ms=opens_ms_of(knobs),
         ack_timeout_ms=knobs.ack_timeout_minutes * 60_000,
         reopen_ms=knobs.reopen_minutes * 60_000,
         slack_ms=slack_ms,
@@ -149,12 +153,14 @@ class Oracle:
     def _bounds(self, story: Story) -> Bounds:
         knobs = self._world.knobs
         is_calm = knobs.faults.keys() <= _NOT_IN_THE_WAY and not story.is_hindered
+        is_calm = is_calm and not self._rules.opens_ms  # else all that is held is told at once, one after the other
         late_ms = CALM_LATE_MS if is_calm else None
         return Bounds(
             late_ms=late_ms,
             slack_ms=self._rules.slack_ms,
             may_refuse=knobs.chance(FaultKind.HTTP_REFUSED) > 0,
             takes_edits=knobs.takes_edits,
+            later_channel=LEADS_CHANNEL if self._rules.has_steps else "",
         )
 
     def _judge_log(self) -> None:
@@ -202,7 +208,8 @@ class Oracle:
         thread = [it for it in message.thread if not self._losses.may_repeat(it)]
         told = [(it.metadata or {}).get("event_payload") or {} for it in thread]
         replies = [it.text for it in thread]
-        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it])
+        posted_ms = float(message.ts) * 1000
+        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it], posted_ms)
 
 
 def _acted_after(story: Story, since_ms: float) -> bool:

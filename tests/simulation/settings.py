@@ -1,5 +1,8 @@
 """How versus_py is configured in a world."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 from tests.simulation.knobs import Knobs, Load
 from versus_py.config import Config
 from versus_py.simulators.slack import SIGNING_SECRET
@@ -7,11 +10,14 @@ from versus_py.systems import model
 
 SLACK, SERVICENOW, ALERTMANAGER = "slack.sim", "servicenow.sim", "alertmanager.sim"
 SLOW_SERVICENOW = "slow.servicenow.sim"
-CHANNEL, FALLBACK_CHANNEL = "C0ALERTS", "C0ONCALL"
+CHANNEL, FALLBACK_CHANNEL, LEADS_CHANNEL = "C0ALERTS", "C0ONCALL", "C0LEADS"
 SLACK_TOKEN, PASSWORD = "xoxb-secret-token", "servicenow-secret"
 GATEWAY_SECRET = "a-gateway-secret-of-the-simulation"
 
 COMMENTS_EVERY_MINUTES = 2
+START_MS = 1_790_000_000_000
+"""When every world begins, ms since the epoch."""
+
 IDLE_FACTOR = 10.0
 """Loops that look for what they were not told of are most of what a quiet world computes."""
 
@@ -24,6 +30,7 @@ def config_for(knobs: Knobs) -> Config:
         "api_url": f"http://{SLACK}/api",
         "signing_secret": SIGNING_SECRET,
         "storm": {"threshold": knobs.storm_threshold},
+        "channels": {"leads": LEADS_CHANNEL},
     }
     servicenow = {
         "instance_url": f"http://{SERVICENOW}",
@@ -58,4 +65,32 @@ def config_for(knobs: Knobs) -> Config:
         settings["journal"] = {"keep": "redis"}
     if knobs.has_alertmanager:
         settings["alertmanager"] = {"url": [f"http://{ALERTMANAGER}"]}
-    return model().model_validate(settings)
+    return model().model_validate(settings | _policy_for(knobs))
+
+
+def opens_ms_of(knobs: Knobs) -> int:
+    """When the hours of the policy begin, with a minute; 0: it has none."""
+    at_ms = START_MS + round(knobs.opens_after_minutes * 60_000)
+    return at_ms // 60_000 * 60_000 if knobs.opens_after_minutes else 0
+
+
+def _policy_for(knobs: Knobs) -> dict[str, Any]:
+    if knobs.record_after_minutes is None:
+        return {}
+    policy = {
+        "name": "steps",
+        "steps": [
+            {"notify": ["slack"]},
+            {"after": f"{round(knobs.wait_minutes * 60)}s", "notify": ["slack:leads"]},
+            {"after": f"{round(knobs.record_after_minutes * 60)}s", "notify": ["servicenow"]},
+        ],
+        "repeat": knobs.repeat,
+        "ack_timeout": f"{round(knobs.ack_timeout_minutes * 60)}s",
+    }
+    if not (opens_ms := opens_ms_of(knobs)):
+        return {"policies": [policy]}
+    times = [{"start_time": f"{datetime.fromtimestamp(opens_ms / 1000, UTC):%H:%M}", "end_time": "24:00"}]
+    return {
+        "time_intervals": [{"name": "later", "time_intervals": [{"times": times}]}],
+        "policies": [policy | {"in": ["later"]}],
+    }

@@ -1,5 +1,7 @@
 """What answers promise, worked out from made-up deeds: each interval, each status, each doubt."""
 
+import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -387,3 +389,42 @@ def test_a_record_that_is_in_the_way_of_an_escalation_before_there_can_be_one_is
 
     assert course.doubt
     assert not later.doubt
+
+
+STEPS = Rules(wait_ms=WAIT_MS, record_after_ms=30_000.0, has_steps=True)
+
+
+@pytest.mark.parametrize(("at_ms", "first_due_ms"), [(50_000, math.inf), (70_000, math.inf), (92_000, 91_000)])
+def test_a_record_may_be_prevented_until_its_own_step(at_ms: float, first_due_ms: float):
+    course = begun(STEPS)
+
+    course.take(act(Did.ACKNOWLEDGE, at_ms))
+
+    assert course.first_due_ms(STEPS.record_after_ms) == first_due_ms
+
+
+def test_a_snooze_between_two_steps_is_in_doubt():
+    course = begun(STEPS)
+
+    course.take(act(Did.SNOOZE, 70_000, minutes=1))
+
+    assert course.doubt
+
+
+def test_what_is_held_waits_from_the_beginning_of_its_hours_on():
+    course = Course(replace(STEPS, opens_ms=31_000.0))
+
+    course.take(listed(1000, said={"escalates_at": rfc3339(31_000)}))
+
+    assert (course.waits[0].due_lo_ms, course.waits[0].due_hi_ms) == (91_000, 91_000)
+    assert course.problems == []
+    assert not course.may_be_untold
+
+
+def test_what_is_acknowledged_before_its_hours_is_told_to_nobody():
+    course = Course(replace(STEPS, opens_ms=31_000.0))
+    course.take(listed(1000, said={"escalates_at": rfc3339(31_000)}))
+
+    course.take(act(Did.ACKNOWLEDGE, 5000))
+
+    assert course.is_untold

@@ -294,3 +294,88 @@ def test_an_act_tells_itself():
     act = Act(Did.ACKNOWLEDGE, 1, 2, 3, 201, {"escalates_at": "2026-05-04T10:25:00.000Z"})
 
     assert str(act) == "acknowledge 1-3 201 x1 2026-05-04T10:25:00.000Z"
+
+
+STEPS = replace(RULES, record_after_ms=60_000, repeat=1, has_steps=True)
+STEPS_BOUNDS = replace(BOUNDS, later_channel="C0LEADS")
+
+
+def told_by_steps(**rules: Any) -> tuple[Course, Seen]:
+    """The leads were told when the wait was over, and the record came a minute later."""
+    course, seen = escalated()
+    course.rules = replace(STEPS, **rules)
+    course.waits[0].due_lo_ms = course.waits[0].due_hi_ms = 60_000 + course.rules.opens_ms
+    [message] = seen.messages
+    leads = replace(message, channel="C0LEADS", posted_ms=course.rules.opens_ms + 61_000)
+    messages = [replace(message, posted_ms=course.rules.opens_ms + 100), leads]
+    return course, replace(seen, records=[Record(NUMBER, "1", course.rules.opens_ms + 121_000)], messages=messages)
+
+
+def ended_before_its_hours() -> tuple[Course, Seen]:
+    """Acknowledged while nobody was told."""
+    course, seen = acknowledged()
+    course.rules = replace(STEPS, opens_ms=90_000)
+    course.waits[0].due_lo_ms = course.waits[0].due_hi_ms = 150_000
+    return course, replace(seen, messages=[])
+
+
+def broken_by_steps(course: Course, seen: Seen) -> list[str]:
+    return [what for what, _ in judge(course, seen, STEPS_BOUNDS)]
+
+
+@pytest.mark.parametrize("made", [told_by_steps, lambda: told_by_steps(opens_ms=90_000), ended_before_its_hours])
+def test_steps_that_were_told_in_time_break_nothing(made: Callable[[], tuple[Course, Seen]]):
+    assert broken_by_steps(*made()) == []
+
+
+def test_a_step_that_was_not_told_is_found():
+    course, seen = told_by_steps()
+
+    assert broken_by_steps(course, replace(seen, messages=seen.messages[:1])) == ["a step that was not told"]
+
+
+@pytest.mark.parametrize(
+    ("posted_ms", "what"), [(50_000, "a step too early"), (70_000, "a step too late")], ids=["early", "late"]
+)
+def test_a_step_that_was_not_told_in_its_time_is_found(posted_ms: float, what: str):
+    course, seen = told_by_steps()
+    messages = [seen.messages[0], replace(seen.messages[1], posted_ms=posted_ms)]
+
+    assert broken_by_steps(course, replace(seen, messages=messages)) == [what]
+
+
+def test_a_step_of_what_was_ended_in_time_is_found():
+    course, seen = acknowledged()
+    course.rules = STEPS
+    leads = replace(seen.messages[0], channel="C0LEADS", posted_ms=61_000)
+
+    assert broken_by_steps(course, replace(seen, messages=[*seen.messages, leads])) == [
+        "a step of what was ended in time"
+    ]
+
+
+def test_a_record_before_its_step_is_found():
+    course, seen = told_by_steps()
+
+    assert broken_by_steps(course, replace(seen, records=[Record(NUMBER, "1", 61_000)])) == ["a record too early"]
+
+
+def test_a_message_before_the_hours_is_found():
+    course, seen = told_by_steps(opens_ms=90_000)
+    messages = [replace(seen.messages[0], posted_ms=1000), seen.messages[1]]
+
+    assert broken_by_steps(course, replace(seen, messages=messages)) == ["told before its hours"]
+
+
+def test_a_message_of_what_was_ended_before_its_hours_is_found():
+    course, seen = ended_before_its_hours()
+    message = Message("C0ALERTS", "*Acknowledged* · Disk", "by ana", posted_ms=90_100)
+
+    assert broken_by_steps(course, replace(seen, messages=[message])) == ["told although it was ended before its hours"]
+
+
+def test_a_round_that_was_told_too_often_is_found():
+    course, seen = told_by_steps()
+    messages = [replace(seen.messages[0], replies=["Nobody has acknowledged"] * 2), seen.messages[1]]
+
+    assert broken_by_steps(course, replace(seen, messages=messages)) == ["a line too often"]

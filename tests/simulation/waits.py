@@ -17,9 +17,9 @@ class Wait:
     end_hi_ms: float | None = None
     is_sure: bool = True  # it began at all
 
-    def was_ended_in_time(self, slack_ms: float) -> bool:
-        """For sure: the answer promised that it does not escalate."""
-        return self.end_hi_ms is not None and self.end_hi_ms + slack_ms < self.due_lo_ms
+    def was_ended_in_time(self, slack_ms: float, after_ms: float = 0.0) -> bool:
+        """For sure, for a step that comes so much later: the answer promised that it does not escalate."""
+        return self.end_hi_ms is not None and self.end_hi_ms + slack_ms < self.due_lo_ms + after_ms
 
     def has_to_escalate(self) -> bool:
         return self.is_sure and self.end_lo_ms is None
@@ -38,6 +38,10 @@ class Rules:
     """How long things last in this world, and how far the clocks of its parts may differ."""
 
     wait_ms: float
+    record_after_ms: float = 0.0  # a record comes so much later than what the wait is for
+    repeat: int = 0  # how often the steps are gone through again
+    has_steps: bool = False  # others are told before the record, or again after it
+    opens_ms: float = 0.0  # nobody is told before; 0: always
     ack_timeout_ms: float = 0.0
     reopen_ms: float = 300_000.0
     slack_ms: float = 500.0

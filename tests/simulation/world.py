@@ -23,9 +23,6 @@ from tests.simulation.redis_client import Client
 from versus_py.simulators import Fault as Misbehaviour
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator
 
-START_MS = 1_790_000_000_000
-"""When every world begins, ms since the epoch."""
-
 _SPELLS = {FaultKind.HTTP_LIMITED: "429", FaultKind.HTTP_FAILS: "500", FaultKind.HTTP_REFUSED: "401"}
 
 
@@ -128,7 +125,7 @@ class World:
 
     def now_ms(self) -> float:
         """Real time, ms since the epoch: what nobody in the world knows exactly."""
-        return START_MS + self.loop.now_s * 1000
+        return settings.START_MS + self.loop.now_s * 1000
 
     def now_s(self) -> float:
         return self.now_ms() / 1000
