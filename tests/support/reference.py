@@ -3,9 +3,11 @@
 Times are minutes. It hears what happens, in order; `work` has workers look, which tell then what is due by then.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+NEVER = math.inf
 WEEK = 7 * 24 * 60
 HOURS = 60
 """A policy with hours is open for so many minutes, and then closed for as many."""
@@ -174,19 +176,37 @@ class Reference:
         self.reached |= self.calls.keys() - self.down
 
     def _follow_if_sooner(self, now: int) -> None:
+        """The policy of what is graver tells somebody sooner who was not told, and no on-call provider later."""
         plan = self.current()
-        due = plan.opening(now) + plan.delay(0)
-        is_begun, is_new = due <= now, not {*plan.stages[0].targets} <= self.calls.keys()
-        if is_begun and not is_new:
-            if plan.count <= 1:
-                return
-            due = now + plan.delay(1)
-        if due < self.due if self.is_waiting else plan.name != self.plan.name or self.plan.count <= 1:
-            self.plan, self.next, self.opens, calls = plan, 0, plan.opening(now), dict(self.calls)
-            self.due = self.opens + plan.delay(0)
-            if is_begun:
-                unsent, reached = dict(self.unsent), set(self.reached)
-                self._call(now)
-                self.calls |= calls
-                self.reached |= reached
-                self.unsent = {it: number for it, number in self.unsent.items() if it not in calls} | unsent
+        opens = plan.opening(now)
+        mine, theirs = self._untold(self.plan, self.next, self.due), self._untold(plan, 0, opens + plan.delay(0))
+        if self.is_waiting:
+            is_later = self._first_record(theirs) > self._first_record(mine)
+            is_followed = not is_later and any(due < mine.get(target, NEVER) for target, due in theirs.items())
+        else:
+            is_followed = bool(theirs) and (plan.name != self.plan.name or self.plan.count <= 1)
+        if is_followed:
+            self._follow(plan, opens, now)
+
+    def _untold(self, plan: Plan, number: int, due: int) -> dict[str, int]:
+        """Whom the steps of *plan* from that on tell whom this wait has not called, and when."""
+        found: dict[str, int] = {}
+        while number < plan.count:
+            for target in plan.stages[number % len(plan.stages)].targets:
+                found.setdefault(target, due)
+            number += 1
+            due += plan.delay(number)
+        return {target: at for target, at in found.items() if target not in self.calls}
+
+    def _first_record(self, dues: dict[str, int]) -> float:
+        return min((due for target, due in dues.items() if target in self.keep_records), default=NEVER)
+
+    def _follow(self, plan: Plan, opens: int, now: int) -> None:
+        """From its first step on, without telling anybody again."""
+        calls, unsent, reached = dict(self.calls), dict(self.unsent), set(self.reached)
+        self.plan, self.next, self.opens, self.due = plan, 0, opens, opens + plan.delay(0)
+        if self.due <= now:
+            self._call(now)
+            self.unsent = {it: number for it, number in self.unsent.items() if it not in calls} | unsent
+        self.calls |= calls
+        self.reached |= reached

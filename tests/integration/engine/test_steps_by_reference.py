@@ -334,15 +334,16 @@ def test_a_round_goes_by_the_policy_that_it_began_with_and_a_further_round_by_th
 
 
 @pytest.mark.parametrize(
-    ("after", "expected"),
+    ("target", "after", "expected"),
     [
-        pytest.param(5, (6, "servicenow", 1), id="that of the severity that it has risen to"),
-        pytest.param(30, (20, "slack:leads", 1), id="that which it had"),
+        pytest.param("slack:leads", 5, (6, "slack:leads", 1), id="that of the severity that it has risen to"),
+        pytest.param("servicenow", 30, (31, "servicenow", 1), id="that one, as it tells somebody more"),
+        pytest.param("slack:leads", 30, (20, "slack:leads", 1), id="that which it had"),
     ],
 )
-def test_when_the_severity_rises_the_policy_whose_next_step_is_due_sooner_counts(running_valkey, after, expected):
+def test_when_the_severity_rises_the_policy_that_tells_somebody_sooner_counts(running_valkey, target, after, expected):
     before = Plan((Stage(("slack",)), Stage(("slack:leads",), 20)))
-    graver = Plan((Stage(("slack",)), Stage(("servicenow",), after)))
+    graver = Plan((Stage(("slack",)), Stage((target,), after)))
 
     assert told(running_valkey, Happening("rise", 1), of=[before, graver]) == [(0, "slack", 0), expected]
 
