@@ -92,7 +92,7 @@ class Reference:
 
     def acknowledge(self, now: int) -> None:
         if self.status == "triggered":
-            self.status, self.acknowledged, self.seen, self.unsent = "acknowledged", now, now, {}
+            self.status, self.acknowledged, self.seen = "acknowledged", now, now
             self.is_touched = True
         elif self.status == "acknowledged" and self.plan.ack_timeout:
             self.seen, self.is_touched = max(self.seen, now), True
@@ -103,7 +103,7 @@ class Reference:
 
     def resolve(self) -> None:
         self.is_touched |= self.status != "resolved"
-        self.status, self.unsent = "resolved", {}
+        self.status = "resolved"
 
     def snooze(self, now: int, minutes: int) -> None:
         if self.is_waiting:
@@ -117,7 +117,7 @@ class Reference:
         if self.status == "resolved" or self.plan.count <= 1:
             return
         if self.status == "acknowledged":
-            self._begin(now)
+            self._go_on(now)
         elif not self.is_waiting:
             if self.reached & {it for it, number in self.calls.items() if number or it in self.keep_records}:
                 return
@@ -125,6 +125,7 @@ class Reference:
         self.opens, self.snoozed, self.is_touched = min(self.opens, now), 0, True
         if self.next == 0:
             self._call(now)
+        self._begin_round()
         if self.is_waiting:
             self._call(now)
 
@@ -153,6 +154,13 @@ class Reference:
         if self.due <= now:
             self._call(now)
 
+    def _go_on(self, now: int) -> None:
+        """Triggered again in the middle of its round; after its end, or by another policy, from the first step on."""
+        plan, number, calls, unsent, reached = self.plan, self.next, self.calls, self.unsent, self.reached
+        self._begin(now)
+        if number < plan.count and number and (plan.name, plan.stages) == (self.plan.name, self.plan.stages):
+            self.next, self.calls, self.unsent, self.reached = number, calls, unsent, reached
+
     def _begin_round(self) -> None:
         """A further round goes by the policy that there is by then."""
         rounds, begins = divmod(self.next, len(self.plan.stages))
@@ -170,8 +178,10 @@ class Reference:
         self.due = due + self.plan.delay(self.next)
 
     def _sync(self, now: int) -> None:
-        self.told += [(now, target, number) for target, number in self.unsent.items()]
-        self.unsent, self.is_touched = {}, False
+        if self.status == "triggered":
+            self.told += [(now, target, number) for target, number in self.unsent.items()]
+            self.unsent = {}
+        self.is_touched = False
         self.shown |= self.known - self.down
         self.reached |= self.calls.keys() - self.down
 
