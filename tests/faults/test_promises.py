@@ -211,3 +211,81 @@ def test_what_fires_again_after_redis_was_emptied_is_neither_another_incident_no
     found = findings(FIRES, MEANWHILE_EMPTIED, replace(FIRES_AGAIN, incident_id="two"), records=another)
 
     assert {"more than one incident", "more than one record"} <= found
+
+
+CHAIN, OPENS_MS = "Chain0-1", 60_000
+CHAIN_FIRES = replace(FIRES, name=CHAIN)
+HELD_FIRES = replace(FIRES, name="Held1", opens_ms=OPENS_MS, escalates_at_ms=OPENS_MS)
+
+
+def message(channel: str, at_ms: int, *, status: str = "Escalated", replies: Sequence[str] = ()) -> dict[str, Any]:
+    about = {"event_payload": {"incident": "one"}}
+    text = f"*{status}* INC1"
+    return {"channel": channel, "ts": f"{at_ms / 1000:.6f}", "text": text, "replies": replies, "metadata": about}
+
+
+def found_by_policy(*events: Event, messages: Sequence[Mapping[str, Any]], status: str = "triggered") -> set[str]:
+    """Of an alert that has its record in time, if nobody dealt with it."""
+    name = events[0].name
+    incident = INCIDENT | {"title": f"{name} happened", "status": status}
+    records = [record(opened_ms=OPENS_MS + WAIT_MS + 1000)] if status == "triggered" else []
+    report = check(Evidence(events, records, messages, [incident], {}), clock_slack_ms=0)
+    return {it.what for it in report.findings}
+
+
+def test_a_chain_that_is_told_in_time_breaks_nothing():
+    told = [message("C0FAULT00", 100), message("C0LEADS00", WAIT_MS + 100, replies=["Nobody has acknowledged"])]
+
+    assert found_by_policy(CHAIN_FIRES, messages=told) == set()
+
+
+@pytest.mark.parametrize(
+    ("leads", "what"),
+    [
+        pytest.param([], "no message of a later step", id="never"),
+        pytest.param([message("C0LEADS00", 1000)], "a later step before its time", id="early"),
+        pytest.param([message("C0LEADS00", 5000)] * 2, "more than one message of a later step", id="twice"),
+        pytest.param(
+            [message("C0LEADS00", 5000, replies=["Nobody has acknowledged"] * 2)],
+            "told again more often than there are rounds",
+            id="too many rounds",
+        ),
+    ],
+)
+def test_a_later_step_that_is_not_told_as_it_has_to_be_is_found(leads, what):
+    assert found_by_policy(CHAIN_FIRES, messages=[message("C0FAULT00", 100), *leads]) == {what}
+
+
+def test_a_later_step_of_what_was_acknowledged_in_time_is_found():
+    acknowledged = replace(ACKNOWLEDGED, name=CHAIN)
+    told = [message(it, 5000, status="Acknowledged") for it in ("C0FAULT00", "C0LEADS00")]
+
+    found = found_by_policy(CHAIN_FIRES, acknowledged, messages=told, status="acknowledged")
+
+    assert found == {"a later step although it was ended in time"}
+
+
+def test_a_snooze_of_a_later_round_moves_no_first_record():
+    late = event(Did.SNOOZE, WAIT_MS + 2000, escalates_at_ms=60_000)
+
+    snoozed = Alert(CHAIN, (CHAIN_FIRES, late), clock_slack_ms=0)
+
+    assert snoozed.due_ms == WAIT_MS
+
+
+def test_what_is_held_has_its_record_a_wait_after_its_hours_have_begun():
+    assert Alert("Held1", (HELD_FIRES,), clock_slack_ms=0).due_ms == OPENS_MS + WAIT_MS
+    assert found_by_policy(HELD_FIRES, messages=[message("C0FAULT00", OPENS_MS + 100)]) == set()
+
+
+def test_what_is_held_and_told_before_its_hours_is_found():
+    assert found_by_policy(HELD_FIRES, messages=[message("C0FAULT00", 100)]) == {"told before the hours begin"}
+
+
+@pytest.mark.parametrize("messages", [[], [message("C0FAULT00", OPENS_MS + 100, status="Acknowledged")]])
+def test_what_was_acknowledged_before_its_hours_is_told_to_nobody(messages):
+    acknowledged = replace(ACKNOWLEDGED, name="Held1", opens_ms=OPENS_MS)
+
+    found = found_by_policy(HELD_FIRES, acknowledged, messages=messages, status="acknowledged")
+
+    assert found == ({"told although it was ended before the hours began"} if messages else set())
