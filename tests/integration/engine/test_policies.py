@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.conftest import CHANNEL, Engine
 from versus_py.engine.retries import SPREAD
+from versus_py.simulators import Fault
 from versus_py.tools.samples import alertmanager
 
 LEADS, WEB = "C0LEADS", "C0WEB"
@@ -161,6 +162,21 @@ async def test_a_further_round_begins_a_minute_after_the_last_step_at_the_soones
     timeline = (await engine.detail(incident))["timeline"]
     began = [datetime.fromisoformat(it["at"]) for it in timeline if it["event"] in {"triggered", "escalating"}]
     assert [round((it - began[0]).total_seconds() / 60) for it in began] == [0, 1, 2]
+
+
+@policies(changed(CHAIN, steps=[{"notify": ["slack"]}, {"after": "1m", "notify": ["slack:leads"]}], repeat=1))
+async def test_what_is_acknowledged_while_slack_is_down_is_shown_afterwards_where_it_belongs(engine):
+    engine.slack.faults.order(Fault(kind="500", times=None))
+    incident = await fire(engine)
+    for _ in range(4):
+        await engine.after(minutes=1)
+    await act(engine, incident, "acknowledge")
+
+    engine.slack.faults.clear()
+    await engine.after(minutes=10)
+
+    assert told(engine) == [CHANNEL]  # it is too late to call the leads
+    assert "*Acknowledged*" in engine.slack.messages[0].text
 
 
 @policies(changed(CHAIN, repeat=1))

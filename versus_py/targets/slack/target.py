@@ -260,7 +260,8 @@ class SlackTarget:
         forgotten = await self._forgotten(incident, channel, note)
         if forgotten is not None:
             return forgotten
-        if is_unsure and incident.escalates_to(self._name) and not incident.wants(self._name):
+        is_only_called = incident.escalates_to(self._name) and self._name not in incident.policy.channels
+        if is_unsure and is_only_called and not incident.wants(self._name):
             return incident.delivery(self._name)  # too late to call anybody
         if not is_its_turn:
             return await self._storms.join(channel, incident)
