@@ -458,8 +458,10 @@ class Worker:
             incident = await self._lifecycle.notice_news(before.id)
         if incident is None:
             return None
-        is_due = incident.is_due(self._clock.now_ms())
-        if not is_due and claim.target != incident.policy.keeper:
+        now_ms = self._clock.now_ms()
+        is_due, own_ms = incident.is_due(now_ms), incident.due_ms(claim.target)
+        has_come = own_ms is not None and own_ms <= now_ms  # also where those whose step is next are backing off
+        if not (is_due and has_come) and claim.target != incident.policy.keeper:
             return incident
         is_asked = is_due or incident.may_be_over
         if self._last_look is None or not is_asked:

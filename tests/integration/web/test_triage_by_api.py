@@ -17,7 +17,11 @@ MENTION = "<!subteam^S0CRITICAL>"
 def settings() -> dict[str, Any]:
     return {
         "policies": [
-            {"name": "critical", "match": ['severity="critical"'], "steps": [{"notify": ["slack", "slack:leads"]}]},
+            {
+                "name": "critical",
+                "match": ['severity="critical"'],
+                "steps": [{"notify": ["slack", "slack:leads"]}, {"after": "2m", "notify": ["servicenow"]}],
+            },
             {"name": "dba", "match": ['team="dba"'], "steps": [{"notify": ["slack:leads"]}]},
             {
                 "name": "leads later",
