@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from tests.integration.engine.test_policies import CHAIN, LEADS, LOW, OFFICE, act, at, changed, fire, policies
+from tests.integration.engine.test_escalation_policies import (
+    CHAIN,
+    LEADS,
+    LOW,
+    OFFICE,
+    act,
+    at,
+    changed,
+    fire,
+    policies,
+)
 from versus_py.cli.standing import progress, time_of, to_come
 
 
