@@ -234,6 +234,21 @@ async def test_a_new_message_that_is_found_and_old_by_then_says_in_its_thread_ho
     assert are_in(["*Resolved*"], engine.slack.messages[-1].replies) == [True]
 
 
+async def test_a_line_of_how_it_stands_is_there_once_where_message_and_line_lost_their_answers(engine):
+    incident_id = await trigger(engine)
+    refuse_edits(engine)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}"))
+    await act(engine, incident_id, "resolve")
+    for _ in range(4):
+        await engine.after(minutes=1)
+
+    [_, new] = engine.slack.messages
+    assert are_in(["*Resolved*"], new.replies) == [True]
+
+
 async def test_a_second_new_message_that_nobody_needs_any_more_when_it_is_found_says_how_it_stands(engine):
     incident_id = await trigger(engine)
     refuse_edits(engine)

@@ -393,7 +393,7 @@ class SlackTarget:
         credentials are refused now, it would seem that nobody was told.
         """
         try:
-            return await self._edit(incident, found)
+            return await self._edit(incident, found, is_unsure=True)
         except NotYet as exc:
             raise NotYet(exc.at_ms, str(exc), exc.delivery or found) from None
         except Refused as exc:
