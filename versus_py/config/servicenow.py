@@ -21,6 +21,7 @@ from versus_py.config.parts import (
     split_url,
 )
 from versus_py.config.severities import row_warnings
+from versus_py.config.tickets import PriorityMap, Routing, TicketEvents
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -32,6 +33,10 @@ _NEVER_WRITTEN_AGAIN = "is the column of key_field, which is never written again
 
 CREDENTIALS = {"username", "password", "auth", "client_certificate", "client_key"}
 """The keys of an instance that are taken together: whoever sets one of them shares none."""
+
+
+# Nobody's token is good for two instances.
+_NO_SENDERS: Mapping[str, Any] = {"token": SecretStr(""), "previous_tokens": (), "sources": ()}
 
 
 def _proxy_url(value: SecretStr) -> SecretStr:
@@ -153,6 +158,18 @@ class ServiceNowInstance(Part):
     """Assign the record to who acknowledges, found by e-mail address, unless somebody else has it."""
     comments_every_minutes: Annotated[float, Number] = Field(5.0, ge=0, le=1440, allow_inf_nan=False)
     """How often an open record is asked for new comments, to be said in Slack; 0 never asks."""
+    events: TicketEvents = TicketEvents()
+    """What a business rule of the instance sends here: its tickets become incidents, and changes there count here."""
+    bidirectional: bool | None = None
+    """Whether tickets that come from there are written to; without it, where events has a token."""
+    map_caller: bool = True
+    """Set caller_id once to the person who acts, found by e-mail, where fields leaves it empty and it is empty."""
+    priority_map: PriorityMap = {}
+    """The number of a ticket's priority -> what it means here: a severity, or {severity, wait, oncall}."""
+    routing_field: str = Field("", pattern=r"^([a-z][a-z0-9_]*)?$")
+    """The column whose value, a name or a sys_id, is the routing key, such as assignment_group."""
+    routing: Routing = {}
+    """Routing key -> where it leads: a policy, or {policy, channel, wait, mention}."""
     proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
     """The HTTP proxy on the way to the instance, http://host:port."""
     ca_file: Path | None = None
@@ -163,6 +180,22 @@ class ServiceNowInstance(Part):
     """Its key, when that is not in the same file."""
     timeout_seconds: Annotated[float, Number] = Field(15, ge=1, le=40, allow_inf_nan=False)
     """How long one request may take."""
+
+    @property
+    def is_two_way(self) -> bool:
+        """Whether what people do to its records counts here."""
+        return self.events.is_on or bool(self.bidirectional)
+
+    @property
+    def writes_tickets(self) -> bool:
+        """Whether tickets that come from there are written to."""
+        return self.events.is_on if self.bidirectional is None else self.bidirectional
+
+    @property
+    def own_user(self) -> str:
+        """The user_name of the integration user, in lower case; "" where nothing tells it."""
+        by_login = self.username if self.auth.type in {"basic", "oauth_password"} else ""
+        return (self.events.user or by_login).casefold()
 
 
 def _url_alone(value: Any) -> Any:
@@ -239,7 +272,12 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
             own = own | CREDENTIALS
         shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
         own_states = {name: getattr(other.states, name) for name in other.states.model_fields_set}
-        return other.model_copy(update=shared | {"states": self.states.model_copy(update=own_states)})
+        own_events = {name: getattr(other.events, name) for name in other.events.model_fields_set}
+        events = self.events.model_copy(
+            update={**_NO_SENDERS, **own_events}
+        )
+        states = self.states.model_copy(update=own_states)
+        return other.model_copy(update=shared | {"states": states, "events": events})
 
     def problem_with(self, destination: str) -> str:
         names = self.other_instance_urls

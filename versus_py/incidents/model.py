@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, NewType
 
 from versus_py.incidents.policies import Policy
+from versus_py.incidents.sides import Report, Side
 
 IncidentId = NewType("IncidentId", str)
 
@@ -98,6 +99,11 @@ class Event(StrEnum):
     RESOLVED = "resolved"
     REOPENED = "reopened"
     RETRIGGERED = "triggered again"
+    ASSIGNED = "assigned"
+    ON_HOLD = "put on hold"
+    REOPENED_THERE = "record reopened"
+    STILL_FIRING = "still firing"
+    REPAIRED = "found by comparing"
 
     @classmethod
     def _missing_(cls, value: object) -> "Event | None":
@@ -284,6 +290,7 @@ class Delivery:
     over_since_ms: int | None = None  # when that was seen first
     touched_at_ms: int | None = None  # when somebody was last seen to work on it over there, beside comments
     settles_at_ms: int | None = None  # until when what an attempt sent may still take effect: not to be sent again
+    report: Report | None = field(default=None, compare=False)  # how this sync saw the record; not stored
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":
@@ -341,6 +348,7 @@ class Snooze:
 
     until_ms: int
     by: Actor
+    record: str = ""  # the target whose record is on hold: it ends when that changes; "": somebody said how long
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +389,8 @@ class Incident:
     next_step: int = 0  # its number, or that of all steps
     calls: Mapping[str, Call] = field(default_factory=dict)  # target -> its latest step that has come in this wait
     told: tuple[str, ...] = ()  # the targets that may show it: called in this wait, or an earlier one
+    origin: str = ""  # the target whose record it came from; "": it came from alerts
+    sides: Mapping[str, Side] = field(default_factory=dict)  # target -> how its record was last seen
     suppression: Suppression | None = None  # of the present wait
     snooze: Snooze | None = None  # of the present wait; `escalates_at_ms` is after its end
     status: Status = Status.TRIGGERED
@@ -569,7 +579,8 @@ class Incident:
     def providers(self) -> tuple[str, ...]:
         """The targets that keep a record of it, and the fallback for them, the first one first."""
         fallback = self.policy.fallback
-        return (*self.policy.providers, *(fallback.targets if fallback else ()))
+        origin = (self.origin,) if self.origin else ()
+        return tuple(dict.fromkeys((*origin, *self.policy.providers, *(fallback.targets if fallback else ()))))
 
     @property
     def escalated_to(self) -> str:

@@ -47,6 +47,8 @@ class Asked:
     wait_ms: int | None = None  # until the first step with an on-call provider; None: as the policy has it
     escalates: bool | None = None  # whether on-call providers are told; None: as the configuration has it
     destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance
+    mention: str = ""  # who its channels mention where no step says; "": by route or severity
+    origin: str = ""  # the target whose record the incident came from: it never has another one there
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def dump_alerts(incident: Incident) -> bytes:
 
 
 def dump_delivery(delivery: Delivery) -> bytes:
-    return _dumped(Delivery, _DELIVERY.dump_json(delivery, exclude={"unknown"}), delivery.unknown)
+    return _dumped(Delivery, _DELIVERY.dump_json(delivery, exclude={"unknown", "report"}), delivery.unknown)
 
 
 def dump_entry(entry: Entry) -> bytes:

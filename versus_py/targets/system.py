@@ -11,6 +11,7 @@ from versus_py.config.parts import SystemPart
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.store import Page, Storms, Turns
 from versus_py.targets.check import Examination
+from versus_py.targets.feed import Feed
 from versus_py.targets.interactive import Interactive, Loop
 from versus_py.targets.target import Called, Target
 
@@ -58,6 +59,8 @@ class Parts:
     """By name: the system's own, and those of the configuration's `places`."""
     loops: Mapping[str, Loop] = field(default_factory=dict)
     interactive: Interactive | None = None
+    feed: Feed | None = None
+    """Its records, where they come in by themselves and are kept in sync."""
 
 
 Wanted = Callable[[Incident], bool]
@@ -121,6 +124,8 @@ class System:
     for names that are looked up."""
     inbound_path: str = ""
     """Where it sends requests; "" when it sends none."""
+    events_path: str = ""
+    """Where its records come in, the name of another instance behind it; "" where none do."""
     inbound_is_off: str = ""
     """What is answered there while the configuration does not take them."""
 

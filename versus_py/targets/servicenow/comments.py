@@ -63,7 +63,7 @@ class Comments:
         self._instance = instance
         self._clock = clock
         self._remote = remote
-        self._own_user = instance.username.casefold() if instance.auth.type in {"basic", "oauth_password"} else ""
+        self._own_user = instance.own_user
         self._every_ms = max(_EVERY_MIN_MS, round(instance.comments_every_minutes * 60_000))
         self._is_readable = False  # rows were seen
         self._is_warned = False

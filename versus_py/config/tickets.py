@@ -1,0 +1,105 @@
+"""Tickets that come from a system and are kept in sync with it: who sends them, and what their fields mean here."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from versus_py.config.parts import Duration, Number, Part, Secret, Secrets, duration_ms
+
+STEPS = "steps"
+"""In `escalate`: what the policy says."""
+
+CHANNEL = "channel"
+"""In `escalate`: the channels of the first step once more, with the mention."""
+
+RAISE = "raise"
+"""In `escalate`: the ticket's urgency is raised by one, with a work note."""
+
+
+class TicketSource(Part):
+    """One of several business rules of an instance."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    """What to call it, in logs and as the sender of its incidents."""
+    token: Secret
+    """What it sends as Authorization: Bearer."""
+    previous_tokens: Secrets = ()
+    """Tokens that are still taken, until the rule has the new one."""
+    policy: str = ""
+    """The policy of its incidents; without one, the first that matches."""
+    severity: str = ""
+    """The severity of its incidents where priority_map has none."""
+
+
+class TicketEvents(Part):
+    """What a business rule of the instance sends, and what becomes of it. Off as long as there is no token."""
+
+    token: Secret = SecretStr("")
+    """What the rule sends as Authorization: Bearer, or as the password of Basic."""
+    previous_tokens: Secrets = ()
+    """Tokens that are still taken, until the rule has the new one."""
+    sources: tuple[TicketSource, ...] = ()
+    """Several rules of one instance, each with a token of its own."""
+    user: str = ""
+    """The user_name of the integration user, where the login does not tell it (API key, client credentials)."""
+    escalate: tuple[str, ...] = (CHANNEL, RAISE)
+    """What happens when nobody acknowledges a ticket in time: channel, raise, a channel such as slack:leads, or steps
+    for those of the policy. There is never a second ticket."""
+    on_hold: Literal["snooze", "acknowledge", "nothing"] = "snooze"
+    """What a ticket that is put on hold does to its incident."""
+    compare_every_minutes: Annotated[float, Number] = Field(10.0, ge=0, le=1440, allow_inf_nan=False)
+    """How often open incidents are compared with their records, as events may get lost; 0: never."""
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.token.get_secret_value()) or bool(self.sources)
+
+
+class PriorityLeads(Part):
+    """What a ticket's priority means here."""
+
+    severity: str
+    """Critical, warning, …: by severity_map too."""
+    wait: Duration | None = None
+    """How long people have to acknowledge; without it, as the policy has it."""
+    oncall: bool | None = None
+    """Whether it escalates at all; without it, as the configuration has it."""
+
+    @property
+    def wait_ms(self) -> int | None:
+        return None if self.wait is None else duration_ms(self.wait)
+
+
+class TicketRoute(Part):
+    """Where a routing key leads."""
+
+    policy: str = ""
+    """A policy by its name."""
+    channel: str = ""
+    """A channel by its name or id, such as leads, or slack:leads."""
+    wait: Duration | None = None
+    """How long people have to acknowledge; without it, as the policy has it."""
+    mention: str = ""
+    """Who is mentioned."""
+
+    @property
+    def wait_ms(self) -> int | None:
+        return None if self.wait is None else duration_ms(self.wait)
+
+
+def _severity_alone(value: Any) -> Any:
+    return {"severity": value} if isinstance(value, str) else value
+
+
+def _policy_alone(value: Any) -> Any:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+PriorityMap = dict[
+    Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")],
+    Annotated[PriorityLeads, BeforeValidator(_severity_alone, json_schema_input_type=str | PriorityLeads)],
+]
+"""The number of a priority -> a severity, or a mapping."""
+
+Routing = dict[str, Annotated[TicketRoute, BeforeValidator(_policy_alone, json_schema_input_type=str | TicketRoute)]]
+"""Routing key -> a policy, or a mapping."""

@@ -1,0 +1,85 @@
+"""The other side of an incident: its record at a system that it is kept in sync with, both ways. Pure data.
+
+Changes count, not states: what was last seen of the record is kept, and only what differs from that is news from there.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+
+from versus_py.incidents.policies import Asked
+
+
+class Standing(StrEnum):
+    """Where a record stands, whatever its system calls that."""
+
+    NEW = "new"
+    IN_PROGRESS = "in progress"
+    ON_HOLD = "on hold"
+    RESOLVED = "resolved"
+    CLOSED = "closed"  # for good, or canceled
+
+    @property
+    def is_over(self) -> bool:
+        return self in {Standing.RESOLVED, Standing.CLOSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """How a record was last seen."""
+
+    revision: int  # of the record, by its system: a later one has a higher number
+    standing: Standing
+    assignee: str = ""  # what its system calls that person; "": nobody
+    group: str = ""  # the same of those it is assigned to
+    severity: str = ""  # what its priority means here; "": nothing
+    route: str = ""  # its routing key; "": none
+    title: str = ""
+
+    def differs_in(self, before: "Side") -> frozenset[str]:
+        """The names of the fields in which it is another than *before*, but for the revision."""
+        names = (it.name for it in fields(self) if it.name != "revision")
+        return frozenset(name for name in names if getattr(self, name) != getattr(before, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a record is now, as its system has said."""
+
+    target: str  # whose record: the name of a target
+    side: Side
+    by: str = ""  # who changed it last, by name; "": not known
+    email: str = ""
+    user: str = ""  # what its system calls that person
+    is_own: bool = False  # that was ourselves: nothing of it is news
+    wrote: frozenset[str] = frozenset()  # fields of `Side` that we have just written ourselves: no news either
+    assignee: str = ""  # by name
+    group: str = ""
+    comment: str = ""  # what was said of its end
+    asked: Asked | None = None  # what its priority and its routing key ask of the escalation; None: nothing
+    routed: str = ""  # where the routing key leads, for people: "to policy leads"
+    is_repair: bool = False  # it was found by comparing, and nobody had told
+
+    def news_since(self, before: Side | None) -> frozenset[str]:
+        """The fields of `Side` that somebody else has changed. What is seen for the first time was new before."""
+        if self.is_own:
+            return frozenset()
+        known = before or replace(self.side, standing=Standing.NEW)
+        return self.side.differs_in(known) - self.wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A record that came in by itself, and what an incident would be that begins with it."""
+
+    report: Report
+    locator: str  # see `Delivery.locator`
+    dedup_key: str
+    number: str
+    url: str
+    reference: Mapping[str, str]  # of the delivery
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    incident_id: str = ""  # of the incident that the record itself names: that is one of ours
+    sender: str = ""  # the name of the source that it came from; "": the instance has one only
+    warnings: Collection[str] = ()
