@@ -515,8 +515,10 @@ class Config(Part):
                 yield f"policies.{index}.steps.{at}", step
 
     def policy_targets(self) -> tuple[str, ...]:
-        """The targets that policies name, each once."""
-        return tuple(dict.fromkeys(target for policy in self.policies for target in policy.targets))
+        """The targets that policies name, and those of tickets, each once."""
+        named = [target for policy in self.policies for target in policy.targets]
+        tickets = [target for part in self.oncall.parts.values() for target in part.ticket_targets]
+        return tuple(dict.fromkeys((*named, *(tickets if self.oncall.is_prepared else ()))))
 
     def places(self, system: str) -> Mapping[str, str]:
         """Target -> channel, instance of every place of *system* that policies or the fallback name."""

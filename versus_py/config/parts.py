@@ -327,6 +327,15 @@ class ProviderPart(SystemPart):
     def needed_to_notify(self, config: "Config") -> str:
         return "" if config.oncall.is_prepared else "oncall.enable: true or oncall.initialized_only: true"
 
+    def ticket_escalation(self, place: str | None) -> tuple[str, ...]:  # noqa: ARG002
+        """What happens to a ticket that comes from *place* when nobody acknowledges it, see `config.tickets`."""
+        return ()
+
+    @property
+    def ticket_targets(self) -> tuple[str, ...]:
+        """The targets whose tickets come in, and those that are told of these, as steps of policies name them."""
+        return ()
+
     def field_problem(self, column: str, place: str | None) -> str:  # noqa: ARG002
         """What is wrong with writing *column* at *place*, None being the default one; "" when that is good."""
         return ""

@@ -21,7 +21,7 @@ from versus_py.config.parts import (
     split_url,
 )
 from versus_py.config.severities import row_warnings
-from versus_py.config.tickets import PriorityMap, Routing, TicketEvents
+from versus_py.config.tickets import CHANNEL, RAISE, STEPS, PriorityMap, Routing, TicketEvents
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -273,9 +273,7 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
         own_states = {name: getattr(other.states, name) for name in other.states.model_fields_set}
         own_events = {name: getattr(other.events, name) for name in other.events.model_fields_set}
-        events = self.events.model_copy(
-            update={**_NO_SENDERS, **own_events}
-        )
+        events = self.events.model_copy(update={**_NO_SENDERS, **own_events})
         states = self.states.model_copy(update=own_states)
         return other.model_copy(update=shared | {"states": states, "events": events})
 
@@ -286,6 +284,19 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     @property
     def places(self) -> Mapping[str, str]:
         return {name: name for name in self.other_instance_urls}
+
+    def ticket_escalation(self, place: str | None) -> tuple[str, ...]:
+        instance = self.instances().get(place, self)
+        return tuple(it for it in instance.events.escalate if it != RAISE or instance.writes_tickets)
+
+    @property
+    def ticket_targets(self) -> tuple[str, ...]:
+        found: list[str] = []
+        for name, instance in self.instances().items():
+            if instance.events.is_on:
+                told = (it for it in instance.events.escalate if it not in {CHANNEL, RAISE, STEPS})
+                found += [self.NAME if name is None else f"{self.NAME}:{name}", *told]
+        return tuple(dict.fromkeys(found))
 
     def field_problem(self, column: str, place: str | None) -> str:
         try:

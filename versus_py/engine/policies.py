@@ -6,6 +6,7 @@ from dataclasses import replace
 from versus_py.config import Config
 from versus_py.config.model import RouteLeads
 from versus_py.config.policies import PolicyConfig, system_and_place
+from versus_py.config.tickets import CHANNEL, RAISE, STEPS
 from versus_py.incidents.model import Alert, Incident, Notification, common
 from versus_py.incidents.policies import (
     Asked,
@@ -16,6 +17,7 @@ from versus_py.incidents.policies import (
     made,
     with_oncall_after,
     without_providers,
+    without_target,
 )
 from versus_py.incidents.severity import UNKNOWN_SEVERITY
 
@@ -49,7 +51,24 @@ class Policies:
         named = next((it for it in self._config.policies if it.name == asked.policy), None)
         found = named or next((it for it in self._config.policies if it.matches(labels)), None)
         policy = self._made(asked, route) if found is None else self._configured(found, asked, now_ms)
-        return self._without_doubles(_routed(policy, asked, route))
+        policy = self._without_doubles(_routed(policy, asked, route))
+        return self._of_ticket(policy, asked.origin) if asked.origin else policy
+
+    def _of_ticket(self, policy: Policy, origin: str) -> Policy:
+        """*policy* for an incident that came from a ticket of *origin*: that one is raised, and there is no second one.
+
+        A made one goes on after its wait as the ticket's system says.
+        """
+        system, place = system_and_place(origin)
+        after = self._config.oncall.parts[system].ticket_escalation(place)
+        policy = _with_records_at(origin, system, policy)
+        if not policy.name and policy.wait_ms is not None and STEPS not in after:
+            names = {CHANNEL: policy.channels, RAISE: (origin,)}
+            targets = tuple(dict.fromkeys(target for it in after for target in names.get(it, (it,))))
+            steps = (policy.steps[0], Step(targets, policy.wait_ms)) if targets else policy.steps[:1]
+            providers = tuple(it for it in policy.providers if it in targets)
+            return replace(policy, steps=steps, providers=providers)
+        return policy if {RAISE, STEPS} & {*after} else without_target(policy, origin)
 
     def _without_doubles(self, policy: Policy) -> Policy:
         """One target for one place: what a request, a route or a person sends to the place of another step is that one.
@@ -113,12 +132,24 @@ class Policies:
 
 
 def _routed(policy: Policy, asked: Asked, route: RouteLeads | None) -> Policy:
-    """To the destinations of the request, else of the route, which says also who is mentioned."""
-    if route is None:
-        return replace(policy, destinations=asked.destinations)
-    named = {name: to.destination for name, to in route.leads_to.items() if to.destination}
-    mentions = {name: to.mentions for name, to in route.leads_to.items() if to.mentions}
+    """To the destinations of the request, else of the route; it says also who is mentioned, unless the request does."""
+    leads_to = {} if route is None else route.leads_to
+    named = {name: to.destination for name, to in leads_to.items() if to.destination}
+    mentions = {name: to.mentions for name, to in leads_to.items() if to.mentions}
+    if asked.mention:
+        mentions = dict.fromkeys((it for it in policy.targets if it not in policy.providers), asked.mention)
     return replace(policy, destinations={**named, **asked.destinations}, mentions=mentions)
+
+
+def _with_records_at(origin: str, system: str, policy: Policy) -> Policy:
+    """*origin* in place of every provider of its system; what steps in when that fails is not needed."""
+
+    def there(targets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(origin if system_and_place(it)[0] == system else it for it in targets))
+
+    steps = tuple(replace(it, targets=there(it.targets)) for it in policy.steps if it.when is not When.FAILED)
+    destinations = {target: it for target, it in policy.destinations.items() if target != system}
+    return replace(policy, steps=steps, providers=there(policy.providers), destinations=destinations)
 
 
 def labels_of(alerts: tuple[Alert, ...], severity: str, asked: Asked) -> dict[str, str]:

@@ -223,3 +223,9 @@ def without_providers(policy: Policy) -> Policy:
     if not kept:  # nobody is left to tell
         return replace(policy, steps=(Step(()),), providers=(), repeat=0, ack_timeout_ms=0)
     return replace(policy, steps=tuple(kept), providers=())
+
+
+def without_target(policy: Policy, target: str) -> Policy:
+    """*target* is not told; a step that has no targets left is gone, and the next one comes as it would have."""
+    kept = without_providers(replace(policy, providers=(target,)))
+    return replace(kept, providers=tuple(it for it in policy.providers if it in kept.targets))

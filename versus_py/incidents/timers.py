@@ -12,10 +12,13 @@ def channel_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
 
 
 def record_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
-    """For the providers that may have a record; while nobody has dealt with it, those called in the present wait."""
+    """For the providers that may have a record; while nobody has dealt with it, those called in the present wait.
+
+    The ticket that it came from is a record from the start.
+    """
     is_open = incident.status is Status.TRIGGERED
     told = (target for target in incident.providers if target in incident.told)
-    return {target: at_ms for target in told if not is_open or incident.is_called(target)}
+    return {it: at_ms for it in told if not is_open or incident.is_called(it) or it == incident.origin}
 
 
 def told_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
@@ -57,6 +60,7 @@ def watch_timer(incident: Incident, now_ms: int) -> dict[str, int | None]:
 def all_timers(incident: Incident, now_ms: int) -> dict[str, int | None]:
     """For all that may show it now, and for who is told by a step to come."""
     timers = due_timers(incident) | channel_timers(incident, now_ms) | dict.fromkeys(incident.calls, now_ms)
+    timers |= {incident.origin: now_ms} if incident.origin else {}
     if incident.fallback_due_ms is not None:
         timers |= dict.fromkeys(incident.policy.fallback.targets if incident.policy.fallback else (), now_ms)
     return timers

@@ -114,10 +114,16 @@ def episode_start_ms(notification: Notification) -> int | None:
 
 
 def trigger(
-    notification: Notification, policy: Policy, *, dedup_key: str, now_ms: int, installation: str = ""
+    notification: Notification,
+    policy: Policy,
+    *,
+    dedup_key: str,
+    now_ms: int,
+    installation: str = "",
+    episode_ms: int | None = None,
 ) -> Change:
-    """A new incident."""
-    start_ms = episode_start_ms(notification)
+    """A new incident. *episode_ms* is part of its id; without it, when the first of what fires began is."""
+    start_ms = episode_start_ms(notification) if episode_ms is None else episode_ms
     incident = Incident(
         id=incident_id(dedup_key, now_ms if start_ms is None else start_ms, installation),
         dedup_key=dedup_key,

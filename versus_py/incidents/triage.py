@@ -61,9 +61,28 @@ def route(incident: Incident, to: Route, by: Actor, now_ms: int, policy_of: Poli
     routed = _with_asked(incident, to)
     if to.channel and to.channel not in policy_of(routed, now_ms).targets:
         return None
-    moved = {**incident.moved, to.channel: now_ms} if to.channel else incident.moved
-    news = (Entry(now_ms, Event.ROUTED, to.said, by),)
-    change = begin_anew(replace(routed, moved=moved), news, now_ms, policy_of)
+    moved = (to.channel,) if to.channel else ()
+    return _begun_elsewhere(routed, moved, to.said, by, now_ms, policy_of)
+
+
+def rerouted(
+    incident: Incident, asked: Asked, said: str, by: Actor, now_ms: int, policy_of: PolicyOf = as_before
+) -> Change:
+    """The same for all that *asked* says; *said* is for people."""
+    before = incident.policy.destinations
+    routed = replace(incident, policy=replace(incident.policy, asked=asked))
+    after = policy_of(routed, now_ms).destinations
+    moved = tuple(it for it in {*before, *after} if before.get(it) != after.get(it))
+    return _begun_elsewhere(routed, moved, said, by, now_ms, policy_of)
+
+
+def _begun_elsewhere(
+    routed: Incident, moved: tuple[str, ...], said: str, by: Actor, now_ms: int, policy_of: PolicyOf
+) -> Change:
+    """Its escalation from the start, the channels *moved* in another place."""
+    news = (Entry(now_ms, Event.ROUTED, said, by),)
+    routed = replace(routed, moved={**routed.moved, **dict.fromkeys(moved, now_ms)})
+    change = begin_anew(routed, news, now_ms, policy_of)
     return replace(change, timers={**_timers_of_records(change.incident, now_ms), **change.timers})
 
 

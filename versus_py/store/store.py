@@ -485,6 +485,7 @@ class Store:
                 _owed_at_ms(incident, now_ms),
                 change.payload,
                 *_timer_args(change),
+                *_delivery_args(incident),
                 *map(dump_entry, change.entries),
             ],
         )
@@ -583,6 +584,14 @@ def _timer_args(change: Change) -> list[Any]:
     args: list[Any] = [len(change.timers)]
     for target, due_ms in change.timers.items():
         args += [keys.member(change.incident.id, target), "" if due_ms is None else due_ms]
+    return args
+
+
+def _delivery_args(incident: Incident) -> list[Any]:
+    """The script's way to name deliveries: how many, then pairs of field and text."""
+    args: list[Any] = [len(incident.deliveries)]
+    for target, delivery in incident.deliveries.items():
+        args += [f"{keys.DELIVERY_FIELD}{target}", dump_delivery(delivery)]
     return args
 
 

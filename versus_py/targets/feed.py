@@ -6,13 +6,12 @@ an incident's `origin`, calling its target has that record made more urgent, and
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import Incident
 from versus_py.incidents.sides import Report, Ticket
-
-OnHold = Literal["snooze", "acknowledge", "nothing"]
+from versus_py.incidents.tickets import OnHold
 
 
 class UnknownState(BadPayload):

@@ -12,6 +12,7 @@
 -- ARGV[8] owed_at_ms     when its escalation is due; "" when nothing is owed
 -- ARGV[9] payload        "" when it is not kept
 -- ARGV[10] timer_count   then that many pairs: member, due_ms
+-- then delivery_count    then that many pairs: a field, and a delivery as JSON: of targets that show it already
 -- the rest               timeline entries
 -- returns what is there already: what the key names, or the id itself; "" when this one was created.
 -- An id that exists without its dedup key was resolved a while ago: the key names it again when it is reopened.
@@ -42,6 +43,12 @@ end
 local next_arg = 11
 for _ = 1, timer_count do
   redis.call('ZADD', timers, ARGV[next_arg + 1], ARGV[next_arg])
+  next_arg = next_arg + 2
+end
+local delivery_count = tonumber(ARGV[next_arg])
+next_arg = next_arg + 1
+for _ = 1, delivery_count do
+  redis.call('HSET', incident, ARGV[next_arg], ARGV[next_arg + 1])
   next_arg = next_arg + 2
 end
 for i = next_arg, #ARGV do

@@ -39,6 +39,11 @@ _STAYS = frozenset(
         Event.GIVEN_UP,
         Event.REFUSED,
         Event.RETRY,
+        Event.ASSIGNED,
+        Event.ON_HOLD,
+        Event.REOPENED_THERE,
+        Event.STILL_FIRING,
+        Event.REPAIRED,
     }
 )
 """What leaves the status as it is. Anything else is of a newer version: what it does is not known."""

@@ -1,0 +1,137 @@
+"""Tickets that come in, and what is heard of them later: the incident of each is found, or begins."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.engine.lifecycle import Accepted, Lifecycle
+from versus_py.engine.policies import Policies
+from versus_py.errors import BadPayload
+from versus_py.incidents import tickets
+from versus_py.incidents.model import Incident, IncidentId, Outcome
+from versus_py.incidents.policies import Asked
+from versus_py.incidents.sides import Report, Ticket
+from versus_py.incidents.tickets import LIFECYCLE, Does
+from versus_py.incidents.transitions import Change
+from versus_py.store import Store
+from versus_py.targets import Called
+from versus_py.targets.feed import Feed
+
+log = structlog.get_logger()
+
+
+class NotTaken(BadPayload):
+    """A ticket that begins no incident and belongs to none."""
+
+
+class Tickets:
+    """Incidents and the tickets that they are kept in sync with. *feeds* by the names of their systems.
+
+    Every method raises StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        feeds: Mapping[str, Feed],
+        *,
+        store: Store,
+        lifecycle: Lifecycle,
+        policies: Policies,
+        clock: Clock,
+        called: Called,
+        installation: str = "",
+    ) -> None:
+        self.feeds = feeds
+        self._store = store
+        self._lifecycle = lifecycle
+        self._policies = policies
+        self._clock = clock
+        self._called = called
+        self._installation = installation
+
+    async def take(self, ticket: Ticket) -> Accepted:
+        """Write down what a ticket says; when this returns, it survives a crash.
+
+        The same again, and what comes late, changes nothing. Raises NotTaken.
+        """
+        found = await self._incident_of(ticket)
+        if found is None:
+            _raise_if_refused(ticket)
+            change = self._begun(ticket)
+            if await self._lifecycle.begin(change):
+                return Accepted(Outcome.CREATED, change.incident)
+            found = change.incident.id  # another event of it was faster, or it came from somewhere else
+        incident, outcome = await self.hear(found, ticket.report)
+        return Accepted(outcome, incident)
+
+    async def hear(self, incident_id: IncidentId, report: Report) -> tuple[Incident | None, Outcome]:
+        """What somebody has done to an incident's ticket; the incident as it is now, and what it did to it."""
+        outcome = Outcome.IGNORED
+        feed = self._feed(report.target)
+
+        def decide(incident: Incident, now_ms: int) -> Change | None:
+            nonlocal outcome
+            change = tickets.hear(
+                incident,
+                report,
+                now_ms,
+                on_hold=feed.on_hold(report.target),
+                policy_of=self._lifecycle.policy_of,
+                called=self._called(report.target),
+            )
+            outcome = change.outcome if change is not None else Outcome.IGNORED
+            return change
+
+        incident, _ = await self._lifecycle.act(incident_id, decide)
+        return incident, outcome
+
+    def _feed(self, target: str) -> Feed:
+        return self.feeds[target.partition(":")[0]]
+
+    async def _incident_of(self, ticket: Ticket) -> IncidentId | None:
+        """The incident that a ticket is the record of: one of ours, or the one that began with it.
+
+        Raises NotTaken for the record of an incident that is not known here, and is never one of its own.
+        """
+        system = ticket.report.target.partition(":")[0]
+        if ticket.incident_id:
+            own = IncidentId(ticket.incident_id)
+            incident = await self._store.get(own)
+            if incident is None:
+                raise NotTaken(f"{ticket.number} is the record of incident {own}, which is not known here")
+            return own
+        candidates = [
+            await self._store.incident_at(system, ticket.locator),
+            tickets.ticket_id(ticket.dedup_key, self._installation),
+        ]
+        for incident_id in filter(None, candidates):
+            incident = await self._store.get(incident_id)
+            if incident is not None and _shows(incident, ticket):
+                return incident_id
+        return None
+
+    def _begun(self, ticket: Ticket) -> Change:
+        now_ms, report = self._clock.now_ms(), ticket.report
+        source = report.target.partition(":")[0]
+        notification = tickets.notification_of(ticket, source)
+        asked = replace(report.asked or Asked(), origin=report.target)
+        policy = self._policies.of(notification, now_ms, asked)
+        return tickets.begin(ticket, notification, policy, now_ms, self._installation)
+
+
+def _shows(incident: Incident, ticket: Ticket) -> bool:
+    """Whether that is the incident's ticket: a name may lead to another by now."""
+    return any(it.locator == ticket.locator for it in incident.deliveries.values())
+
+
+def _raise_if_refused(ticket: Ticket) -> None:
+    """Only what is new begins an incident: of anything else, somebody has taken care before it was known here."""
+    standing = ticket.report.side.standing
+    if ticket.report.is_own:
+        raise NotTaken(f"{ticket.number} was written by the integration's own user, and begins no incident")
+    if LIFECYCLE[standing][None] is Does.IS_REFUSED:
+        raise NotTaken(
+            f"{ticket.number} is {standing}, and no incident is known that it belongs to: only new ones begin one"
+        )

@@ -1,0 +1,339 @@
+"""Incidents and the tickets that they are kept in sync with: what happens there, and what it does here. Pure.
+
+A ticket is the record of an incident at a system that tells of changes. Changes count, not states: only what differs
+from how the ticket was last seen is news. What was heard from a ticket is never written to it, see `Entry.said_at`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+
+from versus_py.incidents.listings import ended
+from versus_py.incidents.model import (
+    Actor,
+    Alert,
+    AlertStatus,
+    Delivery,
+    Entry,
+    Event,
+    Incident,
+    IncidentId,
+    Notification,
+    Outcome,
+    Status,
+    incident_id,
+)
+from versus_py.incidents.policies import Asked, Policy
+from versus_py.incidents.rounds import PolicyOf, as_before
+from versus_py.incidents.sides import Report, Side, Standing, Ticket
+from versus_py.incidents.transitions import (
+    Change,
+    acknowledge,
+    begin_anew,
+    correct,
+    resolve,
+    snooze,
+    tell,
+    trigger,
+)
+from versus_py.incidents.triage import rerouted, set_severity
+from versus_py.incidents.updates import names_of
+
+ON_HOLD_MAX_MS = 7 * 24 * 3600_000
+"""The longest that a ticket which is on hold keeps its incident snoozed."""
+
+EPISODE_MS = 0
+"""A ticket has one episode, whenever it was opened: its incident has the same id for ever."""
+
+
+class Does(Enum):
+    """What a ticket does to the incident."""
+
+    BEGINS = "an incident is triggered"
+    IS_REFUSED = "nothing: it is answered by 400"
+    CHANGES_NOTHING = "nothing"
+    ACKNOWLEDGES = "it is acknowledged"
+    HOLDS = "it is snoozed, or what on_hold says"
+    RESOLVES = "it is resolved"
+    IS_SAID = "its thread and its timeline say that the ticket was reopened, if it was over"
+
+
+LIFECYCLE: Mapping[Standing, Mapping[Status | None, Does]] = {
+    Standing.NEW: {
+        None: Does.BEGINS,
+        Status.TRIGGERED: Does.CHANGES_NOTHING,
+        Status.ACKNOWLEDGED: Does.CHANGES_NOTHING,
+        Status.RESOLVED: Does.IS_SAID,
+    },
+    Standing.IN_PROGRESS: {
+        None: Does.IS_REFUSED,
+        Status.TRIGGERED: Does.ACKNOWLEDGES,
+        Status.ACKNOWLEDGED: Does.CHANGES_NOTHING,
+        Status.RESOLVED: Does.IS_SAID,
+    },
+    Standing.ON_HOLD: {
+        None: Does.IS_REFUSED,
+        Status.TRIGGERED: Does.HOLDS,
+        Status.ACKNOWLEDGED: Does.HOLDS,
+        Status.RESOLVED: Does.IS_SAID,
+    },
+    Standing.RESOLVED: {
+        None: Does.IS_REFUSED,
+        Status.TRIGGERED: Does.RESOLVES,
+        Status.ACKNOWLEDGED: Does.RESOLVES,
+        Status.RESOLVED: Does.CHANGES_NOTHING,
+    },
+    Standing.CLOSED: {
+        None: Does.IS_REFUSED,
+        Status.TRIGGERED: Does.RESOLVES,
+        Status.ACKNOWLEDGED: Does.RESOLVES,
+        Status.RESOLVED: Does.CHANGES_NOTHING,
+    },
+}
+"""What a ticket that has come to stand somewhere does to an incident of that status; None: there is none yet."""
+
+
+class OnHold(StrEnum):
+    """What putting a ticket on hold does to its incident."""
+
+    SNOOZE = "snooze"
+    ACKNOWLEDGE = "acknowledge"
+    NOTHING = "nothing"
+
+
+def ticket_id(dedup_key: str, installation: str = "") -> IncidentId:
+    """The id of the incident that begins with the ticket of that key."""
+    return incident_id(dedup_key, EPISODE_MS, installation)
+
+
+def notification_of(ticket: Ticket, source: str) -> Notification:
+    """What a ticket says, as an alert of its own would."""
+    side = ticket.report.side
+    annotations = {"description": ticket.description} if ticket.description else {}
+    alert = Alert(
+        fingerprint=ticket.locator,
+        status=AlertStatus.FIRING,
+        labels=ticket.labels,
+        annotations=annotations,
+        title=side.title,
+        severity=side.severity,
+        url=ticket.url,
+    )
+    return Notification(
+        source=source,
+        title=side.title or ticket.number,
+        severity=side.severity,
+        alerts=(alert,),
+        dedup_key=ticket.dedup_key,
+        sender=ticket.sender,
+        url=ticket.url,
+        warnings=tuple(ticket.warnings),
+    )
+
+
+def begin(ticket: Ticket, notification: Notification, policy: Policy, now_ms: int, installation: str = "") -> Change:
+    """The incident of a new ticket, which it shows from the start: nobody looks for it, or makes another."""
+    target = ticket.report.target
+    change = trigger(
+        notification,
+        policy,
+        dedup_key=ticket.dedup_key,
+        now_ms=now_ms,
+        installation=installation,
+        episode_ms=EPISODE_MS,
+    )
+    shown = Delivery(
+        reference=ticket.reference,
+        label=ticket.number,
+        url=ticket.url,
+        locator=ticket.locator,
+        version=change.incident.version,
+        synced_at_ms=now_ms,
+    )
+    incident = replace(
+        change.incident,
+        origin=target,
+        sides={target: ticket.report.side},
+        told=tuple(dict.fromkeys((*change.incident.told, target))),
+        deliveries={target: shown},
+    )
+    return replace(change, incident=incident, timers={**change.timers, target: now_ms})
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a report is heard with."""
+
+    report: Report
+    by: Actor
+    known: Side | None
+    now_ms: int
+    on_hold: OnHold
+    policy_of: PolicyOf
+
+    @property
+    def side(self) -> Side:
+        return self.report.side
+
+    @property
+    def was_over(self) -> bool:
+        return self.known is not None and self.known.standing.is_over
+
+
+def hear(
+    incident: Incident,
+    report: Report,
+    now_ms: int,
+    *,
+    on_hold: OnHold = OnHold.SNOOZE,
+    policy_of: PolicyOf = as_before,
+    called: str = "",
+) -> Change | None:
+    """What somebody has done to the incident's ticket; None when it says nothing new.
+
+    *called* is who did it where that is not known. A report that is late, or comes again, changes nothing.
+    """
+    known = incident.sides.get(report.target)
+    if report.is_own or (known is not None and report.side.revision <= known.revision):
+        return None
+    news = report.news_since(known)
+    user = {report.target.partition(":")[0]: report.user} if report.user else {}
+    heard = Heard(report, Actor(report.by or called, report.email, user), known, now_ms, on_hold, policy_of)
+    seen = replace(incident, sides={**incident.sides, report.target: report.side})
+    change = Change(seen, Outcome.IGNORED, {})
+    for names, step in _STEPS:
+        later = step(change.incident, heard) if names & news else None
+        change = change.then(later) if later else change
+    change = replace(change, incident=_said_at(incident, change.incident, report.target))
+    if report.is_repair and news:
+        said = f"{called or report.target}: {', '.join(sorted(news))}"
+        change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
+    return change
+
+
+def differences(incident: Incident, side: Side) -> tuple[str, ...]:
+    """In what an incident and its ticket do not agree, for people; a ticket that goes on after its end was reopened."""
+    is_over, was_reopened = incident.status is Status.RESOLVED, _was_reopened(incident)
+    found = []
+    if is_over and not side.standing.is_over and not was_reopened:
+        found.append(f"resolved here, {side.standing} there")
+    if not is_over and side.standing.is_over:
+        found.append(f"{incident.status} here, {side.standing} there")
+    return tuple(found)
+
+
+def _was_reopened(incident: Incident) -> bool:
+    since_ms = incident.resolved_at_ms or 0
+    return any(it.event is Event.REOPENED_THERE and it.at_ms >= since_ms for it in incident.news)
+
+
+def _stands(incident: Incident, heard: Heard) -> Change | None:
+    does = LIFECYCLE[heard.side.standing][incident.status]
+    match does:
+        case Does.ACKNOWLEDGES:
+            return acknowledge(incident, heard.by, heard.now_ms)
+        case Does.HOLDS:
+            return _held(incident, heard)
+        case Does.RESOLVES:
+            return _resolved(incident, heard)
+        case Does.IS_SAID if heard.was_over:
+            return _with_line(incident, heard, Event.REOPENED_THERE, f"{_label(incident, heard)} is {_now(heard)}")
+        case Does.CHANGES_NOTHING if heard.side.standing is Standing.NEW:
+            return _taken_off_hold(incident, heard)
+        case _:
+            return None
+
+
+def _held(incident: Incident, heard: Heard) -> Change | None:
+    line = _with_line(incident, heard, Event.ON_HOLD, f"{_label(incident, heard)} is {_now(heard)}")
+    held: Change | None = None
+    if incident.status is Status.TRIGGERED and heard.on_hold is OnHold.ACKNOWLEDGE:
+        held = acknowledge(incident, heard.by, heard.now_ms)
+    elif incident.status is Status.TRIGGERED and heard.on_hold is OnHold.SNOOZE:
+        held = snooze(incident, heard.now_ms + ON_HOLD_MAX_MS, heard.by, heard.now_ms)
+    if held is None:
+        return line
+    if held.incident.snooze is not None:
+        by_record = replace(held.incident.snooze, record=heard.report.target)
+        held = replace(held, incident=replace(held.incident, snooze=by_record))
+    return held.then(_with_line(held.incident, heard, Event.ON_HOLD, f"{_label(incident, heard)} is {_now(heard)}"))
+
+
+def _taken_off_hold(incident: Incident, heard: Heard) -> Change | None:
+    """What was snoozed for as long as the ticket is on hold is triggered again."""
+    if incident.snooze is None or incident.snooze.record != heard.report.target:
+        return None
+    news = (Entry(heard.now_ms, Event.RETRIGGERED, f"{_label(incident, heard)} is {_now(heard)}", heard.by),)
+    return begin_anew(incident, news, heard.now_ms, heard.policy_of)
+
+
+def _resolved(incident: Incident, heard: Heard) -> Change | None:
+    """What began with the ticket ends with it; of an incident of alerts, the thread is told what still fires."""
+    is_its_ticket = incident.origin == heard.report.target
+    before = replace(incident, alerts=ended(incident.alerts, heard.now_ms)) if is_its_ticket else incident
+    change = resolve(before, heard.by, heard.now_ms, heard.report.comment)
+    if change is None or not before.firing:
+        return change
+    still = f"{names_of(list(before.firing), before.alerts)}: the next notification reopens the incident"
+    return change.then(_with_line(change.incident, heard, Event.STILL_FIRING, still))
+
+
+def _graver(incident: Incident, heard: Heard) -> Change | None:
+    if not heard.side.severity:
+        return None
+    return set_severity(incident, heard.side.severity, heard.by, heard.now_ms, heard.policy_of)
+
+
+def _routed(incident: Incident, heard: Heard) -> Change | None:
+    """Others deal with it: its escalation starts again."""
+    to = heard.report.asked
+    if incident.status is Status.RESOLVED or to is None:
+        return None
+    before = incident.policy.asked or Asked()
+    asked = replace(before, policy=to.policy, destinations=to.destinations, mention=to.mention, wait_ms=to.wait_ms)
+    if asked == before:
+        return None
+    return rerouted(incident, asked, heard.report.routed, heard.by, heard.now_ms, heard.policy_of)
+
+
+def _assigned(incident: Incident, heard: Heard) -> Change | None:
+    if incident.status is Status.RESOLVED:
+        return None
+    who = [heard.report.assignee or heard.side.assignee, heard.report.group or heard.side.group]
+    said = ", ".join(it for it in who if it) or "nobody"
+    return _with_line(incident, heard, Event.ASSIGNED, f"to {said}")
+
+
+def _retitled(incident: Incident, heard: Heard) -> Change | None:
+    is_its_ticket = incident.origin == heard.report.target
+    return correct(incident, heard.side.title, "", heard.now_ms) if is_its_ticket and heard.side.title else None
+
+
+_STEPS = (
+    ({"title"}, _retitled),
+    ({"severity"}, _graver),
+    ({"route"}, _routed),
+    ({"group", "assignee"}, _assigned),
+    ({"standing"}, _stands),
+)
+"""What is done about fields of `Side` that have changed: the end comes last."""
+
+
+def _with_line(incident: Incident, heard: Heard, event: Event, said: str) -> Change:
+    return tell(incident, incident, (Entry(heard.now_ms, event, said, heard.by),), heard.now_ms)
+
+
+def _label(incident: Incident, heard: Heard) -> str:
+    return incident.delivery(heard.report.target).label or "its record"
+
+
+def _now(heard: Heard) -> str:
+    return f"{heard.side.standing} now"
+
+
+def _said_at(before: Incident, after: Incident, target: str) -> Incident:
+    """The news that are new were said there."""
+    new = after.news_count - before.news_count
+    kept = after.news[: len(after.news) - new] if new else after.news
+    said = tuple(replace(it, said_at=target) for it in after.news[len(kept) :])
+    return replace(after, news=(*kept, *said))
