@@ -68,6 +68,9 @@ FAR_MS = 6 * 60_000
 STORE_AGAIN_MS = 1_000
 """When to ask Redis again that did not answer, or that answers and refuses, as one that is full does."""
 
+LOCATOR_NAMED_MS = 12 * 3600_000
+"""How often the syncs of one incident write the key of its locator again, which outlives that by days."""
+
 UNREADABLE_AGAIN_MS = 5_000
 """When what this version may not work on is due again: soon, for a replica of another version to take it."""
 
@@ -396,7 +399,11 @@ class Worker:
                 log.error("sync.incident_gone", incident=claim.incident_id, target=claim.target)
                 return Completion("done", 0)
             seen_version = incident.version
-            return replace(await self._sync(claim, incident), dedup_key=incident.dedup_key)
+            completion = await self._sync(claim, incident)
+            before, names_locator = incident.delivery(claim.target), False
+            if completion.delivery is not None:
+                names_locator = _names_locator(before, completion.delivery, self._clock.now_ms())
+            return replace(completion, dedup_key=incident.dedup_key, names_locator=names_locator)
         except StoreUnavailable as exc:
             self._unavailable.note(incident=claim.incident_id, error=str(exc))
             if claim not in self._begun:
@@ -546,7 +553,8 @@ class Worker:
                     # Also the first attempt after it was given up is not the first.
                     attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
                     after = await target.sync(incident, attempt=attempt)
-                call.was_made = request.was_accepted = after != before
+                # A target may tell its locator without a call: that of a delivery which an older version wrote.
+                call.was_made = request.was_accepted = replace(after, locator=before.locator) != before
                 return after
 
     def _left_s(self, claim: Claim) -> float:
@@ -856,6 +864,12 @@ def _has_lapsed(incident: Incident, now_ms: int) -> bool:
     record = incident.record
     is_watched = record.is_over is False and record.failing_since_ms is None and now_ms < ends_at_ms + LOOK_AGAIN_MS
     return not is_watched or (record.synced_at_ms or 0) >= ends_at_ms
+
+
+def _names_locator(before: Delivery, after: Delivery, now_ms: int) -> bool:
+    """Whether the key of its locator is to be written: it is new, or no sync of this half of a day has written it."""
+    is_of_another_half = now_ms // LOCATOR_NAMED_MS != (before.synced_at_ms or 0) // LOCATOR_NAMED_MS
+    return bool(after.locator) and (after.locator != before.locator or is_of_another_half)
 
 
 def _over_since_ms(before: Delivery, after: Delivery, now_ms: int) -> int | None:

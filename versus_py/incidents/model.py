@@ -271,6 +271,7 @@ class Delivery:
     reference: Mapping[str, str] = field(default_factory=dict)  # what the target needs to find its side again
     label: str = ""  # what people call it, such as INC0010001
     url: str = ""  # where people look at it
+    locator: str = ""  # what requests of the target's system name it by, such as a channel and a message; "": nothing
     version: int = 0  # the incident's version that it shows
     synced_at_ms: int | None = None  # what it shows is at least as new as this
     note: str = ""  # what people should know of it, such as that it went to another channel
@@ -499,7 +500,7 @@ class Incident:
         """Who *target* mentions, as its step or a route says; "" when neither does."""
         fallback, call, mentions = self.policy.fallback, self.calls.get(target), self.policy.mentions
         if fallback is not None and target in fallback.targets:
-            return fallback.mention or mentions.get(target.partition(":")[0], "")
+            return fallback.mention or mentions.get(system_of(target), "")
         return (call.mention if call else "") or mentions.get(target, "")
 
     @property
@@ -764,6 +765,11 @@ def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """What all of them say alike."""
     first, *others = mappings or [{}]
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+
+
+def system_of(target: str) -> str:
+    """The name of the system that *target* belongs to: `slack` of `slack:C0123`."""
+    return target.partition(":")[0]
 
 
 def sender_of(lister: str) -> str:

@@ -40,6 +40,7 @@
 | `clock`                 | hash       | what replicas have noted about Redis' clock: see `ClockNotes`           |
 | `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
+| `reference:<sha256>`    | string     | id of the incident whose message, or record, a system calls so; expires |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
 | `sender_request:<id>`   | string     | what became of a sender's request (JSON); expires                       |
 
@@ -157,6 +158,11 @@ def resolves(origin: str) -> str:
 
 def person(system: str, user_id: str) -> str:
     return f"{PREFIX}person:{system}:{user_id}"
+
+
+def reference(system: str, locator: str) -> str:
+    digest = sha256(f"{system}\n{locator}".encode(errors="replace")).hexdigest()
+    return f"{PREFIX}reference:{digest}"
 
 
 def taken_request(request_id: str) -> str:

@@ -20,6 +20,7 @@ from versus_py.incidents.model import (
     Incident,
     IncidentId,
     Status,
+    system_of,
 )
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
@@ -46,6 +47,7 @@ from versus_py.store.durability import Durability
 from versus_py.store.gateway_secret import gateway_secret
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
+from versus_py.store.references import References, has_locator
 from versus_py.store.refusals import Refusals
 from versus_py.store.sender_requests import SenderRequests
 from versus_py.store.timers import Claim, Timers
@@ -99,6 +101,7 @@ class Completion:
     seen_version: int  # of the incident that was synced
     at_ms: int | None = None  # when it is due again: always for "retry" and "postponed", for "done" if at all
     delivery: Delivery | None = None  # None leaves what is stored
+    names_locator: bool = False  # that one's locator is new, or its key has not been written for a while
     arm: tuple[str, ...] = ()  # targets that show what this one achieved
     entries: tuple[Entry, ...] = ()
     dedup_key: str = ""  # the incident's; "" when it could not be read
@@ -154,6 +157,7 @@ class Store:
         self._redis = redis
         self.refusals = Refusals(redis)
         self.sender_requests = SenderRequests(redis)
+        self._references = References(redis)
         self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
@@ -198,6 +202,15 @@ class Store:
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
         return load_incident(incident_id, await answered(self._redis.hgetall(keys.incident(incident_id))))
+
+    async def incident_at(self, system: str, locator: str) -> IncidentId | None:
+        """The incident that has its message or record there; None when there is none, or it has another one by now.
+
+        Raises Unreadable, as `get`.
+        """
+        incident_id = await self._references.named(system, locator)
+        incident = None if incident_id is None else await self.get(incident_id)
+        return incident.id if incident is not None and has_locator(incident, system, locator) else None
 
     async def get_each(self, incident_ids: Sequence[IncidentId]) -> list[Incident | Unreadable | None]:
         """Many at once, in their order; for each that cannot be read, why."""
@@ -252,8 +265,15 @@ class Store:
             await self._durability.settle([keys.PROBE])
 
     async def complete(self, claim: Claim, completion: Completion, *, now_ms: int) -> bool:
-        """Give a claim back. False when its lease had ended: then nothing was written."""
+        """Give a claim back. False when its lease had ended: then nothing was written.
+
+        But for the key of a locator, which is written before: see `references`.
+        """
         incident_id = claim.incident_id
+        if completion.names_locator and completion.delivery is not None:
+            for_ms = max(0, (completion.at_ms or 0) - now_ms) + self._retention_ms
+            system, locator = system_of(claim.target), completion.delivery.locator
+            await self._references.run([self._references.write(incident_id, system, locator, for_ms=for_ms)])
         args: list[Any] = [
             keys.member(incident_id, claim.target),
             claim.token,
@@ -369,6 +389,7 @@ class Store:
         incidents = [it for it in await self.get_readable(fading) if it is not None]
         await run_all(self._redis, [self._renewal(it, now_ms) for it in incidents])
         await self._name_again(incidents, now_ms=now_ms)
+        await self._references.run([call for it in incidents for call in self._locating(it, now_ms)])
         await run_optionally(
             self._redis,
             [
@@ -461,6 +482,11 @@ class Store:
         args = [incident.id, self._named_until_ms(incident, now_ms), int(incident.status is not Status.RESOLVED)]
         return [Call(self._name, [keys.dedup(it)], args) for it in incident.aliases]
 
+    def _locating(self, incident: Incident, now_ms: int) -> list[Call]:
+        """Has what its systems call it name it, for as long as it is kept."""
+        for_ms = max(0, (incident.last_due_ms or 0) - now_ms) + self._retention_ms
+        return self._references.renewals(incident, for_ms=for_ms)
+
     def _creation(self, change: Change, stale: str, now_ms: int) -> Call:
         incident = change.incident
         return Call(
@@ -520,10 +546,10 @@ class Store:
         )
 
     async def _announce(self, *changes: Change, now_ms: int) -> None:
-        """Tell workers what is due, and have new alerts name their incident.
+        """Tell workers what is due, have new alerts name their incident, and keep the keys of its locators.
 
-        A convenience: workers look by themselves every few seconds, and an alert's own name is asked for only where
-        its group has another one than before.
+        A convenience: workers look by themselves every few seconds, an alert's own name is asked for only where
+        its group has another one than before, and locators are named again with the next change.
         """
         indexing = [
             it
@@ -532,6 +558,7 @@ class Store:
                 self._enlist, change.incident, names.unsure(change), self._expire_at(change.incident, now_ms)
             )
         ]
+        indexing += [call for change in changes for call in self._locating(change.incident, now_ms)]
         due = {change.incident.id: due_ms for change in changes if (due_ms := _first_due_ms(change)) is not None}
         await self._announce_due(due, also=indexing)
 

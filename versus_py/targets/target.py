@@ -41,11 +41,13 @@ class Target(Protocol):
         Called once more whenever the incident changed, and after a crash or an error with *attempt* above 1, unless
         the error said that it was `without_effect`: then an earlier attempt may have had an effect that nobody
         recorded, so look before acting, and before deciding that nothing needs doing. Only the delivery's reference,
-        label, url, note, end note, comments and the time of the next look are the target's.
+        label, url, locator, note, end note, comments and the time of the next look are the target's.
 
         The reference must say something once the target shows the incident: by it the target finds its side again,
         and by it the engine knows that a provider has the incident. A provider that returns an empty one although the
         incident `wants` it counts as failed.
+
+        The locator is what requests of the target's system name its side by; no other incident's side has the same.
 
         Raises Transient to be tried again, Unreachable when it is down for everybody, CredentialsRefused when it does
         not accept who we are, Permanent to give up, and NotYet to be called later.

@@ -21,9 +21,9 @@ from versus_py.config import RedisConfig
 from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.engine.watchdog import Watchdog
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import Actor, Alert, AlertStatus, IncidentId, Notification, Outcome
+from versus_py.incidents.model import Actor, Alert, AlertStatus, Delivery, IncidentId, Notification, Outcome
 from versus_py.incidents.transitions import Change, trigger
-from versus_py.store import Ledger, Markers, SharedTime, Store, keys
+from versus_py.store import Completion, Ledger, Markers, SharedTime, Store, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect, inspect_server
 from versus_py.store.durability import durability_for
@@ -320,6 +320,20 @@ async def test_open_incidents_are_kept_for_longer_while_a_node_with_further_name
 
     with parted.cluster.owner_of(key).client() as looking:
         assert looking.pttl(key) > 6 * DAY_MS
+
+
+async def test_a_claim_is_given_back_while_the_node_of_its_locators_key_is_lost(parted, logs):
+    created = await parted.accept(parted.listed(parted.alert(on_it=False)))
+    locator = elsewhere(parted.cluster, parted.lost, lambda it: keys.reference("slack", it), on_it=True)
+    claims, _ = await claim_due(parted.store, now_ms=parted.clock.now_ms(), lease_ms=60_000, limit=1)
+    parted.lost.kill()
+
+    done = Completion("done", 1, delivery=Delivery({"ts": "1"}, locator=locator), names_locator=True)
+    is_held = await parted.store.complete(claims[0], done, now_ms=parted.clock.now_ms())
+
+    assert is_held
+    assert (await parted.store.get(created.incident.id)).delivery("slack").locator == locator
+    assert "incident.reference_unavailable" in {line["event"] for line in logs}
 
 
 @pytest.mark.parametrize("mode", ["fsync", "replicated"])

@@ -142,6 +142,11 @@ def channel_url(config: SlackConfig, channel: str) -> str:
     return f"{config.api_url.removesuffix('/api')}/app_redirect?channel={quote(channel)}"
 
 
+def locator_of(channel: str, ts: str) -> str:
+    """The `Delivery.locator` of a message: what Slack's own requests name it by."""
+    return f"{channel}\n{ts}"
+
+
 class RateLimited(errors.RateLimited):
     """Slack asks to be left alone for `retry_after_s`, by this method, and for a post in this channel."""
 

@@ -1,7 +1,7 @@
 """The incident's message: posted once, and edited from then on; and what its thread is told."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import orjson
@@ -24,6 +24,7 @@ from versus_py.targets.slack.api import (
     Refused,
     channel_url,
     is_about_channel,
+    locator_of,
 )
 from versus_py.targets.slack.body import MessageBody, warning_of
 from versus_py.targets.slack.history import History, metadata
@@ -111,7 +112,8 @@ class SlackTarget:
             raise CredentialsRefused(str(exc), without_effect=exc.without_effect) from exc
         if attempt > 1 and "ts" in incident.delivery(self._name).reference:
             shown = _changed(shown, unsettled_until_ms=str(self._clock.now_ms() + LATE_EDIT_MS))
-        return replace(shown, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
+        locator = _locator(shown.reference)  # also of what a version wrote that knew none
+        return replace(shown, locator=locator, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
 
     async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         before = incident.delivery(self._name)
@@ -368,7 +370,8 @@ class SlackTarget:
 
     def _delivery(self, channel: str, ts: str, note: str, **reference: str) -> Delivery:
         known, url = {"channel": channel, "ts": ts, **reference}, channel_url(self._config, channel)
-        return Delivery(reference=known, label=f"message {ts} in {channel}", url=url, note=note)
+        label = f"message {ts} in {channel}"
+        return Delivery(reference=known, label=label, url=url, locator=_locator(known), note=note)
 
     async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
@@ -580,6 +583,11 @@ def _of_both(untold: NotYet | Transient | Refused | None, unedited: NotYet | Tra
 
 def _ts(shown: Delivery) -> str:
     return shown.reference["ts"]
+
+
+def _locator(reference: Mapping[str, str]) -> str:
+    """Of the message, for who writes in its thread; that of a digest is no incident's."""
+    return locator_of(reference["channel"], reference["ts"]) if "ts" in reference else ""
 
 
 def _standing(incident: Incident) -> str:
