@@ -102,7 +102,7 @@ class ServiceNowAuth(Part):
 
 
 class ServiceNowStates(Part):
-    """The numbers of a record's states; what is none of these is over for good, as Closed and Canceled are."""
+    """The numbers of a record's states. A record in another state is not written to, as if it were closed."""
 
     new: State = "1"
     """A new record; only from here is it moved on when somebody acknowledges."""
@@ -112,6 +112,8 @@ class ServiceNowStates(Part):
     """Further states in which people are still at work, such as On Hold."""
     resolved: State = "6"
     """What it is moved to when the incident is resolved."""
+    closed: tuple[State, ...] = ("7", "8")
+    """The states in which it is over for good, such as Closed and Canceled."""
 
 
 class ServiceNowInstance(Part):
