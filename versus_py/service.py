@@ -24,14 +24,17 @@ from versus_py.engine.heartbeats import SilenceTarget
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.policies import Policies
+from versus_py.engine.reconciliation import LOOK_EVERY_S as LOOK_FOR_TURN_S
+from versus_py.engine.reconciliation import Reconciliation
 from versus_py.engine.retries import SPREAD, RetryPolicy
 from versus_py.engine.storms import StormAcknowledgment
+from versus_py.engine.tickets import Tickets
 from versus_py.engine.timekeeping import Timekeeper
 from versus_py.engine.watchdog import LOOK_EVERY_S, Watchdog
 from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incidents import heartbeats
-from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.model import Incident, IncidentId, system_of
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Loss, Markers, SharedTime, Store, Storms, Turns
@@ -42,7 +45,7 @@ from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.journal import open_journal
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets import Target, titles
+from versus_py.targets import titles
 from versus_py.targets.interactive import Loop, WaysIn
 from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
@@ -121,12 +124,13 @@ class _Core:
         )
         self.turns = Turns(redis)
         self.storms = Storms(redis, retention_ms=retention_ms)
+        self.policies = Policies(config)
         self.lifecycle = Lifecycle(
             self.store,
             self.clock,
             self.metrics,
             called=self.called,
-            policy_of=Policies(config).of_known,
+            policy_of=self.policies.of_known,
             installation=config.installation_name,
         )
         previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
@@ -182,8 +186,19 @@ class _Around:
             called=core.called,
             choices=Choices.of(core.config, core.called),
         )
+        feeds = {system.name: it.feed for system, it in built.items() if it.feed is not None}
+        self.tickets = Tickets(
+            feeds,
+            store=core.store,
+            lifecycle=core.lifecycle,
+            policies=core.policies,
+            clock=core.clock,
+            called=core.called,
+            installation=core.config.installation_name,
+        )
         self.loops: dict[str, Loop] = {}
         self._add({"interactions": self.desk.run} if interactive else {})
+        self._add({"reconciliation": self._reconciliation(core).run} if feeds else {})
         self.inbound: dict[str, Handler] = {
             it.inbound_path: switched_off(it.inbound_is_off) for it in known if it.inbound_path
         }
@@ -194,6 +209,16 @@ class _Around:
             if ways.inbound is not None:
                 door = InboundDoor(system.name, system.title, ways.inbound, core.clock)
                 self.inbound[system.inbound_path] = door.post
+
+    def _reconciliation(self, core: _Core) -> Reconciliation:
+        return Reconciliation(
+            self.tickets,
+            [it for it in self.targets if system_of(it) in self.tickets.feeds],
+            store=core.store,
+            clock=core.clock,
+            metrics=core.metrics,
+            look_every_s=LOOK_FOR_TURN_S * core.outside.idle_factor,
+        )
 
     def _add(self, loops: Mapping[str, Loop]) -> None:
         for name, loop in loops.items():
@@ -275,12 +300,13 @@ def _last_look(core: _Core, session: aiohttp.ClientSession) -> LastLook | None:
     return AlertmanagerLook(config, clock=core.clock, session=session) if config.urls else None
 
 
-def _worker(core: _Core, targets: Mapping[str, Target], last_look: LastLook | None) -> Worker:
+def _worker(core: _Core, around: _Around, last_look: LastLook | None) -> Worker:
     return Worker(
         core.store,
         core.lifecycle,
         core.clock,
-        targets={**targets, heartbeats.TARGET: SilenceTarget(core.config, core.lifecycle)},
+        hear=around.tickets.hear,
+        targets={**around.targets, heartbeats.TARGET: SilenceTarget(core.config, core.lifecycle)},
         called=core.called,
         settles_within_s=core.settles_within_s,
         max_concurrent=core.max_concurrent,
@@ -326,7 +352,7 @@ async def _build(
         around = _Around(core, {it: it.build(core.around(session)) for it, session in sessions.items()}, systems)
         around.raise_if_missing(config)
         session = await stack.enter_async_context(outside.open_session(SESSION_TIMEOUT_S, SESSION_CONNECTIONS))
-        worker = _worker(core, around.targets, _last_look(core, session))
+        worker = _worker(core, around, _last_look(core, session))
         watchdog = _watchdog(core, worker, is_embedded=embedded is not None)
         health = Health(
             core.store,

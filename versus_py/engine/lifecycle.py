@@ -214,6 +214,13 @@ class Lifecycle:
             await self._store.settle([incident_id])  # what this answer tells may be news to Redis too
         return incident, change is not None and not change.is_renewal
 
+    async def begin(self, change: Change) -> bool:
+        """Write down an incident that does not come from alerts; False when it is there already."""
+        [existing] = await self._store.create([(change, "")], now_ms=self._clock.now_ms())
+        if not existing:
+            _log_change(change)
+        return not existing
+
     async def acknowledge(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
         return await self.act(incident_id, lambda it, now_ms: transitions.acknowledge(it, by, now_ms))

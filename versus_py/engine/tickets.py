@@ -10,7 +10,7 @@ from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.incidents import tickets
-from versus_py.incidents.model import Incident, IncidentId, Outcome
+from versus_py.incidents.model import Incident, IncidentId, Outcome, system_of
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Report, Ticket
 from versus_py.incidents.tickets import LIFECYCLE, Does
@@ -63,11 +63,16 @@ class Tickets:
             if await self._lifecycle.begin(change):
                 return Accepted(Outcome.CREATED, change.incident)
             found = change.incident.id  # another event of it was faster, or it came from somewhere else
-        incident, outcome = await self.hear(found, ticket.report)
+        incident, outcome = await self._heard(found, ticket.report, ticket.locator)
         return Accepted(outcome, incident)
 
     async def hear(self, incident_id: IncidentId, report: Report) -> tuple[Incident | None, Outcome]:
         """What somebody has done to an incident's ticket; the incident as it is now, and what it did to it."""
+        return await self._heard(incident_id, report)
+
+    async def _heard(
+        self, incident_id: IncidentId, report: Report, locator: str = ""
+    ) -> tuple[Incident | None, Outcome]:
         outcome = Outcome.IGNORED
         feed = self._feed(report.target)
 
@@ -75,7 +80,7 @@ class Tickets:
             nonlocal outcome
             change = tickets.hear(
                 incident,
-                report,
+                replace(report, target=_target_of(incident, report.target, locator)),
                 now_ms,
                 on_hold=feed.on_hold(report.target),
                 policy_of=self._lifecycle.policy_of,
@@ -88,42 +93,46 @@ class Tickets:
         return incident, outcome
 
     def _feed(self, target: str) -> Feed:
-        return self.feeds[target.partition(":")[0]]
+        return self.feeds[system_of(target)]
 
     async def _incident_of(self, ticket: Ticket) -> IncidentId | None:
         """The incident that a ticket is the record of: one of ours, or the one that began with it.
 
-        Raises NotTaken for the record of an incident that is not known here, and is never one of its own.
+        Raises NotTaken for what names an incident and is not its record: it is never one of its own.
         """
-        system = ticket.report.target.partition(":")[0]
         if ticket.incident_id:
-            own = IncidentId(ticket.incident_id)
-            incident = await self._store.get(own)
-            if incident is None:
-                raise NotTaken(f"{ticket.number} is the record of incident {own}, which is not known here")
-            return own
-        candidates = [
-            await self._store.incident_at(system, ticket.locator),
-            tickets.ticket_id(ticket.dedup_key, self._installation),
-        ]
-        for incident_id in filter(None, candidates):
-            incident = await self._store.get(incident_id)
-            if incident is not None and _shows(incident, ticket):
-                return incident_id
-        return None
+            return await self._incident_named_by(ticket)
+        system = system_of(ticket.report.target)
+        found = await self._store.incident_at(system, ticket.locator)
+        if found is not None:
+            return found
+        own = tickets.ticket_id(ticket.dedup_key, self._installation)
+        return own if await self._store.get(own) is not None else None
+
+    async def _incident_named_by(self, ticket: Ticket) -> IncidentId:
+        incident_id = IncidentId(ticket.incident_id)
+        incident = await self._store.get(incident_id)
+        if incident is None:
+            raise NotTaken(f"{ticket.number} names incident {incident_id}, which is not known here")
+        shown = incident.delivery(_target_of(incident, ticket.report.target, ticket.locator))
+        if shown.locator not in {"", ticket.locator}:
+            raise NotTaken(f"{ticket.number} names incident {incident_id}, whose record is {shown.label}")
+        return incident_id
 
     def _begun(self, ticket: Ticket) -> Change:
         now_ms, report = self._clock.now_ms(), ticket.report
-        source = report.target.partition(":")[0]
-        notification = tickets.notification_of(ticket, source)
+        notification = tickets.notification_of(ticket, system_of(report.target))
         asked = replace(report.asked or Asked(), origin=report.target)
         policy = self._policies.of(notification, now_ms, asked)
         return tickets.begin(ticket, notification, policy, now_ms, self._installation)
 
 
-def _shows(incident: Incident, ticket: Ticket) -> bool:
-    """Whether that is the incident's ticket: a name may lead to another by now."""
-    return any(it.locator == ticket.locator for it in incident.deliveries.values())
+def _target_of(incident: Incident, target: str, locator: str) -> str:
+    """The incident's own name for the target of a ticket: one that a request chose goes by its system's name."""
+    system = system_of(target)
+    mine = [it for it in incident.providers if system_of(it) == system]
+    found = next((it for it in mine if locator and incident.delivery(it).locator == locator), None)
+    return found or next((it for it in (target, *mine) if it in incident.told), target)
 
 
 def _raise_if_refused(ticket: Ticket) -> None:

@@ -5,7 +5,7 @@ acknowledged in time.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
@@ -23,8 +23,18 @@ from versus_py.engine.queue import DueQueue, Place
 from versus_py.engine.retries import SPREAD, RetryPolicy
 from versus_py.errors import Permanent, RateLimited, StoreUnavailable, Transient, Unreachable, Unreadable, VersusError
 from versus_py.incidents import transitions
-from versus_py.incidents.model import SUPPRESSED_LOOK_MS, Delivery, Ending, Entry, Event, Incident
+from versus_py.incidents.model import (
+    SUPPRESSED_LOOK_MS,
+    Delivery,
+    Ending,
+    Entry,
+    Event,
+    Incident,
+    IncidentId,
+    Outcome,
+)
 from versus_py.incidents.payloads import unpack
+from versus_py.incidents.sides import Report
 from versus_py.store import Claim, Completion, Due, Store
 from versus_py.targets import Called, NotYet, Target, deadline
 from versus_py.telemetry.metrics import Metrics
@@ -103,6 +113,9 @@ STOP_GRACE_S = 5.0
 """How long syncs may finish after the word to stop; then they are cancelled and their claims given back."""
 
 
+Hear = Callable[[IncidentId, Report], Awaitable[tuple[Incident | None, Outcome]]]
+
+
 class LeaseLost(VersusError):
     """A claim is somebody else's by now: nothing was sent, and nothing may be."""
 
@@ -119,7 +132,7 @@ class Worker:
     What is sent to any of them and not answered takes effect *settles_within_s* after it was sent, or never.
     *max_concurrent* says by a system's own name how many syncs of it, or of each of its instances, run at once.
     *with_payloads*: some template shows the body that an incident came with. *idle_factor* says how much less often
-    than usual it looks for what it was not told of.
+    than usual it looks for what it was not told of. *hear* takes what a sync has seen of an incident's record.
     """
 
     def __init__(
@@ -132,6 +145,7 @@ class Worker:
         called: Called,
         settles_within_s: float,
         last_look: LastLook | None = None,
+        hear: Hear | None = None,
         max_concurrent: Mapping[str, int] | None = None,
         retries: RetryPolicy | None = None,
         random: Random = SPREAD,
@@ -149,6 +163,7 @@ class Worker:
         self.lease_ms = lease_ms(settles_within_s)
         """How long a claim is nobody else's. A worker that dies costs what it held this much time."""
         self._last_look = last_look
+        self._hear = hear
         self._max_concurrent = max_concurrent or {}
         self._metrics = metrics or Metrics()
         for target in self._targets:
@@ -510,7 +525,8 @@ class Worker:
             at_ms = self._again_at_ms(claim, incident, self._clock.now_ms())
             return Completion("done", incident.version, at_ms=at_ms, delivery=after)
         try:
-            return self._done(claim, incident, await self._call(claim, incident))
+            delivery = await self._call(claim, incident)
+            return self._done(claim, await self._heard(claim, incident, delivery), delivery)
         except (NotYet, HeldBack) as exc:
             return await self._postponed(claim, incident, exc)
         except StillRefused as exc:
@@ -528,6 +544,15 @@ class Worker:
             # A bug in one target must not take the others' incidents with it.
             log.exception("sync.crashed", incident=incident.id, target=claim.target)
             return await self._retry(claim, incident, f"internal error: {type(exc).__name__}", None)
+
+    async def _heard(self, claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
+        """The incident with what the sync has seen of its record; as it was, where more than that has changed."""
+        if delivery.report is None or self._hear is None:
+            return incident
+        heard, _ = await self._hear(incident.id, replace(delivery.report, is_own=False))
+        is_only_that = heard is not None and heard.version == incident.version + 1
+        is_called_as_before = heard is not None and heard.call_of(claim.target) == incident.call_of(claim.target)
+        return heard if heard is not None and is_only_that and is_called_as_before else incident
 
     async def _call(self, claim: Claim, incident: Incident) -> Delivery:
         now_ms = self._clock.now_ms()
@@ -841,9 +866,9 @@ def _needs_nothing(claim: Claim, incident: Incident) -> bool:
 
 
 def _is_shown(incident: Incident, target: str) -> bool:
-    """Whether a channel has it from an earlier wait: there people see what changes before its step comes again."""
+    """Whether a channel has it from an earlier wait, or it came from there: people see what changes before its step."""
     is_channel = target in incident.told and target not in incident.providers
-    return is_channel and bool(incident.delivery(target).reference)
+    return (is_channel or target == incident.origin) and bool(incident.delivery(target).reference)
 
 
 def _not_failing(delivery: Delivery) -> Delivery | None:

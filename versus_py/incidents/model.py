@@ -291,7 +291,6 @@ class Delivery:
     over_since_ms: int | None = None  # when that was seen first
     touched_at_ms: int | None = None  # when somebody was last seen to work on it over there, beside comments
     settles_at_ms: int | None = None  # until when what an attempt sent may still take effect: not to be sent again
-    locator: str = ""  # what requests of the target's system name its side by; "": they do not
     report: Report | None = field(default=None, compare=False)  # how this sync saw the record; not stored
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
 

@@ -22,6 +22,7 @@ from versus_py.incidents.model import (
     Outcome,
     Status,
     incident_id,
+    system_of,
 )
 from versus_py.incidents.policies import Asked, Policy
 from versus_py.incidents.rounds import PolicyOf, as_before
@@ -197,7 +198,7 @@ def hear(
     if report.is_own or (known is not None and report.side.revision <= known.revision):
         return None
     news = report.news_since(known)
-    user = {report.target.partition(":")[0]: report.user} if report.user else {}
+    user = {system_of(report.target): report.user} if report.user else {}
     heard = Heard(report, Actor(report.by or called, report.email, user), known, now_ms, on_hold, policy_of)
     seen = replace(incident, sides={**incident.sides, report.target: report.side})
     change = Change(seen, Outcome.IGNORED, {})

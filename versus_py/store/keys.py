@@ -42,6 +42,7 @@
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
 | `reference:<sha256>`    | string     | id of the incident whose message, or record, a system calls so; expires |
 | `taken_request:<id>`    | string     | somebody's request that was taken; expires                              |
+| `turn:<name>`           | string     | a replica has just done what one of them does now and then; expires     |
 | `sender_request:<id>`   | string     | what became of a sender's request (JSON); expires                       |
 
 `{p}` is the partition, a Redis hash tag: all keys of one script share a slot. An incident's id ends in its partition.
@@ -167,6 +168,10 @@ def reference(system: str, locator: str) -> str:
 
 def taken_request(request_id: str) -> str:
     return f"{PREFIX}taken_request:{request_id}"
+
+
+def turn(name: str) -> str:
+    return f"{PREFIX}turn:{name}"
 
 
 def sender_request(request_id: str) -> str:

@@ -438,6 +438,10 @@ class Store:
         """Write it again, where it was lost, or another one took its place."""
         await answered(self._put([keys.SECRET], [key, "", ""]))
 
+    async def takes_turn(self, name: str, *, for_ms: int) -> bool:
+        """Whether the caller is to do what one replica does once in so long."""
+        return bool(await answered(self._put([keys.turn(name)], ["1", for_ms, "1"])))
+
     async def lost_at_ms(self, incident_id: IncidentId) -> int | None:
         """When Redis last lost data that an incident may have been part of; None when it never did."""
         found = await answered(self._redis.hget(keys.of_incident(incident_id, "marker"), "lost_at_ms"))

@@ -32,6 +32,7 @@ _PENDING = "Incidents that may still escalate, of all replicas."
 _OVERDUE = "Those whose escalation is long due and that have no outcome, of all replicas: should be 0."
 _EMPTIED = "1 from when Redis lost its data until an operator says: versus accept-empty."
 _REARMED = "Overdue escalations that nobody would have come back to, armed again by the watchdog: should be 0."
+_DRIFT = "Records that did not agree with their incidents at the last comparison, though both were heard; must be 0."
 _LATENESS = "How much later than due an incident had its record."
 _TO_ACK = "From the start of an incident's wait to its acknowledgment."
 _BREAKER = "1 while this process leaves a target alone because it does not answer."
@@ -62,6 +63,7 @@ class Metrics:
         self.timers = gauge("versus_timers", "Timers of all replicas.", ("state",))
         self.escalation_lateness = histogram("versus_escalation_lateness_seconds", _LATENESS, buckets=_LATENESS_S)
         self.time_to_acknowledge = histogram("versus_time_to_acknowledge_seconds", _TO_ACK, buckets=_ACKNOWLEDGED_S)
+        self.servicenow_drift = gauge("versus_servicenow_drift", _DRIFT, ("target",))
         self.syncs = counter("versus_syncs_total", "Syncs, by what came of them.", ("target", "result"))
         self.retries = counter("versus_retries_total", "Syncs that failed and are tried again.", ("target",))
         self.breaker_open = gauge("versus_breaker_open", _BREAKER, ("target",))

@@ -1,0 +1,111 @@
+"""Incidents compared with their records now and then: what their systems tell of changes may get lost, or come late.
+
+Each difference is repaired by hearing the record as it is, so that one that was told in the meantime changes nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from versus_py.clock import Clock
+from versus_py.engine.tickets import Tickets
+from versus_py.errors import Permanent, StoreUnavailable, Transient
+from versus_py.incidents.model import Incident, Outcome, Status, system_of
+from versus_py.incidents.tickets import differences
+from versus_py.store import Store
+from versus_py.targets.target import NotYet
+from versus_py.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+BATCH = 100
+"""Incidents whose records are asked for at once."""
+
+LOOK_EVERY_S = 15.0
+"""How often to see whether it is time to compare."""
+
+SWEEP_MAX_S = 240.0
+"""How long one comparison of all records of a target may take; the rest is for the next."""
+
+ENDED_FOR_MS = 3600_000
+"""What was resolved is compared for so long: its record may not have been told."""
+
+
+class Reconciliation:
+    """Compares, one replica at a time. *targets* are those whose systems have a feed."""
+
+    def __init__(
+        self,
+        tickets: Tickets,
+        targets: Sequence[str],
+        *,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._tickets = tickets
+        self._targets = targets
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._look_every_s = look_every_s
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Compare when it is time, until *stop* is set. Redis and the systems may come and go meanwhile."""
+        while not stop.is_set():
+            for target in self._targets:
+                await self._compare_in_turn(target)
+            try:
+                async with asyncio.timeout(self._look_every_s):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _compare_in_turn(self, target: str) -> None:
+        every_ms = self._tickets.feeds[system_of(target)].compares_every_ms(target)
+        if every_ms is None:
+            return
+        try:
+            if not await self._store.takes_turn(f"compare:{target}", for_ms=every_ms):
+                return
+            async with asyncio.timeout(SWEEP_MAX_S):
+                await self.compare(target)
+        except (Transient, Permanent, NotYet, StoreUnavailable, TimeoutError) as exc:
+            log.warning("records.not_compared", target=target, error=str(exc) or "it took too long")
+        except Exception:
+            log.exception("records.not_compared", target=target)
+
+    async def compare(self, target: str) -> int:
+        """Hear how all records of *target* are; how many do not agree with their incidents, before what follows.
+
+        What does not agree although it was heard has its target woken, as that is about to write.
+        """
+        drift, repaired, cursor = 0, 0, None
+        while True:
+            page = await self._store.page(wanted=lambda it: self._is_compared(it, target), limit=BATCH, cursor=cursor)
+            found = page.incidents
+            reports = await self._tickets.feeds[system_of(target)].look(target, found) if found else {}
+            for incident in found:
+                report = reports.get(incident.id)
+                if report is None:
+                    continue
+                heard, outcome = await self._tickets.hear(incident.id, replace(report, is_repair=True))
+                repaired += outcome is not Outcome.IGNORED
+                if heard is not None and differences(heard, report.side):
+                    drift += 1
+                    await self._store.arm(incident.id, target, now_ms=self._clock.now_ms())
+            cursor = page.cursor
+            if cursor is None:
+                break
+        self._metrics.servicenow_drift.labels(target).set(drift)
+        if repaired or drift:
+            log.info("records.compared", target=target, repaired=repaired, drift=drift)
+        return drift
+
+    def _is_compared(self, incident: Incident, target: str) -> bool:
+        ended_ms = incident.resolved_at_ms
+        is_past = incident.status is Status.RESOLVED and (ended_ms or 0) + ENDED_FOR_MS < self._clock.now_ms()
+        return bool(incident.delivery(target).reference) and not is_past
