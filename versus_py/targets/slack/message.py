@@ -191,7 +191,7 @@ def _escalation(incident: Incident, called: Called) -> str:
     shown = " · ".join(text for text in at_each if text)
     if incident.status is not Status.TRIGGERED:
         return shown
-    if incident.policy.name or not shown:
+    if incident.policy.name or incident.origin or not shown:
         return " · ".join(text for text in (shown, _next(incident, called)) if text)
     if incident.record.label and incident.is_waiting:
         return f"{shown} · escalates again {countdown(incident.escalates_at_ms)}"
@@ -208,7 +208,7 @@ def _next(incident: Incident, called: Called) -> str:
         return f"held until {date(due_ms)}" if due_ms else ""
     if policy.count <= 1:
         return "no escalation"
-    if policy.name:
+    if policy.name or incident.origin:
         following = (
             f", next: {_names(incident.next_targets, called)} {countdown(due_ms)}" if incident.is_waiting else ""
         )

@@ -32,6 +32,10 @@ _EMOJI = {
     Event.RETRIGGERED: ":bangbang:",
     Event.RESOLVED: ":white_check_mark:",
     Event.COMMENTED: ":speech_balloon:",
+    Event.ASSIGNED: ":bust_in_silhouette:",
+    Event.ON_HOLD: ":double_vertical_bar:",
+    Event.REOPENED_THERE: ":information_source:",
+    Event.STILL_FIRING: ":fire:",
 }
 _PINGING = {Event.SEVERITY_RAISED, Event.ACK_ENDED, Event.RETRIGGERED}
 """Of what those have to hear who dealt with the incident: it is said with the mention."""
@@ -248,6 +252,12 @@ def _said_of_deed(entry: Entry) -> str:
             return f"The severity was changed by {who}: {detail}"
         case Event.ROUTED:
             return f"{routed_by(entry)}: the escalation starts again"
+        case Event.ASSIGNED:
+            return f"Assigned {detail} by {who}"
+        case Event.ON_HOLD:
+            return f"Put on hold by {who}: {detail}"
+        case Event.REOPENED_THERE:
+            return f"Reopened by {who}: {detail}, and the incident stays resolved"
         case _:
             return ""
 
@@ -262,6 +272,8 @@ def _said_of_event(entry: Entry) -> str:
             said = f"The severity rose: {escape(entry.detail)}"
         case Event.ACK_ENDED:
             said = f"The acknowledgment has ended, and the wait starts again: {escape(entry.detail)}"
+        case Event.STILL_FIRING:
+            said = f"Still firing: {escape(entry.detail)}"
         case Event.RETRIGGERED:
             said = f"Triggered again, and the wait starts again: {escape(entry.detail)}"
         case _:
@@ -272,6 +284,9 @@ def _said_of_event(entry: Entry) -> str:
 def _escalated(incident: Incident, target: str, called: Called, *, is_again: bool) -> str:
     """With its record; *is_again* where that is the one of an earlier escalation."""
     record, asked = incident.delivery(target), incident.escalated_by
+    if target == incident.origin:  # it has been there from the start
+        why = f"Escalated by {name_of(asked)}" if asked else "Nobody has acknowledged"
+        return f":rotating_light: {why}: {called(target)} {link(record.url, record.label)} says so too"
     where = "again, noted in" if is_again else "as"
     who = f", as {name_of(asked)} asked" if asked else ""
     return f":rotating_light: Escalated to {called(target)} {where} {link(record.url, record.label)}{who}"

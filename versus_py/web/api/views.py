@@ -65,6 +65,7 @@ def summary(incident: Incident) -> dict[str, Any]:
         **_actor("resolved_by", incident.resolved_by),
         "snoozed_until": rfc3339(incident.snooze.until_ms) if incident.snooze else None,
         **_actor("snoozed_by", incident.snooze.by if incident.snooze else None),
+        "origin": incident.origin or None,
         "record": incident.record.label or None,
         "record_url": incident.record.url or None,
     }
@@ -100,7 +101,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
             "name": incident.policy.name or None,
             "channels": incident.policy.channels,
             "oncall": incident.policy.oncall,
-            "fallback": incident.providers[-1] if incident.policy.fallback else None,
+            "fallback": incident.policy.fallback.targets[0] if incident.policy.fallback else None,
             "wait_minutes": (incident.policy.wait_ms or 0) / 60_000,
             "ack_timeout_minutes": incident.policy.ack_timeout_ms / 60_000,
             "destinations": dict(incident.policy.destinations),

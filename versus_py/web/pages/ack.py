@@ -121,7 +121,9 @@ def _consequence(incident: Incident, called: Called) -> str:
     """What the acknowledgment means for the escalation: whether it came first was decided when it was saved."""
     if incident.policy.count <= 1 and not incident.providers:
         return "This incident does not escalate."
-    spared = [target for target in incident.policy.targets if target not in {*incident.told, *incident.providers[1:]}]
+    fallback = incident.policy.fallback
+    never = {*incident.told, *(fallback.targets if fallback else ())}
+    spared = [target for target in incident.policy.targets if target not in never]
     name = ", ".join(map(called, spared or incident.later_targets[:1]))
     ends_at_ms = incident.ack_ends_at_ms
     if spared and ends_at_ms is not None:
