@@ -5,8 +5,11 @@ import pytest
 from tests.integration.conftest import PASSWORD
 from versus_py.config import ServiceNowInstance
 from versus_py.simulators import Fault
+from versus_py.systems import model
 from versus_py.targets.check import CheckStatus
 from versus_py.targets.servicenow import checks as servicenow
+from versus_py.targets.servicenow.system import SERVICENOW
+from versus_py.targets.system import Examined
 
 OK, WARNING, FAILED, SKIPPED = CheckStatus
 
@@ -199,3 +202,55 @@ async def test_a_test_record_of_a_table_without_a_lifecycle_says_how_it_is_treat
     assert check.status is WARNING
     assert "treated as lifecycle plain" in check.found
     assert "delete it by hand" in check.advice
+
+
+@pytest.fixture
+def examine_steps(servicenow_url, clock, session):
+    """The checks of a default instance and of `infra`, for a policy that has a step with these fields at a target."""
+
+    async def run(target, **fields):
+        instance = {"instance_url": servicenow_url, "username": "versus.integration", "password": PASSWORD}
+        step = {"notify": [target], "fields": fields}
+        config = model().model_validate(
+            {
+                "oncall": {
+                    "enable": True,
+                    "servicenow": instance | {"other_instance_urls": {"infra": {"instance_url": servicenow_url}}},
+                },
+                "policies": [{"name": "leads", "steps": [step]}],
+            }
+        )
+        sections = SERVICENOW.examine(Examined(config=config, clock=clock, session=session))
+        of_instances = [sections[name] for name in ("ServiceNow", "ServiceNow infra")]
+        return {check.name: check for examination in of_instances async for check in examination()}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("target", "bad", "good"),
+    [
+        ("servicenow", "ServiceNow", "ServiceNow infra"),
+        ("servicenow:infra", "ServiceNow infra", "ServiceNow"),
+    ],
+)
+async def test_fields_of_steps_are_looked_at_where_they_are_written(examine_steps, target, bad, good):
+    checks = await examine_steps(target, urgncy="1", assignment_group="Nobody")
+
+    assert checks[f"{bad} columns"].found == "incident has no urgncy"
+    assert "'Nobody': no row of sys_user_group" in checks[f"{bad} references"].found
+    assert checks[f"{good} columns"].status is OK
+    assert checks[f"{good} references"].status is SKIPPED
+
+
+async def test_fields_of_steps_that_are_in_order_are_in_order(examine_steps):
+    checks = await examine_steps("servicenow", urgency="1", assignment_group="Network", cmdb_ci="{{ labels.ci }}")
+
+    assert checks["ServiceNow columns"].status is OK
+    assert checks["ServiceNow references"].found == "found: Network"
+
+
+async def test_a_step_that_writes_what_is_read_only_is_a_warning(examine_steps):
+    checks = await examine_steps("servicenow", priority="1")
+
+    assert (checks["ServiceNow columns"].status, checks["ServiceNow columns"].found) == (WARNING, "read-only: priority")

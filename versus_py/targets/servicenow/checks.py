@@ -1,6 +1,6 @@
 """ServiceNow: whether the login is good, and the table takes what the configuration writes into it."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -32,11 +32,16 @@ async def examine(
     session: aiohttp.ClientSession,
     service: str,
     create_test_record: bool,
+    of_steps: Sequence[Mapping[str, str]] = (),
 ) -> AsyncIterator[Check]:
-    """Everything about one instance, called *name*. With *create_test_record*, a record is created and canceled."""
+    """Everything about one instance, called *name*, and the fields *of_steps* of policies that are written there.
+
+    With *create_test_record*, a record is created and canceled.
+    """
     try:
         instance = Instance(config, service=service, clock=clock, session=session)
-        rows = await instance.api.search(config.table, "ORDERBYDESCsys_created_on", _columns(config), limit=1)
+        wanted = _columns(config, of_steps)
+        rows = await instance.api.search(config.table, "ORDERBYDESCsys_created_on", wanted, limit=1)
     except ConfigError as exc:
         yield Check(name, CheckStatus.FAILED, str(exc), "check the file")
         return
@@ -47,21 +52,21 @@ async def examine(
     for check in instance.clock.checks(f"{name} clock"):
         yield check
     yield _about_fields(f"{name} fields", config)
-    columns = await _look_at_columns(config, instance.api, rows)
+    columns = await _look_at_columns(config, instance.api, rows, of_steps)
     yield _about_columns(f"{name} columns", config, columns)
     if config.lifecycle == "incident" and not columns.lacks:
         for element, wanted in _choices(config):
             yield await _about_choices(f"{name} {element}", config, instance.api, element, wanted)
         yield await _about_journal(f"{name} work notes", instance.api)
-    yield await _about_references(f"{name} references", config, instance.api, clock)
+    yield await _about_references(f"{name} references", config, instance.api, clock, of_steps)
     if create_test_record:
         yield await _about_a_record(f"{name} test record", config, instance, clock)
 
 
-def _columns(config: ServiceNowInstance) -> list[str]:
+def _columns(config: ServiceNowInstance, of_steps: Sequence[Mapping[str, str]]) -> list[str]:
     """Every column that is read or written."""
     of_life = _OF_AN_INCIDENT if config.lifecycle == "incident" else ()
-    own = (*config.fields, *config.update_fields, *config.resolve_fields)
+    own = (*config.fields, *config.update_fields, *config.resolve_fields, *(it for step in of_steps for it in step))
     needed = identity(config.key_field)
     always = needed if config.lifecycle == "incident" else [name for name in needed if name not in {"number", "state"}]
     return list(dict.fromkeys((*always, "short_description", *of_life, *own)))
@@ -81,14 +86,17 @@ class _Columns:
     """Which of the columns that are used are not there, or cannot be written."""
 
     is_known: bool
+    wanted: Sequence[str] = ()
     missing: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()  # of those that are missing, what a lifecycle needs
 
 
-async def _look_at_columns(config: ServiceNowInstance, api: TableApi, rows: Sequence[Row]) -> _Columns:
+async def _look_at_columns(
+    config: ServiceNowInstance, api: TableApi, rows: Sequence[Row], of_steps: Sequence[Mapping[str, str]]
+) -> _Columns:
     """By the dictionary, and by what a record has, as far as the user may read them."""
-    wanted = _columns(config)
+    wanted = _columns(config, of_steps)
     query = f"nameIN{config.table},task^elementIN{','.join(wanted)}^active=true"
     try:
         entries = await api.search("sys_dictionary", query, ("name", "element", "read_only"), limit=CHOICES_MAX)
@@ -100,12 +108,13 @@ async def _look_at_columns(config: ServiceNowInstance, api: TableApi, rows: Sequ
     known = {column for row in rows for column in row} or {value_of(row.get("element")) for row in of_table}
     if not known:
         return _Columns(is_known=False)
-    written = {config.key_field, *config.fields, *config.update_fields, *config.resolve_fields}
+    written = {config.key_field, *config.fields, *config.update_fields, *config.resolve_fields}.union(*of_steps)
     fixed = {value_of(row.get("element")) for row in of_table if value_of(row.get("read_only")) == "true"}
     missing = tuple(column for column in wanted if column not in known)
     is_plain = config.lifecycle == "plain"
     return _Columns(
         is_known=True,
+        wanted=wanted,
         missing=missing,
         read_only=tuple(sorted(fixed & written)),
         lacks=() if is_plain else tuple(name for name in NEEDED_BY_LIFECYCLE if name in missing),
@@ -131,7 +140,7 @@ def _about_columns(name: str, config: ServiceNowInstance, columns: _Columns) -> 
     if columns.read_only:
         advice = "leave them out: what is written there is ignored"
         return Check(name, CheckStatus.WARNING, f"read-only: {', '.join(columns.read_only)}", advice)
-    return Check(name, CheckStatus.OK, f"all {len(_columns(config))} that are used exist")
+    return Check(name, CheckStatus.OK, f"all {len(columns.wanted)} that are used exist")
 
 
 def _choices(config: ServiceNowInstance) -> Iterator[tuple[str, list[str]]]:
@@ -172,10 +181,13 @@ async def _about_journal(name: str, api: TableApi) -> Check:
     return Check(name, CheckStatus.OK, "can be read again")
 
 
-async def _about_references(name: str, config: ServiceNowInstance, api: TableApi, clock: Clock) -> Check:
+async def _about_references(
+    name: str, config: ServiceNowInstance, api: TableApi, clock: Clock, of_steps: Sequence[Mapping[str, str]]
+) -> Check:
     """Whether names that stand in the configuration as they are name exactly one row."""
     named = {**config.fields, **config.update_fields, **config.resolve_fields}
-    rows = [{column: text for column, text in named.items() if _is_constant(text)}, *config.severities.values()]
+    written = [{column: text for column, text in it.items() if _is_constant(text)} for it in (named, *of_steps)]
+    rows = [*written, *config.severities.values()]
     constant = sorted({(column, text) for row in rows for column, text in row.items() if column in config.references})
     if not constant:
         return Check(name, CheckStatus.SKIPPED, "nothing to look up: users, groups and CIs all come from alerts")

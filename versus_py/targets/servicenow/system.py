@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from versus_py.config import ServiceNowConfig
+from versus_py.config import Config, ServiceNowConfig
 from versus_py.targets.check import Examination
 from versus_py.targets.servicenow.checks import examine
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
@@ -51,9 +51,17 @@ def checks(examined: Examined) -> Mapping[str, Examination]:
             session=examined.session,
             service=config.name,
             create_test_record=examined.may_create,
+            of_steps=_fields_of_steps(config, name),
         )
     found[RECORDS] = partial(examine_records, config.oncall.servicenow.instances(), examined.incidents)
     return found
+
+
+def _fields_of_steps(config: Config, instance: str | None) -> tuple[Mapping[str, str], ...]:
+    """What steps of policies write to that *instance*; where a request names another one, it is not known before."""
+    target = NAME if instance is None else f"{NAME}:{instance}"
+    steps = (step for policy in config.policies for step in policy.steps)
+    return tuple(step.fields for step in steps if step.fields and target in step.notify)
 
 
 SERVICENOW = System(
