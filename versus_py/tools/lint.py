@@ -486,9 +486,14 @@ def _about_late_ends(route: _Route, group_ms: int, policies: list[Policy]) -> It
             route.where,
             f"group_interval ({route.group_interval}) is not shorter than {_wait(first, waits)}: that an alert is over "
             f"may be told only after {'its record was created' if has_record else 'others were told of it'}",
-            "make group_interval shorter than the wait, such as 1m",
+            f"make group_interval shorter than the wait, such as {_such_as(first[0] // 2)}",
             route.line,
         )
+
+
+def _such_as(longest_ms: int) -> str:
+    """An interval to advise: a minute, where it may last so long."""
+    return f"{max(1, min(longest_ms, 60_000) // 1000)}s".replace("60s", "1m")
 
 
 def _wait(worst: tuple[int, str], waits: Sequence[tuple[int, str]]) -> str:
@@ -530,7 +535,7 @@ def _about_beats(route: _Route, heartbeat: ExpectedHeartbeat) -> Iterator[Findin
             f"repeat_interval ({route.repeat_interval}) and group_interval ({route.group_interval}) together are not "
             f"shorter than the {heartbeat.every} in which the heartbeat {heartbeat.name!r} must come: it is silent "
             "though its alert fires",
-            "set both to 1m in this route, or raise every",
+            f"set both to {_such_as(heartbeat.every_ms // 4)} in this route, or raise every",
             route.line,
         )
 
@@ -543,12 +548,14 @@ def _about_heartbeats(
     served = {_heartbeat_of(it, config) for it in routes if it.receiver in ours}
     for heartbeat in config.heartbeats if config is not None and ours else ():
         if heartbeat.match and heartbeat not in served:
+            often = _such_as(heartbeat.every_ms // 4)
             yield Finding(
                 Severity.NOTE,
                 f"heartbeat {heartbeat.name!r}",
                 f"no route to this server is for its alerts ({', '.join(heartbeat.match)}): if they come from this "
                 "Alertmanager, they come as seldom as repeat_interval says",
-                "give them a route with group_interval: 1m and repeat_interval: 1m; nothing, if another one sends them",
+                f"give them a route with group_interval: {often} and repeat_interval: {often}; nothing, if another one "
+                "sends them",
             )
 
 

@@ -246,6 +246,15 @@ def test_the_wait_is_that_of_the_configuration():
     assert "shorter than the wait of 1 minute:" in finding.what
 
 
+@pytest.mark.parametrize(("wait", "advised"), [(0.5, "15s"), (1, "30s"), (2, "1m"), (60, "1m")])
+def test_the_group_interval_that_is_advised_is_shorter_than_the_wait(wait, advised):
+    route = {"group_interval": "2h", "repeat_interval": "4h"}
+
+    [finding] = lint_webhook(route=route, config=make_config(wait_minutes=wait))
+
+    assert finding.advice == f"make group_interval shorter than the wait, such as {advised}"
+
+
 def with_policies(*policies, **oncall):
     settings = {"alert": {"slack": {"enable": True}}, "oncall": {"enable": True, **oncall}, "policies": policies}
     return model().model_validate(settings)
@@ -570,6 +579,17 @@ def test_a_heartbeat_without_a_route_of_its_own_is_noted():
     [found] = lint_watchdog(None)
 
     assert (found.severity, found.where) == (NOTE, "heartbeat 'watchdog'")
+
+
+@pytest.mark.parametrize(("every", "advised"), [("10s", "2s"), ("2m", "30s"), ("5m", "1m"), ("25h", "1m")])
+def test_the_intervals_that_are_advised_for_a_heartbeat_let_one_come_late(every, advised):
+    seldom = {"matchers": ["alertname=Watchdog"], "group_interval": "12h", "repeat_interval": "14h"}
+
+    [of_its_route] = lint_watchdog(seldom, {**WATCHDOG, "every": every})
+    [without_one] = lint_watchdog(None, {**WATCHDOG, "every": every})
+
+    assert of_its_route.advice == f"set both to {advised} in this route, or raise every"
+    assert f"group_interval: {advised} and repeat_interval: {advised};" in without_one.advice
 
 
 def test_a_heartbeat_that_no_alert_is_needs_no_route():
