@@ -9,17 +9,22 @@ FAILURE_COLUMNS = ("id", "status", "target", "since", "error", "title")
 
 def incident_row(it: Any) -> list[str]:
     """An incident in a list, by COLUMNS."""
-    escalates = time_of(it["escalates_at"]) if it["escalates_at"] else ""
     says_more = {"failed", "suppressed"} | ({"escalated"} if it["status"] == "triggered" else set())
     return [
         it["id"],
         it["outcome"] if it["outcome"] in says_more else _waiting(it),
         it["severity"],
         time_of(it["created_at"]),
-        escalates,
+        _due(it),
         it["record"] or "",
         subject_of(it),
     ]
+
+
+def _due(it: Any) -> str:
+    """When it escalates if nobody acknowledges; of what is held, when its hours begin."""
+    due = it.get("held_until") if _is_ahead(it.get("held_until")) else it["escalates_at"]
+    return time_of(due) if due else ""
 
 
 def _waiting(it: Any) -> str:
