@@ -343,11 +343,14 @@ def _unchanged(incident: Incident, acted: Acted) -> str:
     return f"{acted.action.replace('_', ' ')} changes nothing"
 
 
+_SAID_BEFORE = {Event.WARNING: "warning: ", Event.HELD: "held "}
+
+
 def _said(change: Change) -> Iterator[str]:
     """What the incident's timeline says of it."""
     for entry in change.entries:
         if entry.detail:
-            yield f"warning: {entry.detail}" if entry.event is Event.WARNING else entry.detail
+            yield f"{_SAID_BEFORE.get(entry.event, '')}{entry.detail}"
 
 
 def _moment(at_ms: int, zone: tzinfo | None) -> datetime:

@@ -303,6 +303,7 @@ def test_what_is_held_is_told_when_its_hours_begin():
     assert [event.what for event in events] == ["triggered", "opened", "acknowledged"]
     assert told(story) == [(60, "message", "Slack C0ALERTS")]
     assert events[0].escalates_at_ms is None
+    assert any(it.startswith("held until ") for it in events[0].details)
     assert story.summary.held == 1
 
 
