@@ -26,16 +26,19 @@ from versus_py.incidents.matchers import Matcher, parse_matchers
 if TYPE_CHECKING:
     from versus_py.config.model import Config
 
+NAME_MAX = 50
 REPEAT_MAX = 9
 
 
 def _name(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("must be a name")
+    if len(value) > NAME_MAX:
+        raise ValueError(f"must be at most {NAME_MAX} characters long")
     return value
 
 
-PolicyName = Annotated[str, AfterValidator(_name), Field(max_length=50)]
+PolicyName = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"maxLength": NAME_MAX})]
 Names = Annotated[tuple[str, ...], some("name at least one")]
 
 

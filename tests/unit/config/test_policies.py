@@ -150,6 +150,10 @@ def test_a_mistake_in_a_step_is_told_by_its_path(step, told):
     [
         ("{name: a, steps: []}", "policies.0.steps: is a list; must have at least one step in it"),
         ("{name: a}", "policies.0.steps: is required"),
+        (
+            f"{{name: {'a' * 51}, steps: [{{notify: [slack]}}]}}",
+            f"policies.0.name: is '{'a' * 51}'; must be at most 50 characters long",
+        ),
         ("{steps: [{notify: [slack]}]}", "policies.0.name: is required"),
         ("{name: a, repeat: 10, steps: [{notify: [slack]}]}", "policies.0.repeat: is 10; "),
         ("{name: a, ack_timeout: 8d, steps: [{notify: [slack]}]}", "policies.0.ack_timeout: is '8d'; must be at most"),
