@@ -148,10 +148,19 @@ def _hours_problems(path: str, policy: PolicyConfig, named: Mapping[str, NamedIn
 
 
 def _unreachable(path: str, policy: PolicyConfig, before: Sequence[PolicyConfig], config: "Config") -> Iterator[str]:
-    """Policies are tried in order: one whose matchers are among its own leaves it nothing."""
-    taking = next((it for it in before if it.matchers <= policy.matchers), None)
-    named = config.intake.named_policies | {it.policy for it in config.heartbeats}
-    if taking is not None and policy.name not in named:
+    """Policies are tried in order: one whose matchers all follow from its own leaves it nothing."""
+    if policy.name in config.intake.named_policies | {it.policy for it in config.heartbeats}:
+        return
+    exact = {it.name: it.value for it in policy.matchers if it.operator == "="}
+    if any(it.name in exact and not it.matches(exact) for it in policy.matchers):
+        yield f"{path}.match: no labels lead to it, as its matchers are never all true"
+        return
+
+    def follows(matcher: Matcher) -> bool:
+        return matcher in policy.matchers or (matcher.name in exact and matcher.matches(exact))
+
+    taking = next((it for it in before if all(map(follows, it.matchers))), None)
+    if taking is not None:
         yield (
             f"{path}: no labels lead to it, as {taking.name!r} before it matches all that it matches; move it up, "
             "change its match, or name it at a token of intake or at a heartbeat"

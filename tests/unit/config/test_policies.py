@@ -191,6 +191,8 @@ BOTH = f"{{{{name: first, match: [{{}}], {STEPS}}}}}, {{{{name: second, match: [
         BOTH.format("a=b", "a=b"),
         BOTH.format("'a=b,c=d'", "c=d, a=b"),
         BOTH.format("a=b", "c=d, a=b"),
+        BOTH.format("'a=~\"b|c\"'", "a=b"),
+        BOTH.format("a!=c", "a=b"),
     ],
 )
 def test_a_policy_that_another_one_leaves_nothing_is_an_error_unless_a_sender_names_it(policies):
@@ -206,6 +208,16 @@ def test_a_policy_that_another_one_leaves_nothing_is_an_error_unless_a_sender_na
 def test_a_policy_that_may_be_reached_is_no_error():
     assert len(config_of(BOTH.format("a=b, c=d", "a=b")).policies) == 2
     assert len(config_of(BOTH.format("a=b", "a=~b")).policies) == 2
+    assert len(config_of(BOTH.format("'a=~\"c|d\"'", "a=b")).policies) == 2
+    assert len(config_of(BOTH.format("c=~d", "a=b")).policies) == 2
+
+
+@pytest.mark.parametrize("match", ["a=b, a=c", "a=b, a!=b", "'a=~c', a=b"])
+def test_a_policy_whose_matchers_contradict_each_other_is_an_error_unless_a_sender_names_it(match):
+    policies = f"{{name: never, match: [{match}], steps: [{{notify: [slack]}}]}}"
+
+    assert problems(policies) == ["policies.0.match: no labels lead to it, as its matchers are never all true"]
+    assert config_of(policies, "intake: {tokens: [{name: a, token: token-0123456789, policy: never}]}").policies
 
 
 @pytest.mark.parametrize(
