@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from versus_py.incidents.model import Actor, Entry, Event, Incident, SaidSeverity, Status
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.rounds import PolicyOf, as_before, sooner
-from versus_py.incidents.severity import highest_severity, is_graver
+from versus_py.incidents.severity import highest_severity, is_graver, is_severity, level_of
 from versus_py.incidents.transitions import Change, begin_anew, notice_news, tell
 from versus_py.incidents.updates import seen_as, with_content
 
@@ -35,7 +35,7 @@ def set_severity(
     A graver one is news: its policy is matched anew, and the wait begins again for who dealt with it, unless that is
     the person who says so. None when it is so already, or resolved.
     """
-    if incident.status is Status.RESOLVED or severity == incident.severity:
+    if incident.status is Status.RESOLVED or _is_the_same(severity, incident.severity):
         return None
     is_raised = is_graver(severity, incident.severity)
     event = Event.SEVERITY_RAISED if is_raised else Event.SEVERITY_CHANGED
@@ -99,6 +99,11 @@ def _as_said(incident: Incident, severity: str) -> Incident:
         before = SaidSeverity("", incident.severity, "" if asked is None else asked.severity)
     said = replace(before, severity=severity, alerts=highest_severity(firing) if firing else before.alerts)
     return replace(seen_as(incident, severity), severity=severity, said_severity=said)
+
+
+def _is_the_same(severity: str, other: str) -> bool:
+    """Whether it is the same by another name, which no policy may match: that would end the escalation."""
+    return severity == other or (is_severity(severity) and level_of(severity) is level_of(other))
 
 
 def _is_dealt_with_by(incident: Incident, person: Actor) -> bool:

@@ -78,7 +78,7 @@ def test_a_severity_is_said_with_who_said_it_and_every_target_that_shows_the_inc
     assert after(change).content_count == 1
 
 
-@pytest.mark.parametrize("severity", ["info", "ERROR"])
+@pytest.mark.parametrize("severity", ["info", "warning"])
 def test_one_that_is_not_graver_is_no_alarm_but_is_told(severity):
     acked = after(acknowledge(incident_of("error"), BEN, START_MS))
 
@@ -104,6 +104,15 @@ def test_a_severity_stands_until_the_alerts_are_graver_than_they_were_then(own, 
         incident = after(observe(incident, of_severity(severity), NOW))
 
     assert incident.severity == stands
+
+
+@pytest.mark.parametrize("name", ["crit", "CRITICAL", "P1", "page"])
+def test_another_name_of_the_severity_that_it_has_changes_nothing(name):
+    assert set_severity(incident_of("critical"), name, ANA, NOW) is None
+
+
+def test_two_names_that_nobody_knows_are_two_severities():
+    assert set_severity(incident_of("purple"), "green", ANA, NOW) is not None
 
 
 def test_alerts_that_get_graver_and_are_not_as_grave_as_said_lower_nothing():
