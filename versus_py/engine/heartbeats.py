@@ -1,5 +1,6 @@
 """Heartbeats that are expected: noting beats, and the incident of a heartbeat that is silent."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 _TRIES = 3
 """How often a beat is written: again where a heartbeat came or went between two commands."""
 
+_TOGETHER = 50
+"""Beats of one request that are written at the same time: those that have to be on disk share one wait for it."""
+
 
 class Heartbeats:
     """Those of the configuration. Every method raises StoreUnavailable."""
@@ -38,8 +42,12 @@ class Heartbeats:
 
         The first beat of a heartbeat is when it begins to be expected.
         """
-        latest = {it.key: it for it in beats}
-        return [await self._note(it) for it in latest.values()]
+        latest = [*{it.key: it for it in beats}.values()]
+        noted: list[Incident] = []
+        for start in range(0, len(latest), _TOGETHER):
+            some = (self._note(it) for it in latest[start : start + _TOGETHER])
+            noted += _or_raise(await asyncio.gather(*some, return_exceptions=True))
+        return noted
 
     async def known(self) -> list[tuple[ExpectedHeartbeat, list[Incident]]]:
         """Each of the configuration, with those that have come so far: one for each set of its labels."""
@@ -55,9 +63,17 @@ class Heartbeats:
             change = heartbeats.first(beat, now_ms, self._installation)
             [there] = await self._store.create([(change, heartbeat_id)], now_ms=now_ms)
             if not there:
-                log.info("heartbeat.expected", heartbeat=beat.heartbeat, sent_by=beat.sent_by, **beat.of)
+                log.info("heartbeat.expected", heartbeat=beat.heartbeat, sent_by=beat.sent_by, labels=dict(beat.of))
                 return change.incident
         raise StoreUnavailable(f"the heartbeat {beat.heartbeat!r} keeps changing")
+
+
+def _or_raise(noted: Sequence[Incident | BaseException]) -> list[Incident]:
+    """All of them. Raises what kept the first one from being written down, once all were tried."""
+    error = next((it for it in noted if isinstance(it, BaseException)), None)
+    if error is not None:
+        raise error
+    return [it for it in noted if isinstance(it, Incident)]
 
 
 def standing(

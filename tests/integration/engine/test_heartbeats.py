@@ -305,6 +305,49 @@ async def test_clusters_do_not_vouch_for_each_other_where_each_has_a_heartbeat(e
     assert {it["labels"]["cluster"]: it["incident"] for it in await shown(engine)} == {"eu": found["id"], "us": None}
 
 
+@pytest.mark.parametrize("settings", [{"heartbeats": [WATCHDOG | {"per": ["cluster"]}]}])
+async def test_beats_of_one_payload_do_not_wait_for_each_other(engine, monkeypatch):
+    """On a slow disk, or one far away, those of many clusters would take longer than their sender waits."""
+    clusters, act = ("eu", "us", "ap"), engine.lifecycle.act
+    all_of_them = asyncio.Barrier(len(clusters))
+
+    async def with_the_others(*args: Any) -> Any:
+        await all_of_them.wait()
+        return await act(*args)
+
+    monkeypatch.setattr(engine.lifecycle, "act", with_the_others)
+    await engine.post(group(*(alert("Watchdog", cluster=it) for it in clusters), by=()))
+
+    assert {it["labels"]["cluster"] for it in await shown(engine)} == {*clusters}
+
+
+@pytest.mark.parametrize("settings", [{"heartbeats": [WATCHDOG | {"per": ["cluster"]}]}])
+async def test_of_several_beats_those_that_can_be_are_written_down(engine, monkeypatch):
+    act = engine.lifecycle.act
+
+    async def one_is_refused(heartbeat_id: Any, decide: Any) -> Any:
+        if heartbeat_id in refused:
+            raise StoreUnavailable("the partition is away")
+        return await act(heartbeat_id, decide)
+
+    await beat(engine, cluster="eu")
+    refused = {it.id for it in await engine.store.heartbeats()}
+    monkeypatch.setattr(engine.lifecycle, "act", one_is_refused)
+    both = group(alert("Watchdog", cluster="eu"), alert("Watchdog", cluster="us"), by=())
+    response = await engine.http.post("/api/incidents", json=both)
+
+    assert response.status == 503
+    assert {it["labels"]["cluster"] for it in await shown(engine)} == {"eu", "us"}
+
+
+@pytest.mark.parametrize("settings", [{"heartbeats": [WATCHDOG | {"per": ["event", "sent_by"]}]}])
+async def test_a_label_may_be_called_as_what_the_log_says_of_every_event(engine, logs):
+    await beat(engine, event="backup", sent_by="eu")
+
+    [line] = [it for it in logs if it["event"] == "heartbeat.expected"]
+    assert line["labels"] == {"event": "backup", "sent_by": "eu"}
+
+
 async def test_without_labels_of_its_own_any_sender_keeps_a_heartbeat_alive(engine):
     await beat(engine, cluster="eu")
     engine.clock.advance(minutes=EVERY_MIN - 1)
