@@ -105,10 +105,10 @@ def beaten(heartbeat: Incident, beat: Beat, now_ms: int) -> Change:
 def fall_silent(heartbeat: Incident, now_ms: int) -> Change | None:
     """No beat came in time. None when one did.
 
-    After an outage of ours, senders have some time to come again.
+    After an outage of ours, senders have some time to come again. Only a further outage gives them more.
     """
     due_ms = heartbeat.escalates_at_ms
-    if due_ms is not None and now_ms > due_ms + LATE_MS:
+    if due_ms is not None and now_ms > due_ms + _late_ms(heartbeat, due_ms):
         again_ms = now_ms + min(heartbeat.policy.wait_ms or 0, CATCH_UP_MS)
         return Change(replace(heartbeat, escalates_at_ms=again_ms), Outcome.UPDATED, {TARGET: again_ms})
     change = begin_step(heartbeat, now_ms)
@@ -193,6 +193,15 @@ def without(notification: Notification, beats: tuple[Alert, ...]) -> Notificatio
         title=title or notification.title,
         severity=highest_severity(severities) if severities else notification.severity,
     )
+
+
+def _late_ms(heartbeat: Incident, due_ms: int) -> int:
+    """How late its silence may be noticed so that it counts: more after senders had more time.
+
+    Else a worker that is always a little late, as under load, would put it off for ever.
+    """
+    is_put_off = due_ms > heartbeat.waiting_since_ms + (heartbeat.policy.wait_ms or 0)
+    return CATCH_UP_MS if is_put_off else LATE_MS
 
 
 def _beaten(heartbeat: Incident, beat: Beat, now_ms: int) -> Incident:

@@ -106,6 +106,30 @@ def test_after_an_outage_of_ours_senders_have_time_to_come_again(every_ms, more_
     assert is_silent(after.incident)
 
 
+def put_off() -> Incident:
+    """After an outage that ended when it was due for a minute."""
+    change = fall_silent(known(), DUE_MS + 60_000)
+    assert change is not None
+    return change.incident
+
+
+def test_a_worker_that_is_always_late_does_not_put_a_silence_off_for_ever():
+    change = fall_silent(put_off(), expected_by_ms(put_off()) + LATE_MS + 1)
+
+    assert change is not None
+    assert is_silent(change.incident)
+
+
+def test_after_a_further_outage_senders_have_time_once_more():
+    late_ms = expected_by_ms(put_off()) + CATCH_UP_MS + 1
+
+    change = fall_silent(put_off(), late_ms)
+
+    assert change is not None
+    assert not is_silent(change.incident)
+    assert expected_by_ms(change.incident) == late_ms + min(EVERY_MS, CATCH_UP_MS)
+
+
 def test_a_silence_that_is_noticed_a_little_late_is_one():
     change = fall_silent(known(), DUE_MS + LATE_MS)
 
