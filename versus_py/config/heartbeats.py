@@ -78,11 +78,16 @@ class ExpectedHeartbeat(Part):
 
 
 def heartbeat_problems(config: "Config") -> Iterator[str]:
-    """Names that stand twice."""
+    """Names that stand twice, and matchers that would take alerts which are none."""
     names = [it.name for it in config.heartbeats]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield f"heartbeats.{index}.name: is {name!r}, as that of another heartbeat is"
+    for index, it in enumerate(config.heartbeats):
+        if it.name in names[:index]:
+            yield f"heartbeats.{index}.name: is {it.name!r}, as that of another heartbeat is"
+        if it.matches({}):
+            yield (
+                f"heartbeats.{index}.match: matches alerts without any labels too, so that they would be beats and no "
+                'incidents; add what tells the heartbeat, such as alertname="Watchdog"'
+            )
 
 
 def heartbeat_policy_problems(config: "Config") -> Iterator[str]:

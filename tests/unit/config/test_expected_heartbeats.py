@@ -63,6 +63,8 @@ def test_labels_tell_heartbeats_of_one_name_apart():
         ("{name: a, every: 5m, severity: bad}", "heartbeats.0.severity: is 'bad'; must be a known severity"),
         ("{name: a, every: 5m, polcy: x}", "heartbeats.0.polcy: is not a known key; did you mean 'policy'?"),
         ("{name: a, every: 5m}, {name: a, every: 1h}", "heartbeats.1.name: is 'a', as that of another heartbeat is"),
+        ("{name: a, every: 5m, match: ['team!=\"db\"']}", "heartbeats.0.match: matches alerts without any labels too"),
+        ("{name: a, every: 5m, match: ['job=~\".*\"']}", "heartbeats.0.match: matches alerts without any labels too"),
         ("{name: a, every: 5m, policy: al}", "heartbeats.0.policy: is 'al'; did you mean 'all'?"),
     ],
 )
