@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from versus_py.config import Config, IntakeToken
 from versus_py.engine.policies import Policies
+from versus_py.incidents import heartbeats
 from versus_py.incidents.model import Event, Notification, PolicyFor
 from versus_py.incidents.severity import is_severity
 from versus_py.sources import SOURCES
@@ -57,6 +58,8 @@ _LOGGED = {
 }
 """What people did, by what the log says of it."""
 
+_NO_PERSON = {*SOURCES, heartbeats.TARGET}
+
 
 @dataclass(frozen=True, slots=True)
 class Acted:
@@ -80,20 +83,24 @@ Read = Callable[[Posted], tuple[list[Notification], PolicyFor, list[str]]]
 def read_lines(name: str, lines: Iterable[bytes]) -> tuple[list[Record], list[str]]:
     """The records of one file, and a sentence with file and line for each line that is broken.
 
-    Empty lines, and lines of versus_py's log that hold no body, are left out.
+    Empty lines, and lines of versus_py's log that hold no body, are left out. So is what people did to the incidents of
+    silent heartbeats, which no payload leads to.
     """
     records: list[Record] = []
     problems = []
+    silences: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            record = _record(f"{name}:{number}", line)
+            data = _object(line)
+            record = _record(f"{name}:{number}", data)
         except ValueError as exc:
             problems.append(f"{name}:{number}: {exc}")
         else:
             records += [] if record is None else [record]
-    return records, problems
+            silences |= {str(data.get("incident"))} if data.get("event") == "heartbeat.silent" else set()
+    return [it for it in records if isinstance(it, Posted) or it.incident not in silences], problems
 
 
 def reader(config: Config) -> Read:
@@ -116,7 +123,7 @@ def reader(config: Config) -> Read:
     return read
 
 
-def _record(where: str, line: bytes) -> Record | None:
+def _object(line: bytes) -> Mapping[str, Any]:
     """Raises ValueError with a sentence."""
     try:
         data = orjson.loads(line)
@@ -124,6 +131,11 @@ def _record(where: str, line: bytes) -> Record | None:
         raise ValueError(f"this is not JSON: {exc.msg}") from None
     if not isinstance(data, dict):
         raise ValueError("this is no JSON object")  # noqa: TRY004 - one error for whatever is wrong with a line
+    return data
+
+
+def _record(where: str, data: Mapping[str, Any]) -> Record | None:
+    """Raises ValueError with a sentence."""
     if "event" in data:
         return _logged(where, data)
     at_ms = _time(data, "at")
@@ -152,12 +164,12 @@ def _severity(data: Mapping[str, Any]) -> str:
 
 
 def _logged(where: str, data: Mapping[str, Any]) -> Record | None:
-    """A line of versus_py's own log: a body, or what a person did. What senders did, their bodies say."""
+    """A line of versus_py's own log: a body, or what a person did. What others did is no person's."""
     match data:
         case {"event": "intake.body"}:
             body, query, sender = _text(data, "body").encode(), _text(data, "query", ""), _text(data, "sender", "")
             return Posted(where, _time(data, "timestamp"), body, query, sender)
-        case {"event": "incident.changed", "what": what, "by": by} if what in _LOGGED and by not in SOURCES:
+        case {"event": "incident.changed", "what": what, "by": by} if what in _LOGGED and by not in _NO_PERSON:
             return _act(where, data, _LOGGED[what])
         case _:
             return None
@@ -173,7 +185,7 @@ def _act(where: str, data: Mapping[str, Any], action: Action) -> Acted:
         _text(data, "incident"),
         _text(data, "by"),
         _until_ms(detail) if action is Action.SNOOZE else None,
-        detail.rpartition(" ")[2] if action is Action.SET_SEVERITY else "",
+        detail.rpartition(" → ")[2] if action is Action.SET_SEVERITY else "",
     )
 
 

@@ -521,12 +521,28 @@ def test_a_servers_log_holds_bodies_and_what_people_did():
     ]
 
 
-def test_what_the_log_says_of_acts_is_what_the_engine_writes():
+def test_what_people_did_to_the_incident_of_a_silent_heartbeat_is_left_out():
+    """Nothing in the recording leads to it, so that each would be about an incident that is not known."""
+    lines = [
+        {"event": "heartbeat.silent", "timestamp": AT, "heartbeat": "watchdog", "incident": "h-1"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "h-1", "what": "acknowledged", "by": "ana"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "acknowledged", "by": "ana"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "h-0", "what": "resolved", "by": "heartbeat"},
+    ]
+
+    records, problems = read_lines("log", [orjson.dumps(line) for line in lines])
+
+    assert problems == []
+    assert records == [Acted("log:3", AT_MS, Action.ACKNOWLEDGE, "x-1", "ana")]
+
+
+@pytest.mark.parametrize("severity", ["critical", "P1 - Critical"])
+def test_what_the_log_says_of_acts_is_what_the_engine_writes(severity):
     incident = make_incident(make_alert(severity="warning"), severity="warning")
     later_ms = START_MS + 10 * MINUTE_MS
     changes = [
         snooze(incident, later_ms, Actor("ana"), START_MS),
-        set_severity(incident, "critical", Actor("ana"), AT_MS),
+        set_severity(incident, severity, Actor("ana"), AT_MS),
     ]
     lines = [
         {
@@ -547,5 +563,5 @@ def test_what_the_log_says_of_acts_is_what_the_engine_writes():
     assert problems == []
     assert [(it.action, it.until_ms, it.severity) for it in records if isinstance(it, Acted)] == [
         (Action.SNOOZE, later_ms // MINUTE_MS * MINUTE_MS, ""),
-        (Action.SET_SEVERITY, None, "critical"),
+        (Action.SET_SEVERITY, None, severity),
     ]
