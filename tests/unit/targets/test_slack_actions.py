@@ -87,6 +87,15 @@ def test_without_choices_there_is_no_snooze():
     assert Action.SNOOZE not in offered(make_incident(), config)
 
 
+def test_escalating_asks_before_and_promises_no_provider():
+    """The next step of a policy may be another channel."""
+    block = action_block(make_incident(), INTERACTIVE, ack_url=None)
+    assert block is not None
+    [button] = [it for it in block.to_dict()["elements"] if it["action_id"] == Action.ESCALATE]
+
+    assert button["confirm"]["text"]["text"].startswith("The next step of the escalation begins at once.")
+
+
 def test_buttons_say_which_incident_they_are_about():
     incident = make_incident()
     block = action_block(incident, INTERACTIVE, ack_url="https://versus.example/ack")

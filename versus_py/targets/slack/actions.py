@@ -114,7 +114,10 @@ def _elements(incident: Incident, config: SlackConfig) -> Iterator[InteractiveEl
 
 
 _ESCALATE_CONFIRM = ConfirmObject(
-    title="Escalate now?", text="The on-call provider is called at once.", confirm="Escalate", deny="Cancel"
+    title="Escalate now?",
+    text="The next step of the escalation begins at once. If somebody has acknowledged, that ends.",
+    confirm="Escalate",
+    deny="Cancel",
 )
 
 
