@@ -70,7 +70,8 @@ class ExpectedHeartbeat(Part):
 
     def is_for(self, known: Incident) -> bool:
         """Whether the heartbeat that is stored as *known* is one of these."""
-        return known.dedup_key == heartbeat_key(self.name, self.of(labels_of(known)))
+        is_named_so = known.title == self.name  # there may be thousands of others
+        return is_named_so and known.dedup_key == heartbeat_key(self.name, self.of(labels_of(known)))
 
     @cached_property
     def _matchers(self) -> tuple[Matcher, ...]:
