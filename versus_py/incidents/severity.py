@@ -114,9 +114,15 @@ def is_severity(name: str) -> bool:
 
 
 def known_as(name: str, names: Mapping[str, str]) -> str | None:
-    """The severity that *name* is one of, as *names* of one's own have it first; None where nobody knows it."""
+    """The severity that *name* is one of, as *names* of one's own have it first; None where nobody knows it.
+
+    A usual name comes as it is usually written: matchers of policies and routes look at every letter.
+    """
     severity = names.get(spelling(name), name)
-    return severity if is_severity(severity) else None
+    if not is_severity(severity):
+        return None
+    usual = level_of(severity).severity
+    return usual if spelling(severity) == usual else severity
 
 
 def known_names(names: Mapping[str, str]) -> str:

@@ -12,9 +12,17 @@ CHOICES = Choices({"sevurgent": "critical"}, ("databases", "night"), (SLACK, Boa
 
 
 @pytest.mark.parametrize(
-    ("name", "severity"), [("critical", "critical"), (" P2 ", "P2"), ("SEV Urgent", "critical"), ("info", "info")]
+    ("name", "severity"),
+    [
+        ("critical", "critical"),
+        (" P2 ", "P2"),
+        ("SEV Urgent", "critical"),
+        ("info", "info"),
+        ("Critical", "critical"),
+        ("1 - Critical", "critical"),
+    ],
 )
-def test_a_severity_keeps_its_name_but_for_those_of_the_map(name, severity):
+def test_a_severity_keeps_its_name_but_for_those_of_the_map_and_usual_ones_in_another_case(name, severity):
     assert CHOICES.severity(name) == severity
 
 

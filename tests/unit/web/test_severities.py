@@ -133,7 +133,7 @@ def test_a_severity_of_the_request_that_is_not_known_is_ignored_with_a_warning(s
 def test_a_token_may_allow_some_severities_alone():
     limits = OverrideLimits(severities=("warning", "Info"))
 
-    assert asked("WARNING", limits).severity == "WARNING"
+    assert asked("WARNING", limits).severity == "warning"
     assert asked("info", limits).severity == "info"
     refused = asked("critical", limits)
     assert refused.severity is None
