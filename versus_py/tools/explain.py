@@ -14,6 +14,7 @@ from versus_py.sources import fields, generic
 from versus_py.sources.generic.reader import Reading
 from versus_py.sources.generic.search import Field, Place
 from versus_py.sources.generic.words import is_over
+from versus_py.web.intake.beats import found_in
 from versus_py.web.intake.overrides import read_overrides
 from versus_py.web.intake.reading import Reader
 
@@ -51,7 +52,8 @@ def explain(payload: Mapping[str, Any], config: Config, source: str | None = Non
     beats = dict.fromkeys(f"a heartbeat, and no incident: {it.heartbeat}" for it in reading.beats)
     if not counted:
         return Explanation(name, (), (*reading.warnings, *beats))
-    said = sources.parse(payload, config.sources, source)
+    parsed = sources.parse(payload, config.sources, source)
+    said = found_in(parsed, config.heartbeats, asked.asked, sender="").rest or parsed
     is_read_by_tables = name == generic.NAME and not said.group
     lines = _read_by_tables(said, generic.read(payload)) if is_read_by_tables else _read_by_source(said)
     by_config = _by_config(lines, said, counted[0], config)

@@ -188,7 +188,11 @@ def test_a_heartbeat_is_said_to_be_no_incident():
 def test_what_comes_beside_a_heartbeat_is_explained():
     expected = [{"name": "watchdog", "match": ['alertname="Watchdog"'], "every": "5m"}]
 
-    found = explain(group(alert("Watchdog"), alert("DiskFull"), by=()), heartbeats=expected)
+    found = explain(group(alert("Watchdog"), alert("DiskFull", instance="db-1"), by=()), heartbeats=expected)
 
-    assert found.lines
+    assert {it.what: it.value for it in found.lines}.items() >= {
+        ("title", "DiskFull is bad"),
+        ("resource", "db-1"),
+        ("alerts", "1"),
+    }
     assert found.warnings == ("a heartbeat, and no incident: watchdog",)
