@@ -6,7 +6,6 @@ findings out.
 """
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from multidict import MultiDict
 
-from versus_py.config import Config, ExpectedHeartbeat, IntakeToken
-from versus_py.config.parts import percent_encoded
+from versus_py.config import Config, ExpectedHeartbeat, IntakeToken, parts
 from versus_py.engine.policies import Policies
 from versus_py.errors import ConfigError
 from versus_py.incidents.matchers import parse_matchers
@@ -35,16 +33,10 @@ GROUP_BY_EVERYTHING = "..."
 HIDDEN_URL = "<secret>"
 """In place of a webhook's URL, in the configuration that an Alertmanager newer than v0.25 shows of itself."""
 
-# Prometheus' durations, each unit once and from the largest down: prometheus/common, model/time.go.
-_DURATION = re.compile(
-    r"(?=.)(?:(\d{1,9})y)?(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?"
-)
 _THEIR_HOSTS = ("pagerduty.com", "opsgenie.com", "atlassian.com")
 _PAGERDUTY, _OPSGENIE = "pagerduty_configs", "opsgenie_configs"
 _ADDRESSES = {_PAGERDUTY: ("url", "pagerduty_url"), _OPSGENIE: ("api_url", "opsgenie_api_url")}
 """Where such a receiver says where it sends to: in itself, or for all of them under `global`."""
-
-_UNITS_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 
 
 class Severity(StrEnum):
@@ -143,12 +135,10 @@ def hides_webhooks(text: str) -> bool:
 
 def duration_ms(value: str) -> int | None:
     """A duration as Prometheus writes it, such as 1h30m or 2w; None when it is none."""
-    if value == "0":
-        return 0
-    found = _DURATION.fullmatch(value)
-    if found is None:
+    try:
+        return parts.duration_ms(value)
+    except ValueError:
         return None
-    return sum(int(number) * unit_ms for number, unit_ms in zip(found.groups(), _UNITS_MS, strict=True) if number)
 
 
 class _Mapping(dict[Any, Any]):
@@ -381,7 +371,7 @@ def _refused(webhook: _Webhook) -> Iterator[tuple[str, str]]:
     if not url.isascii():
         yield (
             "its url has characters that are not ASCII: its requests are refused, and Alertmanager drops the alerts",
-            f"percent-encode them: {percent_encoded(url)}",
+            f"percent-encode them: {parts.percent_encoded(url)}",
         )
 
 
