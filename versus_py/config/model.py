@@ -30,7 +30,7 @@ from versus_py.config.parts import (
     Template,
     split_url,
 )
-from versus_py.config.policies import PolicyConfig, StepConfig, system_and_place
+from versus_py.config.policies import PolicyConfig, StepConfig, policy_warnings, system_and_place
 from versus_py.config.routes import Route
 from versus_py.config.severities import OptionalSeverity, SeverityMap
 from versus_py.config.time_intervals import NamedIntervals, interval_warnings
@@ -579,12 +579,13 @@ class Config(Part):
         for index, route in enumerate(self.routes):
             yield from route.warnings(f"routes.{index}")
         yield from interval_warnings(self.time_intervals)
+        yield from policy_warnings(self)
         if not self.alert.enabled:
             keys = " and ".join(f"alert.{name}.enable" for name in self.alert.CHANNELS)
             verb = "is" if len(self.alert.CHANNELS) == 1 else "are"
             yield f"{keys} {verb} false: nobody is told about an incident before it escalates"
         if not self.oncall.is_prepared:
-            yield "oncall.enable is false: no incident ever escalates"
+            yield "oncall.enable is false: no on-call provider is ever called"
         if self.public_host is None and self.alert.enabled and self.oncall.is_prepared:
             yield f"public_host is not set: links to acknowledge point at {self.link_base}"
         yield from self._insecure()

@@ -129,6 +129,18 @@ def policy_problems(config: "Config") -> Iterator[str]:
             yield from _step_problems(f"{path}.steps.{at}", step, config)
 
 
+def policy_warnings(config: "Config") -> Iterator[str]:
+    """What works, but is hardly what was meant."""
+    if not config.oncall.is_prepared or config.oncall.by_default:
+        return
+    for index, policy in enumerate(config.policies):
+        if {system_and_place(target)[0] for target in policy.targets} <= config.oncall.parts.keys():
+            yield (
+                f"policies.{index} ({policy.name}) notifies on-call providers only: with oncall.initialized_only, "
+                "nobody is notified of an incident whose request does not say oncall_enable=true"
+            )
+
+
 def policy_name_problem(path: str, name: str, policies: Sequence[PolicyConfig]) -> Iterator[str]:
     """What is said of a *name* at *path* that no policy has."""
     names = [it.name for it in policies]

@@ -344,7 +344,7 @@ def test_what_is_not_enabled_need_not_be_complete():
 
     assert list(config.warnings()) == [
         "alert.slack.enable is false: nobody is told about an incident before it escalates",
-        "oncall.enable is false: no incident ever escalates",
+        "oncall.enable is false: no on-call provider is ever called",
         "intake.tokens is not set: whoever reaches this server's port may post alerts, and resolve them",
     ]
 

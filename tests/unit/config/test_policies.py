@@ -329,6 +329,22 @@ def test_a_priority_in_a_step_is_warned_of_as_elsewhere():
     )
 
 
+@pytest.mark.parametrize(
+    ("oncall", "notify", "is_told"),
+    [
+        ("enable: false, initialized_only: true", "servicenow, 'servicenow:infra'", True),
+        ("enable: false, initialized_only: true", "servicenow, slack", False),
+        ("enable: true", "servicenow", False),
+    ],
+)
+def test_a_policy_that_may_notify_nobody_is_warned_of(oncall, notify, is_told):
+    systems = SYSTEMS.replace("enable: true\n", f"{oncall.replace(', ', chr(10) + '  ')}\n")
+    found = parse_config(f"{systems}\npolicies: [{{name: a, steps: [{{notify: [{notify}]}}]}}]", {})
+
+    warned = [it for it in found.warnings() if it.startswith("policies.0 (a) notifies on-call providers only")]
+    assert bool(warned) is is_told
+
+
 def test_a_step_whose_field_shows_the_payload_keeps_it():
     config = config_of("{name: a, steps: [{notify: [servicenow], fields: {comments: '{{ payload.x }}'}}]}")
 
