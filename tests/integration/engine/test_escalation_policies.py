@@ -281,6 +281,14 @@ def at(engine: Engine, day: int, hour: int, minute: int = 0) -> None:
     engine.clock.advance(seconds=(wanted_ms - engine.clock.now_ms()) / 1000)
 
 
+@policies(LOW, time_intervals=[{"name": "office", "time_intervals": [{"years": ["2020"]}]}])
+async def test_what_would_be_held_for_more_than_ten_years_is_told_at_once(engine):
+    """Hours whose years are over must not keep alerts from people for ever."""
+    await fire(engine, severity="info")
+
+    assert told(engine) == [CHANNEL]
+
+
 @policies(LOW, time_intervals=[OFFICE])
 async def test_what_comes_off_hours_is_held_until_they_begin(engine):
     at(engine, 3, 22)
