@@ -162,14 +162,15 @@ class Replay:
         self.summary.payloads += 1
         if not notifications:
             yield Line(posted.at_ms, "ignored", "", details=tuple(warnings))
-        for notification in notifications:
+        for number, notification in enumerate(notifications):
             said = replace(notification, warnings=(*warnings, *notification.warnings))
-            yield self._accept(said, policy_for, posted.at_ms)
+            # Without an identity, an incident of its own, by the place in the recording: another configuration may
+            # have come to fewer incidents by then. No source's dedup key has an empty line in it there.
+            own_key = f"{notification.source}\n\n{self.summary.payloads} {number}"
+            yield self._accept(said, said.dedup_key or own_key, policy_for, posted.at_ms)
 
-    def _accept(self, notification: Notification, policy_for: PolicyFor, now_ms: int) -> Line:
+    def _accept(self, notification: Notification, dedup_key: str, policy_for: PolicyFor, now_ms: int) -> Line:
         """As `Lifecycle.accept` does it."""
-        # Without an identity, an incident of its own: no source's dedup key has an empty line in it there.
-        dedup_key = notification.dedup_key or f"{notification.source}\n\n{self.summary.incidents}"
         known = self._find(dedup_key, now_ms)
         if known is None:
             if not notification.is_firing:

@@ -201,6 +201,18 @@ def test_a_resolve_after_a_reopening_leaves_the_resolved_record_alone():
     assert story.summary.records_resolved == 1
 
 
+def test_what_has_no_identity_is_the_same_incident_with_another_configuration():
+    """Else `--against` would find its message missing, and another one in its place."""
+    records = [posted(0, b"firing"), posted(1, b"resolved"), posted(2, b"again"), posted(3, b"anonymous")]
+    stories = [Replay(read, reopen_ms=reopen_ms, places={}) for reopen_ms in (5 * MINUTE_MS, 0)]
+    for story in stories:
+        list(story.run(records))
+
+    assert [it.summary.incidents for it in stories] == [2, 3]
+    told = [{it.incident for it in story.tellings if it.at_ms == posted(3, b"").at_ms} for story in stories]
+    assert told[0] == told[1] != set()
+
+
 def test_the_summary_counts_what_happened():
     records = [
         posted(0, b"firing"),
