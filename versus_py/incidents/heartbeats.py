@@ -147,12 +147,18 @@ def sent_by(heartbeat: Incident) -> str:
     return heartbeat.alerts[0].annotations.get(_SENT_BY, "") if heartbeat.alerts else ""
 
 
+def called(name: str, of: Mapping[str, str]) -> str:
+    """What people call the heartbeat with that *name* and *of* as its labels, in one line that a terminal can show."""
+    labels = ", ".join(f"{label}={_one_line(value) or 'none'}" for label, value in of.items())
+    return f"{name} ({labels})" if labels else name
+
+
 def notification_of(heartbeat: Incident, of: Mapping[str, str], *, every: str, severity: str) -> Notification:
     """What the heartbeat, with *of* as its labels, says of the incident of its silence: that it goes on, or is over.
 
     *every* is how often it has to come, as the configuration writes it.
     """
-    name = _shown(heartbeat.title, of)
+    name = called(heartbeat.title, of)
     alert = Alert(
         fingerprint=heartbeat.dedup_key.replace("\n", " "),
         status=AlertStatus.FIRING if is_silent(heartbeat) else AlertStatus.RESOLVED,
@@ -212,13 +218,8 @@ def _beaten(heartbeat: Incident, beat: Beat, now_ms: int) -> Incident:
     return with_round(alive, policy, now_ms)
 
 
-def _shown(name: str, of: Mapping[str, str]) -> str:
-    labels = ", ".join(f"{label}={_one_line(value) or 'none'}" for label, value in of.items())
-    return f"{name} ({labels})" if labels else name
-
-
 def _one_line(value: str) -> str:
-    line = " ".join(value.split())
+    line = " ".join("".join(char if char.isprintable() else " " for char in value).split())
     return line if len(line) <= VALUE_SHOWN_MAX else f"{line[: VALUE_SHOWN_MAX - 1]}…"
 
 

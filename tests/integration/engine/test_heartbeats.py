@@ -410,6 +410,16 @@ async def test_the_doctor_says_when_each_came_last(engine):
     assert (await checks())["watchdog"].status is CheckStatus.OK
 
 
+@pytest.mark.parametrize("settings", [{"heartbeats": [WATCHDOG | {"per": ["cluster"]}]}])
+async def test_no_label_of_a_sender_commands_the_terminal_of_who_asks_the_doctor(engine):
+    await beat(engine, cluster="eu\x1b]0;gone\x07\n")
+    config = engine.config.model_copy(update={"redis": engine.redis_server.config})
+
+    [found] = [it.found async for it in examine(config, asyncio.Lock())]
+
+    assert found.startswith("watchdog (cluster=eu ]0;gone): last beat ")
+
+
 async def test_one_that_is_not_configured_any_more_is_no_incident(engine, session):
     await beat(engine)
     config = engine.config.model_copy(update={"heartbeats": ()})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from versus_py.config import Config, ExpectedHeartbeat
 from versus_py.engine.heartbeats import standing
-from versus_py.incidents.heartbeats import expected_by_ms, is_silent, labels_of, opened_incident, sent_by
+from versus_py.incidents.heartbeats import called, expected_by_ms, is_silent, labels_of, opened_incident, sent_by
 from versus_py.incidents.model import Incident
 from versus_py.store import Store
 from versus_py.store.connection import reach_redis
@@ -42,8 +42,7 @@ def _how_to_send(expected: ExpectedHeartbeat) -> str:
 
 
 def _check(expected: ExpectedHeartbeat, known: Incident) -> Check:
-    labels = ", ".join(f"{name}={value}" for name, value in expected.of(labels_of(known)).items())
-    name = f"{expected.name} ({labels})" if labels else expected.name
+    name = called(expected.name, expected.of(labels_of(known)))
     by = f" from {sent_by(known)}" if sent_by(known) else ""
     last = f"{name}: last beat {_utc(known.waiting_since_ms)}{by}"
     if not is_silent(known):
