@@ -1,9 +1,9 @@
 """Time intervals in Alertmanager's syntax: prometheus/alertmanager, docs/configuration.md, "<time_interval>".
 
-What its time_intervals take is taken, and means the same: an interval holds the instants whose wall clock, in the
-interval's location, is as all of its fields say. Weekdays and months are counted as Alertmanager does, with sunday and
-january first, so that a range cannot go past saturday or december, nor a time past midnight. Instants are milliseconds
-since the epoch.
+What its time_intervals take is taken, but for the location Local, and means the same: an interval holds the instants
+whose wall clock, in the interval's location, is as all of its fields say. Weekdays and months are counted as
+Alertmanager does, with sunday and january first, so that a range cannot go past saturday or december, nor a time past
+midnight. Instants are milliseconds since the epoch.
 """
 
 import re
