@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -28,11 +28,12 @@ from versus_py.engine.heartbeats import SilenceTarget
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.policies import Policies
 from versus_py.engine.storms import StormAcknowledgment
+from versus_py.engine.tickets import Tickets
 from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import LEASE_MARGIN_S, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents import heartbeats
-from versus_py.incidents.model import PARTITIONS, IncidentId
+from versus_py.incidents.model import PARTITIONS, IncidentId, system_of
 from versus_py.interactions import Desk
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
@@ -51,7 +52,7 @@ from versus_py.targets.slack.interactive import SlackInteractive
 from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.system import SLACK
-from versus_py.targets.system import Surroundings
+from versus_py.targets.system import Parts, Surroundings
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web import InboundDoor, create_app
 from versus_py.web.guard import HEADER
@@ -294,6 +295,14 @@ def around(
     )
 
 
+def make_tickets(
+    config: Config, clock: FakeClock, store: Store, lifecycle: Lifecycle, built: Sequence[Parts]
+) -> Tickets:
+    """Of all systems that were built and have a feed; a feed says by its targets what system it is of."""
+    feeds = {system_of(next(iter(it.targets))): it.feed for it in built if it.feed is not None}
+    return Tickets(feeds, store=store, lifecycle=lifecycle, policies=Policies(config), clock=clock, called=called())
+
+
 def make_worker(
     config: Config,
     clock: FakeClock,
@@ -310,6 +319,7 @@ def make_worker(
         store,
         lifecycle,
         clock,
+        hear=make_tickets(config, clock, store, lifecycle, built).hear,
         targets={**targets, heartbeats.TARGET: SilenceTarget(config, lifecycle)},
         called=called(),
         settles_within_s=SETTLES_WITHIN_S,
