@@ -111,10 +111,10 @@ async def test_a_broken_compression_is_refused(engine):
 
 
 async def test_a_storm_on_one_incident_is_accepted_whole(engine):
-    answers = await asyncio.gather(*(engine.post(ALERT) for _ in range(200)))
+    answers = await asyncio.gather(*(engine.post(ALERT) for _ in range(80)))
 
     assert sum(answer["incidents"][0]["outcome"] == "created" for answer in answers) == 1
-    assert (await engine.store.page()).incidents[0].occurrences == 200
+    assert (await engine.store.page()).incidents[0].occurrences == 80
 
 
 @pytest.mark.parametrize(

@@ -241,25 +241,23 @@ def _news(entry: Entry) -> str:
 def _said_of_deed(entry: Entry) -> str:
     """What somebody did; "" for what came about by itself."""
     who, detail = name_of(entry.by), escape(entry.detail)
-    match entry.event:
-        case Event.RESOLVED:
-            return f"Resolved by {who}: {detail}"
-        case Event.UNACKNOWLEDGED:
-            return f"Given back by {who}: the wait starts again"
-        case Event.SEVERITY_RAISED if entry.by is not None:
-            return f"The severity was raised by {who}: {detail}"
-        case Event.SEVERITY_CHANGED:
-            return f"The severity was changed by {who}: {detail}"
-        case Event.ROUTED:
-            return f"{routed_by(entry)}: the escalation starts again"
-        case Event.ASSIGNED:
-            return f"Assigned {detail} by {who}"
-        case Event.ON_HOLD:
-            return f"Put on hold by {who}: {detail}"
-        case Event.REOPENED_THERE:
-            return f"Reopened by {who}: {detail}, and the incident stays resolved"
-        case _:
-            return ""
+    if entry.event is Event.ROUTED:
+        return f"{routed_by(entry)}: the escalation starts again"
+    if entry.event is Event.SEVERITY_RAISED:
+        return f"The severity was raised by {who}: {detail}" if entry.by is not None else ""
+    deeds = {
+        Event.RESOLVED: f"Resolved by {who}: {detail}",
+        Event.UNACKNOWLEDGED: f"Given back by {who}: the wait starts again",
+        Event.SEVERITY_CHANGED: f"The severity was changed by {who}: {detail}",
+        Event.ASSIGNED: f"Assigned {detail} by {who}",
+        Event.ON_HOLD: f"Put on hold by {who}: {detail}",
+        Event.REOPENED_THERE: f"Reopened by {who}: {detail}, and the incident stays resolved",
+    }
+    return (
+        f"{routed_by(entry)}: the escalation starts again"
+        if entry.event is Event.ROUTED
+        else deeds.get(entry.event, "")
+    )
 
 
 def _said_of_event(entry: Entry) -> str:
