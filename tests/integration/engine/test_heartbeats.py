@@ -340,6 +340,19 @@ async def test_of_several_beats_those_that_can_be_are_written_down(engine, monke
     assert {it["labels"]["cluster"] for it in await shown(engine)} == {"eu", "us"}
 
 
+async def test_an_alert_beside_a_beat_that_is_refused_is_written_down_and_in_the_log(engine, monkeypatch, logs):
+    async def refuse(*_: Any) -> Any:
+        raise StoreUnavailable("the partition is away")
+
+    monkeypatch.setattr(engine.lifecycle, "act", refuse)
+    both = group(alert("Watchdog"), alert("DiskFull"), by=())
+    response = await engine.http.post("/api/incidents", json=both)
+
+    assert response.status == 503
+    [found] = await incidents(engine)
+    assert [it["incident"] for it in logs if it["event"] == "intake.accepted"] == [found["id"]]
+
+
 @pytest.mark.parametrize("settings", [{"heartbeats": [WATCHDOG | {"per": ["event", "sent_by"]}]}])
 async def test_a_label_may_be_called_as_what_the_log_says_of_every_event(engine, logs):
     await beat(engine, event="backup", sent_by="eu")

@@ -149,8 +149,6 @@ class Intake:
         found, noted = await asyncio.gather(accepting, self._noted(beats), return_exceptions=True)
         if isinstance(found, BaseException):
             raise found
-        if isinstance(noted, BaseException):
-            raise noted
         accepted = iter(found)
         results = [None if it is None else next(accepted) for it in notifications]
         for it, outcome in zip(notifications, results, strict=True):
@@ -164,6 +162,8 @@ class Intake:
                     source=it.source,
                     sender=sender.name,
                 )
+        if isinstance(noted, BaseException):  # only now: what is written down is counted and logged all the same
+            raise noted
         return results
 
     async def take_beat(self, request: web.Request, beat: Beat) -> Incident:
