@@ -415,7 +415,7 @@ class Course:
             self.waits.append(Wait(act.sent_ms, act.over_ms, act.sent_ms, act.over_ms))
         else:
             wait.due_lo_ms, wait.due_hi_ms = act.sent_ms, act.over_ms
-        self.ack_ends_ms = None
+        self.ack_ends_ms = self.snoozed_until_ms = None
         self._group.see()
         self.statuses = frozenset({TRIGGERED})
 

@@ -147,6 +147,16 @@ def test_a_graver_alert_ends_a_snooze_and_waits_anew():
     assert course.waits[0].was_ended_in_time(RULES.slack_ms)
 
 
+def test_escalating_by_hand_ends_a_snooze_and_a_graver_alert_is_no_news_then():
+    course = begun()
+    course.take(act(Did.SNOOZE, 5000, minutes=30))
+    course.take(act(Did.ESCALATE, 8000))
+
+    course.take(listed(9000, Listed("db-1", "warning", 0), Listed("db-2", "critical", 9000)))
+
+    assert (course.problems, len(course.waits), course.retriggered) == ([], 1, 0)
+
+
 def test_what_fires_after_a_resolve_waits_anew():
     course = begun()
     course.take(listed(5000, over(), status=RESOLVED))
