@@ -258,24 +258,29 @@ class Story:
         if not self._is_another_incident(act):
             self.course.take(act)
             return
+        self._begin_another(act)
+        self.course.take(act)
+
+    def _begin_another(self, act: Act) -> None:
+        """Not before the incident has resolved, unless nobody can say how it stands."""
         before = self.course
         if not before.doubt and RESOLVED not in before.statuses:
             before.problems.append(("another incident", f"{before.id}, then {act.said.get('id')}: {act}"))
         self.courses.append(Course(self._rules))
         if before.doubt:
             self.course.put_in_doubt(before.doubt)
-        self.course.take(act)
 
     def _is_another_incident(self, act: Act) -> bool:
         known, named = self.course.id, act.said.get("id")
         return act.did is Did.LIST and bool(known and named) and known != named
 
     def _take_together(self, *acts: Act) -> None:
-        for act in acts:
-            if self._is_another_incident(act):
-                self.course.problems.append(("another incident", f"{self.course.id}, then {act.said.get('id')}"))
-                self.course.put_in_doubt("another incident")
+        another = next((act for act in acts if self._is_another_incident(act)), None)
+        if another is not None:
+            self._begin_another(another)
         self.course.take_together(acts)
+        if another is not None:  # what is done at once does not tell the course which incident it is
+            self.course.id = str(another.said["id"])
 
     # What people do by the API
 
