@@ -13,7 +13,16 @@ from tests.simulation.network import Lost
 from tests.simulation.people import Story
 from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET, LEADS_CHANNEL, opens_ms_of
 from tests.simulation.waits import Rules
-from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, incident_of, without_looks
+from tests.simulation.watch import (
+    EditWatch,
+    Keys,
+    Losses,
+    MessageWatch,
+    RecordWatch,
+    Watched,
+    incident_of,
+    without_looks,
+)
 from tests.simulation.world import World
 from versus_py.simulators import ServiceNowSimulator
 
@@ -68,13 +77,14 @@ class Oracle:
         self._keys = Keys(world.server)
         self._records = RecordWatch(world.now_ms, world.violation)
         self._rules = rules_of(world.knobs)
-        self._losses = Losses()
+        self._losses, self._forgotten = Losses(), Losses()
+        self._edits = EditWatch(world.now_ms)
         self._instances = instances
         for instance in instances:
             instance.tables["incident"] = Watched(instance.incidents, self._records.come)
         self._emptied_s: float | None = None
-        if world.knobs.takes_edits and not world.knobs.chance(FaultKind.REDIS_EMPTIED):
-            world.slack.messages = Watched(world.slack.messages, MessageWatch(self._losses, world.violation).come)
+        self._messages = MessageWatch(self._losses, world.violation)
+        world.slack.messages = Watched(world.slack.messages, self._message_came)
 
     def note_loss(self, why: str, since_ms: float | None = None) -> None:
         """Redis lost what was written after *since_ms*, or everything: what was in it is in doubt."""
@@ -84,9 +94,16 @@ class Oracle:
         if not is_searched_for:  # a search that fails holds up no post
             self._losses.note(since_ms or 0, self._world.now_ms())
         is_kept = self._world.knobs.durability != "memory"
+        if since_ms is None or not is_kept:
+            self._forgotten.note(since_ms or 0, self._world.now_ms())
         for story in self._stories:
             if since_ms is None or (not is_kept and _acted_after(story, since_ms)):
                 story.put_in_doubt(why)
+
+    def _message_came(self, message: Any) -> None:
+        self._edits.come(message)
+        if self._world.knobs.takes_edits and not self._world.knobs.chance(FaultKind.REDIS_EMPTIED):
+            self._messages.come(message)
 
     def _report(self, found: Iterator[Verdict]) -> None:
         for what, detail in found:
@@ -177,7 +194,7 @@ class Oracle:
         world = self._world
         every = (it for instance in self._instances for it in instance.incidents)
         rows = [it for it in every if it["correlation_id"] == course.id]
-        records = [Record(it["number"], it["state"], self._records.created_ms[it["sys_id"]]) for it in rows]
+        records = [self._as_record(it) for it in rows]
         own = [it for it in world.slack.messages if it.thread_ts is None]
         messages = [self._as_seen(it) for it in self._not_repeated(own, course.id)]
         is_in_storm = any("torm" in it.text for it in own)
@@ -204,12 +221,25 @@ class Oracle:
         about = [it for it in own if incident_of(it) == incident_id]
         return [it for it in about[:-1] if not self._losses.may_repeat(it)] + about[-1:]
 
+    def _as_record(self, row: Mapping[str, str]) -> Record:
+        created_ms = self._records.created_ms[row["sys_id"]]
+        return Record(row["number"], row["state"], created_ms, may_be_forgotten=self._forgotten.hide(created_ms))
+
     def _as_seen(self, message: Any) -> Message:
         thread = [it for it in message.thread if not self._losses.may_repeat(it)]
         told = [(it.metadata or {}).get("event_payload") or {} for it in thread]
         replies = [it.text for it in thread]
         posted_ms = float(message.ts) * 1000
-        return Message(message.channel, message.text, message.shown, replies, [it for it in told if it], posted_ms)
+        edited_ms = self._edits.edited_ms.get(message.ts)
+        return Message(
+            message.channel,
+            message.text,
+            message.shown,
+            replies,
+            [it for it in told if it],
+            posted_ms,
+            may_be_outdated=edited_ms is not None and self._forgotten.hide(edited_ms),
+        )
 
 
 def _acted_after(story: Story, since_ms: float) -> bool:

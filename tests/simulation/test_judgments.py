@@ -11,7 +11,7 @@ from tests.simulation.history import Act, Did
 from tests.simulation.judgments import Bounds, Message, Record, Seen, judge
 from tests.simulation.redis import Server
 from tests.simulation.waits import Rules, Wait
-from tests.simulation.watch import Keys, Losses, MessageWatch, RecordWatch, Watched, without_looks
+from tests.simulation.watch import EditWatch, Keys, Losses, MessageWatch, RecordWatch, Watched, without_looks
 
 RULES = Rules(wait_ms=60_000)
 BOUNDS = Bounds(late_ms=8000)
@@ -200,6 +200,7 @@ class Posted:
 
     def __init__(self, about: str, ts: str = "1.0") -> None:
         self.ts = ts
+        self.versions: list[str] = ["*Triggered* · Disk"]
         self.metadata = {"event_payload": {"incident": about}}
 
 
@@ -222,6 +223,42 @@ def test_a_message_whose_claim_was_lost_may_be_posted_again():
         watch.come(posted)
 
     assert found == ["two messages at once"]
+
+
+def forgotten() -> tuple[Course, Seen]:
+    """It was acknowledged, and nobody knows of its record, which stays open."""
+    course, seen = acknowledged_late()
+    message = replace(seen.messages[0], shown="", replies=[])
+    return course, replace(
+        with_records(with_incident(seen, record=None), Record(NUMBER, "1", 61_000)), messages=[message]
+    )
+
+
+def test_a_record_may_be_forgotten_when_redis_lost_the_moment_in_which_it_was_created():
+    course, seen = forgotten()
+    lost = with_records(seen, replace(seen.records[0], may_be_forgotten=True))
+    course.put_in_doubt("Redis lost its last moment")
+
+    assert broken(course, lost) == []
+    assert broken(course, seen) == ["a record that is not known", "a message without its record"]
+
+
+def test_what_redis_lost_when_it_was_shown_may_be_shown_until_the_next_change():
+    course, seen = acknowledged()
+    seen = with_message(seen, text="*Resolved* · Disk")
+
+    assert broken(course, with_message(seen, may_be_outdated=True)) == []
+
+
+def test_each_edit_of_a_message_is_noted():
+    now_ms, message = [5.0], Posted("i-0")
+    watch = EditWatch(lambda: now_ms[0])
+
+    watch.come(message)
+    assert watch.edited_ms == {}
+
+    message.versions.append("*Resolved* · Disk")
+    assert watch.edited_ms == {"1.0": 5.0}
 
 
 def server() -> Server:

@@ -48,9 +48,10 @@ class RecordWatch:
 
 
 class Losses:
-    """When Redis lost what was written last, or all: what was posted then may be posted again.
+    """When Redis lost what was written last, or all: what was posted, created or edited then may be forgotten.
 
-    Nothing in Redis tells any more that it was claimed, so that nobody looks for it first.
+    Nothing in Redis tells any more that it was claimed, so that nobody looks for it first: a message may be posted
+    again, a record may stay open, and a message may go on showing what is not true any more (docs/design.md).
     """
 
     def __init__(self) -> None:
@@ -61,8 +62,26 @@ class Losses:
 
     def may_repeat(self, message: Any) -> bool:
         """Whether *message*, or the reply, was posted while its claim may have been lost."""
-        at_ms = float(message.ts) * 1000
+        return self.hide(float(message.ts) * 1000)
+
+    def hide(self, at_ms: float) -> bool:
+        """Whether Redis may know nothing of what was done at that moment."""
         return any(since_ms <= at_ms <= until_ms for since_ms, until_ms in self._spans)
+
+
+class EditWatch:
+    """Notes when each message was last edited, by `ts`; one that never was is not there."""
+
+    def __init__(self, now_ms: Callable[[], float]) -> None:
+        self.edited_ms: dict[str, float] = {}
+        self._now_ms = now_ms
+
+    def come(self, message: Any) -> None:
+        """A message is posted; each edit adds to its versions."""
+        message.versions = Watched(message.versions, lambda _: self._note(message.ts))
+
+    def _note(self, ts: str) -> None:
+        self.edited_ms[ts] = self._now_ms()
 
 
 class MessageWatch:
