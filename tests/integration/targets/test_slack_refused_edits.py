@@ -132,6 +132,25 @@ async def test_a_new_message_whose_answer_was_lost_is_there_once(engine):
     assert are_in(["*Triggered*", "*Acknowledged*"], texts(engine)) == [True, True]
 
 
+async def test_a_new_message_whose_answers_are_lost_again_and_again_is_there_once(engine, monkeypatch):
+    edit = Wire.edit
+
+    async def slow_edit(*args):
+        engine.clock.advance(seconds=2)  # so that the channel has its next turn
+        await edit(*args)
+
+    monkeypatch.setattr(Wire, "edit", slow_edit)
+    refuse_edits(engine)
+    engine.slack.faults.order(Fault(kind="lost_reply", path=f"/api/{POST}", times=3))
+    [incident] = (await engine.post(group("DiskFull")))["incidents"]
+    await engine.worker.run_due()
+    await act(engine, incident["id"], "acknowledge")
+    for _ in range(8):
+        await engine.after(minutes=1)
+
+    assert are_in(["*Triggered*", "*Acknowledged*"], texts(engine)) == [True, True]
+
+
 async def test_a_line_of_how_it_stands_whose_answer_was_lost_is_there_once(engine):
     incident_id = await trigger(engine)
     refuse_edits(engine)

@@ -66,6 +66,9 @@ UNSURE = "unsure"
 LEFT_AGAIN_MS = 60_000
 """When to try that again."""
 
+ANEW = "anew"
+"""In a reference, and in the metadata: how the incident stood when the message was posted in place of another one."""
+
 
 class SlackTarget:
     """The incident's message. *ack_url* makes the link that acknowledges an incident; *name* is the target's."""
@@ -337,7 +340,8 @@ class SlackTarget:
             return None
         log.info("slack.message_found", incident=incident.id, channel=channel, ts=found.ts)
         told = Told.read(found.said).within(incident).written()
-        return self._delivery(channel, found.ts, note, **told, **self._mark(incident))
+        anew = {ANEW: str(found.said[ANEW])} if ANEW in found.said else {}
+        return self._delivery(channel, found.ts, note, **told, **self._mark(incident), **anew)
 
     def _about(self, incident: Incident) -> dict[str, str]:
         """What tells its message; the fallback's channel may be the one that the incident is posted to besides."""
@@ -352,12 +356,15 @@ class SlackTarget:
         found = await self._find(incident, channel, before.note if exc.code in GONE else _anew(exc))
         if found is None or _ts(found) == _ts(before):
             return None
-        return found if exc.code in GONE else _changed(found, anew=str(incident.status))
+        return found if exc.code in GONE or ANEW in found.reference else _changed(found, **{ANEW: str(incident.status)})
 
-    async def _post(self, incident: Incident, channel: str, note: str = "") -> Delivery:
-        message = self._message(incident, note)
+    async def _post(
+        self, incident: Incident, channel: str, note: str = "", *, anew: Mapping[str, str] | None = None
+    ) -> Delivery:
+        """*anew* goes into the metadata and the reference: who finds the message knows that it may not be edited."""
+        message, anew = self._message(incident, note), anew or {}
         told = Told.by_message(incident, self._name).written()
-        about = metadata(**self._about(incident), **told)
+        about = metadata(**self._about(incident), **told, **anew)
         posted = message if incident.status is Status.TRIGGERED else self._without_mention(incident, message)
         try:
             reply = await self._wire.post(channel, posted, metadata=about)
@@ -365,7 +372,7 @@ class SlackTarget:
             if exc.code not in PAYLOAD:
                 raise
             reply = await self._wire.post(channel, self._plain(incident, exc), metadata=about)
-        shown = {"digest": message.digest, "standing": _standing(incident), **told, **self._mark(incident)}
+        shown = {"digest": message.digest, "standing": _standing(incident), **told, **self._mark(incident), **anew}
         return self._delivery(str(reply["channel"]), str(reply["ts"]), note, **shown)
 
     def _delivery(self, channel: str, ts: str, note: str, **reference: str) -> Delivery:
@@ -444,12 +451,12 @@ class SlackTarget:
 
     async def _posted_anew(self, incident: Incident, before: Delivery, exc: Refused, *, is_unsure: bool) -> Delivery:
         """A message in place of one that cannot be edited. The links and buttons of that one go on working."""
-        channel, mark = before.reference["channel"], {"anew": str(incident.status)}
+        channel, mark = before.reference["channel"], {ANEW: str(incident.status)}
         if exc.code in GONE:
             posted = await self._post_or_join(incident, channel, before.note, is_unsure=is_unsure)
             return _changed(posted, **mark)
         await self._wire.take(channel, incident.id, POSTS, urgency=_urgency(incident))
-        return _changed(await self._post(incident, channel, _anew(exc)), **mark)
+        return await self._post(incident, channel, _anew(exc), anew=mark)
 
     async def _say_standing(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
         """How the incident stands, in the thread of a message that cannot be edited; where that has changed."""
@@ -561,7 +568,7 @@ def _may_be_posted_anew(incident: Incident, before: Delivery, exc: Refused) -> b
 
     One that people deleted, only while somebody is needed; and not at every deletion, until there is news.
     """
-    is_needed, anew = incident.status is Status.TRIGGERED, before.reference.get("anew")
+    is_needed, anew = incident.status is Status.TRIGGERED, before.reference.get(ANEW)
     if exc.code in GONE:
         return is_needed and (anew is None or before.reference.get("standing") != _standing(incident))
     return anew is None or (is_needed and anew != Status.TRIGGERED)
