@@ -216,7 +216,13 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             InFunction(SlackTarget, "sync", "if attempt > 1 and", "if not attempt and"),
         ),
         "search by the wrong clock": _places(
-            "offset", InFunction(History, "find", "self._api.clock.theirs(since_ms) / 1000", "since_ms / 1000")
+            "offset",
+            InFunction(
+                History,
+                "find",
+                "if about.items() <= said.items():",
+                "if about.items() <= said.items() and float(message['ts']) >= since_ms / 1000 - BEFORE_S:",
+            ),
         ),
     }
 )

@@ -11,6 +11,7 @@ from versus_py.engine.retries import SPREAD
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
+from versus_py.targets.slack.history import PAGE
 from versus_py.tools.samples import alertmanager
 
 APART_S = [-3600, -61, 61, 3600]
@@ -24,8 +25,14 @@ def ahead_s(request) -> int:
 
 
 @pytest.fixture
-def slack(clock, ahead_s):
-    return SlackSimulator(token=TOKEN, now_s=lambda: clock.now_ms() / 1000 + ahead_s)
+def set_back_s() -> list[int]:
+    """By how many seconds the shared time was set back, each time."""
+    return []
+
+
+@pytest.fixture
+def slack(clock, ahead_s, set_back_s):
+    return SlackSimulator(token=TOKEN, now_s=lambda: clock.now_ms() / 1000 + ahead_s + sum(set_back_s))
 
 
 @pytest.fixture
@@ -65,6 +72,52 @@ async def test_nor_does_it_where_another_process_goes_on_that_has_not_heard_from
     await other.run_due()
 
     assert len(engine.slack.messages) == 1
+
+
+async def test_nor_does_it_where_the_shared_time_was_set_back_since(engine, session, set_back_s):
+    engine.slack.faults.order(LOST)
+    await engine.post(firing(engine))
+    await engine.worker.run_due()
+    engine.clock.advance(seconds=-300)
+    set_back_s.append(300)
+    other = make_worker(engine.config, engine.clock, engine.store, session, engine.links)
+    engine.clock.advance(seconds=300, ms=LEASE_MS)
+
+    await other.run_due()
+
+    assert engine.slack.calls.count("conversations.history") == 1
+    assert len(engine.slack.messages) == 1
+
+
+def chatter(engine) -> None:
+    """More than one page of the channel."""
+    for number in range(PAGE + 1):
+        engine.slack.say(CHANNEL, f"message {number}")
+
+
+async def test_what_slack_lists_is_read_as_far_back_as_the_incident_goes(engine):
+    engine.slack.faults.order(LOST)
+    await engine.post(firing(engine))
+    await engine.worker.run_due()
+    chatter(engine)
+
+    await engine.after(minutes=2)
+
+    assert engine.slack.calls.count("conversations.history") == 2
+    assert [it for it in engine.slack.messages if it.is_own and it.edits == 0] == []
+
+
+async def test_and_no_further(engine):
+    chatter(engine)
+    engine.clock.advance(minutes=10)
+    engine.slack.faults.order(Fault(kind="500", path="/api/chat.postMessage"))
+    await engine.post(firing(engine))
+    await engine.worker.run_due()
+
+    await engine.after(minutes=2)
+
+    assert engine.slack.calls.count("conversations.history") == 1
+    assert len([it for it in engine.slack.messages if it.is_own]) == 1
 
 
 @pytest.mark.parametrize("began_s", [120, -120], ids=["behind", "ahead"])

@@ -51,14 +51,15 @@ class History:
         self._bot_id = ""
 
     async def find(self, channel: str, about: Mapping[str, str], *, since_ms: int) -> Found | None:
-        """The message whose metadata says all of *about*, not older than *since_ms*; None without one.
+        """The message whose metadata says all of *about*; None without one since *since_ms*, nor on the first page.
 
-        Slack's times are by its own clock, so that it has to be known how far that is from ours.
+        Slack's times are by its own clock, so that it has to be known how far that is from ours. *since_ms* may be by a
+        shared time that was set back since: it decides how many pages are read, and leaves nothing out of a page.
         """
         if not self._api.clock.is_known and self._clock.now_ms() >= self._forbidden_until_ms:
             await self._own_id()
-        oldest = f"{self._api.clock.theirs(since_ms) / 1000 - BEFORE_S:.6f}"
-        async for message, said in self._ours("conversations.history", channel=channel, oldest=oldest):
+        since_s = self._api.clock.theirs(since_ms) / 1000 - BEFORE_S
+        async for message, said in self._ours("conversations.history", since_s=since_s, channel=channel):
             if about.items() <= said.items():
                 return Found(str(message["ts"]), said)
         return None
@@ -74,7 +75,10 @@ class History:
                 last = Found(str(message["ts"]), said)  # the oldest come first
         return last
 
-    async def _ours(self, method: str, **where: str) -> AsyncIterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    async def _ours(
+        self, method: str, *, since_s: float = 0, **where: str
+    ) -> AsyncIterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """Page by page, until one ends with a message from before *since_s*, by Slack's clock."""
         if self._clock.now_ms() < self._forbidden_until_ms:
             return
         cursor = ""
@@ -90,12 +94,13 @@ class History:
                     self._forbidden_until_ms = self._clock.now_ms() + ASK_AGAIN_MS
                 return
             own = await self._own_id()
-            for message in page.get("messages") or []:
+            messages = page.get("messages") or []
+            for message in messages:
                 written = message.get("metadata") or {}
                 if written.get("event_type") == EVENT_TYPE and message.get("bot_id") == own:
                     yield message, written.get("event_payload") or {}
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
+            if not cursor or (messages and float(messages[-1]["ts"]) < since_s):
                 return
 
     async def _own_id(self) -> str:
