@@ -17,6 +17,7 @@ from tests.simulation.settings import GATEWAY_SECRET
 from tests.simulation.waits import Rules
 from tests.simulation.world import World
 from versus_py.simulators.servicenow.people import RecordOrder
+from versus_py.simulators.servicenow.writing import is_closed
 from versus_py.simulators.slack.interactions import NotShown
 
 SNOOZE_CHOICE = 15
@@ -370,9 +371,9 @@ class Story:
     # What people do to the record
 
     async def touch_record(self) -> None:
-        """Somebody comments on it, resolves or closes it; nothing, while there is none."""
+        """Somebody comments on it, resolves or closes it; nothing, while there is none, or when it is closed."""
         rows = [it for it in self._world.servicenow.incidents if it["correlation_id"] == self.course.id]
-        if not rows:
+        if not rows or is_closed(rows[-1]):
             return
         number, closes = rows[-1]["number"], self._dice.random() < 0.5
         self.course.touch_record(self._world.now_ms(), closes=closes)

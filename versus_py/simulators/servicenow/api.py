@@ -104,21 +104,30 @@ class ServiceNowSimulator(Switches):
         """A configuration item; the sys_id."""
         return self._database.add("cmdb_ci", name=name)
 
-    def act(self, order: RecordOrder) -> None:
-        """A person changes or deletes a record. Raises NoRecord, Unknown, and Refused where a policy is in the way."""
-        self._people.act(order)
+    def add_service(self, name: str) -> str:
+        """A business service; the sys_id."""
+        return self._database.add("cmdb_ci_service", name=name)
+
+    def add_offering(self, name: str) -> str:
+        """A service offering; the sys_id."""
+        return self._database.add("service_offering", name=name)
+
+    def act(self, order: RecordOrder) -> str:
+        """A person creates, changes or deletes a record; its sys_id.
+
+        Raises NoRecord, Unknown, and Refused where a policy is in the way or the record is closed.
+        """
+        return self._people.act(order)["sys_id"]
 
     def comment(self, record: str, text: str, *, by: str = "ana") -> None:
         """A person, by user_name, writes in the comments of a record, by sys_id or number.
 
-        Raises KeyError when there is no such record, or it has no comments.
+        Raises KeyError when there is no such record, or it has no comments, and Refused when it is closed.
         """
         found = self._database.find_record(record)
         if found is None or "comments" not in found[1]:
             raise KeyError(record)
-        table, row = found
-        self._database.add_note(table, row["sys_id"], "comments", text, by=by)
-        self._database.touch(row, by=by)
+        self._writer.comment_by(by, *found, text)
 
     def revoke_tokens(self) -> None:
         """End all access tokens before their time; refresh tokens are good for new ones."""
@@ -257,6 +266,8 @@ class ServiceNowSimulator(Switches):
             return answer({"error": "must be {record, text, by}; by is a user_name"}, HTTPStatus.BAD_REQUEST)
         except KeyError:
             return answer({"error": f"no record {wanted.record!r} with comments"}, HTTPStatus.NOT_FOUND)
+        except Refused as refused:
+            return error(refused)
         return answer(wanted.model_dump(), HTTPStatus.CREATED)
 
     async def _page(self, _: web.Request) -> web.Response:

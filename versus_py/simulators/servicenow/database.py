@@ -41,9 +41,13 @@ class Database:
             self.add("sys_user_group", name=group, active="true")
         for ci in ("db-7", "db-7"):
             self.add("cmdb_ci", name=ci)
+        for service in ("Mail", "Payments"):
+            self.add("cmdb_ci_service", name=service)
+        for offering in ("Mail for offices", "Payments in Europe"):
+            self.add("service_offering", name=offering)
         for (table, element), choices in schema.CHOICES.items():
-            for value, label in choices.items():
-                self._add_choice(table, element, value, label)
+            for at, (value, label) in enumerate(choices.items(), 1):
+                self._add_choice(table, element, value, label, sequence=str(at))
         for table, element, value in schema.INACTIVE_CHOICES:
             self._add_choice(table, element, value, value, inactive="true")
         for table, column in schema.dictionary():
@@ -51,7 +55,9 @@ class Database:
                 "sys_dictionary",
                 name=table,
                 element=column.name,
+                column_label=column.label,
                 internal_type=column.type,
+                reference=column.refers_to,
                 max_length=str(column.max_length),
                 read_only="true" if column.is_read_only else "false",
                 active="true",
@@ -73,12 +79,14 @@ class Database:
         values = {"name": table, "element_id": sys_id, "element": journal, "value": text}
         self.add("sys_journal_field", **values, sys_created_by=by or self._username)
 
-    def new_row(self, table: str) -> Row:
-        """A row that is not in the table yet."""
-        now = self.now()
+    def new_row(self, table: str, *, by: str | None = None) -> Row:
+        """A row that is not in the table yet; *by* is a user_name, the integration's user by default."""
+        now, user = self.now(), by or self._username
         row = {column.name: column.default for column in self.columns(table).values()}
         row |= {"sys_id": uuid.uuid4().hex, "sys_created_on": now, "sys_updated_on": now}
-        row |= {"sys_created_by": self._username, "sys_updated_by": self._username}
+        row |= {"sys_created_by": user, "sys_updated_by": user}
+        if "sys_class_name" in row:
+            row["sys_class_name"] = table
         if "number" in row:
             row["number"] = f"{'INC' if table == 'incident' else 'REC'}{next(self._numbers):07d}"
         if "opened_at" in row:
@@ -130,8 +138,12 @@ class Database:
 
     def user_name(self, user: str) -> str:
         """What people call a user; the user_name itself where there is no such user."""
-        rows = self.tables["sys_user"]
-        return next((row["name"] for row in rows if row["user_name"] == user), user)
+        found = self.user(user)
+        return found["name"] if found else user
+
+    def user(self, user_name: str) -> Row | None:
+        """By user_name, active or not."""
+        return next((row for row in self.tables["sys_user"] if row["user_name"] == user_name), None)
 
     def user_sys_id(self, user_name: str | None) -> str:
         """Of an active user; the integration's user for None."""
@@ -162,5 +174,8 @@ class Database:
         rows = self.tables["sys_choice"]
         return (row for row in rows if row["element"] == element and row["name"] in {table, "task"})
 
-    def _add_choice(self, table: str, element: str, value: str, label: str, *, inactive: str = "false") -> None:
-        self.add("sys_choice", name=table, element=element, value=value, label=label, language="en", inactive=inactive)
+    def _add_choice(
+        self, table: str, element: str, value: str, label: str, *, sequence: str = "", inactive: str = "false"
+    ) -> None:
+        values = {"value": value, "label": label, "language": "en", "sequence": sequence, "inactive": inactive}
+        self.add("sys_choice", name=table, element=element, **values)

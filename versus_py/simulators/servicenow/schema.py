@@ -16,6 +16,27 @@ class Column:
     refers_to: str = ""  # the table whose sys_id a reference holds
     is_read_only: bool = False
 
+    @property
+    def label(self) -> str:
+        """What forms call it: the column_label in sys_dictionary."""
+        return _LABELS.get(self.name, self.name.replace("_", " ").capitalize())
+
+
+_LABELS = {
+    "business_service": "Service",
+    "caller_id": "Caller",
+    "cmdb_ci": "Configuration item",
+    "comments": "Additional comments",
+    "contact_type": "Channel",
+    "correlation_id": "Correlation ID",
+    "hold_reason": "On hold reason",
+    "service_offering": "Service offering",
+    "sys_class_name": "Task type",
+    "sys_created_on": "Created",
+    "sys_id": "Sys ID",
+    "sys_updated_on": "Updated",
+}
+
 
 def _reference(name: str, table: str, *, is_read_only: bool = False) -> Column:
     return Column(name, 32, "reference", refers_to=table, is_read_only=is_read_only)
@@ -40,6 +61,7 @@ SYSTEM = (
 JOURNALS = ("work_notes", "comments")
 TASK = (
     *SYSTEM,
+    Column("sys_class_name", 80, "sys_class_name", is_read_only=True),
     Column("number", is_read_only=True),
     _choice("state", "1"),
     Column("active", 40, "boolean", "true"),
@@ -54,6 +76,8 @@ TASK = (
     _reference("assigned_to", "sys_user"),
     _reference("assignment_group", "sys_user_group"),
     _reference("cmdb_ci", "cmdb_ci"),
+    _reference("business_service", "cmdb_ci_service"),
+    _reference("service_offering", "service_offering"),
     _reference("opened_by", "sys_user"),
     _time("opened_at"),
     _time("closed_at"),
@@ -86,8 +110,20 @@ LOOKUPS: Mapping[str, tuple[Column, ...]] = {
     "sys_user": _strings("user_name", "email", "name", "active"),
     "sys_user_group": _strings("name", "active"),
     "cmdb_ci": _strings("name"),
-    "sys_choice": _strings("name", "element", "value", "label", "language", "inactive"),
-    "sys_dictionary": _strings("name", "element", "internal_type", "max_length", "read_only", "active", "mandatory"),
+    "cmdb_ci_service": _strings("name"),
+    "service_offering": _strings("name"),
+    "sys_choice": _strings("name", "element", "value", "label", "language", "sequence", "inactive"),
+    "sys_dictionary": _strings(
+        "name",
+        "element",
+        "column_label",
+        "internal_type",
+        "reference",
+        "max_length",
+        "read_only",
+        "active",
+        "mandatory",
+    ),
     "sys_journal_field": _strings("name", "element_id", "element", "value"),
 }
 

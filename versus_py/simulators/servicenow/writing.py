@@ -15,6 +15,11 @@ _PRIORITIES = {"11": "1", "12": "2", "13": "3", "21": "2", "22": "3", "23": "4",
 _RULE_SYS_ID = "5f1e7a0c0a0a0b4d00c1a2b3c4d5e6f7"
 
 
+def is_closed(row: Row) -> bool:
+    """Whether the record is read-only for all but administrators."""
+    return row.get("state") in {CLOSED, CANCELED}
+
+
 class Writer:
     """Writes records to *database* under the policies of *switches*. Its methods raise Refused.
 
@@ -29,34 +34,46 @@ class Writer:
     def create(self, table: str, fields: Row, *, takes_names: bool) -> Row:
         if schema.is_lookup(table) or self._switches.read_only_user:
             raise acl_exception("Insert")
-        row = self._database.new_row(table)
-        wanted = self._accepted(table, fields, takes_names=takes_names)
-        if self._switches.requires_caller and "caller_id" in row and not wanted.get("caller_id"):
-            raise _data_policy(["caller_id"])
-        self._write(table, row, wanted)
-        self._database.rows(table).append(row)
-        return row
+        return self._insert(table, self._accepted(table, fields, takes_names=takes_names))
 
     def change(self, table: str, row: Row, fields: Row, *, takes_names: bool) -> None:
-        is_closed = row.get("state") in {CLOSED, CANCELED}
-        if schema.is_lookup(table) or self._switches.read_only_user or is_closed:
+        if schema.is_lookup(table) or self._switches.read_only_user or is_closed(row):
             raise acl_exception("Update")
         if refused := sorted(self._switches.refused_columns & fields.keys()):
             raise Refused(HTTPStatus.FORBIDDEN, OPERATION_FAILED, f"Data Policy Exception: read-only: {refused[0]}")
         allowed = {name: text for name, text in fields.items() if name not in self._switches.ignored_columns}
-        wanted = self._accepted(table, allowed, takes_names=takes_names)
-        if wanted.get("assignment_group", row.get("assignment_group")) != row.get("assignment_group"):
-            wanted.setdefault("assigned_to", "")
-        self._write(table, row, wanted)
-        self._database.touch(row)
+        self._update(table, row, self._accepted(table, allowed, takes_names=takes_names))
+
+    def create_by(self, user_name: str, table: str, fields: Row) -> Row:
+        """A person opens a record; the policies hold all the same."""
+        return self._insert(table, self._accepted(table, fields, takes_names=False), by=user_name)
 
     def change_by(self, user_name: str, table: str, row: Row, fields: Row) -> None:
         """A person who may write everything changes a record; the policies hold all the same."""
-        wanted = self._accepted(table, fields, takes_names=False)
+        self._update(table, row, self._accepted(table, fields, takes_names=False), by=user_name)
+
+    def comment_by(self, user_name: str, table: str, row: Row, text: str) -> None:
+        """A person, or a user_name that nobody has, writes in the comments of a record that is not closed."""
+        if is_closed(row):
+            raise acl_exception("Update")
+        self._database.add_note(table, row["sys_id"], "comments", text, by=user_name)
+        self._database.touch(row, by=user_name)
+
+    def _insert(self, table: str, wanted: Row, *, by: str | None = None) -> Row:
+        row = self._database.new_row(table, by=by)
+        if self._switches.requires_caller and "caller_id" in row and not wanted.get("caller_id"):
+            raise _data_policy(["caller_id"])
+        if by is not None and "opened_by" in row:
+            row["opened_by"] = self._database.user_sys_id(by)
+        self._write(table, row, wanted, by=by)
+        self._database.rows(table).append(row)
+        return row
+
+    def _update(self, table: str, row: Row, wanted: Row, *, by: str | None = None) -> None:
         if wanted.get("assignment_group", row.get("assignment_group")) != row.get("assignment_group"):
             wanted.setdefault("assigned_to", "")
-        self._write(table, row, wanted, by=user_name)
-        self._database.touch(row, by=user_name)
+        self._write(table, row, wanted, by=by)
+        self._database.touch(row, by=by)
 
     def _accepted(self, table: str, fields: Row, *, takes_names: bool) -> Row:
         """What the table has a column for; the rest is ignored, as is a close code that does not exist."""
@@ -108,13 +125,12 @@ class Writer:
         return [name for name in needed if name in row and not wanted.get(name, row[name])]
 
     def _compute(self, row: Row, *, has_moved: bool, by: str | None) -> None:
-        is_closed = row["state"] in {CLOSED, CANCELED}
         row["priority"] = _PRIORITIES.get(row["impact"] + row["urgency"], "5")
-        row["active"] = "false" if is_closed else "true"
+        row["active"] = "false" if is_closed(row) else "true"
         row["incident_state"] = row["state"]
         if has_moved and row["state"] == RESOLVED:
             row["resolved_at"], row["resolved_by"] = self._database.now(), self._database.user_sys_id(by)
-        if has_moved and is_closed:
+        if has_moved and is_closed(row):
             row["closed_at"] = self._database.now()
 
 
