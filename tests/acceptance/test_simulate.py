@@ -69,3 +69,17 @@ def test_what_is_pressed_in_slack_is_posted_where_it_was_told(tmp_path):
 
     assert (pressed["via"], pressed["in_time"]) == ("http", False)
     assert "cannot be reached" in pressed["trouble"]
+
+
+def test_what_is_written_in_servicenow_is_posted_where_it_was_told(tmp_path):
+    log = tmp_path / "log"
+    options = ["--events-url", "http://127.0.0.1:9/events", "--events-token", "t-1"]
+    with running_versus(["simulate", "servicenow", *options], log=log):
+        wait_until(lambda: log.read_text().count("\n") == 2, what="the setting")
+        url = log.read_text().split()[2]
+        request(f"{url}/control/records", {"do": "create", "short_description": "x"})
+        wait_until(lambda: request(f"{url}/control/rules/journal")["journal"], what="the post")
+        [line] = request(f"{url}/control/rules/journal")["journal"]
+
+    assert (line["rule"], line["number"], line["operation"]) == ("versus", "INC0010001", "insert")
+    assert "t-1" not in log.read_text()

@@ -30,7 +30,7 @@ from versus_py.config import Config, LogConfig
 from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
-from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET
+from versus_py.simulators.servicenow import CLIENT_ID, CLIENT_SECRET, BusinessRule
 from versus_py.simulators.slack import SIGNING_SECRET
 from versus_py.sources import SOURCES
 from versus_py.systems import model
@@ -226,6 +226,12 @@ def simulate(
     interactions_url: Annotated[
         str | None, typer.Option(help="Where Slack posts what people press; else by a socket.", show_default="none")
     ] = None,
+    events_url: Annotated[
+        str | None, typer.Option(help="Where ServiceNow posts each incident that is written.", show_default="none")
+    ] = None,
+    events_token: Annotated[
+        str, typer.Option(envvar="SIMULATOR_EVENTS_TOKEN", help="The token of these posts.", show_default="none")
+    ] = "",
 ) -> None:
     """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
     simulator: SlackSimulator | ServiceNowSimulator
@@ -239,6 +245,8 @@ def simulate(
         simulator = ServiceNowSimulator(
             username=username, password=password, client_id=client_id, client_secret=client_secret, api_key=api_key
         )
+        if events_url is not None:
+            simulator.rules.add(BusinessRule(name="versus", url=events_url, token=events_token))
         login = f"username: {username}, password: {password}{_auth(client_id, client_secret, api_key)}"
         setting = f"oncall.servicenow: {{{{instance_url: {{url}}, {login}}}}}"
 

@@ -1,11 +1,14 @@
 """The instance over HTTP: the Table API, /oauth_token.do, and pages to look at."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from jinja2 import Environment, PackageLoader, select_autoescape
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,11 +17,14 @@ from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.server import tell_date
 from versus_py.simulators.servicenow import schema
 from versus_py.simulators.servicenow.answers import BODY_MAX, Refused, acl_exception, answer, error, json_body
+from versus_py.simulators.servicenow.business_rules import BusinessRules
 from versus_py.simulators.servicenow.database import Database, Row
 from versus_py.simulators.servicenow.display import View, shown
 from versus_py.simulators.servicenow.login import ACCESS_DENIED, CLIENT_ID, CLIENT_SECRET, Login, not_authenticated
 from versus_py.simulators.servicenow.people import People, RecordOrder
+from versus_py.simulators.servicenow.properties import Properties
 from versus_py.simulators.servicenow.record_page import RecordPage
+from versus_py.simulators.servicenow.rules_page import RulesPage
 from versus_py.simulators.servicenow.switches import Switches
 from versus_py.simulators.servicenow.writing import Writer
 
@@ -43,7 +49,7 @@ class ServiceNowSimulator(Switches):
     As in the original, nothing stops two records from having one correlation_id; all values are strings; priority
     follows from impact and urgency; a closed record is read-only; journals are written, and read elsewhere.
     Records are in incident and in any custom table (`u_…`), which has no state. *now_s* is unix time. Without
-    *api_key*, there is none.
+    *api_key*, there is none. *rules* post what is written while the app runs, often before the writer is answered.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class ServiceNowSimulator(Switches):
         api_key: str | None = None,
         requires_close_fields: bool = True,
         name: str = "ServiceNow",
+        instance_name: str = "dev12345",
         now_s: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(requires_close_fields=requires_close_fields)
@@ -64,9 +71,12 @@ class ServiceNowSimulator(Switches):
         self._name = name
         self._now_s = now_s
         self._database = Database(username=username, now_s=now_s, absent_columns=lambda: self.absent_columns)
-        self._writer = Writer(self._database, self)
+        self.properties = Properties(instance_name=instance_name)
+        self.rules = BusinessRules(self._database, self.properties, now_s=now_s)
+        self._writer = Writer(self._database, self, self.rules.note_write)
         self._people = People(self._database, self._writer)
         self._record_page = RecordPage(name, self._database, self._people, _pages)
+        self._rules_page = RulesPage(name, self.rules, self.properties, _pages)
         self._login = Login(
             self,
             is_user=self._is_user,
@@ -134,7 +144,7 @@ class ServiceNowSimulator(Switches):
         self._login.revoke_tokens()
 
     def app(self) -> web.Application:
-        app = web.Application(client_max_size=BODY_MAX)
+        app = web.Application(client_max_size=BODY_MAX, middlewares=[self._note_address])
         tell_date(app, self._now_s)
         suffered = self.faults.suffered
         table = {"GET": self._list, "HEAD": self._list, "POST": self._create}
@@ -144,6 +154,8 @@ class ServiceNowSimulator(Switches):
         app.router.add_post("/oauth_token.do", suffered(self._grant))
         app.router.add_get("/", self._page)
         app.add_routes(self._record_page.routes())
+        app.add_routes(self._rules_page.routes())
+        app.cleanup_ctx.append(self._posting)
         app.add_routes(control_routes(self.faults, self.state, self.reset))
         app.router.add_post("/control/comments", self._post_comment)
         return app
@@ -152,10 +164,24 @@ class ServiceNowSimulator(Switches):
         return {"tables": self._database.records(), "notes": self.notes, "calls": self.calls}
 
     def reset(self) -> None:
-        """Back to no records and no logins; what was switched stays so."""
+        """Back to no records and no logins; what was switched, rules and properties stay so."""
         self._database.fill()
         self._login.forget()
+        self.rules.forget()
         self.calls.clear()
+
+    async def _posting(self, _: web.Application) -> AsyncIterator[None]:
+        """While the app runs, the business rules do."""
+        running = asyncio.create_task(self.rules.run(), name="business rules")
+        yield
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    @web.middleware
+    async def _note_address(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.properties.reached_at(str(request.url.origin()))
+        return await handler(request)
 
     def _is_user(self, username: str, password: str) -> bool:
         return (username, password) == (self._username, self._password)

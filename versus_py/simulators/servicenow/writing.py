@@ -1,10 +1,12 @@
 """What an instance makes of a write: what it takes over, what its policies ask for, and what it computes."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from versus_py.simulators.servicenow import schema
 from versus_py.simulators.servicenow.answers import OPERATION_FAILED, Refused, acl_exception
 from versus_py.simulators.servicenow.database import Database, Row
+from versus_py.simulators.servicenow.rule_bodies import Operation
 from versus_py.simulators.servicenow.switches import Switches
 
 ON_HOLD = "3"
@@ -21,15 +23,18 @@ def is_closed(row: Row) -> bool:
 
 
 class Writer:
-    """Writes records to *database* under the policies of *switches*. Its methods raise Refused.
+    """Writes records to *database* under the policies of *switches*, and tells *written* of each that it has written.
+
+    Its methods raise Refused.
 
     With *takes_names*, references may be given by name and choices by label; otherwise what is no sys_id of a row
     leaves a reference blank.
     """
 
-    def __init__(self, database: Database, switches: Switches) -> None:
+    def __init__(self, database: Database, switches: Switches, written: Callable[[str, Row, Operation], None]) -> None:
         self._database = database
         self._switches = switches
+        self._written = written
 
     def create(self, table: str, fields: Row, *, takes_names: bool) -> Row:
         if schema.is_lookup(table) or self._switches.read_only_user:
@@ -57,7 +62,7 @@ class Writer:
         if is_closed(row):
             raise acl_exception("Update")
         self._database.add_note(table, row["sys_id"], "comments", text, by=user_name)
-        self._database.touch(row, by=user_name)
+        self._touch(table, row, by=user_name)
 
     def _insert(self, table: str, wanted: Row, *, by: str | None = None) -> Row:
         row = self._database.new_row(table, by=by)
@@ -67,13 +72,18 @@ class Writer:
             row["opened_by"] = self._database.user_sys_id(by)
         self._write(table, row, wanted, by=by)
         self._database.rows(table).append(row)
+        self._written(table, row, "insert")
         return row
 
     def _update(self, table: str, row: Row, wanted: Row, *, by: str | None = None) -> None:
         if wanted.get("assignment_group", row.get("assignment_group")) != row.get("assignment_group"):
             wanted.setdefault("assigned_to", "")
         self._write(table, row, wanted, by=by)
+        self._touch(table, row, by=by)
+
+    def _touch(self, table: str, row: Row, *, by: str | None) -> None:
         self._database.touch(row, by=by)
+        self._written(table, row, "update")
 
     def _accepted(self, table: str, fields: Row, *, takes_names: bool) -> Row:
         """What the table has a column for; the rest is ignored, as is a close code that does not exist."""
