@@ -1,0 +1,53 @@
+"""What a ticket's priority and its routing key ask of the escalation. Pure; shared by events and by syncs."""
+
+from collections.abc import Callable, Mapping
+
+from versus_py.config import Config, ServiceNowInstance
+from versus_py.incidents.policies import Asked
+from versus_py.targets.servicenow.sides import priority_of, route_of
+
+Destinations = Callable[[str], Mapping[str, str]]
+"""A channel as `routing` names it -> its target and the place there; empty where it is not configured."""
+
+
+def destinations(config: Config) -> Destinations:
+    """By the channels of *config*. One of a system that is not the first has the system's name before it."""
+    channels = tuple(config.alert.enabled.values())
+
+    def of(channel: str) -> Mapping[str, str]:
+        system, _, rest = channel.partition(":")
+        named = next((it for it in channels if system == it.NAME and rest), None)
+        part, place = (named, rest) if named is not None else (next(iter(channels), None), channel)
+        return {part.NAME: part.places.get(place, place)} if part is not None and place else {}
+
+    return of
+
+
+def asked_of(
+    values: Mapping[str, str],
+    instance: ServiceNowInstance,
+    display: Mapping[str, str],
+    *,
+    origin: str,
+    destinations_of: Destinations,
+) -> tuple[Asked, str]:
+    """What is asked, and where the routing key leads in words; "" where it leads nowhere in particular.
+
+    *origin* is the target, for a ticket that came in by itself; else "". The wait of a route comes before that of a
+    priority.
+    """
+    leads, route = priority_of(values, instance), route_of(values, instance, display)
+    waits = [it.wait_ms for it in (route, leads) if it is not None and it.wait_ms is not None]
+    places = {} if route is None else destinations_of(route.channel)
+    asked = Asked(
+        policy="" if route is None else route.policy,
+        severity="" if leads is None else leads.severity,
+        wait_ms=waits[0] if waits else None,
+        escalates=None if leads is None else leads.oncall,
+        destinations=places,
+        mention="" if route is None else route.mention,
+        origin=origin,
+    )
+    to = [f"to policy {asked.policy}"] if asked.policy else []
+    to += [f"to {route.channel}"] if route is not None and places else []
+    return asked, " and ".join(to)
