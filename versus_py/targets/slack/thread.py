@@ -253,11 +253,7 @@ def _said_of_deed(entry: Entry) -> str:
         Event.ON_HOLD: f"Put on hold by {who}: {detail}",
         Event.REOPENED_THERE: f"Reopened by {who}: {detail}, and the incident stays resolved",
     }
-    return (
-        f"{routed_by(entry)}: the escalation starts again"
-        if entry.event is Event.ROUTED
-        else deeds.get(entry.event, "")
-    )
+    return deeds.get(entry.event, "")
 
 
 def _said_of_event(entry: Entry) -> str:
