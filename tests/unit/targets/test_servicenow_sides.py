@@ -71,8 +71,20 @@ def test_without_a_revision_there_is_no_side(count: str) -> None:
         side_of({**VALUES, "sys_mod_count": count}, instance(), {})
 
 
-def test_a_priority_without_a_mapping_has_no_severity() -> None:
-    assert side_of(VALUES, instance(priority_map={"2": "warning"}), {}).severity == ""
+@pytest.mark.parametrize(
+    ("priority", "of_rule", "severity"),
+    [
+        pytest.param("2", "notice", "warning", id="by the mapping"),
+        pytest.param("1", "notice", "notice", id="else by the rule that sent it"),
+        pytest.param("1", "", "critical", id="else by ServiceNow's own scale"),
+        pytest.param("7", "", "", id="a number that nobody knows"),
+        pytest.param("", "", "", id="none"),
+    ],
+)
+def test_the_severity_is_that_of_the_priority(priority: str, of_rule: str, severity: str) -> None:
+    mapped = instance(priority_map={"2": "warning"})
+
+    assert side_of({**VALUES, "priority": priority}, mapped, {}, severity=of_rule).severity == severity
 
 
 @pytest.mark.parametrize(

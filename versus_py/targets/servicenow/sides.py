@@ -18,6 +18,9 @@ GROUP = "assignment_group"
 TITLE = "short_description"
 CLOSE_NOTES = "close_notes"
 
+_SCALE = {"1": "critical", "2": "error", "3": "warning", "4": "notice", "5": "info"}
+"""1 Critical, 2 High, 3 Moderate, 4 Low, 5 Planning: servicenow.com/docs, "Incident management", priority lookup."""
+
 _TEXT_MAX = 255
 _DIGITS_MAX = 12
 
@@ -35,20 +38,21 @@ def side_of(
     display: Mapping[str, str],
     *,
     otherwise: Standing | None = None,
+    severity: str = "",
 ) -> Side:
     """The side that a record with these raw *values* is; *display* has what people see of them, as far as known.
 
-    Raises UnknownState for a state that the configuration does not name, unless *otherwise* says what to take it for,
-    and BadPayload without a revision.
+    *severity* is that of the rule that sent it, where it has one. Raises UnknownState for a state that the
+    configuration does not name, unless *otherwise* says what to take it for, and BadPayload without a revision.
     """
     return Side(
         revision=revision_of(values),
         standing=_standing(values.get(STATE, ""), instance.states, otherwise),
         assignee=_bounded(values.get(ASSIGNED_TO, "")),
         group=_bounded(values.get(GROUP, "")),
-        severity=severity_of(values, instance),
+        severity=severity_of(values, instance, otherwise=severity),
         route=_bounded(route_key(values, instance, display)),
-        title=_bounded(values.get(TITLE, "")),
+        title=_bounded(" ".join(values.get(TITLE, "").split())),
     )
 
 
@@ -91,10 +95,13 @@ def priority_of(values: Mapping[str, str], instance: ServiceNowInstance) -> Prio
     return instance.priority_map.get(values.get(PRIORITY, ""))
 
 
-def severity_of(values: Mapping[str, str], instance: ServiceNowInstance) -> str:
-    """The severity that priority_map has for the priority; "" for none."""
+def severity_of(values: Mapping[str, str], instance: ServiceNowInstance, *, otherwise: str = "") -> str:
+    """The severity that priority_map has for the priority, else *otherwise*, else that of ServiceNow's own scale.
+
+    "" where none of these tells one.
+    """
     leads = priority_of(values, instance)
-    return "" if leads is None else leads.severity
+    return otherwise or _SCALE.get(values.get(PRIORITY, ""), "") if leads is None else leads.severity
 
 
 def route_key(values: Mapping[str, str], instance: ServiceNowInstance, display: Mapping[str, str]) -> str:
