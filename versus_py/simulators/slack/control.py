@@ -60,6 +60,23 @@ class MessageOrder(BaseModel):
     do: Literal["delete", "lock", "unlock"]
 
 
+class WriteOrder(BaseModel):
+    """What somebody writes: a reply to the message *ts*, one of another app's bot, or a message beside it.
+
+    Or what somebody does to what is written there: an edit, or its deletion. *text* is what Slack makes of it: markup.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    channel: str
+    ts: str = ""
+    text: str = ""
+    user: str = "U0ANA"
+    do: Literal["reply", "bot", "message", "edit", "delete"] = "reply"
+    broadcast: bool = False
+    files: tuple[str, ...] = ()
+
+
 def take(
     model: type[_Order], act: Callable[[_Order], Awaitable[_Answer] | _Answer]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -90,9 +90,13 @@ class Interactions:
     def request(self, payload: Payload, timestamp: int | None = None) -> tuple[bytes, dict[str, str]]:
         """Body and headers, signed now or at *timestamp*."""
         body = urlencode({"payload": json.dumps(payload)}).encode()
+        return self.signed(body, "application/x-www-form-urlencoded", timestamp)
+
+    def signed(self, body: bytes, content_type: str, timestamp: int | None = None) -> tuple[bytes, dict[str, str]]:
+        """The same of any body."""
         at = int(self._now_s()) if timestamp is None else timestamp
         headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Type": content_type,
             "User-Agent": USER_AGENT,
             "X-Slack-Request-Timestamp": str(at),
             "X-Slack-Signature": self.sign(body, at),

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from versus_py.simulators.mrkdwn import Reader, plain_to_html, to_html
 from versus_py.simulators.slack.admin_page import STATES
 from versus_py.simulators.slack.blocks import Element, elements_of, options_of
-from versus_py.simulators.slack.control import MessageOrder, PressOrder
+from versus_py.simulators.slack.control import MessageOrder, PressOrder, WriteOrder
 from versus_py.simulators.slack.delivery import Delivery
 from versus_py.simulators.slack.errors import Errors
 from versus_py.simulators.slack.interactions import NotShown
@@ -26,7 +26,7 @@ pages.globals |= {"elements_of": elements_of, "options_of": options_of}
 
 
 class Page:
-    """*press*, *submit* and *change* do what a form orders.
+    """*press*, *submit*, *change* and *reply* do what a form orders.
 
     The last of *deliveries* is shown where it was made, if the app failed. What was pressed here and is not shown any
     more is told on top, until the next press.
@@ -40,6 +40,7 @@ class Page:
         views: Views,
         submit: Callable[..., Awaitable[object]],
         change: Callable[[MessageOrder], object],
+        reply: Callable[[WriteOrder], Awaitable[None]],
         errors: Errors,
         deliveries: Sequence[Delivery],
         now_s: Callable[[], float],
@@ -49,6 +50,7 @@ class Page:
         self._views = views
         self._submit = submit
         self._change = change
+        self._reply = reply
         self._errors = errors
         self._deliveries = deliveries
         self._now_s = now_s
@@ -105,6 +107,20 @@ class Page:
         except NotShown as exc:
             self._missed = f"{exc}; it has changed meanwhile"
         raise web.HTTPSeeOther(f"/?as={viewer}")
+
+    async def take_reply(self, request: web.Request) -> web.Response:
+        """What somebody writes in a thread; leads back to where it was."""
+        fields = {name: str(value) for name, value in (await request.post()).items()}
+        try:
+            order = WriteOrder.model_validate(fields)
+        except ValidationError:
+            raise web.HTTPBadRequest(text="what is written, by whom, and to which message?") from None
+        self._missed = ""
+        try:
+            await self._reply(order)
+        except NotShown as exc:
+            self._missed = f"{exc}; it has changed meanwhile"
+        raise web.HTTPSeeOther(f"/?as={order.user}#{order.ts}")
 
     async def take_view(self, request: web.Request) -> web.Response:
         """The modal that is open, sent or closed; leads back to where it was."""

@@ -1,7 +1,7 @@
 """The workspace over HTTP: the Web API, the interactions that it sends, and a page to look at."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from http import HTTPStatus
 from types import MappingProxyType
@@ -13,15 +13,33 @@ from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.server import tell_date
 from versus_py.simulators.slack.admin_page import AdminPage
 from versus_py.simulators.slack.answers import Arguments, RateLimited, SlackError, arguments_of
-from versus_py.simulators.slack.control import ChannelsOrder, InteractionsOrder, MessageOrder, PressOrder, take
+from versus_py.simulators.slack.control import (
+    ChannelsOrder,
+    InteractionsOrder,
+    MessageOrder,
+    PressOrder,
+    WriteOrder,
+    take,
+)
 from versus_py.simulators.slack.delivery import UNDELIVERABLE, Delivery, Press
 from versus_py.simulators.slack.errors import ErrorOrder, Errors
+from versus_py.simulators.slack.events import (
+    OTHER_BOT_ID,
+    Event,
+    Events,
+    as_request,
+    as_typed,
+    deletion_event,
+    edit_event,
+    message_event,
+)
 from versus_py.simulators.slack.interactions import ANSWER_WITHIN_S, Interactions, NotShown, post
-from versus_py.simulators.slack.messages import PEOPLE, PostedMessage, User
+from versus_py.simulators.slack.messages import PEOPLE, TEAM_DOMAIN, PostedMessage, User
 from versus_py.simulators.slack.methods import SCOPES, TIER_3, Methods
 from versus_py.simulators.slack.page import Page, pages
 from versus_py.simulators.slack.rates import Allowances
 from versus_py.simulators.slack.socket_mode import SocketMode
+from versus_py.simulators.slack.validation import Content
 from versus_py.simulators.slack.views import Values, Views
 from versus_py.simulators.slack.workspace import Workspace
 
@@ -64,7 +82,9 @@ class SlackSimulator(Workspace):
             self, self.views, signing_secret=signing_secret, now_s=now_s, base_url=self._reached_at
         )
         self.socket = SocketMode()
-        self.interactions_url = interactions_url
+        self.events = Events(self._send_event, now_s)
+        self.interactions_url = interactions_url  # also of events, which an app may have go elsewhere
+        self.subscriptions = {"message.channels", "message.groups"}  # the events that the app wants to hear of
         self.answer_within_s = ANSWER_WITHIN_S
         self.deliveries: list[Delivery] = []  # how the app took what was pressed, in order
         self.errors = Errors({*self._methods.by_name, _OPEN}, self.channel_id)
@@ -74,6 +94,7 @@ class SlackSimulator(Workspace):
             views=self.views,
             submit=self.submit,
             change=self.change_message,
+            reply=self._reply_as_typed,
             errors=self.errors,
             deliveries=self.deliveries,
             now_s=now_s,
@@ -94,6 +115,7 @@ class SlackSimulator(Workspace):
         app.router.add_post("/press", self._page.take_press)
         app.router.add_post("/messages", self._page.take_change)
         app.router.add_post("/views", self._page.take_view)
+        app.router.add_post("/replies", self._page.take_reply)
         app.add_routes(self._admin_page.routes())
         app.router.add_get("/app_redirect", self._page.find_channel)
         app.router.add_get(r"/archives/{channel}/p{digits:\d{7,}}", self._page.find)
@@ -106,6 +128,7 @@ class SlackSimulator(Workspace):
         app.router.add_post("/control/interactions", take(InteractionsOrder, self._send_interactions_to))
         app.router.add_post("/control/channels", take(ChannelsOrder, self._set_channels))
         app.router.add_post("/control/messages", take(MessageOrder, self.change_message))
+        app.router.add_post("/control/writings", take(WriteOrder, self._write_as_ordered))
         app.router.add_post("/control/errors", take(ErrorOrder, self.errors.order))
         app.router.add_delete("/control/errors", self._clear_errors)
         return app
@@ -184,6 +207,35 @@ class SlackSimulator(Workspace):
         self.deliveries.append(delivery)
         return delivery
 
+    async def reply(
+        self,
+        message: PostedMessage,
+        text: str,
+        *,
+        user: str = "U0ANA",
+        broadcast: bool = False,
+        files: Sequence[str] = (),
+    ) -> PostedMessage:
+        """A person writes *text*, which is markup, in the thread of a message; the app is told of it."""
+        order = WriteOrder(
+            channel=message.channel, ts=message.ts, text=text, user=user, broadcast=broadcast, files=tuple(files)
+        )
+        return await self.write(order)
+
+    async def write(self, order: WriteOrder) -> PostedMessage:
+        """What the order says is written, edited or deleted, and the app is told of it. Raises NotShown."""
+        written, event = self._written(order)
+        await self._tell(event, self.events.tell)
+        return written
+
+    async def tell(self, event: Event) -> None:
+        """The app is told of an event, whatever has happened."""
+        await self._tell(event, self.events.tell)
+
+    def prepare_event(self, payload: Event, *, timestamp: int | None = None) -> tuple[bytes, dict[str, str]]:
+        """The signed request of an outer event, to be tampered with, and sent by *deliver* any number of times."""
+        return self._interactions.signed(as_request(payload), "application/json", timestamp)
+
     def change_message(self, order: MessageOrder) -> None:
         """Somebody deletes a message or a reply, or locks a message's thread. Raises NotShown."""
         if self.find(order.channel, order.ts) is None:
@@ -203,6 +255,7 @@ class SlackSimulator(Workspace):
             "ephemerals": [asdict(it) for it in self.ephemerals],
             "views": [asdict(it) for it in self.views.open.values()],
             "deliveries": [_told(it) for it in self.deliveries],
+            "event_deliveries": [_told(it) for it in self.events.deliveries],
             "connections": self.connections,
             "errors": [order.model_dump() | {"left": left} for order, left in self.errors.ordered],
             "calls": self.calls,
@@ -214,10 +267,61 @@ class SlackSimulator(Workspace):
         self.errors.clear()
         self.calls.clear()
         self.deliveries.clear()
+        self.events.deliveries.clear()
         self._interactions.clear()
         self.views.clear()
         self._page.clear()
         self._allowances.clear()
+
+    def _written(self, order: WriteOrder) -> tuple[PostedMessage, Event]:
+        """The message that the order is about, as it is by that, and the event. Raises NotShown."""
+        about = {"channel_type": "group" if order.channel in self.private else "channel"}
+        if order.do == "message":
+            written = self.say(order.channel, order.text, user=order.user)
+            return written, message_event(written, **about)
+        found = self.find(order.channel, order.ts)
+        if found is None or (order.do in {"reply", "bot"} and found.thread_ts is not None):
+            raise NotShown(f"there is no message {order.ts} in {order.channel}")
+        if order.do == "edit":
+            previous = found.text
+            found.edit(order.text, found.attachments, found.blocks)
+            return found, edit_event(found, **about, ts=self.new_ts(), previous=previous)
+        if order.do == "delete":
+            self.delete_message(found.ts)
+            return found, deletion_event(found, **about, ts=self.new_ts())
+        content, user = Content(order.text, [], []), "U0OTHER" if order.do == "bot" else order.user
+        written = self.add_message(order.channel, content, user=user, thread=found, is_broadcast=order.broadcast)
+        more: Event = {"parent_user_id": found.user} | ({"bot_id": OTHER_BOT_ID} if order.do == "bot" else {})
+        more |= {"subtype": "file_share", "files": [self._file(it) for it in order.files]} if order.files else {}
+        return written, message_event(written, **about, **more)
+
+    def _file(self, name: str) -> dict[str, Any]:
+        return {"id": "F0DEMO", "name": name, "permalink": f"https://{TEAM_DOMAIN}.slack.example/files/U0ANA/F0DEMO"}
+
+    async def _tell(self, event: Event, how: Callable[[Event], Awaitable[None]]) -> None:
+        """If the app subscribes to such events, is in the channel, and has the scope that they take."""
+        is_private = event["channel"] in self.private
+        subscription = "message.groups" if is_private else "message.channels"
+        scope = "groups:history" if is_private else "channels:history"
+        if subscription in self.subscriptions and scope in self.scopes and event["channel"] not in self.not_joined:
+            await how(self.events.wrapped(event))
+
+    async def _send_event(self, payload: Event, retry: dict[str, str]) -> Delivery:
+        """To the URL or by a socket, as interactions go."""
+        if self.interactions_url is None:
+            attempt = int(retry.get("X-Slack-Retry-Num", 0))
+            event = {"retry_attempt": attempt, "retry_reason": retry.get("X-Slack-Retry-Reason", "")}
+            return await self.socket.send(payload, within_s=self.answer_within_s, event=event)
+        body, headers = self.prepare_event(payload)
+        return await post(self.interactions_url, body, headers | retry, self.answer_within_s)
+
+    async def _write_as_ordered(self, order: WriteOrder) -> dict[str, object]:
+        written, event = self._written(order)
+        await self._tell(event, self.events.tell_soon)
+        return {"ts": written.ts}
+
+    async def _reply_as_typed(self, order: WriteOrder) -> None:
+        await self._write_as_ordered(order.model_copy(update={"text": as_typed(order.text, [*self.users.values()])}))
 
     async def _press_as_ordered(self, order: PressOrder) -> dict[str, object]:
         message = self.find(order.channel, order.ts)
@@ -244,6 +348,7 @@ class SlackSimulator(Workspace):
         return self._base_url
 
     async def _hang_up(self, _: web.Application) -> None:
+        await self.events.close()
         await self.socket.close()
 
     def _called(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:

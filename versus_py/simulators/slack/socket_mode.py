@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
@@ -79,8 +80,12 @@ class SocketMode:
             self._open.remove(connection)
         return socket
 
-    async def send(self, payload: Any, *, within_s: float, envelope_id: str | None = None) -> Delivery:
+    async def send(
+        self, payload: Any, *, within_s: float, envelope_id: str | None = None, event: Mapping[str, Any] | None = None
+    ) -> Delivery:
         """Send an interaction by one of the sockets, each in turn, and wait for its acknowledgment.
+
+        With *event*, which says which attempt it is, the payload is an event instead.
 
         An *envelope_id* that was sent before makes it the same envelope once more.
         """
@@ -94,7 +99,7 @@ class SocketMode:
         self._awaited.setdefault(envelope_id, []).append(awaited)
         try:
             async with asyncio.timeout(within_s):
-                await connection.socket.send_json(_envelope(envelope_id, payload))
+                await connection.socket.send_json(_envelope(envelope_id, payload, event))
                 ack = await awaited
         except (TimeoutError, ConnectionError):
             self.unacknowledged.append(envelope_id)
@@ -148,7 +153,10 @@ class SocketMode:
             awaited.set_result(ack)
 
 
-def _envelope(envelope_id: str, payload: Any) -> dict[str, Any]:
+def _envelope(envelope_id: str, payload: Any, event: Mapping[str, Any] | None) -> dict[str, Any]:
+    if event is not None:
+        about = {"type": "events_api", "envelope_id": envelope_id, "accepts_response_payload": False}
+        return about | dict(event) | {"payload": payload}
     return {
         "type": "interactive",
         "envelope_id": envelope_id,
