@@ -105,8 +105,8 @@ def test_the_version():
 
 
 COMMANDS = ["serve", "worker", "demo", "check-config", "doctor", "render", "config-schema", "slack-manifest"]
-COMMANDS += ["audit", "lint-alertmanager", "send", "replay", "simulate", "policy", "incidents", "retry"]
-INCIDENT_COMMANDS = ["list", "show", "ack", "unack", "resolve", "escalate", "snooze"]
+COMMANDS += ["audit", "lint-alertmanager", "send", "replay", "simulate", "policy", "incidents", "comment", "retry"]
+INCIDENT_COMMANDS = ["list", "show", "ack", "unack", "resolve", "escalate", "snooze", "comment"]
 
 
 @pytest.mark.parametrize("command", [[], *([it] for it in COMMANDS), *(["incidents", it] for it in INCIDENT_COMMANDS)])
@@ -563,6 +563,24 @@ def test_snoozing_giving_back_and_escalating_from_the_command_line(world):
     assert "is triggered" in act("escalate")
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
     assert "escalated as INC" in act("resolve")
+
+
+def test_comments_from_the_command_line(world):
+    server, _ = world.serve()
+    created = json.loads(versus("send", VERSUS_URL=server).stdout)
+    incident_id = created["incidents"][0]["id"]
+
+    first = versus("comment", incident_id, "The disk is being replaced", "--by", "ana", VERSUS_URL=server)
+    again = versus("incidents", "comment", incident_id, "The disk is being replaced", "--by", "ana", VERSUS_URL=server)
+    longest = versus("incidents", "comment", incident_id, "ä" * 1000, "--by", "ana", VERSUS_URL=server)
+    too_long = versus("comment", incident_id, "x" * 1001, "--by", "ana", VERSUS_URL=server)
+
+    assert (first.returncode, again.returncode, longest.returncode, too_long.returncode) == (0, 1, 0, 1)
+    assert first.stdout.startswith(f"commented: {incident_id} is triggered")
+    assert again.stderr.startswith("nothing was changed: ")
+    assert too_long.stderr == "error: 400: say what: text, 1 to 1000 characters\n"
+    shown = versus("incidents", "show", incident_id, VERSUS_URL=server).stdout
+    assert "The disk is being replaced by ana" in shown
 
 
 def test_what_was_given_up_is_listed_and_tried_again_from_the_command_line(world):

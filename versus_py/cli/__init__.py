@@ -6,7 +6,7 @@ import typer
 
 from versus_py import __version__
 from versus_py.cli import auditing, checking, losses, serving, trying
-from versus_py.cli.incidents import incidents_app, retry
+from versus_py.cli.incidents import comment, incidents_app, retry
 from versus_py.cli.policies import policy_app
 
 __all__ = ["app", "incidents_app", "policy_app"]
@@ -53,4 +53,5 @@ app.command()(trying.replay)
 app.command()(trying.simulate)
 app.add_typer(policy_app, name="policy")
 app.add_typer(incidents_app, name="incidents")
+app.command()(comment)
 app.command()(retry)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from versus_py.cli.common import LOCAL_SERVER, UrlOption, configured_path, err, out, run_to_end
+from versus_py.cli.common import LOCAL_SERVER, UrlOption, configured_path, err, out, read, run_to_end
 from versus_py.cli.standing import (
     COLUMNS,
     FAILURE_COLUMNS,
@@ -243,6 +243,22 @@ def resolve(
         return
     _act(url, gateway_secret, incident_id, "resolve", by, comment=comment)
     out.print(f"comment: {comment.strip()}", markup=False, highlight=False, soft_wrap=True)
+
+
+@incidents_app.command()
+def comment(
+    incident_id: IdArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What there is to say; - reads it from standard input.")],
+    url: UrlOption = LOCAL_SERVER,
+    gateway_secret: SecretOption = "",
+    by: ByOption = "",
+) -> None:
+    """Comment on an incident: a work note of its record, and a line in its threads. Resolved ones take comments too.
+
+    Exit status 1 when you have said the same a moment ago.
+    """
+    said = read(text).decode(errors="replace") if text == "-" else text
+    _act(url, gateway_secret, incident_id, "comments", by, done="commented: ", text=said)
 
 
 def retry(

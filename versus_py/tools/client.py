@@ -47,7 +47,7 @@ class Client:
     async def act(self, incident_id: str, action: str, by: str, **more: str) -> tuple[Any, bool]:
         """Acknowledge, resolve and the like, in the name of *by*: the incident, and whether that changed it."""
         path = f"/api/incidents/{quote(incident_id, safe='')}/{action}"
-        status, data = await self._exchange("POST", path, params={"by": by, **more})
+        status, data = await self._exchange("POST", path, json={"by": by, **more})  # a text is too long for an address
         return data, status == HTTPStatus.CREATED
 
     async def retry_all(self, by: str) -> Any:

@@ -90,6 +90,7 @@ def create_app(
             web.post("/api/incidents/{id}/acknowledge", guarded(api.acknowledge)),
             web.post("/api/incidents/{id}/unacknowledge", guarded(api.unacknowledge)),
             web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
+            web.post("/api/incidents/{id}/comments", guarded(api.comment)),
             web.post("/api/incidents/{id}/escalate", guarded(api.escalate)),
             web.post("/api/incidents/{id}/snooze", guarded(api.snooze)),
             web.post("/api/incidents/{id}/severity", guarded(api.set_severity)),

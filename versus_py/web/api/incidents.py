@@ -79,6 +79,12 @@ class Api:
         incident, is_first = await self._lifecycle.resolve(_id(request), _by(said), _comment(said))
         return await self._detail(_known(incident, request), 201 if is_first else 200)
 
+    async def comment(self, request: web.Request) -> web.Response:
+        """Its `text`, also on what is resolved: 201, or 200 and how it stands when it was said a moment ago."""
+        said = await _said(request)
+        by, text = _by(said), _comment_text(said)
+        return await self._act(request, lambda it, now_ms: transitions.comment(it, text, by, now_ms))
+
     async def unacknowledge(self, request: web.Request) -> web.Response:
         """201 when it was acknowledged, else 200 and how it stands."""
         by = _by(await _said(request))
@@ -247,6 +253,13 @@ def _comment(said: Mapping[str, Any]) -> str:
     if not isinstance(comment, str) or len(comment) > COMMENT_MAX:
         raise web.HTTPBadRequest(text=f"comment is not a text of up to {COMMENT_MAX} characters")
     return comment.strip()
+
+
+def _comment_text(said: Mapping[str, Any]) -> str:
+    text = said.get("text")
+    if not isinstance(text, str) or not text.strip() or len(text) > COMMENT_MAX:
+        raise web.HTTPBadRequest(text=f"say what: text, 1 to {COMMENT_MAX} characters")
+    return text.strip()
 
 
 def _by(said: Mapping[str, Any]) -> Actor:
