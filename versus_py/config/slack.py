@@ -187,6 +187,8 @@ class SlackConfig(ChannelPart):
     """The app's signing secret; with it, buttons work by requests of Slack to {public_host}/api/slack/interactions."""
     app_token: Secret = SecretStr("")
     """The app-level token, xapp-…, with the scope connections:write; with it, buttons work by Socket Mode."""
+    take_replies: bool = True
+    """Take replies in an incident's thread as comments; needs signing_secret or app_token, and the app's bot events."""
     allowed_users: tuple[UserId, ...] = ()
     """The users who may press buttons; without any here and in allowed_groups, everybody in the channel may."""
     allowed_groups: tuple[GroupId, ...] = ()
@@ -335,6 +337,11 @@ class SlackConfig(ChannelPart):
     def is_interactive(self) -> bool:
         """Whether buttons tell us who pressed them; else they are links."""
         return self.uses_socket_mode or bool(self.signing_secret.get_secret_value())
+
+    @property
+    def takes_replies(self) -> bool:
+        """Whether what people write in threads comes here, and is taken."""
+        return self.take_replies and self.is_interactive
 
     @property
     def default_destination(self) -> str:

@@ -221,6 +221,10 @@ class Lifecycle:
             _log_change(change)
         return not existing
 
+    async def incident_at(self, system: str, locator: str) -> IncidentId | None:
+        """The incident whose message or record *system* calls so; None when there is none. Raises Unreadable."""
+        return await self._store.incident_at(system, locator)
+
     async def acknowledge(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
         """The incident as it is now, and whether this call acknowledged it; None when it is unknown."""
         return await self.act(incident_id, lambda it, now_ms: transitions.acknowledge(it, by, now_ms))

@@ -333,6 +333,7 @@ class Entry:
     detail: str = ""
     by: Actor | None = None
     said_at: str = ""  # the target at which it was said or done: who knows it there is not told; "": anywhere
+    locator: str = ""  # of a comment in a thread: of the message there, which has it already; see `Delivery.locator`
 
 
 @dataclass(frozen=True, slots=True)
@@ -743,6 +744,11 @@ class Incident:
 
     def delivery(self, target: str) -> Delivery:
         return self.deliveries.get(target, Delivery())
+
+    def target_at(self, system: str, locator: str) -> str | None:
+        """The target whose side that *system* names so; None when there is none."""
+        sides = ((target, it) for target, it in self.deliveries.items() if system_of(target) == system)
+        return next((target for target, it in sides if it.locator == locator), None)
 
     @property
     def given_up(self) -> tuple[str, ...]:

@@ -3,7 +3,10 @@
 from versus_py.incidents.model import Actor, Ending, Entry, Incident, Notification, Status
 
 IDENTIFY_MS = 2000
-"""The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too."""
+"""The on-call provider hears this much later of what somebody did who is known by an id only: soon by name too.
+
+So does every channel of what such a person wrote: a reply in a thread keeps the name that it is posted with.
+"""
 
 
 def channel_timers(incident: Incident, at_ms: int) -> dict[str, int | None]:
@@ -74,9 +77,14 @@ def fallback_timer(incident: Incident) -> dict[str, int | None]:
     return dict.fromkeys(fallback.targets, incident.fallback_due_ms)
 
 
+def known_by_ms(by: Actor, now_ms: int) -> int:
+    """When it should be known who that is."""
+    return now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
+
+
 def timers_after_the_wait(incident: Incident, by: Actor, now_ms: int) -> dict[str, int | None]:
     """Channels show the news at once; providers hear of it only if they were called before, and others never."""
-    at_ms = now_ms + IDENTIFY_MS if by.ids and not by.email else now_ms
+    at_ms = known_by_ms(by, now_ms)
     never = {target: None for target in incident.policy.targets if target not in incident.told}
     timers = never | channel_timers(incident, now_ms) | record_timers(incident, at_ms)
     is_told = incident.policy.keeper in incident.told

@@ -43,6 +43,7 @@ from versus_py.incidents.timers import (
     channel_timers,
     due_timers,
     fallback_timer,
+    known_by_ms,
     record_timers,
     sooner_timers,
     timers_after_the_wait,
@@ -218,24 +219,33 @@ def fulfil(incident: Incident, asked: SenderRequest, by: Actor, now_ms: int) -> 
     return change
 
 
-def comment(incident: Incident, text: str, by: Actor, now_ms: int) -> Change | None:
+def comment(
+    incident: Incident, text: str, by: Actor, now_ms: int, *, said_at: str = "", locator: str = ""
+) -> Change | None:
     """Somebody says something about it, which has an acknowledgment that ends last longer.
 
-    None when it is what was said a moment ago.
+    *said_at* is the target where it was written, *locator* that of its side. None when it is what was said a moment
+    ago.
     """
     text = text if len(text) <= COMMENT_MAX else f"{text[: COMMENT_MAX - 1]}…"
-    entry = Entry(now_ms, Event.COMMENTED, text, by)
+    entry = Entry(now_ms, Event.COMMENTED, text, by, said_at, locator)
     if any(replace(it, at_ms=now_ms) == entry and it.at_ms + COMMENT_REPEATED_MS > now_ms for it in incident.news):
         return None
     renewed_ms = incident.ack_renewed_at_ms if incident.ack_ends_at_ms is None else now_ms
-    return tell(incident, replace(incident, ack_renewed_at_ms=renewed_ms), (entry,), now_ms)
+    told_ms = known_by_ms(by, now_ms)
+    return tell(incident, replace(incident, ack_renewed_at_ms=renewed_ms), (entry,), now_ms, told_ms=told_ms)
 
 
-def tell(before: Incident, after: Incident, news: tuple[Entry, ...], now_ms: int) -> Change:
-    """*after* with *news*, of which all hear who may show it; with the timers of its policy, if that is another."""
+def tell(
+    before: Incident, after: Incident, news: tuple[Entry, ...], now_ms: int, *, told_ms: int | None = None
+) -> Change:
+    """*after* with *news*, of which all hear who may show it, at *told_ms* where that is not now.
+
+    With the timers of its policy, if that is another.
+    """
     told = _with_news(replace(after, updated_at_ms=now_ms), news)
     timers = watch_timer(told, now_ms) if told.ack_ends_at_ms != before.ack_ends_at_ms else {}
-    timers |= told_timers(told, now_ms)
+    timers |= told_timers(told, now_ms if told_ms is None else told_ms)
     if told.policy != before.policy:
         timers |= all_timers(told, now_ms)
     return Change(told, Outcome.UPDATED, timers, news)

@@ -1,7 +1,8 @@
-"""Where presses are taken: permission, the change, and what is said afterwards."""
+"""Where presses and replies are taken: permission, the change, and what is said afterwards."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -25,21 +26,33 @@ from versus_py.interactions.follow_ups import FollowUps
 from versus_py.interactions.people import Directory
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
-from versus_py.targets.interactive import FormPress, IncidentPress, Interactive, Permission, Press, StormPress
+from versus_py.targets.interactive import (
+    FormPress,
+    IncidentPress,
+    Interaction,
+    Interactive,
+    Permission,
+    Press,
+    Reply,
+    StormPress,
+)
 
 log = structlog.get_logger()
 
 AT_ONCE_SHARE = 0.5
 """How much of a system's deadline acknowledging a storm may take: the batch that is begun last has to end too."""
 
+MENTIONS_MAX = 10
+"""The most people of a comment that are shown by their names; others by their ids."""
+
 REST_WITHIN_S = 20.0
 """How long the rest may take."""
 
 
 class Desk:
-    """Takes presses of all *channels*, by their names. While one waits, only Redis is called; `run` does the rest.
+    """Takes presses and replies of all *channels*, by their names. `run` does what need not be done at once.
 
-    *called* tells what people call a target.
+    While somebody waits, only Redis is called. *called* tells what people call a target.
     """
 
     def __init__(
@@ -63,17 +76,17 @@ class Desk:
         self._choices = choices or Choices(called=called)
         self._follow_ups = follow_ups or FollowUps()
 
-    async def take(self, presses: Sequence[Press]) -> None:
+    async def take(self, interactions: Sequence[Interaction]) -> None:
         """When this returns, what they ask for has happened, or the person will hear why not.
 
         Raises StoreUnavailable, also when Redis takes too long: then nothing is known to have happened. The same
-        press has its effect once, however often it is taken.
+        interaction has its effect once, however often it is taken.
         """
-        within_s = min((self._channels[press.system].take_within_s for press in presses), default=0)
+        within_s = min((self._channels[it.system].take_within_s for it in interactions), default=0)
         try:
             async with asyncio.timeout(within_s):
-                for press in presses:
-                    await self._take(press)
+                for it in interactions:
+                    await self._take(it)
         except TimeoutError:
             raise StoreUnavailable(f"Redis did not answer within {within_s:g} s") from None
 
@@ -85,9 +98,42 @@ class Desk:
             for task in loading:
                 task.cancel()
 
-    async def _take(self, press: Press) -> None:
-        if await self._requests.has(press.request_id):
+    async def _take(self, interaction: Interaction) -> None:
+        if await self._requests.has(interaction.request_id):
             return
+        if isinstance(interaction, Reply):
+            await self._comment(interaction)
+        elif isinstance(interaction, Press):
+            await self._take_press(interaction)
+        await self._requests.add(interaction.request_id)  # last, so that what failed can be sent again
+
+    async def _comment(self, reply: Reply) -> None:
+        """What is written in the thread of an incident's message is a comment on it; nobody is answered."""
+        try:
+            incident_id = await self._lifecycle.incident_at(reply.system, reply.locator)
+            if incident_id is None:
+                return
+            by = await self._people.get(reply.system, reply.user_id)
+            text = self._channels[reply.system].plain(reply.text, await self._names(reply))
+            if not text:
+                return
+            decision = partial(_comment, reply, text, by or reply.actor)
+            _, is_changed = await self._lifecycle.act(incident_id, decision, reply.request_id)
+        except Unreadable as exc:
+            log.error("incident.unreadable", action="comment", user=reply.user_id, error=str(exc))  # noqa: TRY400
+            return
+        about = {"action": "comment", "user": reply.user_id, "incident": incident_id}
+        log.info("interaction.taken", **about, is_changed=is_changed)
+        if by is None:
+            self._follow_ups.add("who that is", lambda: self._identify(reply, [incident_id]), incident=incident_id)
+
+    async def _names(self, reply: Reply) -> dict[str, str]:
+        """Of the people that it mentions, those whom somebody has asked for before."""
+        wanted = dict.fromkeys(reply.mentioned[:MENTIONS_MAX])
+        people = {user_id: await self._people.get(reply.system, user_id) for user_id in wanted}
+        return {user_id: person.name for user_id, person in people.items() if person is not None}
+
+    async def _take_press(self, press: Press) -> None:
         refusal = self._refusal(press)
         if refusal:
             log.info("interaction.refused", **_named(press), reason=refusal)
@@ -98,7 +144,6 @@ class Desk:
             await self._act(press)
         elif isinstance(press, FormPress):
             await self._open_form(press)
-        await self._requests.add(press.request_id)  # last, so that what failed can be sent again
 
     def _refusal(self, press: Press) -> str:
         """What to tell somebody who may not do that; "" when they may."""
@@ -217,10 +262,16 @@ class Desk:
         channel = self._channels[press.system]
         self._follow_ups.add(what, lambda: channel.answer(press, text), **_about(press))
 
-    async def _identify(self, press: Press, incident_ids: Sequence[IncidentId]) -> None:
-        person = await Directory(press.system, self._people, self._channels[press.system]).find(press.actor)
+    async def _identify(self, done: Interaction, incident_ids: Sequence[IncidentId]) -> None:
+        person = await Directory(done.system, self._people, self._channels[done.system]).find(done.actor)
         for incident_id in incident_ids:
             await self._lifecycle.identify(incident_id, person)
+
+
+def _comment(reply: Reply, text: str, by: Actor, incident: Incident, now_ms: int) -> Change | None:
+    """The decision of a reply, beside what is given with each."""
+    said_at = incident.target_at(reply.system, reply.locator) or ""
+    return transitions.comment(incident, text, by, now_ms, said_at=said_at, locator=reply.locator)
 
 
 def _nothing(_incident: Incident, _now_ms: int) -> None:

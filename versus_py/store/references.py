@@ -50,8 +50,3 @@ class References:
         replies = await run_optionally(self._redis, calls) if calls else []
         if failure := next((str(it) for it in replies if isinstance(it, StoreUnavailable)), ""):
             log.warning("incident.reference_unavailable", error=failure)
-
-
-def has_locator(incident: Incident, system: str, locator: str) -> bool:
-    """Whether one of its targets in that *system* is known there as *locator*."""
-    return any(it.locator == locator and system_of(target) == system for target, it in incident.deliveries.items())

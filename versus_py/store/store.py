@@ -47,7 +47,7 @@ from versus_py.store.durability import Durability
 from versus_py.store.gateway_secret import gateway_secret
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
-from versus_py.store.references import References, has_locator
+from versus_py.store.references import References
 from versus_py.store.refusals import Refusals
 from versus_py.store.sender_requests import SenderRequests
 from versus_py.store.timers import Claim, Timers
@@ -210,7 +210,7 @@ class Store:
         """
         incident_id = await self._references.named(system, locator)
         incident = None if incident_id is None else await self.get(incident_id)
-        return incident.id if incident is not None and has_locator(incident, system, locator) else None
+        return incident.id if incident is not None and incident.target_at(system, locator) is not None else None
 
     async def get_each(self, incident_ids: Sequence[IncidentId]) -> list[Incident | Unreadable | None]:
         """Many at once, in their order; for each that cannot be read, why."""

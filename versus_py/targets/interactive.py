@@ -22,18 +22,33 @@ class Permission(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
-    """Something that somebody asked for, in the messages of one system."""
+class Interaction:
+    """Something that somebody did in the messages of one system."""
 
     system: str
-    actor: Actor  # as far as the press itself tells; with their id in that system
-    request_id: str  # the same for the same press only, however often it is sent
-    where: Mapping[str, str] = field(default_factory=dict)  # what the system needs to answer
-    action: Action
+    actor: Actor  # as far as the request itself tells; with their id in that system
+    request_id: str  # the same for the same interaction only, however often it is sent
 
     @property
     def user_id(self) -> str:
         return self.actor.ids[self.system]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Interaction):
+    """What somebody wrote in the thread of some message, which is an incident's or is not."""
+
+    locator: str  # of the message that the thread belongs to, see `Delivery.locator`
+    text: str  # in the system's markup
+    mentioned: tuple[str, ...] = ()  # the ids of people in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press(Interaction):
+    """Something that somebody asked for."""
+
+    where: Mapping[str, str] = field(default_factory=dict)  # what the system needs to answer
+    action: Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +78,11 @@ class StormPress(Press):
     storm_id: str
 
 
-Take = Callable[[Sequence[Press]], Awaitable[None]]
-"""When it returns, what the presses ask for has happened, or the person will hear why not. Raises StoreUnavailable."""
+Take = Callable[[Sequence[Interaction]], Awaitable[None]]
+"""When it returns, what presses ask for has happened, or the person will hear why not, and replies are written down.
+
+Raises StoreUnavailable.
+"""
 
 Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """Runs until the event is set, and ends soon after that."""
@@ -86,7 +104,7 @@ class NotSigned(VersusError):
 
 
 class Inbound(Protocol):
-    """Requests of the system's own, which say what people pressed. The server reads their bodies, in bounds."""
+    """Requests of the system's own: what people pressed or wrote. The server reads their bodies, in bounds."""
 
     @property
     def body_within_s(self) -> float: ...
@@ -97,8 +115,8 @@ class Inbound(Protocol):
     def may_be_signed(self, headers: MultiMapping[str], length: int | None) -> bool:
         """Whether some body of that *length* could make it right; without one, none is read."""
 
-    async def take(self, headers: MultiMapping[str], body: bytes) -> None:
-        """Raises NotSigned; BadPayload; and StoreUnavailable to have it sent again."""
+    async def take(self, headers: MultiMapping[str], body: bytes) -> str:
+        """What to answer; "" mostly. Raises NotSigned; BadPayload; and StoreUnavailable to have it sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,9 @@ class Interactive(Protocol):
 
     def is_offered(self, action: Action) -> bool:
         """Whether the configuration lets people do that here."""
+
+    def plain(self, text: str, names: Mapping[str, str]) -> str:
+        """*text* in its markup as plain text; *names* are those of people, by their ids."""
 
     def snoozed_until_ms(self, choice: str, now_ms: int) -> int: ...
 

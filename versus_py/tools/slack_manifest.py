@@ -9,7 +9,7 @@ from versus_py.config import Config
 from versus_py.config.parts import HttpUrl
 from versus_py.errors import ConfigError
 from versus_py.targets.slack.requests import PATH
-from versus_py.targets.slack.scopes import scopes_in_use
+from versus_py.targets.slack.scopes import BOT_EVENTS, scopes_in_use
 
 NAME = "Versus"
 NAME_MAX = 35
@@ -34,16 +34,17 @@ def slack_manifest(
         raise ConfigError([f"--name: Slack takes 1 to {NAME_MAX} characters, not {len(name.strip())}"])
     if not public_host and config is not None:
         socket_mode = socket_mode or config.alert.slack.uses_socket_mode
-    interactivity: dict[str, Any] = {"is_enabled": True}
-    if not socket_mode:
-        interactivity["request_url"] = _request_url(public_host, config)
+    to_us = {} if socket_mode else {"request_url": _request_url(public_host, config)}
+    takes_replies = config is None or config.alert.slack.take_replies
+    events = {"event_subscriptions": {**to_us, "bot_events": list(BOT_EVENTS)}} if takes_replies else {}
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {"name": name.strip(), "description": DESCRIPTION, "background_color": COLOUR},
         "features": {"bot_user": {"display_name": _handle(name), "always_online": True}},
         "oauth_config": {"scopes": {"bot": list(scopes_in_use(None if config is None else config.alert.slack))}},
         "settings": {
-            "interactivity": interactivity,
+            **events,
+            "interactivity": {"is_enabled": True, **to_us},
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket_mode,
             "token_rotation_enabled": False,
@@ -63,7 +64,7 @@ _NO_HOST = (
 
 
 def _request_url(public_host: str | None, config: Config | None) -> str:
-    """Where Slack sends what people press."""
+    """Where Slack sends what people press and write."""
     host = public_host or (config.public_host if config is not None else None)
     if not host:
         raise ConfigError([_NO_HOST])

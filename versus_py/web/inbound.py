@@ -39,13 +39,13 @@ class InboundDoor:
         bounded = request.clone(client_max_size=self._inbound.body_max_bytes)
         body = await self._arrivals.read(bounded, within_s=self._inbound.body_within_s)
         try:
-            await self._inbound.take(request.headers, body)
+            answer = await self._inbound.take(request.headers, body)
         except NotSigned:
             self._refuse(request)
         except BadPayload as exc:
             log.warning("inbound.unreadable", system=self._system, error=str(exc))
             raise web.HTTPBadRequest(text=str(exc)) from None
-        return web.Response()
+        return web.Response(text=answer)
 
     def _refuse(self, request: web.Request) -> NoReturn:
         self._refusals.note(system=self._system, remote=request.remote)

@@ -343,6 +343,30 @@ async def test_scopes_that_would_help_are_named_and_no_failure():
         assert scope in named(checks, "Slack scopes").advice
 
 
+@pytest.mark.parametrize("way", [{"signing_secret": "0" * 32}, {"app_token": "xapp-1"}])
+async def test_without_the_history_scopes_replies_are_said_not_to_come(way):
+    checks = await examine_slack(SlackSimulator(scopes=["chat:write", "groups:history"]), **way)
+
+    found = named(checks, "Slack replies")
+    assert found.status is WARNING
+    assert found.found == "channels:history: missing, so that replies in threads of public channels are no comments"
+    assert "alert.slack.take_replies: false" in found.advice
+
+
+async def test_with_the_history_scopes_the_subscription_is_asked_for():
+    found = named(await examine_slack(SlackSimulator(), signing_secret="0" * 32), "Slack replies")
+
+    assert found.status is SKIPPED
+    assert "message.channels and message.groups" in found.advice
+
+
+@pytest.mark.parametrize("settings", [{}, {"signing_secret": "0" * 32, "take_replies": False}])
+async def test_where_no_replies_are_taken_nothing_is_said_of_them(settings):
+    checks = await examine_slack(SlackSimulator(scopes=["chat:write"]), **settings)
+
+    assert "Slack replies" not in statuses(checks)
+
+
 async def test_without_the_scope_to_look_the_channel_cannot_be_told():
     found = named(await examine_slack(SlackSimulator(scopes=["chat:write"])), "Slack channel")
 

@@ -24,11 +24,10 @@ def asked_for(manifest):
 def test_by_http_slack_is_told_where_to_send_what_people_press():
     manifest = slack_manifest(None, public_host="https://versus.example.com/base/")
 
+    url = "https://versus.example.com/base/api/slack/interactions"
     assert manifest["settings"] == {
-        "interactivity": {
-            "is_enabled": True,
-            "request_url": "https://versus.example.com/base/api/slack/interactions",
-        },
+        "event_subscriptions": {"request_url": url, "bot_events": ["message.channels", "message.groups"]},
+        "interactivity": {"is_enabled": True, "request_url": url},
         "org_deploy_enabled": False,
         "socket_mode_enabled": False,
         "token_rotation_enabled": False,
@@ -40,6 +39,20 @@ def test_in_socket_mode_there_is_no_address_not_even_a_known_one():
 
     assert manifest["settings"]["interactivity"] == {"is_enabled": True}
     assert manifest["settings"]["socket_mode_enabled"] is True
+
+
+def test_in_socket_mode_the_app_subscribes_to_what_is_written_too():
+    settings = slack_manifest(config(), socket_mode=True)["settings"]
+
+    assert settings["event_subscriptions"] == {"bot_events": ["message.channels", "message.groups"]}
+
+
+def test_an_app_whose_replies_are_not_taken_subscribes_to_nothing():
+    assert "event_subscriptions" not in slack_manifest(config(take_replies=False))["settings"]
+
+
+def test_the_scopes_that_the_events_take_are_asked_for():
+    assert {"channels:history", "groups:history"} <= {*asked_for(slack_manifest(config()))}
 
 
 def test_a_configuration_with_an_app_token_means_socket_mode():

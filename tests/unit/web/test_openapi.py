@@ -103,7 +103,7 @@ def test_limits_and_lists_are_those_of_the_code():
         (("GET", "/healthz", 200, "application/json", b'{"status": "no"}'), "'ok' was expected"),
         (("GET", "/healthz", 200, "application/json", b"{}"), "'status' is a required property"),
         (("GET", "/healthz", 200, "application/json", b'{"status": "ok", "x": 1}'), "'x' was unexpected"),
-        (("POST", "/api/slack/interactions", 200, "text/plain", b"hello"), "has a body"),
+        (("POST", "/api/slack/interactions", 200, "text/html", b"hello"), "text/html is not described"),
     ],
 )
 def test_an_answer_that_is_not_as_described_is_found(answer, said):

@@ -13,7 +13,17 @@ from versus_py.errors import Transient
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.slack.api import ADVICE, Refused, SlackApi
 from versus_py.targets.slack.requests import PATH
-from versus_py.targets.slack.scopes import CHANNELS, GROUPS, OPTIONAL, PUBLIC, PURPOSES, WRITE
+from versus_py.targets.slack.scopes import (
+    BOT_EVENTS,
+    CHANNELS,
+    GROUPS,
+    HISTORY,
+    OPTIONAL,
+    PRIVATE_HISTORY,
+    PUBLIC,
+    PURPOSES,
+    WRITE,
+)
 from versus_py.targets.slack.socket_mode import app_token_advice, open_connection
 
 NAME = "Slack"
@@ -23,6 +33,7 @@ CHANNEL = "Slack channel"
 POST = "Slack test message"
 SOCKET = "Slack Socket Mode"
 BUTTONS = "Slack buttons"
+REPLIES = "Slack replies"
 
 OTHERS_MAX = 20
 """The most channels beside the default one that are looked at."""
@@ -67,6 +78,8 @@ async def examine(
         yield check
     if post_test:
         yield await _post(api, config.channel_id)
+    if config.takes_replies:
+        yield _replies(scopes)
     if config.uses_socket_mode:
         yield await _socket(config, session)
     if config.signing_secret.get_secret_value():
@@ -149,6 +162,19 @@ async def _socket(config: SlackConfig, session: aiohttp.ClientSession) -> Check:
     except Refused as exc:
         return Check(SOCKET, CheckStatus.FAILED, f"Slack says {exc.code}", app_token_advice(exc))
     return Check(SOCKET, CheckStatus.OK, "the app-level token opens connections")
+
+
+def _replies(scopes: frozenset[str]) -> Check:
+    """Nothing is asked: which events the app subscribes to, only its own settings tell."""
+    missing = [scope for scope in (HISTORY, PRIVATE_HISTORY) if scopes and scope not in scopes]
+    if missing:
+        where = {HISTORY: "public channels", PRIVATE_HISTORY: "private channels"}
+        lost = " and ".join(where[it] for it in missing)
+        found = f"{', '.join(missing)}: missing, so that replies in threads of {lost} are no comments"
+        advice = "give the app the scope, and install it again; or set alert.slack.take_replies: false"
+        return Check(REPLIES, CheckStatus.WARNING, found, advice)
+    advice = f"the app has to subscribe to the bot events {' and '.join(BOT_EVENTS)}: reply in a thread to try it"
+    return Check(REPLIES, CheckStatus.SKIPPED, "whether Slack tells of replies cannot be told from here", advice)
 
 
 def _requests(config: SlackConfig, public_host: str | None) -> Check:

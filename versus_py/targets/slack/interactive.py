@@ -1,6 +1,6 @@
 """Slack's side of what people press: who may, what is offered, and how they are answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 
@@ -14,6 +14,7 @@ from versus_py.targets.slack.api import Refused, SlackApi
 from versus_py.targets.slack.forms import form
 from versus_py.targets.slack.mrkdwn import date, escape, link
 from versus_py.targets.slack.people import People
+from versus_py.targets.slack.plain import plain
 from versus_py.targets.slack.requests import SlackRequests
 from versus_py.targets.slack.socket_mode import SocketMode
 
@@ -69,7 +70,8 @@ class SlackInteractive:
         loops: dict[str, Loop] = {}
         if config.app_token.get_secret_value():
             loops["socket mode"] = SocketMode(config, take, self._session).run
-        return WaysIn(SlackRequests(secret, take, self._api.clock) if secret else None, loops)
+        requests = SlackRequests(secret, take, self._api.clock, takes_replies=config.take_replies) if secret else None
+        return WaysIn(requests, loops)
 
     def permission(self, press: Press) -> Permission:
         return self._allowed.permission(press.user_id)
@@ -80,6 +82,9 @@ class SlackInteractive:
     def is_offered(self, action: Action) -> bool:
         is_on: bool = getattr(self._config.actions, action)
         return is_on
+
+    def plain(self, text: str, names: Mapping[str, str]) -> str:
+        return plain(text, names)
 
     def snoozed_until_ms(self, choice: str, now_ms: int) -> int:
         return snoozed_until_ms(choice, self._config.snooze.timezone, now_ms)

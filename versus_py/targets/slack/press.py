@@ -28,8 +28,8 @@ ACTIONS_MAX = 25
 
 # No set: what is looked for in it may be anything.
 _OURS = (*(it for it in Action if it not in MORE_ACTIONS), RESOLVE_WITH_COMMENT, MORE, ACKNOWLEDGE_ALL)
-_ID = re.compile(r"[A-Z0-9]{1,40}")
-_TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
+ID = re.compile(r"[A-Z0-9]{1,40}")
+TS = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
 _STORM = re.compile(r"[!-~][ -~]{0,200} [0-9a-f]{1,40}")
 _TRIGGER = re.compile(r"[!-~]{1,255}")
 _VALUE = re.compile(r"[!-~][ -~]{0,254}")
@@ -42,7 +42,7 @@ def read_presses(payload: Any) -> tuple[Press, ...]:
 
     Raises BadPayload when it is no interaction of Slack's at all.
     """
-    kind = _mapping(payload, "the payload").get("type")
+    kind = mapping(payload, "the payload").get("type")
     if not isinstance(kind, str):
         raise BadPayload("the payload has no type")
     match kind:
@@ -56,16 +56,16 @@ def read_presses(payload: Any) -> tuple[Press, ...]:
 
 def _submitted(payload: Mapping[str, Any]) -> Iterator[Press]:
     """A form that was sent, if it is one of ours."""
-    view = _mapping(payload.get("view"), "view")
+    view = mapping(payload.get("view"), "view")
     found = read_submitted(view)
     if found is not None:
         user_id, actor = _who(payload)
-        view_id = _matching(_ID, view.get("id"), "view.id")
+        view_id = matching(ID, view.get("id"), "view.id")
         yield IncidentPress(
             system=SlackConfig.NAME,
             actor=actor,
             where={"channel": found.channel},
-            request_id=_request_id(user_id, view_id, found.incident_id),
+            request_id=request_id(user_id, view_id, found.incident_id),
             action=found.action,
             incident_id=found.incident_id,
             choice=found.choice,
@@ -79,33 +79,33 @@ def _presses(payload: Mapping[str, Any]) -> Iterator[Press]:
     if not isinstance(actions, list) or len(actions) > ACTIONS_MAX:
         raise BadPayload("actions is not a list of actions")
     for it in actions:
-        action = _mapping(it, "an action")
+        action = mapping(it, "an action")
         if action.get("action_id") in _OURS:
             yield _press(payload, action)
 
 
 def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
     user_id, actor = _who(payload)
-    container = _mapping(payload.get("container"), "container")
-    channel = _matching(_ID, container.get("channel_id"), "container.channel_id")
-    message_ts = _matching(_TS, container.get("message_ts"), "container.message_ts")
-    action_ts = _matching(_TS, action.get("action_ts"), "action_ts")
+    container = mapping(payload.get("container"), "container")
+    channel = matching(ID, container.get("channel_id"), "container.channel_id")
+    message_ts = matching(TS, container.get("message_ts"), "container.message_ts")
+    action_ts = matching(TS, action.get("action_ts"), "action_ts")
     kind = action["action_id"]
-    value = _matching(_VALUE, _value(action), "the action's value")
+    value = matching(_VALUE, _value(action), "the action's value")
     who: dict[str, Any] = {
         "system": SlackConfig.NAME,
         "actor": actor,
         "where": {"channel": channel},
-        "request_id": _request_id(user_id, channel, message_ts, kind, value, action_ts),
+        "request_id": request_id(user_id, channel, message_ts, kind, value, action_ts),
     }
     if kind == ACKNOWLEDGE_ALL:
-        place, storm_id = read_storm(_matching(_STORM, value, "the action's value"))
+        place, storm_id = read_storm(matching(_STORM, value, "the action's value"))
         return StormPress(place=place, storm_id=storm_id, **who)
     incident_id, choice = read_value(value)
     if kind in {RESOLVE_WITH_COMMENT, MORE}:
         if (choice in MORE_ACTIONS) is not (kind == MORE):
             raise BadPayload("the choice is none of those that are offered")
-        trigger_id = _matching(_TRIGGER, payload.get("trigger_id"), "trigger_id")
+        trigger_id = matching(_TRIGGER, payload.get("trigger_id"), "trigger_id")
         who["where"] = {"channel": channel, "trigger_id": trigger_id}
         return FormPress(action=Action(choice or Action.RESOLVE), incident_id=incident_id, **who)
     if kind == Action.SNOOZE:
@@ -115,8 +115,8 @@ def _press(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Press:
 
 def _who(payload: Mapping[str, Any]) -> tuple[str, Actor]:
     """The user's id, and who that is as far as the payload tells."""
-    user = _mapping(payload.get("user"), "user")
-    user_id = _matching(_ID, user.get("id"), "user.id")
+    user = mapping(payload.get("user"), "user")
+    user_id = matching(ID, user.get("id"), "user.id")
     name = short_name(user.get("name"), user.get("username")) or user_id
     return user_id, Actor(name, ids={SlackConfig.NAME: user_id})
 
@@ -124,7 +124,7 @@ def _who(payload: Mapping[str, Any]) -> tuple[str, Actor]:
 def _value(action: Mapping[str, Any]) -> Any:
     """That of a button, or of what was chosen in a menu."""
     if "selected_option" in action:
-        return _mapping(action["selected_option"], "selected_option").get("value")
+        return mapping(action["selected_option"], "selected_option").get("value")
     return action.get("value")
 
 
@@ -134,17 +134,20 @@ def _check_choice(choice: str) -> None:
     raise BadPayload("the choice is neither a number of minutes nor a time of day")
 
 
-def _request_id(*parts: str) -> str:
+def request_id(*parts: str) -> str:
+    """An id of what these tell from all else."""
     return sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """*value*, which is an object; else BadPayload says what *name* is."""
     if not isinstance(value, dict):
         raise BadPayload(f"{name} is not an object")
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: Any, name: str) -> str:
+def matching(pattern: re.Pattern[str], value: Any, name: str) -> str:
+    """*value*, which is a text of that form; else BadPayload says what *name* is."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise BadPayload(f"{name} is missing or not what Slack sends")
     return value

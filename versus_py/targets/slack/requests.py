@@ -1,4 +1,7 @@
-"""What people press in Slack, as Slack's own requests: signed by Slack, or not taken."""
+"""What people press and write in Slack, as Slack's own requests: signed by Slack, or not taken.
+
+Both come to one address: a form with what was pressed, or JSON with an event.
+"""
 
 import re
 from typing import NamedTuple
@@ -12,7 +15,8 @@ from slack_sdk.signature import SignatureVerifier
 from versus_py.clock import Clock
 from versus_py.errors import BadPayload, ConfigError
 from versus_py.targets.interactive import NotSigned, Take
-from versus_py.targets.slack.press import read_presses
+from versus_py.targets.slack.events import challenge_of, read_replies
+from versus_py.targets.slack.press import mapping, read_presses
 
 PATH = "/api/slack/interactions"
 
@@ -40,12 +44,13 @@ class SlackRequests:
 
     body_max_bytes = BODY_MAX_BYTES
 
-    def __init__(self, signing_secret: str, take: Take, clock: Clock) -> None:
+    def __init__(self, signing_secret: str, take: Take, clock: Clock, *, takes_replies: bool = True) -> None:
         if not signing_secret.strip():
             raise ConfigError(["alert.slack.signing_secret: is blank"])
         self._clock = _SdkClock(clock)
         self._verifier = SignatureVerifier(signing_secret, clock=self._clock)
         self._take = take
+        self._takes_replies = takes_replies
 
     @property
     def body_within_s(self) -> float:
@@ -55,12 +60,24 @@ class SlackRequests:
         """Also of the short form by which Slack looks at certificates now and then, and which need not be signed."""
         return self._signed(headers) is not None or (length is not None and length <= _SSL_CHECK_MAX_BYTES)
 
-    async def take(self, headers: MultiMapping[str], body: bytes) -> None:
+    async def take(self, headers: MultiMapping[str], body: bytes) -> str:
         signed = self._signed(headers)
         if signed is not None and self._is_right(signed, body):
-            await self._take(read_presses(_payload(body)))
-        elif not _is_ssl_check(body):
+            return await self._taken(headers, body)
+        if not _is_ssl_check(body):
             raise NotSigned("this is not a request that Slack has signed for this app just now")
+        return ""
+
+    async def _taken(self, headers: MultiMapping[str], body: bytes) -> str:
+        if not headers.get("Content-Type", "").lower().startswith("application/json"):
+            await self._take(read_presses(_payload(body)))
+            return ""
+        event = mapping(_read(body, "the body"), "the body")
+        if challenge := challenge_of(event):
+            return challenge
+        if self._takes_replies:
+            await self._take(read_replies(event))
+        return ""
 
     def _signed(self, headers: MultiMapping[str]) -> _Signed | None:
         """What the headers say; None when no body could make that right."""
@@ -103,7 +120,11 @@ def _payload(body: bytes) -> object:
         raise BadPayload("the body is not a form") from None
     if len(found) != 1:
         raise BadPayload(f"the form has {len(found) or 'no'} fields named payload, instead of one")
+    return _read(found[0], "the payload")
+
+
+def _read(text: str | bytes, name: str) -> object:
     try:
-        return orjson.loads(found[0])
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise BadPayload("the payload is not JSON") from None
+        raise BadPayload(f"{name} is not JSON") from None

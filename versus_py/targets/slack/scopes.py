@@ -12,6 +12,8 @@ PUBLIC = "chat:write.public"
 GROUPS = "usergroups:read"
 USERS = "users:read"
 CHANNELS = "channels:read"
+HISTORY = "channels:history"
+PRIVATE_HISTORY = "groups:history"
 
 PURPOSES = MappingProxyType(
     {
@@ -19,8 +21,8 @@ PURPOSES = MappingProxyType(
         PUBLIC: "to post to public channels it was not invited to",
         CHANNELS: "to check public channels here",
         "groups:read": "to check private channels here",
-        "channels:history": "to find a message again in a public channel when Slack's answer got lost",
-        "groups:history": "the same in a private channel",
+        HISTORY: "to take replies in threads as comments, and to find a message again when Slack's answer got lost",
+        PRIVATE_HISTORY: "the same in a private channel",
         USERS: "to show people by their names",
         "users:read.email": "to know them in ServiceNow",
         GROUPS: "to know who is in allowed_groups",
@@ -30,6 +32,9 @@ PURPOSES = MappingProxyType(
 
 OPTIONAL = tuple(scope for scope in PURPOSES if scope not in {WRITE, GROUPS})
 """Without which everything goes on, with less to it."""
+
+BOT_EVENTS = ("message.channels", "message.groups")
+"""What the app subscribes to: what is written in the public and the private channels that the bot is in."""
 
 _DOCTORS = frozenset([CHANNELS, "groups:read"])
 

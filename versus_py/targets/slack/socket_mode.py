@@ -1,4 +1,4 @@
-"""Socket Mode: presses come in by a websocket that we open, so that Slack needs no way to reach us.
+"""Socket Mode: presses and replies come in by a websocket that we open, so that Slack needs no way to reach us.
 
 slack-sdk's client keeps one connection; opening, renewing and giving it up is done here. Its own way to connect tries
 for ever, whatever Slack says, and says nothing of it.
@@ -24,6 +24,7 @@ from versus_py.config import SlackConfig
 from versus_py.errors import BadPayload, StoreUnavailable, Transient
 from versus_py.targets.interactive import Take
 from versus_py.targets.slack.api import Refused, SlackApi
+from versus_py.targets.slack.events import read_replies
 from versus_py.targets.slack.press import read_presses
 
 log = structlog.get_logger()
@@ -100,7 +101,7 @@ class SocketMode:
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
-        self._take_presses = take
+        self._take_interactions = take
         self._session = session
         self._pauses = pauses or Pauses()
         self._now_s = now_s
@@ -169,7 +170,7 @@ class SocketMode:
 
     async def _connected(self) -> "_Link":
         url = await open_connection(self._config, self._session)
-        link = _Link(self._config, self._take_presses, self._pauses, since_s=self._now_s())
+        link = _Link(self._config, self._take_interactions, self._pauses, since_s=self._now_s())
         self._links.add(link)
         try:
             await link.connect(url)
@@ -235,7 +236,8 @@ class _Link:
     """One connection, from its opening until it is given up."""
 
     def __init__(self, config: SlackConfig, take: Take, pauses: Pauses, *, since_s: float) -> None:
-        self._take_presses = take
+        self._take_interactions = take
+        self._takes_replies = config.take_replies
         self._pauses = pauses
         self._taking: set[asyncio.Task[None]] = set()  # slack-sdk starts a task for each frame, and keeps none
         self.since_s = since_s
@@ -292,7 +294,9 @@ class _Link:
             task.add_done_callback(self._taking.discard)
         try:
             if request.type == "interactive":
-                await self._take_presses(read_presses(request.payload))
+                await self._take_interactions(read_presses(request.payload))
+            elif request.type == "events_api" and self._takes_replies:
+                await self._take_interactions(read_replies(request.payload))
         except BadPayload as exc:
             log.warning("slack.envelope_refused", error=str(exc))
         except StoreUnavailable as exc:

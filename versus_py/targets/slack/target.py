@@ -487,7 +487,7 @@ class SlackTarget:
         And with what was told, to be kept before anything else is sent: a line that is said twice shows.
         """
         told = Told.read(shown.reference)
-        reply = reply_of(incident, told, self._config, self._called, self._name)
+        reply = self._reply_of(incident, told, shown)
         everything = told.with_all(incident, self._name)
         noted = _changed(shown, **everything.written())
         if reply is None:
@@ -496,7 +496,7 @@ class SlackTarget:
         if is_unsure:
             said = await self._history.last_reply(channel, ts, of_standing=False)
             told = Told.read(said.said).within(incident) if said else told
-            reply = reply_of(incident, told, self._config, self._called, self._name)
+            reply = self._reply_of(incident, told, shown)
         if reply is None:
             return noted
         urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
@@ -511,6 +511,10 @@ class SlackTarget:
         is_standing = reply.is_urgent and incident.status is Status.TRIGGERED
         noted = _changed(noted, said=_standing(incident)) if is_standing else noted
         raise NotYet(self._clock.now_ms(), "what the thread was told is kept first", noted)
+
+    def _reply_of(self, incident: Incident, told: Told, shown: Delivery) -> Reply | None:
+        locator = _locator(shown.reference)
+        return reply_of(incident, told, self._config, self._called, self._name, locator=locator)
 
     async def _say(self, channel: str, ts: str, incident: Incident, reply: Reply, told: Told) -> None:
         broadcast = {"reply_broadcast": True} if reply.is_urgent and self._config.broadcast_on_escalate else {}

@@ -113,9 +113,18 @@ class Reply:
 
 
 def reply_of(
-    incident: Incident, told: Told, config: SlackConfig, called: Called, name: str = SlackConfig.NAME
+    incident: Incident,
+    told: Told,
+    config: SlackConfig,
+    called: Called,
+    name: str = SlackConfig.NAME,
+    *,
+    locator: str = "",
 ) -> Reply | None:
-    """What the thread of the target *name* is to be told now; None when that is nothing."""
+    """What the thread of the target *name* is to be told now, but for what was written in it; None for nothing.
+
+    *locator* is that of the thread's message.
+    """
     mention, known = mention_of(incident, config, name), told.escalations
     urgent = []
     if _call(incident, name) not in {"", told.call} and incident.status is Status.TRIGGERED:
@@ -129,7 +138,7 @@ def reply_of(
     if _hold_up(incident) not in {"", told.hold_up}:
         urgent.append(_held_up(incident, called))
     urgent = [f"{line} {mention}".rstrip() for line in urgent]
-    news = [entry for entry in incident.news_after(told.news) if _is_told(entry)]
+    news = [it for it in incident.news_after(told.news) if _is_told(it) and not (it.locator and it.locator == locator)]
     lines = [_news(entry) for entry in news]
     if _record(incident) not in {"", told.record}:
         lines += _at_records(incident, called)
