@@ -3,6 +3,7 @@
 VersusError
 ├── ConfigError        stop, and show every problem
 ├── BadPayload         tell the sender (4xx)
+│   └── WrongAddress   the same, and which address is right: nothing of it may count here
 ├── NotAnAlert         take it, and do nothing: it is no news of an alert
 ├── StoreUnavailable   answer 503, or try again shortly: Redis did not take it
 │   └── StoreFull      it is full: new alerts are refused, and what was accepted goes on
@@ -34,6 +35,10 @@ class ConfigError(VersusError):
 
 class BadPayload(VersusError):
     """What was sent is no payload at all. The message is meant for the sender."""
+
+
+class WrongAddress(BadPayload):
+    """A payload that belongs to another address. The message is meant for the sender, and names it."""
 
 
 class NotAnAlert(VersusError):

@@ -119,13 +119,13 @@ def explain(
     """Show what is read of a payload, where each thing was found, and what would read the rest."""
     if source is not None and source not in SOURCES:
         raise typer.BadParameter(f"no source {source!r}; there are {', '.join(SOURCES)}")
+    settings = model()() if config is None else load(config)
     try:
         _, payloads, left_out = read_body(read(file))
+        explanations = [explained(payload, settings, source) for payload in payloads]
     except BadPayload as exc:
         err.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    settings = model()() if config is None else load(config)
-    explanations = [explained(payload, settings, source) for payload in payloads]
     if as_json:
         out.print_json(data={"payloads": [asdict(it) for it in explanations], "warnings": left_out})
         return

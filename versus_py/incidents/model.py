@@ -1,5 +1,6 @@
 """What an incident is: its alerts, its policy, how far its targets are. Pure data: no I/O, no clock."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,9 @@ ACK_MAX_MS = 7 * 24 * 3600_000
 
 TOKEN_SENDER = "t"  # noqa: S105 - no secret
 """What the name of a lister begins with whose sender is known by its token."""
+
+INCIDENT_ID = "[0-9a-f]{20}-[0-9]"
+"""A regular expression for the ids that `incident_id` makes."""
 
 PARTITIONS = 4
 """How many hash slots incidents spread over (Redis Cluster). Changing it orphans what is stored."""
@@ -811,3 +815,8 @@ def incident_id(dedup_key: str, episode_start_ms: int, installation: str = "") -
     place = f"{installation}\n" if installation else ""
     digest = sha256(f"{place}{dedup_key}\n{episode_start_ms}".encode(errors="replace")).hexdigest()
     return IncidentId(f"{digest[:20]}-{partition_of(dedup_key)}")
+
+
+def is_incident_id(text: str) -> bool:
+    """Whether it looks like an id that `incident_id` has made."""
+    return re.fullmatch(INCIDENT_ID, text, re.ASCII) is not None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from versus_py.config import SourcesConfig
-from versus_py.errors import BadPayload
+from versus_py.errors import BadPayload, WrongAddress
 from versus_py.incidents.model import Notification
 from versus_py.sources import (
     alertmanager,
@@ -22,6 +22,7 @@ from versus_py.sources import (
     sentry,
 )
 from versus_py.sources.bounds import bounded
+from versus_py.sources.records import raise_if_record
 from versus_py.sources.source import Source
 
 __all__ = ["SOURCES", "parse", "source_of"]
@@ -49,12 +50,15 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
 
     One that is broken is read as a generic one, with a warning: an alert is never lost because the payload
     around it is odd. It stays its source's, so that it names no incident of another. Raises NotAnAlert when it
-    is news of something else.
+    is news of something else, and WrongAddress for a record of ServiceNow, whatever *name* is.
     """
+    raise_if_record(payload)
     source = source_of(payload, name)
     how = f"source={name} was asked for" if name else f"this looks like {source.NAME}"
     try:
         found = _carried(source, payload, settings) or source.parse(payload, settings)
+    except WrongAddress:
+        raise
     except BadPayload as exc:
         found = _warned(_broken(generic.parse(payload, settings), source), f"{how}, but {exc}")
     else:

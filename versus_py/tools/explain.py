@@ -44,7 +44,10 @@ class Explanation:
 
 
 def explain(payload: Mapping[str, Any], config: Config, source: str | None = None) -> Explanation:
-    """How a server of this *config* reads *payload*; *source* is whose it is, None by its shape."""
+    """How a server of this *config* reads *payload*; *source* is whose it is, None by its shape.
+
+    Raises WrongAddress.
+    """
     name = sources.source_of(payload, source).NAME
     asked = read_overrides(MultiDict({} if source is None else {"source": source}), config)
     reading = Reader(config).read([payload], asked)

@@ -16,7 +16,7 @@ from versus_py.config import Config
 from versus_py.engine.heartbeats import Heartbeats
 from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refused
 from versus_py.engine.policies import Policies
-from versus_py.errors import StoreUnavailable
+from versus_py.errors import StoreUnavailable, WrongAddress
 from versus_py.incidents.heartbeats import Beat
 from versus_py.incidents.model import Incident, Notification, Outcome
 from versus_py.incidents.redaction import redacted
@@ -120,7 +120,10 @@ class Intake:
         payloads, refused = self._trust.believed(contents.payloads, body, request.headers)
         # Afterwards: without what nobody signed, a payload may be of another source.
         payloads, left_out = sender.may_post(payloads, overrides.source)
-        reading = self._reader.read(payloads, overrides, sender.name)
+        try:
+            reading = self._reader.read(payloads, overrides, sender.name)
+        except WrongAddress as exc:
+            raise web.HTTPBadRequest(text=str(exc)) from None
         notifications, not_allowed = sender.may_ask(reading.notifications)
         warnings = [*contents.warnings, *left_out, *refused, *overrides.warnings, *reading.warnings]
         warnings += [not_allowed] if not_allowed else []

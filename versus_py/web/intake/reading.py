@@ -11,7 +11,7 @@ import orjson
 
 from versus_py import sources
 from versus_py.config import Config
-from versus_py.errors import BadPayload, NotAnAlert
+from versus_py.errors import BadPayload, NotAnAlert, WrongAddress
 from versus_py.incidents.grouping import Grouping
 from versus_py.incidents.heartbeats import Beat
 from versus_py.incidents.model import Notification
@@ -57,14 +57,22 @@ class Reader:
         self._dedup_key = None if config.dedup_key is None else TemplateText(config.dedup_key, "dedup_key")
 
     def read(self, payloads: Sequence[Payload], overrides: Overrides, sender: str = "") -> Reading:
-        """What *payloads* of the token *sender* say, by the overrides of their request."""
+        """What *payloads* of the token *sender* say, by the overrides of their request.
+
+        Those that belong elsewhere are left out with a warning. Raises WrongAddress when all of them do.
+        """
         grouping = Grouping(overrides.per_alert, self._dedup_key)
         found: list[Notification | None] = []
         beats: list[Beat] = []
         warnings: list[str] = []
+        elsewhere: list[WrongAddress] = []
         for payload in payloads:
             try:
                 parsed = sources.parse(payload, self._settings, overrides.source)
+            except WrongAddress as exc:
+                elsewhere.append(exc)
+                warnings.append(f"a payload was left out: {exc}")
+                continue
             except NotAnAlert as exc:
                 found.append(None)
                 warnings.append(f"nothing to do: {exc}")
@@ -78,6 +86,8 @@ class Reader:
             settled = self._severities.settle(said.rest, overrides.severity)
             kept = payload if self._keeps_payload else None
             found += grouping.arrange(replace(settled, sender=sender, payload=kept))
+        if elsewhere and len(elsewhere) == len(payloads):
+            raise elsewhere[0]
         return Reading(tuple(found), tuple(warnings), tuple(beats))
 
 
