@@ -119,6 +119,8 @@ def _incomplete(config: Config) -> Iterator[str]:
     oncall = config.oncall
     for system in config.systems_in_use():
         yield from system.problems(config)
+    for system in config.systems.values():
+        yield from system.problems_while_off(config)
     if oncall.is_prepared:
         yield from oncall.fallback.problems(config)
     yield from config.route_problems()
@@ -148,6 +150,8 @@ def _misnamed(config: Config, mistaken: Collection[str]) -> Iterator[str]:
             return
     yield from policy_problems(config)
     yield from config.intake.policy_problems(config.policies)
+    for system in config.systems.values():
+        yield from system.naming_problems(config)
     yield from heartbeat_policy_problems(config)
 
 

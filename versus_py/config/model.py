@@ -501,7 +501,7 @@ class Config(Part):
         return {**self.alert.parts, **self.oncall.parts}
 
     def systems_in_use(self) -> Iterator[SystemPart]:
-        """Enabled channels; the provider, and those of the fallback and of policies, where requests may escalate."""
+        """Enabled channels; where requests may escalate, the provider, those of the fallback, policies and tickets."""
         yield from self.alert.enabled.values()
         if self.oncall.is_prepared:
             named = {system_and_place(target)[0] for target in self.policy_targets()}

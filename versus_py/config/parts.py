@@ -240,6 +240,19 @@ class SystemPart(Part):
         return "" if destination.strip() else "the name of one"
 
     @property
+    def named_policies(self) -> frozenset[str]:
+        """The policies that it leads to by name."""
+        return frozenset()
+
+    def naming_problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
+        """What names a policy or a target that there is not. Asked once those are known."""
+        yield from ()
+
+    def problems_while_off(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
+        """What is set although the configuration does not use the system, and would be thought to count."""
+        yield from ()
+
+    @property
     def places(self) -> Mapping[str, str]:
         """The places that have a name -> what OVERRIDE calls them."""
         return {}

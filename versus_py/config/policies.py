@@ -161,7 +161,8 @@ def _hours_problems(path: str, policy: PolicyConfig, named: Mapping[str, NamedIn
 
 def _unreachable(path: str, policy: PolicyConfig, before: Sequence[PolicyConfig], config: "Config") -> Iterator[str]:
     """Policies are tried in order: one whose matchers all follow from its own leaves it nothing."""
-    if policy.name in config.intake.named_policies | {it.policy for it in config.heartbeats}:
+    of_systems = {name for it in config.systems.values() for name in it.named_policies}
+    if policy.name in config.intake.named_policies | of_systems | {it.policy for it in config.heartbeats}:
         return
     exact = {it.name: it.value for it in policy.matchers if it.operator == "="}
     if any(it.name in exact and not it.matches(exact) for it in policy.matchers):
@@ -185,7 +186,7 @@ def _step_problems(path: str, step: StepConfig, config: "Config") -> Iterator[st
         if target in step.notify[:at]:
             yield f"{path}.notify.{at}: is {target!r}, as another one of this step is"
         part = config.systems.get(system_and_place(target)[0])
-        yield from _target_problems(f"{path}.notify.{at}", target, part, config)
+        yield from target_problems(f"{path}.notify.{at}", target, config)
         if part is not None:
             parts[target] = part
     if parts.keys() != set(step.notify):
@@ -194,8 +195,10 @@ def _step_problems(path: str, step: StepConfig, config: "Config") -> Iterator[st
     yield from _field_problems(f"{path}.fields", step, parts)
 
 
-def _target_problems(path: str, target: str, part: SystemPart | None, config: "Config") -> Iterator[str]:
-    _, place = system_and_place(target)
+def target_problems(path: str, target: str, config: "Config") -> Iterator[str]:
+    """What is said of a *target* at *path* that nothing can be sent to."""
+    name, place = system_and_place(target)
+    part = config.systems.get(name)
     if part is None:
         known = [name for it in config.systems.values() for name in (it.NAME, *(f"{it.NAME}:{of}" for of in it.places))]
         yield f"{path}: is {target!r}; {_hint(target, known, 'targets')}"

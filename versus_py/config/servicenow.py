@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -20,11 +20,23 @@ from versus_py.config.parts import (
     percent_encoded,
     split_url,
 )
-from versus_py.config.severities import row_warnings
-from versus_py.config.tickets import CHANNEL, RAISE, STEPS, PriorityMap, Routing, TicketEvents
+from versus_py.config.severities import counted_as, row_warnings
+from versus_py.config.ticket_problems import naming_problems, ticket_problems, ticket_warnings, token_problems
+from versus_py.config.tickets import (
+    CHANNEL,
+    RAISE,
+    STEPS,
+    PriorityLeads,
+    PriorityMap,
+    Routing,
+    TicketEvents,
+    TicketSource,
+)
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
+
+_Leads = TypeVar("_Leads", PriorityLeads, TicketSource)
 
 _WHEN = "is required when oncall.enable or oncall.initialized_only is true"
 
@@ -34,6 +46,8 @@ _NEVER_WRITTEN_AGAIN = "is the column of key_field, which is never written again
 CREDENTIALS = {"username", "password", "auth", "client_certificate", "client_key"}
 """The keys of an instance that are taken together: whoever sets one of them shares none."""
 
+
+_TAKEN_NAMES = {"", "default"}
 
 # Nobody's token is good for two instances.
 _NO_SENDERS: Mapping[str, Any] = {"token": SecretStr(""), "previous_tokens": (), "sources": ()}
@@ -199,6 +213,20 @@ class ServiceNowInstance(Part):
         by_login = self.username if self.auth.type in {"basic", "oauth_password"} else ""
         return (self.events.user or by_login).casefold()
 
+    def with_severities(self, names: Mapping[str, str]) -> Self:
+        """With what names of one's own for severities count as, in place of them."""
+        update: dict[str, Any] = {}  # without what is not set, as a copy would take that for set
+        if self.priority_map:
+            update["priority_map"] = {number: _counted(it, names) for number, it in self.priority_map.items()}
+        if self.events.sources:
+            sources = tuple(_counted(it, names) for it in self.events.sources)
+            update["events"] = self.events.model_copy(update={"sources": sources})
+        return self.model_copy(update=update)
+
+
+def _counted(it: _Leads, names: Mapping[str, str]) -> _Leads:
+    return it.model_copy(update={"severity": counted_as(it.severity, names)})
+
 
 def _url_alone(value: Any) -> Any:
     return {"instance_url": value} if isinstance(value, str) else value
@@ -279,6 +307,26 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         states = self.states.model_copy(update=own_states)
         return other.model_copy(update=shared | {"states": states, "events": events})
 
+    def with_severities(self, names: Mapping[str, str]) -> Self:
+        others = {name: it.with_severities(names) for name, it in self.other_instance_urls.items()}
+        return super().with_severities(names).model_copy(update={"other_instance_urls": others})
+
+    @property
+    def named_policies(self) -> frozenset[str]:
+        own = [it for _, it in self._own_instances()]
+        routes = {route.policy for it in own for route in it.routing.values()}
+        return frozenset(routes | {source.policy for it in own for source in it.events.sources}) - {""}
+
+    def naming_problems(self, config: "Config") -> Iterator[str]:
+        for path, instance in self._own_instances():
+            yield from naming_problems(path, instance, config)
+
+    def problems_while_off(self, config: "Config") -> Iterator[str]:
+        needed = self.needed_to_notify(config)
+        for path, instance in self._own_instances():
+            if needed and instance.events.is_on:
+                yield f"{path}.events: needs {needed}, as tickets are kept in sync with their incidents"
+
     def problem_with(self, destination: str) -> str:
         names = self.other_instance_urls
         return "" if destination in names else ", ".join(names) or "none, as none is configured"
@@ -319,13 +367,15 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         for name, other in self.other_instance_urls.items():
             yield f"oncall.servicenow.other_instance_urls.{name}", other
 
-    def problems(self, config: "Config") -> Iterator[str]:  # noqa: ARG002
+    def problems(self, config: "Config") -> Iterator[str]:
+        yield from token_problems(self._own_instances(), config)
+        yield from self._naming_problems()
         said: set[str] = set()
         for name, instance in self.instances().items():
             path = "oncall.servicenow" if name is None else f"oncall.servicenow.other_instance_urls.{name}"
             own = instance.model_fields_set if name is None else self.other_instance_urls[name].model_fields_set
-            for key, problem in _incomplete_instance(instance):
-                is_shared = name is not None and key not in own and not (own & CREDENTIALS)
+            for key, problem in (*_incomplete_instance(instance), *ticket_problems(instance, config)):
+                is_shared = name is not None and key.partition(".")[0] not in own and not (own & CREDENTIALS)
                 if not (is_shared and key in said):  # told once, where it is set
                     yield f"{path}.{key}: {problem}"
                     said.add(key)
@@ -335,6 +385,15 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
                 yield (
                     f"{path}.instance_url: is {url!r}; allowed is https://, or http:// to this machine, or set "
                     "oncall.servicenow.allow_insecure_http: true to send the credentials in the clear"
+                )
+
+    def _naming_problems(self) -> Iterator[str]:
+        """Where records come in, they are told apart by the names of their instances."""
+        if any(it.is_two_way for _, it in self._own_instances()):
+            for name in _TAKEN_NAMES & self.other_instance_urls.keys():
+                yield (
+                    f"oncall.servicenow.other_instance_urls.{name}: needs another name where tickets come in, as "
+                    "the main instance is called that"
                 )
 
     def warnings(self, config: "Config") -> Iterator[str]:
@@ -348,10 +407,12 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
                 )
         if self.on_update == "fields" and not self.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
-        for path, instance in self._own_instances():
-            yield from row_warnings(f"{path}.severities", instance.severities.keys() - {"default"}, config)
-        written = {column for it in self.instances().values() for column in (*it.fields, *it.update_fields)}
-        if "priority" in written:
+        for path, own in self._own_instances():
+            yield from row_warnings(f"{path}.severities", own.severities.keys() - {"default"}, config)
+        for (path, own), instance in zip(self._own_instances(), self.instances().values(), strict=True):
+            yield from ticket_warnings(path, instance, own.model_fields_set)
+        columns = {column for it in self.instances().values() for column in (*it.fields, *it.update_fields)}
+        if "priority" in columns:
             yield f"oncall.servicenow.fields.priority {_COMPUTED}"
         for path, step in config.policy_steps():
             if "priority" in step.fields:

@@ -44,6 +44,11 @@ SeverityMap = Annotated[
 ]
 
 
+def counted_as(name: str, names: Mapping[str, str]) -> str:
+    """The severity that *names* of one's own make of *name*, else itself."""
+    return names.get(spelling(name), name)
+
+
 def row_warnings(path: str, names: Iterable[str], config: "Config") -> Iterator[str]:
     """What is said of rows for severities at *path* that hardly any alert has."""
     for name in names:

@@ -1,10 +1,11 @@
 """Tickets that come from a system and are kept in sync with it: who sends them, and what their fields mean here."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from versus_py.config.parts import Duration, Number, Part, Secret, Secrets, duration_ms
+from versus_py.config.parts import ChannelPart, Duration, Number, Part, Secret, Secrets, duration_ms
 
 STEPS = "steps"
 """In `escalate`: what the policy says."""
@@ -103,3 +104,18 @@ PriorityMap = dict[
 
 Routing = dict[str, Annotated[TicketRoute, BeforeValidator(_policy_alone, json_schema_input_type=str | TicketRoute)]]
 """Routing key -> a policy, or a mapping."""
+
+
+def channel_of(name: str, channels: Mapping[str, ChannelPart]) -> tuple[str, str] | None:
+    """The system of the channel that a route calls *name*, and its place there; None where *channels* have none.
+
+    It is `slack:leads`, or what stands after the colon alone: a name of a place before an id.
+    """
+    system, colon, place = name.partition(":")
+    if colon:
+        part = channels.get(system)
+        found = "" if part is None else part.places.get(place, place)
+        return (system, found) if part is not None and not part.problem_with(found) else None
+    named = ((it, part.places[name]) for it, part in channels.items() if name in part.places)
+    others = ((it, name) for it, part in channels.items() if not part.problem_with(name))
+    return next(named, None) or next(others, None)

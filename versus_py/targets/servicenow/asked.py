@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from versus_py.config import Config, ServiceNowInstance
+from versus_py.config.tickets import channel_of
 from versus_py.incidents.policies import Asked
 from versus_py.targets.servicenow.sides import priority_of, route_of
 
@@ -11,14 +12,12 @@ Destinations = Callable[[str], Mapping[str, str]]
 
 
 def destinations(config: Config) -> Destinations:
-    """By the channels of *config*. One of a system that is not the first has the system's name before it."""
-    channels = tuple(config.alert.enabled.values())
+    """By the channels of *config*: slack:leads, or what stands after the colon alone."""
+    channels = config.alert.enabled
 
     def of(channel: str) -> Mapping[str, str]:
-        system, _, rest = channel.partition(":")
-        named = next((it for it in channels if system == it.NAME and rest), None)
-        part, place = (named, rest) if named is not None else (next(iter(channels), None), channel)
-        return {part.NAME: part.places.get(place, place)} if part is not None and place else {}
+        found = channel_of(channel, channels) if channel else None
+        return {} if found is None else {found[0]: found[1]}
 
     return of
 
@@ -30,24 +29,26 @@ def asked_of(
     *,
     origin: str,
     destinations_of: Destinations,
+    policy: str = "",
+    severity: str = "",
 ) -> tuple[Asked, str]:
     """What is asked, and where the routing key leads in words; "" where it leads nowhere in particular.
 
-    *origin* is the target, for a ticket that came in by itself; else "". The wait of a route comes before that of a
-    priority.
+    *origin* is the target, for a ticket that came in by itself; else "". *policy* and *severity* are those of the rule
+    that sent it, where it has some. The wait of a route comes before that of a priority.
     """
     leads, route = priority_of(values, instance), route_of(values, instance, display)
     waits = [it.wait_ms for it in (route, leads) if it is not None and it.wait_ms is not None]
     places = {} if route is None else destinations_of(route.channel)
     asked = Asked(
-        policy="" if route is None else route.policy,
-        severity="" if leads is None else leads.severity,
+        policy=(route.policy if route else "") or policy,
+        severity=leads.severity if leads else severity,
         wait_ms=waits[0] if waits else None,
         escalates=None if leads is None else leads.oncall,
         destinations=places,
         mention="" if route is None else route.mention,
         origin=origin,
     )
-    to = [f"to policy {asked.policy}"] if asked.policy else []
+    to = [f"to policy {route.policy}"] if route is not None and route.policy else []
     to += [f"to {route.channel}"] if route is not None and places else []
     return asked, " and ".join(to)

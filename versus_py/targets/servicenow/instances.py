@@ -8,6 +8,9 @@ from versus_py.config import ServiceNowInstance
 DEFAULT_KEY = "oncall.servicenow"
 """What a reference calls the default instance; the others go by their names in other_instance_urls."""
 
+DEFAULT_NAME = "default"
+"""What a locator calls the default instance."""
+
 Configured = Mapping[str | None, ServiceNowInstance]
 """The instances of the configuration by name, the default one by None."""
 
@@ -22,6 +25,11 @@ class Match:
 
 def key_of(name: str | None) -> str:
     return DEFAULT_KEY if name is None else name
+
+
+def locator_of(name: str | None, sys_id: str) -> str:
+    """The `Delivery.locator` of a record, also of one that is a ticket: which instance, and which record in it."""
+    return f"{DEFAULT_NAME if name is None else name}\n{sys_id}"
 
 
 def match(reference: Mapping[str, str], destination: str | None, configured: Configured) -> Match | None:

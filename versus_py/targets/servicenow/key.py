@@ -1,10 +1,11 @@
 """The key of a record: the column that holds the incident's id, by which the record is found again. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from versus_py.config import ServiceNowInstance
-from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.model import INCIDENT_ID, Incident, IncidentId, is_incident_id
 from versus_py.targets.servicenow.record import Record
 
 # Characters that a column holds: servicenow.com/docs, "Case API" (fields inherited from task). What comes of more is
@@ -20,6 +21,8 @@ LENGTHS = {
 }
 
 _ID_CHARACTERS = "[A-Za-z0-9_-]"
+_PREFIX = "Incident "
+_IN_BRACKETS = re.compile(rf"^\[({INCIDENT_ID})\] |\[({INCIDENT_ID})\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,15 @@ class Key:
         whole = f"(?<!{_ID_CHARACTERS}){re.escape(incident_id)}(?!{_ID_CHARACTERS})"
         return re.search(whole, held) is not None
 
+    def incident_id(self, values: Mapping[str, str]) -> str:
+        """The id of the incident whose record has these *values*, if it looks like one of ours; "" else."""
+        held = values.get(self.column, "")
+        if self.is_in_text:
+            found = _IN_BRACKETS.search(held)
+            return found[1] or found[2] if found else ""
+        alone = held.removeprefix(_PREFIX)
+        return alone if is_incident_id(alone) else ""
+
     def text(self, incident: Incident, rendered: str = "") -> str:
         """What a new record gets: the id alone, or after what the template of the column came to.
 
@@ -60,7 +72,7 @@ class Key:
         return shortened(rendered, LENGTHS[self.column] - len(added)) + added
 
     def _alone(self, incident_id: IncidentId) -> str:
-        return f"Incident {incident_id}" if self.column == "short_description" else incident_id
+        return f"{_PREFIX}{incident_id}" if self.column == "short_description" else incident_id
 
 
 def shortened(text: str, limit: int) -> str:

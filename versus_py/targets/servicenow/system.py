@@ -1,12 +1,16 @@
 """ServiceNow, as the registry knows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from versus_py.config import Config, ServiceNowConfig
+from versus_py.incidents.model import Incident
+from versus_py.incidents.sides import Report
+from versus_py.sources.records import EVENTS_PATH
 from versus_py.targets.check import Examination
 from versus_py.targets.servicenow.checks import examine
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
+from versus_py.targets.servicenow.events import ServiceNowFeed
 from versus_py.targets.servicenow.preview import preview
 from versus_py.targets.servicenow.record_checks import NAME as RECORDS
 from versus_py.targets.servicenow.record_checks import examine_records
@@ -17,12 +21,18 @@ from versus_py.targets.target import Target
 NAME = ServiceNowConfig.NAME
 
 
+async def look(target: str, incidents: Sequence[Incident]) -> Mapping[str, Report | None]:  # noqa: ARG001
+    """Nothing is known of any."""
+    return {}
+
+
 def build(around: Surroundings) -> Parts:
-    """The record of each incident that escalates, also in the instances that steps name."""
+    """The record of each incident that escalates, also in the instances that steps name; and tickets that come in."""
+    config = around.config.oncall.servicenow.with_severities(around.config.severity_map)
 
     def target(name: str, default: str | None = None) -> Target:
         return ServiceNowTarget(
-            around.config.oncall.servicenow,
+            config,
             clock=around.clock,
             session=around.session,
             turns=around.turns,
@@ -32,7 +42,10 @@ def build(around: Surroundings) -> Parts:
         )
 
     places = around.config.places(NAME)
-    return Parts(targets={NAME: target(NAME)} | {name: target(name, instance) for name, instance in places.items()})
+    return Parts(
+        targets={NAME: target(NAME)} | {name: target(name, instance) for name, instance in places.items()},
+        feed=ServiceNowFeed(around.config, config, look),
+    )
 
 
 def checks(examined: Examined) -> Mapping[str, Examination]:
@@ -70,4 +83,5 @@ SERVICENOW = System(
     examine=checks,
     preview=preview,
     abilities=Abilities(threads=True, settles_within_s=UNANSWERED_SETTLES_S),
+    events_path=EVENTS_PATH,
 )
