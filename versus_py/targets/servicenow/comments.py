@@ -1,8 +1,10 @@
-"""What people write in the comments of records: asked for now and then, and each handed over once."""
+"""What people write in the comments of records: asked for now and then, and each handed over once.
+
+Of records that are kept in sync both ways, work notes are handed over too, but for those that were written from here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 
 import structlog
@@ -13,7 +15,8 @@ from versus_py.errors import Permanent
 from versus_py.incidents.model import Comment, Incident, Status
 from versus_py.targets.remote_clock import RemoteClock
 from versus_py.targets.servicenow.key import shortened
-from versus_py.targets.servicenow.record import Record, is_open
+from versus_py.targets.servicenow.people import OwnUser, People
+from versus_py.targets.servicenow.record import Record, is_open, is_ours, ms_of
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
 
 log = structlog.get_logger()
@@ -58,12 +61,22 @@ class Heard:
 class Comments:
     """The comments of one instance's records."""
 
-    def __init__(self, api: TableApi, instance: ServiceNowInstance, clock: Clock, remote: RemoteClock) -> None:
+    def __init__(
+        self,
+        api: TableApi,
+        instance: ServiceNowInstance,
+        clock: Clock,
+        remote: RemoteClock,
+        own_user: OwnUser,
+        people: People,
+    ) -> None:
         self._api = api
         self._instance = instance
         self._clock = clock
         self._remote = remote
-        self._own_user = instance.own_user
+        self._own_user = own_user
+        self._people = people if instance.is_two_way else None
+        self._elements = ("comments", "work_notes") if instance.is_two_way else ("comments",)
         self._every_ms = max(_EVERY_MIN_MS, round(instance.comments_every_minutes * 60_000))
         self._is_readable = False  # rows were seen
         self._is_warned = False
@@ -102,8 +115,8 @@ class Comments:
         new_rows = [row for row, name in zip(rows, names, strict=True) if name not in heard.names]
         # What moves up to the end of a full page, as one of the latest was deleted, is old.
         since_ms = max(heard.since_ms, self._at_ms(rows[0])) if len(rows) == _READ_MAX else heard.since_ms
-        comments = [self._comment(row) for row in new_rows if self._at_ms(row) >= heard.since_ms]
-        new = tuple(it for it in comments if it.text and not self._is_own(it))
+        told = [row for row in new_rows if self._at_ms(row) >= heard.since_ms and not self._is_own(row)]
+        new = tuple(it for it in await self._with_authors(told) if it.text)
         return new, Heard(since_ms, tuple(known)[:_KNOWN_MAX])
 
     async def _rows(self, record: Record) -> list[Row]:
@@ -111,9 +124,10 @@ class Comments:
 
         Their times are compared here: whether a query means them in UTC or in the user's time zone is not documented.
         """
-        query = f"element_id={record.sys_id}^element=comments^ORDERBYDESCsys_created_on"
+        elements = f"={self._elements[0]}" if len(self._elements) == 1 else f"IN{','.join(self._elements)}"
+        query = f"element_id={record.sys_id}^element{elements}^ORDERBYDESCsys_created_on"
         rows = await self._api.search(_JOURNAL, query, _COLUMNS, limit=_READ_MAX)
-        own = [row for row in rows if _is_comment_on(record, row)]
+        own = [row for row in rows if self._is_comment_on(record, row)]
         return sorted(own, key=lambda row: value_of(row.get("sys_created_on")))
 
     async def _has_comments(self, record: Record) -> bool:
@@ -121,8 +135,8 @@ class Comments:
 
         What it shows is for people, in their words, date formats and time zones: not to be taken apart.
         """
-        row = await self._api.read(self._instance.table, record.sys_id, ("comments",), as_shown=True)
-        return bool(str(row.get("comments") or "").strip())
+        row = await self._api.read(self._instance.table, record.sys_id, self._elements, as_shown=True)
+        return any(str(row.get(element) or "").strip() for element in self._elements)
 
     def _note_unreadable(self, why: str) -> None:
         self._unreadable_until_ms = self._clock.now_ms() + _UNREADABLE_FOR_MS
@@ -131,26 +145,38 @@ class Comments:
             log.warning("servicenow.comments_unreadable", instance=self._api.url, why=why, hint=hint)
         self._is_warned = True
 
-    def _comment(self, row: Row) -> Comment:
+    async def _with_authors(self, rows: list[Row]) -> list[Comment]:
+        """By their names where users can be looked up."""
+        authors = [_author(row) for row in rows]
+        known = await self._people.named(authors) if self._people is not None and authors else {}
+        return [
+            self._comment(row, known[author].called if author in known else author)
+            for row, author in zip(rows, authors, strict=True)
+        ]
+
+    def _comment(self, row: Row, by: str) -> Comment:
         text = shortened(value_of(row.get("value")).strip(), _TEXT_MAX)
-        return Comment(self._remote.ours(self._at_ms(row)), value_of(row.get("sys_created_by")), text)
+        return Comment(self._remote.ours(self._at_ms(row)), by, text)
 
     def _at_ms(self, row: Row) -> int:
         """When it was written by the instance's clock; now, where the user may not know."""
-        try:
-            at = datetime.strptime(value_of(row.get("sys_created_on")), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-        except ValueError:
-            return self._remote.now_ms()
-        return int(at.timestamp() * 1000)
+        at_ms = ms_of(value_of(row.get("sys_created_on")))
+        return self._remote.now_ms() if at_ms is None else at_ms
 
-    def _is_own(self, comment: Comment) -> bool:
-        return bool(self._own_user) and comment.by.casefold() == self._own_user
+    def _is_own(self, row: Row) -> bool:
+        """Whether it was written from here: by the integration's user, or where nobody knows that one, in our words."""
+        if self._own_user.is_known:
+            return self._own_user.is_it(_author(row))
+        return value_of(row.get("element")) == "work_notes" and is_ours(value_of(row.get("value")).strip())
+
+    def _is_comment_on(self, record: Record, row: Row) -> bool:
+        """Checked here too: ServiceNow drops the conditions of a query that it does not understand."""
+        is_element = value_of(row.get("element")) in self._elements
+        return value_of(row.get("element_id")) == record.sys_id and is_element and bool(row.get("sys_id"))
 
 
-def _is_comment_on(record: Record, row: Row) -> bool:
-    """Checked here too: ServiceNow drops the conditions of a query that it does not understand."""
-    asked_for = (record.sys_id, "comments")
-    return (value_of(row.get("element_id")), value_of(row.get("element"))) == asked_for and bool(row.get("sys_id"))
+def _author(row: Row) -> str:
+    return value_of(row.get("sys_created_by"))
 
 
 def _name(row: Row) -> str:

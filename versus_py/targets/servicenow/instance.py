@@ -1,5 +1,6 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -10,9 +11,9 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
-from versus_py.incidents.model import Entry, Incident, Status
+from versus_py.incidents.model import Entry, Event, Incident, Status
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
-from versus_py.targets.servicenow.assignment import Assigner, Assignment
+from versus_py.targets.servicenow.assignment import Assigned, Assigner, Assignment
 from versus_py.targets.servicenow.columns import Column, digest, read_columns, write_columns
 from versus_py.targets.servicenow.comments import Comments
 from versus_py.targets.servicenow.connection import Connection
@@ -29,6 +30,7 @@ from versus_py.targets.servicenow.fields import (
 from versus_py.targets.servicenow.instances import key_of
 from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.login import LoginRefused, make_login
+from versus_py.targets.servicenow.people import OwnUser, People
 from versus_py.targets.servicenow.record import (
     Line,
     Predecessor,
@@ -38,14 +40,24 @@ from versus_py.targets.servicenow.record import (
     is_closed,
     is_open,
     lacking,
+    ms_of,
     next_state,
     notes,
 )
+from versus_py.targets.servicenow.reflection import CALLER, WRITTEN_TO, Reflection, more_urgent, raised
+from versus_py.targets.servicenow.sides import GROUP, columns_of
 from versus_py.targets.servicenow.table_api import NotAuthorized, NotFound, Row, TableApi
 
 log = structlog.get_logger()
 
 CANDIDATES_MAX = 20
+
+LOOKED_UP_MAX = 100
+"""The most records that one request asks for."""
+
+_CHANGED_AT = "sys_updated_on"
+_CALLERS = "sys_user.email"
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
 
 CREDENTIALS = (LoginRefused, NotAuthorized)
 """What is about the user, whatever is asked for."""
@@ -66,6 +78,7 @@ class Told:
     wrote: str = ""  # what `Written.wrote` was then
     is_changed: bool = False  # the alerts say something else than then
     fields: Mapping[str, str] = field(default_factory=dict)  # column -> template, of the step that has come
+    reflection: Reflection | None = None  # None: the record is not kept in sync both ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,9 @@ class Written:
     warnings: tuple[str, ...] = ()
     assigned: str = ""  # the sys_id of the user that a template assigned it to
     end_note: str = ""  # how its end is another than the configuration says, and why
+    sent: frozenset[str] = frozenset()  # the columns that were written
+    writes: int = 0  # how often the record was changed for that
+    caller: str = ""  # the sys_id of the user that was set as its caller
 
 
 class Instance:
@@ -95,20 +111,27 @@ class Instance:
         name: str | None = None,
     ) -> None:
         self.config = config
+        self._name = name
         self._key = key_of(name)
         self._service = service
         connection = Connection(config, session, clock)
         self.clock = connection.clock
         self.api = TableApi(connection, make_login(config, connection, clock))
-        self.comments = Comments(self.api, config, clock, connection.clock)
+        self.own_user = OwnUser(config.own_user)
+        self.people = People(self.api, clock)
+        self.comments = Comments(self.api, config, clock, connection.clock, self.own_user, self.people)
         self._references = References(self.api, config.references, clock)
         self._templates = RecordTemplates(config)
         self._record_key = Key.of(config)
         self._lacks: tuple[str, ...] = ()  # what the table turned out to lack for the lifecycle of an incident
-        self._assigner = Assigner(self.api, config.table, self._references) if config.assign_on_ack else None
+        self._is_two_way = config.is_two_way
+        assigns = config.assign_on_ack or (config.is_two_way and config.writes_tickets)
+        assigner = Assigner(self.api, config.table, self._references, with_display=config.is_two_way)
+        self._assigner = assigner if assigns else None
         assigned_to = () if self._assigner is None else (ASSIGNED_TO,)
+        both_ways = (*columns_of(config), _CHANGED_AT, *WRITTEN_TO) if config.is_two_way else ()
         self._columns = tuple(
-            dict.fromkeys((*identity(config.key_field), *self._templates.watched(config), *assigned_to))
+            dict.fromkeys((*identity(config.key_field), *self._templates.watched(config), *assigned_to, *both_ways))
         )
 
     @property
@@ -125,6 +148,10 @@ class Instance:
         """What a reference says of where the record is; see `instances.match`."""
         return {"instance": self.url, "table": self.config.table, "key": self._key}
 
+    def locator(self, sys_id: str) -> str:
+        """What the instance's own requests name the record by, whatever its URL is."""
+        return f"{self._name or 'default'}\n{sys_id}"
+
     def page(self, record: Record) -> str:
         """Where people look at it."""
         return f"{self.url}/{self.config.table}.do?sys_id={record.sys_id}"
@@ -134,9 +161,29 @@ class Instance:
         also = () if incident.ack_ends_at_ms is None else (ASSIGNED_TO,)
         try:
             columns = tuple(dict.fromkeys((*self._columns, *also)))
-            return self._parsed(await self.api.read(self.config.table, sys_id, columns))
+            row = await self.api.read(self.config.table, sys_id, columns, with_display=self._is_two_way)
+            return self._parsed(row)
         except NotFound:
             return None
+
+    async def read_many(self, sys_ids: Sequence[str]) -> dict[str, Record]:
+        """Those that are there, and that the user may read, by their sys_id: one request for a hundred."""
+        wanted = [it for it in dict.fromkeys(sys_ids) if _SYS_ID.fullmatch(it)]
+        found: dict[str, Record] = {}
+        for at in range(0, len(wanted), LOOKED_UP_MAX):
+            asked = wanted[at : at + LOOKED_UP_MAX]
+            query = f"sys_idIN{','.join(asked)}"
+            rows = await self.api.search(
+                self.config.table, query, self._columns, limit=LOOKED_UP_MAX, with_display=True
+            )
+            records = (record for row in rows if (record := self._parsed(row)))
+            found |= {record.sys_id: record for record in records if record.sys_id in asked}
+        return found
+
+    def changed_ms(self, record: Record) -> int:
+        """When it was last changed, by our clock; 0 where the record does not say that."""
+        at_ms = ms_of(record.values.get(_CHANGED_AT, ""))
+        return 0 if at_ms is None else self.clock.ours(at_ms)
 
     async def search(self, incident: Incident, *, but: str = "", is_open: bool = False) -> Record | None:
         """The oldest record with the incident's key that is not closed; without one, the oldest of all.
@@ -146,7 +193,9 @@ class Instance:
         """
         key = self._record_key
         query = f"{key.query(incident.id)}^ORDERBYsys_created_on"
-        rows = await self.api.search(self.config.table, query, self._columns, limit=CANDIDATES_MAX)
+        rows = await self.api.search(
+            self.config.table, query, self._columns, limit=CANDIDATES_MAX, with_display=self._is_two_way
+        )
         records = [record for row in rows if (record := self._parsed(row))]
         matching = [record for record in records if key.is_of(record, incident.id)]
         if records and not matching:
@@ -174,20 +223,30 @@ class Instance:
         rendered = _joined(self._templates.fields.render(values), _of_step(fields).render(values))
         rendered = await self._with_references(rendered, is_retry=not is_first)
         try:
-            row = await self.api.create(self.config.table, created_fields(incident, self._record_key, rendered.fields))
+            row = await self._insert(created_fields(incident, self._record_key, rendered.fields))
         except CREDENTIALS:
             raise
         except Permanent as exc:
             if not rendered.fields:
                 raise
-            row = await self.api.create(self.config.table, created_fields(incident, self._record_key))
+            row = await self._insert(created_fields(incident, self._record_key))
             rendered = _without(rendered, rendered.fields, f"the record was created without its fields: {exc}")
         record = self._parsed(row)
         if record is None:
             raise Permanent("ServiceNow created a record but did not say which: let the user read the table")
         log.info("servicenow.created", incident=incident.id, record=record.number)
         warnings = (*self._warned(incident, rendered.warnings), *self._about_table(row, record, incident))
-        return Written(record, self.columns(record), warnings, rendered.fields.get(ASSIGNED_TO, ""))
+        return Written(record, self.columns(record), warnings, rendered.fields.get(ASSIGNED_TO, ""), writes=1)
+
+    async def _insert(self, fields: Mapping[str, str]) -> Row:
+        row = await self.api.create(self.config.table, fields, with_display=self._is_two_way)
+        self.note_own_write(row)
+        return row
+
+    def note_own_write(self, row: Row) -> None:
+        """Where only the instance knows who we are there, it says so when it answers a write."""
+        if self._is_two_way:
+            self.own_user.learn(row)
 
     def _about_table(self, row: Row, record: Record, incident: Incident) -> Iterator[str]:
         """What a new record shows that its table lacks: ServiceNow ignores what is written into absent columns.
@@ -207,28 +266,94 @@ class Instance:
 
     async def bring_up_to_date(self, record: Record, incident: Incident, told: Told) -> Written:
         """Move the record to where the incident is, and say what is new, in one request; none when that is nothing."""
+        reflection = told.reflection
         state = next_state(record, incident, self.config, is_reopened=told.is_reopened)
+        if reflection is not None and not reflection.is_standing_new:
+            state = None
         rendered = await self._changes(record, incident, told, state)
         note = await self._note(record, told)
         fields = rendered.fields | note
-        if not fields:
-            return Written(record, told.wrote, self._warned(incident, rendered.warnings))
+        also = await self._reflected(record, incident, told, note)
+        if not (fields or also.fields):
+            return Written(record, told.wrote, self._warned(incident, (*rendered.warnings, *also.warnings)))
         end_note = ""
+        after, refused = await self._with_also(record, fields, also.fields) if also.fields else (None, "")
+        sent = fields.keys() if after is None else {**fields, **also.fields}.keys()
+        if after is None:
+            if not fields:
+                return Written(record, told.wrote, self._warned(incident, (*also.warnings, refused)))
+            try:
+                after = await self._update(record, fields)
+            except (*CREDENTIALS, LeftOpen):
+                raise
+            except Permanent as exc:
+                after, end_note = await self._ended(record, incident, fields, note, exc)
+                refused = ""  # it was about the end
+        log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(sent))
+        texts = self._templates.update_fields.render(self._values(incident)).fields
+        wrote = self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
+        problems = (*rendered.warnings, *also.warnings, *((refused,) if refused else ()))
+        return Written(
+            after,
+            wrote,
+            self._warned(incident, problems),
+            fields.get(ASSIGNED_TO, ""),
+            end_note,
+            sent=frozenset(sent),
+            writes=1,
+            caller=also.fields.get(CALLER, "") if CALLER in sent else "",
+        )
+
+    async def _reflected(self, record: Record, incident: Incident, told: Told, note: Mapping[str, str]) -> Rendered:
+        """What else a record that is kept in sync both ways is to show. It can be left out; the rest matters more."""
+        reflection = told.reflection
+        if reflection is None or self._is_plain(record):
+            return Rendered({})
+        is_open_here = incident.status is not Status.RESOLVED
+        fields = raised(record, incident.severity, self.config) if reflection.is_graver and is_open_here else {}
+        if reflection.is_called and self._is_first_call(told, note):
+            fields |= more_urgent({**record.values, **fields})
+        if reflection.group and is_open_here:
+            fields[GROUP] = reflection.group
+        rendered = await self._with_references(Rendered(fields), is_retry=told.is_retry)
+        caller = await self._user(reflection.caller) if reflection.caller else ""
+        also = {**rendered.fields, CALLER: caller} if caller else rendered.fields
+        return Rendered({column: text for column, text in also.items() if record.values.get(column) != text})
+
+    def _is_first_call(self, told: Told, note: Mapping[str, str]) -> bool:
+        """Whether the note of it is about to be written: where it is there, an earlier attempt has raised too."""
+        calls = [entry for entry in told.news if entry.event is Event.CALLED_AGAIN]
+        return any(it.begins in note.get("work_notes", "") for it in notes(calls, self.config))
+
+    async def _user(self, email: str) -> str:
+        """The sys_id of the one user with that address; "" where there is none, or nobody can tell for the moment."""
         try:
-            after = await self._update(record, fields)
+            return (await self._references.find(_CALLERS, email))[0] or ""
+        except Transient as exc:
+            log.warning("servicenow.caller_not_found", error=str(exc))
+            return ""
+
+    async def _with_also(
+        self, record: Record, fields: Mapping[str, str], also: Mapping[str, str]
+    ) -> tuple[Record | None, str]:
+        """The record with both; None where they were refused together, or what people should know of it."""
+        names = ", ".join(sorted(also))
+        try:
+            after = await self._update(record, {**fields, **also})
         except (*CREDENTIALS, LeftOpen):
             raise
         except Permanent as exc:
-            after, end_note = await self._ended(record, incident, fields, note, exc)
-        log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(fields))
-        texts = self._templates.update_fields.render(self._values(incident)).fields
-        wrote = self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
-        warnings = self._warned(incident, rendered.warnings)
-        return Written(after, wrote, warnings, fields.get(ASSIGNED_TO, ""), end_note)
+            return None, f"{names} was not written: {exc}"
+        ignored = [column for column, text in also.items() if after.values.get(column, text) != text]
+        if ignored:
+            return after, f"ServiceNow did not take {', '.join(ignored)}: may the user write that?"
+        return after, ""
 
     async def _update(self, record: Record, fields: Mapping[str, str]) -> Record:
         """The record as it is then. Raises Permanent, and LeftOpen where the update was to resolve it."""
-        after = self._parsed(await self.api.update(self.config.table, record.sys_id, fields)) or record
+        row = await self.api.update(self.config.table, record.sys_id, fields, with_display=self._is_two_way)
+        self.note_own_write(row)
+        after = self._parsed(row) or record
         is_end = fields.get("state") == self.config.states.resolved
         if is_end and after.state and is_open(after, self.config.states):
             raise LeftOpen(
@@ -271,19 +396,35 @@ class Instance:
                 if other != fields:
                     yield other
 
-    def has_to_assign(self, incident: Incident, known: Assignment) -> bool:
+    def has_to_assign(self, incident: Incident, known: Assignment, *, is_ticket: bool = False) -> bool:
         """Whether somebody acknowledged whom the record may have to be assigned to."""
-        return self._assigner is not None and self._assigner.has_to(incident, known)
+        has_to = self._assigner is not None and self._assigner.has_to(incident, known)
+        return has_to and self._assigns(is_ticket=is_ticket)
+
+    def _assigns(self, *, is_ticket: bool) -> bool:
+        return self.config.writes_tickets if is_ticket else self.config.assign_on_ack
 
     async def assign(
-        self, before: Record, written: Written, incident: Incident, known: Assignment, *, is_retry: bool
-    ) -> tuple[Assignment, tuple[str, ...]]:
+        self,
+        before: Record,
+        written: Written,
+        incident: Incident,
+        known: Assignment,
+        *,
+        is_retry: bool,
+        is_ticket: bool = False,
+    ) -> tuple[Assigned, Written]:
         """Assign an open record to who acknowledged, after what was *written*; see `Assigner.assign`."""
         known = replace(known, user=written.assigned or known.user)
-        if self._assigner is None or not is_open(written.record, self.config.states):
-            return known, ()
-        known, warnings = await self._assigner.assign(before, written.record, incident, known, is_retry=is_retry)
-        return known, self._warned(incident, warnings)
+        is_to = self._assigns(is_ticket=is_ticket) and is_open(written.record, self.config.states)
+        if self._assigner is None or not is_to:
+            return Assigned(known), written
+        assigned = await self._assigner.assign(before, written.record, incident, known, is_retry=is_retry)
+        self._warned(incident, assigned.warnings)
+        after = None if assigned.row is None else self._parsed(assigned.row)
+        if after is None:
+            return assigned, written
+        return assigned, replace(written, record=after, sent=written.sent | {ASSIGNED_TO}, writes=written.writes + 1)
 
     async def _note(self, record: Record, told: Told) -> dict[str, str]:
         """The work note to append, as a field; none of it is there already, and nothing is cut off at its end."""

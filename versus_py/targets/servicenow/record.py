@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
 from versus_py.incidents.model import Actor, Entry, Event, Incident, Status
-from versus_py.targets.servicenow.table_api import value_of
+from versus_py.targets.servicenow.table_api import shown_of, value_of
 
 NEEDED_BY_LIFECYCLE = ("state", "close_code")
 """Without these columns, a record has no states that could be followed."""
@@ -28,13 +28,15 @@ class Record:
     number: str
     state: str  # "" on tables that have none
     values: Mapping[str, str]  # every column that was asked for, raw
+    display: Mapping[str, str] = field(default_factory=dict)  # what people see of them, where that was asked for
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> "Record | None":
         """None when there is no sys_id, so that it is no record."""
         values = {name: value_of(value) for name, value in row.items()}
+        display = {name: shown for name, value in row.items() if (shown := shown_of(value))}
         sys_id = values.get("sys_id", "")
-        return cls(sys_id, values.get("number") or sys_id, values.get("state", ""), values) if sys_id else None
+        return cls(sys_id, values.get("number") or sys_id, values.get("state", ""), values, display) if sys_id else None
 
 
 def identity(key_field: str) -> tuple[str, ...]:
@@ -73,6 +75,14 @@ def next_state(record: Record, incident: Incident, instance: ServiceNowInstance,
     return states.acknowledged if is_reopened and record.state == states.resolved else None
 
 
+_OUR_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: |Follows \S+, which is (gone|closed)\.")
+
+
+def is_ours(note: str) -> bool:
+    """Whether a work note begins as those that are written here do."""
+    return _OUR_LINE.match(note) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of a work note."""
@@ -107,7 +117,7 @@ def notes(news: Sequence[Entry], instance: ServiceNowInstance) -> list[Line]:
 
 def _is_wanted(entry: Entry, instance: ServiceNowInstance) -> bool:
     match entry.event:
-        case Event.SNOOZE_OVER:
+        case Event.SNOOZE_OVER | Event.ON_HOLD | Event.REOPENED_THERE | Event.REPAIRED:
             return False
         case Event.JOINED | Event.LEFT:
             return instance.on_update != "nothing"
@@ -136,11 +146,22 @@ def utc(at_ms: int | None) -> str:
     return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def ms_of(text: str) -> int | None:
+    """The moment of a time as ServiceNow stores it, by its clock; None for what is none."""
+    try:
+        at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(at.timestamp() * 1000)
+
+
 _SAID = {
     Event.REOPENED: "reopened",
     Event.RETRIGGERED: "triggered again",
     Event.ACK_ENDED: "the acknowledgment has ended",
     Event.CALLED_AGAIN: "nobody has acknowledged",
+    Event.STILL_FIRING: "it still fires",
+    Event.ASSIGNED: "assigned",
 }
 
 

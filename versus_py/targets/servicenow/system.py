@@ -8,6 +8,7 @@ from versus_py.incidents.model import Incident
 from versus_py.incidents.sides import Report
 from versus_py.sources.records import EVENTS_PATH
 from versus_py.targets.check import Examination
+from versus_py.targets.servicenow.asked import destinations
 from versus_py.targets.servicenow.checks import examine
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S
 from versus_py.targets.servicenow.events import ServiceNowFeed
@@ -39,6 +40,7 @@ def build(around: Surroundings) -> Parts:
             service=around.config.name,
             name=name,
             default=default,
+            destinations_of=destinations(around.config),
         )
 
     places = around.config.places(NAME)

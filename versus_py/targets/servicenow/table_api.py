@@ -21,6 +21,7 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "check oncall.servicenow.table",
     HTTPStatus.NOT_FOUND: "check oncall.servicenow.instance_url and table",
 }
+_BOTH = {"sysparm_display_value": "all"}
 _REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}
 _POLICY = "Data Policy Exception"
 _NOT_AUTHORIZED = "User Not Authorized"
@@ -49,38 +50,46 @@ class TableApi:
     def url(self) -> str:
         return self._connection.url
 
-    async def search(self, table: str, query: str, fields: Sequence[str], *, limit: int) -> list[Row]:
+    async def search(
+        self, table: str, query: str, fields: Sequence[str], *, limit: int, with_display: bool = False
+    ) -> list[Row]:
         """The rows that match an encoded query, and perhaps others: compare.
 
         A condition on a column that does not exist is dropped, so that any rows come back. *limit* counts before
-        those are left out that the user may not see.
+        those are left out that the user may not see. *with_display*: what people see of each value comes too.
         """
         params = {
             "sysparm_query": query,
             "sysparm_fields": ",".join(fields),
             "sysparm_exclude_reference_link": "true",
             "sysparm_limit": str(limit),
+            **(_BOTH if with_display else {}),
         }
         rows = await self._result("GET", table, params=params)
         return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
 
-    async def read(self, table: str, sys_id: str, fields: Sequence[str], *, as_shown: bool = False) -> Row:
-        """One row; with *as_shown* its values as people see them."""
+    async def read(
+        self, table: str, sys_id: str, fields: Sequence[str], *, as_shown: bool = False, with_display: bool = False
+    ) -> Row:
+        """One row; with *as_shown* its values as people see them, *with_display* both."""
         params = {"sysparm_fields": ",".join(fields)}
         if as_shown:
             params["sysparm_display_value"] = "true"
+        if with_display:
+            params |= _BOTH
         return _row(await self._result("GET", table, f"/{sys_id}", params=params))
 
-    async def create(self, table: str, fields: Mapping[str, str]) -> Row:
+    async def create(self, table: str, fields: Mapping[str, str], *, with_display: bool = False) -> Row:
         """The new row, or of it only `sys_id` when the user may not read it; empty when even that is not told."""
-        answer = await self._send("POST", table, fields=fields)
+        answer = await self._send("POST", table, fields=fields, params=_BOTH if with_display else None)
         row = _row(_expect(answer, HTTPStatus.CREATED))
         sys_id = answer.headers.get("Location", "").rpartition("/")[2]
         return {**row, "sys_id": sys_id} if sys_id and not row.get("sys_id") else row
 
-    async def update(self, table: str, sys_id: str, fields: Mapping[str, str]) -> Row:
+    async def update(self, table: str, sys_id: str, fields: Mapping[str, str], *, with_display: bool = False) -> Row:
         """The row as it is then."""
-        return _row(await self._result("PATCH", table, f"/{sys_id}", fields=fields))
+        params = _BOTH if with_display else None
+        return _row(await self._result("PATCH", table, f"/{sys_id}", fields=fields, params=params))
 
     async def _result(self, method: str, table: str, path: str = "", **options: Any) -> Any:
         return _expect(await self._send(method, table, path, **options), HTTPStatus.OK)
@@ -119,6 +128,12 @@ def value_of(field: Any) -> str:
     if isinstance(field, Mapping):
         field = field.get("value")
     return field if isinstance(field, str) else ""
+
+
+def shown_of(field: Any) -> str:
+    """What people see of a field; "" where that was not asked for."""
+    shown = field.get("display_value") if isinstance(field, Mapping) else None
+    return shown if isinstance(shown, str) else ""
 
 
 def _expect(answer: Answer, status: HTTPStatus) -> Any:

@@ -6,7 +6,7 @@ looked for before it is created, and again after every attempt whose outcome is 
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -17,13 +17,28 @@ from versus_py.config import ServiceNowConfig
 from versus_py.errors import CredentialsRefused, Permanent, RateLimited, Transient
 from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
 from versus_py.incidents.rounds import step_of
+from versus_py.incidents.sides import Report
 from versus_py.store import Rate, Turns
+from versus_py.targets.servicenow.asked import Destinations
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.instance import CREDENTIALS, Instance, Told
 from versus_py.targets.servicenow.instances import match
 from versus_py.targets.servicenow.record import Predecessor, Record, contradiction, is_closed, utc
+from versus_py.targets.servicenow.reflection import (
+    Reflection,
+    caller_email,
+    group_key,
+    is_acknowledged_there,
+    is_raised,
+    is_standing_new,
+    is_ticket,
+    kept,
+    reflected,
+    unsaid_there,
+)
+from versus_py.targets.servicenow.reports import Reporter, Synced
 from versus_py.targets.servicenow.table_api import Forbidden
 from versus_py.targets.target import NotYet
 
@@ -58,6 +73,10 @@ class _Known:
     heard: Heard
 
 
+def _nowhere(_: str) -> Mapping[str, str]:
+    return {}
+
+
 class ServiceNowTarget:
     """The incident's record. *session* must send no cookies of its own and verify TLS.
 
@@ -75,6 +94,7 @@ class ServiceNowTarget:
         service: str = "versus",
         name: str = NAME,
         default: str | None = None,
+        destinations_of: Destinations = _nowhere,
     ) -> None:
         self._configured = config.instances()
         self._instances = {
@@ -85,6 +105,8 @@ class ServiceNowTarget:
         self._turns = turns
         self._name = name
         self._default = default
+        self._destinations_of = destinations_of
+        self._reporter = Reporter(name, destinations_of)
 
     def system(self, incident: Incident) -> str:
         """The instance, by its name."""
@@ -121,6 +143,40 @@ class ServiceNowTarget:
         if not is_unsure and _is_only_a_look(instance, incident, before, self._name):
             return await self._looked(instance, incident, before)
         return await self._synced(instance, incident, before, note, is_unsure=is_unsure)
+
+    async def look(self, incidents: Sequence[Incident]) -> Mapping[str, Report | None]:
+        """How the records of these are now, by the incident's id; None for what is gone, or hidden from the user.
+
+        One request for a hundred. Incidents without a record, and those whose instance is not kept in sync both ways,
+        are left out. Raises Transient, Permanent, and NotYet while an instance has asked to be left alone.
+        """
+        found: dict[str, Report | None] = {}
+        for name, known in self._by_instance(incidents).items():
+            instance = self._instances[name]
+            await self._raise_if_held_back(instance)
+            try:
+                records = await instance.read_many([it.delivery(self._name).reference["sys_id"] for it in known])
+            except RateLimited as exc:
+                await self._leave_alone(instance, exc)
+                raise
+            for incident in known:
+                record = records.get(incident.delivery(self._name).reference["sys_id"])
+                report = None
+                if record is not None:
+                    report = await self._reporter.of(instance, incident, Synced(record), is_repair=True)
+                if record is None or report is not None:
+                    found[incident.id] = report
+        return found
+
+    def _by_instance(self, incidents: Sequence[Incident]) -> dict[str | None, list[Incident]]:
+        """Those with a record of an instance that is kept in sync both ways, by its name."""
+        found: dict[str | None, list[Incident]] = {}
+        for incident in incidents:
+            reference = incident.delivery(self._name).reference
+            at = match(reference, self._destination(incident), self._configured) if "sys_id" in reference else None
+            if at is not None and self._configured[at.name].is_two_way:
+                found.setdefault(at.name, []).append(incident)
+        return found
 
     def _instance(self, incident: Incident, before: Delivery) -> tuple[Instance, str]:
         """The instance that the record is in or belongs in, and a note for a new one that was to be in another."""
@@ -160,7 +216,7 @@ class ServiceNowTarget:
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
             return _gone(before)
-        heard = Heard.of(before.reference) or Heard(_second(instance.clock.now_ms()))
+        heard = Heard.of(before.reference) or _heard_at_first(instance, incident, before)
         new: tuple[Comment, ...] = ()
         try:
             new, heard = await instance.comments.after(heard, record)
@@ -179,6 +235,8 @@ class ServiceNowTarget:
             look_again_at_ms=instance.comments.next_look_ms(incident, record),
             comments=(*before.comments, *new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(new),
+            locator=instance.locator(record.sys_id),
+            report=await self._reporter.of(instance, incident, Synced(record)),
         )
 
     async def _read(self, instance: Instance, incident: Incident, before: Delivery) -> Record | None:
@@ -220,6 +278,9 @@ class ServiceNowTarget:
             known = self._known(instance, incident, before, found, note)
         record, wrote, assignment = known.record, known.wrote, known.assignment
         assignee = _assignee(record, before)
+        caller = ""
+        synced = Synced(record, writes=int(found is None), is_new=found is None)
+        reflection = self._reflection(instance, incident, before, record)
         warnings: tuple[str, ...] = ()
         end_note = before.end_note if incident.status is Status.RESOLVED else ""
         said = contradiction(record, incident, instance.config.states)
@@ -240,12 +301,24 @@ class ServiceNowTarget:
                 is_reopened=is_reopened,
                 follows=follows,
                 wrote=wrote,
-                is_changed=_is_changed(incident, before),
+                is_changed=_is_changed(incident, before) and not is_ticket(before.reference),
+                reflection=reflection,
             )
             written = await instance.bring_up_to_date(record, incident, news)
-            assignment, not_assigned = await instance.assign(record, written, incident, assignment, is_retry=is_unsure)
-            wrote, warnings = written.wrote, (*written.warnings, *not_assigned)
+            caller = written.caller
+            if self._assigns(incident):
+                assigned, written = await instance.assign(
+                    record,
+                    written,
+                    incident,
+                    assignment,
+                    is_retry=is_unsure,
+                    is_ticket=is_ticket(before.reference),
+                )
+                assignment, warnings = assigned.known, assigned.warnings
+            wrote, warnings = written.wrote, (*written.warnings, *warnings)
             end_note = written.end_note or end_note
+            synced = replace(synced, record=written.record, sent=written.sent, writes=synced.writes + written.writes)
         reference = {
             "sys_id": record.sys_id,
             **instance.place,
@@ -256,6 +329,8 @@ class ServiceNowTarget:
             "assignee": assignment.user or assignee,
             "wrote": wrote,
             "note": known.note,
+            **kept(before.reference),
+            **({} if reflection is None else reflected(incident, record, caller or before.reference.get("caller", ""))),
             **assignment.reference,
             **(known.heard.reference if instance.comments.is_on else {}),
             "lifecycle": "plain" if instance.is_plain else before.reference.get("lifecycle", ""),
@@ -271,6 +346,38 @@ class ServiceNowTarget:
             comment_count=before.comment_count,
             touched_at_ms=self._touched_at_ms(before, assignee),
             is_over=_is_known_over(said, _next_look_ms(instance, incident, record, before)),
+            locator=instance.locator(record.sys_id),
+            report=await self._reporter.of(instance, incident, synced),
+        )
+
+    def _assigns(self, incident: Incident) -> bool:
+        """Whether a record may get whoever acknowledged: whoever did that in the record has left it as they want it."""
+        return not is_acknowledged_there(incident, self._name)
+
+    def _reflection(
+        self, instance: Instance, incident: Incident, before: Delivery, record: Record
+    ) -> Reflection | None:
+        """What the record has yet to show; None where it is not kept in sync both ways."""
+        config, reference = instance.config, before.reference
+        if not config.is_two_way:
+            return None
+        is_known = bool(reference)
+        unsaid = unsaid_there(incident.news_after(_told(incident, before, self._name)), self._name)
+        return Reflection(
+            is_ticket=is_ticket(reference),
+            is_standing_new=is_standing_new(incident, reference, self._name),
+            is_graver=is_known and is_raised(incident, unsaid, reference),
+            is_called=is_ticket(reference) and _called_again(incident, before, self._name) is not None,
+            group=group_key(
+                incident,
+                unsaid,
+                record,
+                config,
+                known=incident.sides.get(self._name),
+                changed_ms=instance.changed_ms(record),
+                destinations_of=self._destinations_of,
+            ),
+            caller=caller_email(incident, unsaid, record, config, reference, self._name),
         )
 
     async def _created(
@@ -291,12 +398,10 @@ class ServiceNowTarget:
 
     def _known(self, instance: Instance, incident: Incident, before: Delivery, record: Record, note: str) -> _Known:
         """A record that was there: the one that is known, or one made by an attempt that nobody recorded."""
-        untold = incident.news_after(_told(incident, before, self._name))
+        untold = unsaid_there(incident.news_after(_told(incident, before, self._name)), self._name)
         now_ms = self._clock.now_ms()
         if record.sys_id == before.reference.get("sys_id"):
-            heard = Heard.of(before.reference) or Heard(
-                _second(instance.clock.now_ms())
-            )  # nobody has asked for comments before
+            heard = Heard.of(before.reference) or _heard_at_first(instance, incident, before)
             wrote, assignment = before.reference.get("wrote", ""), Assignment.of(before.reference)
             note = before.reference.get("note", "")
         else:  # that attempt was most likely of this escalation, and nobody has heard what was said since
@@ -321,6 +426,8 @@ class ServiceNowTarget:
         record = await self._read(instance, incident, before)
         if record is None:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
+        if is_ticket(before.reference):
+            return record, None
         is_over = record is None or is_closed(record, instance.config.states)
         if not is_over or not _is_of_an_earlier_wait(incident, before, self._name):
             return record, None
@@ -372,7 +479,10 @@ def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery, na
         and not (instance.writes_content and _is_changed(incident, before))
         and not (_wants_record(incident, name) and _is_of_an_earlier_wait(incident, before, name))
         and _called_again(incident, before, name) is None
-        and not instance.has_to_assign(incident, Assignment.of(before.reference))
+        and not (
+            instance.has_to_assign(incident, Assignment.of(before.reference), is_ticket=is_ticket(before.reference))
+            and not is_acknowledged_there(incident, name)
+        )
     )
 
 
@@ -406,6 +516,13 @@ def _gone(before: Delivery) -> Delivery:
     return replace(before, note=_said(before.reference.get("note", ""), said), look_again_at_ms=None, is_over=True)
 
 
+def _heard_at_first(instance: Instance, incident: Incident, before: Delivery) -> Heard:
+    """Nobody has asked for comments before: of a ticket, all since it came in are news, else those from now on."""
+    if is_ticket(before.reference):
+        return Heard(_second(instance.clock.theirs(incident.created_at_ms)))
+    return Heard(_second(instance.clock.now_ms()))
+
+
 def _second(at_ms: int) -> int:
     """The second that holds it: ServiceNow's times are no finer."""
     return at_ms // 1000 * 1000
@@ -425,7 +542,8 @@ def _call(incident: Incident, name: str) -> str:
 def _called_again(incident: Incident, before: Delivery, name: str) -> Entry | None:
     """What a record that is there is to be told because its step has come again, and nobody has acknowledged."""
     call, known = incident.call_of(name), before.reference.get("called", "")
-    is_new = known not in {"", _call(incident, name)} and _wants_record(incident, name)
+    known_before = {_call(incident, name), *(() if is_ticket(before.reference) else ("",))}
+    is_new = known not in known_before and _wants_record(incident, name)
     if call is None or not is_new or _is_of_an_earlier_wait(incident, before, name):
         return None
     return Entry(call.at_ms, Event.CALLED_AGAIN, step_of(incident, call.step))
@@ -434,7 +552,7 @@ def _called_again(incident: Incident, before: Delivery, name: str) -> Entry | No
 def _step_fields(incident: Incident, name: str) -> Mapping[str, str]:
     """What the step says of the record, by column."""
     call = incident.call_of(name)
-    return {} if call is None else call.fields
+    return {} if call is None or incident.origin == name else call.fields
 
 
 def _is_of_an_earlier_wait(incident: Incident, before: Delivery, name: str) -> bool:
@@ -442,6 +560,8 @@ def _is_of_an_earlier_wait(incident: Incident, before: Delivery, name: str) -> b
 
     One that was found after a lost answer, when none was wanted any more, is of no wait: of none that escalates now.
     """
+    if is_ticket(before.reference):
+        return False
     if "wait" not in before.reference:
         return bool(before.reference) and _wants_record(incident, name)
     return before.reference["wait"] != _wait(incident)
@@ -457,6 +577,8 @@ def _needs_anew(found: Record, incident: Incident, name: str) -> bool:
 def _is_over(instance: Instance, record: Record, incident: Incident, before: Delivery, name: str) -> bool:
     """Whether the record is left alone: closed for good, or resolved in an earlier wait than the one that goes on."""
     states = instance.config.states
+    if is_ticket(before.reference) and not instance.config.writes_tickets:
+        return True
     is_past = _is_of_an_earlier_wait(incident, before, name) and not _wants_record(incident, name)
     return is_closed(record, states) or (record.state == states.resolved and is_past)
 

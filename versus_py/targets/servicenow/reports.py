@@ -1,0 +1,141 @@
+"""How a record is after a sync, for the engine to hear what people did to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import structlog
+
+from versus_py.errors import BadPayload
+from versus_py.incidents.model import Incident
+from versus_py.incidents.sides import Report, Side, Standing
+from versus_py.targets.feed import UnknownState
+from versus_py.targets.servicenow.asked import Destinations, asked_of
+from versus_py.targets.servicenow.instance import Instance
+from versus_py.targets.servicenow.people import Person
+from versus_py.targets.servicenow.record import Record
+from versus_py.targets.servicenow.reflection import IMPACT, URGENCY
+from versus_py.targets.servicenow.sides import (
+    ASSIGNED_TO,
+    CHANGED_BY,
+    CLOSE_NOTES,
+    GROUP,
+    PRIORITY,
+    STATE,
+    TITLE,
+    side_of,
+    standing_of,
+)
+
+log = structlog.get_logger()
+
+EVERYTHING = frozenset(it.name for it in fields(Side)) - {"revision"}
+
+_SIDE_OF: Mapping[str, tuple[str, ...]] = {
+    STATE: ("standing",),
+    ASSIGNED_TO: ("assignee",),
+    GROUP: ("group",),
+    IMPACT: ("severity",),
+    URGENCY: ("severity",),
+    PRIORITY: ("severity",),
+    TITLE: ("title",),
+}
+"""A column -> the fields of a side that are other ones when it is written."""
+
+_COMMENT_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync wrote into a record, and how that is afterwards."""
+
+    record: Record
+    sent: frozenset[str] = frozenset()  # the columns
+    writes: int = 0  # how often it was changed for that
+    is_new: bool = False  # by this sync
+
+    def is_all_ours(self, known: Side | None, revision: int, *, is_last_ours: bool) -> bool:
+        """Whether nobody else has changed it since it was last seen as *known*.
+
+        One write is not told apart from one of an earlier attempt whose answer was lost.
+        """
+        if known is None:
+            return is_last_ours and (self.is_new or not self.writes)
+        return is_last_ours and revision - known.revision <= max(1, self.writes)
+
+
+class Reporter:
+    """Reports of the records of *target*."""
+
+    def __init__(self, target: str, destinations_of: Destinations) -> None:
+        self._target = target
+        self._destinations_of = destinations_of
+        self._unknown_states: set[tuple[str, str]] = set()
+
+    async def of(
+        self, instance: Instance, incident: Incident, synced: Synced, *, is_repair: bool = False
+    ) -> Report | None:
+        """None where the instance is not kept in sync both ways, or the record does not say enough."""
+        if not instance.config.is_two_way:
+            return None
+        known = incident.sides.get(self._target)
+        side = self._side(instance, synced.record, known)
+        if side is None:
+            return None
+        values, shown = synced.record.values, synced.record.display
+        user_name = values.get(CHANGED_BY, "")
+        is_last_ours = synced.writes > 0 if not instance.own_user.is_known else instance.own_user.is_it(user_name)
+        is_ours = synced.is_all_ours(known, side.revision, is_last_ours=is_last_ours)
+        origin = self._target if incident.origin == self._target else ""
+        asked, routed = asked_of(values, instance.config, shown, origin=origin, destinations_of=self._destinations_of)
+        report = Report(
+            target=self._target,
+            side=side,
+            wrote=EVERYTHING if is_ours else _written(synced, side, instance.config.routing_field),
+            assignee=shown.get(ASSIGNED_TO, "") if side.assignee else "",
+            group=shown.get(GROUP, "") if side.group else "",
+            comment=values.get(CLOSE_NOTES, "")[:_COMMENT_MAX] if side.standing.is_over else "",
+            asked=asked,
+            routed=routed,
+            is_repair=is_repair,
+        )
+        return await self._signed(instance, report, known, user_name)
+
+    async def _signed(self, instance: Instance, report: Report, known: Side | None, user_name: str) -> Report:
+        """With who did it. Nobody is looked up where there is nothing that somebody did."""
+        person = Person(user_name)
+        if user_name and report.news_since(known):
+            person = (await instance.people.named([user_name]))[user_name]
+        return Report(
+            **{it.name: getattr(report, it.name) for it in fields(report) if it.name not in {"by", "email", "user"}},
+            by=person.called,
+            email=person.email,
+            user=user_name,
+        )
+
+    def _side(self, instance: Instance, record: Record, known: Side | None) -> Side | None:
+        """A state without a name is no news."""
+        config, state = instance.config, record.values.get(STATE, "")
+        try:
+            standing_of(state, config.states)
+        except UnknownState as exc:
+            self._note_unknown(instance, record, state, exc)
+        try:
+            otherwise = Standing.NEW if known is None else known.standing
+            return side_of(record.values, config, record.display, otherwise=otherwise)
+        except BadPayload:  # a user who may not read the revision cannot be told what is newer
+            return None
+
+    def _note_unknown(self, instance: Instance, record: Record, state: str, exc: UnknownState) -> None:
+        if (instance.url, state) not in self._unknown_states:
+            log.warning("servicenow.unknown_state", instance=instance.url, record=record.number, error=str(exc))
+        self._unknown_states.add((instance.url, state))
+
+
+def _written(synced: Synced, side: Side, routing_field: str) -> frozenset[str]:
+    """The fields of the side that this sync has changed, or ServiceNow for it."""
+    names = {name for column in synced.sent for name in _SIDE_OF.get(column, ())}
+    if routing_field in synced.sent:
+        names.add("route")
+    if GROUP in synced.sent and not side.assignee:  # the assignee goes with the group
+        names.add("assignee")
+    return frozenset(names)
