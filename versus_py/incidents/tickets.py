@@ -43,6 +43,9 @@ from versus_py.incidents.updates import names_of
 ON_HOLD_MAX_MS = 7 * 24 * 3600_000
 """The longest that a ticket which is on hold keeps its incident snoozed."""
 
+BY_DEFAULT = "by default"
+"""Where a routing key leads that nothing is configured for, for people."""
+
 EPISODE_MS = 0
 """A ticket has one episode, whenever it was opened: its incident has the same id for ever."""
 
@@ -168,6 +171,7 @@ class Heard:
     report: Report
     by: Actor
     known: Side | None
+    is_its_ticket: bool  # the incident began with it
     now_ms: int
     on_hold: OnHold
     policy_of: PolicyOf
@@ -192,20 +196,24 @@ def hear(
 ) -> Change | None:
     """What somebody has done to the incident's ticket; None when it says nothing new.
 
-    *called* is who did it where that is not known. A report that is late, or comes again, changes nothing.
+    *called* is who did it where that is not known. A report that is late, or comes again, changes nothing. What was
+    written here is seen, and is no news; where others wrote between, it hides what they did, and is not even seen.
     """
     known = incident.sides.get(report.target)
-    if report.is_own or (known is not None and report.side.revision <= known.revision):
+    if known is not None and report.side.revision <= known.revision:
+        return None
+    if report.is_own and (known is None or report.side.revision > known.revision + 1):
         return None
     news = report.news_since(known)
     user = {system_of(report.target): report.user} if report.user else {}
-    heard = Heard(report, Actor(report.by or called, report.email, user), known, now_ms, on_hold, policy_of)
+    by, is_its_ticket = Actor(report.by or called, report.email, user), incident.origin == report.target
+    heard = Heard(report, by, known, is_its_ticket, now_ms, on_hold, policy_of)
     seen = replace(incident, sides={**incident.sides, report.target: report.side})
     change = Change(seen, Outcome.IGNORED, {})
     for names, step in _STEPS:
         later = step(change.incident, heard) if names & news else None
         change = change.then(later) if later else change
-    change = replace(change, incident=_said_at(incident, change.incident, report.target))
+    change = _said_at(report.target, incident, change)
     if report.is_repair and news:
         said = f"{called or report.target}: {', '.join(sorted(news))}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
@@ -270,31 +278,44 @@ def _taken_off_hold(incident: Incident, heard: Heard) -> Change | None:
 
 def _resolved(incident: Incident, heard: Heard) -> Change | None:
     """What began with the ticket ends with it; of an incident of alerts, the thread is told what still fires."""
-    is_its_ticket = incident.origin == heard.report.target
-    before = replace(incident, alerts=ended(incident.alerts, heard.now_ms)) if is_its_ticket else incident
+    before = replace(incident, alerts=ended(incident.alerts, heard.now_ms)) if heard.is_its_ticket else incident
     change = resolve(before, heard.by, heard.now_ms, heard.report.comment)
     if change is None or not before.firing:
         return change
     still = f"{names_of(list(before.firing), before.alerts)}: the next notification reopens the incident"
-    return change.then(_with_line(change.incident, heard, Event.STILL_FIRING, still))
+    told = change.then(_with_line(change.incident, heard, Event.STILL_FIRING, still))
+    return replace(told, outcome=change.outcome)
 
 
 def _graver(incident: Incident, heard: Heard) -> Change | None:
+    """Its severity is another one. Of its own ticket, the priority says how long the wait is, and whether it escalates.
+
+    That counts for what begins from now on: what is less grave goes on as it has begun.
+    """
     if not heard.side.severity:
         return None
+    to, asked = heard.report.asked, incident.policy.asked
+    if heard.is_its_ticket and to is not None and asked is not None:
+        asked = replace(asked, wait_ms=to.wait_ms, escalates=to.escalates)
+        incident = replace(incident, policy=replace(incident.policy, asked=asked))
     return set_severity(incident, heard.side.severity, heard.by, heard.now_ms, heard.policy_of)
 
 
 def _routed(incident: Incident, heard: Heard) -> Change | None:
-    """Others deal with it: its escalation starts again."""
-    to = heard.report.asked
-    if incident.status is Status.RESOLVED or to is None:
+    """Others deal with it: its escalation starts again.
+
+    A key that leads nowhere in particular leads a ticket by default. What came from alerts stays where these have it.
+    """
+    to = heard.report.asked or Asked()
+    leads = bool(to.policy or to.destinations or to.mention)
+    if incident.status is Status.RESOLVED or not (leads or heard.is_its_ticket):
         return None
     before = incident.policy.asked or Asked()
     asked = replace(before, policy=to.policy, destinations=to.destinations, mention=to.mention, wait_ms=to.wait_ms)
     if asked == before:
         return None
-    return rerouted(incident, asked, heard.report.routed, heard.by, heard.now_ms, heard.policy_of)
+    said = heard.report.routed or BY_DEFAULT
+    return rerouted(incident, asked, said, heard.by, heard.now_ms, heard.policy_of)
 
 
 def _assigned(incident: Incident, heard: Heard) -> Change | None:
@@ -306,8 +327,9 @@ def _assigned(incident: Incident, heard: Heard) -> Change | None:
 
 
 def _retitled(incident: Incident, heard: Heard) -> Change | None:
-    is_its_ticket = incident.origin == heard.report.target
-    return correct(incident, heard.side.title, "", heard.now_ms) if is_its_ticket and heard.side.title else None
+    if not heard.is_its_ticket or not heard.side.title:
+        return None
+    return correct(incident, heard.side.title, "", heard.now_ms)
 
 
 _STEPS = (
@@ -332,9 +354,9 @@ def _now(heard: Heard) -> str:
     return f"{heard.side.standing} now"
 
 
-def _said_at(before: Incident, after: Incident, target: str) -> Incident:
-    """The news that are new were said there."""
-    new = after.news_count - before.news_count
-    kept = after.news[: len(after.news) - new] if new else after.news
-    said = tuple(replace(it, said_at=target) for it in after.news[len(kept) :])
-    return replace(after, news=(*kept, *said))
+def _said_at(target: str, before: Incident, change: Change) -> Change:
+    """What is new was said there, in the news and in the timeline."""
+    after = change.incident
+    known = max(0, len(after.news) - (after.news_count - before.news_count))
+    said, entries = ([replace(it, said_at=target) for it in new] for new in (after.news[known:], change.entries))
+    return replace(change, incident=replace(after, news=(*after.news[:known], *said)), entries=tuple(entries))

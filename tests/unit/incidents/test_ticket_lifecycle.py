@@ -1,0 +1,948 @@
+"""What happens to a ticket, and what it does to its incident: each row of the lifecycle by a test of its name."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from tests.support.clock import START_MS
+from tests.support.factories import make_alert, make_incident, make_notification, make_policy
+from versus_py.incidents.model import Actor, Delivery, Entry, Event, Incident, Outcome, Status
+from versus_py.incidents.policies import Asked, Policy, Step
+from versus_py.incidents.sides import Report, Side, Standing, Ticket
+from versus_py.incidents.tickets import (
+    LIFECYCLE,
+    ON_HOLD_MAX_MS,
+    Does,
+    OnHold,
+    begin,
+    differences,
+    hear,
+    notification_of,
+    ticket_id,
+)
+from versus_py.incidents.transitions import (
+    Change,
+    acknowledge,
+    begin_step,
+    comment,
+    end_acknowledgment,
+    end_snooze,
+    observe,
+    resolve,
+    snooze,
+    unacknowledge,
+)
+from versus_py.incidents.triage import Route, route, set_severity
+
+SERVICENOW = "servicenow"
+ANA = Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"})
+BEN = Actor("Ben", "ben@example.com", {SERVICENOW: "ben.oz"})
+MINUTE_MS = 60_000
+WAIT_MS = 5 * MINUTE_MS
+NOW = START_MS + MINUTE_MS
+OTHERS = [it for it in Standing if it is not Standing.NEW]
+OVER = [Standing.RESOLVED, Standing.CLOSED]
+
+
+def by_ticket(incident: Incident, now_ms: int = NOW) -> Policy:
+    """As a configuration has it: with the wait, the policy and the places that the ticket asks for."""
+    return policy_for(incident.policy.asked or Asked())
+
+
+def policy_for(asked: Asked) -> Policy:
+    told = Step(("slack",))
+    if asked.escalates is False:
+        return Policy((told,), asked.policy, destinations=asked.destinations, asked=asked)
+    called = Step(("slack", SERVICENOW), WAIT_MS if asked.wait_ms is None else asked.wait_ms)
+    steps = (told, replace(called, targets=("slack:leads", SERVICENOW)) if asked.policy else called)
+    return Policy(steps, asked.policy, (SERVICENOW,), destinations=asked.destinations, asked=asked)
+
+
+ASKED = Asked(severity="warning", origin=SERVICENOW)
+
+
+def side(standing: Standing = Standing.NEW, revision: int = 0, **fields: str) -> Side:
+    values = {"severity": "warning", "title": "The mail is down", "group": "g-mail", **fields}
+    return Side(revision, standing, **values)
+
+
+def report(standing: Standing = Standing.NEW, revision: int = 1, **fields) -> Report:
+    """By Ben; fields of the side are among *fields*."""
+    own = {name: fields.pop(name) for name in ("assignee", "group", "severity", "route", "title") if name in fields}
+    names = {it: fields.pop(f"{it}_name") for it in ("assignee", "group") if f"{it}_name" in fields}
+    values = {"by": BEN.name, "email": BEN.email, "user": "ben.oz", "asked": ASKED}
+    return Report(SERVICENOW, side(standing, revision, **own), **{**values, **names, **fields})
+
+
+def ticket(standing: Standing = Standing.NEW) -> Ticket:
+    return Ticket(
+        report(standing, revision=0),
+        locator="default\nabc",
+        dedup_key="servicenow\ndefault\nabc",
+        number="INC0010001",
+        url="https://servicenow.example/incident.do?sys_id=abc",
+        reference={"sys_id": "abc", "source": "1"},
+        description="Nobody gets mail",
+        labels={"category": "mail"},
+        sender="rule",
+    )
+
+
+def begun(asked: Asked = ASKED) -> Change:
+    it = ticket()
+    return begin(it, notification_of(it, SERVICENOW), policy_for(asked), START_MS)
+
+
+def triggered(asked: Asked = ASKED) -> Incident:
+    return begun(asked).incident
+
+
+def acknowledged() -> Incident:
+    return after(acknowledge(triggered(), ANA, START_MS))
+
+
+def resolved() -> Incident:
+    return after(resolve(triggered(), ANA, START_MS))
+
+
+BY_STATUS = {Status.TRIGGERED: triggered, Status.ACKNOWLEDGED: acknowledged, Status.RESOLVED: resolved}
+
+
+def done(change: Change | None) -> Change:
+    assert change
+    return change
+
+
+def after(change: Change | None) -> Incident:
+    return done(change).incident
+
+
+def heard(incident: Incident, *reports: Report, now_ms: int = NOW, **settings) -> Change:
+    """All of them, as one change."""
+    change = Change(incident, Outcome.IGNORED, {})
+    for it in reports:
+        later = hear(change.incident, it, now_ms, policy_of=by_ticket, **settings)
+        change = change.then(later) if later else change
+    return change
+
+
+def at(incident: Incident, standing: Standing, revision: int = 1) -> Incident:
+    """The incident, its ticket having been seen there, whatever that did."""
+    return replace(incident, sides={SERVICENOW: side(standing, revision)})
+
+
+def events(change: Change) -> list[Event]:
+    return [it.event for it in change.entries]
+
+
+def is_as_before(before: Incident, change: Change) -> bool:
+    """Whether nothing but what was seen of the ticket has changed, and nobody is told."""
+    return (
+        change.outcome is Outcome.IGNORED
+        and replace(change.incident, sides=before.sides) == before
+        and not change.timers
+        and not change.entries
+    )
+
+
+# A ticket is created
+
+
+def test_created_as_new_triggers_an_incident_with_a_message_and_a_wait():
+    change = begun()
+    incident = change.incident
+
+    assert (incident.status, change.outcome) == (Status.TRIGGERED, Outcome.CREATED)
+    assert (incident.title, incident.severity, incident.source) == ("The mail is down", "warning", SERVICENOW)
+    assert incident.escalates_at_ms == START_MS + WAIT_MS
+    assert change.timers["slack"] == START_MS
+    assert change.timers[SERVICENOW] == START_MS
+
+
+def test_its_ticket_is_its_record_from_the_start_so_that_nobody_looks_for_one_or_makes_another():
+    incident = triggered()
+
+    assert incident.origin == SERVICENOW
+    assert incident.sides == {SERVICENOW: side()}
+    assert incident.delivery(SERVICENOW).reference == {"sys_id": "abc", "source": "1"}
+    assert incident.delivery(SERVICENOW).label == "INC0010001"
+    assert incident.delivery(SERVICENOW).locator == "default\nabc"
+    assert SERVICENOW in incident.told
+    assert incident.ending is None
+    assert not incident.has_told(SERVICENOW)
+
+
+def test_a_ticket_has_one_episode_whenever_it_is_opened():
+    first = begun().incident
+    later = begin(ticket(), notification_of(ticket(), SERVICENOW), policy_for(ASKED), NOW).incident
+
+    assert first.id == later.id == ticket_id("servicenow\ndefault\nabc")
+    assert ticket_id("servicenow\ndefault\nabc", "here") != first.id
+    assert ticket_id("servicenow\ninfra\nabc") != first.id
+
+
+def test_a_ticket_without_a_title_is_called_by_its_number():
+    untitled = replace(ticket(), report=replace(ticket().report, side=side(title="")))
+
+    assert notification_of(untitled, SERVICENOW).title == "INC0010001"
+
+
+@pytest.mark.parametrize("standing", OTHERS)
+def test_created_in_any_other_state_is_refused(standing):
+    assert LIFECYCLE[standing][None] is Does.IS_REFUSED
+
+
+@pytest.mark.parametrize("status", [None, *Status])
+@pytest.mark.parametrize("standing", Standing)
+def test_the_table_has_every_row(standing, status):
+    assert isinstance(LIFECYCLE[standing][status], Does)
+
+
+# A ticket is updated
+
+
+def test_updated_as_new_and_unknown_triggers_an_incident():
+    assert LIFECYCLE[Standing.NEW][None] is Does.BEGINS
+
+
+@pytest.mark.parametrize("status", [Status.TRIGGERED, Status.ACKNOWLEDGED])
+def test_updated_as_new_and_known_changes_nothing(status):
+    before = BY_STATUS[status]()
+
+    change = heard(before, report())
+
+    assert is_as_before(before, change)
+    assert change.incident.sides[SERVICENOW].revision == 1
+
+
+def test_updated_as_new_and_resolved_here_is_dropped():
+    before = resolved()
+
+    assert is_as_before(before, heard(before, report()))
+
+
+def test_in_progress_acknowledges_as_the_user_of_servicenow():
+    change = heard(triggered(), report(Standing.IN_PROGRESS))
+
+    assert (change.incident.status, change.outcome) == (Status.ACKNOWLEDGED, Outcome.UPDATED)
+    assert change.incident.acknowledged_by == BEN
+    assert change.timers["slack"] == NOW
+
+
+def test_in_progress_keeps_the_first_name_where_it_is_acknowledged():
+    before = acknowledged()
+
+    change = heard(before, report(Standing.IN_PROGRESS))
+
+    assert is_as_before(before, change)
+    assert change.incident.acknowledged_by == ANA
+
+
+def test_in_progress_stops_an_escalation_that_is_pending():
+    incident = heard(triggered(), report(Standing.IN_PROGRESS)).incident
+
+    assert begin_step(incident, START_MS + WAIT_MS, by_ticket) is None
+
+
+@pytest.mark.parametrize("standing", OVER)
+@pytest.mark.parametrize("status", [Status.TRIGGERED, Status.ACKNOWLEDGED])
+def test_resolved_closed_and_canceled_resolve(standing, status):
+    change = heard(BY_STATUS[status](), report(standing, comment="the disk was full"))
+    incident = change.incident
+
+    assert (incident.status, change.outcome) == (Status.RESOLVED, Outcome.RESOLVED)
+    assert (incident.resolved_by, incident.resolve_comment) == (BEN, "the disk was full")
+    assert not incident.firing
+    assert Event.STILL_FIRING not in events(change)
+
+
+@pytest.mark.parametrize("standing", OVER)
+def test_resolved_closed_and_canceled_change_nothing_where_it_is_resolved(standing):
+    before = resolved()
+
+    assert is_as_before(before, heard(before, report(standing)))
+
+
+def test_resolved_and_closed_a_week_later_is_resolved_once():
+    first = heard(triggered(), report(Standing.RESOLVED)).incident
+
+    assert is_as_before(first, heard(first, report(Standing.CLOSED, revision=2), now_ms=NOW + ON_HOLD_MAX_MS))
+
+
+# On hold
+
+
+def test_on_hold_snoozes_until_it_changes_and_at_most_for_seven_days():
+    change = heard(triggered(), report(Standing.ON_HOLD))
+    incident = change.incident
+
+    assert incident.status is Status.TRIGGERED
+    assert incident.snooze is not None
+    assert (incident.snooze.until_ms, incident.snooze.by) == (NOW + ON_HOLD_MAX_MS, BEN)
+    assert incident.snooze.record == SERVICENOW
+    assert events(change) == [Event.SNOOZED, Event.ON_HOLD]
+    assert change.timers["slack"] == NOW
+
+
+def test_after_seven_days_on_hold_it_is_told_and_the_wait_goes_on():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+    over_ms = NOW + ON_HOLD_MAX_MS
+    assert end_snooze(held, over_ms - 1) is None
+    awake = after(end_snooze(held, over_ms))
+
+    assert begin_step(awake, over_ms, by_ticket) is None
+    escalated = after(begin_step(awake, over_ms + WAIT_MS, by_ticket))
+    assert escalated.is_called(SERVICENOW)
+
+
+def test_taken_off_hold_it_is_triggered_again_with_a_whole_wait():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+
+    change = heard(held, report(Standing.NEW, revision=2), now_ms=NOW + 3 * MINUTE_MS)
+
+    assert change.incident.snooze is None
+    assert change.incident.escalates_at_ms == NOW + 3 * MINUTE_MS + WAIT_MS
+    assert events(change) == [Event.RETRIGGERED]
+    assert change.timers["slack"] == NOW + 3 * MINUTE_MS
+
+
+def test_taken_off_hold_by_who_works_on_it_it_is_acknowledged():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+
+    incident = heard(held, report(Standing.IN_PROGRESS, revision=2)).incident
+
+    assert (incident.status, incident.snooze) == (Status.ACKNOWLEDGED, None)
+
+
+@pytest.mark.parametrize("standing", OVER)
+def test_resolved_while_it_is_on_hold_it_is_resolved(standing):
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+
+    incident = heard(held, report(standing, revision=2)).incident
+
+    assert (incident.status, incident.snooze) == (Status.RESOLVED, None)
+
+
+def test_a_snooze_of_a_person_is_not_ended_by_the_ticket():
+    snoozed = after(snooze(triggered(), NOW + 30 * MINUTE_MS, ANA, START_MS))
+    before = at(snoozed, Standing.ON_HOLD)
+
+    assert is_as_before(before, heard(before, report(revision=2)))
+
+
+def test_another_edit_while_it_is_on_hold_does_not_make_that_longer():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+
+    change = heard(held, report(Standing.ON_HOLD, revision=2), now_ms=NOW + MINUTE_MS)
+
+    assert is_as_before(held, change)
+
+
+def test_acknowledged_while_it_is_on_hold_and_taken_off_hold_stays_acknowledged():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+    before = after(acknowledge(held, ANA, NOW))
+
+    assert is_as_before(before, heard(before, report(Standing.NEW, revision=2)))
+
+
+def test_un_acknowledged_here_is_never_taken_back_because_the_ticket_still_says_in_progress():
+    acked = heard(triggered(), report(Standing.IN_PROGRESS)).incident
+    before = after(unacknowledge(acked, ANA, NOW, by_ticket))
+
+    change = heard(before, report(Standing.IN_PROGRESS, revision=2))
+
+    assert is_as_before(before, change)
+
+
+def test_an_acknowledgment_that_timed_out_is_not_taken_back_either():
+    before = heard(replace(triggered(), policy=replace(policy_for(ASKED), ack_timeout_ms=WAIT_MS)), report()).incident
+    acked = heard(before, report(Standing.IN_PROGRESS, revision=2)).incident
+    ended = after(end_acknowledgment(acked, NOW + WAIT_MS, lambda it, _: it.policy))
+
+    assert is_as_before(ended, heard(ended, report(Standing.IN_PROGRESS, revision=3)))
+
+
+def test_un_acknowledged_and_put_on_hold_it_is_snoozed():
+    acked = heard(triggered(), report(Standing.IN_PROGRESS)).incident
+    before = after(unacknowledge(acked, ANA, NOW, by_ticket))
+
+    assert heard(before, report(Standing.ON_HOLD, revision=2)).incident.snooze is not None
+
+
+def test_acknowledged_and_put_on_hold_the_thread_says_so():
+    change = heard(acknowledged(), report(Standing.ON_HOLD))
+
+    assert change.incident.status is Status.ACKNOWLEDGED
+    assert events(change) == [Event.ON_HOLD]
+    assert change.entries[0].detail == "INC0010001 is on hold now"
+
+
+def test_on_hold_acknowledges_where_that_is_configured():
+    change = heard(triggered(), report(Standing.ON_HOLD), on_hold=OnHold.ACKNOWLEDGE)
+
+    assert (change.incident.status, change.incident.acknowledged_by) == (Status.ACKNOWLEDGED, BEN)
+    assert events(change) == [Event.ACKNOWLEDGED, Event.ON_HOLD]
+
+
+def test_on_hold_is_only_said_where_that_is_configured():
+    before = triggered()
+
+    change = heard(before, report(Standing.ON_HOLD), on_hold=OnHold.NOTHING)
+
+    assert events(change) == [Event.ON_HOLD]
+    assert change.incident.escalates_at_ms == before.escalates_at_ms
+
+
+def test_on_hold_where_nothing_is_to_come_is_said():
+    change = heard(triggered(replace(ASKED, escalates=False)), report(Standing.ON_HOLD))
+
+    assert (change.incident.snooze, events(change)) == (None, [Event.ON_HOLD])
+
+
+# Reopened there; still firing here
+
+
+@pytest.mark.parametrize("standing", [Standing.NEW, Standing.IN_PROGRESS, Standing.ON_HOLD])
+@pytest.mark.parametrize("was", OVER)
+def test_reopened_there_changes_nothing_and_one_line_says_so(was, standing):
+    before = at(resolved(), was)
+
+    change = heard(before, report(standing, revision=2), report(standing, revision=3))
+
+    assert change.incident.status is Status.RESOLVED
+    assert events(change) == [Event.REOPENED_THERE]
+    [entry] = change.entries
+    assert (entry.detail, entry.by) == (f"INC0010001 is {standing} now", BEN)
+    assert change.incident.news[-1] == entry
+    assert change.timers["slack"] == NOW
+
+
+def test_reopened_there_and_taken_on_there_is_one_line():
+    before = at(resolved(), Standing.RESOLVED)
+
+    change = heard(before, report(revision=2), report(Standing.IN_PROGRESS, revision=3))
+
+    assert events(change) == [Event.REOPENED_THERE]
+
+
+def test_resolved_here_before_somebody_there_has_taken_it_is_no_reopening():
+    before = resolved()
+
+    assert is_as_before(before, heard(before, report(Standing.IN_PROGRESS)))
+
+
+def our_record(*alerts) -> Incident:
+    """Of alerts, with a record that was made for it."""
+    incident = make_incident(*alerts, policy=make_policy(asked=Asked(destinations={"slack": "C0ASKED"})))
+    called = after(begin_step(incident, START_MS + WAIT_MS))
+    shown = Delivery({"sys_id": "abc"}, "INC0010001", locator="default\nabc", version=1, synced_at_ms=NOW)
+    return replace(called, deliveries={SERVICENOW: shown}, sides={SERVICENOW: side(title="DiskFull")})
+
+
+def test_resolved_there_while_alerts_fire_is_resolved_and_the_thread_names_them():
+    change = heard(our_record(make_alert("DiskFull"), make_alert("Load")), report(Standing.RESOLVED))
+
+    assert (change.incident.status, change.outcome) == (Status.RESOLVED, Outcome.RESOLVED)
+    assert events(change) == [Event.RESOLVED, Event.STILL_FIRING]
+    assert "DiskFull" in change.entries[1].detail
+    assert "Load" in change.entries[1].detail
+    assert len(change.incident.firing) == 2
+
+
+def test_resolved_there_while_alerts_fire_the_next_notification_reopens_it():
+    incident = heard(our_record(), report(Standing.RESOLVED)).incident
+
+    change = done(observe(incident, make_notification(), NOW + MINUTE_MS))
+
+    assert (change.outcome, change.incident.status) == (Outcome.REOPENED, Status.TRIGGERED)
+    assert is_as_before(change.incident, heard(change.incident, report(Standing.RESOLVED, revision=2)))
+
+
+def test_a_record_that_we_made_acknowledges_and_stops_what_is_pending():
+    change = heard(our_record(), report(Standing.IN_PROGRESS))
+
+    assert change.incident.acknowledged_by == BEN
+    assert change.timers["slack"] == NOW
+    assert begin_step(change.incident, NOW + 100 * WAIT_MS) is None
+
+
+def test_the_title_of_a_record_that_we_made_is_not_the_incidents():
+    change = heard(our_record(), report(title="Disk full on web-1"))
+
+    assert change.incident.title == "DiskFull"
+
+
+def test_a_record_that_is_seen_for_the_first_time_was_new_before():
+    before = replace(our_record(), sides={})
+
+    assert is_as_before(before, heard(before, report(severity="critical", assignee="u-ben")))
+    assert heard(before, report(Standing.IN_PROGRESS)).incident.status is Status.ACKNOWLEDGED
+
+
+# Severity
+
+
+def test_a_raised_priority_raises_the_severity():
+    change = heard(triggered(), report(severity="critical"))
+
+    assert change.incident.severity == "critical"
+    assert (change.entries[0].event, change.entries[0].by) == (Event.SEVERITY_RAISED, BEN)
+
+
+def test_a_raised_priority_begins_a_wait_where_somebody_else_has_acknowledged():
+    change = heard(acknowledged(), report(severity="critical"))
+
+    assert change.incident.status is Status.TRIGGERED
+    assert change.incident.escalates_at_ms == NOW + WAIT_MS
+    assert events(change) == [Event.SEVERITY_RAISED, Event.RETRIGGERED]
+
+
+def test_a_raised_priority_begins_no_wait_for_who_has_acknowledged_and_raises_it():
+    acked = heard(triggered(), report(Standing.IN_PROGRESS)).incident
+
+    change = heard(acked, report(Standing.IN_PROGRESS, revision=2, severity="critical"))
+
+    assert (change.incident.status, change.incident.severity) == (Status.ACKNOWLEDGED, "critical")
+
+
+def test_a_lowered_priority_lowers_the_severity_and_begins_no_wait():
+    before = acknowledged()
+
+    change = heard(before, report(severity="info"))
+
+    assert (change.incident.status, change.incident.severity) == (Status.ACKNOWLEDGED, "info")
+    assert events(change) == [Event.SEVERITY_CHANGED]
+
+
+def test_a_lowered_priority_moves_no_wait_that_runs():
+    before = triggered()
+    lower = replace(ASKED, severity="info", wait_ms=30 * MINUTE_MS)
+
+    incident = heard(before, report(severity="info", asked=lower)).incident
+
+    assert incident.escalates_at_ms == before.escalates_at_ms
+
+
+def test_a_raised_priority_has_the_wait_that_it_asks_for():
+    asked = replace(ASKED, wait_ms=30 * MINUTE_MS)
+    graver = replace(ASKED, severity="critical", wait_ms=2 * MINUTE_MS)
+
+    change = heard(triggered(asked), report(severity="critical", asked=graver))
+
+    assert change.incident.escalates_at_ms == NOW + 2 * MINUTE_MS
+    assert change.timers[SERVICENOW] is not None
+
+
+def test_a_priority_that_does_not_escalate_does_once_it_is_raised_to_one_that_does():
+    before = triggered(replace(ASKED, escalates=False))
+    assert not before.is_waiting
+    graver = replace(ASKED, severity="critical", escalates=True)
+
+    incident = heard(before, report(severity="critical", asked=graver)).incident
+
+    assert incident.escalates_at_ms == NOW + WAIT_MS
+
+
+def test_a_priority_that_means_nothing_here_leaves_the_severity():
+    before = triggered()
+
+    assert is_as_before(before, heard(before, report(severity="")))
+
+
+def test_a_raised_priority_of_a_record_that_we_made_keeps_what_its_request_asked_for():
+    before = our_record()
+
+    incident = heard(before, report(severity="EMERGENCY", asked=Asked(wait_ms=1))).incident
+
+    assert incident.policy.asked is not None
+    assert incident.policy.asked.wait_ms is None
+
+
+# Routing and assignment
+
+
+LEADS = replace(ASKED, policy="leads", destinations={"slack": "C0LEADS"}, mention="<!here>")
+
+
+def routed_report(asked: Asked | None = LEADS, revision: int = 1, **fields) -> Report:
+    return report(revision=revision, asked=asked, **{"route": "g-leads", "routed": "to policy leads", **fields})
+
+
+def test_reassigned_to_another_group_it_goes_to_the_policy_and_the_channel_of_that():
+    change = heard(triggered(), routed_report())
+    incident = change.incident
+
+    assert (incident.policy.name, incident.policy.destinations) == ("leads", {"slack": "C0LEADS"})
+    assert incident.policy.asked == LEADS
+    assert (change.entries[0].event, change.entries[0].detail) == (Event.ROUTED, "to policy leads")
+
+
+def test_reassigned_its_message_moves():
+    change = heard(triggered(), routed_report())
+
+    assert change.incident.moved == {"slack": NOW}
+    assert change.timers["slack"] == NOW
+
+
+def test_reassigned_its_wait_begins_again():
+    change = heard(triggered(), routed_report())
+
+    assert change.incident.escalates_at_ms == NOW + WAIT_MS
+    assert change.timers["slack:leads"] == NOW + WAIT_MS
+
+
+def test_reassigned_what_was_acknowledged_is_triggered_again():
+    incident = heard(acknowledged(), routed_report()).incident
+
+    assert (incident.status, incident.acknowledged_by) == (Status.TRIGGERED, None)
+
+
+def test_reassigned_to_a_group_that_leads_nowhere_it_goes_back_to_the_default():
+    led = heard(triggered(), routed_report()).incident
+
+    change = heard(led, report(revision=2, route="g-unknown"))
+
+    assert (change.incident.policy.name, change.incident.policy.destinations) == ("", {})
+    assert change.entries[0].detail == "by default"
+    assert change.incident.moved == {"slack": NOW}
+
+
+def test_reassigned_to_nobody_where_nothing_is_asked_it_goes_back_to_the_default():
+    led = heard(triggered(), routed_report()).incident
+
+    change = heard(led, routed_report(None, revision=2, route="", routed=""))
+
+    assert change.incident.policy.name == ""
+    assert change.incident.origin == SERVICENOW
+    assert change.incident.policy.asked is not None
+    assert change.incident.policy.asked.origin == SERVICENOW
+
+
+def test_reassigned_within_what_leads_to_the_same_place_moves_nothing():
+    before = triggered()
+
+    assert is_as_before(before, heard(before, report(route="g-other")))
+
+
+def test_a_record_that_we_made_goes_where_a_known_group_leads():
+    incident = heard(our_record(), routed_report()).incident
+
+    assert incident.policy.name == "leads"
+
+
+def test_a_record_that_we_made_stays_where_its_request_wanted_it_with_a_group_that_leads_nowhere():
+    before = our_record()
+
+    incident = heard(before, report(route="g-unknown", title="DiskFull")).incident
+
+    assert incident.policy == before.policy
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        pytest.param(
+            {"assignee": "u-ben", "assignee_name": "Ben", "group_name": "Mail"}, "to Ben, Mail", id="a person"
+        ),
+        pytest.param({"group": "g-web", "group_name": "Web"}, "to Web", id="a group"),
+        pytest.param({"group": ""}, "to nobody", id="nobody"),
+        pytest.param({"assignee": "u-ben", "group": ""}, "to u-ben", id="nobody knows the name"),
+    ],
+)
+def test_an_assignment_is_said_in_the_thread(fields, said):
+    change = heard(triggered(), report(**fields))
+
+    assert [(it.event, it.detail, it.by) for it in change.entries] == [(Event.ASSIGNED, said, BEN)]
+    assert change.timers["slack"] == NOW
+
+
+def test_another_title_of_the_ticket_is_the_incidents():
+    change = heard(triggered(), report(title="No mail in Ulm"))
+
+    assert change.incident.title == "No mail in Ulm"
+    assert change.timers["slack"] == NOW
+
+
+def test_an_empty_title_leaves_the_one_that_it_had():
+    assert heard(triggered(), report(title="")).incident.title == "The mail is down"
+
+
+# What is late, repeated, reordered, and our own
+
+
+def test_the_same_report_again_changes_nothing():
+    incident = heard(triggered(), report(Standing.IN_PROGRESS)).incident
+
+    assert hear(incident, report(Standing.IN_PROGRESS), NOW) is None
+
+
+def test_a_report_that_is_late_changes_nothing():
+    incident = heard(triggered(), report(Standing.RESOLVED, revision=5)).incident
+
+    assert hear(incident, report(Standing.IN_PROGRESS, revision=4), NOW) is None
+
+
+COURSE = (
+    report(revision=1, group="g-web"),
+    report(Standing.IN_PROGRESS, revision=2, group="g-web"),
+    report(Standing.ON_HOLD, revision=3, group="g-web", severity="critical"),
+    report(Standing.RESOLVED, revision=4, group="g-web", severity="critical"),
+)
+
+
+@pytest.mark.parametrize("order", [*permutations(range(4))], ids=str)
+def test_in_whatever_order_and_how_often_reports_come_the_last_state_counts(order):
+    reports = [COURSE[it] for it in (*order, *reversed(order))]
+
+    incident = heard(triggered(), *reports).incident
+
+    assert incident.sides[SERVICENOW] == COURSE[-1].side
+    assert incident.status is Status.RESOLVED
+    assert [it.event for it in incident.news].count(Event.RESOLVED) == 1
+
+
+def test_what_we_wrote_is_seen_and_no_news():
+    before = triggered()
+
+    change = heard(before, report(Standing.IN_PROGRESS, is_own=True))
+
+    assert is_as_before(before, change)
+    assert change.incident.sides[SERVICENOW] == side(Standing.IN_PROGRESS, 1)
+
+
+def test_after_what_we_wrote_only_what_a_person_has_changed_since_is_news():
+    own = report(revision=1, severity="critical", is_own=True)
+
+    change = heard(triggered(), own, report(revision=2, severity="critical", assignee="u-ben"))
+
+    assert events(change) == [Event.ASSIGNED]
+
+
+def test_what_others_wrote_before_us_is_not_hidden_by_what_we_wrote():
+    """The event of revision 1, which assigns it, is lost; our own write makes revision 2."""
+    before = triggered()
+    own = report(Standing.IN_PROGRESS, revision=2, assignee="u-ben", is_own=True)
+
+    assert hear(before, own, NOW) is None
+    change = heard(before, own, replace(own, is_own=False, wrote=frozenset({"standing"})))
+
+    assert events(change) == [Event.ASSIGNED]
+
+
+def test_our_own_new_record_is_not_seen_by_its_event():
+    assert hear(replace(our_record(), sides={}), report(is_own=True), NOW) is None
+
+
+def test_what_a_sync_has_written_itself_is_no_news_and_the_rest_is():
+    change = heard(
+        triggered(), report(Standing.IN_PROGRESS, severity="critical", wrote=frozenset({"standing", "assignee"}))
+    )
+
+    assert change.incident.status is Status.TRIGGERED
+    assert change.incident.severity == "critical"
+    assert change.incident.sides[SERVICENOW].standing is Standing.IN_PROGRESS
+
+
+def test_what_a_sync_has_written_itself_is_no_reopening():
+    before = at(our_record(), Standing.RESOLVED, 0)
+
+    assert is_as_before(
+        before,
+        heard(before, report(Standing.IN_PROGRESS, title="DiskFull", wrote=frozenset({"standing"}))),
+    )
+
+
+def test_who_is_not_known_is_called_as_the_system_is():
+    incident = heard(triggered(), report(Standing.IN_PROGRESS, by="", email="", user=""), called="ServiceNow").incident
+
+    assert incident.acknowledged_by == Actor("ServiceNow")
+
+
+def test_of_several_instances_each_record_has_its_own_side():
+    other = replace(report(Standing.NEW, revision=7), target="servicenow:infra")
+
+    incident = heard(triggered(), other).incident
+
+    assert incident.sides == {SERVICENOW: side(), "servicenow:infra": side(revision=7)}
+
+
+# Several changes in one report
+
+
+def test_all_that_changes_at_once_is_heard():
+    everything = routed_report(
+        replace(LEADS, severity="critical"),
+        title="No mail in Ulm",
+        severity="critical",
+        assignee="u-ben",
+        assignee_name="Ben",
+    )
+    everything = replace(everything, side=replace(everything.side, standing=Standing.IN_PROGRESS))
+
+    change = heard(triggered(), everything)
+    incident = change.incident
+
+    assert (incident.title, incident.severity, incident.policy.name) == ("No mail in Ulm", "critical", "leads")
+    assert (incident.status, incident.acknowledged_by) == (Status.ACKNOWLEDGED, BEN)
+    assert events(change) == [Event.SEVERITY_RAISED, Event.ROUTED, Event.ASSIGNED, Event.ACKNOWLEDGED]
+    assert [it.event for it in incident.news] == events(change)
+    assert (change.timers["slack"], change.timers[SERVICENOW]) == (NOW, NOW)
+    assert change.timers["slack:leads"] is None
+
+
+def test_raised_and_resolved_at_once_it_is_resolved_and_nothing_is_pending():
+    change = heard(acknowledged(), report(Standing.RESOLVED, severity="critical"))
+
+    assert (change.incident.status, change.outcome) == (Status.RESOLVED, Outcome.RESOLVED)
+    assert change.incident.severity == "critical"
+    assert not change.incident.is_waiting
+
+
+def test_reassigned_and_put_on_hold_at_once_it_waits_nowhere():
+    change = heard(triggered(), replace(routed_report(), side=side(Standing.ON_HOLD, 1, route="g-leads")))
+
+    assert change.incident.policy.name == "leads"
+    assert change.incident.snooze is not None
+    assert change.timers["slack:leads"] == NOW + ON_HOLD_MAX_MS + WAIT_MS
+
+
+def test_what_changes_of_a_resolved_incident_keeps_it_still():
+    before = resolved()
+    everything = routed_report(title="No mail in Ulm", severity="critical", assignee="u-ben", group="g-leads")
+
+    change = heard(before, everything)
+
+    assert is_as_before(before, change)
+    assert change.incident.sides[SERVICENOW] == everything.side
+
+
+def test_news_beyond_those_that_are_kept_are_said_there_too():
+    busy = triggered()
+    for number in range(30):
+        busy = after(comment(busy, f"still there, {number}", ANA, NOW))
+
+    incident = heard(busy, report(Standing.IN_PROGRESS, assignee="u-ben")).incident
+
+    assert [it.said_at for it in incident.news] == [*[""] * 18, SERVICENOW, SERVICENOW]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        report(Standing.IN_PROGRESS, assignee="u-ben"),
+        report(Standing.ON_HOLD, severity="critical"),
+        report(Standing.RESOLVED, comment="the disk was full"),
+        routed_report(),
+    ],
+    ids=["acknowledged and assigned", "held and raised", "resolved", "routed"],
+)
+def test_what_was_heard_of_a_ticket_is_never_written_to_it(told):
+    before = after(comment(triggered(), "it is mine", ANA, NOW))
+
+    change = heard(before, told)
+
+    new = change.incident.news[len(before.news) :]
+    assert {it.said_at for it in (*new, *change.entries)} == {SERVICENOW}
+    assert change.incident.news[: len(before.news)] == before.news
+
+
+def test_what_is_found_by_comparing_is_in_the_timeline_and_not_in_the_thread():
+    change = heard(triggered(), report(Standing.IN_PROGRESS, assignee="u-ben", is_repair=True), called="ServiceNow")
+
+    assert events(change) == [Event.ASSIGNED, Event.ACKNOWLEDGED, Event.REPAIRED]
+    assert change.entries[-1].detail == "ServiceNow: assignee, standing"
+    assert Event.REPAIRED not in [it.event for it in change.incident.news]
+
+
+def test_comparing_what_was_told_in_the_meantime_finds_nothing():
+    incident = heard(triggered(), report(Standing.IN_PROGRESS)).incident
+
+    assert hear(incident, report(Standing.IN_PROGRESS, is_repair=True), NOW) is None
+    assert not heard(incident, report(Standing.IN_PROGRESS, revision=2, is_repair=True)).entries
+
+
+# What people do here
+
+
+def test_acknowledged_here_the_ticket_hears_and_it_was_not_said_there():
+    change = done(acknowledge(triggered(), ANA, NOW))
+
+    assert change.timers[SERVICENOW] is not None
+    assert change.incident.news[-1].said_at == ""
+    assert change.incident.acknowledged_by == ANA
+
+
+def test_resolved_here_the_ticket_hears_with_the_comment():
+    change = done(resolve(triggered(), ANA, NOW, "the disk was full"))
+
+    assert change.timers[SERVICENOW] is not None
+    assert change.incident.resolve_comment == "the disk was full"
+
+
+def test_commented_here_the_ticket_hears():
+    change = done(comment(triggered(), "it is mine", ANA, NOW))
+
+    assert change.timers[SERVICENOW] == NOW
+    assert change.incident.news[-1].said_at == ""
+
+
+def test_raised_here_the_escalation_begins_again_and_the_ticket_hears():
+    change = done(set_severity(acknowledged(), "critical", BEN, NOW, by_ticket))
+
+    assert change.incident.escalates_at_ms == NOW + WAIT_MS
+    assert change.timers[SERVICENOW] == NOW
+
+
+def test_re_routed_here_the_escalation_begins_again_and_the_ticket_hears():
+    change = done(route(acknowledged(), Route("to policy leads", policy="leads"), ANA, NOW, by_ticket))
+
+    assert (change.incident.status, change.incident.policy.name) == (Status.TRIGGERED, "leads")
+    assert change.incident.escalates_at_ms == NOW + WAIT_MS
+    assert change.timers[SERVICENOW] == NOW
+    assert change.incident.origin == SERVICENOW
+
+
+def test_when_nobody_acknowledges_the_ticket_is_called_and_stays_the_only_one():
+    change = done(begin_step(triggered(), START_MS + WAIT_MS, by_ticket))
+
+    assert change.incident.is_called(SERVICENOW)
+    assert change.timers[SERVICENOW] == START_MS + WAIT_MS
+    assert change.incident.delivery(SERVICENOW).label == "INC0010001"
+    assert change.incident.providers == (SERVICENOW,)
+
+
+# Who agrees
+
+
+@pytest.mark.parametrize(
+    ("status", "standing", "found"),
+    [
+        (Status.TRIGGERED, Standing.NEW, ()),
+        (Status.TRIGGERED, Standing.IN_PROGRESS, ()),
+        (Status.ACKNOWLEDGED, Standing.NEW, ()),
+        (Status.RESOLVED, Standing.CLOSED, ()),
+        (Status.RESOLVED, Standing.IN_PROGRESS, ("resolved here, in progress there",)),
+        (Status.TRIGGERED, Standing.RESOLVED, ("triggered here, resolved there",)),
+        (Status.ACKNOWLEDGED, Standing.CLOSED, ("acknowledged here, closed there",)),
+    ],
+)
+def test_an_incident_and_its_ticket_differ_when_one_of_them_is_over(status, standing, found):
+    assert differences(BY_STATUS[status](), side(standing)) == found
+
+
+def test_a_ticket_that_was_reopened_there_agrees_with_its_incident():
+    incident = heard(at(resolved(), Standing.RESOLVED), report(Standing.IN_PROGRESS, revision=2)).incident
+
+    assert differences(incident, incident.sides[SERVICENOW]) == ()
+
+
+def test_a_reopening_of_before_the_last_end_does_not_count():
+    first = heard(at(resolved(), Standing.RESOLVED), report(revision=2)).incident
+    old = replace(first, resolved_at_ms=NOW + MINUTE_MS)
+
+    assert differences(old, side()) == ("resolved here, new there",)
+
+
+def test_an_entry_knows_where_it_was_said():
+    assert Entry(NOW, Event.COMMENTED).said_at == ""
