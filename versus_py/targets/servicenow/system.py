@@ -17,21 +17,15 @@ from versus_py.targets.servicenow.record_checks import NAME as RECORDS
 from versus_py.targets.servicenow.record_checks import examine_records
 from versus_py.targets.servicenow.target import ServiceNowTarget
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
-from versus_py.targets.target import Target
 
 NAME = ServiceNowConfig.NAME
-
-
-async def look(target: str, incidents: Sequence[Incident]) -> Mapping[str, Report | None]:  # noqa: ARG001
-    """Nothing is known of any."""
-    return {}
 
 
 def build(around: Surroundings) -> Parts:
     """The record of each incident that escalates, also in the instances that steps name; and tickets that come in."""
     config = around.config.oncall.servicenow.with_severities(around.config.severity_map)
 
-    def target(name: str, default: str | None = None) -> Target:
+    def target(name: str, default: str | None = None) -> ServiceNowTarget:
         return ServiceNowTarget(
             config,
             clock=around.clock,
@@ -44,10 +38,12 @@ def build(around: Surroundings) -> Parts:
         )
 
     places = around.config.places(NAME)
-    return Parts(
-        targets={NAME: target(NAME)} | {name: target(name, instance) for name, instance in places.items()},
-        feed=ServiceNowFeed(around.config, config, look),
-    )
+    targets = {NAME: target(NAME)} | {name: target(name, instance) for name, instance in places.items()}
+
+    async def look(name: str, incidents: Sequence[Incident]) -> Mapping[str, Report | None]:
+        return await targets[name].look(incidents)
+
+    return Parts(targets=targets, feed=ServiceNowFeed(around.config, config, look))
 
 
 def checks(examined: Examined) -> Mapping[str, Examination]:
