@@ -58,9 +58,7 @@ async def record_differences(config: Config, systems: Sequence[System]) -> list[
             )
             parts = system.build(around)
             if parts.feed is not None:
-                found += await _differences(
-                    store, parts.feed, [it for it in parts.targets if system_of(it) == system.name]
-                )
+                found += await _differences(store, parts.feed, [*parts.targets])
     return found
 
 
