@@ -1,14 +1,15 @@
 """Records of ServiceNow as business rules post them, and a feed that reads them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from versus_py.config import Config
+from versus_py.incidents.model import Incident
+from versus_py.incidents.sides import Report
 from versus_py.systems import model
 from versus_py.targets.feed import FeedSource
 from versus_py.targets.servicenow.events import ServiceNowFeed
-from versus_py.targets.servicenow.system import look
 
 SYS_ID = "9f1c2d3e4b5a69788796a5b4c3d2e1f0"
 GROUP = "287ebd7da9fe198100f92cc8d1d2154e"
@@ -83,6 +84,11 @@ def ticket_settings(*, events: Mapping[str, Any] | None = None, **servicenow: An
 
 def ticket_config(**settings: Any) -> Config:
     return model().model_validate(ticket_settings(**settings))
+
+
+async def look(_: str, __: Sequence[Incident]) -> Mapping[str, Report | None]:
+    """Nothing is known of any."""
+    return {}
 
 
 def feed_of(config: Config) -> ServiceNowFeed:

@@ -166,7 +166,7 @@ def test_what_is_no_record_is_refused_in_a_sentence(body):
 
 def test_whatever_is_sent_has_bounds():
     long = "x" * 20_000
-    names = {f"u_{number}": long for number in range(5)}
+    names: Any = {f"u_{number}": long for number in range(5)}
     ticket = read(
         OURS,
         short_description=long,
