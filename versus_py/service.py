@@ -42,7 +42,7 @@ from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
 from versus_py.store.embedded import EmbeddedServer
-from versus_py.store.journal import open_journal
+from versus_py.store.journal import Journal, open_journal
 from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.targets import titles
@@ -55,6 +55,8 @@ from versus_py.web import InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
 from versus_py.web.guard import Guard
 from versus_py.web.inbound import switched_off
+from versus_py.web.tickets import TicketDoor
+from versus_py.web.tickets import paths as ticket_paths
 
 log = structlog.get_logger()
 
@@ -319,6 +321,29 @@ def _worker(core: _Core, around: _Around, last_look: LastLook | None) -> Worker:
     )
 
 
+def _ticket_doors(
+    core: _Core, tickets: Tickets, known: Sequence[System], journal: Journal | None
+) -> dict[str, Handler]:
+    """The routes of tickets, by path, also of systems whose tickets are not taken."""
+    doors: dict[str, Handler] = {}
+    for system in (it for it in known if it.events_path):
+        feed = tickets.feeds.get(system.name)
+        handler: Handler = switched_off(f"{system.title} is not in use here: no tickets of it are taken")
+        if feed is not None:
+            handler = TicketDoor(
+                system.name,
+                system.title,
+                feed,
+                tickets.take,
+                config=core.config,
+                clock=core.clock,
+                metrics=core.metrics,
+                journal=journal,
+            ).post
+        doors |= dict.fromkeys(ticket_paths(system.events_path), handler)
+    return doors
+
+
 def _watchdog(core: _Core, worker: Worker, *, is_embedded: bool) -> Watchdog:
     return Watchdog(
         core.store,
@@ -372,6 +397,7 @@ async def _build(
             sns=sns,
             called=core.called,
             inbound=around.inbound,
+            tickets=_ticket_doors(core, around.tickets, systems, journal),
             metrics=core.metrics,
             health=health,
             clock=core.clock,

@@ -46,6 +46,7 @@ from versus_py.store.people import KnownPeople
 from versus_py.store.requests import TakenRequests
 from versus_py.systems import called, model, registered
 from versus_py.targets.servicenow.connection import UNANSWERED_SETTLES_S as SETTLES_WITHIN_S
+from versus_py.targets.servicenow.system import SERVICENOW
 from versus_py.targets.slack.allowed import Allowed
 from versus_py.targets.slack.api import SlackApi
 from versus_py.targets.slack.interactive import SlackInteractive
@@ -57,6 +58,8 @@ from versus_py.telemetry.metrics import Metrics
 from versus_py.web import InboundDoor, create_app
 from versus_py.web.guard import HEADER
 from versus_py.web.inbound import switched_off
+from versus_py.web.tickets import TicketDoor
+from versus_py.web.tickets import paths as ticket_paths
 
 DAY_MS = 24 * 3600 * 1000
 CHANNEL = "C0ALERTS"
@@ -384,6 +387,12 @@ async def engine(
     found = side.ways_in(desk.take).inbound
     door = InboundDoor("slack", "Slack", found, clock).post if found else switched_off(SLACK.inbound_is_off)
     secret = config.alert.slack.signing_secret.get_secret_value()
+    servicenow_parts = SERVICENOW.build(around(config, clock, store, session, links))
+    tickets = make_tickets(config, clock, store, lifecycle, [servicenow_parts])
+    feed = tickets.feeds["servicenow"]
+    ticket_door = TicketDoor(
+        "servicenow", "ServiceNow", feed, tickets.take, config=config, clock=clock, metrics=metrics, journal=journal
+    )
     app = create_app(
         config,
         store=store,
@@ -393,6 +402,7 @@ async def engine(
         sns=SnsDoor(config.sources.cloudwatch, session),
         called=called(),
         inbound={SLACK_PATH: door},
+        tickets=dict.fromkeys(ticket_paths(SERVICENOW.events_path), ticket_door.post),
         metrics=metrics,
         health=Health(store, clock, metrics, worker=worker, watchdog=watchdog),
         clock=clock,

@@ -49,12 +49,15 @@ def create_app(
     sns: SnsDoor,
     called: Called = str,
     inbound: Mapping[str, Handler] | None = None,
+    tickets: Mapping[str, Handler] | None = None,
     metrics: Metrics | None = None,
     health: Health | None = None,
     clock: Clock | None = None,
     journal: Journal | None = None,
 ) -> web.Application:
-    """The application, ready to be served. *inbound* are routes for requests of channels, by path.
+    """The application, ready to be served.
+
+    *inbound* are routes for requests of channels, by path; *tickets* are those for tickets that systems send.
 
     *called* tells what people call a target; *clock* is this machine's, unless it is given. *journal* is where what is
     accepted is written, if anywhere.
@@ -103,7 +106,7 @@ def create_app(
             web.post(f"{STORM_PATH}/{{place}}/{{id}}", storm.post),
             web.get("/static/{name}", _static),
             web.get(openapi.PATH, openapi.get, allow_head=False),
-            *(web.post(path, handler) for path, handler in (inbound or {}).items()),
+            *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),
         ]
     )

@@ -19,7 +19,7 @@ from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, keys
 from versus_py.systems import model
 from versus_py.web import create_app
-from versus_py.web.intake.intake import WARNINGS_MAX
+from versus_py.web.accepting import WARNINGS_MAX
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}

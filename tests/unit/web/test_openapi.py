@@ -18,6 +18,7 @@ from versus_py.web.api.openapi import document
 from versus_py.web.inbound import switched_off
 from versus_py.web.intake.overrides import override_names
 from versus_py.web.intake.reading import ELEMENTS_MAX
+from versus_py.web.tickets import paths as ticket_paths
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -36,7 +37,10 @@ def contents() -> Iterator[Any]:
 def routes() -> set[tuple[str, str]]:
     part = cast("Any", SimpleNamespace())
     inbound = {it.inbound_path: switched_off("") for it in registered() if it.inbound_path}
-    app = create_app(model()(), store=part, lifecycle=part, storms=part, links=part, sns=part, inbound=inbound)
+    tickets = {path: switched_off("") for it in registered() if it.events_path for path in ticket_paths(it.events_path)}
+    app = create_app(
+        model()(), store=part, lifecycle=part, storms=part, links=part, sns=part, inbound=inbound, tickets=tickets
+    )
     return {(it.method.lower(), it.resource.canonical) for it in app.router.routes() if it.resource}
 
 

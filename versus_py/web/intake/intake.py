@@ -1,8 +1,7 @@
 """Payloads come in, at POST /api/incidents or another address, and are answered once they are written down."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -16,7 +15,7 @@ from versus_py.config import Config
 from versus_py.engine.heartbeats import Heartbeats
 from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refused
 from versus_py.engine.policies import Policies
-from versus_py.errors import StoreUnavailable, WrongAddress
+from versus_py.errors import WrongAddress
 from versus_py.incidents.heartbeats import Beat
 from versus_py.incidents.model import Incident, Notification, Outcome
 from versus_py.incidents.redaction import redacted
@@ -24,8 +23,14 @@ from versus_py.sources import SOURCES
 from versus_py.store.journal import Journal
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
+from versus_py.web.accepting import (
+    BODY_TIMEOUT_S,
+    LOGGED_BODY_MAX,
+    answering_in_time,
+    first_warnings,
+    outcome_view,
+)
 from versus_py.web.answers import RETRY_AFTER_S, json_answer
-from versus_py.web.api.views import escalates_at
 from versus_py.web.intake.contents import Contents, ReadContents, Taken, read_any, too_large
 from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
@@ -35,12 +40,6 @@ from versus_py.web.intake.senders import Sender, Senders
 from versus_py.web.intake.trust import Trust
 
 log = structlog.get_logger()
-
-BODY_TIMEOUT_S = 30.0
-ACCEPT_TIMEOUT_S = 4.0
-LOGGED_BODY_MAX = 256 * 1024
-WARNINGS_MAX = 50
-"""Of one request; each is a line of the log, and thousands of elements may be wrong in the same way."""
 
 
 class Intake:
@@ -129,7 +128,7 @@ class Intake:
         warnings += [not_allowed] if not_allowed else []
         for it in filter(None, notifications):
             warnings += it.warnings
-        warnings = _first(list(dict.fromkeys(warnings)))
+        warnings = first_warnings(warnings)
         for warning in warnings:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
         results = await self._accept(notifications, reading.beats, overrides, sender, body)
@@ -177,13 +176,13 @@ class Intake:
 
     async def _noted(self, beats: Sequence[Beat]) -> list[Incident]:
         """Written down, or StoreUnavailable before senders give up."""
-        async with _answering_in_time():
+        async with answering_in_time():
             return await self._heartbeats.note(beats)
 
     async def _written(
         self, news: Sequence[Notification], overrides: Overrides, sender: Sender, body: bytes
     ) -> Sequence[Accepted | Refused]:
-        async with _answering_in_time():
+        async with answering_in_time():
             found: Sequence[Accepted | Refused]
             try:
                 found = await self._lifecycle.accept(
@@ -209,22 +208,8 @@ class Intake:
             ) from None
 
 
-@asynccontextmanager
-async def _answering_in_time() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-            yield
-    except TimeoutError:
-        raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
-
-
-def _first(warnings: list[str]) -> list[str]:
-    left_out = len(warnings) - WARNINGS_MAX
-    return [*warnings[:WARNINGS_MAX], f"and {left_out} further warnings"] if left_out > 0 else warnings
-
-
 def _answered(taken: Taken) -> web.Response:
-    answers, warnings = [_answer(it) for it in taken.results], taken.warnings
+    answers, warnings = [outcome_view(it) for it in taken.results], taken.warnings
     if taken.not_written:
         said = f"{len(taken.not_written)} of {len(answers)} were not written down: send it again"
         headers = {"Retry-After": str(RETRY_AFTER_S)}
@@ -235,17 +220,3 @@ def _answered(taken: Taken) -> web.Response:
     if taken.beats:
         status["heartbeats"] = list(dict.fromkeys(it.heartbeat for it in taken.beats))
     return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
-
-
-def _answer(accepted: Accepted | Refused | None) -> dict[str, Any]:
-    if isinstance(accepted, Refused):
-        return {"id": None, "outcome": "refused", "status": None, "escalates_at": None, "error": accepted.error}
-    incident = accepted.incident if accepted else None
-    if incident is None or accepted is None:
-        return {"id": None, "outcome": "ignored", "status": None, "escalates_at": None}
-    return {
-        "id": incident.id,
-        "outcome": accepted.outcome,
-        "status": incident.status,
-        "escalates_at": escalates_at(incident),
-    }

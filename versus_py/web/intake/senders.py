@@ -1,11 +1,7 @@
 """Who posts alerts: told by a token, where tokens are configured."""
 
-import base64
-import binascii
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from aiohttp import web
 
@@ -16,13 +12,12 @@ from versus_py.incidents.model import Notification
 from versus_py.sources import cloudwatch, sentry, source_of
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.intake.reading import Payload
+from versus_py.web.tokens import CHALLENGE, Tokens
 
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="versus", Basic realm="versus", charset="UTF-8"'}
 _HOW = (
     "send a token of intake.tokens: Authorization: Bearer <token>, or Basic with its name and the token; "
     "PagerDuty's routing_key and Opsgenie's GenieKey are such tokens too"
 )
-_AUTHORIZATION_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +70,11 @@ class Sender:
         return ", ".join(sorted(self.sources or ()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A token that is taken; only its digest, so that comparing takes as long whatever its length."""
-
-    digest: bytes
-    sender: Sender
-
-
 class Senders:
     """The senders that are configured."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
-        self._known = [_Known(_digest(token), _sender(it)) for it in config.intake.tokens for _, token in it.accepted()]
+        self._known = Tokens((_sender(it), token) for it in config.intake.tokens for _, token in it.accepted())
         self._signing = _signing_sources(config)
         self._refusals = ThrottledLog("intake.sender_refused", clock.now_ms)
 
@@ -102,7 +89,7 @@ class Senders:
         found = self._sender_with(authorization[0]) if len(authorization) == 1 else None
         if found is None:
             self._refusals.note(remote=request.remote)
-            raise web.HTTPUnauthorized(text=_HOW, headers=_CHALLENGE)
+            raise web.HTTPUnauthorized(text=_HOW, headers=CHALLENGE)
         return found
 
     def _signing_source(self, headers: Mapping[str, str]) -> str | None:
@@ -110,9 +97,7 @@ class Senders:
         return next((source for header, source in self._signing.items() if header in headers), None)
 
     def _sender_with(self, authorization: str) -> Sender | None:
-        user, token = _credentials(authorization)
-        digest = _digest(token)
-        matching = [it.sender for it in self._known if hmac.compare_digest(it.digest, digest)]  # always all of them
+        user, matching = self._known.shown_in(authorization)
         return next((it for it in matching if user in {None, it.name}), None)
 
 
@@ -133,21 +118,3 @@ def _signing_sources(config: Config) -> dict[str, str]:
     if config.sources.sentry.client_secret.get_secret_value():
         found["Sentry-Hook-Signature"] = sentry.NAME
     return found
-
-
-def _credentials(authorization: str) -> tuple[str | None, str]:
-    """The user, None with Bearer and GenieKey, and the token; an empty one when it cannot be read."""
-    scheme, _, value = authorization[:_AUTHORIZATION_MAX].partition(" ")
-    if scheme.lower() in {"bearer", "geniekey"}:
-        return None, value.strip()
-    if scheme.lower() != "basic":
-        return None, ""
-    try:
-        user, _, token = base64.b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        return None, ""
-    return user, token
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode(errors="surrogateescape")).digest()
