@@ -32,6 +32,7 @@ from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.login import LoginRefused, make_login
 from versus_py.targets.servicenow.people import OwnUser, People
 from versus_py.targets.servicenow.record import (
+    NEEDED_BY_LIFECYCLE,
     Line,
     Predecessor,
     Record,
@@ -129,7 +130,8 @@ class Instance:
         assigner = Assigner(self.api, config.table, self._references, with_display=config.is_two_way)
         self._assigner = assigner if assigns else None
         assigned_to = () if self._assigner is None else (ASSIGNED_TO,)
-        both_ways = (*columns_of(config), _CHANGED_AT, *WRITTEN_TO) if config.is_two_way else ()
+        # With those that a lifecycle needs: a row with a revision counts as whole, see `lacking`.
+        both_ways = (*columns_of(config), _CHANGED_AT, *WRITTEN_TO, *NEEDED_BY_LIFECYCLE) if config.is_two_way else ()
         self._columns = tuple(
             dict.fromkeys((*identity(config.key_field), *self._templates.watched(config), *assigned_to, *both_ways))
         )

@@ -1,7 +1,7 @@
 """How a record is after a sync, for the engine to hear what people did to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import structlog
 
@@ -78,7 +78,7 @@ class Reporter:
         if not instance.config.is_two_way:
             return None
         known = incident.sides.get(self._target)
-        side = self._side(instance, synced.record, known)
+        side = self._side(instance, incident, synced.record)
         if side is None:
             return None
         values, shown = synced.record.values, synced.record.display
@@ -90,6 +90,7 @@ class Reporter:
         report = Report(
             target=self._target,
             side=side,
+            is_own=is_ours and not is_repair,  # while a sync is at work, comparing may see a part of what it writes
             wrote=EVERYTHING if is_ours else _written(synced, side, instance.config.routing_field),
             assignee=shown.get(ASSIGNED_TO, "") if side.assignee else "",
             group=shown.get(GROUP, "") if side.group else "",
@@ -103,25 +104,22 @@ class Reporter:
     async def _signed(self, instance: Instance, report: Report, known: Side | None, user_name: str) -> Report:
         """With who did it. Nobody is looked up where there is nothing that somebody did."""
         person = Person(user_name)
-        if user_name and report.news_since(known):
+        if user_name and replace(report, is_own=False).news_since(known):
             person = (await instance.people.named([user_name]))[user_name]
-        return Report(
-            **{it.name: getattr(report, it.name) for it in fields(report) if it.name not in {"by", "email", "user"}},
-            by=person.called,
-            email=person.email,
-            user=user_name,
-        )
+        return replace(report, by=person.called, email=person.email, user=user_name)
 
-    def _side(self, instance: Instance, record: Record, known: Side | None) -> Side | None:
+    def _side(self, instance: Instance, incident: Incident, record: Record) -> Side | None:
         """A state without a name is no news."""
         config, state = instance.config, record.values.get(STATE, "")
+        known = incident.sides.get(self._target)
+        severity = next((it.severity for it in config.events.sources if it.name == incident.sender), "")
         try:
             standing_of(state, config.states)
         except UnknownState as exc:
             self._note_unknown(instance, record, state, exc)
         try:
             otherwise = Standing.NEW if known is None else known.standing
-            return side_of(record.values, config, record.display, otherwise=otherwise)
+            return side_of(record.values, config, record.display, otherwise=otherwise, severity=severity)
         except BadPayload:  # a user who may not read the revision cannot be told what is newer
             return None
 
