@@ -341,7 +341,10 @@ class ProviderPart(SystemPart):
         return "" if config.oncall.is_prepared else "oncall.enable: true or oncall.initialized_only: true"
 
     def ticket_escalation(self, place: str | None) -> tuple[str, ...]:  # noqa: ARG002
-        """What happens to a ticket that comes from *place* when nobody acknowledges it, see `config.tickets`."""
+        """What happens to a ticket that comes from *place* when nobody acknowledges it, see `config.tickets`.
+
+        With RAISE where tickets there may be made more urgent, also by the steps of a policy.
+        """
         return ()
 
     @property

@@ -337,7 +337,9 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
 
     def ticket_escalation(self, place: str | None) -> tuple[str, ...]:
         instance = self.instances().get(place, self)
-        return tuple(it for it in instance.events.escalate if it != RAISE or instance.writes_tickets)
+        asked = instance.events.escalate
+        raises = instance.writes_tickets and bool({RAISE, STEPS} & {*asked})
+        return (*(it for it in asked if it != RAISE), *((RAISE,) if raises else ()))
 
     @property
     def ticket_targets(self) -> tuple[str, ...]:

@@ -51,8 +51,10 @@ class Policies:
         named = next((it for it in self._config.policies if it.name == asked.policy), None)
         found = named or next((it for it in self._config.policies if it.matches(labels)), None)
         policy = self._made(asked, route) if found is None else self._configured(found, asked, now_ms)
-        policy = self._without_doubles(_routed(policy, asked, route))
-        return self._of_ticket(policy, asked.origin) if asked.origin else policy
+        policy = _routed(policy, route, asked)
+        if asked.origin:
+            policy = self._of_ticket(policy, asked.origin)
+        return self._without_doubles(_mentioning(policy, asked))
 
     def _of_ticket(self, policy: Policy, origin: str) -> Policy:
         """*policy* for an incident that came from a ticket of *origin*: that one is raised, and there is no second one.
@@ -66,9 +68,9 @@ class Policies:
             names = {CHANNEL: policy.channels, RAISE: (origin,)}
             targets = tuple(dict.fromkeys(target for it in after for target in names.get(it, (it,))))
             steps = (policy.steps[0], Step(targets, policy.wait_ms)) if targets else policy.steps[:1]
-            providers = tuple(it for it in policy.providers if it in targets)
+            providers = tuple(it for it in dict.fromkeys((origin, *policy.providers)) if it in targets)
             return replace(policy, steps=steps, providers=providers)
-        return policy if {RAISE, STEPS} & {*after} else without_target(policy, origin)
+        return policy if RAISE in after else without_target(policy, origin)
 
     def _without_doubles(self, policy: Policy) -> Policy:
         """One target for one place: what a request, a route or a person sends to the place of another step is that one.
@@ -131,14 +133,20 @@ class Policies:
         )
 
 
-def _routed(policy: Policy, asked: Asked, route: RouteLeads | None) -> Policy:
+def _routed(policy: Policy, route: RouteLeads | None, asked: Asked) -> Policy:
     """To the destinations of the request, else of the route; it says also who is mentioned, unless the request does."""
     leads_to = {} if route is None else route.leads_to
     named = {name: to.destination for name, to in leads_to.items() if to.destination}
     mentions = {name: to.mentions for name, to in leads_to.items() if to.mentions}
-    if asked.mention:
-        mentions = dict.fromkeys((it for it in policy.targets if it not in policy.providers), asked.mention)
     return replace(policy, destinations={**named, **asked.destinations}, mentions=mentions)
+
+
+def _mentioning(policy: Policy, asked: Asked) -> Policy:
+    """What the request says of mentions holds for all channels."""
+    if not asked.mention:
+        return policy
+    channels = (it for it in policy.targets if it not in policy.providers)
+    return replace(policy, mentions=dict.fromkeys(channels, asked.mention))
 
 
 def _with_records_at(origin: str, system: str, policy: Policy) -> Policy:
