@@ -62,7 +62,7 @@ class TwoWay:
     def there(self, do: str, **keys: Any) -> None:
         """A person does something to the ticket."""
         self.clock.advance(seconds=1)
-        self.servicenow.act(RecordOrder(record=self.record["number"], do=do, **keys))  # type: ignore[arg-type]
+        self.servicenow.act(RecordOrder(record=self.record["number"], do=do, **keys))
 
     async def sync(self, *, loses_its_result: bool = False) -> Report | None:
         """One sync, and what the engine hears of it. A failed one is tried again as another attempt."""

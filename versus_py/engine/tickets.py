@@ -78,16 +78,18 @@ class Tickets:
 
         def decide(incident: Incident, now_ms: int) -> Change | None:
             nonlocal outcome
+            target = _target_of(incident, report.target, locator)
             change = tickets.hear(
                 incident,
-                replace(report, target=_target_of(incident, report.target, locator)),
+                replace(report, target=target),
                 now_ms,
                 on_hold=feed.on_hold(report.target),
                 policy_of=self._lifecycle.policy_of,
                 called=self._called(report.target),
             )
             outcome = change.outcome if change is not None else Outcome.IGNORED
-            return change
+            is_event = bool(locator)
+            return _with_look(change, target, now_ms) if change is not None and is_event else change
 
         incident, _ = await self._lifecycle.act(incident_id, decide)
         return incident, outcome
@@ -125,6 +127,11 @@ class Tickets:
         asked = replace(report.asked or Asked(), origin=report.target)
         policy = self._policies.of(notification, now_ms, asked)
         return tickets.begin(ticket, notification, policy, now_ms, self._installation)
+
+
+def _with_look(change: Change, target: str, now_ms: int) -> Change:
+    """Somebody has done something to the ticket: perhaps they wrote a comment, which no event has."""
+    return replace(change, timers={target: now_ms, **change.timers})
 
 
 def _target_of(incident: Incident, target: str, locator: str) -> str:

@@ -56,6 +56,7 @@ class Report:
     assignee: str = ""  # by name
     group: str = ""
     comment: str = ""  # what was said of its end
+    labels: Mapping[str, str] = field(default_factory=dict)  # what matchers see of it; none: not known
     asked: Asked | None = None  # what its priority and its routing key ask of the escalation; None: nothing
     routed: str = ""  # where the routing key leads, for people: "to policy leads"
     is_repair: bool = False  # it was found by comparing, and nobody had told
@@ -79,7 +80,6 @@ class Ticket:
     url: str
     reference: Mapping[str, str]  # of the delivery
     description: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
     incident_id: str = ""  # of the incident that the record itself names: that is one of ours
     sender: str = ""  # the name of the source that it came from; "": the instance has one only
     warnings: Collection[str] = ()

@@ -117,7 +117,7 @@ def notification_of(ticket: Ticket, source: str) -> Notification:
     alert = Alert(
         fingerprint=ticket.locator,
         status=AlertStatus.FIRING,
-        labels=ticket.labels,
+        labels=ticket.report.labels,
         annotations=annotations,
         title=side.title,
         severity=side.severity,
@@ -208,7 +208,7 @@ def hear(
     user = {system_of(report.target): report.user} if report.user else {}
     by, is_its_ticket = Actor(report.by or called, report.email, user), incident.origin == report.target
     heard = Heard(report, by, known, is_its_ticket, now_ms, on_hold, policy_of)
-    seen = replace(incident, sides={**incident.sides, report.target: report.side})
+    seen = replace(_relabelled(incident, report), sides={**incident.sides, report.target: report.side})
     change = Change(seen, Outcome.IGNORED, {})
     for names, step in _STEPS:
         later = step(change.incident, heard) if names & news else None
@@ -218,6 +218,14 @@ def hear(
         said = f"{called or report.target}: {', '.join(sorted(news))}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
     return change
+
+
+def _relabelled(incident: Incident, report: Report) -> Incident:
+    """What began with the ticket has the labels that this has now: later rounds match by them."""
+    if incident.origin != report.target or not report.labels:
+        return incident
+    alerts = tuple(replace(it, labels=report.labels) for it in incident.alerts)
+    return incident if alerts == incident.alerts else replace(incident, alerts=alerts)
 
 
 def differences(incident: Incident, side: Side) -> tuple[str, ...]:

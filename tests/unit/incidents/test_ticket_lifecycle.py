@@ -77,14 +77,13 @@ def report(standing: Standing = Standing.NEW, revision: int = 1, **fields) -> Re
 
 def ticket(standing: Standing = Standing.NEW) -> Ticket:
     return Ticket(
-        report(standing, revision=0),
+        report(standing, revision=0, labels={"category": "mail"}),
         locator="default\nabc",
         dedup_key="servicenow\ndefault\nabc",
         number="INC0010001",
         url="https://servicenow.example/incident.do?sys_id=abc",
         reference={"sys_id": "abc", "source": "1"},
         description="Nobody gets mail",
-        labels={"category": "mail"},
         sender="rule",
     )
 
@@ -96,6 +95,17 @@ def begun(asked: Asked = ASKED) -> Change:
 
 def triggered(asked: Asked = ASKED) -> Incident:
     return begun(asked).incident
+
+
+def test_what_matchers_see_of_an_incident_is_what_its_ticket_has_now():
+    moved = hear(triggered(), report(labels={"category": "storage"}), START_MS)
+
+    assert moved is not None
+    assert [it.labels for it in moved.incident.alerts] == [{"category": "storage"}]
+    later = hear(moved.incident, report(revision=2), START_MS)  # by a sync, which asks for fewer columns
+    assert later is not None
+    assert [it.labels for it in later.incident.alerts] == [{"category": "storage"}]
+
 
 
 def acknowledged() -> Incident:

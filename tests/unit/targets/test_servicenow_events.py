@@ -182,7 +182,7 @@ def test_whatever_is_sent_has_bounds():
     report = ticket.report
 
     assert max(map(len, (ticket.description, report.comment))) <= 4000
-    assert max(map(len, (report.side.title, report.side.group, *ticket.labels.values(), *ticket.labels))) <= 255
+    assert max(map(len, (report.side.title, report.side.group, *ticket.report.labels.values(), *ticket.report.labels))) <= 255
     assert max(map(len, (report.by, report.email, report.user, report.group))) <= 100
 
 
@@ -384,7 +384,7 @@ def test_the_wait_of_a_route_counts_before_that_of_a_priority():
 def test_matchers_see_columns_as_people_do_and_numbers_as_they_are():
     labels = read(
         OURS, category="network", u_team="x", settings={"routing_field": "u_team", "routing": {"y": "leads"}}
-    ).labels
+    ).report.labels
 
     assert labels == {
         "number": "INC0012345",

@@ -138,7 +138,6 @@ class ServiceNowFeed:
                 "source": "1",
             },
             description=posted.values.get("description", "") or posted.values.get(TITLE, ""),
-            labels=_labels(posted, place.config),
             incident_id=_incident_id(posted, place.config),
             sender=source.name,
             warnings=(*_unknown_priority(place, posted), *self._unknown_key(place, posted)),
@@ -169,6 +168,7 @@ class ServiceNowFeed:
             comment=posted.values.get(CLOSE_NOTES, "") if side.standing.is_over else "",
             asked=asked,
             routed=routed,
+            labels=_labels(posted, place.config),
         )
 
     def _unknown_key(self, place: _Place, posted: Posted) -> Iterator[str]:
@@ -179,7 +179,8 @@ class ServiceNowFeed:
         if (place.path, key) not in self._warned and len(self._warned) < _WARNED_MAX:
             self._warned.add((place.path, key))
             column = place.config.routing_field
-            yield f"{column} {quoted(key)} is not in {place.path}.routing: the ticket goes by default"
+            shown = posted.display.get(column) or key
+            yield f"{column} {quoted(shown)} is not in {place.path}.routing: the ticket goes by default"
 
 
 def _tokens(place: _Place) -> Iterator[tuple[str, str]]:

@@ -173,7 +173,8 @@ def _next_step(incident: Incident, called: Called) -> str:
         until = f", until {date(ends_ms)}" if (ends_ms := incident.ack_ends_at_ms) is not None else ""
         parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}{until}")
     if incident.snooze is not None:
-        parts.append(f"snoozed by {name_of(incident.snooze.by)} until {date(incident.snooze.until_ms)}")
+        how, end = ("put on hold", " at the latest") if incident.snooze.record else ("snoozed", "")
+        parts.append(f"{how} by {name_of(incident.snooze.by)} until {date(incident.snooze.until_ms)}{end}")
     parts.append(_escalation(incident, called))
     if incident.resolved_at_ms is not None:
         parts.append(f"resolved by {name_of(incident.resolved_by)} {date(incident.resolved_at_ms)}")

@@ -288,8 +288,8 @@ def _escalated(incident: Incident, target: str, called: Called, *, is_again: boo
     """With its record; *is_again* where that is the one of an earlier escalation."""
     record, asked = incident.delivery(target), incident.escalated_by
     if target == incident.origin:  # it has been there from the start
-        why = f"Escalated by {name_of(asked)}" if asked else "Nobody has acknowledged"
-        return f":rotating_light: {why}: {called(target)} {link(record.url, record.label)} says so too"
+        why = f"{name_of(asked)} has escalated it" if asked else "nobody has acknowledged"
+        return f":rotating_light: {called(target)} {link(record.url, record.label)} was told that {why}"
     where = "again, noted in" if is_again else "as"
     who = f", as {name_of(asked)} asked" if asked else ""
     return f":rotating_light: Escalated to {called(target)} {where} {link(record.url, record.label)}{who}"
