@@ -182,7 +182,7 @@ def test_whatever_is_sent_has_bounds():
     report = ticket.report
 
     assert max(map(len, (ticket.description, report.comment))) <= 4000
-    assert max(map(len, (report.side.title, report.side.group, *ticket.report.labels.values(), *ticket.report.labels))) <= 255
+    assert max(map(len, (report.side.title, report.side.group, *report.labels.values(), *report.labels))) <= 255
     assert max(map(len, (report.by, report.email, report.user, report.group))) <= 100
 
 
