@@ -8,6 +8,7 @@ import pytest
 from tests.integration.store.test_store import claim, created, save
 from tests.support.clock import FakeClock
 from tests.support.factories import make_notification
+from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Actor, Delivery
 from versus_py.incidents.transitions import observe, resolve
 from versus_py.store import Completion, keys
@@ -75,6 +76,24 @@ async def test_what_a_worker_posted_that_lost_its_lease_leads_nowhere(store, clo
 
     assert await store.incident_at("slack", LOCATOR) is None
     assert await store.incident_at("slack", "C0ALERTS\n2") == change.incident.id
+
+
+async def test_what_cannot_be_indexed_is_not_given_back_yet(store, clock, monkeypatch):
+    change = await created(store, clock)
+    [taken] = await claim(store, clock)
+
+    async def away(_calls):
+        raise StoreUnavailable("Redis did not take it: away")
+
+    monkeypatch.setattr(store._references, "run", away)
+    done = Completion("done", 1, delivery=Delivery({"ts": "1"}, locator=LOCATOR), names_locator=True)
+    with pytest.raises(StoreUnavailable):
+        await store.complete(taken, done, now_ms=clock.now_ms())
+
+    assert (await store.get(change.incident.id)).delivery("slack") == Delivery()
+    monkeypatch.undo()
+    assert await store.complete(taken, done, now_ms=clock.now_ms())
+    assert await store.incident_at("slack", LOCATOR) == change.incident.id
 
 
 async def test_it_is_kept_as_long_as_the_incident_that_changes(store, clock, redis):

@@ -60,8 +60,8 @@ async def use_everything(engine, logs):
     link = urlsplit(engine.links.url(await engine.store.get(created["id"])))
     for use in (engine.http.get, engine.http.post, engine.http.post):
         assert (await use(f"{link.path}?{link.query}")).ok
-    said = {"by": "ana", "minutes": 5, "severity": "info", "channel": "C0DATABASE"}
-    acts = ("acknowledge", "unacknowledge", "acknowledge", "unacknowledge", "snooze", "severity", "route")
+    said = {"by": "ana", "minutes": 5, "severity": "info", "channel": "C0DATABASE", "text": "On it"}
+    acts = ("acknowledge", "unacknowledge", "acknowledge", "unacknowledge", "snooze", "severity", "route", "comments")
     for action in (*acts, "escalate", "resolve"):
         for _ in range(2):  # the second changes nothing
             assert (await engine.http.post(f"/api/incidents/{created['id']}/{action}", json=said)).ok

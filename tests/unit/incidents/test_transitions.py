@@ -35,6 +35,7 @@ from versus_py.incidents.transitions import (
     Change,
     acknowledge,
     begin_step,
+    comment,
     end_quietly,
     end_snooze,
     escalate,
@@ -873,6 +874,38 @@ def test_the_same_comment_soon_after_is_a_request_that_was_sent_again(later_ms, 
     commented = changed(fulfil(make_incident(), COMMENT, OPS, NOW)).incident
 
     assert (fulfil(commented, COMMENT, OPS, NOW + later_ms) is not None) is is_news
+
+
+def test_a_comment_by_an_id_only_waits_for_the_name_everywhere_and_one_by_a_name_does_not():
+    escalated = escalating(make_incident())
+    by_id, by_name = Actor("U0ANA", ids={"slack": "U0ANA"}), Actor("ana")
+
+    later, at_once = (changed(comment(escalated, "On it", it, NOW)).timers for it in (by_id, by_name))
+
+    assert later == dict.fromkeys(("slack", "servicenow"), NOW + IDENTIFY_MS)
+    assert at_once == dict.fromkeys(("slack", "servicenow"), NOW)
+
+
+def test_who_is_identified_has_the_comment_told_at_once():
+    said = changed(comment(make_incident(), "On it", Actor("U0ANA", ids={"slack": "U0ANA"}), NOW)).incident
+
+    change = changed(identify(said, Actor("Ana Diaz", "ana@example.com", {"slack": "U0ANA"}), NOW + 200))
+
+    assert change.timers == {"slack": NOW + 200}
+    assert [str(it.by) for it in change.incident.news] == ["Ana Diaz (ana@example.com)"]
+
+
+def test_a_comment_keeps_where_it_was_written_and_the_same_in_another_thread_is_another():
+    incident, by = make_incident(), Actor("ana")
+    first = changed(comment(incident, "On it", by, NOW, said_at="slack", locator="C1\n1.1")).incident
+
+    second = comment(first, "On it", by, NOW + 1, said_at="slack:leads", locator="C2\n1.2")
+
+    assert comment(first, "On it", by, NOW + 1, said_at="slack", locator="C1\n1.1") is None
+    assert [(it.said_at, it.locator) for it in changed(second).incident.news] == [
+        ("slack", "C1\n1.1"),
+        ("slack:leads", "C2\n1.2"),
+    ]
 
 
 def test_a_long_comment_is_cut():
