@@ -8,8 +8,9 @@ from versus_py import __version__
 from versus_py.cli import auditing, checking, losses, serving, trying
 from versus_py.cli.incidents import comment, incidents_app, retry
 from versus_py.cli.policies import policy_app
+from versus_py.cli.servicenow import servicenow_app
 
-__all__ = ["app", "incidents_app", "policy_app"]
+__all__ = ["app", "incidents_app", "policy_app", "servicenow_app"]
 
 app = typer.Typer(
     name="versus",
@@ -52,6 +53,7 @@ app.command()(trying.explain)
 app.command()(trying.replay)
 app.command()(trying.simulate)
 app.add_typer(policy_app, name="policy")
+app.add_typer(servicenow_app, name="servicenow")
 app.add_typer(incidents_app, name="incidents")
 app.command()(comment)
 app.command()(retry)

@@ -1,0 +1,42 @@
+"""`versus servicenow`: what ServiceNow needs of us, and what is there."""
+
+from typing import Annotated
+
+import typer
+
+from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, say
+from versus_py.errors import ConfigError
+from versus_py.targets.servicenow.business_rule import business_rule as make_business_rule
+
+servicenow_app = typer.Typer(help="Set up and look at ServiceNow.", no_args_is_help=True)
+
+InstanceOption = Annotated[
+    str, typer.Option("--instance", help="Another instance, by its name in other_instance_urls.", show_default=False)
+]
+
+
+@servicenow_app.command("business-rule")
+def business_rule(
+    config: ConfigOption = DEFAULT_CONFIG,
+    instance: InstanceOption = "",
+    source: Annotated[
+        str, typer.Option(help="One of several rules, by its name in events.sources.", show_default=False)
+    ] = "",
+    public_host: Annotated[
+        str | None, typer.Option(help="The address that ServiceNow reaches.", show_default="the configuration's")
+    ] = None,
+) -> None:
+    """Print the script of the business rule that sends tickets here: paste it in ServiceNow.
+
+    Its comments say what to set in the form. The token is not in it: the script reads it from a system property.
+    """
+    loaded = load(config)
+    try:
+        script = make_business_rule(loaded, instance=instance, source=source, public_host=public_host)
+    except ConfigError as exc:
+        say(exc)
+        raise typer.Exit(1) from None
+    host = public_host or loaded.public_host or ""
+    if host.startswith("http://"):
+        err.print(f"warning: {host} is not https: the token travels in the clear", style="yellow", markup=False)
+    print(script, end="")
