@@ -55,6 +55,10 @@ class TicketEvents(Part):
     def is_on(self) -> bool:
         return bool(self.token.get_secret_value()) or bool(self.sources)
 
+    def source(self, name: str) -> TicketSource | None:
+        """The one of that name; None where it is the only rule, or not configured any more."""
+        return next((it for it in self.sources if it.name == name), None)
+
 
 class PriorityLeads(Part):
     """What a ticket's priority means here."""

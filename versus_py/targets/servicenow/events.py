@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from versus_py.config import Config, ServiceNowConfig, ServiceNowInstance
 from versus_py.config.tickets import TicketSource
@@ -65,7 +65,6 @@ class _Place:
 
     name: str | None
     config: ServiceNowInstance
-    sources: Mapping[str, TicketSource] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -90,10 +89,7 @@ class ServiceNowFeed:
     """The tickets of all instances, see `Feed`. *look* asks the instances themselves."""
 
     def __init__(self, config: Config, servicenow: ServiceNowConfig, look: Look) -> None:
-        self._places = {
-            name or "": _Place(name, it, {source.name: source for source in it.events.sources})
-            for name, it in servicenow.instances().items()
-        }
+        self._places = {name or "": _Place(name, it) for name, it in servicenow.instances().items()}
         self._by_target = {it.target: it for it in self._places.values()}
         self._destinations_of = destinations(config)
         self._look = look
@@ -125,7 +121,7 @@ class ServiceNowFeed:
         place, posted = self._places[source.instance], read_record(body)
         sys_id, number = _sys_id(posted), _number(posted)
         return Ticket(
-            self._report(place, posted, place.sources.get(source.name)),
+            self._report(place, posted, place.config.events.source(source.name)),
             locator=locator_of(place.name, sys_id),
             dedup_key=f"{NAME}\n{locator_of(place.name, sys_id)}",
             number=number,
@@ -186,7 +182,7 @@ class ServiceNowFeed:
 def _tokens(place: _Place) -> Iterator[tuple[str, str]]:
     """Every token after the name of its source."""
     events = place.config.events
-    of_rules = ((name, token) for name, it in place.sources.items() for token in (it.token, *it.previous_tokens))
+    of_rules = ((it.name, token) for it in events.sources for token in (it.token, *it.previous_tokens))
     for name, token in (("", events.token), *(("", it) for it in events.previous_tokens), *of_rules):
         if token.get_secret_value():
             yield name, token.get_secret_value()

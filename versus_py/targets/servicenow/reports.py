@@ -78,15 +78,25 @@ class Reporter:
         if not instance.config.is_two_way:
             return None
         known = incident.sides.get(self._target)
-        side = self._side(instance, incident, synced.record)
+        origin = self._target if incident.origin == self._target else ""
+        rule = instance.config.events.source(incident.sender) if origin else None
+        policy, severity = (rule.policy, rule.severity) if rule else ("", "")  # as its events have it
+        side = self._side(instance, synced.record, known, severity)
         if side is None:
             return None
         values, shown = synced.record.values, synced.record.display
         user_name = values.get(CHANGED_BY, "")
         is_last_ours = synced.writes > 0 if not instance.own_user.is_known else instance.own_user.is_it(user_name)
         is_ours = synced.is_all_ours(known, side.revision, is_last_ours=is_last_ours)
-        origin = self._target if incident.origin == self._target else ""
-        asked, routed = asked_of(values, instance.config, shown, origin=origin, destinations_of=self._destinations_of)
+        asked, routed = asked_of(
+            values,
+            instance.config,
+            shown,
+            origin=origin,
+            destinations_of=self._destinations_of,
+            policy=policy,
+            severity=severity,
+        )
         report = Report(
             target=self._target,
             side=side,
@@ -108,11 +118,9 @@ class Reporter:
             person = (await instance.people.named([user_name]))[user_name]
         return replace(report, by=person.called, email=person.email, user=user_name)
 
-    def _side(self, instance: Instance, incident: Incident, record: Record) -> Side | None:
+    def _side(self, instance: Instance, record: Record, known: Side | None, severity: str) -> Side | None:
         """A state without a name is no news."""
         config, state = instance.config, record.values.get(STATE, "")
-        known = incident.sides.get(self._target)
-        severity = next((it.severity for it in config.events.sources if it.name == incident.sender), "")
         try:
             standing_of(state, config.states)
         except UnknownState as exc:
