@@ -27,7 +27,7 @@ from versus_py.targets.servicenow.fields import (
     unresolved,
     values_for,
 )
-from versus_py.targets.servicenow.instances import key_of
+from versus_py.targets.servicenow.instances import key_of, locator_of
 from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.login import LoginRefused, make_login
 from versus_py.targets.servicenow.people import OwnUser, People
@@ -152,7 +152,7 @@ class Instance:
 
     def locator(self, sys_id: str) -> str:
         """What the instance's own requests name the record by, whatever its URL is."""
-        return f"{self._name or 'default'}\n{sys_id}"
+        return locator_of(self._name, sys_id)
 
     def page(self, record: Record) -> str:
         """Where people look at it."""
