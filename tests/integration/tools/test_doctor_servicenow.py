@@ -254,3 +254,79 @@ async def test_a_step_that_writes_what_is_read_only_is_a_warning(examine_steps):
     checks = await examine_steps("servicenow", priority="1")
 
     assert (checks["ServiceNow columns"].status, checks["ServiceNow columns"].found) == (WARNING, "read-only: priority")
+
+
+TWO_WAY = {"events": {"token": "a-token-of-the-business-rule-0123456789"}}
+RIGHTS = ["sys_user", "sys_choice", "sys_dictionary", "sys_journal_field"]
+
+
+async def test_where_tickets_come_in_the_rights_that_they_need_are_looked_at(examine, servicenow):
+    servicenow.add_service("Shop")
+
+    checks = await examine(routing_field="business_service", routing={"Shop": "leads"}, **TWO_WAY)
+
+    assert {name: checks[name].status for name in (*RIGHTS, "cmdb_ci_service", "priorities")} == dict.fromkeys(
+        (*RIGHTS, "cmdb_ci_service", "priorities"), OK
+    )
+    assert {call.split()[0] for call in servicenow.calls} == {"GET"}
+
+
+async def test_without_tickets_no_further_right_is_asked_for(examine):
+    checks = await examine()
+
+    assert not {*RIGHTS, "sys_user_group", "priorities"} & checks.keys()
+
+
+@pytest.mark.parametrize(
+    ("table", "settings"),
+    [
+        ("sys_user", {}),
+        ("sys_choice", {}),
+        ("sys_dictionary", {}),
+        ("sys_journal_field", {}),
+        ("sys_user_group", {"routing_field": "assignment_group"}),
+        ("cmdb_ci_service", {"routing_field": "business_service", "routing": {"Shop": "leads"}}),
+        ("service_offering", {"routing_field": "service_offering"}),
+    ],
+)
+async def test_each_right_that_is_missing_is_named(examine, servicenow, table, settings):
+    servicenow.closed_tables = {table}
+
+    check = (await examine(**settings, **TWO_WAY))[table]
+
+    assert check.status is WARNING
+    assert "cannot be read" in check.found
+    assert f"let the user read {table}" in check.advice
+
+
+async def test_rows_that_are_all_hidden_are_a_missing_right(examine, servicenow):
+    servicenow.hides = lambda row: "user_name" in row
+
+    check = (await examine(**TWO_WAY))["sys_user"]
+
+    assert (check.status, check.found) == (WARNING, "no row of it is shown to the user")
+
+
+@pytest.mark.parametrize(
+    ("mapped", "status", "found"),
+    [
+        (
+            {"1": "critical"},
+            WARNING,
+            "priority_map does not name 2 (2 - High), 3 (3 - Moderate), 4 (4 - Low), 5 (5 - P",
+        ),
+        ({"1": "critical", "9": "info"}, WARNING, "priority_map names 9, which does not exist"),
+        ({str(number): "info" for number in range(1, 6)}, OK, "priority_map names all 5"),
+    ],
+)
+async def test_priorities_without_a_mapping_are_named(examine, mapped, status, found):
+    check = (await examine(priority_map=mapped, **TWO_WAY))["priorities"]
+
+    assert check.status is status
+    assert found in check.found
+
+
+async def test_priorities_that_cannot_be_read_are_not_guessed(examine, servicenow):
+    servicenow.closed_tables = {"sys_choice"}
+
+    assert (await examine(priority_map={"9": "info"}, **TWO_WAY))["priorities"].status is SKIPPED

@@ -16,6 +16,7 @@ from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.fields import RESOLVE_DEFAULTS, References, Rendered
 from versus_py.targets.servicenow.instance import Instance
 from versus_py.targets.servicenow.record import NEEDED_BY_LIFECYCLE, identity
+from versus_py.targets.servicenow.right_checks import examine_rights
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
 
 STATE_CANCELED = "8"
@@ -59,6 +60,9 @@ async def examine(
             yield await _about_choices(f"{name} {element}", config, instance.api, element, wanted)
         yield await _about_journal(f"{name} work notes", instance.api)
     yield await _about_references(f"{name} references", config, instance.api, clock, of_steps)
+    if config.is_two_way:
+        async for check in examine_rights(name, config, instance.api):
+            yield check
     if create_test_record:
         yield await _about_a_record(f"{name} test record", config, instance, clock)
 
