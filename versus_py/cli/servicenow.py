@@ -4,9 +4,17 @@ from typing import Annotated
 
 import typer
 
-from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, say
+from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, run_to_end, say
+from versus_py.cli.tables import print_rows
+from versus_py.config import LogConfig
 from versus_py.errors import ConfigError
+from versus_py.systems import registered
 from versus_py.targets.servicenow.business_rule import business_rule as make_business_rule
+from versus_py.telemetry.logs import configure_logging
+from versus_py.tools.record_diff import record_differences
+
+DID_NOT_LOOK = 2
+"""The exit status of `diff` where nothing is known."""
 
 servicenow_app = typer.Typer(help="Set up and look at ServiceNow.", no_args_is_help=True)
 
@@ -40,3 +48,20 @@ def business_rule(
     if host.startswith("http://"):
         err.print(f"warning: {host} is not https: the token travels in the clear", style="yellow", markup=False)
     print(script, end="")
+
+
+@servicenow_app.command()
+def diff(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """List in what open incidents and their records do not agree, and who changed these last. Nothing is changed.
+
+    Exits with 1 when there is any, and with 2 when it could not look.
+    """
+    loaded = load(config)
+    configure_logging(LogConfig(level="error"), loaded.secrets())
+    found = run_to_end(record_differences(loaded, registered()), status=DID_NOT_LOOK)
+    if not found:
+        err.print("Open incidents and their records agree.", style="green", markup=False)
+        return
+    rows = [[it.incident_id, it.record, it.differs, it.changed_by] for it in found]
+    print_rows(("incident", "record", "differs", "changed by"), rows, {})
+    raise typer.Exit(1)

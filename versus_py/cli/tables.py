@@ -71,5 +71,5 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], colours: M
     for name in columns:
         table.add_column(name)
     for first, *rest in rows:
-        table.add_row(Text(first, style=colours[first]), *map(Text, rest))
+        table.add_row(Text(first, style=colours.get(first, "")), *map(Text, rest))
     out.print(table)

@@ -70,7 +70,8 @@ async def _differences(store: Store, feed: Feed, targets: Sequence[str]) -> list
             page = await store.page(wanted=lambda it: _is_open_at(it, target), limit=PAGE, cursor=cursor)  # noqa: B023
             reports = await feed.look(target, page.incidents) if page.incidents else {}
             for incident in page.incidents:
-                found += _difference(incident, target, reports.get(incident.id))
+                if incident.id in reports:  # else its instance is not kept in sync both ways
+                    found += _difference(incident, target, reports[incident.id])
             cursor = page.cursor
             if cursor is None:
                 break

@@ -107,7 +107,6 @@ def test_what_matchers_see_of_an_incident_is_what_its_ticket_has_now():
     assert [it.labels for it in later.incident.alerts] == [{"category": "storage"}]
 
 
-
 def acknowledged() -> Incident:
     return after(acknowledge(triggered(), ANA, START_MS))
 
