@@ -269,6 +269,17 @@ async def test_the_same_event_at_two_replicas_at_once_has_one_effect(engine, inc
     assert len(await comments(engine, incident)) == 1
 
 
+async def test_what_slack_sends_again_after_hours_has_one_effect(engine, incident):
+    taken = read_replies(event_of(engine, "On it"))
+    await engine.desk.take(taken)
+    engine.clock.advance(hours=2)
+    await engine.store._redis.delete(keys.taken_request(taken[0].request_id))  # its time is over
+
+    await engine.desk.take(taken)
+
+    assert len(await comments(engine, incident)) == 1
+
+
 async def test_the_same_words_in_two_replies_are_two_comments_minutes_apart(engine, incident):
     await say(engine, "Still on it")
     engine.clock.advance(minutes=6)

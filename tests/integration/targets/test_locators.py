@@ -5,6 +5,7 @@ import pytest
 from tests.integration.conftest import CHANNEL
 from tests.support.groups import alert, group
 from versus_py.incidents.model import IncidentId
+from versus_py.simulators.slack.errors import ErrorOrder
 from versus_py.store import keys
 
 LATER = {
@@ -22,6 +23,16 @@ def locator(message):
     return f"{message.channel}\n{message.ts}"
 
 
+async def as_before_locators(engine, incident_id, message):
+    """As an older version has stored it."""
+    field, name = f"{keys.DELIVERY_FIELD}slack", keys.incident(incident_id)
+    stored = await engine.store._redis.hget(name, field)
+    older = stored.replace(f'"locator":"{CHANNEL}\\n{message.ts}",', "")
+    assert older != stored
+    await engine.store._redis.hset(name, field, older)
+    await engine.store._redis.delete(keys.reference("slack", locator(message)))
+
+
 async def test_the_message_of_an_incident_is_its_locator(engine):
     incident_id = await posted(engine)
     [message] = engine.slack.messages
@@ -33,12 +44,7 @@ async def test_the_message_of_an_incident_is_its_locator(engine):
 async def test_an_incident_that_an_older_version_posted_gets_its_locator_with_the_next_sync(engine):
     incident_id = await posted(engine)
     [message] = engine.slack.messages
-    field, name = f"{keys.DELIVERY_FIELD}slack", keys.incident(incident_id)
-    stored = await engine.store._redis.hget(name, field)
-    older = stored.replace(f'"locator":"{CHANNEL}\\n{message.ts}",', "")
-    assert older != stored
-    await engine.store._redis.hset(name, field, older)
-    await engine.store._redis.delete(keys.reference("slack", locator(message)))
+    await as_before_locators(engine, incident_id, message)
 
     assert await engine.store.incident_at("slack", locator(message)) is None
     await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
@@ -47,8 +53,24 @@ async def test_an_incident_that_an_older_version_posted_gets_its_locator_with_th
     assert await engine.store.incident_at("slack", locator(message)) == incident_id
 
 
-async def test_syncs_that_go_on_for_days_keep_the_key_without_a_change_of_the_incident(engine):
+async def test_a_locator_that_is_told_without_a_call_does_not_prove_the_credentials(engine, logs):
     incident_id = await posted(engine)
+    await as_before_locators(engine, incident_id, engine.slack.messages[0])
+    engine.slack.errors.order(ErrorOrder(error="invalid_auth", times=None))
+    await engine.post(group(alert("Other")))
+    await engine.worker.run_due()
+    logs.expect_error("credentials.refused")
+    await engine.store.arm(incident_id, "slack", now_ms=engine.clock.now_ms())
+
+    engine.clock.advance(minutes=5)
+    await engine.worker.run_due()
+
+    assert (await engine.store.get(incident_id)).delivery("slack").locator
+    assert engine.worker.refusing == ("slack",)
+
+
+async def test_syncs_that_go_on_for_days_keep_the_key_without_a_change_of_the_incident(engine):
+    incident_id = await posted(engine, oncall_enable="false")
     [message] = engine.slack.messages
     key = keys.reference("slack", locator(message))
     await engine.store._redis.delete(key)
