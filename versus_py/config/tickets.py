@@ -115,11 +115,18 @@ def channel_of(name: str, channels: Mapping[str, ChannelPart]) -> tuple[str, str
 
     It is `slack:leads`, or what stands after the colon alone: a name of a place before an id.
     """
-    system, colon, place = name.partition(":")
+    system, colon, rest = name.partition(":")
     if colon:
-        part = channels.get(system)
-        found = "" if part is None else part.places.get(place, place)
-        return (system, found) if part is not None and not part.problem_with(found) else None
+        place = _place_in(channels[system], rest) if system in channels else None
+        return None if place is None else (system, place)
     named = ((it, part.places[name]) for it, part in channels.items() if name in part.places)
-    others = ((it, name) for it, part in channels.items() if not part.problem_with(name))
+    others = ((it, place) for it, part in channels.items() if (place := _place_in(part, name)) is not None)
     return next(named, None) or next(others, None)
+
+
+def _place_in(channel: ChannelPart, name: str) -> str | None:
+    """The place that is called so there, by its name or its id; None without one."""
+    known = {channel.default_destination, *channel.places.values()} - {""}
+    if name in channel.places:
+        return channel.places[name]
+    return name if name in known or not channel.place_problem(name) else None
