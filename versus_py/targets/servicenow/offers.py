@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from versus_py.config import ServiceNowInstance
 from versus_py.config.tickets import PriorityLeads
-from versus_py.incidents.severity import known_as
+from versus_py.incidents.severity import Level, level_of
 from versus_py.targets.servicenow.sides import PRIORITY, severity_of
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 
@@ -83,7 +83,8 @@ def priority_map(found: Mapping[str, str], instance: ServiceNowInstance) -> Iter
     yield "priority_map:"
     for value, label in found.items():
         configured = instance.priority_map.get(value)
-        by_scale = known_as(label, {}) or severity_of({PRIORITY: value}, instance)
+        level = level_of(label)
+        by_scale = severity_of({PRIORITY: value}, instance) if level is Level.UNKNOWN else level.severity
         severity = by_scale if configured is None else configured.severity
         if configured is not None and (configured.wait is not None or configured.oncall is not None):
             severity = f"{{{', '.join(_settings(configured))}}}"

@@ -11,7 +11,7 @@ from versus_py.incidents.sides import Report, Side, Standing
 from versus_py.targets.feed import UnknownState
 from versus_py.targets.servicenow.asked import Destinations, asked_of
 from versus_py.targets.servicenow.instance import Instance
-from versus_py.targets.servicenow.people import Person
+from versus_py.targets.servicenow.people import OwnUser, Person
 from versus_py.targets.servicenow.record import Record
 from versus_py.targets.servicenow.reflection import IMPACT, URGENCY
 from versus_py.targets.servicenow.sides import (
@@ -22,6 +22,7 @@ from versus_py.targets.servicenow.sides import (
     PRIORITY,
     STATE,
     TITLE,
+    revision_of,
     side_of,
     standing_of,
 )
@@ -51,16 +52,25 @@ class Synced:
     record: Record
     sent: frozenset[str] = frozenset()  # the columns
     writes: int = 0  # how often it was changed for that
-    is_new: bool = False  # by this sync
+    before: Record | None = None  # as it was read before that; None: this sync has created it, or written nothing
 
-    def is_all_ours(self, known: Side | None, revision: int, *, is_last_ours: bool) -> bool:
+    def is_all_ours(self, known: Side | None, own_user: OwnUser) -> bool:
         """Whether nobody else has changed it since it was last seen as *known*.
 
-        One write is not told apart from one of an earlier attempt whose answer was lost.
+        One change by our user that is not known is the write of an earlier attempt whose answer was lost.
         """
+        first = self.before or self.record
+        if not self._is_ours(own_user):
+            return False
+        if self.before is not None and revision_of(self.record.values) - revision_of(first.values) > self.writes:
+            return False
+        is_read_ours = own_user.is_it(first.values.get(CHANGED_BY, ""))
         if known is None:
-            return is_last_ours and (self.is_new or not self.writes)
-        return is_last_ours and revision - known.revision <= max(1, self.writes)
+            return is_read_ours or (self.before is None and self.writes > 0)
+        return revision_of(first.values) - known.revision <= int(is_read_ours or self.before is None)
+
+    def _is_ours(self, own_user: OwnUser) -> bool:
+        return own_user.is_it(self.record.values.get(CHANGED_BY, "")) if own_user.is_known else self.writes > 0
 
 
 class Reporter:
@@ -86,8 +96,7 @@ class Reporter:
             return None
         values, shown = synced.record.values, synced.record.display
         user_name = values.get(CHANGED_BY, "")
-        is_last_ours = synced.writes > 0 if not instance.own_user.is_known else instance.own_user.is_it(user_name)
-        is_ours = synced.is_all_ours(known, side.revision, is_last_ours=is_last_ours)
+        is_ours = synced.is_all_ours(known, instance.own_user)
         asked, routed = asked_of(
             values,
             instance.config,

@@ -279,7 +279,7 @@ class ServiceNowTarget:
         record, wrote, assignment = known.record, known.wrote, known.assignment
         assignee = _assignee(record, before)
         caller = ""
-        synced = Synced(record, writes=int(found is None), is_new=found is None)
+        synced = Synced(record, writes=int(found is None), before=found)
         reflection = self._reflection(instance, incident, before, record)
         warnings: tuple[str, ...] = ()
         end_note = before.end_note if incident.status is Status.RESOLVED else ""
