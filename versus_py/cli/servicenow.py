@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from versus_py.cli import instances
 from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, run_to_end, say
 from versus_py.cli.tables import print_rows
 from versus_py.config import LogConfig
@@ -65,3 +66,7 @@ def diff(config: ConfigOption = DEFAULT_CONFIG) -> None:
     rows = [[it.incident_id, it.record, it.differs, it.changed_by] for it in found]
     print_rows(("incident", "record", "differs", "changed by"), rows, {})
     raise typer.Exit(1)
+
+
+servicenow_app.command()(instances.priorities)
+servicenow_app.command()(instances.fields)

@@ -21,11 +21,12 @@ from versus_py.incidents.model import Alert, Call, Delivery, Entry, Incident, In
 from versus_py.incidents.policies import Policy, made
 from versus_py.store.keys import DELIVERY_FIELD
 
-SCHEMA = 4
+SCHEMA = 5
 """The layout that this version writes.
 
 1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
 3: alerts in a field of their own, each with who lists it. 4: steps instead of a channel, a provider and a fallback.
+5: whose ticket it came from, and how its records were last seen; where news were said; what a message is named by.
 """
 
 READABLE_FROM = 4
