@@ -330,3 +330,24 @@ async def test_priorities_that_cannot_be_read_are_not_guessed(examine, serviceno
     servicenow.closed_tables = {"sys_choice"}
 
     assert (await examine(priority_map={"9": "info"}, **TWO_WAY))["priorities"].status is SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, OK),
+        ({"auth": {"type": "api_key", "api_key": "key-of-the-api"}}, WARNING),
+        (
+            {
+                "auth": {"type": "api_key", "api_key": "key-of-the-api"},
+                "events": {**TWO_WAY["events"], "user": "versus.integration"},
+            },
+            OK,
+        ),
+    ],
+)
+async def test_an_own_user_that_nothing_tells_is_asked_for(examine, settings, status):
+    check = (await examine(**{**TWO_WAY, **settings}))["user"]
+
+    assert check.status is status
+    assert ("events.user" in check.advice) == (status is WARNING)

@@ -27,10 +27,19 @@ class _Right:
 
 
 async def examine_rights(name: str, config: ServiceNowInstance, api: TableApi) -> AsyncIterator[Check]:
-    """One check for each table that the configuration needs, and one of the priorities."""
+    """Whether our own writes are known, one check for each table that the configuration needs, and the priorities."""
+    yield _about_own_user(f"{name} user", config)
     for right in _rights(config):
         yield await _about(f"{name} {right.table}", right, api)
     yield await _about_priorities(f"{name} priorities", config, api)
+
+
+def _about_own_user(name: str, config: ServiceNowInstance) -> Check:
+    if config.own_user:
+        return Check(name, CheckStatus.OK, f"events of what {config.own_user} writes are our own")
+    found = f"auth.type {config.auth.type} does not tell which user writes: events of our own writes count as people's"
+    advice = "set oncall.servicenow.events.user to the user_name of the integration user"
+    return Check(name, CheckStatus.WARNING, found, advice)
 
 
 def _rights(config: ServiceNowInstance) -> Iterator[_Right]:
