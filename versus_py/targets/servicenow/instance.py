@@ -1,7 +1,7 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
-from versus_py.incidents.model import Entry, Event, Incident, Status
+from versus_py.incidents.model import Entry, Incident, Status
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assigned, Assigner, Assignment
 from versus_py.targets.servicenow.columns import Column, digest, read_columns, write_columns
@@ -45,8 +45,9 @@ from versus_py.targets.servicenow.record import (
     next_state,
     notes,
 )
-from versus_py.targets.servicenow.reflection import CALLER, WRITTEN_TO, Reflection, more_urgent, raised
-from versus_py.targets.servicenow.sides import GROUP, columns_of
+from versus_py.targets.servicenow.reflection import CALLER, WRITTEN_TO, Reflection
+from versus_py.targets.servicenow.reflector import Reflector
+from versus_py.targets.servicenow.sides import columns_of
 from versus_py.targets.servicenow.table_api import NotAuthorized, NotFound, Row, TableApi
 
 log = structlog.get_logger()
@@ -57,7 +58,6 @@ LOOKED_UP_MAX = 100
 """The most records that one request asks for."""
 
 _CHANGED_AT = "sys_updated_on"
-_CALLERS = "sys_user.email"
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 
 CREDENTIALS = (LoginRefused, NotAuthorized)
@@ -122,6 +122,7 @@ class Instance:
         self.people = People(self.api, clock)
         self.comments = Comments(self.api, config, clock, connection.clock, self.own_user, self.people)
         self._references = References(self.api, config.references, clock)
+        self._reflector = Reflector(config, self._references)
         self._templates = RecordTemplates(config)
         self._record_key = Key.of(config)
         self._lacks: tuple[str, ...] = ()  # what the table turned out to lack for the lifecycle of an incident
@@ -283,7 +284,8 @@ class Instance:
         sent = fields.keys() if after is None else {**fields, **also.fields}.keys()
         if after is None:
             if not fields:
-                return Written(record, told.wrote, self._warned(incident, (*also.warnings, refused)))
+                warnings = self._warned(incident, (*also.warnings, refused))
+                return Written(record, told.wrote, warnings, caller=_caller(also.fields, sent))
             try:
                 after = await self._update(record, fields)
             except (*CREDENTIALS, LeftOpen):
@@ -303,37 +305,20 @@ class Instance:
             end_note,
             sent=frozenset(sent),
             writes=1,
-            caller=also.fields.get(CALLER, "") if CALLER in sent else "",
+            caller=_caller(also.fields, sent),
         )
 
     async def _reflected(self, record: Record, incident: Incident, told: Told, note: Mapping[str, str]) -> Rendered:
-        """What else a record that is kept in sync both ways is to show. It can be left out; the rest matters more."""
+        """What else a record that is kept in sync both ways is to show."""
         reflection = told.reflection
         if reflection is None or self._is_plain(record):
             return Rendered({})
-        is_open_here = incident.status is not Status.RESOLVED
-        fields = raised(record, incident.severity, self.config) if reflection.is_graver and is_open_here else {}
-        if reflection.is_called and self._is_first_call(told, note):
-            fields |= more_urgent({**record.values, **fields})
-        if reflection.group and is_open_here:
-            fields[GROUP] = reflection.group
-        rendered = await self._with_references(Rendered(fields), is_retry=told.is_retry)
-        caller = await self._user(reflection.caller) if reflection.caller else ""
-        also = {**rendered.fields, CALLER: caller} if caller else rendered.fields
-        return Rendered({column: text for column, text in also.items() if record.values.get(column) != text})
-
-    def _is_first_call(self, told: Told, note: Mapping[str, str]) -> bool:
-        """Whether the note of it is about to be written: where it is there, an earlier attempt has raised too."""
-        calls = [entry for entry in told.news if entry.event is Event.CALLED_AGAIN]
-        return any(it.begins in note.get("work_notes", "") for it in notes(calls, self.config))
-
-    async def _user(self, email: str) -> str:
-        """The sys_id of the one user with that address; "" where there is none, or nobody can tell for the moment."""
-        try:
-            return (await self._references.find(_CALLERS, email))[0] or ""
-        except Transient as exc:
-            log.warning("servicenow.caller_not_found", error=str(exc))
-            return ""
+        text = note.get("work_notes", "")
+        columns = self._reflector.columns(record, incident, reflection, tuple(told.news), text)
+        rendered = await self._with_references(columns, is_retry=told.is_retry)
+        also = {**rendered.fields, **await self._reflector.caller(reflection)}
+        changed = {column: text for column, text in also.items() if record.values.get(column) != text}
+        return Rendered(changed, rendered.warnings)
 
     async def _with_also(
         self, record: Record, fields: Mapping[str, str], also: Mapping[str, str]
@@ -552,6 +537,11 @@ class Instance:
         for warning in warnings:
             log.warning("servicenow.field_left_out", incident=incident.id, warning=warning)
         return warnings
+
+
+def _caller(wanted: Mapping[str, str], sent: Collection[str]) -> str:
+    """Who was set; "-" where that was refused, so that it is not tried with every write."""
+    return wanted[CALLER] if CALLER in wanted and CALLER in sent else "-" if CALLER in wanted else ""
 
 
 def _of_step(fields: Mapping[str, str]) -> FieldTemplates:

@@ -29,7 +29,6 @@ _SEVERITIES = {Event.SEVERITY_RAISED, Event.SEVERITY_CHANGED}
 class Reflection:
     """What the incident's record has yet to show, beside its news."""
 
-    is_ticket: bool  # it came in by itself: only what people do here is written to it
     is_standing_new: bool  # the incident has come to stand elsewhere since a state was written, and not by the record
     is_graver: bool = False  # somebody here, or an alert, has raised the severity
     is_called: bool = False  # nobody has acknowledged the ticket: its urgency is raised by one

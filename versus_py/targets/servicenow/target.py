@@ -364,7 +364,6 @@ class ServiceNowTarget:
         is_known = bool(reference)
         unsaid = unsaid_there(incident.news_after(_told(incident, before, self._name)), self._name)
         return Reflection(
-            is_ticket=is_ticket(reference),
             is_standing_new=is_standing_new(incident, reference, self._name),
             is_graver=is_known and is_raised(incident, unsaid, reference),
             is_called=is_ticket(reference) and _called_again(incident, before, self._name) is not None,
