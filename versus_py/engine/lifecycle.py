@@ -214,12 +214,13 @@ class Lifecycle:
             await self._store.settle([incident_id])  # what this answer tells may be news to Redis too
         return incident, change is not None and not change.is_renewal
 
-    async def begin(self, change: Change) -> bool:
-        """Write down an incident that does not come from alerts; False when it is there already."""
+    async def begin(self, change: Change) -> IncidentId | None:
+        """Write down an incident that does not come from alerts; which one is there already, None when it was not."""
         [existing] = await self._store.create([(change, "")], now_ms=self._clock.now_ms())
         if not existing:
             _log_change(change)
-        return not existing
+            return None
+        return IncidentId(existing.split()[0])
 
     async def incident_at(self, system: str, locator: str) -> IncidentId | None:
         """The incident whose message or record *system* calls so; None when there is none. Raises Unreadable."""

@@ -60,9 +60,10 @@ class Tickets:
         if found is None:
             _raise_if_refused(ticket)
             change = self._begun(ticket)
-            if await self._lifecycle.begin(change):
+            found = await self._lifecycle.begin(change)
+            if found is None:
                 return Accepted(Outcome.CREATED, change.incident)
-            found = change.incident.id  # another event of it was faster, or it came from somewhere else
+            # Another event of it was faster, or it has an id of before the installation had its present name.
         incident, outcome = await self._heard(found, ticket.report, ticket.locator)
         return Accepted(outcome, incident)
 
