@@ -13,8 +13,8 @@ from tests.integration.conftest import DAY_MS, SETTLES_WITHIN_S
 from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import make_notification, make_policy
-from tests.support.redis_servers import SharedRedis
 from tests.support.feeds import SERVICENOW, FakeFeed, make_ticket, ticket_config
+from tests.support.redis_servers import SharedRedis
 from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.engine.policies import Policies
 from versus_py.engine.tickets import NotTaken, Tickets

@@ -27,7 +27,7 @@ def warnings(**settings: Any) -> list[str]:
 
 
 def test_what_the_documentation_shows_is_fine():
-    mapped = {
+    mapped: Any = {
         "priority_map": {
             1: "critical",
             "2": {"severity": "P2", "wait": "10m"},
@@ -161,7 +161,7 @@ def test_tickets_need_an_escalation_that_is_prepared():
 
 
 def test_what_other_instances_share_is_said_once():
-    shared = {"priority_map": {"1": "bad"}, "other_instance_urls": {"infra": INFRA, "app": INFRA}}
+    shared: Any = {"priority_map": {"1": "bad"}, "other_instance_urls": {"infra": INFRA, "app": INFRA}}
 
     assert len(problems(ticket_settings(**shared))) == 1
 
