@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from versus_py.cli import app, incidents_app, policy_app
+from versus_py.cli import app, incidents_app, policy_app, servicenow_app
 from versus_py.systems import model, parse_config
 from versus_py.web.intake.overrides import override_names
 
@@ -115,6 +115,22 @@ def test_a_test_that_a_page_names_exists(page):
         assert not function or function in functions, function
 
 
+def test_the_mappings_of_tickets_that_the_page_shows_are_accepted():
+    page = (ROOT / "docs" / "servicenow.md").read_text()
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
+    [shown] = [it for it in map(yaml.safe_load, blocks) if "priority_map" in it["oncall"]["servicenow"]]
+    named = {"name": "network", "match": ["a=b"], "steps": [{"notify": ["slack"]}]}
+    slack = {**SYSTEMS["alert"]["slack"], "channels": {"dba": "C0123456789"}}
+    servicenow = {**SYSTEMS["oncall"]["servicenow"], "events": {"token": "t" * 16}, **shown["oncall"]["servicenow"]}
+    config = {
+        "alert": {"slack": slack},
+        "oncall": {"enable": True, "servicenow": servicenow},
+        "policies": [named, {**named, "name": "leads", "match": ["a=c"]}],
+    }
+
+    assert parse_config(json.dumps(config), {}).oncall.servicenow.routing.keys() == servicenow["routing"].keys()
+
+
 @pytest.mark.parametrize("page", ["configuration.md", "policies.md"])
 def test_policies_that_a_page_shows_are_accepted(page):
     blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
@@ -137,6 +153,6 @@ def test_the_readme_and_the_api_page_name_every_command():
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     for name in names:
         assert f"versus {name}" in text
-    for command in (*incidents_app.registered_commands, *policy_app.registered_commands):
+    for command in (it for group in (incidents_app, policy_app, servicenow_app) for it in group.registered_commands):
         assert command.callback
         assert (command.name or command.callback.__name__) in text
