@@ -26,6 +26,7 @@ from versus_py.incidents.model import (
 )
 from versus_py.incidents.policies import Asked, Policy
 from versus_py.incidents.rounds import PolicyOf, as_before
+from versus_py.incidents.severity import UNKNOWN_SEVERITY
 from versus_py.incidents.sides import Report, Side, Standing, Ticket
 from versus_py.incidents.transitions import (
     Change,
@@ -126,7 +127,7 @@ def notification_of(ticket: Ticket, source: str) -> Notification:
     return Notification(
         source=source,
         title=side.title or ticket.number,
-        severity=side.severity,
+        severity=side.severity or UNKNOWN_SEVERITY,
         alerts=(alert,),
         dedup_key=ticket.dedup_key,
         sender=ticket.sender,

@@ -329,3 +329,12 @@ async def test_the_reference_of_the_ticket_is_written_with_its_incident(engine):
 
     assert incident.origin == "servicenow"
     assert incident.delivery("servicenow").reference["sys_id"] == SYS_ID
+
+
+@on
+@pytest.mark.parametrize("priority", [None, "77"])
+async def test_a_ticket_without_a_known_priority_is_of_unknown_severity(engine, priority):
+    _, answer, _ = await send(engine, priority=priority)
+    await engine.settle()
+
+    assert (await engine.detail(answer["incidents"][0]["id"]))["severity"] == "unknown"
