@@ -6,14 +6,23 @@ import pytest
 
 from tests.integration.web.test_storm_page import acknowledge_all, storm_page
 from tests.support.openapi import METHODS, strict_document
+from tests.support.tickets import RAW, TOKEN
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
+from versus_py.sources.records import EVENTS_PATH
 from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.web.api.openapi import PATH, document
+from versus_py.web.tickets import paths
 
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
 INTAKE_TOKEN = "ops-token-0123456789"
 MAY_ACKNOWLEDGE = {"name": "ops", "token": INTAKE_TOKEN, "acknowledge": True}
+
+
+@pytest.fixture
+def servicenow_settings():
+    infra = {"instance_url": "http://127.0.0.1:1", "events": {"token": TOKEN[::-1]}}
+    return {"events": {"token": TOKEN}, "other_instance_urls": {"infra": infra}}
 
 
 @pytest.fixture
@@ -89,6 +98,10 @@ async def use_everything(engine, logs):
     timestamp = engine.clock.now_ms() // 1000
     headers = {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": engine.slack.sign(body, timestamp)}
     assert (await engine.http.post(SLACK_PATH, data=body, headers=headers)).status == 200
+    ticket, [main, other] = {**RAW, "state": "1"}, paths(EVENTS_PATH)
+    for path, token in ((main, TOKEN), (other.format(instance="infra"), TOKEN[::-1])):
+        answer = await engine.http.post(path, json=ticket, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status == 201
 
 
 async def use_drop_in_addresses(engine):
