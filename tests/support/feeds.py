@@ -46,6 +46,7 @@ class FakeFeed:
         self.looks: list[tuple[str, int]] = []  # the target, and of how many incidents
         self.fails: list[Exception] = []
         self.held = OnHold.SNOOZE
+        self.writes = True
         self.every_ms: int | None = COMPARE_EVERY_MS
         self.going_on: asyncio.Event | None = None  # a look waits for it
 
@@ -61,6 +62,9 @@ class FakeFeed:
 
     def on_hold(self, target: str) -> OnHold:
         return self.held
+
+    def writes_ends(self, target: str, incident: Incident) -> bool:
+        return self.writes
 
     def compares_every_ms(self, target: str) -> int | None:
         return self.every_ms

@@ -13,8 +13,10 @@ from versus_py.clock import Clock
 from versus_py.engine.tickets import Tickets
 from versus_py.errors import Permanent, StoreUnavailable, Transient
 from versus_py.incidents.model import Incident, Outcome, Status, system_of
+from versus_py.incidents.sides import Side
 from versus_py.incidents.tickets import differences
 from versus_py.store import Store
+from versus_py.targets.feed import Feed
 from versus_py.targets.target import NotYet
 from versus_py.telemetry.metrics import Metrics
 
@@ -52,6 +54,7 @@ class Reconciliation:
         self._clock = clock
         self._metrics = metrics
         self._look_every_s = look_every_s
+        self._compared_ms: dict[str, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Compare when it is time, until *stop* is set. Redis and the systems may come and go meanwhile."""
@@ -70,7 +73,9 @@ class Reconciliation:
             return
         try:
             if not await self._store.takes_turn(f"compare:{target}", for_ms=every_ms):
+                self._forget_drift(target, every_ms)
                 return
+            self._compared_ms[target] = self._clock.now_ms()
             async with asyncio.timeout(SWEEP_MAX_S):
                 await self.compare(target)
         except (Transient, Permanent, NotYet, StoreUnavailable, TimeoutError) as exc:
@@ -78,23 +83,30 @@ class Reconciliation:
         except Exception:
             log.exception("records.not_compared", target=target)
 
-    async def compare(self, target: str) -> int:
-        """Hear how all records of *target* are; how many do not agree with their incidents, before what follows.
+    def _forget_drift(self, target: str, every_ms: int) -> None:
+        """Another replica has compared since: its number counts, and this one's is of the past."""
+        if target in self._compared_ms and self._compared_ms[target] + every_ms <= self._clock.now_ms():
+            del self._compared_ms[target]
+            self._metrics.servicenow_drift.labels(target).set(0)
 
-        What does not agree although it was heard has its target woken, as that is about to write.
+    async def compare(self, target: str) -> int:
+        """Hear how all records of *target* are; how many do not agree with their incidents afterwards, and should.
+
+        The target of such a one is woken, to write what is missing.
         """
+        feed = self._tickets.feeds[system_of(target)]
         drift, repaired, cursor = 0, 0, None
         while True:
             page = await self._store.page(wanted=lambda it: self._is_compared(it, target), limit=BATCH, cursor=cursor)
             found = page.incidents
-            reports = await self._tickets.feeds[system_of(target)].look(target, found) if found else {}
+            reports = await feed.look(target, found) if found else {}
             for incident in found:
                 report = reports.get(incident.id)
                 if report is None:
                     continue
                 heard, outcome = await self._tickets.hear(incident.id, replace(report, is_repair=True))
                 repaired += outcome is not Outcome.IGNORED
-                if heard is not None and differences(heard, report.side):
+                if heard is not None and _drifts(heard, target, report.side, feed):
                     drift += 1
                     await self._store.arm(incident.id, target, now_ms=self._clock.now_ms())
             cursor = page.cursor
@@ -109,3 +121,15 @@ class Reconciliation:
         ended_ms = incident.resolved_at_ms
         is_past = incident.status is Status.RESOLVED and (ended_ms or 0) + ENDED_FOR_MS < self._clock.now_ms()
         return bool(incident.delivery(target).reference) and not is_past
+
+
+def _drifts(incident: Incident, target: str, side: Side, feed: Feed) -> bool:
+    """Whether the record is not as it should be: over when its incident is, where that is written to it.
+
+    *side* is how it was read; it may have been told of since. What is open although the end of its record was heard
+    was reopened here. Its record is, once it is called again.
+    """
+    known = incident.sides.get(target, side)
+    if not differences(incident, max(known, side, key=lambda it: it.revision)):
+        return False
+    return feed.writes_ends(target, incident) if incident.status is Status.RESOLVED else not known.standing.is_over

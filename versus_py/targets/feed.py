@@ -42,6 +42,9 @@ class Feed(Protocol):
     def on_hold(self, target: str) -> OnHold:
         """What a record of *target* that is put on hold does to its incident."""
 
+    def writes_ends(self, target: str, incident: Incident) -> bool:
+        """Whether the record that the incident has at *target* is ended when it is resolved here."""
+
     def compares_every_ms(self, target: str) -> int | None:
         """How often the records of *target* are compared with their incidents; None: never."""
 

@@ -1,13 +1,15 @@
 """Tickets, read from what business rules post."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.support.factories import make_incident
 from tests.support.tickets import BETH, GROUP, MAIN, OURS, RAW, SYS_ID, TOKEN, body_of, feed_of, ticket_config
 from versus_py.errors import BadPayload
-from versus_py.incidents.model import incident_id
+from versus_py.incidents.model import Delivery, incident_id
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Side, Standing, Ticket
 from versus_py.targets.feed import FeedSource, UnknownState
@@ -422,3 +424,23 @@ def test_how_often_records_are_compared_is_a_setting(minutes, every_ms):
     assert feed.compares_every_ms("servicenow") == every_ms
     assert feed.compares_every_ms("slack") is None
     assert feed.on_hold("servicenow") == "nothing"
+
+
+TICKET = Delivery(reference={"source": "1"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "delivery", "is_ended"),
+    [
+        pytest.param({}, Delivery(), True, id="a record that we made"),
+        pytest.param({}, TICKET, True, id="a ticket"),
+        pytest.param({"bidirectional": False}, TICKET, False, id="a ticket that is not written to"),
+        pytest.param({"bidirectional": False}, Delivery(), True, id="a record that we made, beside such tickets"),
+        pytest.param({"on_resolve": "note"}, Delivery(), False, id="the end is only noted"),
+    ],
+)
+def test_whether_the_end_of_an_incident_ends_its_record_is_a_setting(settings, delivery, is_ended):
+    feed = feed_of(ticket_config(**settings))
+    incident = replace(make_incident(), deliveries={"servicenow": delivery})
+
+    assert feed.writes_ends("servicenow", incident) is is_ended

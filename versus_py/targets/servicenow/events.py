@@ -15,6 +15,7 @@ from versus_py.targets.servicenow.asked import asked_of, destinations
 from versus_py.targets.servicenow.instances import key_of, locator_of
 from versus_py.targets.servicenow.key import Key
 from versus_py.targets.servicenow.posted import Posted, quoted, read_record
+from versus_py.targets.servicenow.reflection import is_ticket
 from versus_py.targets.servicenow.sides import (
     CHANGED_BY,
     CLOSE_NOTES,
@@ -106,6 +107,11 @@ class ServiceNowFeed:
     def on_hold(self, target: str) -> OnHold:
         place = self._by_target.get(target) or self._places[""]
         return OnHold(place.config.events.on_hold)
+
+    def writes_ends(self, target: str, incident: Incident) -> bool:
+        config = self._by_target[target].config
+        is_written = config.writes_tickets or not is_ticket(incident.delivery(target).reference)
+        return is_written and config.on_resolve == "resolve" and config.lifecycle == "incident"
 
     def compares_every_ms(self, target: str) -> int | None:
         place = self._by_target.get(target)
