@@ -40,6 +40,7 @@ class Policies:
         asked = incident.policy.asked
         if asked is None:
             return incident.policy
+        asked = replace(asked, origin=incident.origin)  # an older version that had it routed does not know it
         return self.for_labels(labels_of(incident.alerts, incident.severity, asked), now_ms, asked)
 
     def for_labels(self, labels: Mapping[str, str], now_ms: int, asked: Asked = _NOTHING) -> Policy:

@@ -26,7 +26,7 @@ SCHEMA = 5
 
 1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
 3: alerts in a field of their own, each with who lists it. 4: steps instead of a channel, a provider and a fallback.
-5: whose ticket it came from, and how its records were last seen; where news were said; what a message is named by.
+5: the ticket that an incident began with, how its records were last seen, and where its news were said.
 """
 
 READABLE_FROM = 4

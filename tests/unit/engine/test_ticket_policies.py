@@ -294,6 +294,17 @@ def test_a_later_round_raises_the_same_ticket(policy):
     assert incident.providers == (SERVICENOW,)
 
 
+def test_a_ticket_that_an_older_version_has_routed_is_still_the_only_one():
+    config = config_of(CRITICAL, **events())
+    incident = ticket_of(config)
+    routed = replace(incident, policy=replace(incident.policy, asked=Asked(policy="critical")))
+
+    later = Policies(config).of_known(routed, START_MS)
+
+    assert later.asked == Asked(policy="critical", origin=SERVICENOW)
+    assert later.fallback is None
+
+
 def test_a_policy_that_is_gone_from_the_configuration_leaves_the_made_one_with_the_ticket():
     incident = ticket_of(config_of(CRITICAL, **events()), policy="critical")
 
