@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ CONFIG = model()
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-SYSTEMS = {
+SYSTEMS: dict[str, Any] = {
     "alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C1", "channels": {"leads": "C0123456789"}}},
     "oncall": {"enable": True, "servicenow": {"instance_url": "https://x.example", "username": "u", "password": "p"}},
 }

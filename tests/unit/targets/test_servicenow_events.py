@@ -444,3 +444,21 @@ def test_whether_the_end_of_an_incident_ends_its_record_is_a_setting(settings, d
     incident = replace(make_incident(), deliveries={"servicenow": delivery})
 
     assert feed.writes_ends("servicenow", incident) is is_ended
+
+
+def test_a_group_whose_name_was_not_sent_leads_nowhere_before_a_sync_has_read_it():
+    by_name = {"routing_field": "assignment_group", "routing": {"Leads": "leads"}}
+
+    unnamed, named = read(RAW, settings=by_name), read(OURS, settings=by_name)
+
+    assert unnamed.report.news_since(replace(unnamed.report.side, route="Leads")) == frozenset()
+    assert unnamed.warnings == ()
+    assert named.report.news_since(replace(named.report.side, route="other")) == {"route"}
+
+
+def test_a_group_that_is_named_by_its_sys_id_needs_no_name():
+    by_id = {"routing_field": "assignment_group", "routing": {GROUP: "leads"}}
+
+    report = read(RAW, settings=by_id).report
+
+    assert report.news_since(replace(report.side, route="other")) == {"route"}

@@ -171,12 +171,14 @@ class ServiceNowFeed:
             asked=asked,
             routed=routed,
             labels=_labels(posted, place.config),
+            wrote=frozenset({"route"}) if _is_unresolved(posted, place.config) else frozenset(),
         )
 
     def _unknown_key(self, place: _Place, posted: Posted) -> Iterator[str]:
         """Once for each key: a group that is not meant to be routed would be warned about with every ticket."""
         key = route_key(posted.values, place.config, posted.display)
-        if not key or not place.config.routing or route_of(posted.values, place.config, posted.display) is not None:
+        leads = route_of(posted.values, place.config, posted.display) is not None
+        if not key or leads or not place.config.routing or _is_unresolved(posted, place.config):
             return
         if (place.path, key) not in self._warned and len(self._warned) < _WARNED_MAX:
             self._warned.add((place.path, key))
@@ -192,6 +194,12 @@ def _tokens(place: _Place) -> Iterator[tuple[str, str]]:
     for name, token in (("", events.token), *(("", it) for it in events.previous_tokens), *of_rules):
         if token.get_secret_value():
             yield name, token.get_secret_value()
+
+
+def _is_unresolved(posted: Posted, config: ServiceNowInstance) -> bool:
+    """Whether the routing key is a reference whose name was not sent: nothing is made of it before a sync has read it."""
+    raw = posted.values.get(config.routing_field, "") if config.routing_field else ""
+    return bool(SYS_ID.fullmatch(raw)) and raw not in config.routing and not posted.display.get(config.routing_field)
 
 
 def _unknown_priority(place: _Place, posted: Posted) -> Iterator[str]:
