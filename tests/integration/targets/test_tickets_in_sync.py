@@ -495,3 +495,41 @@ async def test_what_the_record_does_not_show_to_the_user_is_no_report(both):
     report = await both.sync()
 
     assert report is None
+
+
+@pytest.mark.parametrize("settings", [ROUTING])
+async def test_a_group_that_does_not_exist_is_told_and_the_note_is_written(both):
+    await both.sync()
+    route_to(both, "leads")
+
+    await both.until_quiet()
+
+    assert both.record["assignment_group"] == ""
+    assert both.notes == ["routed to policy leads by Ana Diaz (ana@example.com)"]
+    assert "assignment_group 'Leads': no row of sys_user_group" in both.delivery.note
+
+
+async def test_columns_that_access_control_takes_out_are_told(both):
+    both.servicenow.ignored_columns = {"urgency", "impact"}
+    await both.sync()
+    both.here(lambda it, now_ms: triage.set_severity(it, "critical", ANA, now_ms))
+
+    await both.until_quiet()
+
+    assert "ServiceNow did not take impact, urgency" in both.delivery.note
+
+
+@pytest.mark.parametrize(("columns", "written"), [({"urgency"}, ("2", "2")), ({"caller_id"}, ("1", "1"))])
+async def test_a_policy_that_refuses_a_column_is_asked_once(both, columns, written):
+    both.servicenow.refused_columns = columns
+    await both.sync()
+    both.here(lambda it, now_ms: triage.set_severity(it, "critical", ANA, now_ms))
+    await both.until_quiet()
+    writes = both.writes
+
+    both.here(lambda it, now_ms: transitions.comment(it, "On it", ANA, now_ms))
+    await both.until_quiet()
+
+    assert both.writes == writes + 1
+    assert len(both.notes) == 2
+    assert (both.record["impact"], both.record["urgency"]) == written

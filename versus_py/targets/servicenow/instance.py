@@ -280,8 +280,8 @@ class Instance:
         if not (fields or also.fields):
             return Written(record, told.wrote, self._warned(incident, (*rendered.warnings, *also.warnings)))
         end_note = ""
-        after, refused = await self._with_also(record, fields, also.fields) if also.fields else (None, "")
-        sent = fields.keys() if after is None else {**fields, **also.fields}.keys()
+        after, taken, refused = await self._with_also(record, fields, also.fields)
+        sent = {**fields, **taken}.keys()
         if after is None:
             if not fields:
                 warnings = self._warned(incident, (*also.warnings, refused))
@@ -322,19 +322,25 @@ class Instance:
 
     async def _with_also(
         self, record: Record, fields: Mapping[str, str], also: Mapping[str, str]
-    ) -> tuple[Record | None, str]:
-        """The record with both; None where they were refused together, or what people should know of it."""
-        names = ", ".join(sorted(also))
-        try:
-            after = await self._update(record, {**fields, **also})
-        except (*CREDENTIALS, LeftOpen):
-            raise
-        except Permanent as exc:
-            return None, f"{names} was not written: {exc}"
-        ignored = [column for column, text in also.items() if after.values.get(column, text) != text]
-        if ignored:
-            return after, f"ServiceNow did not take {', '.join(ignored)}: may the user write that?"
-        return after, ""
+    ) -> tuple[Record | None, Mapping[str, str], str]:
+        """The record with *fields* and as much of *also* as is taken, that, and what people should know of the rest.
+
+        None where they were refused together: then nothing was written.
+        """
+        without_caller = {column: text for column, text in also.items() if column != CALLER}
+        why = ""
+        for columns in filter(None, dict.fromkeys((tuple(also.items()), tuple(without_caller.items())))):
+            try:
+                after = await self._update(record, {**fields, **dict(columns)})
+            except (*CREDENTIALS, LeftOpen):
+                raise
+            except Permanent as exc:
+                why = str(exc)
+                continue
+            left_out = sorted(also.keys() - dict(columns).keys())
+            ignored = [column for column, text in columns if after.values.get(column, text) != text]
+            return after, dict(columns), _not_written(left_out, why) or _not_taken(ignored)
+        return None, {}, _not_written(sorted(also), why)
 
     async def _update(self, record: Record, fields: Mapping[str, str]) -> Record:
         """The record as it is then. Raises Permanent, and LeftOpen where the update was to resolve it."""
@@ -537,6 +543,14 @@ class Instance:
         for warning in warnings:
             log.warning("servicenow.field_left_out", incident=incident.id, warning=warning)
         return warnings
+
+
+def _not_written(columns: Sequence[str], why: str) -> str:
+    return f"{', '.join(columns)} was not written: {why}" if columns else ""
+
+
+def _not_taken(columns: Sequence[str]) -> str:
+    return f"ServiceNow did not take {', '.join(columns)}: may the user write that?" if columns else ""
 
 
 def _caller(wanted: Mapping[str, str], sent: Collection[str]) -> str:
