@@ -197,7 +197,7 @@ def _tokens(place: _Place) -> Iterator[tuple[str, str]]:
 
 
 def _is_unresolved(posted: Posted, config: ServiceNowInstance) -> bool:
-    """Whether the routing key is a reference whose name was not sent: nothing is made of it before a sync has read it."""
+    """Whether the routing key is a reference whose name was not sent: a sync reads it."""
     raw = posted.values.get(config.routing_field, "") if config.routing_field else ""
     return bool(SYS_ID.fullmatch(raw)) and raw not in config.routing and not posted.display.get(config.routing_field)
 
