@@ -15,8 +15,12 @@ KEY = "correlation_id"
 """The column that holds the incident's id in records that are ours."""
 
 
+_WRAPPERS = frozenset({"record", "records", "result", "current", "incident", "data", "body", "payload"})
+"""Keys that a record stands behind where it is sent in an object. Behind another, it may belong to an alert."""
+
+
 def raise_if_record(payload: Mapping[str, Any]) -> None:
-    """Raises WrongAddress for a record, itself or one level down, and NotAnAlert for what is about an incident of ours.
+    """Raises WrongAddress for a record, itself or wrapped, and NotAnAlert for what is about an incident of ours.
 
     Taken as alerts, each state of a ticket would be an incident, whose own record would come here in turn, without end.
     """
@@ -32,9 +36,11 @@ def raise_if_record(payload: Mapping[str, Any]) -> None:
 
 
 def _levels(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The payload, and the objects one level down, in lists too."""
+    """The payload, and the objects that it wraps, in lists too."""
     yield payload
-    for value in payload.values():
+    for name, value in payload.items():
+        if name.casefold() not in _WRAPPERS:
+            continue
         if isinstance(value, Mapping):
             yield value
         elif isinstance(value, list):

@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 
-from tests.support.tickets import GROUP, OURS, RAW, SYS_ID, TOKEN
+from tests.support.tickets import OURS, RAW, SYS_ID, TOKEN
 from versus_py.errors import StoreUnavailable
 from versus_py.web import tickets as door
 
@@ -294,13 +294,14 @@ async def test_what_is_accepted_is_logged_with_its_number(engine, logs):
     [{**EVENTS, "routing_field": "assignment_group", "routing": {"Leads": {"wait": "1m"}}}],
 )
 async def test_a_key_that_leads_nowhere_is_warned_about_once(engine, logs):
-    _, first, _ = await send(engine, token=RULE)
-    _, second, _ = await send(engine, sys_mod_count="1")
+    named = {"versus": {"version": 1, "display": {"assignment_group": "Network"}}}
+    _, first, _ = await send(engine, token=RULE, **named)
+    _, second, _ = await send(engine, sys_mod_count="1", **named)
 
     assert (len(first["warnings"]), second["warnings"]) == (1, [])
-    assert GROUP in first["warnings"][0]
+    assert "'Network'" in first["warnings"][0]
     said = [line for line in logs if line["event"] == "intake.warning"]
-    assert [(line["sender"], GROUP in line["warning"]) for line in said] == [("servicenow/network", True)]
+    assert [(line["sender"], "'Network'" in line["warning"]) for line in said] == [("servicenow/network", True)]
 
 
 @on

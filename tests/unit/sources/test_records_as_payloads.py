@@ -44,6 +44,7 @@ def test_a_record_that_sns_carries_is_none_either():
         pytest.param({**ALERT, "sys_id": SYS_ID, "number": "INC1"}, id="two of three"),
         pytest.param({**ALERT, "a": {"sys_id": SYS_ID}, "b": {"sys_mod_count": 1, "number": 1}}, id="in two objects"),
         pytest.param({**ALERT, "details": {"fields": dict(RAW)}}, id="deeper"),
+        pytest.param({**ALERT, "ticket": dict(RAW)}, id="a ticket that an alert names"),
         pytest.param({**ALERT, "sys_id,sys_mod_count,number": 1}, id="in one name"),
         pytest.param({**ALERT, "description": json.dumps(dict(RAW))}, id="in a text"),
         pytest.param({**ALERT, "correlation_id": "order-77"}, id="another service's id"),
