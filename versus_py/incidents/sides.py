@@ -53,6 +53,7 @@ class Report:
     user: str = ""  # what its system calls that person
     is_own: bool = False  # that was ourselves: nothing of it is news
     wrote: frozenset[str] = frozenset()  # fields of `Side` that we have just written ourselves: no news either
+    since: Side | None = None  # how it was known when we did that; None: not at all
     assignee: str = ""  # by name
     group: str = ""
     comment: str = ""  # what was said of its end
@@ -62,11 +63,15 @@ class Report:
     is_repair: bool = False  # it was found by comparing, and nobody had told
 
     def news_since(self, before: Side | None) -> frozenset[str]:
-        """The fields of `Side` that somebody else has changed. What is seen for the first time was new before."""
+        """The fields of `Side` that somebody else has changed. What is seen for the first time was new before.
+
+        What we wrote is news again where a change from before that was taken over while we were writing.
+        """
         if self.is_own:
             return frozenset()
         known = before or replace(self.side, standing=Standing.NEW)
-        return self.side.differs_in(known) - self.wrote
+        overtaken = frozenset[str]() if self.since is None else known.differs_in(self.since)
+        return self.side.differs_in(known) - (self.wrote - overtaken)
 
 
 @dataclass(frozen=True, slots=True)

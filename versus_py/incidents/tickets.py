@@ -26,7 +26,7 @@ from versus_py.incidents.model import (
 )
 from versus_py.incidents.policies import Asked, Policy
 from versus_py.incidents.rounds import PolicyOf, as_before
-from versus_py.incidents.severity import UNKNOWN_SEVERITY
+from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_graver
 from versus_py.incidents.sides import Report, Side, Standing, Ticket
 from versus_py.incidents.transitions import (
     Change,
@@ -299,15 +299,22 @@ def _resolved(incident: Incident, heard: Heard) -> Change | None:
 def _graver(incident: Incident, heard: Heard) -> Change | None:
     """Its severity is another one. Of its own ticket, the priority says how long the wait is, and whether it escalates.
 
-    That counts for what begins from now on: what is less grave goes on as it has begun.
+    That counts for what begins from now on: what is less grave goes on as it has begun. Where both sides have raised
+    it, the graver one stays.
     """
-    if not heard.side.severity:
+    if not heard.side.severity or _is_raised_less(incident, heard):
         return None
     to, asked = heard.report.asked, incident.policy.asked
     if heard.is_its_ticket and to is not None and asked is not None:
         asked = replace(asked, wait_ms=to.wait_ms, escalates=to.escalates)
         incident = replace(incident, policy=replace(incident.policy, asked=asked))
     return set_severity(incident, heard.side.severity, heard.by, heard.now_ms, heard.policy_of)
+
+
+def _is_raised_less(incident: Incident, heard: Heard) -> bool:
+    """Whether it was raised there, and further here meanwhile."""
+    there, before = heard.side.severity, heard.known.severity if heard.known is not None else ""
+    return bool(before) and is_graver(there, before) and is_graver(incident.severity, there)
 
 
 def _routed(incident: Incident, heard: Heard) -> Change | None:

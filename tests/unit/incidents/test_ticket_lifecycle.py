@@ -499,6 +499,20 @@ def test_a_raised_priority_raises_the_severity():
     assert (change.entries[0].event, change.entries[0].by) == (Event.SEVERITY_RAISED, BEN)
 
 
+def test_raised_there_and_further_here_the_graver_severity_stays():
+    before = after(set_severity(triggered(), "critical", ANA, START_MS))
+
+    change = heard(before, report(severity="error"))
+
+    assert (change.incident.severity, change.entries) == ("critical", ())
+
+
+def test_raised_here_and_lowered_there_later_it_is_lowered():
+    before = after(set_severity(triggered(), "critical", ANA, START_MS))
+
+    assert heard(before, report(severity="info")).incident.severity == "info"
+
+
 def test_a_raised_priority_begins_a_wait_where_somebody_else_has_acknowledged():
     change = heard(acknowledged(), report(severity="critical"))
 
@@ -751,6 +765,15 @@ def test_what_a_sync_has_written_itself_is_no_news_and_the_rest_is():
     assert change.incident.status is Status.TRIGGERED
     assert change.incident.severity == "critical"
     assert change.incident.sides[SERVICENOW].standing is Standing.IN_PROGRESS
+
+
+def test_what_a_sync_has_written_over_a_change_that_was_heard_meanwhile_is_news():
+    before = triggered()
+    lowered = after(hear(before, report(severity="info"), NOW))
+    wrote = report(severity="critical", revision=2, wrote=frozenset({"severity"}), since=before.sides[SERVICENOW])
+
+    assert lowered.severity == "info"
+    assert heard(lowered, wrote).incident.severity == "critical"
 
 
 def test_what_a_sync_has_written_itself_is_no_reopening():

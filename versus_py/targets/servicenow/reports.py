@@ -111,6 +111,7 @@ class Reporter:
             side=side,
             is_own=is_ours and not is_repair,  # while a sync is at work, comparing may see a part of what it writes
             wrote=EVERYTHING if is_ours else _written(synced, side, instance.config.routing_field),
+            since=known,
             assignee=shown.get(ASSIGNED_TO, "") if side.assignee else "",
             group=shown.get(GROUP, "") if side.group else "",
             comment=values.get(CLOSE_NOTES, "")[:_COMMENT_MAX] if side.standing.is_over else "",
