@@ -89,8 +89,8 @@ class Tickets:
                 called=self._called(report.target),
             )
             outcome = change.outcome if change is not None else Outcome.IGNORED
-            is_event = bool(locator) and not report.is_own
-            return _with_look(change, target, now_ms) if change is not None and is_event else change
+            is_by_others = (bool(locator) or report.is_repair) and not report.is_own
+            return _with_look(change, target, now_ms) if change is not None and is_by_others else change
 
         incident, _ = await self._lifecycle.act(incident_id, decide)
         return incident, outcome

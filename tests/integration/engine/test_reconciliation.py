@@ -59,6 +59,19 @@ async def next_turn(replica: Replica) -> None:
 # What is repaired
 
 
+@pytest.mark.parametrize(("revision", "woken"), [(0, set()), (1, {SERVICENOW})], ids=["as it was", "changed"])
+async def test_a_ticket_that_somebody_has_changed_is_looked_at_as_they_may_have_commented(
+    here, comparing, revision, woken
+):
+    incident = await here.taken()
+    await here.done()
+    here.feed.stands(incident, Standing.NEW, revision=revision)
+
+    await comparing.all()
+
+    assert await here.done() == woken
+
+
 @pytest.mark.parametrize(
     ("standing", "status"),
     [
@@ -164,7 +177,7 @@ async def test_a_ticket_that_is_never_written_to_may_stay_open(here, comparing):
     incident = await here.taken()
     await here.lifecycle.resolve(incident.id, ANA)
     await here.done()
-    here.feed.stands(incident, Standing.NEW, revision=1)
+    here.feed.stands(incident, Standing.NEW, revision=0)
 
     assert await comparing.all() == 0
     assert await here.done() == set()

@@ -11,13 +11,14 @@ from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, RateLimited, Transient
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.model import Incident, IncidentId, Status
 from versus_py.incidents.sides import Standing
 from versus_py.simulators import Fault
 from versus_py.targets.servicenow.target import ServiceNowTarget
 from versus_py.targets.target import NotYet
 
 USERS = "GET /api/now/table/sys_user"
+JOURNAL = "GET /api/now/table/sys_journal_field"
 RECORDS = "GET /api/now/table/incident"
 
 
@@ -63,6 +64,59 @@ async def test_what_was_written_before_the_first_sync_is_heard(both):
     await both.sync()
 
     assert await heard(both) == [("Ana Diaz", "already at it")]
+
+
+def texts(it: TwoWay) -> list[str]:
+    return [comment.text for comment in it.delivery.comments]
+
+
+@pytest.mark.parametrize("do", ["resolve", "cancel"])
+async def test_what_was_written_just_before_the_end_there_is_heard(both, do):
+    await both.sync()
+    both.there("note", work_notes="it was db-7")
+    both.there(do)
+    await both.sync()
+    await both.sync()
+
+    assert both.incident.status is Status.RESOLVED
+    assert texts(both) == ["it was db-7"]
+
+
+async def test_what_was_written_just_before_the_end_here_and_after_it_is_heard(both):
+    await both.sync()
+    both.there("note", work_notes="it was db-7")
+    both.here(lambda it, now_ms: transitions.resolve(it, ANA, now_ms))
+    await both.sync()
+    both.there("note", comments="Thank you")
+    await both.sync()
+    await both.sync()
+
+    assert texts(both) == ["it was db-7", "Thank you"]
+    assert both.delivery.comment_count == 2
+
+
+async def test_comments_are_not_asked_for_where_only_we_have_changed_the_record(both):
+    await both.sync()
+    asked = both.servicenow.calls.count(JOURNAL)
+
+    for number in range(3):
+        both.here(lambda it, now_ms, text=f"On it {number}": transitions.comment(it, text, ANA, now_ms))
+        await both.sync()
+
+    # Each time only to see whether the note is there.
+    assert both.servicenow.calls.count(JOURNAL) == asked + 3
+
+
+async def test_comments_that_cannot_be_read_for_the_moment_are_read_with_the_next_sync(both):
+    await both.sync()
+    both.there("note", work_notes="it was db-7")
+    both.there("resolve")
+    both.servicenow.faults.order(Fault(kind="503", path="/api/now/table/sys_journal_field", times=1))
+    await both.sync()
+    read_at_first = texts(both)
+    await both.sync()
+
+    assert (read_at_first, texts(both)) == ([], ["it was db-7"])
 
 
 API_KEY = {"auth": {"type": "api_key", "api_key": "key-of-the-api"}, "username": "", "password": ""}

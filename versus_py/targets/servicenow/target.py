@@ -39,6 +39,7 @@ from versus_py.targets.servicenow.reflection import (
     unsaid_there,
 )
 from versus_py.targets.servicenow.reports import Reporter, Synced
+from versus_py.targets.servicenow.sides import REVISION
 from versus_py.targets.servicenow.table_api import Forbidden
 from versus_py.targets.target import NotYet
 
@@ -71,6 +72,19 @@ class _Known:
     note: str  # what people should know of it for as long as it lasts
     assignment: Assignment
     heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class _SaidThere:
+    """The comments that are new, and what to remember then."""
+
+    new: tuple[Comment, ...]
+    heard: Heard
+    revision: str  # of the record when they were asked for; "": not known
+
+    @property
+    def reference(self) -> dict[str, str]:
+        return {**self.heard.reference, **({"looked": self.revision} if self.revision else {})}
 
 
 def _nowhere(_: str) -> Mapping[str, str]:
@@ -217,27 +231,40 @@ class ServiceNowTarget:
             log.warning("servicenow.record_gone", incident=incident.id, record=before.label)
             return _gone(before)
         heard = Heard.of(before.reference) or _heard_at_first(instance, incident, before)
-        new: tuple[Comment, ...] = ()
-        try:
-            new, heard = await instance.comments.after(heard, record)
-        except Transient as exc:
-            log.warning("servicenow.comments_not_read", incident=incident.id, record=record.number, error=str(exc))
-            await self._leave_alone(instance, exc)
+        said_there = await self._comments(instance, incident, record, heard)
         said = contradiction(record, incident, instance.config.states)
         assignee = _assignee(record, before)
         return replace(
             before,
-            reference={**before.reference, **instance.place, **heard.reference, "assignee": assignee},
+            reference={**before.reference, **instance.place, **said_there.reference, "assignee": assignee},
             url=instance.page(record),
             touched_at_ms=self._touched_at_ms(before, assignee),
             note=_said(before.note, said),
             is_over=_is_known_over(said, instance.comments.next_look_ms(incident, record)),
             look_again_at_ms=instance.comments.next_look_ms(incident, record),
-            comments=(*before.comments, *new)[-KEPT_MAX:],
-            comment_count=before.comment_count + len(new),
+            comments=(*before.comments, *said_there.new)[-KEPT_MAX:],
+            comment_count=before.comment_count + len(said_there.new),
             locator=instance.locator(record.sys_id),
             report=await self._reporter.of(instance, incident, Synced(record)),
         )
+
+    async def _comments(
+        self, instance: Instance, incident: Incident, record: Record, heard: Heard, *, after: str = "", writes: int = 0
+    ) -> _SaidThere:
+        """What people wrote since *heard*; nothing is asked for where nobody else has changed it since *after*.
+
+        *after* is its revision when comments were last asked for, and *writes* how often we have changed it since.
+        """
+        revision = record.values.get(REVISION, "")
+        if after.isdecimal() and revision.isdecimal() and int(revision) - int(after) <= writes:
+            return _SaidThere((), heard, revision)
+        try:
+            new, heard = await instance.comments.after(heard, record)
+        except Transient as exc:
+            log.warning("servicenow.comments_not_read", incident=incident.id, record=record.number, error=str(exc))
+            await self._leave_alone(instance, exc)
+            return _SaidThere((), heard, after)
+        return _SaidThere(new, heard, revision if instance.config.is_two_way else "")
 
     async def _read(self, instance: Instance, incident: Incident, before: Delivery) -> Record | None:
         """The record that is known; None when it is gone. Its state counts only in a table with a lifecycle."""
@@ -319,6 +346,12 @@ class ServiceNowTarget:
             wrote, warnings = written.wrote, (*written.warnings, *warnings)
             end_note = written.end_note or end_note
             synced = replace(synced, record=written.record, sent=written.sent, writes=synced.writes + written.writes)
+        said_there = _SaidThere((), known.heard, before.reference.get("looked", ""))
+        if instance.comments.is_on and instance.config.is_two_way and found is not None:
+            after, writes = said_there.revision, synced.writes
+            said_there = await self._comments(
+                instance, incident, synced.record, known.heard, after=after, writes=writes
+            )
         reference = {
             "sys_id": record.sys_id,
             **instance.place,
@@ -332,7 +365,7 @@ class ServiceNowTarget:
             **kept(before.reference),
             **({} if reflection is None else reflected(incident, record, caller or before.reference.get("caller", ""))),
             **assignment.reference,
-            **(known.heard.reference if instance.comments.is_on else {}),
+            **(said_there.reference if instance.comments.is_on else {}),
             "lifecycle": "plain" if instance.is_plain else before.reference.get("lifecycle", ""),
         }
         return Delivery(
@@ -342,8 +375,8 @@ class ServiceNowTarget:
             note=_said(known.note, said, *warnings),
             end_note=end_note,
             look_again_at_ms=_next_look_ms(instance, incident, record, before),
-            comments=before.comments,
-            comment_count=before.comment_count,
+            comments=(*before.comments, *said_there.new)[-KEPT_MAX:],
+            comment_count=before.comment_count + len(said_there.new),
             touched_at_ms=self._touched_at_ms(before, assignee),
             is_over=_is_known_over(said, _next_look_ms(instance, incident, record, before)),
             locator=instance.locator(record.sys_id),
