@@ -107,7 +107,11 @@ def send(alertmanagers: list[Alertmanager], **changes: str) -> None:
 STARTS_AT = datetime.now(UTC).isoformat()
 
 
-@pytest.mark.parametrize("is_only_one_asked", [True, False], ids=["one is asked", "both are asked"])
+@pytest.mark.parametrize(
+    "is_only_one_asked",
+    [pytest.param(True, marks=pytest.mark.long), False],
+    ids=["one is asked", "both are asked"],
+)
 def test_of_two_peers_both_have_to_say_that_an_alert_is_over(world, is_only_one_asked):
     """With a resolve that comes late, the last look decides: here the first peer has not the alert any more."""
     port = free_port()

@@ -190,6 +190,7 @@ async def test_what_a_sender_gets_wrong_about_them_is_told(installed, pager, boa
     ]
 
 
+@pytest.mark.long
 async def test_the_commands_know_them(installed, board, pager):
     _, checked = await installed.versus("check-config", "--config", str(installed.path))
     _, shown = await installed.versus("doctor", "--config", str(installed.path))

@@ -153,6 +153,7 @@ def list_verdict(engine: Engine) -> Verdict:
     return engine.links.check(storm_subject(CHANNEL, found[1]), query["exp"], query["sig"])
 
 
+@pytest.mark.long
 @pytest.mark.orderly
 async def test_the_list_of_a_storm_is_reached_for_as_long_as_one_of_its_incidents_needs_somebody(engine):
     ids = await break_out(engine, 30)
