@@ -48,6 +48,7 @@ QUICK: Mapping[str, Any] = {
     "SEARCHES": Rate(interval_ms=20, burst=100),
     "LATE_MS": round(LATE_S * 1000),
     "ROUND_MIN_MS": 4000,
+    "LOOK_FOR_TURN_S": 1.0,
 }
 
 QUICK_SLACK: Mapping[str, Any] = {"TIER_2": 60_000, "TIER_3": 60_000, "TIER_4": 60_000}
