@@ -48,8 +48,9 @@ CONFIG = SlackConfig(token="xoxb-x", channel_id=CHANNEL, signing_secret="s", men
 POLICY = made(channels=("slack",), oncall="servicenow", wait_ms=5 * 60_000)
 
 # Headless machines mostly have no font with emoji: what the messages use is drawn.
-_DRAW = """
-const drawn = {"🔴": ["●", "#d92d20"], "🟠": ["●", "#f79009"], "🟢": ["●", "#12b76a"], "🌊": ["≋", "#1570ef"]};
+DRAW_EMOJI = """
+const drawn = {"🔴": ["●", "#d92d20"], "🟠": ["●", "#f79009"], "🟢": ["●", "#12b76a"], "🌊": ["≋", "#1570ef"],
+  "💬": ["❝", "#667085"]};
 const style = document.createElement("style");
 style.textContent = ".small, .meta { display: none } main { padding: 0 .4rem } body { background: #fff }";
 document.head.append(style);
@@ -215,7 +216,7 @@ def _seconds(now_ms: int) -> float:
 
 def _shoot(driver: webdriver.Chrome, url: str) -> bytes:
     driver.get(url)
-    driver.execute_script(_DRAW)
+    driver.execute_script(DRAW_EMOJI)
     return driver.find_element(By.CLASS_NAME, "message").screenshot_as_png
 
 

@@ -176,7 +176,8 @@ class TwoSides:
         self.servicenow.rules.passage = Passage(by_hand=True)
         self.chance = random.Random(passage.seed)
         self.tables.writes, self.heard, self.did, self.due_ms = [], [], [], None
-        self.servicenow.act(RecordOrder(do="create", short_description="Disk", urgency="2", impact="2", **columns))
+        order = {"short_description": "Disk", "urgency": "2", "impact": "2"} | columns
+        self.servicenow.act(RecordOrder(do="create", **order))
         [posted] = await self.servicenow.rules.run_due(now=True)
         assert posted.status == 201
         self.servicenow.rules.passage = passage
@@ -225,7 +226,7 @@ class TwoSides:
             self.heard.append(Heard(ticket.report, None))
         else:
             self.hear(ticket.report, looks=not ticket.report.is_own)
-        return Reply(201)
+        return Reply(201, self.incident.id)
 
     def hear(self, report: Report, *, looks: bool = False) -> None:
         """With *looks*, the target syncs after what is new, as the engine has it."""

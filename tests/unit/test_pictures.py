@@ -8,16 +8,18 @@ import pytest
 
 from tests.pictures import alertmanager_group, of_payload, of_the_docs
 from tests.support.png import shrunk
+from tests.ticket_pictures import NAMES
 
 PICTURE_MAX_BYTES = 60_000
 
 
 def test_every_picture_of_the_docs_is_there_small_and_shown(request):
     docs = request.config.rootpath / "docs"
-    shown = set(re.findall(r"pictures/([\w-]+)\.png", (docs / "slack.md").read_text()))
+    pages = (docs / it for it in ("slack.md", "servicenow.md"))
+    shown = {name for it in pages for name in re.findall(r"pictures/([\w-]+)\.png", it.read_text())}
     files = {path.stem: path.stat().st_size for path in (docs / "pictures").glob("*.png")}
 
-    assert files.keys() == shown == {it.name for it in of_the_docs()}
+    assert files.keys() == shown == {*(it.name for it in of_the_docs()), *NAMES}
     assert max(files.values()) < PICTURE_MAX_BYTES
 
 
