@@ -35,11 +35,22 @@ class Side:
     severity: str = ""  # what its priority means here; "": nothing
     route: str = ""  # its routing key; "": none
     title: str = ""
+    is_route_unread: bool = False  # only an id of the routing key was sent: *route* is as it was known before
 
     def differs_in(self, before: "Side") -> frozenset[str]:
-        """The names of the fields in which it is another than *before*, but for the revision."""
-        names = (it.name for it in fields(self) if it.name != "revision")
+        """The names of the fields in which it is another than *before*, but for what tells how it was seen."""
+        names = (it.name for it in fields(self) if it.name not in {"revision", "is_route_unread"})
         return frozenset(name for name in names if getattr(self, name) != getattr(before, name))
+
+    def after(self, known: "Side | None") -> "Side | None":
+        """It as what is seen after *known*; None where that is as new, and knows as much.
+
+        A routing key that was not read is as it was before, and may be read of the same revision later.
+        """
+        if known is None or self.revision > known.revision:
+            return self if known is None or not self.is_route_unread else replace(self, route=known.route)
+        is_read_now = known.is_route_unread and not self.is_route_unread and self.revision == known.revision
+        return replace(known, route=self.route, is_route_unread=False) if is_read_now else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,8 @@ class Report:
             return frozenset()
         known = before or replace(self.side, standing=Standing.NEW)
         overtaken = frozenset[str]() if self.since is None else known.differs_in(self.since)
-        return self.side.differs_in(known) - (self.wrote - overtaken)
+        unread = {"route"} if self.side.is_route_unread else set[str]()
+        return self.side.differs_in(known) - (self.wrote - overtaken) - unread
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,8 +201,10 @@ def hear(
     written here is seen, and is no news; where others wrote between, it hides what they did, and is not even seen.
     """
     known = incident.sides.get(report.target)
-    if known is not None and report.side.revision <= known.revision:
+    side = report.side.after(known)
+    if side is None:
         return None
+    report = replace(report, side=side)
     if report.is_own and (known is None or report.side.revision > known.revision + 1):
         return None
     news = report.news_since(known)

@@ -311,6 +311,24 @@ async def test_rerouted_here_is_assigned_to_the_group_of_that_policy(target, ser
 
 
 @pytest.mark.parametrize("settings", [ROUTING])
+@pytest.mark.parametrize("is_written", [False, True], ids=["read", "read and written"])
+async def test_a_group_that_an_event_has_not_named_is_read_by_the_sync(target, servicenow, clock, is_written):
+    both = begun(target, servicenow, clock, assignment_group="Network")
+    side = replace(both.incident.sides[NAME], is_route_unread=True)
+    both.incident = replace(both.incident, sides={NAME: side})
+    if is_written:
+        both.here(lambda it, now_ms: transitions.comment(it, "Looking", ANA, now_ms))
+
+    report = await both.sync()
+
+    assert both.writes == int(is_written)
+    assert report is not None
+    assert report.routed == "to policy network"
+    assert [it.event for it in both.incident.news][-1] is Event.ROUTED
+    assert both.incident.sides[NAME].route == "Network"
+
+
+@pytest.mark.parametrize("settings", [ROUTING])
 async def test_rerouted_here_and_reassigned_there_later_stays_with_the_later_group(target, servicenow, clock):
     servicenow.add_group("Leads")
     both = begun(target, servicenow, clock)

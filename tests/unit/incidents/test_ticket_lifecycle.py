@@ -621,6 +621,37 @@ def test_reassigned_what_was_acknowledged_is_triggered_again():
     assert (incident.status, incident.acknowledged_by) == (Status.TRIGGERED, None)
 
 
+def unread_report(revision: int = 1, **fields) -> Report:
+    it = report(revision=revision, **fields)
+    return replace(it, side=replace(it.side, is_route_unread=True))
+
+
+def test_a_group_whose_name_was_not_sent_leads_where_it_does_once_its_name_is_read():
+    unread = heard(triggered(), unread_report(group="g-leads")).incident
+
+    change = heard(unread, routed_report(group="g-leads"), routed_report(group="g-leads"))
+
+    assert unread.policy.name == ""
+    assert change.incident.policy.name == "leads"
+    assert [it.event for it in change.incident.news].count(Event.ROUTED) == 1
+
+
+def test_a_group_whose_name_was_not_sent_does_not_take_back_where_a_person_has_routed_it():
+    led = heard(triggered(), routed_report()).incident
+    elsewhere = after(route(led, Route("to policy network", policy="network"), ANA, NOW, by_ticket))
+
+    unread = heard(elsewhere, unread_report(revision=2, title="Another title"))
+    incident = heard(unread.incident, routed_report(revision=2), routed_report(revision=3)).incident
+
+    assert incident.policy.name == "network"
+
+
+def test_a_group_whose_name_nobody_may_read_leaves_where_it_goes():
+    led = heard(triggered(), routed_report()).incident
+
+    assert heard(led, unread_report(revision=2), unread_report(revision=3)).incident.policy.name == "leads"
+
+
 def test_reassigned_to_a_group_that_leads_nowhere_it_goes_back_to_the_default():
     led = heard(triggered(), routed_report()).incident
 

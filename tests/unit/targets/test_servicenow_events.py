@@ -451,6 +451,7 @@ def test_a_group_whose_name_was_not_sent_leads_nowhere_before_a_sync_has_read_it
 
     unnamed, named = read(RAW, settings=by_name), read(OURS, settings=by_name)
 
+    assert (unnamed.report.side.route, unnamed.report.side.is_route_unread) == ("", True)
     assert unnamed.report.news_since(replace(unnamed.report.side, route="Leads")) == frozenset()
     assert unnamed.warnings == ()
     assert named.report.news_since(replace(named.report.side, route="other")) == {"route"}

@@ -1,6 +1,5 @@
 """What business rules of the instances send: the records that tickets are. Pure, but for `look`."""
 
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,9 @@ from versus_py.targets.servicenow.sides import (
     CLOSE_NOTES,
     GROUP,
     PRIORITY,
+    SYS_ID,
     TITLE,
+    is_route_unread,
     priority_of,
     route_key,
     route_of,
@@ -30,7 +31,6 @@ from versus_py.targets.servicenow.sides import (
 
 NAME = ServiceNowConfig.NAME
 
-SYS_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 NUMBER_MAX = 40
 
 LABELS = (
@@ -171,14 +171,13 @@ class ServiceNowFeed:
             asked=asked,
             routed=routed,
             labels=_labels(posted, place.config),
-            wrote=frozenset({"route"}) if _is_unresolved(posted, place.config) else frozenset(),
         )
 
     def _unknown_key(self, place: _Place, posted: Posted) -> Iterator[str]:
         """Once for each key: a group that is not meant to be routed would be warned about with every ticket."""
         key = route_key(posted.values, place.config, posted.display)
         leads = route_of(posted.values, place.config, posted.display) is not None
-        if not key or leads or not place.config.routing or _is_unresolved(posted, place.config):
+        if not key or leads or not place.config.routing or is_route_unread(posted.values, place.config, posted.display):
             return
         if (place.path, key) not in self._warned and len(self._warned) < _WARNED_MAX:
             self._warned.add((place.path, key))
@@ -194,12 +193,6 @@ def _tokens(place: _Place) -> Iterator[tuple[str, str]]:
     for name, token in (("", events.token), *(("", it) for it in events.previous_tokens), *of_rules):
         if token.get_secret_value():
             yield name, token.get_secret_value()
-
-
-def _is_unresolved(posted: Posted, config: ServiceNowInstance) -> bool:
-    """Whether the routing key is a reference whose name was not sent: a sync reads it."""
-    raw = posted.values.get(config.routing_field, "") if config.routing_field else ""
-    return bool(SYS_ID.fullmatch(raw)) and raw not in config.routing and not posted.display.get(config.routing_field)
 
 
 def _unknown_priority(place: _Place, posted: Posted) -> Iterator[str]:

@@ -29,7 +29,7 @@ from versus_py.targets.servicenow.sides import (
 
 log = structlog.get_logger()
 
-EVERYTHING = frozenset(it.name for it in fields(Side)) - {"revision"}
+EVERYTHING = frozenset(it.name for it in fields(Side)) - {"revision", "is_route_unread"}
 
 _SIDE_OF: Mapping[str, tuple[str, ...]] = {
     STATE: ("standing",),
@@ -110,7 +110,7 @@ class Reporter:
             target=self._target,
             side=side,
             is_own=is_ours and not is_repair,  # while a sync is at work, comparing may see a part of what it writes
-            wrote=EVERYTHING if is_ours else _written(synced, side, instance.config.routing_field),
+            wrote=_written(synced, side, known, instance.config.routing_field, is_all_ours=is_ours),
             since=known,
             assignee=shown.get(ASSIGNED_TO, "") if side.assignee else "",
             group=shown.get(GROUP, "") if side.group else "",
@@ -147,8 +147,16 @@ class Reporter:
         self._unknown_states.add((instance.url, state))
 
 
-def _written(synced: Synced, side: Side, routing_field: str) -> frozenset[str]:
-    """The fields of the side that this sync has changed, or ServiceNow for it."""
+def _written(
+    synced: Synced, side: Side, known: Side | None, routing_field: str, *, is_all_ours: bool
+) -> frozenset[str]:
+    """The fields of the side that this sync has changed, or ServiceNow for it.
+
+    Of what is all ours, everything; but for a routing key that others have changed before, and that is only read now.
+    """
+    if is_all_ours:
+        is_read_now = known is not None and known.is_route_unread and routing_field not in synced.sent
+        return EVERYTHING - ({"route"} if is_read_now else set())
     names = {name for column in synced.sent for name in _SIDE_OF.get(column, ())}
     if routing_field in synced.sent:
         names.add("route")

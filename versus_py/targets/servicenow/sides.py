@@ -1,5 +1,6 @@
 """What the columns of a ticket mean here: its side of an incident. Pure; shared by events and by syncs."""
 
+import re
 from collections.abc import Mapping
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
@@ -20,6 +21,8 @@ CLOSE_NOTES = "close_notes"
 
 _SCALE = {"1": "critical", "2": "error", "3": "warning", "4": "notice", "5": "info"}
 """1 Critical, 2 High, 3 Moderate, 4 Low, 5 Planning: servicenow.com/docs, "Incident management", priority lookup."""
+
+SYS_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 _TEXT_MAX = 255
 _DIGITS_MAX = 12
@@ -45,14 +48,16 @@ def side_of(
     *severity* is that of the rule that sent it, where it has one. Raises UnknownState for a state that the
     configuration does not name, unless *otherwise* says what to take it for, and BadPayload without a revision.
     """
+    is_unread = is_route_unread(values, instance, display)
     return Side(
         revision=revision_of(values),
         standing=_standing(values.get(STATE, ""), instance.states, otherwise),
         assignee=_bounded(values.get(ASSIGNED_TO, "")),
         group=_bounded(values.get(GROUP, "")),
         severity=severity_of(values, instance, otherwise=severity),
-        route=_bounded(route_key(values, instance, display)),
+        route="" if is_unread else _bounded(route_key(values, instance, display)),
         title=_bounded(" ".join(values.get(TITLE, "").split())),
+        is_route_unread=is_unread,
     )
 
 
@@ -115,6 +120,15 @@ def route_key(values: Mapping[str, str], instance: ServiceNowInstance, display: 
         return raw
     by_name = {key.casefold(): key for key in reversed(instance.routing)}
     return by_name.get(shown.strip().casefold(), raw or shown)
+
+
+def is_route_unread(values: Mapping[str, str], instance: ServiceNowInstance, display: Mapping[str, str]) -> bool:
+    """Whether the routing key is a reference without its name, which `routing` may have: a sync reads it."""
+    column = instance.routing_field
+    if not column or not instance.routing:
+        return False
+    raw = values.get(column, "")
+    return bool(SYS_ID.fullmatch(raw)) and raw not in instance.routing and not display.get(column)
 
 
 def route_of(values: Mapping[str, str], instance: ServiceNowInstance, display: Mapping[str, str]) -> TicketRoute | None:
