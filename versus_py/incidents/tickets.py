@@ -204,7 +204,8 @@ def hear(
     side = report.side.after(known)
     if side is None:
         return None
-    report = replace(report, side=side)
+    wrote = report.wrote | (_stood_before(incident, side) if known is None else frozenset())
+    report = replace(report, side=side, wrote=wrote)
     if report.is_own and (known is None or report.side.revision > known.revision + 1):
         return None
     news = report.news_since(known)
@@ -221,6 +222,17 @@ def hear(
         said = f"{called or report.target}: {', '.join(sorted(news))}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
     return change
+
+
+def _stood_before(incident: Incident, side: Side) -> frozenset[str]:
+    """The standing, where the incident has stood so before its record was seen for the first time: we wrote that.
+
+    So was a record of before it was kept in sync both ways, whose incident is not what it was then any more.
+    """
+    written = {Standing.IN_PROGRESS: Event.ACKNOWLEDGED, Standing.RESOLVED: Event.RESOLVED}
+    written[Standing.CLOSED] = Event.RESOLVED  # which follows by itself, some days later
+    has_stood_so = any(entry.event is written.get(side.standing) for entry in incident.news)
+    return frozenset({"standing"}) if has_stood_so else frozenset()
 
 
 def _relabelled(incident: Incident, report: Report) -> Incident:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ ASKED = Asked(severity="warning", origin=SERVICENOW)
 
 
 def side(standing: Standing = Standing.NEW, revision: int = 0, **fields: str) -> Side:
-    values = {"severity": "warning", "title": "The mail is down", "group": "g-mail", **fields}
+    values: dict[str, Any] = {"severity": "warning", "title": "The mail is down", "group": "g-mail", **fields}
     return Side(revision, standing, **values)
 
 
@@ -487,6 +488,25 @@ def test_a_record_that_is_seen_for_the_first_time_was_new_before():
 
     assert is_as_before(before, heard(before, report(severity="critical", assignee="u-ben")))
     assert heard(before, report(Standing.IN_PROGRESS)).incident.status is Status.ACKNOWLEDGED
+
+
+def test_in_progress_of_before_both_sides_were_in_sync_takes_no_acknowledgment_that_ended_back():
+    before = after(acknowledge(replace(our_record(), sides={}), ANA, START_MS))
+    given_back = after(unacknowledge(before, ANA, NOW))
+
+    first = heard(given_back, report(Standing.IN_PROGRESS)).incident
+
+    assert first.status is Status.TRIGGERED
+    assert heard(first, report(Standing.RESOLVED, revision=2)).incident.status is Status.RESOLVED
+
+
+@pytest.mark.parametrize("standing", OVER)
+def test_the_end_of_before_both_sides_were_in_sync_does_not_resolve_what_fires_again(standing):
+    before = after(resolve(replace(our_record(), sides={}), ANA, START_MS))
+    reopened = done(observe(before, make_notification(), NOW)).incident
+
+    assert reopened.status is Status.TRIGGERED
+    assert heard(reopened, report(standing)).incident.status is Status.TRIGGERED
 
 
 # Severity
