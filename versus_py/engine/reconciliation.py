@@ -5,7 +5,7 @@ Each difference is repaired by hearing the record as it is, so that one that was
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -29,10 +29,18 @@ LOOK_EVERY_S = 15.0
 """How often to see whether it is time to compare."""
 
 SWEEP_MAX_S = 240.0
-"""How long one comparison of all records of a target may take; the rest is for the next."""
+"""How long one comparison of all records of a target may take; the next one goes on with the rest."""
 
 ENDED_FOR_MS = 3600_000
 """What was resolved is compared for so long: its record may not have been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What a comparison that did not come to its end has left to the next one."""
+
+    cursor: str | None = None  # after the page at which it ended: one that fails again and again keeps no other waiting
+    drift: int = 0  # of what it has compared
 
 
 class Reconciliation:
@@ -55,6 +63,7 @@ class Reconciliation:
         self._metrics = metrics
         self._look_every_s = look_every_s
         self._compared_ms: dict[str, int] = {}
+        self._rest: dict[str, _Rest] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Compare when it is time, until *stop* is set. Redis and the systems may come and go meanwhile."""
@@ -92,23 +101,16 @@ class Reconciliation:
     async def compare(self, target: str) -> int:
         """Hear how all records of *target* are; how many do not agree with their incidents afterwards, and should.
 
-        The target of such a one is woken, to write what is missing.
+        The target of such a one is woken, to write what is missing. After one that has failed, or took too long, it
+        goes on with what that one has left.
         """
-        feed = self._tickets.feeds[system_of(target)]
-        drift, repaired, cursor = 0, 0, None
+        rest, repaired = self._rest.get(target, _Rest()), 0
+        cursor, drift = rest.cursor, rest.drift
         while True:
             page = await self._store.page(wanted=lambda it: self._is_compared(it, target), limit=BATCH, cursor=cursor)
-            found = page.incidents
-            reports = await feed.look(target, found) if found else {}
-            for incident in found:
-                report = reports.get(incident.id)
-                if report is None:
-                    continue
-                heard, outcome = await self._tickets.hear(incident.id, replace(report, is_repair=True))
-                repaired += outcome is not Outcome.IGNORED
-                if heard is not None and _drifts(heard, target, report.side, feed):
-                    drift += 1
-                    await self._store.arm(incident.id, target, now_ms=self._clock.now_ms())
+            self._rest[target] = _Rest() if page.cursor is None else _Rest(page.cursor, drift)
+            repaired_here, drift_here = await self._compare_page(target, page.incidents)
+            repaired, drift = repaired + repaired_here, drift + drift_here
             cursor = page.cursor
             if cursor is None:
                 break
@@ -116,6 +118,22 @@ class Reconciliation:
         if repaired or drift:
             log.info("records.compared", target=target, repaired=repaired, drift=drift)
         return drift
+
+    async def _compare_page(self, target: str, incidents: Sequence[Incident]) -> tuple[int, int]:
+        """How many were repaired, and how many do not agree afterwards."""
+        feed = self._tickets.feeds[system_of(target)]
+        reports = await feed.look(target, incidents) if incidents else {}
+        drift, repaired = 0, 0
+        for incident in incidents:
+            report = reports.get(incident.id)
+            if report is None:
+                continue
+            heard, outcome = await self._tickets.hear(incident.id, replace(report, is_repair=True))
+            repaired += outcome is not Outcome.IGNORED
+            if heard is not None and _drifts(heard, target, report.side, feed):
+                drift += 1
+                await self._store.arm(incident.id, target, now_ms=self._clock.now_ms())
+        return repaired, drift
 
     def _is_compared(self, incident: Incident, target: str) -> bool:
         ended_ms = incident.resolved_at_ms

@@ -9,6 +9,7 @@ from tests.support.factories import POLICY, make_notification
 from tests.support.feeds import COMPARE_EVERY_MS, SERVICENOW
 from tests.support.replicas import Replica
 from tests.support.waiting import until
+from versus_py.engine import reconciliation
 from versus_py.engine.reconciliation import BATCH, ENDED_FOR_MS, Reconciliation
 from versus_py.errors import Permanent, RateLimited, StoreUnavailable, Unreachable
 from versus_py.incidents.model import Actor, Event, Status
@@ -307,6 +308,51 @@ async def test_a_failure_ends_the_comparison_quietly_and_the_next_one_is_whole(h
     await next_turn(here)
     await comparing.in_turn()
     assert (await here.get(incident)).status is Status.ACKNOWLEDGED
+
+
+async def test_after_one_that_took_too_long_the_next_comparison_goes_on_with_the_rest(here, comparing, monkeypatch):
+    monkeypatch.setattr(reconciliation, "BATCH", 2)
+    tickets = []
+    for at in range(6):
+        here.clock.advance(seconds=1)
+        tickets.append(await here.taken(f"{at}"))
+    for it in tickets:
+        here.feed.stands(it, Standing.IN_PROGRESS, revision=1)
+
+    async def ending_with(*failures: Exception) -> list[int]:
+        """The tickets that were heard by then."""
+        here.feed.fails = [*failures]
+        await comparing.in_turn()
+        await next_turn(here)
+        found = [await here.get(it) for it in tickets]
+        return [at for at, it in enumerate(found) if it.status is Status.ACKNOWLEDGED]
+
+    assert await ending_with(TimeoutError()) == []
+    assert await ending_with() == [0, 1, 2, 3]
+    assert await ending_with() == [0, 1, 2, 3, 4, 5]
+
+
+async def test_a_page_that_always_fails_keeps_no_other_from_being_compared(here, comparing, monkeypatch):
+    monkeypatch.setattr(reconciliation, "BATCH", 1)
+    oldest = await here.taken("oldest")
+    here.clock.advance(seconds=1)
+    refused = await here.taken("refused")
+    here.clock.advance(seconds=1)
+    await here.taken("newest")
+    here.feed.stands(oldest, Standing.RESOLVED, revision=1)
+    look = here.feed.look
+
+    async def look_or_refuse(target, incidents):
+        if refused in incidents:
+            raise Permanent("this one is refused")
+        return await look(target, incidents)
+
+    monkeypatch.setattr(here.feed, "look", look_or_refuse)
+    for _ in range(2):
+        await comparing.in_turn()
+        await next_turn(here)
+
+    assert (await here.get(oldest)).status is Status.RESOLVED
 
 
 async def test_a_bug_is_logged_and_the_loop_goes_on(here, comparing, logs):
