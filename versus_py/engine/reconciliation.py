@@ -66,10 +66,17 @@ class Reconciliation:
         self._rest: dict[str, _Rest] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Compare when it is time, until *stop* is set. Redis and the systems may come and go meanwhile."""
-        while not stop.is_set():
+        """Compare when it is time, until *stop* is set. Redis and the systems may come and go meanwhile.
+
+        Each target by itself: one that is slow holds up no other.
+        """
+        async with asyncio.TaskGroup() as loops:
             for target in self._targets:
-                await self._compare_in_turn(target)
+                loops.create_task(self._run(target, stop))
+
+    async def _run(self, target: str, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._compare_in_turn(target)
             try:
                 async with asyncio.timeout(self._look_every_s):
                     await stop.wait()

@@ -24,11 +24,11 @@ ANA = Actor("ana")
 class Comparing:
     """The loop of one replica."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, *targets: str) -> None:
         self.metrics = Metrics()
         self.loop = Reconciliation(
             replica.tickets,
-            [SERVICENOW],
+            targets or [SERVICENOW],
             store=replica.store,
             clock=replica.clock,
             metrics=self.metrics,
@@ -362,6 +362,31 @@ async def test_a_bug_is_logged_and_the_loop_goes_on(here, comparing, logs):
     await comparing.in_turn()
 
     assert logs.expect_error("records.not_compared")["target"] == SERVICENOW
+
+
+async def test_an_instance_that_does_not_answer_holds_up_no_other(here):
+    slow, other = await here.taken("abc"), await here.taken("def", instance="infra")
+    here.feed.stands(slow, Standing.RESOLVED, revision=1)
+    here.feed.stands(other, Standing.RESOLVED, revision=1, instance="infra")
+    comparing, look, stop = Comparing(here, SERVICENOW, "servicenow:infra"), here.feed.look, asyncio.Event()
+
+    async def look_unless_slow(target, incidents):
+        if slow in incidents:
+            await stop.wait()
+        return await look(target, incidents)
+
+    here.feed.look = look_unless_slow
+    running = asyncio.create_task(comparing.loop.run(stop))
+
+    async def is_heard() -> bool:
+        return (await here.get(other)).status is Status.RESOLVED
+
+    await until(is_heard)
+    still = (await here.get(slow)).status
+    stop.set()
+    await running
+
+    assert still is Status.TRIGGERED
 
 
 async def test_the_loop_ends_when_it_is_told_to(here, comparing):
