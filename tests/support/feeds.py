@@ -60,7 +60,7 @@ class FakeFeed:
     def read(self, source: FeedSource, body: bytes) -> Ticket:
         raise NotImplementedError
 
-    def on_hold(self, target: str) -> OnHold:
+    def on_hold(self, target: str, incident: Incident) -> OnHold:
         return self.held
 
     def writes_ends(self, target: str, incident: Incident) -> bool:

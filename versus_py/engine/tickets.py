@@ -84,7 +84,7 @@ class Tickets:
                 incident,
                 replace(report, target=target),
                 now_ms,
-                on_hold=feed.on_hold(report.target),
+                on_hold=feed.on_hold(target, incident),
                 policy_of=self._lifecycle.policy_of,
                 called=self._called(report.target),
             )

@@ -39,8 +39,8 @@ class Feed(Protocol):
     def read(self, source: FeedSource, body: bytes) -> Ticket:
         """The record that *body* is. Raises BadPayload."""
 
-    def on_hold(self, target: str) -> OnHold:
-        """What a record of *target* that is put on hold does to its incident."""
+    def on_hold(self, target: str, incident: Incident) -> OnHold:
+        """What it does to the incident that its record at *target* is put on hold."""
 
     def writes_ends(self, target: str, incident: Incident) -> bool:
         """Whether the record that the incident has at *target* is ended when it is resolved here."""

@@ -423,7 +423,21 @@ def test_how_often_records_are_compared_is_a_setting(minutes, every_ms):
 
     assert feed.compares_every_ms("servicenow") == every_ms
     assert feed.compares_every_ms("slack") is None
-    assert feed.on_hold("servicenow") == "nothing"
+    assert feed.on_hold("servicenow", make_incident()) == "nothing"
+
+
+def test_a_record_that_a_request_had_made_in_another_instance_goes_by_the_settings_of_that():
+    events = {"token": TOKEN, "on_hold": "nothing", "compare_every_minutes": 3}
+    infra = {"instance_url": "https://infra.example", "on_resolve": "note", "events": events}
+    feed = feed_of(ticket_config(events={"token": ""}, other_instance_urls={"infra": infra}))
+    in_main, in_infra = (
+        replace(make_incident(), deliveries={"servicenow": Delivery({"sys_id": SYS_ID, "key": key})})
+        for key in ("oncall.servicenow", "infra")
+    )
+
+    assert feed.compares_every_ms("servicenow") == 180_000
+    assert [feed.on_hold("servicenow", it) for it in (in_main, in_infra)] == ["snooze", "nothing"]
+    assert [feed.writes_ends("servicenow", it) for it in (in_main, in_infra)] == [True, False]
 
 
 TICKET = Delivery(reference={"source": "1"})

@@ -11,7 +11,7 @@ from versus_py.incidents.sides import Report, Ticket
 from versus_py.incidents.tickets import OnHold
 from versus_py.targets.feed import FeedSource
 from versus_py.targets.servicenow.asked import asked_of, destinations
-from versus_py.targets.servicenow.instances import key_of, locator_of
+from versus_py.targets.servicenow.instances import key_of, locator_of, match
 from versus_py.targets.servicenow.key import Key
 from versus_py.targets.servicenow.posted import Posted, quoted, read_record
 from versus_py.targets.servicenow.reflection import is_ticket
@@ -90,7 +90,8 @@ class ServiceNowFeed:
     """The tickets of all instances, see `Feed`. *look* asks the instances themselves."""
 
     def __init__(self, config: Config, servicenow: ServiceNowConfig, look: Look) -> None:
-        self._places = {name or "": _Place(name, it) for name, it in servicenow.instances().items()}
+        self._configured = servicenow.instances()
+        self._places = {name or "": _Place(name, it) for name, it in self._configured.items()}
         self._by_target = {it.target: it for it in self._places.values()}
         self._destinations_of = destinations(config)
         self._look = look
@@ -104,20 +105,20 @@ class ServiceNowFeed:
         place = self._places.get(instance)
         return [] if place is None else [(FeedSource(instance, name), token) for name, token in _tokens(place)]
 
-    def on_hold(self, target: str) -> OnHold:
-        place = self._by_target.get(target) or self._places[""]
-        return OnHold(place.config.events.on_hold)
+    def on_hold(self, target: str, incident: Incident) -> OnHold:
+        return OnHold(self._config_of(target, incident).events.on_hold)
 
     def writes_ends(self, target: str, incident: Incident) -> bool:
-        config = self._by_target[target].config
+        config = self._config_of(target, incident)
         is_written = config.writes_tickets or not is_ticket(incident.delivery(target).reference)
         return is_written and config.on_resolve == "resolve" and config.lifecycle == "incident"
 
     def compares_every_ms(self, target: str) -> int | None:
-        place = self._by_target.get(target)
-        if place is None or not place.config.is_two_way:
-            return None
-        return round(place.config.events.compare_every_minutes * 60_000) or None
+        places = [it for it in (self._by_target.get(target),) if it is not None]
+        if target == NAME:  # requests may have had its records made in any instance
+            places = [*self._places.values()]
+        every_ms = (round(it.config.events.compare_every_minutes * 60_000) for it in places if it.config.is_two_way)
+        return min(filter(None, every_ms), default=None)
 
     async def look(self, target: str, incidents: Sequence[Incident]) -> Mapping[str, Report | None]:
         return await self._look(target, incidents)
@@ -144,6 +145,14 @@ class ServiceNowFeed:
             sender=source.name,
             warnings=(*_unknown_priority(place, posted), *self._unknown_key(place, posted)),
         )
+
+    def _config_of(self, target: str, incident: Incident) -> ServiceNowInstance:
+        """That of the instance which has the record: of the main target, a request may have chosen another one."""
+        reference, chosen = incident.delivery(target).reference, incident.policy.destinations.get(target)
+        found = match(reference, chosen, self._configured) if reference else None
+        if found is not None:
+            return self._configured[found.name]
+        return (self._by_target.get(target) or self._places[""]).config
 
     def _report(self, place: _Place, posted: Posted, rule: TicketSource | None) -> Report:
         policy, severity = (rule.policy, rule.severity) if rule else ("", "")
