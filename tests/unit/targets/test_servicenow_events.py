@@ -357,6 +357,15 @@ def test_a_routing_key_leads_where_the_configuration_says(group, display, asked,
     assert ticket.report.routed == routed
 
 
+@pytest.mark.parametrize(
+    "category", ["Network", {"value": "Network", "display_value": "Network"}], ids=["bare", "shown"]
+)
+def test_a_value_that_people_see_as_it_is_is_a_key_in_any_case(category):
+    ticket = read(category=category, settings={"routing_field": "category", "routing": {"network": "leads"}})
+
+    assert (ticket.report.side.route, ticket.report.routed) == ("network", "to policy leads")
+
+
 def test_an_unknown_key_is_warned_about_only_once():
     feed = feed_of(ticket_config(**ROUTED))
     said = [

@@ -112,14 +112,15 @@ def severity_of(values: Mapping[str, str], instance: ServiceNowInstance, *, othe
 def route_key(values: Mapping[str, str], instance: ServiceNowInstance, display: Mapping[str, str]) -> str:
     """The key of `routing` that the record has, else what routing_field holds; "" for nothing.
 
-    A key is the raw value, such as a sys_id, or what people see, such as a group's name in any case.
+    A key is the raw value, such as a sys_id, or what people see, such as a group's name, in any case. Events leave out
+    what people see where it is the raw value.
     """
     column = instance.routing_field
     raw, shown = values.get(column, "") if column else "", display.get(column, "") if column else ""
     if raw in instance.routing:
         return raw
     by_name = {key.casefold(): key for key in reversed(instance.routing)}
-    return by_name.get(shown.strip().casefold(), raw or shown)
+    return by_name.get((shown or raw).strip().casefold(), raw or shown)
 
 
 def is_route_unread(values: Mapping[str, str], instance: ServiceNowInstance, display: Mapping[str, str]) -> bool:
