@@ -72,6 +72,7 @@ class Report:
     asked: Asked | None = None  # what its priority and its routing key ask of the escalation; None: nothing
     routed: str = ""  # where the routing key leads, for people: "to policy leads"
     is_repair: bool = False  # it was found by comparing, and nobody had told
+    sender: str | None = None  # the source that sent it, see `Ticket.sender`; None: it was read
 
     def news_since(self, before: Side | None) -> frozenset[str]:
         """The fields of `Side` that somebody else has changed. What is seen for the first time was new before.

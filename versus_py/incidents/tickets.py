@@ -212,7 +212,8 @@ def hear(
     user = {system_of(report.target): report.user} if report.user else {}
     by, is_its_ticket = Actor(report.by or called, report.email, user), incident.origin == report.target
     heard = Heard(report, by, known, is_its_ticket, now_ms, on_hold, policy_of)
-    seen = replace(_relabelled(incident, report), sides={**incident.sides, report.target: report.side})
+    sender = report.sender if is_its_ticket and report.sender is not None else incident.sender
+    seen = replace(_relabelled(incident, report), sides={**incident.sides, report.target: report.side}, sender=sender)
     change = Change(seen, Outcome.IGNORED, {})
     for names, step in _STEPS:
         later = step(change.incident, heard) if names & news else None

@@ -509,6 +509,13 @@ def test_the_end_of_before_both_sides_were_in_sync_does_not_resolve_what_fires_a
     assert heard(reopened, report(standing)).incident.status is Status.TRIGGERED
 
 
+def test_the_rule_that_has_sent_a_ticket_last_is_its_sender():
+    moved = heard(triggered(), report(sender="other"), report(revision=2)).incident
+
+    assert moved.sender == "other"
+    assert heard(our_record(), report(sender="other")).incident.sender == our_record().sender
+
+
 # Severity
 
 

@@ -297,6 +297,15 @@ def test_a_rule_of_its_own_has_a_policy_and_a_severity():
     assert (other.report.asked.policy, other.report.asked.severity) == ("leads", "Sev-3")
 
 
+def test_what_a_rule_says_of_its_tickets_is_not_said_of_records_that_we_made():
+    rules = {"sources": [{"name": "network", "token": TOKEN[::-1], "policy": "leads", "severity": "critical"}]}
+    settings = {"events": rules, "priority_map": {"1": "critical"}}
+
+    report = read(RAW, source=FeedSource("", "network"), settings=settings, correlation_id=OUR_ID).report
+
+    assert (report.side.severity, report.asked and report.asked.policy) == ("error", "")
+
+
 def test_a_severity_of_ones_own_counts_as_what_the_configuration_says():
     config = ticket_config(priority_map={"2": "Hair on fire"}).model_copy(
         update={"severity_map": {"haironfire": "critical"}}

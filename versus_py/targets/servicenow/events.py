@@ -1,7 +1,7 @@
 """What business rules of the instances send: the records that tickets are. Pure, but for `look`."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from versus_py.config import Config, ServiceNowConfig, ServiceNowInstance
 from versus_py.config.tickets import TicketSource
@@ -126,9 +126,10 @@ class ServiceNowFeed:
     def read(self, source: FeedSource, body: bytes) -> Ticket:
         """The ticket that *body* is. Raises UnknownState, and BadPayload for everything else that is odd."""
         place, posted = self._places[source.instance], read_record(body)
-        sys_id, number = _sys_id(posted), _number(posted)
+        sys_id, number, incident_id = _sys_id(posted), _number(posted), _incident_id(posted, place.config)
+        rule = None if incident_id else place.config.events.source(source.name)  # what it says is of tickets
         return Ticket(
-            self._report(place, posted, place.config.events.source(source.name)),
+            replace(self._report(place, posted, rule), sender=source.name),
             locator=locator_of(place.name, sys_id),
             dedup_key=f"{NAME}\n{locator_of(place.name, sys_id)}",
             number=number,
@@ -141,7 +142,7 @@ class ServiceNowFeed:
                 "source": "1",
             },
             description=posted.values.get("description", "") or posted.values.get(TITLE, ""),
-            incident_id=_incident_id(posted, place.config),
+            incident_id=incident_id,
             sender=source.name,
             warnings=(*_unknown_priority(place, posted), *self._unknown_key(place, posted)),
         )
