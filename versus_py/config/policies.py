@@ -131,10 +131,17 @@ def policy_problems(config: "Config") -> Iterator[str]:
 
 def policy_warnings(config: "Config") -> Iterator[str]:
     """What works, but is hardly what was meant."""
-    if not config.oncall.is_prepared or config.oncall.by_default:
+    if not config.oncall.is_prepared:
         return
     for index, policy in enumerate(config.policies):
-        if {system_and_place(target)[0] for target in policy.targets} <= config.oncall.parts.keys():
+        systems = {system_and_place(target)[0] for target in policy.targets}
+        for part in config.oncall.parts.values():
+            if part.ticket_targets and systems == {part.NAME}:
+                yield (
+                    f"policies.{index} ({policy.name}) notifies {part.TITLE} only: nobody is notified of a ticket that "
+                    "comes from there and matches it"
+                )
+        if not config.oncall.by_default and systems <= config.oncall.parts.keys():
             yield (
                 f"policies.{index} ({policy.name}) notifies on-call providers only: with oncall.initialized_only, "
                 "nobody is notified of an incident whose request does not say oncall_enable=true"

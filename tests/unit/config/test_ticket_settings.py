@@ -220,3 +220,22 @@ def test_no_token_of_tickets_is_shown():
 
     assert {TOKEN, OTHER, SOURCE["token"]} <= set(config.secrets())
     assert not [it for it in (TOKEN, OTHER, SOURCE["token"]) if it in str(config.masked()) or it in repr(config)]
+
+
+@pytest.mark.parametrize(
+    ("notify", "events", "is_said"),
+    [
+        pytest.param(["servicenow"], {}, True, id="the system that the ticket comes from"),
+        pytest.param(["servicenow", "slack"], {}, False, id="and a channel"),
+        pytest.param(["servicenow"], {"token": ""}, False, id="where no tickets come in"),
+    ],
+)
+def test_a_policy_that_notifies_nobody_of_a_ticket_is_warned_of(notify, events, is_said):
+    settings = ticket_settings(events=events) | {"policies": [{"name": "a", "steps": [{"notify": notify}]}]}
+
+    said = list(parse_config(yaml.safe_dump(settings), {}).warnings())
+
+    expected = (
+        "policies.0 (a) notifies ServiceNow only: nobody is notified of a ticket that comes from there and matches it"
+    )
+    assert (expected in said) is is_said
