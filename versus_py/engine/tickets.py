@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import structlog
-
 from versus_py.clock import Clock
 from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.engine.policies import Policies
@@ -18,8 +16,6 @@ from versus_py.incidents.transitions import Change
 from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.targets.feed import Feed
-
-log = structlog.get_logger()
 
 
 class NotTaken(BadPayload):
@@ -64,16 +60,14 @@ class Tickets:
             if found is None:
                 return Accepted(Outcome.CREATED, change.incident)
             # Another event of it was faster, or it has an id of before the installation had its present name.
-        incident, outcome = await self._heard(found, ticket.report, ticket.locator)
+        incident, outcome = await self.hear(found, ticket.report, ticket.locator)
         return Accepted(outcome, incident)
 
-    async def hear(self, incident_id: IncidentId, report: Report) -> tuple[Incident | None, Outcome]:
-        """What somebody has done to an incident's ticket; the incident as it is now, and what it did to it."""
-        return await self._heard(incident_id, report)
+    async def hear(self, incident_id: IncidentId, report: Report, locator: str = "") -> tuple[Incident | None, Outcome]:
+        """What somebody has done to an incident's ticket; the incident as it is now, and what it did to it.
 
-    async def _heard(
-        self, incident_id: IncidentId, report: Report, locator: str = ""
-    ) -> tuple[Incident | None, Outcome]:
+        *locator* is the ticket's where it came in by itself: the incident may know its target by another name.
+        """
         outcome = Outcome.IGNORED
         feed = self._feed(report.target)
 

@@ -278,18 +278,23 @@ def _stands(incident: Incident, heard: Heard) -> Change | None:
 
 
 def _held(incident: Incident, heard: Heard) -> Change | None:
-    line = _with_line(incident, heard, Event.ON_HOLD, f"{_label(incident, heard)} is {_now(heard)}")
-    held: Change | None = None
+    held = _held_as_configured(incident, heard)
+    said = f"{_label(incident, heard)} is {_now(heard)}"
+    line = _with_line(held.incident if held else incident, heard, Event.ON_HOLD, said)
+    return held.then(line) if held else line
+
+
+def _held_as_configured(incident: Incident, heard: Heard) -> Change | None:
+    """None where nobody waits: then it is only said."""
     if incident.status is Status.TRIGGERED and heard.on_hold is OnHold.ACKNOWLEDGE:
-        held = acknowledge(incident, heard.by, heard.now_ms)
-    elif incident.status is Status.TRIGGERED and heard.on_hold is OnHold.SNOOZE:
-        held = snooze(incident, heard.now_ms + ON_HOLD_MAX_MS, heard.by, heard.now_ms)
-    if held is None:
-        return line
-    if held.incident.snooze is not None:
-        by_record = replace(held.incident.snooze, record=heard.report.target)
-        held = replace(held, incident=replace(held.incident, snooze=by_record))
-    return held.then(_with_line(held.incident, heard, Event.ON_HOLD, f"{_label(incident, heard)} is {_now(heard)}"))
+        return acknowledge(incident, heard.by, heard.now_ms)
+    if incident.status is not Status.TRIGGERED or heard.on_hold is not OnHold.SNOOZE:
+        return None
+    held = snooze(incident, heard.now_ms + ON_HOLD_MAX_MS, heard.by, heard.now_ms)
+    if held is None or held.incident.snooze is None:
+        return held
+    by_record = replace(held.incident.snooze, record=heard.report.target)
+    return replace(held, incident=replace(held.incident, snooze=by_record))
 
 
 def _taken_off_hold(incident: Incident, heard: Heard) -> Change | None:
