@@ -25,6 +25,7 @@ async def judged(world: World[OneRedis], *, seed: int, tickets: int, seconds: fl
         f"seed {seed}: {len(evidence.incidents)} incidents of {len(played)} tickets, {evidence.writes.total()} writes"
     )
     assert check(evidence) == []
+    assert len(evidence.incidents) > tickets / 3  # of the others, no event came while they were new
 
 
 @sampled

@@ -28,6 +28,7 @@ RAISED = 1
 """The write for a ticket that nobody has acknowledged in time."""
 
 _TRY_FOR_S = 60.0
+_POSTED_WITHIN_S = 3.0
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ async def add_business_rule(world: World[Any], *, seed: int) -> None:
     url = f"http://127.0.0.1:{world.front.port}/api/servicenow/events"
     await _ordered(world, control, {"name": "versus", "url": url, "token": TOKEN})
     chances = {"lost": 0.2, "doubled": 0.2, "reordered": 0.3, "coalesced": 0.7}
-    await _ordered(world, f"{control}/passage", {"seed": seed, "delay_s": [0, 0.5], "workers": 8, **chances})
+    await _ordered(world, f"{control}/passage", {"seed": seed, "delay_s": [0, 0.5], "workers": 32, **chances})
 
 
 async def play(world: World[Any], number: int, *, seed: int, seconds: float) -> list[Played]:
@@ -95,8 +96,9 @@ async def _play_one(
         columns = {"short_description": played.title, "description": f"team {number % CHANNELS}"}
         made = await _at(world, do="create", impact="2", urgency="2", **columns)
         played.sys_id = str(made["sys_id"])
+    await asyncio.sleep(_POSTED_WITHIN_S)  # what is not New any more when it is posted is refused
     for act in dice.choice(_STORIES):
-        await asyncio.sleep(dice.uniform(1, seconds / 4))
+        await asyncio.sleep(dice.uniform(0, seconds / 4))
         async with gate:
             if await _acted(world, played, act):
                 played.acts.append(act)
