@@ -116,7 +116,10 @@ async def played(it: TwoSides, acts: Sequence[Act], seed: int) -> None:
 
 
 @pytest.mark.parametrize("first", range(6))
-@pytest.mark.parametrize("acts", [pytest.param(TO_THE_END, id="to-the-end"), pytest.param(OPEN, id="open", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "acts",
+    [pytest.param(TO_THE_END, id="to-the-end"), pytest.param(OPEN, id="open", marks=pytest.mark.long)],
+)
 async def test_in_every_order_of_six_acts_both_sides_agree_in_the_end_after_at_most_four_writes(both, acts, first):
     for seed, order in enumerate(permutations(acts)):
         if order[0] is acts[first]:
