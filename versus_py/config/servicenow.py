@@ -76,6 +76,12 @@ def _key_field(value: str) -> str:
     return value
 
 
+def _routing_field(value: str) -> str:
+    if value and not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        raise ValueError("must be the name of a column and not its label, such as assignment_group")
+    return value
+
+
 Fields = dict[Annotated[str, AfterValidator(_field_name)], Template]
 State = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")]
 
@@ -182,7 +188,7 @@ class ServiceNowInstance(Part):
     """Set caller_id once to the person who acts, found by e-mail, where fields leaves it empty and it is empty."""
     priority_map: PriorityMap = {}
     """The number of a ticket's priority -> what it means here: a severity, or {severity, wait, oncall}."""
-    routing_field: str = Field("", pattern=r"^([a-z][a-z0-9_]*)?$")
+    routing_field: Annotated[str, AfterValidator(_routing_field)] = ""
     """The column whose value, a name or a sys_id, is the routing key, such as assignment_group."""
     routing: Routing = {}
     """Routing key -> where it leads: a policy, or {policy, channel, wait, mention}."""

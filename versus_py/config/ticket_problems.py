@@ -1,5 +1,6 @@
 """What is wrong with the settings of tickets that come in, and what works but is hardly meant."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,8 @@ def ticket_problems(instance: "ServiceNowInstance", config: "Config") -> Iterato
     events = instance.events
     if events.is_on and instance.lifecycle == "plain":
         yield "lifecycle", "is plain, but events needs incident: without a state, a ticket has nothing to follow"
-    if instance.routing and not instance.routing_field:
-        yield "routing_field", "is required with routing, such as assignment_group"
+    yield from _routing_problems(instance)
+    yield from _state_problems(instance)
     names = [it.name for it in events.sources]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -60,9 +61,12 @@ def naming_problems(path: str, instance: "ServiceNowInstance", config: "Config")
 
 def ticket_warnings(path: str, instance: "ServiceNowInstance", own: Collection[str]) -> Iterator[str]:
     """What has no effect, or not the one that it seems to have; *own* are the keys that are written at *path*."""
-    for key in ("priority_map", "routing_field"):
-        if key in own and not instance.is_two_way:
+    if not instance.is_two_way:
+        without_effect = [key for key in ("priority_map", "routing_field") if key in own]
+        for key in without_effect:
             yield f"{path}.{key} has no effect without events.token or bidirectional: true"
+        if not without_effect and "events" in own:
+            yield f"{path}.events.token is empty: no tickets are taken; is its environment variable set?"
     if "routing_field" in own and instance.routing_field and not instance.routing:
         yield f"{path}.routing_field has no effect without routing"
     for key, route in instance.routing.items() if "routing" in own else ():
@@ -76,6 +80,28 @@ def ticket_warnings(path: str, instance: "ServiceNowInstance", own: Collection[s
             f"{path}.events.user is not set, and auth.type {instance.auth.type} does not tell it: what this server "
             "writes may be taken for what people do there"
         )
+
+
+def _routing_problems(instance: "ServiceNowInstance") -> Iterator[tuple[str, str]]:
+    if instance.routing and not instance.routing_field:
+        yield "routing_field", "is required with routing, such as assignment_group"
+    for key, count in Counter(key.casefold() for key in instance.routing).items():
+        if count > 1:
+            yield f"routing.{key}", "is there more than once; names count in any case"
+
+
+def _state_problems(instance: "ServiceNowInstance") -> Iterator[tuple[str, str]]:
+    """A number that two states have leaves open what a ticket in it does."""
+    if not instance.is_two_way:
+        return
+    states = instance.states
+    named = [
+        *((it, getattr(states, it)) for it in ("new", "acknowledged", "resolved")),
+        *((it, number) for it in ("open", "closed") for number in dict.fromkeys(getattr(states, it))),
+    ]
+    for number, count in Counter(it for _, it in named).items():
+        if count > 1:
+            yield "states", f"has {number!r} as {' and as '.join(it for it, of in named if of == number)}; name it once"
 
 
 def _severity_problems(instance: "ServiceNowInstance", config: "Config") -> Iterator[tuple[str, str]]:

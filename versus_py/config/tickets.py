@@ -1,9 +1,10 @@
 """Tickets that come from a system and are kept in sync with it: who sends them, and what their fields mean here."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from versus_py.config.parts import ChannelPart, Duration, Number, Part, Secret, Secrets, duration_ms
 
@@ -100,8 +101,14 @@ def _policy_alone(value: Any) -> Any:
     return {"policy": value} if isinstance(value, str) else value
 
 
+def _priority_number(value: str) -> str:
+    if not re.fullmatch(r"-?[A-Za-z0-9_]{1,40}", value):
+        raise ValueError('must be the number of a priority without its label, such as "2"')
+    return value
+
+
 PriorityMap = dict[
-    Annotated[str, Field(pattern=r"^-?[A-Za-z0-9_]{1,40}$")],
+    Annotated[str, AfterValidator(_priority_number)],
     Annotated[PriorityLeads, BeforeValidator(_severity_alone, json_schema_input_type=str | PriorityLeads)],
 ]
 """The number of a priority -> a severity, or a mapping."""

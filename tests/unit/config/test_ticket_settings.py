@@ -127,6 +127,26 @@ SOURCE = {"name": "a", "token": "a" * 16}
             "routing.a.mention: is 'everybody'",
             id="a route's mention",
         ),
+        pytest.param(
+            {"routing_field": "category", "routing": {"Network": "leads", "network": "leads"}},
+            "routing.network: is there more than once",
+            id="a route twice",
+        ),
+        pytest.param(
+            {"routing_field": "Assignment group"},
+            "routing_field: is 'Assignment group'; must be the name of a column and not its label",
+            id="a label for routing_field",
+        ),
+        pytest.param(
+            {"priority_map": {"2 - High": "error"}},
+            "priority_map.2 - High.[key]: is '2 - High'; must be the number of a priority without its label",
+            id="a label for a priority",
+        ),
+        pytest.param(
+            {"states": {"open": ["3", "6"]}},
+            "states: has '6' as resolved and as open; name it once",
+            id="a state twice",
+        ),
         pytest.param({"lifecycle": "plain"}, "lifecycle: is plain, but events needs incident", id="no lifecycle"),
         pytest.param({"instance_url": None}, "instance_url: is required", id="no instance"),
         pytest.param(
@@ -192,6 +212,7 @@ def test_a_channel_goes_by_its_name_or_its_id(channel):
     ("settings", "said"),
     [
         ({**OFF, "priority_map": {"1": "critical"}}, "priority_map has no effect without events.token"),
+        (OFF, "events.token is empty: no tickets are taken"),
         ({"routing_field": "category"}, "routing_field has no effect without routing"),
         ({"routing_field": "category", "routing": {"a": {}}}, "routing.a changes nothing"),
         (
@@ -208,7 +229,12 @@ def test_what_works_and_is_hardly_meant_is_warned_about(settings, said):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"bidirectional": False}, {"bidirectional": True, **OFF, "priority_map": {"1": "info"}}]
+    "settings",
+    [
+        {"bidirectional": False},
+        {"bidirectional": True, **OFF},
+        {"bidirectional": True, **OFF, "priority_map": {"1": "info"}},
+    ],
 )
 def test_what_is_meant_is_not_warned_about(settings):
     assert warnings(**settings) == []
