@@ -102,10 +102,18 @@ class TicketDoor:
         if not owners:
             self._strangers.note(remote=request.remote, system=self._system)
             raise web.HTTPUnauthorized(
-                text="send the token of events: Authorization: Bearer <token>, or Basic with it as the password",
+                text=self._advice(bool(authorization), instance),
                 headers=CHALLENGE,
             )
         return owners[0]
+
+    def _advice(self, is_sent: bool, instance: str) -> str:
+        what = "the token is wrong" if is_sent else "the request has no header Authorization"
+        setting = f"other_instance_urls.{instance}.events" if instance else "events"
+        return (
+            f"{what}: send that of {setting} (token, or a token of sources) as Authorization: Bearer <token>, "
+            "or as the password of Basic"
+        )
 
     def _refuse(self, request: web.Request, source: FeedSource, exc: web.HTTPClientError) -> NoReturn:
         if isinstance(exc, web.HTTPRequestEntityTooLarge):

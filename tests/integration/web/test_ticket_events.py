@@ -151,6 +151,25 @@ async def test_everything_else_is_kept_out_and_no_token_is_told(engine, headers,
 
 
 @on
+@pytest.mark.parametrize(
+    ("path", "headers", "said"),
+    [
+        (PATH, {}, "the request has no header Authorization: send that of events "),
+        (PATH, {"Authorization": f"Bearer {OTHER}"}, "the token is wrong: send that of events "),
+        (
+            f"{PATH}/infra",
+            {"Authorization": f"Bearer {TOKEN}"},
+            "wrong: send that of other_instance_urls.infra.events ",
+        ),
+    ],
+)
+async def test_a_refusal_names_the_setting_and_whether_a_token_came(engine, path, headers, said):
+    _, answer, _ = await send(engine, path=path, headers=headers)
+
+    assert said in answer["error"]
+
+
+@on
 @pytest.mark.parametrize("name", ["quiet", "nobody", "default", "infra%2F", "%00", "x" * 500])
 async def test_an_instance_without_a_token_is_no_address(engine, name):
     status, answer, _ = await send(engine, path=f"{PATH}/{name}")
