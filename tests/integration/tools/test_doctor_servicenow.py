@@ -326,6 +326,22 @@ async def test_priorities_without_a_mapping_are_named(examine, mapped, status, f
     assert found in check.found
 
 
+async def test_states_that_the_configuration_does_not_name_are_named(examine):
+    check = (await examine(states={"closed": ["7"]}, **TWO_WAY))["states"]
+
+    assert check.status is WARNING
+    assert check.found == "states does not name 8 (Canceled): events of tickets in such a state are refused"
+    assert "states" not in await examine(**TWO_WAY)
+
+
+@pytest.mark.parametrize(("column", "status"), [("assignment_group", OK), ("assigment_group", WARNING)])
+async def test_a_routing_field_that_is_no_column_is_found(examine, column, status):
+    check = (await examine(routing_field=column, **TWO_WAY))["routing_field"]
+
+    assert check.status is status
+    assert column in check.found
+
+
 async def test_priorities_that_cannot_be_read_are_not_guessed(examine, servicenow):
     servicenow.closed_tables = {"sys_choice"}
 

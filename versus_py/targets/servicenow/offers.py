@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from versus_py.config import ServiceNowInstance
 from versus_py.config.tickets import PriorityLeads
 from versus_py.incidents.severity import Level, level_of
-from versus_py.targets.servicenow.sides import PRIORITY, severity_of
+from versus_py.targets.servicenow.sides import PRIORITY, STATE, severity_of, standings
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 
 ROWS_MAX = 5000
@@ -26,6 +26,23 @@ class RoutingColumn:
     type: str
     label: str
     refers_to: str = ""  # the table that a reference names a row of
+
+
+async def states(api: TableApi, table: str) -> Mapping[str, str]:
+    """Every state that can be chosen: its number -> its label. Raises Transient and Permanent.
+
+    A table with states of its own has none of those of the table that it inherits from.
+    """
+    tables = tuple(dict.fromkeys((table, *_TABLES)))
+    query = f"nameIN{','.join(tables)}^element={STATE}^inactive=false^ORDERBYsequence"
+    columns = ("name", "element", "value", "label", "inactive")
+    rows = await api.search("sys_choice", query, columns, limit=ROWS_MAX)
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        name, element, value, label, inactive = (value_of(row.get(it)) for it in columns)
+        if element == STATE and value and inactive != "true":
+            found.setdefault(name, {}).setdefault(value, label)
+    return next((found[it] for it in tables if it in found), {})
 
 
 async def priorities(api: TableApi, table: str) -> Mapping[str, str]:
@@ -66,6 +83,12 @@ async def routing_columns(api: TableApi, table: str) -> list[RoutingColumn]:
 def _can_route(column: RoutingColumn) -> bool:
     is_of_the_system = column.name.startswith("sys_") or column.name in _NOT_FOR_ROUTING
     return bool(column.name) and column.type in _ROUTING_TYPES and not is_of_the_system
+
+
+def unnamed(found: Mapping[str, str], instance: ServiceNowInstance) -> list[str]:
+    """The states that `states` does not name, as people know them."""
+    named = standings(instance.states)
+    return [_called(value, label) for value, label in found.items() if value not in named]
 
 
 def unmapped(found: Mapping[str, str], instance: ServiceNowInstance) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
 from versus_py.targets.check import Check, CheckStatus
-from versus_py.targets.servicenow.offers import absent, priorities, unmapped
+from versus_py.targets.servicenow.offers import absent, priorities, routing_columns, states, unmapped, unnamed
 from versus_py.targets.servicenow.sides import GROUP
 from versus_py.targets.servicenow.table_api import TableApi
 
@@ -32,6 +32,10 @@ async def examine_rights(name: str, config: ServiceNowInstance, api: TableApi) -
     for right in _rights(config):
         yield await _about(f"{name} {right.table}", right, api)
     yield await _about_priorities(f"{name} priorities", config, api)
+    async for check in _about_states(f"{name} states", config, api):
+        yield check
+    async for check in _about_routing_field(f"{name} routing_field", config, api):
+        yield check
 
 
 def _about_own_user(name: str, config: ServiceNowInstance) -> Check:
@@ -85,3 +89,28 @@ async def _about_priorities(name: str, config: ServiceNowInstance, api: TableApi
         advice = "name them too; `versus servicenow priorities` prints a priority_map with all"
         return Check(name, CheckStatus.WARNING, f"priority_map does not name {', '.join(missing)}", advice)
     return Check(name, CheckStatus.OK, f"priority_map names all {len(found)}")
+
+
+async def _about_states(name: str, config: ServiceNowInstance, api: TableApi) -> AsyncIterator[Check]:
+    """Nothing where nobody can tell which there are: the state that records are moved to has a check that says so."""
+    try:
+        missing = unnamed(await states(api, config.table), config)
+    except (Transient, Permanent):
+        return
+    if missing:
+        found = f"states does not name {', '.join(missing)}: events of tickets in such a state are refused"
+        advice = "add their numbers to oncall.servicenow.states, to open or to closed"
+        yield Check(name, CheckStatus.WARNING, found, advice)
+
+
+async def _about_routing_field(name: str, config: ServiceNowInstance, api: TableApi) -> AsyncIterator[Check]:
+    """Nothing where nobody can tell which columns there are: sys_dictionary has a check that says so."""
+    try:
+        known = [it.name for it in await routing_columns(api, config.table)] if config.routing_field else []
+    except (Transient, Permanent):
+        return
+    if known and config.routing_field in known:
+        yield Check(name, CheckStatus.OK, f"{config.table} has the column {config.routing_field}")
+    elif known:
+        found = f"{config.routing_field} is no column of {config.table} that can route: routing has no effect"
+        yield Check(name, CheckStatus.WARNING, found, "choose one that `versus servicenow fields` lists")
