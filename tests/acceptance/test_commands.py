@@ -562,7 +562,7 @@ def test_snoozing_giving_back_and_escalating_from_the_command_line(world):
     assert "is triggered; escalates" in given_back
     assert "is triggered" in act("escalate")
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
-    assert "escalated as INC" in act("resolve")
+    assert "record INC" in act("resolve")
 
 
 def test_comments_from_the_command_line(world):

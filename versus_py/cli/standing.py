@@ -93,7 +93,7 @@ def full_standing(it: Any) -> str:
     said = "; ".join((f"{it['id']} is {it['status']}", *deeds(it)))
     said += "".join(f"; {text}" for text in to_come(it))
     if it["record"]:
-        said += f"; escalated as {it['record']}"
+        said += f"; record {it['record']}"
     if _never_escalates(it):
         said += "; never escalates"
     return said

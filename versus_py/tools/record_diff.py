@@ -21,6 +21,9 @@ from versus_py.tools.doctor.incidents import is_empty
 
 PAGE = 100
 
+_NAMES = {"standing": "state", "route": "routing key"}
+"""Fields of `Side`, as people call them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -86,8 +89,10 @@ def _difference(incident: Incident, target: str, report: Report | None) -> list[
     record = incident.delivery(target).label
     if report is None:
         return [Difference(incident.id, record, "the record is gone, or hidden from the user", "")]
-    unheard = sorted(report.news_since(incident.sides.get(target)))
-    said = [*differences(incident, report.side), *([f"not heard yet: {', '.join(unheard)}"] if unheard else [])]
+    unheard = sorted(_NAMES.get(it, it) for it in report.news_since(incident.sides.get(target)))
+    said = [*differences(incident, report.side)]
+    if unheard:
+        said.append(f"changed there, not applied here yet: {', '.join(unheard)}")
     return [Difference(incident.id, record, "; ".join(said), report.by or report.user)] if said else []
 
 

@@ -47,7 +47,7 @@ async def test_what_somebody_did_there_and_nobody_has_told_is_listed_with_who_di
     [found] = await differences(engine)
 
     assert (found.incident_id, found.record) == (incident_id, "INC0010001")
-    assert found.differs == "triggered here, resolved there; not heard yet: standing"
+    assert found.differs == "triggered here, resolved there; changed there, not applied here yet: state"
     assert found.changed_by == "Ben Okafor (admin)"
     assert all(call.startswith("GET") for call in engine.servicenow.calls[calls:])
     assert (await engine.detail(incident_id))["status"] == "triggered"
