@@ -109,7 +109,7 @@ class TicketDoor:
 
     def _advice(self, is_sent: bool, instance: str) -> str:
         what = "the token is wrong" if is_sent else "the request has no header Authorization"
-        setting = f"other_instance_urls.{instance}.events" if instance else "events"
+        setting = f"oncall.{self._system}.{f'other_instance_urls.{instance}.' if instance else ''}events"
         return (
             f"{what}: send that of {setting} (token, or a token of sources) as Authorization: Bearer <token>, "
             "or as the password of Basic"

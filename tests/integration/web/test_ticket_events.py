@@ -154,12 +154,12 @@ async def test_everything_else_is_kept_out_and_no_token_is_told(engine, headers,
 @pytest.mark.parametrize(
     ("path", "headers", "said"),
     [
-        (PATH, {}, "the request has no header Authorization: send that of events "),
-        (PATH, {"Authorization": f"Bearer {OTHER}"}, "the token is wrong: send that of events "),
+        (PATH, {}, "the request has no header Authorization: send that of oncall.servicenow.events "),
+        (PATH, {"Authorization": f"Bearer {OTHER}"}, "the token is wrong: send that of oncall.servicenow.events "),
         (
             f"{PATH}/infra",
             {"Authorization": f"Bearer {TOKEN}"},
-            "wrong: send that of other_instance_urls.infra.events ",
+            "wrong: send that of oncall.servicenow.other_instance_urls.infra.events ",
         ),
     ],
 )
