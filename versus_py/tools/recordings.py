@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from versus_py.config import Config, IntakeToken
 from versus_py.engine.policies import Policies
 from versus_py.incidents import heartbeats
-from versus_py.incidents.model import Event, Notification, PolicyFor
+from versus_py.incidents.model import Event, Notification, Outcome, PolicyFor
 from versus_py.incidents.severity import is_severity
 from versus_py.sources import SOURCES
 from versus_py.sources.fields import time_ms
@@ -83,12 +83,12 @@ Read = Callable[[Posted], tuple[list[Notification], PolicyFor, list[str]]]
 def read_lines(name: str, lines: Iterable[bytes]) -> tuple[list[Record], list[str]]:
     """The records of one file, and a sentence with file and line for each line that is broken.
 
-    Empty lines, and lines of versus_py's log that hold no body, are left out. So is what people did to the incidents of
-    silent heartbeats, which no payload leads to.
+    Empty lines, and lines of versus_py's log that hold no body, are left out. So is what people did to incidents which
+    no payload leads to: those of silent heartbeats, and those that began with a ticket.
     """
     records: list[Record] = []
     problems = []
-    silences: set[str] = set()
+    others: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -99,8 +99,8 @@ def read_lines(name: str, lines: Iterable[bytes]) -> tuple[list[Record], list[st
             problems.append(f"{name}:{number}: {exc}")
         else:
             records += [] if record is None else [record]
-            silences |= {str(data.get("incident"))} if data.get("event") == "heartbeat.silent" else set()
-    return [it for it in records if isinstance(it, Posted) or it.incident not in silences], problems
+            others |= {str(data.get("incident"))} if _begins_without_payload(data) else set()
+    return [it for it in records if isinstance(it, Posted) or it.incident not in others], problems
 
 
 def reader(config: Config) -> Read:
@@ -154,6 +154,14 @@ def _record(where: str, data: Mapping[str, Any]) -> Record | None:
         _time(data, "until") if action is Action.SNOOZE else None,
         _severity(data) if action is Action.SET_SEVERITY else "",
     )
+
+
+def _begins_without_payload(data: Mapping[str, Any]) -> bool:
+    match data:
+        case {"event": "heartbeat.silent"} | {"event": "intake.accepted", "ticket": _, "outcome": Outcome.CREATED}:
+            return True
+        case _:
+            return False
 
 
 def _severity(data: Mapping[str, Any]) -> str:

@@ -548,6 +548,21 @@ def test_what_people_did_to_the_incident_of_a_silent_heartbeat_is_left_out():
     assert records == [Acted("log:3", AT_MS, Action.ACKNOWLEDGE, "x-1", "ana")]
 
 
+def test_what_people_did_to_the_incident_of_a_ticket_is_left_out():
+    accepted = {"event": "intake.accepted", "timestamp": AT, "source": "servicenow", "ticket": "INC0010001"}
+    lines = [
+        {"event": "incident.changed", "timestamp": AT, "incident": "t-1", "what": "acknowledged", "by": "ben"},
+        {**accepted, "incident": "t-1", "outcome": "created"},
+        {**accepted, "incident": "x-1", "outcome": "updated"},
+        {"event": "incident.changed", "timestamp": AT, "incident": "x-1", "what": "acknowledged", "by": "ben"},
+    ]
+
+    records, problems = read_lines("log", [orjson.dumps(line) for line in lines])
+
+    assert problems == []
+    assert records == [Acted("log:4", AT_MS, Action.ACKNOWLEDGE, "x-1", "ben")]
+
+
 @pytest.mark.parametrize("severity", ["critical", "P1 - Critical"])
 def test_what_the_log_says_of_acts_is_what_the_engine_writes(severity):
     incident = make_incident(make_alert(severity="warning"), severity="warning")
