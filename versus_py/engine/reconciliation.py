@@ -88,6 +88,8 @@ class Reconciliation:
         if every_ms is None:
             return
         try:
+            if target in await self._store.refusals.systems():
+                return  # each request with a refused password may count towards a lock of the account
             if not await self._store.takes_turn(f"compare:{target}", for_ms=every_ms):
                 self._forget_drift(target, every_ms)
                 return

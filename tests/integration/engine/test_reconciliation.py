@@ -273,6 +273,20 @@ async def test_the_number_of_a_replica_that_no_longer_compares_is_not_kept(here,
     assert comparing.drift == 0
 
 
+async def test_while_credentials_are_refused_nothing_is_compared(here, comparing):
+    incident = await here.taken()
+    here.feed.stands(incident, Standing.IN_PROGRESS, revision=1)
+    await here.store.refusals.refuse(SERVICENOW, "wrong password", next_probe_ms=0)
+
+    await comparing.in_turn()
+    looks = len(here.feed.looks)
+    await here.store.refusals.accept(SERVICENOW, now_ms=here.clock.now_ms())
+    await comparing.in_turn()
+
+    assert looks == 0
+    assert (await here.get(incident)).status is Status.ACKNOWLEDGED
+
+
 async def test_what_is_never_compared_takes_no_turn(here, comparing):
     here.feed.every_ms = None
     await here.taken()
