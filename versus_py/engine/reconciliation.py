@@ -39,7 +39,7 @@ ENDED_FOR_MS = 3600_000
 class _Rest:
     """What a comparison that did not come to its end has left to the next one."""
 
-    cursor: str | None = None  # after the page at which it ended: one that fails again and again keeps no other waiting
+    cursor: str | None = None  # of the page at which it ended; of the next one, where that was its first
     drift: int = 0  # of what it has compared
 
 
@@ -111,18 +111,19 @@ class Reconciliation:
         """Hear how all records of *target* are; how many do not agree with their incidents afterwards, and should.
 
         The target of such a one is woken, to write what is missing. After one that has failed, or took too long, it
-        goes on with what that one has left.
+        goes on with what that one has left. A page that fails twice is left out, so that it holds up no other.
         """
         rest, repaired = self._rest.get(target, _Rest()), 0
         cursor, drift = rest.cursor, rest.drift
         while True:
             page = await self._store.page(wanted=lambda it: self._is_compared(it, target), limit=BATCH, cursor=cursor)
-            self._rest[target] = _Rest() if page.cursor is None else _Rest(page.cursor, drift)
+            self._rest[target] = _Rest(page.cursor if cursor == rest.cursor else cursor, drift)
             repaired_here, drift_here = await self._compare_page(target, page.incidents)
             repaired, drift = repaired + repaired_here, drift + drift_here
             cursor = page.cursor
             if cursor is None:
                 break
+        del self._rest[target]
         self._metrics.servicenow_drift.labels(target).set(drift)
         if repaired or drift:
             log.info("records.compared", target=target, repaired=repaired, drift=drift)

@@ -346,6 +346,29 @@ async def test_after_one_that_took_too_long_the_next_comparison_goes_on_with_the
     assert await ending_with() == [0, 1, 2, 3, 4, 5]
 
 
+async def test_a_page_that_failed_is_the_first_of_the_next_comparison(here, comparing, monkeypatch):
+    monkeypatch.setattr(reconciliation, "BATCH", 1)
+    oldest = await here.taken("oldest")
+    here.clock.advance(seconds=1)
+    await here.taken("newest")
+    here.feed.stands(oldest, Standing.RESOLVED, revision=1)
+    look, failures = here.feed.look, [RateLimited("too many requests")]
+
+    async def look_or_fail(target, incidents):
+        if oldest in incidents and failures:
+            raise failures.pop()
+        return await look(target, incidents)
+
+    monkeypatch.setattr(here.feed, "look", look_or_fail)
+    await comparing.in_turn()
+    await next_turn(here)
+    before = len(here.feed.looks)
+    await comparing.in_turn()
+
+    assert len(here.feed.looks) == before + 1
+    assert (await here.get(oldest)).status is Status.RESOLVED
+
+
 async def test_a_page_that_always_fails_keeps_no_other_from_being_compared(here, comparing, monkeypatch):
     monkeypatch.setattr(reconciliation, "BATCH", 1)
     oldest = await here.taken("oldest")
@@ -362,7 +385,7 @@ async def test_a_page_that_always_fails_keeps_no_other_from_being_compared(here,
         return await look(target, incidents)
 
     monkeypatch.setattr(here.feed, "look", look_or_refuse)
-    for _ in range(2):
+    for _ in range(3):
         await comparing.in_turn()
         await next_turn(here)
 
