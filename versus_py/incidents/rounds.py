@@ -107,6 +107,14 @@ def _followed(incident: Incident, candidate: Incident, mentions: Mapping[str, st
     return replace(candidate, policy=policy, calls=calls, waiting_since_ms=since_ms)
 
 
+def no_more_than(incident: Incident, policy: Policy) -> Incident:
+    """By *policy* from now on, whose steps are some of those that it has: where none is left to come, nobody waits."""
+    followed = replace(incident, policy=_succeeding(incident, policy))
+    if not incident.is_waiting or incident.next_step < policy.count:
+        return followed
+    return replace(followed, next_step=policy.count, escalates_at_ms=None)
+
+
 def is_lost(incident: Incident, *, but: str) -> bool:
     """Whether the next step of the round is due because the latest has reached nobody, *but* having failed just now.
 

@@ -25,7 +25,7 @@ from versus_py.incidents.model import (
     system_of,
 )
 from versus_py.incidents.policies import Asked, Policy
-from versus_py.incidents.rounds import PolicyOf, as_before
+from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_graver
 from versus_py.incidents.sides import Report, Side, Standing, Ticket
 from versus_py.incidents.transitions import (
@@ -312,15 +312,16 @@ def _resolved(incident: Incident, heard: Heard) -> Change | None:
     if change is None or not before.firing:
         return change
     still = f"{names_of(list(before.firing), before.alerts)}: the next notification reopens the incident"
-    told = change.then(_with_line(change.incident, heard, Event.STILL_FIRING, still))
+    entry = Entry(heard.now_ms, Event.STILL_FIRING, still)  # that is so by itself
+    told = change.then(tell(change.incident, change.incident, (entry,), heard.now_ms))
     return replace(told, outcome=change.outcome)
 
 
 def _graver(incident: Incident, heard: Heard) -> Change | None:
     """Its severity is another one. Of its own ticket, the priority says how long the wait is, and whether it escalates.
 
-    That counts for what begins from now on: what is less grave goes on as it has begun. Where both sides have raised
-    it, the graver one stays.
+    What is less grave goes on as it has begun, unless it does not escalate at all. Where both sides have raised it, the
+    graver one stays.
     """
     if not heard.side.severity or _is_raised_less(incident, heard):
         return None
@@ -328,6 +329,8 @@ def _graver(incident: Incident, heard: Heard) -> Change | None:
     if heard.is_its_ticket and to is not None and asked is not None:
         asked = replace(asked, wait_ms=to.wait_ms, escalates=to.escalates)
         incident = replace(incident, policy=replace(incident.policy, asked=asked))
+        if to.escalates is False:
+            incident = no_more_than(incident, heard.policy_of(incident, heard.now_ms))
     return set_severity(incident, heard.side.severity, heard.by, heard.now_ms, heard.policy_of)
 
 

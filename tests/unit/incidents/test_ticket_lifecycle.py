@@ -574,6 +574,27 @@ def test_a_lowered_priority_moves_no_wait_that_runs():
     assert incident.escalates_at_ms == before.escalates_at_ms
 
 
+def test_a_lowered_priority_that_does_not_escalate_ends_the_wait():
+    quiet = replace(ASKED, severity="info", escalates=False)
+
+    change = heard(triggered(), report(severity="info", asked=quiet))
+
+    assert (change.incident.status, change.incident.is_waiting) == (Status.TRIGGERED, False)
+    assert change.incident.owed_at_ms is None
+    assert change.timers["slack"] == NOW
+
+
+def test_what_has_escalated_goes_on_when_its_priority_is_lowered_to_one_that_does_not():
+    called = begin_step(triggered(), START_MS + WAIT_MS)
+    assert called is not None
+    quiet = replace(ASKED, severity="info", escalates=False)
+
+    incident = heard(called.incident, report(severity="info", asked=quiet)).incident
+
+    assert incident.calls == called.incident.calls
+    assert SERVICENOW in incident.providers
+
+
 def test_a_raised_priority_has_the_wait_that_it_asks_for():
     asked = replace(ASKED, wait_ms=30 * MINUTE_MS)
     graver = replace(ASKED, severity="critical", wait_ms=2 * MINUTE_MS)

@@ -54,7 +54,7 @@ _BY_NUMBER = {"number", "priority", "impact", "urgency"}
 _LABEL_MAX = 255
 
 _WARNED_MAX = 1000
-"""Routing keys that are remembered; beyond that, none is warned about."""
+"""Routing keys and priorities that are remembered; beyond that, none is warned about."""
 
 Look = Callable[[str, Sequence[Incident]], Awaitable[Mapping[str, Report | None]]]
 """See `Feed.look`."""
@@ -144,7 +144,7 @@ class ServiceNowFeed:
             description=posted.values.get("description", "") or posted.values.get(TITLE, ""),
             incident_id=incident_id,
             sender=source.name,
-            warnings=(*_unknown_priority(place, posted), *self._unknown_key(place, posted)),
+            warnings=(*self._unknown_priority(place, posted), *self._unknown_key(place, posted)),
         )
 
     def _config_of(self, target: str, incident: Incident) -> ServiceNowInstance:
@@ -183,14 +183,26 @@ class ServiceNowFeed:
             labels=_labels(posted, place.config),
         )
 
+    def _unknown_priority(self, place: _Place, posted: Posted) -> Iterator[str]:
+        named, priority = place.config.priority_map, posted.values.get(PRIORITY, "")
+        is_unknown = named and priority and priority_of(posted.values, place.config) is None
+        if is_unknown and self._is_new(f"{place.path}.priority_map", priority):
+            yield f"priority {quoted(priority)} is not in {place.path}.priority_map, which names {', '.join(named)}"
+
+    def _is_new(self, setting: str, value: str) -> bool:
+        """Whether nobody was warned about it yet. Of very many, some are never."""
+        is_new = (setting, value) not in self._warned and len(self._warned) < _WARNED_MAX
+        if is_new:
+            self._warned.add((setting, value))
+        return is_new
+
     def _unknown_key(self, place: _Place, posted: Posted) -> Iterator[str]:
         """Once for each key: a group that is not meant to be routed would be warned about with every ticket."""
         key = route_key(posted.values, place.config, posted.display)
         leads = route_of(posted.values, place.config, posted.display) is not None
         if not key or leads or not place.config.routing or is_route_unread(posted.values, place.config, posted.display):
             return
-        if (place.path, key) not in self._warned and len(self._warned) < _WARNED_MAX:
-            self._warned.add((place.path, key))
+        if self._is_new(f"{place.path}.routing", key):
             column = place.config.routing_field
             shown = posted.display.get(column) or key
             yield f"{column} {quoted(shown)} is not in {place.path}.routing: the ticket goes by default"
@@ -203,12 +215,6 @@ def _tokens(place: _Place) -> Iterator[tuple[str, str]]:
     for name, token in (("", events.token), *(("", it) for it in events.previous_tokens), *of_rules):
         if token.get_secret_value():
             yield name, token.get_secret_value()
-
-
-def _unknown_priority(place: _Place, posted: Posted) -> Iterator[str]:
-    named, priority = place.config.priority_map, posted.values.get(PRIORITY, "")
-    if named and priority and priority_of(posted.values, place.config) is None:
-        yield f"priority {quoted(priority)} is not in {place.path}.priority_map, which names {', '.join(named)}"
 
 
 def _sys_id(posted: Posted) -> str:
