@@ -546,13 +546,20 @@ class Worker:
             return await self._retry(claim, incident, f"internal error: {type(exc).__name__}", None)
 
     async def _heard(self, claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
-        """The incident with what the sync has seen of its record; as it was, where more than that has changed."""
+        """The incident with what the sync has seen of its record; as it was, where anything else has changed.
+
+        That others have changed it as often as hearing would have does not make it what was synced.
+        """
         if delivery.report is None or self._hear is None:
             return incident
+        side = delivery.report.side
         heard, _ = await self._hear(incident.id, replace(delivery.report, is_own=False))
-        is_only_that = heard is not None and heard.version == incident.version + 1
-        is_called_as_before = heard is not None and heard.call_of(claim.target) == incident.call_of(claim.target)
-        return heard if heard is not None and is_only_that and is_called_as_before else incident
+        if heard is None:
+            return incident
+        was_news = heard.sides.get(claim.target) == side != incident.sides.get(claim.target)
+        is_only_that = was_news and heard.version == incident.version + 1
+        is_called_as_before = heard.call_of(claim.target) == incident.call_of(claim.target)
+        return heard if is_only_that and is_called_as_before else incident
 
     async def _call(self, claim: Claim, incident: Incident) -> Delivery:
         now_ms = self._clock.now_ms()

@@ -1,6 +1,7 @@
 """Tickets that come in: each has one incident, whatever comes how often and in whatever order, and from whom."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from random import Random
 
@@ -297,12 +298,16 @@ class Shown:
     def __init__(self, *reports: Report) -> None:
         self.reports = [*reports]
         self.synced: list[Incident] = []
+        self.meanwhile: list[Awaitable[object]] = []
+        """What happens while they go on, one in each."""
 
     def system(self, incident: Incident) -> str:
         return "shown"
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         self.synced.append(incident)
+        if self.meanwhile:
+            await self.meanwhile.pop(0)
         report = self.reports.pop(0) if self.reports else None
         return replace(incident.delivery(SERVICENOW), reference={"sys_id": "abc"}, label="INC-abc", report=report)
 
@@ -337,6 +342,31 @@ async def test_what_a_sync_sees_of_the_ticket_is_heard_and_the_channels_show_it(
     assert (await here.get(incident)).status is Status.ACKNOWLEDGED
     assert channel.synced[-1].status is Status.ACKNOWLEDGED
     assert len(record.synced) == 1
+
+
+async def test_an_acknowledgment_while_a_sync_sees_nothing_new_is_for_the_next_one(here):
+    incident = await here.taken()
+    record = Shown(seen(Standing.NEW, 0))
+    record.meanwhile = [here.lifecycle.acknowledge(incident.id, Actor("ana"))]
+    worker, _ = worker_of(here, record)
+
+    await worker.run_due()
+    await worker.run_due()
+
+    assert [it.status for it in record.synced] == [Status.TRIGGERED, Status.ACKNOWLEDGED]
+
+
+async def test_an_event_that_overtakes_what_a_sync_sees_is_for_the_next_one(here):
+    incident = await here.taken()
+    record = Shown(seen(Standing.NEW, 1))
+    record.meanwhile = [here.take("abc", Standing.IN_PROGRESS, 2)]
+    worker, _ = worker_of(here, record)
+
+    await worker.run_due()
+    await worker.run_due()
+
+    assert [it.status for it in record.synced] == [Status.TRIGGERED, Status.ACKNOWLEDGED]
+    assert (await here.get(incident)).sides[SERVICENOW].revision == 2
 
 
 async def test_a_sync_that_writes_last_does_not_hide_what_a_person_has_changed_before(here):
