@@ -23,6 +23,7 @@ from versus_py.incidents.transitions import Change
 from versus_py.simulators import ServiceNowSimulator, encoded_query
 from versus_py.simulators.servicenow import BusinessRule, Passage, RecordOrder, Reply
 from versus_py.simulators.servicenow.display import View, shown
+from versus_py.simulators.servicenow.rule_bodies import Shape
 from versus_py.store import Turns
 from versus_py.systems import model
 from versus_py.targets.feed import FeedSource
@@ -147,7 +148,7 @@ class TwoSides:
     did: list[str] = field(default_factory=list)  # for people, when a test fails
 
     @classmethod
-    def build(cls, monkeypatch: Any) -> "TwoSides":
+    def build(cls, monkeypatch: Any, *, shape: Shape = "script") -> "TwoSides":
         clock, config = FakeClock(), model().model_validate(SETTINGS)
         servicenow = ServiceNowSimulator(now_s=lambda: clock.now_ms() / 1000)
         servicenow.add_group("Mail desk")
@@ -165,7 +166,8 @@ class TwoSides:
         it = cls(config, clock, servicenow, target, feed, Policies(config), tables)
         tables.between = it.while_writing
         servicenow.rules.post = it.receive
-        servicenow.rules.add(BusinessRule(name="versus", url="http://versus.invalid/api/servicenow/events"))
+        rule = BusinessRule(name="versus", shape=shape, url="http://versus.invalid/api/servicenow/events")
+        servicenow.rules.add(rule)
         return it
 
     async def begin(self, passage: Passage, **columns: str) -> None:
