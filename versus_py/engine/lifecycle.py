@@ -217,6 +217,8 @@ class Lifecycle:
     async def begin(self, change: Change) -> IncidentId | None:
         """Write down an incident that does not come from alerts; which one is there already, None when it was not."""
         [existing] = await self._store.create([(change, "")], now_ms=self._clock.now_ms())
+        if existing and await self._store.get(IncidentId(existing.split()[0])) is None:  # only its name is left
+            [existing] = await self._store.create([(change, existing)], now_ms=self._clock.now_ms())
         if not existing:
             _log_change(change)
             return None

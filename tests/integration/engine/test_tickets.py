@@ -105,6 +105,17 @@ async def test_an_installation_that_has_another_name_now_knows_the_ticket(here, 
     assert len(await here.all()) == 1
 
 
+async def test_a_ticket_whose_incident_is_gone_but_for_its_name_begins_another_one(here):
+    gone = await here.taken()
+    await here.store._redis.delete(keys.incident(gone.id))
+
+    accepted = await here.take("abc", Standing.NEW, 1)
+
+    assert accepted.outcome is Outcome.CREATED
+    assert [it.id for it in await here.all()] == [gone.id]
+    assert (await here.take("abc", Standing.IN_PROGRESS, 2)).outcome is Outcome.UPDATED
+
+
 @pytest.mark.parametrize("standing", [it for it in Standing if it is not Standing.NEW])
 async def test_an_unknown_ticket_that_is_not_new_is_refused_and_nothing_is_made(here, standing):
     with pytest.raises(NotTaken, match=f"INC-abc is {standing}, and no incident is known"):
