@@ -43,10 +43,11 @@ function glideRecord(record) {
 }
 
 function played(script, record) {
-    var sent = [], errors = [];
+    var sent = [], errors = [], pauses = [], statuses = (record.statuses || []).slice();
     var gs = {
         getProperty: function (name) { return java(record.properties[name]); },
-        error: function (text) { errors.push(String(text)); }
+        error: function (text) { errors.push(String(text)); },
+        sleep: function (ms) { pauses.push(ms); }
     };
     function GlideRecord(table) {
         this.get = function (column, value) {
@@ -66,8 +67,9 @@ function played(script, record) {
         this.execute = function () {
             sent.push(request);
             if (record.raises) { throw new Error(record.raises); }
+            var status = statuses.length ? statuses.shift() : record.status;
             return {
-                getStatusCode: function () { return record.status; },
+                getStatusCode: function () { return status; },
                 getBody: function () { return java(record.answer); },
                 getErrorMessage: function () { return null; }
             };
@@ -75,7 +77,7 @@ function played(script, record) {
     }
     var run = new Function('current', 'previous', 'gs', 'sn_ws', 'GlideRecord', script);
     run(glideRecord(record), null, gs, {RESTMessageV2: RESTMessageV2}, GlideRecord);
-    return {sent: sent, errors: errors};
+    return {sent: sent, errors: errors, pauses: pauses};
 }
 """
 
@@ -191,6 +193,17 @@ def test_what_goes_wrong_is_logged_with_the_number_and_without_the_token(tmp_pat
     assert without["sent"] == []
     assert without["errors"] == ["versus_py: the system property versus.token is empty: nothing is sent"]
     assert all(TOKEN not in error for it in (refused, unreachable, raising) for error in it["errors"])
+
+
+def test_what_may_pass_is_sent_again_after_a_pause_and_what_is_refused_is_not(tmp_path):
+    restarted, refused, gone = run(
+        tmp_path, record(statuses=[502, 0]), record(status=400, answer="no"), record(status=503, answer="full")
+    )
+
+    assert (len(restarted["sent"]), restarted["pauses"], restarted["errors"]) == (3, [2000, 2000], [])
+    assert len({it["body"] for it in restarted["sent"]}) == 1
+    assert (len(refused["sent"]), len(refused["errors"])) == (1, 1)
+    assert (len(gone["sent"]), len(gone["errors"])) == (3, 1)
 
 
 @pytest.mark.parametrize("missing", ["close_notes", "assigned_to", "assignment_group"])

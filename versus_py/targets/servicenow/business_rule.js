@@ -27,6 +27,8 @@
     var TOKEN_PROPERTY = @TOKEN_PROPERTY@;
     var COLUMNS = @COLUMNS@;
     var TIMEOUT_MS = 10000;
+    var TRIES = 3;
+    var PAUSE_MS = 2000;
 
     // What is empty comes as null, as undefined, or as one of these words.
     function text(value) {
@@ -99,7 +101,17 @@
         return JSON.stringify(body).replace(/\$\{/g, '\\u0024{');
     }
 
-    function send(token) {
+    // 0: the request has not left this instance. What may have arrived is sent again: the same twice is once there.
+    function mayPass(status) {
+        return [0, 429, 502, 503, 504].indexOf(status) >= 0;
+    }
+
+    // Scoped applications have no sleep.
+    function pause() {
+        attempt(function () { gs.sleep(PAUSE_MS); }, null);
+    }
+
+    function executed(token, body) {
         var request = new sn_ws.RESTMessageV2();
         request.setEndpoint(ENDPOINT);
         request.setHttpMethod('POST');
@@ -107,11 +119,20 @@
         request.setRequestHeader('Content-Type', 'application/json');
         request.setRequestHeader('Authorization', 'Bearer ' + token);
         request.setHttpTimeout(TIMEOUT_MS);
-        request.setRequestBody(record());
-        var response = request.execute();
+        request.setRequestBody(body);
+        return request.execute();
+    }
+
+    function send(token) {
+        var body = record();
+        var response = executed(token, body);
         var status = Number(response.getStatusCode());
+        for (var tries = 1; mayPass(status) && tries < TRIES; tries++) {
+            pause();
+            response = executed(token, body);
+            status = Number(response.getStatusCode());
+        }
         if (status < 200 || status > 299) {
-            // 0: the request has not left this instance.
             throw new Error('status ' + status + ' ' + text(response.getBody()) + text(response.getErrorMessage()));
         }
     }
