@@ -40,6 +40,9 @@ ASKED_MAX = 60
 CALM_LATE_MS = 8000.0
 """How late a record may be where nothing goes wrong."""
 
+YOUNG_MS = 60_000.0
+"""Where Redis is emptied, a message that is younger may be posted again when its alert is sent again."""
+
 STARTED_S = 60.0
 """When every replica has seen what is in Redis."""
 
@@ -91,8 +94,9 @@ class Oracle:
         if since_ms is None and self._emptied_s is None:
             self._emptied_s = self._world.loop.now_s
         is_searched_for = since_ms is None and self._world.knobs.faults.keys() <= {FaultKind.REDIS_EMPTIED}
-        if not is_searched_for:  # a search that fails holds up no post
-            self._losses.note(since_ms or 0, self._world.now_ms())
+        # A search that fails holds up no post; and a message that is younger is not searched for (docs/operations.md).
+        repeated_since_ms = self._world.now_ms() - YOUNG_MS if is_searched_for else since_ms or 0
+        self._losses.note(repeated_since_ms, self._world.now_ms())
         is_kept = self._world.knobs.durability != "memory"
         if since_ms is None or not is_kept:
             self._forgotten.note(since_ms or 0, self._world.now_ms())
