@@ -16,7 +16,7 @@ from tests.faults.sabotage import SABOTAGES
 from versus_py import store
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import Worker
-from versus_py.incidents import rounds, transitions
+from versus_py.incidents import rounds, tickets, transitions
 from versus_py.store import calls
 from versus_py.targets.servicenow import connection
 from versus_py.targets.servicenow import target as servicenow
@@ -224,9 +224,27 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
                 "if about.items() <= said.items() and float(message['ts']) >= since_ms / 1000 - BEFORE_S:",
             ),
         ),
+        "take for synced what others did": _places(
+            "tickets", InFunction(Worker, "_heard", "is_only_that = was_news and heard", "is_only_that = heard")
+        ),
+        "forget whose record it is": _places(
+            "tickets", InFunction(tickets, "begin", "deliveries={target: shown},", "deliveries={},")
+        ),
+        "take each event for a new ticket": _places(
+            "tickets",
+            InFunction(
+                tickets,
+                "begin",
+                "dedup_key=ticket.dedup_key,\n        now_ms=now_ms,\n",
+                "dedup_key=f'{ticket.dedup_key} {now_ms}',\n        now_ms=now_ms,\n",
+            ),
+        ),
+        "pass over severities": _places(
+            "tickets", InFunction(tickets, "hear", "for names, step in _STEPS:", "for names, step in _STEPS[2:]:")
+        ),
     }
 )
-"""What the finer bugs are about: claims, versions, attempts, leases, lost answers, late edits, clocks."""
+"""What the finer bugs are about: claims, versions, attempts, leases, lost answers, late edits, clocks, tickets."""
 
 
 _PROFILES: Mapping[str, str] = MappingProxyType(

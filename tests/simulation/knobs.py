@@ -64,6 +64,7 @@ class Load(StrEnum):
     ROUTES = "routes"  # a matcher of the route is edited: the groupKey is another one
     FLIPS = "flips"  # an incident is given back, and acknowledged again at once
     SLOW_INSTANCE = "slow instance"  # some alerts go to an instance that takes seconds
+    TICKETS = "tickets"  # people open tickets, which business rules post here, and work on them on both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,12 @@ def _stopped(dice: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, faults=faults, loads=knobs.loads | {Load.FLIPS}, replicas=3, alerts=10, wait_minutes=1.0)
 
 
+def _tickets(dice: random.Random, knobs: Knobs) -> Knobs:
+    """Few alerts. What people do to the records of those counts here too, which their stories do not know of."""
+    loads = (knobs.loads - {Load.RECORDS}) | {Load.TICKETS}
+    return replace(knobs, loads=loads, alerts=2, ack_timeout_minutes=0.0, wait_minutes=dice.choice((1.0, 3.0)))
+
+
 PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(
     {
         "calm": _calm,
@@ -321,6 +328,7 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "empty-only": _nothing_but(FaultKind.REDIS_EMPTIED, 0.0005),
         "journal": _journal,
         "no-edits": _no_edits,
+        "tickets": _tickets,
     }
 )
 """What each profile adds to the swarm's choice."""
@@ -344,7 +352,9 @@ def knobs_for(seed: int, profile: str = "all") -> Knobs:
     return PROFILES[profile](dice, knobs)
 
 
-_SWARM_LOADS = tuple(load for load in Load if load not in {Load.POISON, Load.SLOW_INSTANCE, Load.SILENT_ENDS})
+_SWARM_LOADS = tuple(
+    load for load in Load if load not in {Load.POISON, Load.SLOW_INSTANCE, Load.SILENT_ENDS, Load.TICKETS}
+)
 
 
 def _swarm(dice: random.Random) -> dict[FaultKind, float]:

@@ -11,7 +11,16 @@ from tests.simulation.knobs import FaultKind, Knobs, Load
 from tests.simulation.log_judgments import judge_log
 from tests.simulation.network import Lost
 from tests.simulation.people import Story
-from tests.simulation.settings import COMMENTS_EVERY_MINUTES, GATEWAY_SECRET, LEADS_CHANNEL, opens_ms_of
+from tests.simulation.settings import (
+    CHANNEL,
+    COMMENTS_EVERY_MINUTES,
+    COMPARE_EVERY_MINUTES,
+    GATEWAY_SECRET,
+    LEADS_CHANNEL,
+    opens_ms_of,
+)
+from tests.simulation.ticket_judgments import SeenTicket, judge_ticket
+from tests.simulation.tickets import TicketStory
 from tests.simulation.waits import Rules
 from tests.simulation.watch import (
     EditWatch,
@@ -74,8 +83,15 @@ def rules_of(knobs: Knobs) -> Rules:
 class Oracle:
     """Of one world and its stories. It watches from the moment that it is made."""
 
-    def __init__(self, world: World, stories: Sequence[Story], instances: Sequence[ServiceNowSimulator]) -> None:
+    def __init__(
+        self,
+        world: World,
+        stories: Sequence[Story],
+        instances: Sequence[ServiceNowSimulator],
+        tickets: Sequence[TicketStory] = (),
+    ) -> None:
         self._world = world
+        self._tickets = tickets
         self._stories = stories
         self._keys = Keys(world.server)
         self._records = RecordWatch(world.now_ms, world.violation)
@@ -131,8 +147,9 @@ class Oracle:
 
     @property
     def _quiet_ms(self) -> float:
-        """Where records are looked at, until each was."""
-        return (QUIET_S + 90 * COMMENTS_EVERY_MINUTES * self._world.knobs.plays(Load.RECORDS)) * 1000
+        """Where records are looked at or compared, until each was: what a comparison finds is done after the next."""
+        looks_s = 90 * COMMENTS_EVERY_MINUTES * self._world.knobs.plays(Load.RECORDS)
+        return (QUIET_S + looks_s + 150 * COMPARE_EVERY_MINUTES * bool(self._tickets)) * 1000
 
     def _left(self) -> Mapping[str, list[str]]:
         world = self._world
@@ -154,6 +171,9 @@ class Oracle:
                 if course.id:
                     course.finish(self._world.now_ms())
                     self._report(judge(course, await self._see(course), bounds))
+        for ticket in self._tickets:
+            if ticket.row:
+                self._report(judge_ticket(await self._see_ticket(ticket)))
 
     def _failed(self) -> list[str]:
         """What was given up, but for a record that somebody may have closed between a look at it and a write."""
@@ -204,9 +224,32 @@ class Oracle:
         is_in_storm = any("torm" in it.text for it in own)
         return Seen(await self._incident(course.id), records, messages, is_in_storm=is_in_storm)
 
+    async def _see_ticket(self, ticket: TicketStory) -> SeenTicket:
+        world, row, accepted = self._world, ticket.row, ticket.incident_ids
+        own = [it for it in world.slack.messages if it.thread_ts is None and it.channel == CHANNEL]
+        listed = await self._asked("/api/incidents?limit=200") or {"incidents": []}
+        incidents = {it["id"]: it for it in listed["incidents"] if it["record"] == row["number"]}
+        ids = {*accepted, *incidents}
+        world.counts["tickets"] += 1
+        world.counts["tickets with an incident"] += bool(ids)
+        return SeenTicket(
+            row["number"],
+            row["state"],
+            row["priority"],
+            accepted,
+            incidents,
+            messages=sum(incident_of(it) in ids for it in own),
+            records=[it["number"] for it in world.servicenow.incidents if it["correlation_id"] in ids],
+            was_called=ticket.was_called,
+            was_raised=ticket.was_raised,
+        )
+
     async def _incident(self, incident_id: str) -> Mapping[str, Any] | None:
-        """As the API of the first replica that answers has it; None when that knows of none."""
-        path, headers = f"/api/incidents/{incident_id}", {"X-Gateway-Secret": GATEWAY_SECRET}
+        return await self._asked(f"/api/incidents/{incident_id}")
+
+    async def _asked(self, path: str) -> Mapping[str, Any] | None:
+        """What the API of the first replica that answers has; None when that knows of none."""
+        headers = {"X-Gateway-Secret": GATEWAY_SECRET}
         for number in range(ASKED_MAX):
             replica = self._world.replicas[number % len(self._world.replicas)]
             try:
@@ -217,7 +260,7 @@ class Oracle:
             if answer.status in {200, 404}:
                 found: Mapping[str, Any] | None = answer.data if answer.status == 200 else None
                 return found
-        self._world.violation("the API does not answer", incident_id)
+        self._world.violation("the API does not answer", path)
         return None
 
     def _not_repeated(self, own: Sequence[Any], incident_id: str) -> list[Any]:

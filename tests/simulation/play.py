@@ -1,6 +1,7 @@
 """One seed from its beginning to its verdict."""
 
 import asyncio
+from collections.abc import Sequence
 
 from tests.simulation import settings
 from tests.simulation.effects import Script
@@ -10,6 +11,7 @@ from tests.simulation.oracle import Oracle, rules_of
 from tests.simulation.patches import simulated_chance
 from tests.simulation.people import Story, make_stories
 from tests.simulation.senders import POISONED, Alertmanager
+from tests.simulation.tickets import Events, TicketStory, make_tickets
 from tests.simulation.world import World
 from versus_py.simulators import Fault, ServiceNowSimulator
 from versus_py.simulators.slack.errors import ErrorOrder
@@ -20,21 +22,24 @@ UP_AFTER_S = 2.0
 """When replicas listen after a start, unless something goes wrong."""
 
 
-async def _play(world: World) -> None:
+async def _play(world: World, events: Events) -> None:
     alertmanager = Alertmanager(world.now_ms)
     world.add_host(settings.ALERTMANAGER, alertmanager.app())
     rules = rules_of(world.knobs)
     stories = make_stories(world, alertmanager, rules)
     instances = [world.servicenow, *_slow_instances(world)]
-    oracle = Oracle(world, stories, instances)
+    tickets = make_tickets(world, events)
+    oracle = Oracle(world, stories, instances, tickets)
     world.on_loss = oracle.note_loss
     if world.knobs.plays(Load.POISON):
         world.servicenow.faults.order(Fault(kind="500", times=None, method="POST", path=_RECORDS, text=POISONED))
     if not world.knobs.takes_edits:
         world.slack.errors.order(ErrorOrder(error="edit_window_closed", times=None, method="chat.update"))
+    if tickets:
+        events.begin()
     world.start()
     await asyncio.sleep(UP_AFTER_S)
-    await _tell(world, stories)
+    await _tell(world, [*stories, *tickets], events)
     await oracle.settle()
     await oracle.judge()
 
@@ -49,13 +54,14 @@ def _slow_instances(world: World) -> list[ServiceNowSimulator]:
     return [slow]
 
 
-async def _tell(world: World, stories: list[Story]) -> None:
+async def _tell(world: World, stories: Sequence[Story | TicketStory], events: Events) -> None:
     """All stories, while things go wrong; then nothing does any more."""
     async with asyncio.TaskGroup() as group:
         for story in stories:
             group.create_task(story.play())
         await asyncio.sleep(world.knobs.minutes * 60)
         world.heal()
+        events.heal()
         world.servicenow.faults.clear()
 
 
@@ -75,7 +81,8 @@ def play(
 
 def _run(world: World) -> None:
     """To its end, or until it is stopped; then nothing holds what is left of it."""
-    played = world.people.spawn(_play(world))
+    events = Events(world)
+    played = world.people.spawn(_play(world, events))
     try:
         world.loop.run_until_complete(played)
     except RuntimeError:  # asyncio's word for a loop that was stopped
@@ -83,3 +90,5 @@ def _run(world: World) -> None:
             raise
     except Stuck as exc:
         world.violation("stuck", str(exc))
+        return
+    world.loop.run_until_complete(world.people.spawn(events.end()))

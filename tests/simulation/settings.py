@@ -13,8 +13,10 @@ SLOW_SERVICENOW = "slow.servicenow.sim"
 CHANNEL, FALLBACK_CHANNEL, LEADS_CHANNEL = "C0ALERTS", "C0ONCALL", "C0LEADS"
 SLACK_TOKEN, PASSWORD = "xoxb-secret-token", "servicenow-secret"
 GATEWAY_SECRET = "a-gateway-secret-of-the-simulation"
+EVENTS_TOKEN = "a-token-of-the-business-rule"
 
 COMMENTS_EVERY_MINUTES = 2
+COMPARE_EVERY_MINUTES = 2
 START_MS = 1_790_000_000_000
 """When every world begins, ms since the epoch."""
 
@@ -40,6 +42,8 @@ def config_for(knobs: Knobs) -> Config:
         "fields": {"short_description": "{{ incident.title }}"},
         "comments_every_minutes": COMMENTS_EVERY_MINUTES if knobs.plays(Load.RECORDS) else 0,
     }
+    if knobs.plays(Load.TICKETS):
+        servicenow["events"] = {"token": EVENTS_TOKEN, "compare_every_minutes": COMPARE_EVERY_MINUTES}
     if knobs.plays(Load.SLOW_INSTANCE):
         servicenow["other_instance_urls"] = {"slow": f"http://{SLOW_SERVICENOW}"}
     oncall = {
