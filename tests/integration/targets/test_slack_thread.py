@@ -266,6 +266,23 @@ async def test_what_people_comment_in_servicenow_is_said_in_the_thread_once_and_
     assert f"|{number}>: On my way &lt;!channel&gt;" in said[0]
 
 
+async def test_what_people_comment_in_servicenow_before_there_is_a_message_is_said_in_its_thread(engine):
+    outage = Fault(kind="500", times=None, path="/api/chat.postMessage")
+    engine.slack.faults.order(outage)
+    await engine.post(group("DiskFull"))
+    await engine.after(minutes=5)
+    engine.servicenow.comment(engine.servicenow.incidents[-1]["number"], "On my way", by="ana")
+    for _ in range(15):
+        await engine.after(minutes=1)
+    assert engine.slack.messages == []
+
+    engine.slack.faults.clear()
+    for _ in range(30):
+        await engine.after(minutes=1)
+
+    assert [reply.rpartition(": ")[2] for reply in message(engine).replies] == ["On my way"]
+
+
 async def test_a_snoozed_incident_says_until_when_and_that_it_is_over(engine):
     incident_id = await trigger(engine)
     response = await engine.http.post(f"/api/incidents/{incident_id}/snooze", params={"by": "ana", "minutes": 15})

@@ -61,11 +61,11 @@ class Told:
 
     @classmethod
     def by_message(cls, incident: Incident, name: str) -> "Told":
-        """What a new message of it shows by itself: all but the comments on it, and what came after the first."""
+        """What a new message of it shows by itself: all but comments, and what came after the first here."""
         everything = cls.everything(incident, name)
         commented = [number for number, it in enumerate(incident.news) if it.event is Event.COMMENTED]
         untold = len(incident.news) - commented[0] if commented else 0
-        return replace(everything, news=everything.news - untold)
+        return replace(everything, news=everything.news - untold, comments=0)
 
     def with_all(self, incident: "Incident", name: str) -> "Told":
         """The same once that is told.
