@@ -22,6 +22,7 @@ from versus_py.targets.servicenow import connection
 from versus_py.targets.servicenow import target as servicenow
 from versus_py.targets.slack.history import History
 from versus_py.targets.slack.target import SlackTarget
+from versus_py.targets.slack.thread import Told
 
 
 class Gone(Exception):
@@ -238,6 +239,9 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
                 "dedup_key=ticket.dedup_key,\n        now_ms=now_ms,\n",
                 "dedup_key=f'{ticket.dedup_key} {now_ms}',\n        now_ms=now_ms,\n",
             ),
+        ),
+        "take comments for shown by the message": _places(
+            "tickets", InFunction(Told, "by_message", ", comments=0", "")
         ),
         "pass over severities": _places(
             "tickets", InFunction(tickets, "hear", "for names, step in _STEPS:", "for names, step in _STEPS[2:]:")

@@ -103,6 +103,11 @@ class Knobs:
     def plays(self, load: Load) -> bool:
         return load in self.loads
 
+    @property
+    def looks_at_records(self) -> bool:
+        """Every few minutes, as people may have written there."""
+        return self.plays(Load.RECORDS) or self.plays(Load.TICKETS)
+
 
 _USUAL: Mapping[FaultKind, tuple[float, tuple[float, ...]]] = MappingProxyType(
     {

@@ -7,7 +7,7 @@ from typing import Any
 from tests.simulation.chain import judge_journal
 from tests.simulation.course import Course
 from tests.simulation.judgments import Bounds, Message, Record, Seen, Verdict, judge
-from tests.simulation.knobs import FaultKind, Knobs, Load
+from tests.simulation.knobs import FaultKind, Knobs
 from tests.simulation.log_judgments import judge_log
 from tests.simulation.network import Lost
 from tests.simulation.people import Story
@@ -148,7 +148,7 @@ class Oracle:
     @property
     def _quiet_ms(self) -> float:
         """Where records are looked at or compared, until each was: what a comparison finds is done after the next."""
-        looks_s = 90 * COMMENTS_EVERY_MINUTES * self._world.knobs.plays(Load.RECORDS)
+        looks_s = 90 * COMMENTS_EVERY_MINUTES * self._world.knobs.looks_at_records
         return (QUIET_S + looks_s + 150 * COMPARE_EVERY_MINUTES * bool(self._tickets)) * 1000
 
     def _left(self) -> Mapping[str, list[str]]:
@@ -156,7 +156,7 @@ class Oracle:
         now_ms = max(world.server.now_ms(), world.now_ms() + world.knobs.redis_offset_ms)  # replicas follow no jump
         left = self._keys.left(now_ms, SOON_MS)
         # Records with comments, and what the Alertmanager may say is over, are looked at again and again.
-        return without_looks(left) if world.knobs.plays(Load.RECORDS) or world.knobs.has_alertmanager else left
+        return without_looks(left) if world.knobs.looks_at_records or world.knobs.has_alertmanager else left
 
     async def judge(self) -> None:
         """In the end."""
@@ -240,6 +240,8 @@ class Oracle:
             incidents,
             messages=sum(incident_of(it) in ids for it in own),
             records=[it["number"] for it in world.servicenow.incidents if it["correlation_id"] in ids],
+            written=ticket.written,
+            replies=[it.text for about in own if incident_of(about) in ids for it in about.thread],
             was_called=ticket.was_called,
             was_raised=ticket.was_raised,
         )

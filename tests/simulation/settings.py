@@ -40,7 +40,7 @@ def config_for(knobs: Knobs) -> Config:
         "password": PASSWORD,
         "allow_insecure_http": True,
         "fields": {"short_description": "{{ incident.title }}"},
-        "comments_every_minutes": COMMENTS_EVERY_MINUTES if knobs.plays(Load.RECORDS) else 0,
+        "comments_every_minutes": COMMENTS_EVERY_MINUTES if knobs.looks_at_records else 0,
     }
     if knobs.plays(Load.TICKETS):
         servicenow["events"] = {"token": EVENTS_TOKEN, "compare_every_minutes": COMPARE_EVERY_MINUTES}

@@ -10,7 +10,7 @@ from tests.simulation.ticket_judgments import SeenTicket, judge_ticket
 
 
 def incident(status: str = TRIGGERED, severity: str = "error") -> dict[str, Any]:
-    return {"status": status, "severity": severity}
+    return {"status": status, "severity": severity, "created_at": "1970-01-01T00:00:10+00:00"}
 
 
 GOOD = SeenTicket("INC0010001", "1", "2", ["i-0"], {"i-0": incident()}, messages=1)
@@ -29,6 +29,8 @@ UNKNOWN = SeenTicket("INC0010001", "2", "2")
         replace(GOOD, state="2", incidents={"i-0": incident(ACKNOWLEDGED)}),
         replace(GOOD, state="7", incidents={"i-0": incident(RESOLVED)}),
         replace(GOOD, accepted=[]),
+        replace(GOOD, written={"Noted": 20_000}, replies=["ana: Noted"]),
+        replace(GOOD, written={"Noted": 5_000}),
     ],
 )
 def test_what_is_as_it_should_be_is_not_found(seen):
@@ -47,6 +49,8 @@ def test_what_is_as_it_should_be_is_not_found(seen):
         (replace(GOOD, state="6"), "two sides that do not agree"),
         (replace(GOOD, incidents={"i-0": incident(ACKNOWLEDGED)}), "two sides that do not agree"),
         (replace(GOOD, incidents={"i-0": incident(RESOLVED)}), "two sides that do not agree"),
+        (replace(GOOD, written={"Noted": 20_000}), "not told once in the thread"),
+        (replace(GOOD, written={"Noted": 5_000}, replies=["Noted", "Noted"]), "not told once in the thread"),
         (replace(GOOD, priority="3"), "two severities that do not agree"),
     ],
 )

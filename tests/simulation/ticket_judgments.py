@@ -5,12 +5,16 @@ As in `judgments`, each is a function of what was seen, and none uses code of th
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED
 from tests.simulation.judgments import IN_PROGRESS, OVER_STATES, Verdict
 
 NEW, ON_HOLD = "1", "3"
+
+BEGAN_WITHIN_MS = 5000.0
+"""How far the clocks of the service and of ServiceNow are from each other, with steps."""
 
 SEVERITIES: Mapping[str, str] = {"1": "critical", "2": "error", "3": "warning", "4": "notice", "5": "info"}
 """What a priority of ServiceNow means where nothing is configured: docs/servicenow.md."""
@@ -30,6 +34,8 @@ class SeenTicket:
     incidents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     messages: int = 0  # in the channel, about any of these
     records: Sequence[str] = ()  # that were created for any of these
+    written: Mapping[str, float] = field(default_factory=dict)  # what people wrote there, and when, ms
+    replies: Sequence[str] = ()  # the lines of its thread
     was_called: bool = False  # nobody acknowledged in time, so that its urgency was raised by one
     was_raised: bool = False  # somebody changed its urgency: a graver one begins another wait, and leaves the state
 
@@ -46,7 +52,17 @@ def judge_ticket(seen: SeenTicket) -> Iterator[Verdict]:
     if seen.messages != len(ids):
         yield "not one message of a ticket", f"{seen.number}: {seen.messages}"
     for incident in seen.incidents.values():
+        yield from _told(seen, incident)
         yield from _sides(seen, incident)
+
+
+def _told(seen: SeenTicket, incident: Mapping[str, Any]) -> Iterator[Verdict]:
+    """What people wrote is in the thread once, unless it is from before the ticket came here: that nobody reads."""
+    began_ms = datetime.fromisoformat(incident["created_at"]).timestamp() * 1000
+    for text, at_ms in seen.written.items():
+        told = sum(text in it for it in seen.replies)
+        if told > 1 or (not told and at_ms > began_ms + BEGAN_WITHIN_MS):
+            yield "not told once in the thread", f"{seen.number}: {text!r} {told} times: {list(seen.replies)}"
 
 
 def _sides(seen: SeenTicket, incident: Mapping[str, Any]) -> Iterator[Verdict]:

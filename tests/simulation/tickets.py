@@ -95,6 +95,8 @@ class TicketStory:
     def __init__(self, world: World, events: Events, number: int, dice: random.Random) -> None:
         self.row: dict[str, str] = {}
         """The ticket; empty until somebody has opened it."""
+        self.written: dict[str, float] = {}
+        """What people have written in its notes and comments, each once, and when, ms."""
         self.was_raised = False
         """Somebody has changed its urgency, so that a wait may have begun anew."""
         self._title = f"Ticket{number}"
@@ -137,17 +139,20 @@ class TicketStory:
         """Somebody changes the ticket, unless it is over."""
         if self.row["state"] in OVER_STATES:
             return
+        text = f"{self._title} at {self._world.loop.now_s:.3f}"
         orders: list[dict[str, Any]] = [
             {"do": "start"},
             {"do": "start", "assigned_to": "ana"},
             {"do": "hold"},
             {"do": "resolve"},
             {"do": "cancel"},
-            {"do": "note", "work_notes": f"{self._title} at {self._world.loop.now_s:.3f}"},
+            {"do": "note", self._dice.choice(("work_notes", "comments")): text},
             {"do": "change", "urgency": self._dice.choice("123")},
         ]
         order = self._dice.choice(orders)
         self.was_raised |= "urgency" in order
+        if order["do"] == "note":
+            self.written[text] = self._world.now_ms()
         self._world.servicenow.act(RecordOrder(record=self.row["sys_id"], by="ben", **order))
 
     async def _here(self) -> None:
