@@ -242,6 +242,7 @@ class Oracle:
             records=[it["number"] for it in world.servicenow.incidents if it["correlation_id"] in ids],
             written=ticket.written,
             replies=[it.text for about in own if incident_of(about) in ids for it in about.thread],
+            may_be_unread=bool(world.knobs.faults),
             was_called=ticket.was_called,
             was_raised=ticket.was_raised,
         )

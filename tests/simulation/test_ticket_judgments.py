@@ -31,6 +31,7 @@ UNKNOWN = SeenTicket("INC0010001", "2", "2")
         replace(GOOD, accepted=[]),
         replace(GOOD, written={"Noted": 20_000}, replies=["ana: Noted"]),
         replace(GOOD, written={"Noted": 5_000}),
+        replace(GOOD, state="6", incidents={"i-0": incident(RESOLVED)}, written={"Noted": 20_000}, may_be_unread=True),
     ],
 )
 def test_what_is_as_it_should_be_is_not_found(seen):
