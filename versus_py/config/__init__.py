@@ -24,6 +24,7 @@ from versus_py.config.parts import MAX_WAIT_MINUTES
 from versus_py.config.policies import PolicyConfig, StepConfig
 from versus_py.config.servicenow import ServiceNowAuth, ServiceNowConfig, ServiceNowInstance, ServiceNowStates
 from versus_py.config.slack import MessageProperties, SlackActions, SlackConfig, SlackSnooze, SlackStorm
+from versus_py.config.ui import UiConfig, UiHeaders, UiRoles
 
 __all__ = [
     "MAX_WAIT_MINUTES",
@@ -56,6 +57,9 @@ __all__ = [
     "SlackStorm",
     "SourcesConfig",
     "StepConfig",
+    "UiConfig",
+    "UiHeaders",
+    "UiRoles",
     "config_model",
     "load_config",
     "parse_config",

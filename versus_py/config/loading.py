@@ -130,6 +130,7 @@ def _incomplete(config: Config) -> Iterator[str]:
     if config.previous_gateway_secrets and not config.gateway_secret.get_secret_value():
         yield "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
     yield from config.intake.problems(list(oncall.parts.values()))
+    yield from config.ui.problems()
     if ":" in config.alertmanager.auth.username:
         yield "alertmanager.auth.username: has a colon in it, which Basic authentication cannot send"
     if oncall.retry_for_hours > config.retention_days * 24:

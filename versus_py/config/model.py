@@ -34,6 +34,7 @@ from versus_py.config.policies import PolicyConfig, StepConfig, policy_warnings,
 from versus_py.config.routes import Route
 from versus_py.config.severities import OptionalSeverity, SeverityMap
 from versus_py.config.time_intervals import NamedIntervals, interval_warnings
+from versus_py.config.ui import UiConfig
 from versus_py.errors import ConfigError
 from versus_py.incidents.heartbeats import TARGET
 from versus_py.incidents.matchers import Matcher
@@ -447,6 +448,8 @@ class Config(Part):
     """The signed links that acknowledge."""
     journal: JournalConfig = JournalConfig()
     """A journal of what was accepted."""
+    ui: UiConfig = UiConfig()
+    """The web UI."""
     metrics: MetricsConfig = MetricsConfig()
     """What Prometheus scrapes."""
     heartbeat: HeartbeatConfig = HeartbeatConfig()
@@ -603,6 +606,7 @@ class Config(Part):
             )
         is_reachable = self.host not in LOOPBACK or self._is_reached_from_elsewhere  # through a proxy on this machine
         yield from self.intake.warnings(is_reachable=is_reachable)
+        yield from self.ui.warnings(self)
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
 

@@ -4,6 +4,13 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.incidents.overview import subject
 from versus_py.web.api.views import utc
+from versus_py.web.pages.files import file_name
 
-pages = Environment(loader=PackageLoader("versus_py.web.pages"), autoescape=select_autoescape(default=True))
+pages = Environment(
+    loader=PackageLoader("versus_py.web.pages"),
+    autoescape=select_autoescape(default=True),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 pages.filters |= {"utc": utc, "subject": subject}
+pages.globals["file_name"] = file_name

@@ -1,0 +1,1 @@
+"""The web UI: what every page of it has in common, and the pages."""
