@@ -11,6 +11,7 @@ from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from versus_py.web.api.openapi import document
+from versus_py.web.pages.ui.guard import is_page
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
@@ -80,6 +81,8 @@ class Answers:
         resource = request.match_info.route.resource
         if resource is None or request.method == "HEAD" or not isinstance(response, web.Response):
             return  # of a path that there is not, which is no operation's answer
+        if is_page(request.match_info.handler):
+            return  # for people, which the document does not describe
         if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return  # which nobody is promised; it is an error in the log, and that fails a test
         body = response.body if isinstance(response.body, bytes) else b""

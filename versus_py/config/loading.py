@@ -67,10 +67,15 @@ def parse_config(
     problems += found
     mistaken = {problem.partition(":")[0] for problem in problems}
     further = [*_incomplete(config), *_misnamed(config, mistaken)]
-    problems += [problem for problem in further if problem.partition(":")[0] not in mistaken]
+    problems += [problem for problem in further if not _is_mistaken(problem.partition(":")[0], mistaken)]
     if problems:
         raise ConfigError([_with_reference(problem, references.unset) for problem in problems])
     return config
+
+
+def _is_mistaken(key: str, mistaken: Collection[str]) -> bool:
+    """Whether *key*, or something below it, is wrong by itself: it then looks as if it were not set."""
+    return any(it == key or it.startswith(f"{key}.") for it in mistaken)
 
 
 def _with_reference(problem: str, unset: Mapping[str, str]) -> str:

@@ -105,7 +105,10 @@ class UiConfig(Part):
         if not self.trusted_proxies:
             yield "ui.trusted_proxies: is required with ui.auth: proxy; set the addresses that the proxy asks from"
         if not self.headers.header("user"):
-            yield "ui.headers.user: is required with ui.auth: proxy, unless ui.headers.preset is set"
+            yield (
+                "ui.headers.preset: is required with ui.auth: proxy, unless ui.headers.user is set; "
+                f"allowed: {', '.join(_PRESETS)}"
+            )
         if (self.roles.responder or self.roles.viewer) and not self.headers.header("groups"):
             yield "ui.headers.groups: is required with ui.roles, unless ui.headers.preset is set"
 

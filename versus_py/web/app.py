@@ -1,7 +1,6 @@
 """The routes."""
 
 from collections.abc import Mapping
-from importlib import resources
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -32,11 +31,14 @@ from versus_py.web.intake.opsgenie import Opsgenie
 from versus_py.web.intake.pagerduty import PagerDuty
 from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
+from versus_py.web.pages import files
 from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
+from versus_py.web.pages.ui.guard import UiGuard
+from versus_py.web.pages.ui.sessions import Sessions
+from versus_py.web.pages.ui.shell import SHELL, Shell
+from versus_py.web.pages.ui.signing_in import SigningIn
 from versus_py.web.unparsed import noting
-
-_STATIC = {"page.css": "text/css"}
 
 
 def create_app(
@@ -79,6 +81,9 @@ def create_app(
     storm = StormPage(links, store, storms, StormAcknowledgment(storms, lifecycle), has_ack_links=has_ack_links)
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
+    shell = app[SHELL] = Shell(config, clock, app.router)
+    sessions = Sessions(lambda: links.key, clock, lasts_ms=round(config.ui.session_hours * 3_600_000))
+    ui = UiGuard(shell, guarded, sessions)
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),
@@ -104,18 +109,11 @@ def create_app(
             web.post(f"{ACK_PATH}/{{id}}", ack.post),
             web.get(f"{STORM_PATH}/{{place}}/{{id}}", storm.get, allow_head=False),
             web.post(f"{STORM_PATH}/{{place}}/{{id}}", storm.post),
-            web.get("/static/{name}", _static),
+            web.get(files.PATH, files.static),
+            *SigningIn(shell, guarded, sessions, ui).routes(),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),
         ]
     )
     return app
-
-
-async def _static(request: web.Request) -> web.Response:
-    name = request.match_info["name"]
-    if name not in _STATIC:
-        raise web.HTTPNotFound(text=f"no file {name!r}")
-    text = resources.files("versus_py.web.pages").joinpath("static", name).read_text(encoding="utf-8")
-    return web.Response(text=text, content_type=_STATIC[name])

@@ -54,17 +54,21 @@ class GeneratedSecret:
             await self._refresh()
 
     async def matches(self, given: str) -> bool:
-        """Whether this is the secret. While Redis does not answer, the one counts that it told last.
+        """Whether this is the secret; see `satisfies`."""
+        return await self.satisfies(lambda secret: hmac.compare_digest(_bytes(given), _bytes(secret)))
+
+    async def satisfies(self, test: Callable[[str], bool]) -> bool:
+        """Whether *test* holds for the secret. While Redis does not answer, the one counts that it told last.
 
         Raises StoreUnavailable when it has not told any.
         """
-        if not (self._is_younger_than(FRESH_MS) and self._is_known(given)):
+        if not (self._is_younger_than(FRESH_MS) and self._known is not None and test(self._known)):
             async with self._asking:
                 if not self._is_younger_than(ASK_EVERY_MS):
                     await self._refresh()
         if self._known is None:
             raise StoreUnavailable("the gateway secret is in Redis, which does not answer")
-        return self._is_known(given)
+        return test(self._known)
 
     async def _refresh(self) -> None:
         try:
@@ -77,9 +81,6 @@ class GeneratedSecret:
     def _is_younger_than(self, age_ms: int) -> bool:
         return self._asked_ms is not None and self._monotonic_ms() - self._asked_ms < age_ms
 
-    def _is_known(self, given: str) -> bool:
-        return self._known is not None and hmac.compare_digest(_bytes(given), _bytes(self._known))
-
 
 class Guard:
     """Lets requests through to a handler, or answers 401 or 403.
@@ -89,7 +90,7 @@ class Guard:
     """
 
     def __init__(self, secrets: Sequence[str] = (), generated: GeneratedSecret | None = None) -> None:
-        self._secrets = [_bytes(it) for it in secrets if it]
+        self._secrets = [it for it in secrets if it]
         self._generated = generated
 
     @classmethod
@@ -110,14 +111,20 @@ class Guard:
 
         return guarded
 
+    async def matches(self, given: str) -> bool:
+        """Whether this is a secret that counts. Without any, nothing is."""
+        return await self.satisfies(lambda secret: hmac.compare_digest(_bytes(given), _bytes(secret)))
+
+    async def satisfies(self, test: Callable[[str], bool]) -> bool:
+        """Whether *test* holds for a secret that counts. It is asked of all of them."""
+        if self._secrets or self._generated is None:
+            return any([test(it) for it in self._secrets])  # noqa: C419 - always all of them
+        return await self._generated.satisfies(test)
+
     async def _check(self, request: web.Request) -> None:
-        if self._secrets:
-            given = _bytes(_given(request))
-            if not sum(hmac.compare_digest(given, it) for it in self._secrets):  # always all of them
-                raise _unauthorized()
-        elif self._generated is not None:
-            if not await self._generated.matches(_given(request)):
-                raise _unauthorized(", which `versus gateway-secret` shows")
+        if self._secrets or self._generated is not None:
+            if not await self.matches(_given(request)):
+                raise _unauthorized("" if self._secrets else ", which `versus gateway-secret` shows")
         elif not _is_local(request):
             raise web.HTTPForbidden(
                 text="without a gateway_secret in the configuration this answers requests from this machine only"
@@ -139,13 +146,18 @@ def _given(request: web.Request) -> str:
 
 
 def _is_local(request: web.Request) -> bool:
-    """Whether a program on this machine asks, for itself: not a proxy for others, and not a web page in a browser.
+    """Whether a program on this machine asks, for itself: not a proxy for others, and not a web page in a browser."""
+    if "Origin" in request.headers:
+        return False
+    return request.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"} and is_on_this_machine(request)
+
+
+def is_on_this_machine(request: web.Request) -> bool:
+    """Whether a program on this machine asks, a browser too, and no proxy for others.
 
     A proxy that says nothing of itself cannot be told from such a program. Stock nginx can: it asks in HTTP/1.0.
     """
-    if request.version < HttpVersion11 or any(map(_is_set_by_proxies, request.headers)) or "Origin" in request.headers:
-        return False
-    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+    if request.version < HttpVersion11 or any(map(_is_set_by_proxies, request.headers)):
         return False
     if request.host.rpartition(":")[0] not in _LOCAL_NAMES and request.host not in _LOCAL_NAMES:
         return False  # a name that somebody made to resolve to this machine

@@ -16,6 +16,7 @@ from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.store.connection import connect
 from versus_py.targets.slack.requests import PATH as SLACK_PATH
 from versus_py.tools.samples import SAMPLES
+from versus_py.web.pages.ui.guard import is_page
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -95,10 +96,13 @@ async def test_nothing_changes_on_a_get(engine, places):
 
 
 async def test_every_answer_of_every_route_is_strict_with_browsers(engine, places):
+    found = engine.http.server.app.router.routes()
+    pages_of_the_ui = {it.resource.canonical for it in found if is_page(it.handler)}
     for method, route in routes(engine):
         for path in (path_of(route, places), "/nothing"):
             response = await engine.http.request(method, path, headers=HTML)
-            for name, value in HEADERS.items():
+            is_of_ui = path != "/nothing" and route in pages_of_the_ui
+            for name, value in {**HEADERS, **({"Referrer-Policy": "same-origin"} if is_of_ui else {})}.items():
                 assert response.headers.get(name, "").startswith(value), (method, path, name)
             policy = response.headers["Content-Security-Policy"]
             assert "unsafe" not in policy

@@ -18,6 +18,7 @@ from versus_py.web.api.openapi import document
 from versus_py.web.inbound import switched_off
 from versus_py.web.intake.overrides import override_names
 from versus_py.web.intake.reading import ELEMENTS_MAX
+from versus_py.web.pages.ui.guard import is_page
 from versus_py.web.tickets import paths as ticket_paths
 
 
@@ -41,7 +42,8 @@ def routes() -> set[tuple[str, str]]:
     app = create_app(
         model()(), store=part, lifecycle=part, storms=part, links=part, sns=part, inbound=inbound, tickets=tickets
     )
-    return {(it.method.lower(), it.resource.canonical) for it in app.router.routes() if it.resource}
+    found = (it for it in app.router.routes() if it.resource and not is_page(it.handler))
+    return {(it.method.lower(), it.resource.canonical) for it in found if it.resource}
 
 
 def test_the_document_is_valid_openapi():

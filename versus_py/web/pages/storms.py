@@ -1,7 +1,6 @@
 """The page behind the link of a storm's message: its incidents, and a way to acknowledge each, or all."""
 
 from collections.abc import Sequence
-from urllib.parse import parse_qs
 
 from aiohttp import web
 
@@ -10,19 +9,18 @@ from versus_py.engine.storms import StormAcknowledgment
 from versus_py.incidents.model import Actor, Incident, Status
 from versus_py.incidents.severity import severity_rank
 from versus_py.store import Member, Store, Storms
-from versus_py.web.intake.bodies import read_whole
 from versus_py.web.pages.ack import BY_LINK
+from versus_py.web.pages.forms import read_form
 from versus_py.web.pages.rendering import pages
+from versus_py.web.pages.ui.viewer import clean_name
 
 SHOWN_MAX = 500
 """The most incidents on the page; the API lists them all."""
 
+FIELDS_MAX = 5
+
 ACKNOWLEDGE_WITHIN_S = 10.0
 """After so long, a request acknowledges no more: the page says how many are left."""
-
-BODY_TIMEOUT_S = 10.0
-FIELDS_MAX = 5
-NAME_MAX = 100
 
 
 class StormPage:
@@ -48,7 +46,7 @@ class StormPage:
         if not self._has_ack_links:
             raise web.HTTPForbidden(text="a link does not tell who opens it: acknowledge with versus incidents ack")
         place, storm_id = _named(request)
-        by = _by(await read_whole(request, within_s=BODY_TIMEOUT_S))
+        by = _by((await read_form(request, fields_max=FIELDS_MAX)).one("name"))
         tally = await self._acknowledgment.acknowledge(place, storm_id, by, within_s=ACKNOWLEDGE_WITHIN_S)
         return await self._page(request, done="" if tally is None else tally.text())
 
@@ -101,11 +99,7 @@ def _named(request: web.Request) -> tuple[str, str]:
     return request.match_info["place"], request.match_info["id"]
 
 
-def _by(form: bytes) -> Actor:
-    """Who says to act, as the form's `name` has it: nobody checks that, so that the link is named too."""
-    try:
-        found = parse_qs(form.decode(), max_num_fields=FIELDS_MAX).get("name", [""])[0]
-    except ValueError:
-        raise web.HTTPBadRequest(text="the body is not a form with a name") from None
-    name = " ".join("".join(it if it.isprintable() else " " for it in found[:NAME_MAX]).split())
+def _by(said: str) -> Actor:
+    """Who says to act: nobody checks that, so that the link is named too."""
+    name = clean_name(said)
     return Actor(f"{name}, by {BY_LINK.name}") if name else BY_LINK
