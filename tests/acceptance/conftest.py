@@ -290,7 +290,13 @@ def start_nginx(world: World, server: str) -> str:
 
 
 @pytest.fixture
-def browser(tmp_path) -> Iterator[webdriver.Chrome]:
+def browser_arguments() -> tuple[str, ...]:
+    """Further arguments of the browser, to be overridden."""
+    return ()
+
+
+@pytest.fixture
+def browser(tmp_path, browser_arguments) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = find_program("chromium", "chromium")
     for argument in (
@@ -304,8 +310,10 @@ def browser(tmp_path) -> Iterator[webdriver.Chrome]:
         "--disable-sync",
         "--window-size=1100,800",
         f"--user-data-dir={tmp_path / 'profile'}",
+        *browser_arguments,
     ):
         options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(find_program("chromedriver", "chromium-driver"))
     driver = webdriver.Chrome(options=options, service=service)
     yield driver

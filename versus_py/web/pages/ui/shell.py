@@ -33,7 +33,6 @@ PAGE_HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     # Under no-referrer, browsers send `Origin: null` with a form, and plain http has nothing else to tell by.
     "Referrer-Policy": "same-origin",
@@ -74,6 +73,8 @@ class Shell:
         has_secret = bool(config.gateway_secret.get_secret_value()) or config.generates_gateway_secret
         self.is_open = config.ui.auth == "gateway_secret" and not has_secret
         """Whether there is no secret, so that this machine comes in without one."""
+        self.signs_in = config.ui.auth == "gateway_secret" and has_secret
+        """Whether people sign in here, with the gateway secret."""
 
     @cached_property
     def navigation(self) -> tuple[Entry, ...]:
@@ -118,6 +119,7 @@ def render(request: web.Request, template: str, *, status: int = 200, **values: 
         now_ms=shell.clock.now_ms(),
         viewer=request.get(VIEWER),
         is_open=shell.is_open,
+        signs_in=shell.signs_in,
         navigation=shell.navigation,
         **values,
     )

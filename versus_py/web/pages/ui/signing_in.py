@@ -52,7 +52,7 @@ class SigningIn:
         return self._form(request, following)
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        if not self._signs_in:
+        if not self._shell.signs_in:
             raise web.HTTPNotFound(text="nobody signs in here with the gateway secret")
         form = await read_form(request)
         following, secret, name = _our_path(form.one("next")), form.one("secret"), clean_name(form.one("name"))
@@ -70,7 +70,7 @@ class SigningIn:
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """Forget the session in this browser; its name stays."""
-        answer = see_other(request, "/login" if self._signs_in else "/")
+        answer = see_other(request, "/login" if self._shell.signs_in else "/")
         self._shell.set_cookie(answer, SESSION, "", max_age_s=0)
         return answer
 
@@ -84,7 +84,7 @@ class SigningIn:
         return answer
 
     async def you(self, request: web.Request, _: Viewer) -> web.StreamResponse:
-        return render(request, "ui/you.html", title="You", page="you", signs_out=self._signs_in)
+        return render(request, "ui/you.html", title="You", page="you")
 
     async def keep_name(self, request: web.Request, _: Viewer) -> web.StreamResponse:
         """Where nobody signs in. Elsewhere the name comes with that."""
@@ -94,10 +94,6 @@ class SigningIn:
         answer = see_other(request, "/you")
         self._keep_name(answer, name)
         return answer
-
-    @property
-    def _signs_in(self) -> bool:
-        return self._shell.config.ui.auth == "gateway_secret" and not self._shell.is_open
 
     def _form(
         self, request: web.Request, following: str, *, name: str = "", error: str = "", status: int = 200
