@@ -1,13 +1,16 @@
 """A person with a browser signs in to the web UI, over the addresses that it can have."""
 
+import os
 from urllib.parse import urlsplit
 
 import pytest
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.support.forking import call_versus
 from tests.support.servers import free_port
 
 SECRET = "the-secret-of-the-gateway"
@@ -19,7 +22,7 @@ def browser_arguments():
     return ("--host-resolver-rules=MAP versus.corp 127.0.0.1",)
 
 
-def waiting(browser) -> WebDriverWait:
+def waiting(browser) -> WebDriverWait[Chrome]:
     return WebDriverWait(browser, 10, ignored_exceptions=[StaleElementReferenceException])
 
 
@@ -71,6 +74,23 @@ def test_somebody_signs_in_chooses_a_theme_and_signs_out(world, browser, host):
 
     # What the policy of the page forbids, and scripts that fail, would be in the console.
     assert [it for it in browser.get_log("browser") if "403" not in it["message"]] == []
+
+
+def test_a_link_of_the_command_line_signs_in_without_the_secret(world, browser):
+    port = free_port()
+    url = f"http://versus.corp:{port}"
+    world.serve(port=port, public_host=url, gateway_secret=SECRET)
+    at = {"VERSUS_URL": f"http://127.0.0.1:{port}", "VERSUS_GATEWAY_SECRET": SECRET}
+
+    made = call_versus("login-link", env=os.environ | at)
+    assert made.returncode == 0, made.stderr
+    assert SECRET not in made.stdout
+    browser.get(f"{made.stdout.strip()}&next=%2Fyou")
+    browser.find_element(By.NAME, "name").send_keys("Ana Diaz")
+    press(browser, "Sign in")
+
+    is_at(browser, f"{url}/you")
+    assert browser.find_element(By.TAG_NAME, "h2").text == "Ana Diaz"
 
 
 def test_a_page_of_another_site_cannot_act_in_the_name_of_who_has_signed_in(world, browser, tmp_path):

@@ -6,7 +6,7 @@ import typer
 
 from versus_py import __version__
 from versus_py.cli import auditing, checking, losses, serving, trying
-from versus_py.cli.incidents import comment, incidents_app, retry
+from versus_py.cli.incidents import comment, incidents_app, login_link, retry
 from versus_py.cli.policies import policy_app
 from versus_py.cli.servicenow import servicenow_app
 
@@ -57,3 +57,4 @@ app.add_typer(servicenow_app, name="servicenow")
 app.add_typer(incidents_app, name="incidents")
 app.command()(comment)
 app.command()(retry)
+app.command("login-link")(login_link)

@@ -317,6 +317,11 @@ def _act(
     raise typer.Exit(1)
 
 
+def login_link(url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "") -> None:
+    """Print a link that signs in to the web UI once, within an hour, without the secret."""
+    print(_ask(url, gateway_secret, lambda client: client.login_link())["url"])
+
+
 def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
     async def ask() -> Any:
         found = Found(gateway_secret) if gateway_secret else await find_secret(configured_path(), os.environ, url)

@@ -54,6 +54,10 @@ class Client:
         """Try again everything that was given up."""
         return await self._request("POST", "/api/retry", params={"by": by})
 
+    async def login_link(self) -> Any:
+        """A link that signs in to the web UI once."""
+        return await self._request("POST", "/api/login-links")
+
     async def _request(self, method: str, path: str, **options: Any) -> Any:
         _, data = await self._exchange(method, path, **options)
         return data

@@ -110,7 +110,7 @@ def create_app(
             web.get(f"{STORM_PATH}/{{place}}/{{id}}", storm.get, allow_head=False),
             web.post(f"{STORM_PATH}/{{place}}/{{id}}", storm.post),
             web.get(files.PATH, files.static),
-            *SigningIn(shell, guarded, sessions, ui).routes(),
+            *SigningIn(shell, guarded, sessions, ui, store).routes(),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),

@@ -123,7 +123,7 @@ class Guard:
 
     async def _check(self, request: web.Request) -> None:
         if self._secrets or self._generated is not None:
-            if not await self.matches(_given(request)):
+            if not await self.matches(given_secret(request)):
                 raise _unauthorized("" if self._secrets else ", which `versus gateway-secret` shows")
         elif not _is_local(request):
             raise web.HTTPForbidden(
@@ -139,7 +139,7 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def _given(request: web.Request) -> str:
+def given_secret(request: web.Request) -> str:
     """The secret as it was sent: in our own header, or as Prometheus and many others send one; "" without any."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return request.headers.get(HEADER) or (token.strip() if scheme.lower() == "bearer" else "")

@@ -87,6 +87,7 @@ async def use_everything(engine, logs):
     shown = f"/api/incidents/{created['id']}"
     for path in ("/api/incidents", shown, f"{shown}/payload", "/static/page.css", PATH):
         assert (await engine.http.get(path)).ok
+    assert (await engine.http.post("/api/login-links")).ok
     assert (await engine.http.post("/api/heartbeats/backup")).ok
     assert (await engine.http.get("/api/heartbeats")).ok
     for path in ("/healthz", "/readyz", "/metrics"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from tests.support.clock import FakeClock
 from versus_py.errors import StoreUnavailable
@@ -16,7 +17,7 @@ from versus_py.systems import model
 from versus_py.web.answers import errors_as_json
 from versus_py.web.guard import GeneratedSecret, Guard
 from versus_py.web.pages.ui.guard import UiGuard
-from versus_py.web.pages.ui.sessions import Sessions
+from versus_py.web.pages.ui.sessions import LINK_MS, Sessions
 from versus_py.web.pages.ui.shell import SHELL, Shell, render
 from versus_py.web.pages.ui.signing_in import SigningIn
 from versus_py.web.pages.ui.viewer import Role, Viewer
@@ -47,6 +48,19 @@ class Ui:
     async def signed_in(self, name: str = "Ana Diaz", secret: str = SECRET) -> str:
         """The header Cookie of somebody who has signed in."""
         return _cookies(await self.post("/login", name=name, secret=secret))
+
+
+class Turns:
+    """What the store keeps of links, for as long as a test takes."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+
+    async def takes_turn(self, name: str, *, for_ms: int) -> bool:
+        assert for_ms >= LINK_MS
+        is_first = name not in self.taken
+        self.taken.add(name)
+        return is_first
 
 
 def _set(response: ClientResponse) -> dict[str, Morsel[str]]:
@@ -89,7 +103,7 @@ async def serving(settings: dict[str, Any], generated: GeneratedSecret | None = 
             web.get("/incidents/{id}", guard(look)),
             web.get("/failing", guard(fail)),
             web.post("/act", guard(act, needs=Role.RESPONDER)),
-            *SigningIn(shell, secrets, sessions, guard).routes(),
+            *SigningIn(shell, secrets, sessions, guard, Turns()).routes(),
         ]
     )
     async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as http:
@@ -210,6 +224,82 @@ async def test_a_program_that_takes_no_html_is_told_and_not_led_anywhere(ui):
     for accept in ("text/event-stream", "application/json", "*/*"):
         answer = await ui.get("/", Accept=accept)
         assert (answer.status, answer.content_type) == (401, "application/json")
+
+
+# ---- links that sign in once
+
+
+async def link(ui: Ui, secret: str = SECRET) -> str:
+    """The path and query of a new one."""
+    response = await ui.http.post("/api/login-links", headers={"X-Gateway-Secret": secret})
+    assert response.status == 201
+    url = URL((await response.json())["url"])
+    assert str(url).startswith(f"{ui.shell.config.link_base}/login?link=")
+    return url.query["link"]
+
+
+async def test_a_link_signs_in_once_without_the_secret(ui):
+    token = await link(ui)
+
+    for _ in range(2):  # a scanner opens it too
+        page = await text_of(await ui.get(f"/login?link={token}"))
+        assert token in page
+        assert "Gateway secret" not in page
+    first = await ui.post("/login", link=token, name="Ana Diaz", next="/incidents/x")
+    second = await ui.post("/login", link=token, name="Eve")
+
+    assert first.headers["Location"] == "/incidents/x"
+    assert "For Ana Diaz" in await text_of(await ui.get("/", Cookie=_cookies(first)))
+    assert "has been used or has expired" in await text_of(second, 403)
+    assert _set(second) == {}
+
+
+async def test_a_link_is_not_used_up_by_a_form_without_a_name(ui):
+    token = await link(ui)
+
+    assert token in await text_of(await ui.post("/login", link=token, name=" "), 400)
+    assert (await ui.post("/login", link=token, name="Ana")).status == 303
+
+
+async def test_a_link_ends(ui):
+    token = await link(ui)
+
+    ui.clock.advance(hours=1)
+
+    assert "has been used or has expired" in await text_of(await ui.get(f"/login?link={token}"))
+    assert (await ui.post("/login", link=token, name="Ana")).status == 403
+
+
+async def test_a_link_that_is_none_of_ours_signs_nobody_in(ui):
+    token = await link(ui)
+    cookie = await ui.signed_in()
+    session = cookie.split(";")[0].partition("=")[2]
+
+    for forged in (flipped(token, 3), flipped(token, len(token) - 1), token.partition(".")[0], ".", "x", session):
+        assert "has been used or has expired" in await text_of(await ui.get(f"/login?link={forged}"))
+        assert (await ui.post("/login", link=forged, name="Eve")).status == 403, forged
+    assert (await ui.get("/", Cookie=f"versus-session={token}")).status == 303
+    async with serving(HTTP | {"gateway_secret": "another-secret-0123"}) as other:
+        assert (await other.post("/login", link=token, name="Eve")).status == 403
+
+
+async def test_a_link_is_made_for_those_who_have_the_secret(ui):
+    for headers in ({}, {"X-Gateway-Secret": "wrong"}, {"Cookie": await ui.signed_in()} | OURS):
+        assert (await ui.http.post("/api/login-links", headers=headers)).status == 401
+    async with serving({}) as other:
+        assert (await other.http.post("/api/login-links")).status == 409
+
+
+async def test_redis_keeps_that_a_link_was_used(engine):
+    token = URL((await (await engine.http.post("/api/login-links")).json())["url"]).query["link"]
+    form = {"link": token, "name": "Ana"}
+
+    answers = [
+        await engine.http.post("/login", data=form, headers=HTML | OURS, allow_redirects=False) for _ in range(2)
+    ]
+
+    assert [it.status for it in answers] == [303, 403]
+    assert _set(answers[0])["versus-session"].value
 
 
 # ---- the cookie
