@@ -8,6 +8,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+PROMETHEUS = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -38,6 +39,23 @@ def test_what_is_mounted_from_the_machine_can_only_be_read(name):
         if volume.startswith((".", "/")):
             assert volume.endswith(":ro"), volume
         assert "docker.sock" not in volume
+
+
+def test_the_secret_of_the_demo_ends_with_a_setting_of_ones_own_and_whoever_needs_it_has_it():
+    """An empty one counts as set, as .env.example has it: then a secret is generated."""
+    given = {name: it.get("environment", {}).get("GATEWAY_SECRET") for name, it in SERVICES.items()}
+    needing = {name: it for name, it in given.items() if it is not None}
+
+    assert needing == dict.fromkeys(("versus", "prometheus", "sign-in"), "${GATEWAY_SECRET-secret-of-the-demo}")
+    assert "\nGATEWAY_SECRET=\n" in (ROOT / ".env.example").read_text()
+
+
+def test_prometheus_reads_the_secret_where_its_container_writes_it():
+    [job] = [it for it in PROMETHEUS["scrape_configs"] if it["job_name"] == "versus"]
+
+    assert f"> {job['authorization']['credentials_file']} &&" in SERVICES["prometheus"]["entrypoint"][-1]
+    assert job["authorization"]["credentials_file"].startswith("/tmp/")  # which is in memory
+    assert job["static_configs"] == [{"targets": ["versus:3000"]}]
 
 
 def test_redis_and_the_simulators_are_not_published_to_the_network():

@@ -1,6 +1,7 @@
 """versus incidents and versus retry: what a running server is asked for."""
 
 import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from getpass import getuser
 from typing import Annotated, Any
@@ -319,7 +320,9 @@ def _act(
 
 def login_link(url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "") -> None:
     """Print a link that signs in to the web UI once, within an hour, without the secret."""
-    print(_ask(url, gateway_secret, lambda client: client.login_link())["url"])
+    link = _ask(url, gateway_secret, lambda client: client.login_link())["url"]
+    print("Open this within an hour; it signs in to the web UI once:", file=sys.stderr)
+    print(link)
 
 
 def _ask(url: str, gateway_secret: str, call: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
