@@ -24,6 +24,7 @@ from versus_py.web.api import openapi
 from versus_py.web.api.heartbeats import HeartbeatsApi
 from versus_py.web.api.incidents import Api
 from versus_py.web.connections import look_after_connections
+from versus_py.web.deeds import Deeds
 from versus_py.web.guard import Guard
 from versus_py.web.intake.heartbeats import HeartbeatsIntake
 from versus_py.web.intake.intake import Intake
@@ -73,7 +74,8 @@ def create_app(
     app.on_response_prepare.append(add_security_headers)
     heartbeats = Heartbeats(config, store, lifecycle, clock)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal, heartbeats=heartbeats)
-    api = Api(store, lifecycle, called, Choices.of(config, called))
+    deeds = Deeds(lifecycle, Choices.of(config, called), called)
+    api = Api(store, lifecycle, deeds)
     channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
     ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)

@@ -1,6 +1,5 @@
 """Reading incidents, and acting on them."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,24 +7,18 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from versus_py.config import MAX_WAIT_MINUTES
-from versus_py.engine.choices import Choices, UnknownChoice
 from versus_py.engine.lifecycle import Decision, Lifecycle
-from versus_py.incidents import transitions, triage
 from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
 from versus_py.incidents.payloads import unpack
-from versus_py.incidents.transitions import COMMENT_MAX
-from versus_py.incidents.triage import Route
 from versus_py.store import Store
-from versus_py.targets import Called
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import detail, failure, summary, unread, unread_failure
+from versus_py.web.deeds import NAME_MAX, Deeds
 from versus_py.web.intake.bodies import read_whole
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
-NAME_MAX = 100
 
 BODY_TIMEOUT_S = 10.0
 _LIMIT_DIGITS_MAX = 9
@@ -35,11 +28,10 @@ _LIMIT_DIGITS_MAX = 9
 class Api:
     """The handlers below /api/incidents, but for the intake."""
 
-    def __init__(self, store: Store, lifecycle: Lifecycle, called: Called, choices: Choices) -> None:
-        self._called = called
-        self._choices = choices
+    def __init__(self, store: Store, lifecycle: Lifecycle, deeds: Deeds) -> None:
         self._store = store
         self._lifecycle = lifecycle
+        self._deeds = deeds
 
     async def list(self, request: web.Request) -> web.Response:
         """`{"incidents": […], "unreadable": […], "next": cursor or null}`, newest first."""
@@ -70,55 +62,40 @@ class Api:
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         """201 the first time, 200 after."""
-        incident, is_first = await self._lifecycle.acknowledge(_id(request), _by(await _said(request)))
-        return await self._detail(_known(incident, request), 201 if is_first else 200)
+        return await self._act(request, self._deeds.acknowledge(_by(await _said(request))))
 
     async def resolve(self, request: web.Request) -> web.Response:
         """201 the first time, 200 after; a `comment` counts the first time."""
         said = await _said(request)
-        incident, is_first = await self._lifecycle.resolve(_id(request), _by(said), _comment(said))
-        return await self._detail(_known(incident, request), 201 if is_first else 200)
+        by = _by(said)
+        return await self._act(request, self._deeds.resolve(said, by))
 
     async def comment(self, request: web.Request) -> web.Response:
         """Its `text`, also on what is resolved: 201, or 200 and how it stands when it was said a moment ago."""
         said = await _said(request)
-        by, text = _by(said), _comment_text(said)
-        return await self._act(request, lambda it, now_ms: transitions.comment(it, text, by, now_ms))
+        by = _by(said)
+        return await self._act(request, self._deeds.comment(said, by))
 
     async def unacknowledge(self, request: web.Request) -> web.Response:
         """201 when it was acknowledged, else 200 and how it stands."""
-        by = _by(await _said(request))
-        return await self._act(
-            request, lambda it, now_ms: transitions.unacknowledge(it, by, now_ms, self._lifecycle.policy_of)
-        )
+        return await self._act(request, self._deeds.unacknowledge(_by(await _said(request))))
 
     async def escalate(self, request: web.Request) -> web.Response:
         """201 when this began the escalation, 409 while it has a record that is open, else 200 and how it stands."""
-        by = _by(await _said(request))
-        incident, has_begun = await self._lifecycle.act(
-            _id(request), lambda it, now_ms: transitions.escalate(it, by, now_ms, self._lifecycle.policy_of)
-        )
-        found = _known(incident, request)
-        if not has_begun and found.has_open_record:
-            name, label = self._called(found.escalated_to), found.record.label
-            raise web.HTTPConflict(text=f"it has escalated to {name} as {label}, which is not over")
-        return await self._detail(found, 201 if has_begun else 200)
+        decide = self._deeds.escalate(_by(await _said(request)))
+        return await self._act(request, decide, self._deeds.why_not_escalated)
 
     async def snooze(self, request: web.Request) -> web.Response:
         """For so many `minutes`: 201, or 200 and how it stands when nothing waits."""
         said = await _said(request)
-        by, minutes = _by(said), _minutes(said)
-        return await self._act(
-            request, lambda it, now_ms: transitions.snooze(it, now_ms + round(minutes * 60_000), by, now_ms)
-        )
+        by = _by(said)
+        return await self._act(request, self._deeds.snooze(said, by))
 
     async def set_severity(self, request: web.Request) -> web.Response:
         """To the `severity` that is named: 201, or 200 and how it stands when it is that already, or resolved."""
         said = await _said(request)
-        by, severity = _by(said), self._severity(said)
-        return await self._act(
-            request, lambda it, now_ms: triage.set_severity(it, severity, by, now_ms, self._lifecycle.policy_of)
-        )
+        by = _by(said)
+        return await self._act(request, self._deeds.set_severity(said, by))
 
     async def route(self, request: web.Request) -> web.Response:
         """To a `policy`, a `channel`, or both: 201, or 200 and how it stands when it goes there already, or is over.
@@ -126,26 +103,8 @@ class Api:
         409 where its policy does not tell that channel.
         """
         said = await _said(request)
-        by, to = _by(said), self._route(said)
-        incident, is_routed = await self._lifecycle.act(
-            _id(request), lambda it, now_ms: triage.route(it, to, by, now_ms, self._lifecycle.policy_of)
-        )
-        found = _known(incident, request)
-        if not is_routed and found.status is not Status.RESOLVED and not to.is_taken_by(found):
-            raise web.HTTPConflict(text=f"no step of its policy notifies {to.channel}: name a policy that does")
-        return await self._detail(found, 201 if is_routed else 200)
-
-    def _severity(self, said: Mapping[str, Any]) -> str:
-        try:
-            return self._choices.severity(_text(said, "severity"))
-        except UnknownChoice as exc:
-            raise web.HTTPBadRequest(text=str(exc)) from None
-
-    def _route(self, said: Mapping[str, Any]) -> Route:
-        try:
-            return self._choices.route(_text(said, "policy"), _text(said, "channel"))
-        except UnknownChoice as exc:
-            raise web.HTTPBadRequest(text=str(exc)) from None
+        by, to = _by(said), self._deeds.route_of(said)
+        return await self._act(request, self._deeds.route(to, by), lambda it: self._deeds.why_not_routed(it, to))
 
     async def retry(self, request: web.Request) -> web.Response:
         """Try again what was given up: 201, or 200 and how it stands when nothing was."""
@@ -157,9 +116,15 @@ class Api:
         number, has_more = await self._lifecycle.retry_all(_by(await _said(request)))
         return json_answer({"retried": number, "more": has_more}, 201 if number else 200)
 
-    async def _act(self, request: web.Request, decide: Decision) -> web.Response:
+    async def _act(
+        self, request: web.Request, decide: Decision, why_not: Callable[[Incident], str] = lambda _: ""
+    ) -> web.Response:
+        """201 when that changed something, 409 when not and *why_not* says what is in the way, else 200."""
         incident, is_changed = await self._lifecycle.act(_id(request), decide)
-        return await self._detail(_known(incident, request), 201 if is_changed else 200)
+        found = _known(incident, request)
+        if not is_changed and (text := why_not(found)):
+            raise web.HTTPConflict(text=text)
+        return await self._detail(found, 201 if is_changed else 200)
 
     async def _detail(self, incident: Incident, status: int = 200) -> web.Response:
         return json_answer(detail(incident, await self._store.timeline(incident.id)), status)
@@ -227,39 +192,6 @@ async def _said(request: web.Request) -> Mapping[str, Any]:
             raise web.HTTPBadRequest(text='the body is not JSON; send {"by": "your name"}') from None
         body = None
     return (body if isinstance(body, dict) else {}) | dict(request.query)
-
-
-def _minutes(said: Mapping[str, Any]) -> float:
-    value = said.get("minutes", "")
-    try:
-        minutes = math.nan if isinstance(value, bool) else float(value)  # Python takes True for 1
-    except (TypeError, ValueError):
-        minutes = math.nan
-    if not 0 < minutes <= MAX_WAIT_MINUTES:
-        raise web.HTTPBadRequest(text=f"say for how long: minutes, more than 0 and up to {MAX_WAIT_MINUTES}")
-    return minutes
-
-
-def _text(said: Mapping[str, Any], name: str) -> str:
-    """What is said by that *name*; "" where nothing is."""
-    text = said.get(name) or ""
-    if not isinstance(text, str):
-        raise web.HTTPBadRequest(text=f"{name} is not a text")
-    return text.strip()
-
-
-def _comment(said: Mapping[str, Any]) -> str:
-    comment = said.get("comment") or ""
-    if not isinstance(comment, str) or len(comment) > COMMENT_MAX:
-        raise web.HTTPBadRequest(text=f"comment is not a text of up to {COMMENT_MAX} characters")
-    return comment.strip()
-
-
-def _comment_text(said: Mapping[str, Any]) -> str:
-    text = said.get("text")
-    if not isinstance(text, str) or not text.strip() or len(text) > COMMENT_MAX:
-        raise web.HTTPBadRequest(text=f"say what: text, 1 to {COMMENT_MAX} characters")
-    return text.strip()
 
 
 def _by(said: Mapping[str, Any]) -> Actor:
