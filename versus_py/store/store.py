@@ -50,6 +50,7 @@ from versus_py.store.pages import GivenUpPage, Page
 from versus_py.store.references import References
 from versus_py.store.refusals import Refusals
 from versus_py.store.sender_requests import SenderRequests
+from versus_py.store.standings import Standings
 from versus_py.store.timers import Claim, Timers
 from versus_py.telemetry.metrics import Metrics
 
@@ -157,6 +158,7 @@ class Store:
         self._redis = redis
         self.refusals = Refusals(redis)
         self.sender_requests = SenderRequests(redis)
+        self.standings = Standings(redis, reopen_ms=reopen_ms)
         self._references = References(redis)
         self._durability = durability
         self._retention_ms = retention_ms

@@ -5,6 +5,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from versus_py.incidents.overview import subject
 from versus_py.web.api.views import utc
 from versus_py.web.pages.files import file_name
+from versus_py.web.pages.ui import moments
+from versus_py.web.pages.ui.rows import web_page
 
 pages = Environment(
     loader=PackageLoader("versus_py.web.pages"),
@@ -13,4 +15,8 @@ pages = Environment(
     lstrip_blocks=True,
 )
 pages.filters |= {"utc": utc, "subject": subject}
+pages.filters |= {
+    it.__name__: it
+    for it in (moments.day, moments.hours, moments.is_of_today, moments.iso, moments.lasted, moments.left, web_page)
+}
 pages.globals["file_name"] = file_name

@@ -1,0 +1,47 @@
+"""Times as pages write them out; the script keeps them going. Pure."""
+
+from datetime import UTC, datetime
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+TODAY_MS = 18 * 3600_000
+"""How long ago the time of day alone says when something was."""
+
+
+def iso(at_ms: int) -> str:
+    """For machines, to the second: `2026-11-28T03:02:14Z`."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hours(at_ms: int, *, seconds: bool = False) -> str:
+    """The time of day in UTC, which the script turns into that of the viewer."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def day(at_ms: int) -> str:
+    """A moment of another day, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%d %b %H:%M UTC")
+
+
+def left(due_ms: int, now_ms: int) -> str:
+    """A countdown, as the script writes it."""
+    seconds = max(0, -(-(due_ms - now_ms) // 1000))
+    if not seconds:
+        return "now"
+    return f"{seconds // 60}:{seconds % 60:02}" if seconds < _HOUR_S else _hours(seconds)
+
+
+def lasted(span_ms: int) -> str:
+    """A length of time, as the script writes it."""
+    seconds = max(0, span_ms // 1000)
+    if seconds < _MINUTE_S:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < _HOUR_S else _hours(seconds)
+
+
+def is_of_today(at_ms: int, now_ms: int) -> bool:
+    return abs(now_ms - at_ms) < TODAY_MS
+
+
+def _hours(seconds: int) -> str:
+    return f"{seconds // 3600} h {seconds // 60 % 60} min"
