@@ -1,13 +1,16 @@
 """Which incidents are open, without reading any."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from versus_py.incidents.model import PARTITIONS, IncidentId, Status
 from versus_py.store import keys
-from versus_py.store.calls import RedisClient, answers
+from versus_py.store.calls import Call, RedisClient, answers, load_script, run_all
 
-STRETCH = 1000
-"""How many incidents one round trip asks about."""
+STRETCH = 500
+"""How many incidents one script asks about: it blocks Redis only for so long."""
+
+TOGETHER = 8
+"""So many scripts are sent in one round trip."""
 
 LOOK_AGAIN_MS = 60_000
 """How often what was resolved long ago is looked at again: Redis may have lost what it wrote last."""
@@ -19,34 +22,37 @@ class Standings:
     def __init__(self, redis: RedisClient, *, reopen_ms: int) -> None:
         self._redis = redis
         self._reopen_ms = reopen_ms
+        self._stand = load_script(redis, "stand")
         self._resolved: dict[IncidentId, int] = {}  # -> when it was first seen to be
         self._looked_at_all_ms: int | None = None
 
     async def open_versions(self, *, now_ms: int) -> Mapping[IncidentId, int]:
         """The version of each incident that is open, in no order. Raises StoreUnavailable."""
         indexes = [keys.in_partition(partition, "incidents") for partition in range(PARTITIONS)]
-        listed = [
-            IncidentId(it)
-            for ids in await answers(self._redis, [("ZRANGE", it, 0, -1) for it in indexes])
-            for it in ids
-        ]
+        listed = await answers(self._redis, [("ZRANGE", it, 0, -1) for it in indexes])
         is_all = self._looked_at_all_ms is None or now_ms - self._looked_at_all_ms >= LOOK_AGAIN_MS
-        asked = listed if is_all else [it for it in listed if not self._is_over_for_good(it, now_ms)]
+        stretches = [it for ids in listed for it in _stretches(ids if is_all else self._unsettled(ids, now_ms))]
         found: dict[IncidentId, int] = {}
-        resolved: dict[IncidentId, int] = {} if is_all else self._resolved
-        for start in range(0, len(asked), STRETCH):
-            ids = asked[start : start + STRETCH]
-            said = await answers(self._redis, [("HMGET", keys.incident(it), "status", "version") for it in ids])
-            for incident_id, (status, version) in zip(ids, said, strict=True):
-                if status == Status.RESOLVED:
-                    resolved[incident_id] = self._resolved.get(incident_id, now_ms)
-                elif version is not None:
-                    found[incident_id] = int(version)
-                    resolved.pop(incident_id, None)
+        resolved: dict[IncidentId, int] = {} if is_all else {**self._resolved}
+        for start in range(0, len(stretches), TOGETHER):
+            some = stretches[start : start + TOGETHER]
+            calls = [Call(self._stand, [keys.incident(it) for it in ids], ()) for ids in some]
+            for ids, said in zip(some, await run_all(self._redis, calls), strict=True):
+                for incident_id, status, version in zip(ids, said[::2], said[1::2], strict=True):
+                    if status == Status.RESOLVED:
+                        resolved[incident_id] = self._resolved.get(incident_id, now_ms)
+                    elif version:
+                        found[incident_id] = int(version)
+                        resolved.pop(incident_id, None)
         self._resolved = resolved
         self._looked_at_all_ms = now_ms if is_all else self._looked_at_all_ms
         return found
 
-    def _is_over_for_good(self, incident_id: IncidentId, now_ms: int) -> bool:
-        seen_ms = self._resolved.get(incident_id)
-        return seen_ms is not None and now_ms - seen_ms > self._reopen_ms
+    def _unsettled(self, ids: Sequence[IncidentId], now_ms: int) -> list[IncidentId]:
+        """Without those that nothing reopens any more."""
+        long_ago_ms = now_ms - self._reopen_ms
+        return [it for it in ids if self._resolved.get(it, now_ms) >= long_ago_ms]
+
+
+def _stretches(ids: Sequence[IncidentId]) -> Iterator[Sequence[IncidentId]]:
+    return (ids[start : start + STRETCH] for start in range(0, len(ids), STRETCH))

@@ -35,7 +35,10 @@ from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.pages import files
 from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
+from versus_py.web.pages.ui.acting import Acting
+from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.guard import UiGuard
+from versus_py.web.pages.ui.reading import Reading
 from versus_py.web.pages.ui.sessions import Sessions
 from versus_py.web.pages.ui.shell import SHELL, Shell
 from versus_py.web.pages.ui.signing_in import SigningIn
@@ -86,6 +89,18 @@ def create_app(
     shell = app[SHELL] = Shell(config, clock, app.router)
     sessions = Sessions(lambda: links.key, clock, lasts_ms=round(config.ui.session_hours * 3_600_000))
     ui = UiGuard(shell, guarded, sessions)
+    board = Board(store, clock, called)
+    reading = Reading(
+        config,
+        board,
+        store=store,
+        lifecycle=lifecycle,
+        heartbeats=heartbeats,
+        health=health,
+        clock=clock,
+        called=called,
+    )
+    acting = Acting(config, reading, board, lifecycle=lifecycle, deeds=deeds, clock=clock, called=called)
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),
@@ -113,6 +128,8 @@ def create_app(
             web.post(f"{STORM_PATH}/{{place}}/{{id}}", storm.post),
             web.get(files.PATH, files.static),
             *SigningIn(shell, guarded, sessions, ui, store).routes(),
+            *reading.routes(ui),
+            *acting.routes(ui),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),

@@ -30,6 +30,7 @@ def test_the_soonest_escalation_comes_first_and_the_oldest_acknowledgment():
 
     assert ids(now.waiting) == ["a", "b"]
     assert ids(now.taken) == ["c", "d"]
+    assert now.next is not None
     assert now.next.id == "a"
     assert (now.waiting.total, now.waiting_in_all, now.is_empty) == (2, 2, False)
 
@@ -51,6 +52,7 @@ def test_a_filter_that_finds_nothing_is_not_empty():
 def test_the_next_one_is_not_one_that_is_held():
     now = now_of([waiting("a", 10, held_by="silenced"), waiting("b", 20)])
 
+    assert now.next is not None
     assert now.next.id == "b"
 
 

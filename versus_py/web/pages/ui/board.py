@@ -11,7 +11,8 @@ from versus_py.store import Store
 from versus_py.targets import Called
 from versus_py.web.pages.ui.rows import Row, row_of
 
-READ_AT_ONCE = 100
+READ_AT_ONCE = 25
+"""Others are served in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +62,5 @@ class Board:
                 unread.append(incident_id)
             elif found is not None and found.status is not Status.RESOLVED:
                 into[incident_id] = row_of(found, self._called)
-        await asyncio.sleep(0)  # others are served between two stretches
+        await asyncio.sleep(0)
         return unread
