@@ -138,6 +138,9 @@ class Caller:
         member = self.random.choice(MEMBERS)
         return [f"incident:{member.partition('|')[0]}", "timers", "running", "attempts"], [member, self.now_ms]
 
+    def _draw_stand(self) -> Drawn:
+        return [f"incident:{it}" for it in IDS], []
+
     def _draw_rearm(self) -> Drawn:
         member = self.random.choice(MEMBERS)
         id_ = member.partition("|")[0]

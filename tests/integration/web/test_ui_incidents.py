@@ -380,6 +380,39 @@ class Elements(HTMLParser):
         self.attributes += attrs
 
 
+@pytest.mark.parametrize("settings", [{**SETTINGS, "heartbeats": [{"name": "cron", "every": "5m"}]}])
+async def test_a_heartbeat_is_no_incident_and_is_shown_where_nothing_is_open(engine):
+    assert "Not begun" in await page(engine, "/")
+    response = await engine.http.post("/api/heartbeats/cron")
+    assert response.status == 201
+    [known] = await engine.store.heartbeats()
+
+    assert "Arriving" in await page(engine, "/")
+    await page(engine, f"/incidents/{known.id}", status=404)
+    for action in ("acknowledge", "resolve", "comment", "retry"):
+        assert (await send(engine, f"/incidents/{known.id}/{action}", text="x"))[0] == 404
+    await send(engine, "/incidents/resolve", id=known.id)
+    [after] = await engine.store.heartbeats()
+    assert (after.status, after.news_count, after.resolved_by) == (known.status, known.news_count, None)
+
+
+@pytest.mark.parametrize("settings", [{**SETTINGS, "public_host": "https://example.com/versus"}])
+async def test_below_a_path_every_link_and_form_begins_with_it(engine):
+    incident_id = await created(engine)
+
+    for path in ("/", f"/incidents/{incident_id}"):
+        found = Elements()
+        found.feed(await page(engine, path))
+        ours = [value for name, value in found.attributes if name in {"href", "src", "action", "formaction"} and value]
+        own = [it for it in ours if it.startswith("/")]
+        assert own
+        assert [it for it in own if not it.startswith("/versus/")] == []
+    response = await engine.http.post(
+        f"/incidents/{incident_id}/acknowledge", headers=OURS | ANA, allow_redirects=False
+    )
+    assert response.headers["Location"] == f"/versus/incidents/{incident_id}"
+
+
 async def test_html_in_labels_names_and_comments_is_shown_as_text(engine):
     who = {**ANA, "Remote-Name": HOSTILE}
     incident_id = await created(engine, HOSTILE, team=HOSTILE, instance=HOSTILE, runbook_url="javascript:alert(1)")

@@ -45,6 +45,7 @@ def test_an_acknowledged_one_is_to_be_resolved():
     assert shown.primary == "resolve"
     assert "unacknowledge" in shown.actions
     assert "snooze" not in shown.actions
+    assert shown.escalates_to == "servicenow"
 
 
 def test_an_acknowledgment_that_ends_is_to_be_renewed_and_may_be_snoozed():
@@ -157,7 +158,7 @@ def test_the_timeline_says_who_did_what():
     lines = timeline_of(make_incident(), entries).lines
 
     assert [(it.who, it.what, it.detail, it.quote) for it in lines] == [
-        ("", "Triggered", "3 alerts from alertmanager", ""),
+        ("", "Triggered by", "3 alerts from alertmanager", ""),
         ("", "Escalating:", "step 2 of 3: nobody acknowledged", ""),
         ("Ana Diaz", "acknowledged", "", ""),
         ("Ana Diaz", "commented", "", "on it"),

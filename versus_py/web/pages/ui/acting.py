@@ -233,7 +233,10 @@ _ROUTE = ("policy", "channel")
 
 
 def _id(request: web.Request) -> IncidentId:
-    return IncidentId(request.match_info["id"])
+    incident_id = IncidentId(request.match_info["id"])
+    if is_heartbeat(incident_id):
+        raise web.HTTPNotFound(text="No such incident: it is a heartbeat.")
+    return incident_id
 
 
 class _Plain:

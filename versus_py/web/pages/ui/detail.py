@@ -62,6 +62,7 @@ class AlertsShown:
     has_names: bool
     has_values: bool
     has_since: bool
+    has_more: bool  # texts and pages of single alerts
     resolved: str  # names of those that are over while others fire
     left_out: int
 
@@ -182,7 +183,8 @@ def _rounds_to_come(incident: Incident) -> int:
 
 
 def _escalates_to(incident: Incident, called: Called) -> str:
-    return ", ".join(map(called, incident.next_targets if incident.next_step else incident.later_targets[:1]))
+    is_in_a_round = incident.is_waiting and incident.next_step > 0
+    return ", ".join(map(called, incident.next_targets if is_in_a_round else incident.later_targets[:1]))
 
 
 def _alerts(incident: Incident, lines: int) -> AlertsShown:
@@ -201,6 +203,7 @@ def _alerts(incident: Incident, lines: int) -> AlertsShown:
         has_names=any(it.name for it in shown.lines),
         has_values=any(it.values for it in shown.lines),
         has_since=any(it.since_ms is not None for it in shown.lines),
+        has_more=any(it.texts or it.links or it.url for it in shown.lines),
         resolved=names_of(over, incident.alerts, limit=RESOLVED_NAMED) if over else "",
         left_out=shown.left_out,
     )

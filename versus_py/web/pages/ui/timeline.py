@@ -48,9 +48,9 @@ _DEEDS = {
 """What people do -> its icon, and what is said after the name."""
 
 _EVENTS = {
-    Event.TRIGGERED: ("trig", "Triggered"),
+    Event.TRIGGERED: ("trig", "Triggered by"),
     Event.WARNING: ("warn", "Warning:"),
-    Event.POSTED: ("hash", "Posted to"),
+    Event.POSTED: ("hash", "Posted:"),
     Event.JOINED: ("plus", "Joined:"),
     Event.LEFT: ("done", "Over:"),
     Event.SEVERITY_RAISED: ("up", "The severity rose:"),
@@ -98,4 +98,4 @@ def _line(entry: Entry) -> Line:
     if who and entry.event in _DEEDS:
         return Line(entry.at_ms, _DEEDS[entry.event][0], who, _DEEDS[entry.event][1], detail)
     icon, what = _EVENTS.get(entry.event, ("info", f"{entry.event[:1].upper()}{entry.event[1:]}:"))
-    return Line(entry.at_ms, icon, who, what if detail else what.rstrip(":"), detail)
+    return Line(entry.at_ms, icon, who, what if detail else what.rstrip(":").removesuffix(" by"), detail)

@@ -1,0 +1,87 @@
+"""The rows of what is open: made once for a version of an incident, whoever looks."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tests.integration.conftest import Engine
+from tests.support.groups import alert, group
+from versus_py.errors import Unreadable
+from versus_py.incidents.model import Actor, Incident, IncidentId
+from versus_py.store import keys
+from versus_py.web.pages.ui.board import Board
+
+ANA = Actor("ana")
+
+
+@pytest.fixture
+def reads(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[IncidentId]:
+    """The incidents that are read, in order."""
+    found: list[IncidentId] = []
+    get_each = engine.store.get_each
+
+    async def noted(ids: Sequence[IncidentId]) -> list[Incident | Unreadable | None]:
+        found.extend(ids)
+        return await get_each(ids)
+
+    monkeypatch.setattr(engine.store, "get_each", noted)
+    return found
+
+
+@pytest.fixture
+def board(engine: Engine) -> Board:
+    return Board(engine.store, engine.clock, str)
+
+
+async def created(engine: Engine, name: str) -> IncidentId:
+    found = await engine.post(group(alert(name)))
+    return IncidentId(found["incidents"][0]["id"])
+
+
+async def test_only_what_changed_is_read_again(engine, board, reads):
+    first, second = await created(engine, "A"), await created(engine, "B")
+    await board.look()
+    await board.look()
+    assert sorted(reads) == sorted([first, second])
+    await engine.lifecycle.acknowledge(second, ANA)
+
+    sight = await board.look()
+
+    assert reads[2:] == [second]
+    assert {it.id: it.status for it in sight.rows} == {first: "triggered", second: "acknowledged"}
+
+
+async def test_those_who_ask_at_the_same_time_share_a_look(engine, board, reads, monkeypatch):
+    await created(engine, "A")
+    looks = 0
+    looked = board._looked
+
+    async def counted():
+        nonlocal looks
+        looks += 1
+        return await looked()
+
+    monkeypatch.setattr(board, "_looked", counted)
+
+    sights = await asyncio.gather(*(board.look() for _ in range(20)))
+
+    assert looks == 2  # who comes during a look gets the next one
+    assert {len(it.rows) for it in sights} == {1}
+
+
+async def test_what_was_resolved_is_gone(engine, board):
+    incident_id = await created(engine, "A")
+    await board.look()
+    await engine.lifecycle.resolve(incident_id, ANA)
+
+    assert (await board.look()).rows == ()
+
+
+async def test_what_cannot_be_read_is_counted_and_hides_nothing_else(engine, board):
+    first, second = await created(engine, "A"), await created(engine, "B")
+    await engine.store._redis.hset(keys.incident(first), "incident", "{}")
+
+    sight = await board.look()
+
+    assert ([it.id for it in sight.rows], sight.unread) == ([second], (first,))
