@@ -13,8 +13,9 @@ from versus_py.config import MAX_WAIT_MINUTES
 from versus_py.sources import SOURCES
 from versus_py.systems import model, registered
 from versus_py.web import create_app
-from versus_py.web.api.incidents import NAME_MAX, PAGE_DEFAULT, PAGE_MAX
+from versus_py.web.api.incidents import PAGE_DEFAULT, PAGE_MAX
 from versus_py.web.api.openapi import document
+from versus_py.web.deeds import NAME_MAX
 from versus_py.web.inbound import switched_off
 from versus_py.web.intake.overrides import override_names
 from versus_py.web.intake.reading import ELEMENTS_MAX
