@@ -77,7 +77,10 @@ def said_in_notes(world: World, text: str) -> int:
 
 @pytest.mark.parametrize(
     ("per", "problems", "auth"),
-    [("group", 1, {"auth": OAUTH, "username": "", "password": ""}), ("alert", 2, {})],
+    [
+        pytest.param("group", 1, {"auth": OAUTH, "username": "", "password": ""}, marks=pytest.mark.long),
+        ("alert", 2, {}),
+    ],
     ids=["group-oauth", "alert-basic"],
 )
 def test_from_the_first_alert_to_the_end_there_is_one_record_for_each_problem(world, chain, per, problems, auth):

@@ -45,6 +45,7 @@ def test_the_demo_tells_its_story_and_ends_well():
     assert shown.stderr == ""
 
 
+@pytest.mark.long
 def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
     log = tmp_path / "log"
     as_in_a_terminal = {"COLUMNS": "200", "TERM": "dumb", "FORCE_COLOR": "1"}
@@ -77,6 +78,7 @@ def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path, number, said
     assert list(folder.glob("versus-demo-*")) == []
 
 
+@pytest.mark.long
 def test_the_demos_table_fits_a_terminal():
     shown = versus("demo", "--once", COLUMNS="80")
 

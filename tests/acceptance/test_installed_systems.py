@@ -180,6 +180,7 @@ async def test_the_fallback_steps_in_for_an_installed_provider(installed, servic
     assert pager.pages == {}
 
 
+@pytest.mark.long
 async def test_what_a_sender_gets_wrong_about_them_is_told(installed, pager, board):
     async with installed.serving() as session:
         answer = await post(installed, session, ALERT, "?pager_team=dawn&board_nam=hall")
@@ -213,6 +214,7 @@ async def test_the_commands_know_them(installed, board, pager):
     assert {"board", "slack"} <= json.loads(schema)["$defs"]["AlertConfig"]["properties"].keys()
 
 
+@pytest.mark.long
 async def test_a_recording_is_replayed_with_them(installed, tmp_path):
     recording = tmp_path / "alerts.jsonl"
     line = {"at": "2026-01-01T00:00:00Z", "query": "pager_team=night", "payload": ALERT}

@@ -42,7 +42,9 @@ def sign_in(browser, secret: str) -> None:
     press(browser, "Sign in")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "versus.corp"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", *(pytest.param(it, marks=pytest.mark.long) for it in ("localhost", "versus.corp"))]
+)
 def test_somebody_signs_in_chooses_a_theme_and_signs_out(world, browser, host):
     """With versus.corp, the browser sends no Sec-Fetch-Site, and the Origin only because pages ask for it."""
     port = free_port()

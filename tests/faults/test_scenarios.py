@@ -334,7 +334,7 @@ async def test_a_clock_of_redis_that_jumps_ends_no_wait_early_or_late(world: Wor
     assert any(it.has_said("clock.jumped") for it in world.replicas)
 
 
-@sampled
+@at_length
 async def test_what_refuses_is_full_slow_or_wrong_holds_up_nothing_else(world: World[OneRedis]):
     await world.add_instance(SLOW_INSTANCE)
     refusing = (refuse_records(8), refuse_edits(*CHANNELS[::4]))
