@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.acceptance.conftest import World, request
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from versus_py.tools.samples import alertmanager
 
 SIGNING_SECRET = "slack-signing-secret"
@@ -109,7 +110,9 @@ class People:
         self._browser.save_screenshot(str(self._world.folder / f"{datetime.now(UTC):%H%M%S%f}.png"))
 
     def _shown(self) -> str:
-        return self._browser.find_element(By.TAG_NAME, "main").text
+        """A page may be left while it is read: after a form, or as it loads itself anew."""
+        wait = WebDriverWait(self._browser, DEADLINE_S, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda it: it.find_element(By.TAG_NAME, "main").text)
 
     def _fill(self, action: str, button: str, **fields: str) -> None:
         form = self._browser.find_element(By.CSS_SELECTOR, f"form[action='{action}']")
