@@ -99,7 +99,8 @@ def problems(browser) -> list[str]:
     return [it["message"] for it in browser.get_log("browser") if it["level"] in {"SEVERE", "WARNING"}]
 
 
-@pytest.mark.parametrize("size", ["desk", pytest.param("phone", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("size", ["desk", "phone"])
 def test_the_story_of_a_night(world, browser, size):  # noqa: PLR0915 - one story
     server, _ = world.serve(gateway_secret=SECRET)
     crash = post(server, alerts("PodsCrashLooping", *"abcde", namespace="shop", cluster="eu-1"))

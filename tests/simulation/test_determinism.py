@@ -12,17 +12,13 @@ from tests.simulation.knobs import FaultKind, Knobs
 from tests.simulation.scripts import Recording, shrunk
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 20
-TICKETS = 4
-"""Seeds beside those, as the others do not come to that profile."""
-
-TRACES = f"""
+TRACES = """
 import os
 from dataclasses import replace
 from tests.simulation.knobs import PROFILES, knobs_for
 from tests.simulation.play import play
 
-jobs = [*zip(range({SEEDS}), list(PROFILES) * 2), *((seed, "tickets") for seed in range({SEEDS}, {SEEDS + TICKETS}))]
+jobs = [*zip(range(SEEDS), list(PROFILES) * 2), *((seed, "tickets") for seed in range(SEEDS, SEEDS + SEEDS // 4))]
 said = []
 for seed, profile in jobs if os.environ["PYTHONHASHSEED"] == "1" else reversed(jobs):
     world = play(seed, replace(knobs_for(seed, profile), minutes=2.0, alerts=2, wait_minutes=1.0))
@@ -63,10 +59,12 @@ def said_by_both(program: str) -> list[str]:
 
 
 @pytest.mark.timeout(240)
-def test_a_seed_has_the_same_effects_in_two_processes_whatever_was_played_before() -> None:
-    first, second = said_by_both(TRACES)
+@pytest.mark.parametrize("seeds", [8, pytest.param(20, marks=pytest.mark.long)])
+def test_a_seed_has_the_same_effects_in_two_processes_whatever_was_played_before(seeds: int) -> None:
+    """Of tickets a quarter more, as the others do not come to that profile."""
+    first, second = said_by_both(f"SEEDS = {seeds}\n{TRACES}")
 
-    assert len(first.splitlines()) == SEEDS + TICKETS
+    assert len(first.splitlines()) == seeds + seeds // 4
     assert first == second
 
 
