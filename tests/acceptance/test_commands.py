@@ -87,6 +87,7 @@ def test_the_demos_table_fits_a_terminal():
     assert "✓" in row
 
 
+@pytest.mark.long
 def test_the_demo_fails_when_an_outcome_is_wrong():
     """The same story, with an engine that forgets acknowledgments."""
     sabotage = (
