@@ -163,6 +163,7 @@ def test_what_ends_in_one_cluster_still_fires_in_another_of_the_same_chart(
     wait_for_the_end(world, server)
 
 
+@pytest.mark.long
 def test_of_two_peers_the_one_that_has_notified_dies_and_the_other_tells_the_end(world):
     port = free_port()
     peers = start_alertmanagers(world, config(f"http://127.0.0.1:{port}"))
@@ -259,7 +260,7 @@ def test_groups_that_become_one_by_a_reload_stay_incidents_of_their_own(world, i
     wait_for_the_end(world, server, number=2)
 
 
-@pytest.mark.parametrize("is_known", [False, True], ids=["the first end", "not the first end"])
+@pytest.mark.parametrize("is_known", [pytest.param(False, marks=pytest.mark.long), True], ids=["the first end", "not the first end"])
 def test_what_is_silenced_is_not_over_when_the_rest_of_its_group_ends(world, is_known):
     """Alertmanager leaves out what is silenced, and says neither that it fires nor that it is over."""
     server, _ = world.serve()
