@@ -260,7 +260,9 @@ def test_groups_that_become_one_by_a_reload_stay_incidents_of_their_own(world, i
     wait_for_the_end(world, server, number=2)
 
 
-@pytest.mark.parametrize("is_known", [pytest.param(False, marks=pytest.mark.long), True], ids=["the first end", "not the first end"])
+@pytest.mark.parametrize(
+    "is_known", [pytest.param(False, marks=pytest.mark.long), True], ids=["the first end", "not the first end"]
+)
 def test_what_is_silenced_is_not_over_when_the_rest_of_its_group_ends(world, is_known):
     """Alertmanager leaves out what is silenced, and says neither that it fires nor that it is over."""
     server, _ = world.serve()
