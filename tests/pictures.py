@@ -6,7 +6,6 @@ With paths of payloads (JSON, or YAML as in tests/data/payloads), a picture of e
 import argparse
 import asyncio
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,9 +17,9 @@ import yaml
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from tests.support.browsers import run_browser
 from tests.support.payloads import sample
 from tests.support.png import shrunk
-from tests.support.servers import find_program
 from versus_py import sources
 from versus_py.config import SlackConfig
 from versus_py.errors import VersusError
@@ -171,28 +170,12 @@ def of_files(paths: Sequence[Path]) -> Iterator[Picture]:
 @contextmanager
 def browser() -> Iterator[webdriver.Chrome]:
     """A window as wide as a phone."""
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = find_program("chromium", "chromium")
-        for argument in (
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--user-data-dir={profile}",
-        ):
-            options.add_argument(argument)
-        driver = webdriver.Chrome(
-            options=options, service=webdriver.ChromeService(find_program("chromedriver", "chromium-driver"))
-        )
+    with run_browser("--hide-scrollbars") as driver:
         driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": PHONE_PX, "height": 1400, "deviceScaleFactor": 1, "mobile": False},
         )
-        try:
-            yield driver
-        finally:
-            driver.quit()
+        yield driver
 
 
 async def make(pictures: Sequence[Picture], out: Path, *, is_small: bool) -> None:

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from selenium import webdriver
 
+from tests.support.browsers import run_browser
 from tests.support.forking import VERSUS as VERSUS_MAIN
 from tests.support.forking import ForkedProcess, running_versus
 from tests.support.servers import Process, find_program, free_port, run_program, run_redis
@@ -296,25 +297,6 @@ def browser_arguments() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def browser(tmp_path, browser_arguments) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = find_program("chromium", "chromium")
-    for argument in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--window-size=1100,800",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        *browser_arguments,
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(find_program("chromedriver", "chromium-driver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
+def browser(browser_arguments) -> Iterator[webdriver.Chrome]:
+    with run_browser("--window-size=1100,800", *browser_arguments) as driver:
+        yield driver
