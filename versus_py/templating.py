@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChainableUndefined, TemplateSyntaxError
+from jinja2 import ChainableUndefined, Template, TemplateSyntaxError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -29,7 +30,7 @@ class TemplateText:
         self._name = name
         refuse_go(text, name)
         try:
-            self._template = _environment(lambda value: "" if value is None else str(value)).from_string(text)
+            self._template = _compiled(text)
         except TemplateSyntaxError as exc:
             raise TemplateFailed(f"{name}: line {exc.lineno}: {exc.message}") from None
 
@@ -39,6 +40,11 @@ class TemplateText:
             return self._template.render(values).strip()
         except Exception as exc:  # a template can raise whatever its expressions raise
             raise TemplateFailed(f"{self._name}: {type(exc).__name__}: {exc}") from exc
+
+
+@lru_cache(maxsize=1024)  # instances of a system have most of their texts in common
+def _compiled(text: str) -> Template:
+    return _environment(lambda value: "" if value is None else str(value)).from_string(text)
 
 
 class TemplateFile:
