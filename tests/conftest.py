@@ -3,7 +3,7 @@
 import gc
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no annot
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
-    config.option.loadscopereorder = False  # the slowest folders sort first
+    config.option.loadscopereorder = False  # the order is that of `_turns`
     return ByModule(config, log)
 
 
@@ -66,6 +66,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ids = Counter(item.nodeid for item in items)
     if twice := [nodeid for nodeid, number in ids.items() if number > 1]:
         raise pytest.UsageError(f"several tests have the same id: {', '.join(twice)}")
+    items.sort(key=_turns(items))
+
+
+def _turns(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], float]:
+    """Those that mostly wait are spread among those that compute, so that neither leave a core idle.
+
+    They end somewhat earlier: the last minute belongs to short ones.
+    """
+    waiting = [it.nodeid for it in items if it.nodeid.startswith(APART)]
+    places = {nodeid: 0.85 * place / len(waiting) for place, nodeid in enumerate(waiting)}
+    computing = [it.nodeid for it in items if it.nodeid not in places]
+    places |= {nodeid: place / len(computing) for place, nodeid in enumerate(computing)}
+    return lambda item: places[item.nodeid]
 
 
 def pytest_collection_finish() -> None:
