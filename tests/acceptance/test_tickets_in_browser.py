@@ -161,7 +161,7 @@ def test_a_ticket_is_acknowledged_in_slack_and_resolved_in_servicenow(world, ser
     people.in_servicenow("Write", work_notes="Queue 3 is stuck")
     people.sees_in_slack("Queue 3 is stuck", "Ben Okafor")
     people.in_servicenow("Resolve", close_notes="Queue 3 was restarted")
-    people.sees_in_slack("resolved by Ben Okafor", "Queue 3 was restarted")
+    people.sees_in_slack("resolved by @Ben Okafor in ServiceNow", "Queue 3 was restarted")
 
     [message] = world.slack.messages()
     assert message["text"].startswith(":large_green_circle:")
@@ -178,7 +178,7 @@ def test_an_alert_is_acknowledged_in_servicenow_and_resolved_in_slack(world, ser
     wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
 
     people.in_servicenow("Start work")
-    people.sees_in_slack("acknowledged by Ben Okafor")
+    people.sees_in_slack("acknowledged by @Ben Okafor in ServiceNow")
     assert "Acknowledge Alert" not in people.buttons()
     assert only_incident(server)["escalates_at"] is None
     people.reply("Is it db-7?")

@@ -266,6 +266,7 @@ class Comment:
     at_ms: int
     by: str
     text: str
+    email: str = ""  # of who wrote it; "": not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +339,7 @@ class Entry:
     by: Actor | None = None
     said_at: str = ""  # the target at which it was said or done: who knows it there is not told; "": anywhere
     locator: str = ""  # of a comment in a thread: of the message there, which has it already; see `Delivery.locator`
+    whom: Actor | None = None  # the person that it is about, if its detail names one
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Report:
     wrote: frozenset[str] = frozenset()  # fields of `Side` that we have just written ourselves: no news either
     since: Side | None = None  # how it was known when we did that; None: not at all
     assignee: str = ""  # by name
+    assignee_email: str = ""
     group: str = ""
     comment: str = ""  # what was said of its end
     labels: Mapping[str, str] = field(default_factory=dict)  # what matchers see of it; none: not known
@@ -73,6 +74,7 @@ class Report:
     routed: str = ""  # where the routing key leads, for people: "to policy leads"
     is_repair: bool = False  # it was found by comparing, and nobody had told
     sender: str | None = None  # the source that sent it, see `Ticket.sender`; None: it was read
+    people: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # what its system calls somebody -> name, email
 
     def news_since(self, before: Side | None) -> frozenset[str]:
         """The fields of `Side` that somebody else has changed. What is seen for the first time was new before.

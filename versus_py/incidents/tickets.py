@@ -33,6 +33,7 @@ from versus_py.incidents.transitions import (
     acknowledge,
     begin_anew,
     correct,
+    identify,
     resolve,
     snooze,
     tell,
@@ -200,6 +201,12 @@ def hear(
     *called* is who did it where that is not known. A report that is late, or comes again, changes nothing. What was
     written here is seen, and is no news; where others wrote between, it hides what they did, and is not even seen.
     """
+    named = _with_names(incident, report, now_ms)
+    if named is not None:
+        later = hear(
+            named.incident, replace(report, people={}), now_ms, on_hold=on_hold, policy_of=policy_of, called=called
+        )
+        return named if later is None else named.then(later)
     known = incident.sides.get(report.target)
     side = report.side.after(known)
     if side is None:
@@ -222,6 +229,16 @@ def hear(
     if report.is_repair and news:
         said = f"{called or report.target}: {', '.join(sorted(news))}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
+    return change
+
+
+def _with_names(incident: Incident, report: Report, now_ms: int) -> Change | None:
+    """Those by name who did something there and were known by their user names; None where that is nobody."""
+    system, change = system_of(report.target), None
+    for user, (name, email) in report.people.items():
+        actor = Actor(name, email, {system: user})
+        later = identify(incident if change is None else change.incident, actor, now_ms)
+        change = later if change is None or later is None else change.then(later)
     return change
 
 
@@ -360,9 +377,12 @@ def _routed(incident: Incident, heard: Heard) -> Change | None:
 def _assigned(incident: Incident, heard: Heard) -> Change | None:
     if incident.status is Status.RESOLVED:
         return None
-    who = [heard.report.assignee or heard.side.assignee, heard.report.group or heard.side.group]
+    name = heard.report.assignee or heard.side.assignee
+    who = [name, heard.report.group or heard.side.group]
     said = ", ".join(it for it in who if it) or "nobody"
-    return _with_line(incident, heard, Event.ASSIGNED, f"to {said}")
+    is_new = heard.known is None or heard.side.assignee != heard.known.assignee
+    whom = Actor(name, heard.report.assignee_email) if name and is_new else None
+    return _with_line(incident, heard, Event.ASSIGNED, f"to {said}", whom)
 
 
 def _retitled(incident: Incident, heard: Heard) -> Change | None:
@@ -381,8 +401,8 @@ _STEPS = (
 """What is done about fields of `Side` that have changed: the end comes last."""
 
 
-def _with_line(incident: Incident, heard: Heard, event: Event, said: str) -> Change:
-    return tell(incident, incident, (Entry(heard.now_ms, event, said, heard.by),), heard.now_ms)
+def _with_line(incident: Incident, heard: Heard, event: Event, said: str, whom: Actor | None = None) -> Change:
+    return tell(incident, incident, (Entry(heard.now_ms, event, said, heard.by, whom=whom),), heard.now_ms)
 
 
 def _label(incident: Incident, heard: Heard) -> str:

@@ -443,6 +443,7 @@ async def test_a_thread_is_told_from_its_parent_on_in_pages(web, slack):
         ("conversations.history", {"channel": "C1"}, "channels:history"),
         ("conversations.replies", {"channel": "C1", "ts": "1"}, "channels:history"),
         ("users.info", {"user": "U0ANA"}, "users:read"),
+        ("users.lookupByEmail", {"email": "ana@example.com"}, "users:read.email"),
         ("usergroups.users.list", {"usergroup": "S0ONCALL"}, "usergroups:read"),
     ],
 )
@@ -465,6 +466,16 @@ async def test_people_are_known_by_id_and_their_address_by_a_scope_of_its_own(we
     assert "tz" in about
     assert "email" not in without["user"]["profile"]
     assert await refusal(web.users_info(user="U0NOBODY")) == "user_not_found"
+
+
+async def test_people_are_found_by_their_address_in_any_case(web, session, slack_url):
+    found = (await web.users_lookupByEmail(email="Ana@Example.com"))["user"]
+    _, missing = await call(session, slack_url, "users.lookupByEmail")
+
+    assert (found["id"], found["profile"]["email"]) == ("U0ANA", "ana@example.com")
+    assert await refusal(web.users_lookupByEmail(email="nobody@example.com")) == "users_not_found"
+    assert missing["error"] == "invalid_arguments"
+    assert missing["response_metadata"]["messages"] == ["[ERROR] missing required field: email"]
 
 
 async def test_groups_have_members(web):

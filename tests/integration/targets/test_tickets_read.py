@@ -11,8 +11,8 @@ from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Permanent, RateLimited, Transient
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Incident, IncidentId, Status
-from versus_py.incidents.sides import Standing
+from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Status
+from versus_py.incidents.sides import Report, Standing
 from versus_py.simulators import Fault
 from versus_py.targets.servicenow.target import ServiceNowTarget
 from versus_py.targets.target import NotYet
@@ -163,6 +163,41 @@ async def test_without_two_ways_work_notes_are_not_heard_and_names_are_not_looke
 
     assert await heard(both) == [("ana", "for the caller")]
     assert USERS not in both.servicenow.calls
+
+
+async def test_comments_come_with_the_address_of_who_wrote_them(both):
+    await both.sync()
+    both.there("note", work_notes="internal")
+    await heard(both)
+
+    assert [comment.email for comment in both.delivery.comments] == ["ana@example.com"]
+
+
+async def test_who_it_is_assigned_to_there_is_known_by_name_and_address(both):
+    await both.sync()
+    both.there("change", assigned_to="Ana Diaz")
+    await both.until_quiet()
+
+    [assigned] = [entry for entry in both.incident.news if entry.event is Event.ASSIGNED]
+    assert (assigned.detail, assigned.whom) == ("to Ana Diaz", Actor("Ana Diaz", "ana@example.com"))
+
+
+async def test_who_was_known_by_user_name_alone_is_known_by_name_and_address_after_the_next_look(both):
+    await both.sync()
+    both.there("start")
+    event = Report(
+        NAME, replace(both.incident.sides[NAME], revision=1, standing=Standing.IN_PROGRESS), "ana", user="ana"
+    )
+    both.hear(event)
+    assert both.incident.acknowledged_by == Actor("ana", "", {NAME: "ana"})
+
+    await both.sync()
+    asked = both.servicenow.calls.count(USERS)
+    await both.sync()
+
+    assert both.incident.acknowledged_by == Actor("Ana Diaz", "ana@example.com", {NAME: "ana"})
+    assert both.incident.sides[NAME].standing is Standing.IN_PROGRESS
+    assert asked == both.servicenow.calls.count(USERS) == 1
 
 
 async def test_an_author_is_looked_up_once(both):

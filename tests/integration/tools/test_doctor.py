@@ -277,10 +277,12 @@ def slack_settings(url):
     return {"enable": True, "token": TOKEN, "channel_id": CHANNEL, "api_url": f"{url}/api"}
 
 
-async def examine_slack(simulator, *, public_host=None, post_test=False, fallback_channel="", policies=(), **settings):
+async def examine_slack(
+    simulator, *, public_host=None, post_test=False, fallback_channel="", policies=(), oncall=None, **settings
+):
     """The checks of a simulated Slack."""
     async with run_app(simulator.app()) as url, aiohttp.ClientSession() as session:
-        oncall = {"fallback": {"slack_channel_id": fallback_channel}}
+        oncall = oncall or {"fallback": {"slack_channel_id": fallback_channel}}
         config = model().model_validate(
             {
                 "public_host": public_host,
@@ -333,6 +335,32 @@ async def test_without_the_scope_to_write_it_fails():
     }
     assert "install it again" in named(checks, "Slack scopes").advice
     assert "chat:write" in named(checks, "Slack test message").advice
+
+
+TICKETS = {
+    "enable": True,
+    "servicenow": {
+        "instance_url": "https://dev1.service-now.com",
+        "events": {"token": "a-token-of-the-rule-0123456789"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("oncall", "scopes", "warns"),
+    [
+        pytest.param(TICKETS, ["chat:write"], True, id="people act in ServiceNow"),
+        pytest.param(TICKETS, ["chat:write", "users:read.email"], False, id="and their addresses are known"),
+        pytest.param({}, ["chat:write"], False, id="nobody acts elsewhere"),
+    ],
+)
+async def test_who_acts_elsewhere_is_known_by_a_scope(oncall, scopes, warns):
+    checks = await examine_slack(SlackSimulator(token=TOKEN, scopes=scopes), oncall=oncall)
+
+    found = [check for check in checks if check.name == "Slack people"]
+    assert [(it.status, "users:read.email" in it.found, "install it again" in it.advice) for it in found] == (
+        [(WARNING, True, True)] if warns else []
+    )
 
 
 async def test_scopes_that_would_help_are_named_and_no_failure():

@@ -633,6 +633,41 @@ def test_a_raised_priority_of_a_record_that_we_made_keeps_what_its_request_asked
 # Routing and assignment
 
 
+def test_assigned_there_it_is_known_to_whom_and_the_same_one_is_not_told_again():
+    given = report(revision=1, assignee="u1", assignee_name="Ana Diaz", assignee_email="ana@example.com")
+    given = replace(given, group="Mail")
+    moved = replace(given, side=replace(given.side, revision=2, group="g1"), group="DBA")
+
+    first, second = heard(triggered(), given, moved).incident.news[-2:]
+
+    assert (first.detail, first.whom) == ("to Ana Diaz, Mail", Actor("Ana Diaz", "ana@example.com"))
+    assert (second.detail, second.whom) == ("to Ana Diaz, DBA", None)
+
+
+def test_those_who_were_known_by_user_name_are_named_once_that_is_known_also_where_nothing_else_is_new():
+    by_user_name = report(Standing.IN_PROGRESS, by="ben.oz", email="")
+    named = replace(by_user_name, people={"ben.oz": (BEN.name, BEN.email)})
+    before = heard(triggered(), by_user_name).incident
+
+    change = heard(before, named)
+
+    assert change.incident.acknowledged_by == Actor(BEN.name, BEN.email, {SERVICENOW: "ben.oz"})
+    assert [it.event for it in change.entries] == [Event.IDENTIFIED]
+    assert change.incident.news_count == before.news_count
+    assert heard(change.incident, named).entries == ()
+
+
+def test_what_is_new_counts_where_somebody_is_named_at_the_same_time():
+    before = heard(triggered(), report(Standing.IN_PROGRESS, by="ben.oz", email="")).incident
+
+    over = report(Standing.RESOLVED, revision=2, people={"ben.oz": (BEN.name, BEN.email)})
+    incident = heard(before, over).incident
+
+    assert incident.status is Status.RESOLVED
+    assert incident.acknowledged_by is not None
+    assert incident.acknowledged_by.name == BEN.name
+
+
 LEADS = replace(ASKED, policy="leads", destinations={"slack": "C0LEADS"}, mention="<!here>")
 
 

@@ -42,6 +42,7 @@ def test_what_our_own_script_adds_are_names_and_e_mail_addresses():
 
     assert (report.by, report.email, report.user) == ("Beth Anglin", "beth@example.com", "beth.anglin")
     assert (report.assignee, report.group, report.side.assignee) == ("Beth Anglin", "Leads", BETH)
+    assert report.assignee_email == "beth@example.com"
 
 
 def test_the_reference_leads_back_to_the_instance():

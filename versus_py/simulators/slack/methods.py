@@ -79,6 +79,7 @@ class Methods:
             "conversations.replies": Method(self._replies, "channels:history", TIER_3, True, "groups:history"),
             "usergroups.users.list": Method(self._group, "usergroups:read", TIER_2, reads=True),
             "users.info": Method(self._describe_user, "users:read", TIER_4, reads=True),
+            "users.lookupByEmail": Method(self._look_up, "users:read.email", TIER_3, reads=True),
             "views.open": Method(views.take, per_minute=TIER_4),
         }
 
@@ -177,8 +178,21 @@ class Methods:
         user = self._workspace.users.get(str(arguments.get("user", "")))
         if user is None:
             raise SlackError("user_not_found")
+        return {"user": self._described(user)}
+
+    def _look_up(self, arguments: Arguments) -> dict[str, Any]:
+        email = str(arguments.get("email") or "").casefold()
+        if not email:
+            wrong = {"messages": ["[ERROR] missing required field: email"]}
+            raise SlackError("invalid_arguments", response_metadata=wrong)
+        user = next((it for it in self._workspace.users.values() if it.email.casefold() == email), None)
+        if user is None:
+            raise SlackError("users_not_found")
+        return {"user": self._described(user)}
+
+    def _described(self, user: User) -> dict[str, Any]:
         about = {"id": user.id, "team_id": TEAM_ID, "name": user.name, "real_name": user.real_name, "tz": user.tz}
-        return {"user": about | {"deleted": False, "is_bot": False, "profile": self._profile(user)}}
+        return about | {"deleted": False, "is_bot": False, "profile": self._profile(user)}
 
     def _profile(self, user: User) -> dict[str, str]:
         profile = {"real_name": user.real_name, "display_name": user.name}

@@ -15,7 +15,7 @@ from versus_py.errors import Permanent
 from versus_py.incidents.model import Comment, Incident, Status
 from versus_py.targets.remote_clock import RemoteClock
 from versus_py.targets.servicenow.key import shortened
-from versus_py.targets.servicenow.people import OwnUser, People
+from versus_py.targets.servicenow.people import OwnUser, People, Person
 from versus_py.targets.servicenow.record import Record, is_open, is_ours, ms_of
 from versus_py.targets.servicenow.table_api import Row, TableApi, value_of
 
@@ -149,14 +149,11 @@ class Comments:
         """By their names where users can be looked up."""
         authors = [_author(row) for row in rows]
         known = await self._people.named(authors) if self._people is not None and authors else {}
-        return [
-            self._comment(row, known[author].called if author in known else author)
-            for row, author in zip(rows, authors, strict=True)
-        ]
+        return [self._comment(row, known.get(it, Person(it))) for row, it in zip(rows, authors, strict=True)]
 
-    def _comment(self, row: Row, by: str) -> Comment:
+    def _comment(self, row: Row, by: Person) -> Comment:
         text = shortened(value_of(row.get("value")).strip(), _TEXT_MAX)
-        return Comment(self._remote.ours(self._at_ms(row)), by, text)
+        return Comment(self._remote.ours(self._at_ms(row)), by.called, text, by.email)
 
     def _at_ms(self, row: Row) -> int:
         """When it was written by the instance's clock; now, where the user may not know."""

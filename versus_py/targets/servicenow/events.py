@@ -176,6 +176,7 @@ class ServiceNowFeed:
             user=by.user,
             is_own=bool(own) and posted.values.get(CHANGED_BY, "").casefold() == own,
             assignee=posted.assigned_to.name,
+            assignee_email=posted.assigned_to.email,
             group=posted.display.get(GROUP, ""),
             comment=posted.values.get(CLOSE_NOTES, "") if side.standing.is_over else "",
             asked=asked,

@@ -1,4 +1,4 @@
-"""Users of an instance by their user_name: the integration's own, and what people call the others."""
+"""Users of an instance: the integration's own, and what people call the others and write to them at."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -62,22 +62,32 @@ class People:
     def __init__(self, api: TableApi, clock: Clock) -> None:
         self._api = api
         self._clock = clock
-        self._known: OrderedDict[str, tuple[int, Person]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[int, Person]] = OrderedDict()  # by a column and its value
         self._failed_until_ms = 0
 
     async def named(self, user_names: Iterable[str]) -> Mapping[str, Person]:
         """Every one of them, by the user_name."""
         wanted = dict.fromkeys(user_names)
-        now_ms = self._clock.now_ms()
-        found = {it: self._known[it][1] for it in wanted if it in self._known and self._known[it][0] > now_ms}
-        unknown = [it for it in wanted if it not in found and _can_be_asked_for(it)][:_ASKED_MAX]
-        if unknown and now_ms >= self._failed_until_ms:
-            found |= await self._asked(unknown)
+        found = await self._found("user_name", wanted)
         return {it: found.get(it, Person(it)) for it in wanted}
 
-    async def _asked(self, user_names: list[str]) -> Mapping[str, Person]:
+    async def with_id(self, sys_id: str) -> Person:
+        """The user that a reference is to; one of whom nothing is known where there is none, or nobody may tell."""
+        return (await self._found("sys_id", [sys_id])).get(sys_id, Person(""))
+
+    async def _found(self, column: str, wanted: Iterable[str]) -> Mapping[str, Person]:
+        """Those that are known, or can be asked for now."""
+        now_ms, values = self._clock.now_ms(), [*wanted]
+        known = {it: self._known[column, it] for it in values if (column, it) in self._known}
+        found = {it: person for it, (until_ms, person) in known.items() if until_ms > now_ms}
+        unknown = [it for it in values if it not in found and _can_be_asked_for(it)][:_ASKED_MAX]
+        if unknown and now_ms >= self._failed_until_ms:
+            found |= await self._asked(column, unknown)
+        return found
+
+    async def _asked(self, column: str, values: list[str]) -> Mapping[str, Person]:
         """Those that there are. The answer is compared here: ServiceNow drops a condition that it does not know."""
-        query = f"user_nameIN{','.join(user_names)}"
+        query = f"{column}IN{','.join(values)}"
         now_ms = self._clock.now_ms()
         try:
             rows = await self._api.search(_TABLE, query, _COLUMNS, limit=2 * _ASKED_MAX)
@@ -86,11 +96,12 @@ class People:
             self._failed_until_ms = now_ms + (_KNOWN_FOR_MS if is_refused else _FAILED_FOR_MS)
             log.warning("servicenow.users_unreadable", instance=self._api.url, error=str(exc) or "no answer in time")
             return {}
-        by_name = {person.user_name.casefold(): person for person in map(_person, rows)}
-        found = {it: by_name.get(it.casefold(), Person(it)) for it in user_names}
-        for user_name, person in found.items():
-            self._known[user_name] = (now_ms + _KNOWN_FOR_MS, person)
-            self._known.move_to_end(user_name)
+        people = {value_of(row.get(column)).casefold(): _person(row) for row in rows}
+        nobody = {it: Person(it if column == "user_name" else "") for it in values}
+        found = {it: people.get(it.casefold(), nobody[it]) for it in values}
+        for value, person in found.items():
+            self._known[column, value] = (now_ms + _KNOWN_FOR_MS, person)
+            self._known.move_to_end((column, value))
         while len(self._known) > _CACHED_MAX:
             self._known.popitem(last=False)
         return found

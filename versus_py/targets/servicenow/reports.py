@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 
 import structlog
 
+from versus_py.config import ServiceNowConfig
 from versus_py.errors import BadPayload
 from versus_py.incidents.model import Incident
 from versus_py.incidents.sides import Report, Side, Standing
@@ -21,6 +22,7 @@ from versus_py.targets.servicenow.sides import (
     GROUP,
     PRIORITY,
     STATE,
+    SYS_ID,
     TITLE,
     revision_of,
     side_of,
@@ -28,6 +30,8 @@ from versus_py.targets.servicenow.sides import (
 )
 
 log = structlog.get_logger()
+
+NAME = ServiceNowConfig.NAME
 
 EVERYTHING = frozenset(it.name for it in fields(Side)) - {"revision", "is_route_unread"}
 
@@ -119,14 +123,32 @@ class Reporter:
             routed=routed,
             is_repair=is_repair,
         )
-        return await self._signed(instance, report, known, user_name)
+        return await self._signed(instance, incident, report, known, user_name)
 
-    async def _signed(self, instance: Instance, report: Report, known: Side | None, user_name: str) -> Report:
-        """With who did it. Nobody is looked up where there is nothing that somebody did."""
-        person = Person(user_name)
-        if user_name and replace(report, is_own=False).news_since(known):
-            person = (await instance.people.named([user_name]))[user_name]
-        return replace(report, by=person.called, email=person.email, user=user_name)
+    async def _signed(
+        self, instance: Instance, incident: Incident, report: Report, known: Side | None, user_name: str
+    ) -> Report:
+        """With who did it, and to whom. Nobody is looked up where there is nothing that somebody did.
+
+        But for those who did something before, and whose event did not tell who they are.
+        """
+        news = replace(report, is_own=False).news_since(known)
+        unknown = _known_by_user_name(incident)
+        wanted = [*unknown, *([user_name] if user_name and news else [])]
+        people = await instance.people.named(wanted) if wanted else {}
+        person = people.get(user_name, Person(user_name))
+        assignee = Person("")
+        if "assignee" in news and SYS_ID.fullmatch(report.side.assignee):
+            assignee = await instance.people.with_id(report.side.assignee)
+        return replace(
+            report,
+            by=person.called,
+            email=person.email,
+            user=user_name,
+            assignee=report.assignee or assignee.name,
+            assignee_email=assignee.email,
+            people={it: (people[it].name, people[it].email) for it in unknown if people[it].name},
+        )
 
     def _side(self, instance: Instance, record: Record, known: Side | None, severity: str) -> Side | None:
         """A state without a name is no news."""
@@ -145,6 +167,14 @@ class Reporter:
         if (instance.url, state) not in self._unknown_states:
             log.warning("servicenow.unknown_state", instance=instance.url, record=record.number, error=str(exc))
         self._unknown_states.add((instance.url, state))
+
+
+def _known_by_user_name(incident: Incident) -> list[str]:
+    """The user names of those who did something there and whose address is not known."""
+    snoozed_by = None if incident.snooze is None else incident.snooze.by
+    actors = (incident.acknowledged_by, incident.resolved_by, snoozed_by, *(it.by for it in incident.news))
+    named = (it.ids.get(NAME, "") for it in actors if it is not None and not it.email)
+    return list(dict.fromkeys(it for it in named if it))
 
 
 def _written(

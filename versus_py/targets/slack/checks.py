@@ -1,6 +1,6 @@
 """Slack: whether the token is good, what it may do, and whether the channels take messages."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from versus_py.targets.slack.requests import PATH
 from versus_py.targets.slack.scopes import (
     BOT_EVENTS,
     CHANNELS,
+    EMAILS,
     GROUPS,
     HISTORY,
     OPTIONAL,
@@ -29,6 +30,7 @@ from versus_py.targets.slack.socket_mode import app_token_advice, open_connectio
 NAME = "Slack"
 CLOCK = "Slack clock"
 SCOPES = "Slack scopes"
+PEOPLE = "Slack people"
 CHANNEL = "Slack channel"
 POST = "Slack test message"
 SOCKET = "Slack Socket Mode"
@@ -49,11 +51,13 @@ async def examine(
     post_test: bool,
     clock: Clock | None = None,
     others: Sequence[str] = (),
+    needs_emails: bool = False,
 ) -> AsyncIterator[Check]:
     """*public_host* is where Slack's requests are to come; *post_test* posts to the channel, which people see.
 
     *clock* is the one that replicas go by.
     *others* are further channels that are posted to, those of policies and of the fallback before those of routes.
+    *needs_emails* says that people act in other systems too, and are known by their e-mail addresses.
     """
     if not config.enable:
         yield Check(NAME, CheckStatus.SKIPPED, "alert.slack.enable is false")
@@ -69,10 +73,9 @@ async def examine(
         yield Check(NAME, CheckStatus.FAILED, f"Slack says {exc.code}", advice)
         return
     yield Check(NAME, CheckStatus.OK, f"{reply.get('user', '?')} in {reply.get('team', '?')}")
-    for check in api.clock.checks(CLOCK):
-        yield check
     scopes = _scopes(reply)
-    yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
+    for check in (*api.clock.checks(CLOCK), *_about_all_scopes(scopes, config, needs_emails=needs_emails)):
+        yield check
     yield await _channel(api, config.channel_id, scopes)
     async for check in _others(api, config, others, scopes):
         yield check
@@ -104,6 +107,14 @@ def _about_scopes(scopes: frozenset[str], *, needs_groups: bool) -> Check:
         return Check(SCOPES, CheckStatus.FAILED, f"{GROUPS} is missing; there are {found}", advice)
     missing = [f"{scope} {PURPOSES[scope]}" for scope in OPTIONAL if scope not in scopes]
     return Check(SCOPES, CheckStatus.OK, found, f"optional: {', '.join(missing)}" if missing else "")
+
+
+def _about_all_scopes(scopes: frozenset[str], config: SlackConfig, *, needs_emails: bool) -> Iterator[Check]:
+    yield _about_scopes(scopes, needs_groups=bool(config.allowed_groups))
+    if not needs_emails or not scopes or EMAILS in scopes:
+        return
+    found = f"{EMAILS} is missing: people who act in another system are shown by their names there, not as Slack users"
+    yield Check(PEOPLE, CheckStatus.WARNING, found, f"give the app the scope {EMAILS}, and install it again")
 
 
 async def _others(

@@ -15,7 +15,8 @@ from versus_py.incidents.rounds import step_of
 from versus_py.incidents.severity import UNKNOWN_SEVERITY
 from versus_py.sources import alertmanager, generic
 from versus_py.targets.slack.actions import RENEW, ack_text, action_block
-from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, name_of, shorten, with_channels
+from versus_py.targets.slack.mrkdwn import countdown, date, escape, link, shorten, with_channels
+from versus_py.targets.slack.who import Who
 from versus_py.targets.target import Called
 from versus_py.targets.values import common_links
 
@@ -60,16 +61,17 @@ def build(
     ack_url: str | None,
     warnings: tuple[str, ...] = (),
     name: str = SlackConfig.NAME,
+    who: Who | None = None,
 ) -> Message:
     """The message for *incident* as it is now. *body* is mrkdwn; *ack_url* None leaves the link to acknowledge out.
 
-    *called* tells what people call a target, *name* which one the message is of.
+    *called* tells what people call a target, *name* which one the message is of, *who* what to call people.
     """
     texts = _sections(body)
     if ack_url is not None and not config.is_interactive and config.message_properties.disable_button:
         texts.append(link(ack_url, ack_text(incident, config)))
     blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text)) for text in texts]
-    blocks += _context(incident, config, called, ack_url, warnings)
+    blocks += _context(incident, config, called, ack_url, warnings, who or Who())
     actions: ActionsBlock | None = action_block(incident, config, ack_url=ack_url)
     if actions is not None:
         blocks.append(actions)
@@ -79,18 +81,26 @@ def build(
 
 
 def build_plain(
-    incident: Incident, config: SlackConfig, *, called: Called, ack_url: str | None, name: str = SlackConfig.NAME
+    incident: Incident,
+    config: SlackConfig,
+    *,
+    called: Called,
+    ack_url: str | None,
+    name: str = SlackConfig.NAME,
+    who: Who | None = None,
 ) -> Message:
     """The least that can be said, for a Slack that refuses the blocks."""
-    text = f"{_headline(incident, config, name)}\n{_next_step(incident, called)}"
+    text = f"{_headline(incident, config, name)}\n{_next_step(incident, called, who or Who())}"
     return Message(f"{text}\n{link(ack_url, _ack_word(incident))}" if ack_url else text)
 
 
-def build_moved(incident: Incident, moved_ms: int | None) -> Message:
+def build_moved(incident: Incident, moved_ms: int | None, *, called: Called, who: Who) -> Message:
     """What the message of an incident says that a person then had go to another channel: nothing can be done here."""
     headline = _line(incident, ":arrow_right:", "Routed")
     routed = next((it for it in incident.news if it.event is Event.ROUTED and it.at_ms == moved_ms), None)
-    said = f"{routed_by(routed)} {date(routed.at_ms)}." if routed is not None else "It went to another channel."
+    said = "It went to another channel."
+    if routed is not None:
+        said = f"{routed_by(routed, called, who)} {date(routed.at_ms)}."
     blocks: list[Block] = [
         SectionBlock(text=MarkdownTextObject(text=shorten(f"{said} Its message is there now.", SECTION_MAX))),
         ContextBlock(elements=[MarkdownTextObject(text=f"`{escape(incident.id)}`")]),
@@ -99,9 +109,9 @@ def build_moved(incident: Incident, moved_ms: int | None) -> Message:
     return Message(headline, (attachment.to_dict(),))
 
 
-def routed_by(entry: Entry) -> str:
+def routed_by(entry: Entry, called: Called, who: Who) -> str:
     """Who had it go where."""
-    return f"Routed by {name_of(entry.by)} {with_channels(escape(entry.detail))}"
+    return f"Routed by {who.and_where(entry.by, called)} {with_channels(escape(entry.detail))}"
 
 
 def mention_of(incident: Incident, config: SlackConfig, name: str = SlackConfig.NAME) -> str:
@@ -133,12 +143,12 @@ def _colour(incident: Incident) -> str:
 
 
 def _context(
-    incident: Incident, config: SlackConfig, called: Called, ack_url: str | None, warnings: tuple[str, ...]
+    incident: Incident, config: SlackConfig, called: Called, ack_url: str | None, warnings: tuple[str, ...], who: Who
 ) -> list[ContextBlock]:
     """Below the body, a line each: what happens next, what there is to know, what is not in order."""
     record_notes = tuple(note for note in (incident.record.note, incident.record.end_note) if note)
     lines = [
-        shorten(_next_step(incident, called), FACTS_MAX),
+        shorten(_next_step(incident, called, who), FACTS_MAX),
         shorten(" · ".join(_facts(incident, config, ack_url)), FACTS_MAX),
         "\n".join(_warning_lines(tuple(dict.fromkeys((*warnings, *record_notes, *incident.warnings))))),
     ]
@@ -163,21 +173,23 @@ def _ack_word(incident: Incident) -> str:
     return RENEW if incident.status is Status.ACKNOWLEDGED else "Acknowledge"
 
 
-def _next_step(incident: Incident, called: Called) -> str:
+def _next_step(incident: Incident, called: Called, who: Who) -> str:
     """Where the incident stands, and what happens next."""
     parts = []
     if (routed := _routed(incident)) is not None:
-        said = routed_by(routed)
+        said = routed_by(routed, called, who)
         parts.append(f"{said[0].lower()}{said[1:]} {date(routed.at_ms)}")
     if incident.acknowledged_at_ms is not None:
         until = f", until {date(ends_ms)}" if (ends_ms := incident.ack_ends_at_ms) is not None else ""
-        parts.append(f"acknowledged by {name_of(incident.acknowledged_by)} {date(incident.acknowledged_at_ms)}{until}")
+        by = who.and_where(incident.acknowledged_by, called)
+        parts.append(f"acknowledged by {by} {date(incident.acknowledged_at_ms)}{until}")
     if incident.snooze is not None:
         how, end = ("put on hold", " at the latest") if incident.snooze.record else ("snoozed", "")
-        parts.append(f"{how} by {name_of(incident.snooze.by)} until {date(incident.snooze.until_ms)}{end}")
+        by = who.and_where(incident.snooze.by, called)
+        parts.append(f"{how} by {by} until {date(incident.snooze.until_ms)}{end}")
     parts.append(_escalation(incident, called))
     if incident.resolved_at_ms is not None:
-        parts.append(f"resolved by {name_of(incident.resolved_by)} {date(incident.resolved_at_ms)}")
+        parts.append(f"resolved by {who.and_where(incident.resolved_by, called)} {date(incident.resolved_at_ms)}")
     return " · ".join(part for part in parts if part)
 
 

@@ -1,10 +1,8 @@
-"""Slack's markup: texts that are shown as they are, links, dates, people."""
+"""Slack's markup: texts that are shown as they are, links, dates."""
 
 import re
 from datetime import UTC, datetime
 from typing import Any
-
-from versus_py.incidents.model import Actor
 
 LINK_MAX = 1500
 
@@ -51,11 +49,6 @@ def clock_time(at_ms: int) -> Mrkdwn:
 def countdown(at_ms: int | None) -> Mrkdwn:
     """The same, with how long it is until then, which Slack keeps up to date by itself."""
     return _date(at_ms, "{date_short_pretty} {time_secs} ({ago})")
-
-
-def name_of(actor: Actor | None) -> str:
-    """Who it was; no mention, which would ping who has just done it."""
-    return f"*{escape(actor.name)}*" if actor else "somebody"
 
 
 def with_channels(text: str) -> str:

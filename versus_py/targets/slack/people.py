@@ -24,7 +24,7 @@ KEEP_HANDLE_MS = 3600 * 1000
 
 # Those of whom Slack will tell nothing more tomorrow either.
 _NOT_TOLD = frozenset(["user_not_found", "user_not_visible", "users_not_found"])
-_EMAIL = re.compile(r"[^\s@<>|]+@[^\s@<>|]+")
+EMAIL = re.compile(r"[^\s@<>|]+@[^\s@<>|]+")
 
 
 class People:
@@ -65,7 +65,7 @@ def read_person(user: Any, so_far: Actor) -> Actor:
     profile = found if isinstance(found, Mapping) else {}
     name = short_name(profile.get("real_name"), profile.get("display_name"), told.get("real_name"), told.get("name"))
     email = profile.get("email")
-    is_address = isinstance(email, str) and len(email) <= EMAIL_MAX and email.isprintable() and _EMAIL.fullmatch(email)
+    is_address = isinstance(email, str) and len(email) <= EMAIL_MAX and email.isprintable() and EMAIL.fullmatch(email)
     return Actor(name or so_far.name, email if is_address and email else so_far.email, so_far.ids)
 
 

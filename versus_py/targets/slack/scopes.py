@@ -11,6 +11,7 @@ WRITE = "chat:write"
 PUBLIC = "chat:write.public"
 GROUPS = "usergroups:read"
 USERS = "users:read"
+EMAILS = "users:read.email"
 CHANNELS = "channels:read"
 HISTORY = "channels:history"
 PRIVATE_HISTORY = "groups:history"
@@ -24,7 +25,7 @@ PURPOSES = MappingProxyType(
         HISTORY: "to take replies in threads as comments, and to find a message again when Slack's answer got lost",
         PRIVATE_HISTORY: "the same in a private channel",
         USERS: "to show people by their names",
-        "users:read.email": "to know them in ServiceNow",
+        EMAILS: "to know them in ServiceNow, and to know who acts there",
         GROUPS: "to know who is in allowed_groups",
     }
 )

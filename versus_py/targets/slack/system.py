@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from versus_py.config import SlackConfig, SlackStorm
+from versus_py.config import Config, SlackConfig, SlackStorm
 from versus_py.targets.check import Examination
 from versus_py.targets.interactive import Loop
 from versus_py.targets.slack.api import LATE_POST_S, TIMEOUT_S, SlackApi
@@ -16,6 +16,7 @@ from versus_py.targets.slack.preview import preview
 from versus_py.targets.slack.requests import PATH
 from versus_py.targets.slack.storm import LOOK_EVERY_S, StormMessages
 from versus_py.targets.slack.target import SlackTarget
+from versus_py.targets.slack.users import Users
 from versus_py.targets.slack.wire import Wire
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
 from versus_py.targets.target import Target
@@ -28,6 +29,7 @@ def build(around: Surroundings) -> Parts:
     config: SlackConfig = around.config.alert.slack
     api = SlackApi(config, around.session, clock=around.clock)
     wire, history = Wire(api, around.turns, around.clock), History(api, around.clock)
+    users = Users(api, wire, around.clock)
     digests = StormMessages(
         config,
         storms=around.storms,
@@ -46,6 +48,7 @@ def build(around: Surroundings) -> Parts:
             wire=wire,
             history=history,
             storms=digests,
+            users=users,
             ack_url=around.ack_url,
             called=around.called,
             name=name,
@@ -74,8 +77,15 @@ def checks(examined: Examined) -> Mapping[str, Examination]:
             public_host=config.public_host,
             post_test=examined.may_post,
             others=[*config.places(NAME).values(), *routed],
+            needs_emails=_people_act_elsewhere(config),
         )
     }
+
+
+def _people_act_elsewhere(config: Config) -> bool:
+    """Whether other systems say what people do, with their e-mail addresses."""
+    are_tickets_taken = any(part.ticket_targets for part in config.oncall.parts.values())
+    return config.oncall.is_prepared and are_tickets_taken
 
 
 SLACK = System(

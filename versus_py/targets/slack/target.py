@@ -31,6 +31,8 @@ from versus_py.targets.slack.history import History, metadata
 from versus_py.targets.slack.message import Message, build, build_moved, build_plain, mention_of
 from versus_py.targets.slack.storm import StormMessages
 from versus_py.targets.slack.thread import Reply, Told, reply_of
+from versus_py.targets.slack.users import Users
+from versus_py.targets.slack.who import Who
 from versus_py.targets.slack.wire import EDITS, POSTS, SEARCHES, SEARCHING, WORKSPACE, Urgency, Wire
 from versus_py.targets.target import Called, NotYet
 
@@ -81,6 +83,7 @@ class SlackTarget:
         wire: Wire,
         history: History,
         storms: StormMessages,
+        users: Users,
         ack_url: Callable[[Incident], str | None],
         called: Called,
         name: str = SlackConfig.NAME,
@@ -90,6 +93,7 @@ class SlackTarget:
         self._wire = wire
         self._history = history
         self._storms = storms
+        self._users = users
         self._ack_url = ack_url
         self._called = called
         self._name = name
@@ -223,7 +227,8 @@ class SlackTarget:
         try:
             left = await self._tell_thread(incident, left, is_unsure=is_unsure)
             await self._wire.take(WORKSPACE, f"{incident.id} left", EDITS, urgency=Urgency.REPLY)
-            moved = build_moved(incident, incident.moved.get(self._name))
+            who = replace(await self._users.who(incident), is_edit=True)
+            moved = build_moved(incident, incident.moved.get(self._name), called=self._called, who=who)
             await self._wire.edit(left.reference["channel"], _ts(left), moved)
         except NotYet as exc:
             raise NotYet(exc.at_ms, str(exc), _leaving(shown, exc.delivery or left)) from None
@@ -382,7 +387,8 @@ class SlackTarget:
 
     async def _edit(self, incident: Incident, before: Delivery, *, is_unsure: bool = False) -> Delivery:
         channel, ts = before.reference["channel"], before.reference["ts"]
-        message = self._message(incident, before.note)
+        who = replace(await self._users.who(incident), is_edit=True)
+        message = self._message(incident, before.note, who)
         is_settling = self._is_settling(before)
         if before.reference.get("digest") == message.digest and not is_unsure and not is_settling:
             return before
@@ -487,7 +493,7 @@ class SlackTarget:
         And with what was told, to be kept before anything else is sent: a line that is said twice shows.
         """
         told = Told.read(shown.reference)
-        reply = self._reply_of(incident, told, shown)
+        reply = self._reply_of(incident, told, shown, Who())
         everything = told.with_all(incident, self._name)
         noted = _changed(shown, **everything.written())
         if reply is None:
@@ -496,7 +502,7 @@ class SlackTarget:
         if is_unsure:
             said = await self._history.last_reply(channel, ts, of_standing=False)
             told = Told.read(said.said).within(incident) if said else told
-            reply = self._reply_of(incident, told, shown)
+        reply = self._reply_of(incident, told, shown, await self._users.who(incident))
         if reply is None:
             return noted
         urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
@@ -512,23 +518,30 @@ class SlackTarget:
         noted = _changed(noted, said=_standing(incident)) if is_standing else noted
         raise NotYet(self._clock.now_ms(), "what the thread was told is kept first", noted)
 
-    def _reply_of(self, incident: Incident, told: Told, shown: Delivery) -> Reply | None:
+    def _reply_of(self, incident: Incident, told: Told, shown: Delivery, who: Who) -> Reply | None:
         locator = _locator(shown.reference)
-        return reply_of(incident, told, self._config, self._called, self._name, locator=locator)
+        return reply_of(incident, told, self._config, self._called, self._name, locator=locator, who=who)
 
     async def _say(self, channel: str, ts: str, incident: Incident, reply: Reply, told: Told) -> None:
         broadcast = {"reply_broadcast": True} if reply.is_urgent and self._config.broadcast_on_escalate else {}
         about = metadata(reply_about=incident.id, **told.written())
         await self._wire.post(channel, Message(reply.text), metadata=about, thread_ts=ts, **broadcast)
 
-    def _message(self, incident: Incident, note: str = "") -> Message:
+    def _message(self, incident: Incident, note: str = "", who: Who | None = None) -> Message:
         ack_url = self._ack_link(incident)
         body, failure = self._body.render(incident, ack_url)
         if failure:
             log.error("slack.template_failed", incident=incident.id, error=failure)
         warnings = tuple(text for text in (note, failure and warning_of(failure)) if text)
         return build(
-            incident, body, self._config, called=self._called, ack_url=ack_url, warnings=warnings, name=self._name
+            incident,
+            body,
+            self._config,
+            called=self._called,
+            ack_url=ack_url,
+            warnings=warnings,
+            name=self._name,
+            who=who,
         )
 
     def _without_mention(self, incident: Incident, message: Message) -> Message:

@@ -12,7 +12,8 @@ from versus_py.config import SlackConfig
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.rounds import step_of
 from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of, routed_by
-from versus_py.targets.slack.mrkdwn import escape, link, name_of, shorten
+from versus_py.targets.slack.mrkdwn import escape, link, shorten
+from versus_py.targets.slack.who import Who, address
 from versus_py.targets.target import Called
 
 LINES_MAX = 5
@@ -120,29 +121,30 @@ def reply_of(
     name: str = SlackConfig.NAME,
     *,
     locator: str = "",
+    who: Who | None = None,
 ) -> Reply | None:
     """What the thread of the target *name* is to be told now, but for what was written in it; None for nothing.
 
-    *locator* is that of the thread's message.
+    *locator* is that of the thread's message. *who* tells what to call people.
     """
-    mention, known = mention_of(incident, config, name), told.escalations
+    mention, known, who = mention_of(incident, config, name), told.escalations, who or Who()
     urgent = []
     if _call(incident, name) not in {"", told.call} and incident.status is Status.TRIGGERED:
-        urgent.append(_called_again(incident, name))
+        urgent.append(_called_again(incident, name, who))
     for target in incident.later_targets:
         for record, at in _escalations(incident, name, target).items():
             if known.get(record) != at:
-                urgent.append(_escalated(incident, target, called, is_again=record in known))
+                urgent.append(_escalated(incident, target, called, who, is_again=record in known))
     if _failure(incident) not in {"", told.failure}:
         urgent.append(_failed(incident, called))
     if _hold_up(incident) not in {"", told.hold_up}:
         urgent.append(_held_up(incident, called))
     urgent = [f"{line} {mention}".rstrip() for line in urgent]
     news = [it for it in incident.news_after(told.news) if _is_told(it) and not (it.locator and it.locator == locator)]
-    lines = [_news(entry) for entry in news]
+    lines = [_news(entry, called, who) for entry in news]
     if _record(incident) not in {"", told.record}:
         lines += _at_records(incident, called)
-    lines += _comments(incident, told)
+    lines += _comments(incident, told, who)
     if not urgent and not lines:
         return None
     left_out = len(lines) - LINES_MAX
@@ -188,9 +190,9 @@ def _call(incident: Incident, name: str) -> str:
     return f"{call.step} {call.at_ms}" if call is not None and is_late else ""
 
 
-def _called_again(incident: Incident, name: str) -> str:
+def _called_again(incident: Incident, name: str, who: Who) -> str:
     call, asked = incident.calls[name], incident.escalated_by
-    why = f"Escalated by {name_of(asked)}" if asked and call == incident.latest_call else "Nobody has acknowledged"
+    why = f"Escalated by {who(asked)}" if asked and call == incident.latest_call else "Nobody has acknowledged"
     return f":loudspeaker: {why}: {step_of(incident, call.step)}"
 
 
@@ -240,29 +242,38 @@ def _is_told(entry: Entry) -> bool:
     return entry.event in _EMOJI and (entry.event is not Event.RESOLVED or bool(entry.detail))
 
 
-def _news(entry: Entry) -> str:
+def _news(entry: Entry, called: Called, who: Who) -> str:
     if entry.event is Event.COMMENTED:
-        return f"{_EMOJI[entry.event]} {name_of(entry.by)}: {shorten(escape(entry.detail), COMMENT_MAX)}"
-    said = _said_of_deed(entry) or _said_of_event(entry)
+        return f"{_EMOJI[entry.event]} {who(entry.by)}: {shorten(escape(entry.detail), COMMENT_MAX)}"
+    said = _said_of_deed(entry, called, who) or _said_of_event(entry)
     return shorten(f"{_EMOJI[entry.event]} {said}", HEADLINE_MAX)
 
 
-def _said_of_deed(entry: Entry) -> str:
+def _said_of_deed(entry: Entry, called: Called, who: Who) -> str:
     """What somebody did; "" for what came about by itself."""
-    who, detail = name_of(entry.by), escape(entry.detail)
+    by, detail = who.and_where(entry.by, called), escape(entry.detail)
     if entry.event is Event.ROUTED:
-        return f"{routed_by(entry)}: the escalation starts again"
+        return f"{routed_by(entry, called, who)}: the escalation starts again"
     if entry.event is Event.SEVERITY_RAISED:
-        return f"The severity was raised by {who}: {detail}" if entry.by is not None else ""
+        return f"The severity was raised by {by}: {detail}" if entry.by is not None else ""
     deeds = {
-        Event.RESOLVED: f"Resolved by {who}: {detail}",
-        Event.UNACKNOWLEDGED: f"Given back by {who}: the wait starts again",
-        Event.SEVERITY_CHANGED: f"The severity was changed by {who}: {detail}",
-        Event.ASSIGNED: f"Assigned {detail} by {who}",
-        Event.ON_HOLD: f"Put on hold by {who}: {detail}",
-        Event.REOPENED_THERE: f"Reopened by {who}: {detail}, and the incident stays resolved",
+        Event.RESOLVED: f"Resolved by {by}: {detail}",
+        Event.UNACKNOWLEDGED: f"Given back by {by}: the wait starts again",
+        Event.SEVERITY_CHANGED: f"The severity was changed by {by}: {detail}",
+        Event.ASSIGNED: f"Assigned {_to_whom(entry, who)} by {by}",
+        Event.ON_HOLD: f"Put on hold by {by}: {detail}",
+        Event.REOPENED_THERE: f"Reopened by {by}: {detail}, and the incident stays resolved",
     }
     return deeds.get(entry.event, "")
+
+
+def _to_whom(entry: Entry, who: Who) -> str:
+    """To whom it was assigned: they are mentioned, as they have to hear of it, unless they did it themselves."""
+    detail, whom = escape(entry.detail), entry.whom
+    if whom is None:
+        return detail
+    is_own = entry.by is not None and address(entry.by.email) == address(whom.email)
+    return detail.replace(escape(whom.name), who(whom) if is_own else who.mention(whom), 1)
 
 
 def _said_of_event(entry: Entry) -> str:
@@ -284,15 +295,15 @@ def _said_of_event(entry: Entry) -> str:
     return said
 
 
-def _escalated(incident: Incident, target: str, called: Called, *, is_again: bool) -> str:
+def _escalated(incident: Incident, target: str, called: Called, who: Who, *, is_again: bool) -> str:
     """With its record; *is_again* where that is the one of an earlier escalation."""
     record, asked = incident.delivery(target), incident.escalated_by
     if target == incident.origin:  # it has been there from the start
-        why = f"{name_of(asked)} has escalated it" if asked else "nobody has acknowledged"
+        why = f"{who(asked)} has escalated it" if asked else "nobody has acknowledged"
         return f":rotating_light: {called(target)} {link(record.url, record.label)} was told that {why}"
     where = "again, noted in" if is_again else "as"
-    who = f", as {name_of(asked)} asked" if asked else ""
-    return f":rotating_light: Escalated to {called(target)} {where} {link(record.url, record.label)}{who}"
+    wish = f", as {who(asked)} asked" if asked else ""
+    return f":rotating_light: Escalated to {called(target)} {where} {link(record.url, record.label)}{wish}"
 
 
 def _failed(incident: Incident, called: Called) -> str:
@@ -306,11 +317,11 @@ def _held_up(incident: Incident, called: Called) -> str:
     return shorten(f":warning: {held_up(incident, target, called)}", HEADLINE_MAX)
 
 
-def _comments(incident: Incident, told: Told) -> list[str]:
+def _comments(incident: Incident, told: Told, who: Who) -> list[str]:
     missed = incident.comment_count - told.comments
     comments = incident.comments[-missed:] if missed > 0 else ()
     return [
-        f":speech_balloon: *{escape(it.by)}* in {link(record.url, record.label)}: "
+        f":speech_balloon: *{who.called(it.by, it.email)}* in {link(record.url, record.label)}: "
         f"{shorten(escape(it.text), COMMENT_MAX)}"
         for record, it in comments
     ]
