@@ -121,8 +121,10 @@ def test_the_mappings_of_tickets_that_the_page_shows_are_accepted():
     blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
     [shown] = [it for it in map(yaml.safe_load, blocks) if "priority_map" in it["oncall"]["servicenow"]]
     named = {"name": "network", "match": ["a=b"], "steps": [{"notify": ["slack"]}]}
-    slack = {**SYSTEMS["alert"]["slack"], "channels": {"dba": "C0123456789"}}
-    servicenow = {**SYSTEMS["oncall"]["servicenow"], "events": {"token": "t" * 16}, **shown["oncall"]["servicenow"]}
+    slack = {**SYSTEMS["alert"]["slack"], "channels": {"dba": "C0123456789", "storage": "C0123456788"}}
+    infra = {"other_instance_urls": {"infra": "https://infra.example"}}
+    servicenow = {**SYSTEMS["oncall"]["servicenow"], "events": {"token": "t" * 16}, **infra}
+    servicenow |= shown["oncall"]["servicenow"]
     config = {
         "alert": {"slack": slack},
         "oncall": {"enable": True, "servicenow": servicenow},

@@ -324,8 +324,9 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         return frozenset(routes | {source.policy for it in own for source in it.events.sources}) - {""}
 
     def naming_problems(self, config: "Config") -> Iterator[str]:
-        for path, instance in self._own_instances():
-            yield from naming_problems(path, instance, config)
+        targets = (self.NAME, *(f"{self.NAME}:{name}" for name in self.other_instance_urls))
+        for (path, instance), target in zip(self._own_instances(), targets, strict=True):
+            yield from naming_problems(path, instance, config, target)
 
     def problems_while_off(self, config: "Config") -> Iterator[str]:
         needed = self.needed_to_notify(config)
@@ -354,6 +355,8 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
             if instance.events.is_on:
                 told = (it for it in instance.events.escalate if it not in {CHANNEL, RAISE, STEPS})
                 found += [self.NAME if name is None else f"{self.NAME}:{name}", *told]
+            if instance.is_two_way:
+                found += [target for route in instance.routing.values() for target in route.notify]
         return tuple(dict.fromkeys(found))
 
     def field_problem(self, column: str, place: str | None) -> str:

@@ -48,15 +48,15 @@ def ticket_problems(instance: "ServiceNowInstance", config: "Config") -> Iterato
             yield f"events.escalate.{index}", f"is {target!r}, as another one is"
 
 
-def naming_problems(path: str, instance: "ServiceNowInstance", config: "Config") -> Iterator[str]:
-    """What names a policy, a channel or somebody that there is not."""
+def naming_problems(path: str, instance: "ServiceNowInstance", config: "Config", origin: str) -> Iterator[str]:
+    """What names a policy, a channel or somebody that there is not. *origin* is the target of the instance."""
     for index, target in enumerate(instance.events.escalate):
         yield from _escalate_problems(f"{path}.events.escalate.{index}", target, config)
     for index, source in enumerate(instance.events.sources):
         if source.policy:
             yield from policy_name_problem(f"{path}.events.sources.{index}.policy", source.policy, config.policies)
     for key, route in instance.routing.items():
-        yield from _route_problems(f"{path}.routing.{key}", route, config)
+        yield from _route_problems(f"{path}.routing.{key}", route, config, origin)
 
 
 def ticket_warnings(path: str, instance: "ServiceNowInstance", own: Collection[str]) -> Iterator[str]:
@@ -71,7 +71,7 @@ def ticket_warnings(path: str, instance: "ServiceNowInstance", own: Collection[s
         yield f"{path}.routing_field has no effect without routing"
     for key, route in instance.routing.items() if "routing" in own else ():
         if route == TicketRoute():
-            yield f"{path}.routing.{key} changes nothing: it has no policy, no channel, no wait and no mention"
+            yield f"{path}.routing.{key} changes nothing: it has no policy, channel, notify, wait or mention"
     is_said = "events" in own and "escalate" in instance.events.model_fields_set
     if is_said and RAISE in instance.events.escalate and instance.bidirectional is False:
         yield f"{path}.events.escalate: {RAISE} has no effect with bidirectional: false, as tickets are not written to"
@@ -124,10 +124,16 @@ def _escalate_problems(path: str, target: str, config: "Config") -> Iterator[str
     yield f"{path}: is {target!r}; allowed: {CHANNEL}, {RAISE}, {STEPS} alone, or a channel such as {channels}"
 
 
-def _route_problems(path: str, route: TicketRoute, config: "Config") -> Iterator[str]:
+def _route_problems(path: str, route: TicketRoute, config: "Config", origin: str) -> Iterator[str]:
     channels = config.alert.enabled
     if route.policy:
         yield from policy_name_problem(f"{path}.policy", route.policy, config.policies)
+    for at, target in enumerate(route.notify):
+        if target in route.notify[:at]:
+            yield f"{path}.notify.{at}: is {target!r}, as another one is"
+        if target == origin:
+            yield f"{path}.notify.{at}: is {target!r}, where the tickets come from: there is never a second one there"
+        yield from target_problems(f"{path}.notify.{at}", target, config)
     if route.channel and channel_of(route.channel, channels) is None:
         named = ", ".join(f"{it.NAME}:{place}" for it in channels.values() for place in it.places) or "none so far"
         yield f"{path}.channel: is {route.channel!r}; allowed: a channel by its name ({named}), or its id"

@@ -83,6 +83,8 @@ class TicketRoute(Part):
     """A policy by its name."""
     channel: str = ""
     """A channel by its name or id, such as leads, or slack:leads."""
+    notify: tuple[str, ...] = ()
+    """Further targets, as steps of policies name them: channels at once, on-call providers when nobody acknowledges."""
     wait: Duration | None = None
     """How long people have to acknowledge; without it, as the policy has it."""
     mention: str = ""

@@ -16,6 +16,7 @@ from versus_py.incidents.policies import (
     When,
     made,
     with_oncall_after,
+    with_targets,
     without_providers,
     without_target,
 )
@@ -55,6 +56,7 @@ class Policies:
         policy = _routed(policy, route, asked)
         if asked.origin:
             policy = self._of_ticket(policy, asked.origin)
+        policy = self._notifying(policy, asked)
         return self._without_doubles(_mentioning(policy, asked))
 
     def _of_ticket(self, policy: Policy, origin: str) -> Policy:
@@ -72,6 +74,17 @@ class Policies:
             providers = tuple(it for it in dict.fromkeys((origin, *policy.providers)) if it in targets)
             return replace(policy, steps=steps, providers=providers)
         return policy if RAISE in after else without_target(policy, origin)
+
+    def _notifying(self, policy: Policy, asked: Asked) -> Policy:
+        """*policy* with the further targets that are asked for, as far as they are configured still."""
+        known = (*self._config.policy_targets(), *self._config.alert.enabled)
+        named = [it for it in asked.notify if it in known and it != asked.origin]
+        providers = tuple(it for it in named if system_and_place(it)[0] in self._config.oncall.parts)
+        channels = tuple(it for it in named if it not in providers)
+        if not named:
+            return policy
+        wait_ms = in_ms(self._config.oncall.wait_minutes) if asked.wait_ms is None else asked.wait_ms
+        return with_targets(policy, channels, providers if self._escalates(asked) else (), wait_ms)
 
     def _without_doubles(self, policy: Policy) -> Policy:
         """One target for one place: what a request, a route or a person sends to the place of another step is that one.

@@ -49,6 +49,7 @@ class Asked:
     destinations: Mapping[str, str] = field(default_factory=dict)  # target -> channel, instance
     mention: str = ""  # who its channels mention where no step says; "": by route or severity
     origin: str = ""  # the target whose record the incident came from: it never has another one there
+    notify: tuple[str, ...] = ()  # further targets: channels at once, on-call providers when nobody acknowledges
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,23 @@ def with_oncall_after(policy: Policy, wait_ms: int) -> Policy:
     dues[first] = wait_ms
     moved = [replace(step, after_ms=due - before) for step, due, before in zip(timed, dues, [0, *dues], strict=False)]
     return replace(policy, steps=(*moved, *(step for step in policy.steps if step.when is When.FAILED)))
+
+
+def with_targets(policy: Policy, channels: tuple[str, ...], providers: tuple[str, ...], wait_ms: int) -> Policy:
+    """It tells *channels* too with its first step, and *providers* with the first step that calls some.
+
+    Without such a step, with the second one; without that, in a step of their own, *wait_ms* after the start.
+    """
+    timed, others = [*policy.timed], [it for it in policy.steps if it.when is When.FAILED]
+    calls = _first_with_provider(policy)
+    timed[0] = replace(timed[0], targets=tuple(dict.fromkeys((*timed[0].targets, *channels))))
+    if providers and calls is None and len(timed) == 1:
+        timed.append(Step((), max(wait_ms - timed[0].after_ms, 0)))
+    if providers:
+        at = 1 if calls is None else calls
+        timed[at] = replace(timed[at], targets=tuple(dict.fromkeys((*timed[at].targets, *providers))))
+    known = tuple(dict.fromkeys((*policy.providers, *providers)))
+    return replace(policy, steps=(*timed, *others), providers=known)
 
 
 def _with_channels_apart(policy: Policy) -> Policy:

@@ -363,11 +363,18 @@ def _routed(incident: Incident, heard: Heard) -> Change | None:
     A key that leads nowhere in particular leads a ticket by default. What came from alerts stays where these have it.
     """
     to = heard.report.asked or Asked()
-    leads = bool(to.policy or to.destinations or to.mention)
+    leads = bool(to.policy or to.destinations or to.notify or to.mention)
     if incident.status is Status.RESOLVED or not (leads or heard.is_its_ticket):
         return None
     before = incident.policy.asked or Asked()
-    asked = replace(before, policy=to.policy, destinations=to.destinations, mention=to.mention, wait_ms=to.wait_ms)
+    asked = replace(
+        before,
+        policy=to.policy,
+        destinations=to.destinations,
+        notify=to.notify,
+        mention=to.mention,
+        wait_ms=to.wait_ms,
+    )
     if asked == before:
         return None
     said = heard.report.routed or BY_DEFAULT

@@ -53,8 +53,9 @@ def set_severity(
 def route(incident: Incident, to: Route, by: Actor, now_ms: int, policy_of: PolicyOf = as_before) -> Change | None:
     """A person has others deal with it: its escalation starts again, by another policy or in another place.
 
-    A record that it has stays its record. What its request asked of waits and escalating does not count for a policy
-    that a person chose. None when it goes there already, its policy does not tell that channel, or it is resolved.
+    A record that it has stays its record. What its request asked of waits, escalating and further targets does not
+    count for a policy that a person chose. None when it goes there already, its policy does not tell that channel, or
+    it is resolved.
     """
     if incident.status is Status.RESOLVED or to.is_taken_by(incident):
         return None
@@ -118,7 +119,7 @@ def _with_asked(incident: Incident, to: Route) -> Incident:
     policy = incident.policy
     asked = policy.asked or Asked(destinations=policy.destinations)
     if to.policy:
-        asked = replace(asked, policy=to.policy, wait_ms=None, escalates=None)
+        asked = replace(asked, policy=to.policy, wait_ms=None, escalates=None, notify=())
     if to.channel:
         asked = replace(asked, destinations={**asked.destinations, to.channel: to.place})
     return replace(incident, policy=replace(policy, asked=asked))

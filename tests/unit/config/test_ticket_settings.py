@@ -128,6 +128,35 @@ SOURCE = {"name": "a", "token": "a" * 16}
             id="a route's mention",
         ),
         pytest.param(
+            {"routing_field": "category", "routing": {"a": {"notify": ["slack:lead"]}}},
+            "routing.a.notify.0: is 'slack:lead'; did you mean 'slack:leads'?",
+            id="a route's target",
+        ),
+        pytest.param(
+            {"routing_field": "category", "routing": {"a": {"notify": ["slack:leads", "slakc"]}}},
+            "routing.a.notify.1: is 'slakc'; did you mean 'slack'?",
+            id="a target of nothing",
+        ),
+        pytest.param(
+            {"routing_field": "category", "routing": {"a": {"notify": ["slack:leads", "slack:leads"]}}},
+            "routing.a.notify.1: is 'slack:leads', as another one is",
+            id="a target twice",
+        ),
+        pytest.param(
+            {"routing_field": "category", "routing": {"a": {"notify": ["servicenow"]}}},
+            "routing.a.notify.0: is 'servicenow', where the tickets come from",
+            id="a second ticket",
+        ),
+        pytest.param(
+            {
+                "other_instance_urls": {
+                    "infra": {**INFRA, "routing_field": "category", "routing": {"a": {"notify": ["servicenow:infra"]}}}
+                }
+            },
+            "other_instance_urls.infra.routing.a.notify.0: is 'servicenow:infra', where the tickets come from",
+            id="a second ticket of another instance",
+        ),
+        pytest.param(
             {"routing_field": "category", "routing": {"Network": "leads", "network": "leads"}},
             "routing.network: is there more than once",
             id="a route twice",
@@ -198,6 +227,17 @@ def test_a_policy_that_a_route_names_needs_no_labels_of_its_own():
     settings["policies"] = [first, *settings["policies"]]
 
     assert problems(settings) == []
+
+
+def test_what_routes_notify_is_built_and_may_be_another_instance():
+    route = {"notify": ["slack:leads", "servicenow:infra"]}
+    settings = ticket_settings(
+        routing_field="category", routing={"a": route}, other_instance_urls={"infra": "https://infra.example"}
+    )
+
+    config = parse_config(yaml.safe_dump(settings), {})
+
+    assert {"slack:leads", "servicenow:infra"} <= {*config.policy_targets()}
 
 
 OFF = {"events": {"token": ""}}

@@ -136,6 +136,61 @@ def test_the_wait_is_the_one_that_the_priority_asks_for():
     assert (policy.wait_ms, policy.oncall_after_ms) == (2 * MINUTE_MS, 2 * MINUTE_MS)
 
 
+# Whom a route notifies besides
+
+DUTY = {"name": "duty", "steps": [{"notify": [SLACK]}, {"after": "1m", "notify": [SLACK]}]}
+
+
+def routed(*policies: dict[str, Any], notify: tuple[str, ...] = (LEADS, INFRA), **more: Any) -> Config:
+    route = {"notify": list(notify)}
+    return config_of(*policies, routing_field="category", routing={"a": route}, **{**events(), **more})
+
+
+def test_channels_of_a_route_are_notified_at_once_and_providers_with_the_step_that_raises_the_ticket():
+    policy = policy_of(routed(), notify=(LEADS, INFRA))
+
+    assert course(policy) == [((SLACK, LEADS), 0), ((SLACK, SERVICENOW, INFRA), WAIT_MS)]
+    assert policy.providers == (SERVICENOW, INFRA)
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        pytest.param([{"notify": [SLACK]}], [((SLACK,), 0), ((INFRA,), 2 * MINUTE_MS)], id="a step of its own"),
+        pytest.param(DUTY["steps"], [((SLACK,), 0), ((SLACK, INFRA), MINUTE_MS)], id="the second step"),
+        pytest.param(
+            [{"notify": [SLACK]}, {"after": "1m", "notify": [SLACK]}, {"after": "1m", "notify": [SERVICENOW]}],
+            [((SLACK,), 0), ((SLACK,), MINUTE_MS), ((SERVICENOW, INFRA), MINUTE_MS)],
+            id="the step that raises the ticket",
+        ),
+    ],
+)
+def test_a_provider_that_a_route_names_is_called_when_nobody_acknowledges(steps, told):
+    config = routed({"name": "duty", "steps": steps}, **events("steps"))
+
+    assert course(policy_of(config, policy="duty", notify=(INFRA,), wait_ms=2 * MINUTE_MS)) == told
+
+
+def test_what_does_not_escalate_calls_nobody_whom_a_route_names_but_notifies_its_channels():
+    policy = policy_of(routed(), notify=(LEADS, INFRA), escalates=False)
+
+    assert course(policy) == [((SLACK, LEADS), 0)]
+    assert policy.providers == ()
+
+
+def test_the_ticket_itself_and_what_is_not_configured_any_more_are_left_out():
+    policy = policy_of(routed(), notify=(INFRA, "slack:gone"), origin=INFRA)
+
+    assert course(policy) == [((SLACK,), 0), ((SLACK, INFRA), WAIT_MS)]
+
+
+def test_a_channel_that_a_route_names_twice_has_one_message_and_the_mention():
+    policy = policy_of(routed(), notify=(LEADS,), destinations={SLACK: "C0LEADS0"}, mention="<!here>")
+
+    assert policy.step(0).targets == (SLACK,)
+    assert policy_of(routed(), notify=(LEADS,), mention="<!here>").mentions == {SLACK: "<!here>", LEADS: "<!here>"}
+
+
 def test_a_wait_of_nothing_raises_at_once():
     assert course(policy_of(config_of(**events("raise")), wait_ms=0)) == [((SLACK,), 0), ((SERVICENOW,), 0)]
 

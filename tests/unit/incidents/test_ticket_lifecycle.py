@@ -684,6 +684,25 @@ def test_reassigned_to_another_group_it_goes_to_the_policy_and_the_channel_of_th
     assert (change.entries[0].event, change.entries[0].detail) == (Event.ROUTED, "to policy leads")
 
 
+def test_reassigned_to_a_group_that_only_notifies_others_its_escalation_starts_again():
+    asked = replace(ASKED, notify=("slack:dba",))
+
+    change = heard(acknowledged(), routed_report(asked, routed="to slack:dba"))
+
+    assert change.incident.policy.asked == asked
+    assert change.incident.status is Status.TRIGGERED
+    assert (change.entries[0].event, change.entries[0].detail) == (Event.ROUTED, "to slack:dba")
+
+
+def test_a_policy_that_a_person_chose_notifies_nobody_else_whom_the_group_has_notified():
+    led = heard(triggered(), routed_report(replace(LEADS, notify=("slack:dba",)))).incident
+
+    elsewhere = after(route(led, Route("to policy network", policy="network"), ANA, NOW, by_ticket))
+
+    assert elsewhere.policy.asked is not None
+    assert elsewhere.policy.asked.notify == ()
+
+
 def test_reassigned_its_message_moves():
     change = heard(triggered(), routed_report())
 

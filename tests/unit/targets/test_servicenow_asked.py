@@ -35,6 +35,13 @@ def test_priority_and_route_are_joined_and_the_wait_of_the_route_counts() -> Non
     assert said == "to policy leads and to C0LEADS"
 
 
+def test_a_route_says_whom_else_to_notify() -> None:
+    found, said = asked({"routing": {"g1": {"notify": ["slack:dba", "servicenow:infra"]}}}, origin="servicenow")
+
+    assert found == Asked(origin="servicenow", notify=("slack:dba", "servicenow:infra"))
+    assert said == "to slack:dba, servicenow:infra"
+
+
 def test_a_route_without_a_wait_leaves_that_of_the_priority() -> None:
     priority = {"1": {"severity": "critical", "wait": "1m"}}
 

@@ -46,9 +46,11 @@ def asked_of(
         wait_ms=waits[0] if waits else None,
         escalates=None if leads is None else leads.oncall,
         destinations=places,
+        notify=() if route is None else route.notify,
         mention="" if route is None else route.mention,
         origin=origin,
     )
     to = [f"to policy {route.policy}"] if route is not None and route.policy else []
     to += [f"to {route.channel}"] if route is not None and places else []
+    to += [f"to {', '.join(route.notify)}"] if route is not None and route.notify else []
     return asked, " and ".join(to)
