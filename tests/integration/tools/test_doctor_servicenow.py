@@ -1,5 +1,7 @@
 """The doctor at a ServiceNow instance: what it finds wrong before an escalation does."""
 
+from typing import Any
+
 import pytest
 
 from tests.integration.conftest import PASSWORD
@@ -8,6 +10,7 @@ from versus_py.simulators import Fault
 from versus_py.systems import model
 from versus_py.targets.check import CheckStatus
 from versus_py.targets.servicenow import checks as servicenow
+from versus_py.targets.servicenow import route_checks
 from versus_py.targets.servicenow.system import SERVICENOW
 from versus_py.targets.system import Examined
 
@@ -340,6 +343,77 @@ async def test_a_routing_field_that_is_no_column_is_found(examine, column, statu
 
     assert check.status is status
     assert column in check.found
+
+
+def by(column: str, *keys: str) -> dict[str, Any]:
+    return {"routing_field": column, "routing": dict.fromkeys(keys, "leads"), **TWO_WAY}
+
+
+@pytest.mark.parametrize(
+    ("column", "keys", "found"),
+    [
+        ("assignment_group", ["network", "Database"], "sys_user_group has all 2 of its keys"),
+        ("business_service", ["Mail"], "cmdb_ci_service has all 1 of its keys"),
+        ("service_offering", ["payments in europe"], "service_offering has all 1 of its keys"),
+    ],
+)
+async def test_keys_of_routing_that_exist_are_in_order_in_any_case(examine, column, keys, found):
+    check = (await examine(**by(column, *keys)))["routing"]
+
+    assert (check.status, check.found) == (OK, found)
+
+
+async def test_a_key_of_routing_may_be_a_sys_id(examine, servicenow):
+    [first, *_] = servicenow.tables["sys_user_group"]
+
+    check = (await examine(**by("assignment_group", first["sys_id"], "0" * 32)))["routing"]
+
+    assert (check.status, check.found) == (WARNING, f"sys_user_group has no {'0' * 32!r}")
+
+
+@pytest.mark.parametrize(
+    ("column", "key", "found"),
+    [
+        ("assignment_group", "Netwrok", "sys_user_group has no 'Netwrok' (did you mean 'Network'?)"),
+        ("assignment_group", "Facilities", "sys_user_group has no 'Facilities'"),
+        ("business_service", "Mails", "cmdb_ci_service has no 'Mails' (did you mean 'Mail'?)"),
+    ],
+)
+async def test_a_misspelt_key_of_routing_is_named_with_the_closest_name(examine, column, key, found):
+    check = (await examine(**by(column, key)))["routing"]
+
+    assert (check.status, check.found) == (WARNING, found)
+    assert column in check.advice
+
+
+async def test_of_many_misspelt_keys_some_are_named(examine):
+    check = (await examine(**by("assignment_group", *(f"x{number}" for number in range(12)))))["routing"]
+
+    assert check.found.endswith("'x9' and 2 more")
+
+
+async def test_without_the_right_to_read_groups_that_is_said_and_no_error(examine, servicenow):
+    servicenow.closed_tables = {"sys_user_group"}
+    refused = (await examine(**by("assignment_group", "Network")))["routing"]
+    servicenow.closed_tables = set()
+    servicenow.hides = lambda row: row.get("name") in {"Network", "Database"}
+    hidden = (await examine(**by("assignment_group", "Network")))["routing"]
+
+    assert (refused.status, refused.advice) == (SKIPPED, "let the user read sys_user_group")
+    assert (hidden.status, hidden.advice) == (refused.status, refused.advice)
+
+
+async def test_more_groups_than_are_looked_at_are_no_finding(examine, monkeypatch):
+    monkeypatch.setattr(route_checks, "ROWS_MAX", 1)
+
+    check = (await examine(**by("assignment_group", "Network")))["routing"]
+
+    assert (check.status, check.advice) == (SKIPPED, "look these up in ServiceNow")
+
+
+@pytest.mark.parametrize("settings", [by("category", "software"), {"routing_field": "assignment_group", **TWO_WAY}])
+async def test_keys_that_name_no_row_of_a_table_are_not_looked_up(examine, settings):
+    assert "routing" not in await examine(**settings)
 
 
 async def test_priorities_that_cannot_be_read_are_not_guessed(examine, servicenow):

@@ -8,13 +8,12 @@ from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.offers import absent, priorities, routing_columns, states, unmapped, unnamed
+from versus_py.targets.servicenow.route_checks import REFERRED, examine_routes
 from versus_py.targets.servicenow.sides import GROUP
 from versus_py.targets.servicenow.table_api import TableApi
 
 _ROWS = 5
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
-
-_ROUTES = {"business_service": "cmdb_ci_service", "service_offering": "service_offering"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ async def examine_rights(name: str, config: ServiceNowInstance, api: TableApi) -
         yield check
     async for check in _about_routing_field(f"{name} routing_field", config, api):
         yield check
+    async for check in examine_routes(f"{name} routing", config, api):
+        yield check
 
 
 def _about_own_user(name: str, config: ServiceNowInstance) -> Check:
@@ -51,9 +52,9 @@ def _rights(config: ServiceNowInstance) -> Iterator[_Right]:
     is_by_name = any(not _SYS_ID.fullmatch(key) for key in config.routing)
     if config.routing_field == GROUP or GROUP in {*config.fields, *config.update_fields}:
         yield _Right("sys_user_group", "groups are known by their sys_id only, and none is assigned by its name")
-    if config.routing_field in _ROUTES:
+    if config.routing_field != GROUP and config.routing_field in REFERRED:
         what = "routing by name does not work" if is_by_name else "people see sys_ids instead of names"
-        yield _Right(_ROUTES[config.routing_field], what)
+        yield _Right(REFERRED[config.routing_field], what)
     yield _Right("sys_choice", "nobody can tell which priorities there are")
     yield _Right("sys_dictionary", "nobody can tell which columns there are")
     if config.comments_every_minutes > 0:
