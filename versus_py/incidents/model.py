@@ -80,6 +80,7 @@ class Event(StrEnum):
     LEFT = "left"
     SEVERITY_RAISED = "severity raised"
     SEVERITY_CHANGED = "severity changed"
+    RESCHEDULED = "escalation rescheduled"
     ROUTED = "routed"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"

@@ -36,6 +36,7 @@ class Side:
     route: str = ""  # its routing key; "": none
     title: str = ""
     is_route_unread: bool = False  # only an id of the routing key was sent: *route* is as it was known before
+    priority: str = ""  # what its system calls it: two may mean the same severity; "": not known
 
     def differs_in(self, before: "Side") -> frozenset[str]:
         """The names of the fields in which it is another than *before*, but for what tells how it was seen."""
@@ -86,6 +87,8 @@ class Report:
         known = before or replace(self.side, standing=Standing.NEW)
         overtaken = frozenset[str]() if self.since is None else known.differs_in(self.since)
         unread = {"route"} if self.side.is_route_unread else set[str]()
+        if not (known.priority and self.side.priority):
+            unread.add("priority")
         return self.side.differs_in(known) - (self.wrote - overtaken) - unread
 
 

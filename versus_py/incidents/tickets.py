@@ -25,7 +25,7 @@ from versus_py.incidents.model import (
     system_of,
 )
 from versus_py.incidents.policies import Asked, Policy
-from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than
+from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than, sooner
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_graver
 from versus_py.incidents.sides import Report, Side, Standing, Ticket
 from versus_py.incidents.transitions import (
@@ -351,6 +351,32 @@ def _graver(incident: Incident, heard: Heard) -> Change | None:
     return set_severity(incident, heard.side.severity, heard.by, heard.now_ms, heard.policy_of)
 
 
+def _due_otherwise(incident: Incident, heard: Heard) -> Change | None:
+    """Its priority is another one of the same severity, which asks for another wait, or does not escalate.
+
+    A shorter wait brings the escalation forward. A longer one changes none that has begun: people go by what they were
+    told. Those who have acknowledged it go on.
+    """
+    known, to, asked = heard.known, heard.report.asked, incident.policy.asked
+    if known is None or known.severity != heard.side.severity or incident.status is Status.RESOLVED:
+        return None  # what is of another severity is heard with that
+    if not heard.is_its_ticket or to is None or asked is None:
+        return None
+    after = replace(asked, wait_ms=to.wait_ms, escalates=to.escalates)
+    if after == asked:
+        return None
+    changed = replace(incident, policy=replace(incident.policy, asked=after))
+    policy = heard.policy_of(changed, heard.now_ms)
+    if to.escalates is False:
+        changed, effect = no_more_than(changed, policy), "it does not escalate any more"
+    else:
+        changed, effect = sooner(changed, policy, heard.now_ms, is_graver=True), "it escalates sooner"
+    said = f"priority {known.priority} → {heard.side.priority}, {effect}"
+    is_other = changed.escalates_at_ms != incident.escalates_at_ms
+    news = (Entry(heard.now_ms, Event.RESCHEDULED, said, heard.by),) if is_other else ()
+    return tell(incident, changed, news, heard.now_ms)
+
+
 def _is_raised_less(incident: Incident, heard: Heard) -> bool:
     """Whether it was raised there, and further here meanwhile."""
     there, before = heard.side.severity, heard.known.severity if heard.known is not None else ""
@@ -401,6 +427,7 @@ def _retitled(incident: Incident, heard: Heard) -> Change | None:
 _STEPS = (
     ({"title"}, _retitled),
     ({"severity"}, _graver),
+    ({"priority"}, _due_otherwise),
     ({"route"}, _routed),
     ({"group", "assignee"}, _assigned),
     ({"standing"}, _stands),

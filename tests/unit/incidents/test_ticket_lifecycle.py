@@ -70,7 +70,11 @@ def side(standing: Standing = Standing.NEW, revision: int = 0, **fields: str) ->
 
 def report(standing: Standing = Standing.NEW, revision: int = 1, **fields) -> Report:
     """By Ben; fields of the side are among *fields*."""
-    own = {name: fields.pop(name) for name in ("assignee", "group", "severity", "route", "title") if name in fields}
+    own = {
+        name: fields.pop(name)
+        for name in ("assignee", "group", "severity", "route", "title", "priority")
+        if name in fields
+    }
     names = {it: fields.pop(f"{it}_name") for it in ("assignee", "group") if f"{it}_name" in fields}
     values = {"by": BEN.name, "email": BEN.email, "user": "ben.oz", "asked": ASKED}
     return Report(SERVICENOW, side(standing, revision, **own), **{**values, **names, **fields})
@@ -613,6 +617,77 @@ def test_a_priority_that_does_not_escalate_does_once_it_is_raised_to_one_that_do
     incident = heard(before, report(severity="critical", asked=graver)).incident
 
     assert incident.escalates_at_ms == NOW + WAIT_MS
+
+
+# A priority of the same severity
+
+
+def with_priority(asked: Asked = ASKED) -> Incident:
+    """Triggered by a ticket whose priority is 2."""
+    incident = triggered(asked)
+    return replace(incident, sides={SERVICENOW: replace(incident.sides[SERVICENOW], priority="2")})
+
+
+def test_a_priority_of_the_same_severity_with_a_shorter_wait_escalates_sooner_and_the_thread_says_so():
+    before = with_priority(replace(ASKED, wait_ms=30 * MINUTE_MS))
+
+    change = heard(before, report(priority="1", asked=replace(ASKED, wait_ms=2 * MINUTE_MS)))
+
+    assert change.incident.escalates_at_ms == NOW + 2 * MINUTE_MS
+    assert change.incident.waiting_since_ms == before.waiting_since_ms
+    assert change.timers[SERVICENOW] is not None
+    [entry] = change.entries
+    assert (entry.event, entry.detail) == (Event.RESCHEDULED, "priority 2 → 1, it escalates sooner")
+    assert (entry.said_at, entry.by) == (SERVICENOW, BEN)
+    assert change.incident.news[-1] == entry
+
+
+def test_a_priority_of_the_same_severity_with_a_longer_wait_moves_none_that_runs_and_counts_for_later_ones():
+    before = with_priority()
+    longer = replace(ASKED, wait_ms=30 * MINUTE_MS)
+
+    change = heard(before, report(priority="3", asked=longer))
+
+    assert change.incident.escalates_at_ms == before.escalates_at_ms
+    assert change.entries == ()
+    assert change.incident.policy.asked == longer
+
+
+@pytest.mark.parametrize("escalates", [False, True])
+def test_a_priority_of_the_same_severity_says_whether_it_escalates(escalates):
+    before = with_priority(replace(ASKED, escalates=not escalates))
+
+    change = heard(before, report(priority="3", asked=replace(ASKED, escalates=escalates)))
+
+    assert change.incident.is_waiting is escalates
+    assert events(change) == [Event.RESCHEDULED]
+
+
+def test_a_priority_of_the_same_severity_leaves_those_who_have_acknowledged():
+    before = after(acknowledge(with_priority(replace(ASKED, wait_ms=30 * MINUTE_MS)), ANA, NOW))
+
+    change = heard(before, report(priority="1", asked=replace(ASKED, wait_ms=MINUTE_MS)))
+
+    assert (change.incident.status, change.entries) == (Status.ACKNOWLEDGED, ())
+
+
+@pytest.mark.parametrize(
+    ("known", "now"), [pytest.param("", "2", id="not known before"), pytest.param("2", "", id="hidden now")]
+)
+def test_a_priority_that_is_known_on_one_side_only_is_no_news(known, now):
+    before = triggered(replace(ASKED, wait_ms=30 * MINUTE_MS))
+    before = replace(before, sides={SERVICENOW: replace(before.sides[SERVICENOW], priority=known)})
+
+    change = heard(before, report(priority=now, asked=replace(ASKED, wait_ms=MINUTE_MS)))
+
+    assert change.incident.escalates_at_ms == before.escalates_at_ms
+
+
+def test_a_priority_of_another_severity_is_heard_once():
+    before = with_priority(replace(ASKED, wait_ms=30 * MINUTE_MS))
+    graver = replace(ASKED, severity="critical", wait_ms=2 * MINUTE_MS)
+
+    assert events(heard(before, report(severity="critical", priority="1", asked=graver))) == [Event.SEVERITY_RAISED]
 
 
 def test_a_priority_that_means_nothing_here_leaves_the_severity():

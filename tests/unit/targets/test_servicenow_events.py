@@ -27,7 +27,9 @@ def read(
 def test_the_columns_of_a_glide_record_are_a_ticket():
     ticket = read()
 
-    assert ticket.report.side == Side(3, Standing.IN_PROGRESS, "", GROUP, "error", "", "Disk full on db-7")
+    assert ticket.report.side == Side(
+        3, Standing.IN_PROGRESS, "", GROUP, "error", "", "Disk full on db-7", priority="2"
+    )
     assert (ticket.report.target, ticket.report.by, ticket.report.is_own) == ("servicenow", "beth.anglin", False)
     assert (ticket.number, ticket.description, ticket.sender) == ("INC0012345", "Disk full on db-7", "")
     assert ticket.locator == f"default\n{SYS_ID}"

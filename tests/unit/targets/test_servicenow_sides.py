@@ -30,7 +30,7 @@ def test_a_side_is_made_of_the_columns() -> None:
 
     side = side_of(VALUES, mapped, {})
 
-    assert side == Side(3, Standing.IN_PROGRESS, "u1", LEADS_GROUP, "critical", LEADS_GROUP, "Disk full")
+    assert side == Side(3, Standing.IN_PROGRESS, "u1", LEADS_GROUP, "critical", LEADS_GROUP, "Disk full", priority="1")
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ _SAID = {
     Event.CALLED_AGAIN: "nobody has acknowledged",
     Event.STILL_FIRING: "it still fires",
     Event.ASSIGNED: "assigned",
+    Event.RESCHEDULED: "the priority of the ticket was changed",
 }
 
 

@@ -39,9 +39,9 @@ _SIDE_OF: Mapping[str, tuple[str, ...]] = {
     STATE: ("standing",),
     ASSIGNED_TO: ("assignee",),
     GROUP: ("group",),
-    IMPACT: ("severity",),
-    URGENCY: ("severity",),
-    PRIORITY: ("severity",),
+    IMPACT: ("severity", "priority"),
+    URGENCY: ("severity", "priority"),
+    PRIORITY: ("severity", "priority"),
     TITLE: ("title",),
 }
 """A column -> the fields of a side that are other ones when it is written."""

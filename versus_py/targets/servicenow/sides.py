@@ -58,6 +58,7 @@ def side_of(
         route="" if is_unread else _bounded(route_key(values, instance, display)),
         title=_bounded(" ".join(values.get(TITLE, "").split())),
         is_route_unread=is_unread,
+        priority=_bounded(values.get(PRIORITY, "")),
     )
 
 

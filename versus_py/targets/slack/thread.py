@@ -28,6 +28,7 @@ _EMOJI = {
     Event.SNOOZE_OVER: ":bell:",
     Event.SEVERITY_RAISED: ":small_red_triangle:",
     Event.SEVERITY_CHANGED: ":small_red_triangle_down:",
+    Event.RESCHEDULED: ":fast_forward:",
     Event.ROUTED: ":arrow_right:",
     Event.ACK_ENDED: ":alarm_clock:",
     Event.RETRIGGERED: ":bangbang:",
@@ -38,7 +39,7 @@ _EMOJI = {
     Event.REOPENED_THERE: ":information_source:",
     Event.STILL_FIRING: ":fire:",
 }
-_PINGING = {Event.SEVERITY_RAISED, Event.ACK_ENDED, Event.RETRIGGERED}
+_PINGING = {Event.SEVERITY_RAISED, Event.RESCHEDULED, Event.ACK_ENDED, Event.RETRIGGERED}
 """Of what those have to hear who dealt with the incident: it is said with the mention."""
 
 
@@ -160,6 +161,8 @@ def _is_pinging(incident: Incident, entry: Entry) -> bool:
     """Whether somebody has to hear of it: while nobody deals with it, or of who does that it is graver than it was."""
     if entry.event is Event.SEVERITY_RAISED and entry.by is not None and incident.status is Status.ACKNOWLEDGED:
         return (incident.acknowledged_at_ms or 0) <= entry.at_ms
+    if entry.event is Event.RESCHEDULED and not incident.is_waiting:
+        return False
     return incident.status is Status.TRIGGERED and not incident.is_held and entry.event in _PINGING
 
 
@@ -260,6 +263,7 @@ def _said_of_deed(entry: Entry, called: Called, who: Who) -> str:
         Event.RESOLVED: f"Resolved by {by}: {detail}",
         Event.UNACKNOWLEDGED: f"Given back by {by}: the wait starts again",
         Event.SEVERITY_CHANGED: f"The severity was changed by {by}: {detail}",
+        Event.RESCHEDULED: f"The priority was changed by {by}: {detail}",
         Event.ASSIGNED: f"Assigned {_to_whom(entry, who)} by {by}",
         Event.ON_HOLD: f"Put on hold by {by}: {detail}",
         Event.REOPENED_THERE: f"Reopened by {by}: {detail}, and the incident stays resolved",

@@ -24,6 +24,7 @@ _STAYS = frozenset(
         Event.LEFT,
         Event.SEVERITY_RAISED,
         Event.SEVERITY_CHANGED,
+        Event.RESCHEDULED,
         Event.ACK_RENEWED,
         Event.COMMENTED,
         Event.IDENTIFIED,

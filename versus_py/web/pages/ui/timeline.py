@@ -41,6 +41,7 @@ _DEEDS = {
     Event.ROUTED: ("out", "routed it"),
     Event.SEVERITY_RAISED: ("up", "raised the severity:"),
     Event.SEVERITY_CHANGED: ("down", "changed the severity:"),
+    Event.RESCHEDULED: ("wait", "changed the priority:"),
     Event.ASSIGNED: ("ack", "assigned it"),
     Event.ON_HOLD: ("held", "put it on hold:"),
     Event.REOPENED_THERE: ("info", "reopened the record:"),
