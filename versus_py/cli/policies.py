@@ -16,10 +16,10 @@ from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, out, r
 from versus_py.cli.tables import print_pairs
 from versus_py.clock import wall_ms
 from versus_py.config import Config
+from versus_py.engine.courses import Course, labels_from, notification_of, shown_policies, shown_policy
 from versus_py.engine.policies import Policies, labels_of
+from versus_py.incidents.moments import instant_ms
 from versus_py.tools.kinds import Kind, Origin, made_up, origins_of_heartbeats, recorded
-from versus_py.tools.moments import instant_ms
-from versus_py.tools.policies import Course, labels_from, notification_of, shown_policies, shown_policy
 from versus_py.tools.promises import Promise, Verdict, read_promise, verdict_of
 from versus_py.tools.recordings import Posted, read_lines, reader
 from versus_py.web.intake.overrides import Overrides, read_overrides

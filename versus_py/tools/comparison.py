@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from versus_py.incidents.model import IncidentId
-from versus_py.tools.moments import shown
+from versus_py.incidents.moments import shown
 from versus_py.tools.replay import TITLE_WIDTH, Telling, TellingKind
 from versus_py.web.api.views import rfc3339
 

@@ -15,12 +15,12 @@ from typing import Any
 from versus_py.config import Config
 from versus_py.config.parts import duration_ms
 from versus_py.config.policies import system_and_place
+from versus_py.engine.courses import Course, duration, place_of, schedule
 from versus_py.incidents.intervals import Hours
 from versus_py.incidents.matchers import Matcher, parse_matchers
+from versus_py.incidents.moments import shown, wall
 from versus_py.incidents.policies import Policy
 from versus_py.tools.kinds import Kind
-from versus_py.tools.moments import shown, wall
-from versus_py.tools.policies import Course, duration, place_of, schedule
 
 MINUTE_MS = 60_000
 YEAR_MS = 366 * 24 * 60 * MINUTE_MS

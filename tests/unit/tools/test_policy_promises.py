@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tests.support.factories import make_alert, make_notification
 from tests.support.policies import BERLIN, CRITICAL, LOW, MINUTE_MS, NIGHT_MS, make_config
+from versus_py.engine.courses import schedule
 from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.incidents.matchers import parse_matchers
 from versus_py.incidents.policies import Asked
 from versus_py.tools.kinds import Decisions, Origin, label_sets, made_up, origins_of_heartbeats, recorded
-from versus_py.tools.policies import schedule
 from versus_py.tools.promises import read_promise, verdict_of
 from versus_py.tools.recordings import Posted
 

@@ -6,10 +6,7 @@ import pytest
 
 from tests.support.factories import make_incident
 from tests.support.policies import BERLIN, CRITICAL, LOW, MINUTE_MS, NIGHT_MS, make_config
-from versus_py.engine.policies import Policies
-from versus_py.incidents.policies import Asked
-from versus_py.incidents.transitions import begin_step
-from versus_py.tools.policies import (
+from versus_py.engine.courses import (
     MADE,
     Course,
     duration,
@@ -19,6 +16,9 @@ from versus_py.tools.policies import (
     shown_policies,
     shown_policy,
 )
+from versus_py.engine.policies import Policies
+from versus_py.incidents.policies import Asked
+from versus_py.incidents.transitions import begin_step
 
 CONFIG = make_config(CRITICAL, LOW)
 NOTHING = Asked()

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from versus_py.tools.moments import instant_ms, shown
+from versus_py.incidents.moments import instant_ms, shown
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING_MS = 1_806_193_800_000  # 2027-03-28T00:30Z

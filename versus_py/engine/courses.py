@@ -1,6 +1,6 @@
-"""`versus policy`: what the policies of a configuration do about an incident, and when. Pure.
+"""What the policies of a configuration do about an incident, and when, told to people and to machines. Pure.
 
-Every decision is the engine's: this asks it for policies, and counts their steps.
+Every decision is that of `Policies`: this asks it for policies, and counts their steps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ from versus_py.config.policies import PolicyConfig, system_and_place
 from versus_py.engine.policies import Policies
 from versus_py.incidents.matchers import parse_matchers
 from versus_py.incidents.model import Alert, AlertStatus, Notification
+from versus_py.incidents.moments import shown, wall
 from versus_py.incidents.policies import Asked, OnFailure, Policy, Step
 from versus_py.incidents.severity import UNKNOWN_SEVERITY
-from versus_py.tools.moments import shown, wall
 
 MADE = "(from oncall)"
 """What a policy is called that is made from the keys of oncall."""
