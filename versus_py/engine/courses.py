@@ -3,6 +3,7 @@
 Every decision is that of `Policies`: this asks it for policies, and counts their steps.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -20,6 +21,9 @@ from versus_py.incidents.severity import UNKNOWN_SEVERITY
 
 MADE = "(from oncall)"
 """What a policy is called that is made from the keys of oncall."""
+
+_BETWEEN = re.compile(r'("(?:[^"\\]|\\.)*")|(?<=[^\s{,])\s+(?=[^\s{}=~!,"]+\s*!?[=~])')
+"""White space before the next label, outside of quotes."""
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 
@@ -241,14 +245,18 @@ def quoted(value: str) -> str:
 
 
 def labels_from(texts: list[str]) -> dict[str, str]:
-    """The labels in texts such as severity=critical,team="a, b". Raises ValueError with a sentence."""
+    """The labels in texts such as severity=critical,team="a, b", or with spaces between. Raises ValueError."""
     labels: dict[str, str] = {}
-    for matcher in (it for text in texts for it in parse_matchers(text)):
+    for matcher in (it for text in texts for it in parse_matchers(_with_commas(text))):
         if matcher.operator != "=":
             raise ValueError(f"{matcher.name}{matcher.operator}{matcher.value!r} is no label: write NAME=VALUE")
         if labels.setdefault(matcher.name, matcher.value) != matcher.value:
             raise ValueError(f"label {matcher.name} is both {labels[matcher.name]!r} and {matcher.value!r}")
     return labels
+
+
+def _with_commas(text: str) -> str:
+    return _BETWEEN.sub(lambda found: found[1] or ", ", text)
 
 
 def notification_of(labels: Mapping[str, str]) -> Notification:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from heapq import merge
+from itertools import chain, takewhile
 
 Bounds = tuple[int, int]
 """The first and the last of a range."""
@@ -124,14 +125,19 @@ class TimeInterval:
         """The first instant from *at_ms* on at which it is open; None if it does not open within SEARCHED_YEARS."""
         return Hours((self,)).opens_at(at_ms)
 
-    def changes(self, after_ms: int) -> Iterator[int]:
-        """Every instant after *after_ms* at which it may open or close, in order, as far as it is searched."""
+    def changes(self, after_ms: int, until_ms: int | None = None) -> Iterator[int]:
+        """Every instant after *after_ms* at which it may open or close, in order, as far as it is searched.
+
+        It ends some days after *until_ms*, where that is given.
+        """
         edges = sorted({minute for bounds in self._times for minute in bounds})
         before_ms = None
         for begin_ms, end_ms, offset_ms in _stretches(after_ms, self.zone):
             if before_ms not in {None, offset_ms}:
                 yield begin_ms
             before_ms = offset_ms
+            if until_ms is not None and begin_ms > until_ms:
+                return
             first, last = (_wall(at_ms, offset_ms).date() for at_ms in (begin_ms, end_ms))
             if self.years is not None and first.year > max(end for _, end in self.years):
                 return
@@ -182,9 +188,26 @@ class Hours:
             return at_ms
         return next(filter(self.contains, self.changes(at_ms)), None)
 
-    def changes(self, after_ms: int) -> Iterator[int]:
-        """Every instant after *after_ms* at which it may open or close, in order, as far as it is searched."""
-        return merge(*(it.changes(after_ms) for it in (*self.within, *self.outside)))
+    def changes(self, after_ms: int, until_ms: int | None = None) -> Iterator[int]:
+        """Every instant after *after_ms* at which it may open or close, in order, as far as it is searched.
+
+        It ends some days after *until_ms*, where that is given.
+        """
+        return merge(*(it.changes(after_ms, until_ms) for it in (*self.within, *self.outside)))
+
+    def open_between(self, begin_ms: int, end_ms: int) -> Iterator[Bounds]:
+        """Begin and end of each stretch in which it is open between these instants, in order."""
+        inner = takewhile(lambda it: it < end_ms, self.changes(begin_ms, end_ms))
+        opened_ms = None
+        for edge_ms in chain([begin_ms], inner):
+            is_open = self.contains(edge_ms)
+            if is_open and opened_ms is None:
+                opened_ms = edge_ms
+            elif not is_open and opened_ms is not None:
+                yield opened_ms, edge_ms
+                opened_ms = None
+        if opened_ms is not None:
+            yield opened_ms, end_ms
 
     @property
     def ever_opens(self) -> bool:

@@ -154,9 +154,26 @@ def test_labels_are_read_as_matchers_write_them():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        'severity=critical team=db what="a, b=c  d"',
+        '{severity = critical, team = db,  what="a, b=c  d"}',
+        '  severity="critical"\nteam="db"\twhat="a, b=c  d" ',
+    ],
+)
+def test_labels_may_stand_with_spaces_between(text):
+    assert labels_from([text]) == {"severity": "critical", "team": "db", "what": "a, b=c  d"}
+
+
+def test_a_value_without_quotes_may_have_spaces_in_it():
+    assert labels_from(["alertname=Disk is full, team=db"]) == {"alertname": "Disk is full", "team": "db"}
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("severity", "is no matcher"),
+        ("team=db severity!=critical", "severity!='critical' is no label: write NAME=VALUE"),
         ("severity!=critical", "severity!='critical' is no label: write NAME=VALUE"),
         ("team=a,team=b", "label team is both 'a' and 'b'"),
     ],

@@ -249,3 +249,39 @@ def test_days_are_those_of_the_location():
     closes = next(it for it in christmas.changes(at("2026-12-25", "Europe/Berlin")) if not christmas.contains(it))
     assert datetime.fromtimestamp(closes / 1000, UTC) == datetime(2026, 12, 25, 23, tzinfo=UTC)
     assert timedelta(milliseconds=closes - at("2026-12-25", "Europe/Berlin")) == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        Hours((OFFICE,)),
+        Hours((OFFICE, WEEKEND)),
+        Hours((), (NIGHT,)),
+        Hours((in_zone(OVER_THE_CHANGE, "Europe/Berlin"),), (WHOLE_DAYS,)),
+        Hours((TimeInterval(years=((2020, 2021),)),)),
+        Hours((LATE, in_zone(NIGHT, "Asia/Kathmandu"))),
+    ],
+)
+def test_the_stretches_in_which_it_is_open_are_those_of_a_scan(hours):
+    begin, end = at("2027-03-26T10:07"), at("2027-03-30T10:07")
+
+    found = list(hours.open_between(begin, end))
+
+    open_at = [it for it in range(begin, end, MINUTE_MS) if any(first <= it < last for first, last in found)]
+    assert open_at == [it for it in range(begin, end, MINUTE_MS) if hours.contains(it)]
+    assert all(first < last for first, last in found)
+    assert all(last < first for (_, last), (first, _) in pairwise(found)), "neighbours are one"
+
+
+def test_what_opens_in_years_is_not_searched_for_in_a_week():
+    looked_at = set()
+
+    class LeapDays:
+        def __contains__(self, day):
+            looked_at.add(day)
+            return False
+
+    hours = Hours((TimeInterval(days=LeapDays()),))
+
+    assert list(hours.open_between(at("2026-11-28"), at("2026-12-05"))) == []
+    assert max(looked_at) < date(2027, 1, 1)
