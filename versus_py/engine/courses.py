@@ -18,6 +18,7 @@ from versus_py.incidents.model import Alert, AlertStatus, Notification
 from versus_py.incidents.moments import shown, wall
 from versus_py.incidents.policies import Asked, OnFailure, Policy, Step
 from versus_py.incidents.severity import UNKNOWN_SEVERITY
+from versus_py.targets import Called
 
 MADE = "(from oncall)"
 """What a policy is called that is made from the keys of oncall."""
@@ -194,12 +195,16 @@ def place_of(config: Config, policy: Policy, target: str) -> str:
     return policy.destinations.get(target) or config.places(part.NAME).get(target) or default
 
 
+def targets_of(config: Config, policy: Policy, step: Step, called: Called = str) -> list[str]:
+    """Its targets as they are *called*, each with its place where the name does not say it."""
+    places = ((it, place_of(config, policy, it)) for it in step.targets)
+    return [f"{called(it)} ({place})" if place and not it.endswith(f":{place}") else called(it) for it, place in places]
+
+
 def step_text(config: Config, policy: Policy, step: Step, severity: str | None = None) -> str:
     """Whom it tells, and how; of incidents with that *severity*, where it is known."""
-    places = ((it, place_of(config, policy, it)) for it in step.targets)
-    targets = [f"{it} ({place})" if place and not it.endswith(f":{place}") else it for it, place in places]
-    mentions = dict.fromkeys(_mentions(config, policy, step, severity).values())
-    said = [*(targets or ["nobody"]), *(f"mentions {it}" for it in mentions)]
+    mentions = dict.fromkeys(mentions_of(config, policy, step, severity).values())
+    said = [*(targets_of(config, policy, step) or ["nobody"]), *(f"mentions {it}" for it in mentions)]
     said += [f"{column}: {value}" for column, value in step.fields.items()]
     return ", ".join([*said, *(["the next step waits if it fails"] if step.on_failure is OnFailure.WAIT else [])])
 
@@ -213,7 +218,7 @@ def fallback_pairs(config: Config, policy: Policy) -> list[tuple[str, str]]:
 
 
 def _step_json(config: Config, policy: Policy, step: Step, severity: str | None = None) -> dict[str, Any]:
-    mentions = _mentions(config, policy, step, severity)
+    mentions = mentions_of(config, policy, step, severity)
     targets = [
         {"target": it, "place": place_of(config, policy, it) or None, "mention": mentions.get(it)}
         for it in step.targets
@@ -222,7 +227,7 @@ def _step_json(config: Config, policy: Policy, step: Step, severity: str | None 
     return said | {"on_failure": step.on_failure}
 
 
-def _mentions(config: Config, policy: Policy, step: Step, severity: str | None) -> dict[str, str]:
+def mentions_of(config: Config, policy: Policy, step: Step, severity: str | None) -> dict[str, str]:
     """Target -> who the step, else a route, else the *severity* has it mention."""
     said: dict[str, str] = {}
     for target in step.targets:

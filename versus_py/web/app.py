@@ -38,6 +38,7 @@ from versus_py.web.pages.storms import StormPage
 from versus_py.web.pages.ui.acting import Acting
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.guard import UiGuard
+from versus_py.web.pages.ui.policy_page import PolicyPage
 from versus_py.web.pages.ui.reading import Reading
 from versus_py.web.pages.ui.sessions import Sessions
 from versus_py.web.pages.ui.shell import SHELL, Shell
@@ -130,6 +131,7 @@ def create_app(
             *SigningIn(shell, guarded, sessions, ui, store).routes(),
             *reading.routes(ui),
             *acting.routes(ui),
+            *PolicyPage(config, board, clock, called).routes(ui),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),

@@ -2,8 +2,12 @@
 
 from datetime import UTC, datetime
 
+TO = "\N{EN DASH}"
+"""Between the ends of a range."""
+
 _MINUTE_S = 60
 _HOUR_S = 3600
+_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1000, "ms": 1}
 TODAY_MS = 18 * 3600_000
 """How long ago the time of day alone says when something was."""
 
@@ -37,6 +41,15 @@ def lasted(span_ms: int) -> str:
     if seconds < _MINUTE_S:
         return f"{seconds} s"
     return f"{seconds // 60} min" if seconds < _HOUR_S else _hours(seconds)
+
+
+def span(span_ms: int) -> str:
+    """A length of time that a setting says, to the millisecond: `1 h 30 min`."""
+    said = []
+    for unit, unit_ms in _UNITS_MS.items():
+        count, span_ms = divmod(span_ms, unit_ms)
+        said += [f"{count} {unit}"] if count else []
+    return " ".join(said) or "0 s"
 
 
 def is_of_today(at_ms: int, now_ms: int) -> bool:
