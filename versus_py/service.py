@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,12 +19,15 @@ from versus_py import __version__
 from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock, boottime_ms, monotonic_ms, wall_ms
 from versus_py.config import Config, RedisConfig
+from versus_py.engine.checkup import Checkup, Diagnose
 from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
 from versus_py.engine.heartbeats import SilenceTarget
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.policies import Policies
+from versus_py.engine.presence import EVERY_S as PRESENT_EVERY_S
+from versus_py.engine.presence import Presence, describes
 from versus_py.engine.reconciliation import LOOK_EVERY_S as LOOK_FOR_TURN_S
 from versus_py.engine.reconciliation import Reconciliation
 from versus_py.engine.retries import SPREAD, RetryPolicy
@@ -44,6 +48,7 @@ from versus_py.store.durability import durability_for
 from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.journal import Journal, open_journal
 from versus_py.store.people import KnownPeople
+from versus_py.store.replicas import Replicas
 from versus_py.store.requests import TakenRequests
 from versus_py.targets import titles
 from versus_py.targets.interactive import Loop, WaysIn
@@ -237,7 +242,7 @@ class _Around:
             raise ConfigError([f"{name}: its system has no such target" for name in sorted(map(str, missing))])
 
 
-_OWN_LOOPS = ("worker", "clock", "sns", "watchdog", "heartbeat", "embedded redis")
+_OWN_LOOPS = ("worker", "clock", "sns", "watchdog", "presence", "checkup", "heartbeat", "embedded redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +263,12 @@ async def serve(
     *,
     systems: Sequence[System],
     with_api: bool = True,
+    diagnose: Diagnose | None = None,
     surroundings: Outside | None = None,
 ) -> None:
     """Run the API and a worker until *stop* is set, or only a worker. *config* says which of the *systems* are used.
+
+    *diagnose* runs the checks of `versus doctor`, which the web UI shows.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
     the start is impossible, and an ExceptionGroup when a loop died, or ended by itself, which the log names: the
@@ -271,7 +279,7 @@ async def serve(
     for warning in config.warnings():
         log.warning("config.warning", warning=warning)
     outside = surroundings or Outside()
-    async with _build(config, systems, outside, with_api=with_api) as built, asyncio.TaskGroup() as loops:
+    async with _build(config, systems, outside, diagnose, with_api=with_api) as built, asyncio.TaskGroup() as loops:
         app = built.app if with_api else built.monitoring
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
         await _prepare(built.core)
@@ -359,7 +367,7 @@ def _watchdog(core: _Core, worker: Worker, *, is_embedded: bool) -> Watchdog:
 
 @asynccontextmanager
 async def _build(
-    config: Config, systems: Sequence[System], outside: Outside, *, with_api: bool
+    config: Config, systems: Sequence[System], outside: Outside, diagnose: Diagnose | None, *, with_api: bool
 ) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
         redis, embedded = await stack.enter_async_context(outside.open_redis(config.redis, config.data_dir))
@@ -387,6 +395,10 @@ async def _build(
             watchdog=watchdog,
             is_on_disk=lambda: embedded is None or embedded.is_on_disk,
         )
+        replicas = Replicas(redis)
+        about = describes(core.clock, health, has_api=with_api, counter_ms=outside.counter_ms)
+        presence = Presence(replicas, about, every_s=PRESENT_EVERY_S * outside.idle_factor)
+        checkup = None if diagnose is None else Checkup(diagnose, replicas, core.clock, by=socket.gethostname())
         sns = SnsDoor(config.sources.cloudwatch, session)
         app = create_app(
             config,
@@ -402,12 +414,17 @@ async def _build(
             health=health,
             clock=core.clock,
             journal=journal,
+            replicas=replicas,
+            checkup=checkup,
         )
         background: dict[str, Loop] = {
             "clock": partial(_follow_clock, core),
             "sns": sns.run,
             "watchdog": watchdog.run,
+            "presence": presence.run,
         }
+        if checkup is not None and with_api:
+            background["checkup"] = checkup.run
         if config.heartbeat.url:
             background["heartbeat"] = Heartbeat(config.heartbeat, session, core.metrics, health.trouble).run
         if embedded is not None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import redis
@@ -207,6 +208,23 @@ def every_answer(server: str, secret: str, token: str) -> str:
     return "\n".join(found)
 
 
+def checked_health(server: str, secret: str) -> str:
+    """The page of health, with what the doctor has found in the background."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    browser.addheaders = [("Accept", "text/html"), ("Sec-Fetch-Site", "same-origin")]
+    browser.open(f"{server}/login", urlencode({"name": "Ana", "secret": secret}).encode(), timeout=10).close()
+    shown = ""
+
+    def is_checked() -> bool:
+        nonlocal shown
+        with browser.open(f"{server}/health", timeout=10) as response:
+            shown = response.read().decode()
+        return "as <code>versus doctor</code> does" in shown and "under way</span>" not in shown
+
+    wait_until(is_checked, what="the checks")
+    return shown
+
+
 def test_no_log_line_page_or_answer_shows_a_secret(world):
     slack = world.alert(signing_secret="slack-signing-secret-1", app_token="xapp-app-secret-1")
     server, process = world.serve(alert=slack, **SECRETS)
@@ -218,17 +236,19 @@ def test_no_log_line_page_or_answer_shows_a_secret(world):
     shown = request(f"{server}/api/incidents/{created['id']}", headers=gateway)
     answers = every_answer(server, "gateway-secret-0", "intake-secret-000001")
     every_answer(server, "gateway-secret-wrong", "intake-secret-wrong")
+    health = checked_health(server, "gateway-secret-1")
     kill(process)
     world.settings["oncall"]["servicenow"]["password"] = "wrong-secret"
     server, _ = world.serve(data_dir=str(world.folder / "other"))
     post(server, "Refused", 0)
     wait_until(lambda: "credentials.refused" in world.logged(), what="the refused login to be logged")
 
-    text = world.logged() + str(shown) + answers + str(world.slack.state())
+    text = world.logged() + str(shown) + answers + health + str(world.slack.state())
     hidden = [TOKEN, PASSWORD, "wrong-secret", "intake-secret-wrong", "gateway-secret-wrong"]
     hidden += ["slack-signing-secret-1", "xapp-app-secret-1", *model().model_validate(SECRETS).secrets()]
     assert len(hidden) == 15
     assert "incident.changed" in text
+    assert "ServiceNow columns" in health, "what only the doctor asks for"
     for secret in hidden:
         assert secret not in text
 

@@ -133,6 +133,8 @@ LOOPS = {
     "clock": "versus_py.service._follow_clock",
     "sns": "versus_py.sources.sns.SnsDoor.run",
     "watchdog": "versus_py.engine.watchdog.Watchdog.run",
+    "presence": "versus_py.engine.presence.Presence.run",
+    "checkup": "versus_py.engine.checkup.Checkup.run",
     "heartbeat": "versus_py.telemetry.heartbeat.Heartbeat.run",
     "embedded redis": "versus_py.store.embedded.EmbeddedServer.watch",
     "worker": "versus_py.engine.worker.Worker.run",
@@ -156,6 +158,10 @@ async def cancel():
     raise asyncio.CancelledError
 
 
+async def finds_nothing():
+    return ()
+
+
 @pytest.fixture
 def with_every_loop(config):
     return config(
@@ -173,7 +179,7 @@ async def test_when_a_loop_dies_the_service_ends_and_names_it(with_every_loop, m
 
     with pytest.RaisesGroup(pytest.RaisesExc((VersusError, RuntimeError)), flatten_subgroups=True):
         async with asyncio.timeout(DEADLINE_S):
-            await serve(with_every_loop, asyncio.Event(), systems=registered())
+            await serve(with_every_loop, asyncio.Event(), systems=registered(), diagnose=finds_nothing)
 
     assert logs.expect_error("loop.died")["loop"] == name
 
@@ -187,7 +193,7 @@ async def test_no_loop_is_left_out_of_that(with_every_loop, monkeypatch):
         return real(name, work, stop)
 
     monkeypatch.setattr(service, "_owned", watched)
-    async with running(with_every_loop):
+    async with running(with_every_loop, diagnose=finds_nothing):
         await until(lambda: len(owned) >= len(LOOPS))
 
     assert sorted(owned) == sorted(LOOPS)

@@ -65,6 +65,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "accept_loss",
         "announce",
         "arm",
+        "attend",
         "begin",
         "change_storm",
         "claim",

@@ -1,6 +1,7 @@
 """versus serve, versus worker, and the secret that they take."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from versus_py.config import Config, LogConfig, MetricsConfig
 from versus_py.service import serve as serve_until
 from versus_py.systems import registered
 from versus_py.telemetry.logs import configure_logging
+from versus_py.tools.doctor import diagnose
 from versus_py.tools.gateway_secret import secret_in_use
 from versus_py.tools.preview import template_problems
 
@@ -62,7 +64,8 @@ def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> No
     log_template_problems(config)
 
     async def run(stop: asyncio.Event) -> None:
-        await serve_until(config, stop, systems=registered(), with_api=with_api)
+        checks = partial(diagnose, config)
+        await serve_until(config, stop, systems=registered(), with_api=with_api, diagnose=checks)
 
     run_to_end(until_signal(run))
 

@@ -7,7 +7,7 @@ Each process has its own. What one would tell another is found out by it with OP
 shared that could be wrong: a replica without a way out of its network keeps no other from escalating.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -17,6 +17,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.engine.retries import SPREAD
 from versus_py.errors import CredentialsRefused, Permanent, Transient, Unreachable, VersusError
+from versus_py.store.replicas import Circuit
 from versus_py.targets import NotYet
 
 log = structlog.get_logger()
@@ -95,6 +96,11 @@ class Breakers:
     @property
     def open_systems(self) -> tuple[str, ...]:
         return tuple(sorted(name for name, circuit in self._circuits.items() if circuit.is_open))
+
+    @property
+    def open_circuits(self) -> Mapping[str, Circuit]:
+        """Why each of these systems is left alone, and until when."""
+        return {name: Circuit(it.error, it.next_probe_ms) for name, it in self._circuits.items() if it.is_open}
 
     @contextmanager
     def guard(self, system: str, who: str) -> Iterator[Call]:

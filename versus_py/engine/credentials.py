@@ -6,7 +6,7 @@ accepted, all that waits follows.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
@@ -87,6 +87,11 @@ class Credentials:
     @property
     def refused_systems(self) -> tuple[str, ...]:
         return tuple(sorted(self._refused))
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """How each of these systems refused them last."""
+        return {system: it.error for system, it in self._refused.items()}
 
     async def begin(self, names: Iterable[str]) -> None:
         """At the start of a process: what was refused before is tried once, at once. *names* are those of targets."""

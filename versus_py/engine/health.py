@@ -12,7 +12,8 @@ from versus_py.engine.worker import Worker
 from versus_py.errors import StoreFull, StoreUnavailable
 from versus_py.incidents import heartbeats
 from versus_py.incidents.updates import counted
-from versus_py.store import Store
+from versus_py.store import Loss, Standing, Store
+from versus_py.store.replicas import Circuit
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 
@@ -24,6 +25,8 @@ WRITE_TIMEOUT_S = 4.0
 FRESH_FOR_S = 1.0
 """How long an answer is given again: whoever asks often does not keep Redis busy."""
 
+STARTING = "starting"
+"""What is said of a worker that has not looked yet at what is due."""
 
 UNREADY_AFTER_LOSS_MS = 120_000
 """How long nobody is ready after Redis lost its data. Alerts that arrive meanwhile are accepted."""
@@ -81,6 +84,36 @@ class Health:
         self._known: tuple[float, str] | None = None
         self._full = ThrottledLog("health.redis_full", monotonic_ms, level="error", counted_as="times")
 
+    @property
+    def worker(self) -> str:
+        """ "ok", or what is wrong with it."""
+        return self._worker_says()
+
+    @property
+    def running(self) -> int:
+        """How many syncs are under way in this process."""
+        return self._worker.running
+
+    @property
+    def circuits(self) -> Mapping[str, Circuit]:
+        """The systems that this process leaves alone for a while."""
+        return self._worker.circuits
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """The systems that refuse its credentials, and how."""
+        return self._worker.refusals
+
+    @property
+    def standing(self) -> Standing | None:
+        """How many escalations, timers and failures there are, of all replicas; None before the first look."""
+        return self._watchdog.standing
+
+    @property
+    def loss(self) -> Loss | None:
+        """What Redis has lost and no operator has accepted."""
+        return self._watchdog.loss
+
     async def readiness(self) -> Readiness:
         standing, loss = self._watchdog.standing, self._watchdog.loss
         redis = await self._redis()
@@ -118,7 +151,7 @@ class Health:
     def _worker_says(self) -> str:
         turned_at_ms = self._worker.turned_at_ms
         if turned_at_ms is None:
-            return "starting"
+            return STARTING
         return "ok" if self._clock.now_ms() - turned_at_ms <= self._stalled_after_ms else "stalled"
 
     async def _redis(self) -> str:

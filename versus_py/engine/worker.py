@@ -36,6 +36,7 @@ from versus_py.incidents.model import (
 from versus_py.incidents.payloads import unpack
 from versus_py.incidents.sides import Report
 from versus_py.store import Claim, Completion, Due, Store
+from versus_py.store.replicas import Circuit
 from versus_py.targets import Called, NotYet, Target, deadline
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
@@ -209,6 +210,21 @@ class Worker:
     def refusing(self) -> tuple[str, ...]:
         """The systems that refuse our credentials."""
         return self._credentials.refused_systems
+
+    @property
+    def circuits(self) -> Mapping[str, Circuit]:
+        """Why each system of `left_alone` is, and until when."""
+        return self._breakers.open_circuits
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """How each system of `refusing` said so."""
+        return self._credentials.refusals
+
+    @property
+    def running(self) -> int:
+        """How many syncs are under way."""
+        return len(self._running)
 
     async def run_due(self) -> int:
         """Sync everything that is due, until nothing is; returns how many syncs that took."""

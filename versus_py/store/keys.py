@@ -37,6 +37,8 @@
 | `events`                | stream     | which incident has timers armed, and when the first is due; capped      |
 | `secret`                | string     | the generated signing key                                               |
 | `gateway_secret`        | string     | the generated secret of the API                                         |
+| `replicas`              | hash       | name of a replica -> how it stands (JSON); expires                      |
+| `checkup`               | string     | what the last checkup found (JSON); expires                             |
 | `clock`                 | hash       | what replicas have noted about Redis' clock: see `ClockNotes`           |
 | `resolves:<sha256>`     | string     | proof that a sender lists resolved alerts; expires                      |
 | `person:<system>:<id>`  | string     | who that is, by their id in a system (JSON); expires                    |
@@ -62,6 +64,8 @@ GATEWAY_SECRET = f"{PREFIX}gateway_secret"
 STORMS = f"{PREFIX}storms"
 REFUSED = f"{PREFIX}refused"
 CLOCK = f"{PREFIX}clock"
+REPLICAS = f"{PREFIX}replicas"
+CHECKUP = f"{PREFIX}checkup"
 DELIVERY_FIELD = "delivery:"
 
 

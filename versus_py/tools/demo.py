@@ -33,6 +33,7 @@ from versus_py.simulators.slack import PEOPLE, SIGNING_SECRET, PostedMessage
 from versus_py.systems import model, registered
 from versus_py.targets.slack.requests import PATH as INTERACTIONS_PATH
 from versus_py.tools.client import Client, open_client
+from versus_py.tools.doctor import diagnose
 from versus_py.tools.samples import alertmanager
 
 WAIT_S = 8
@@ -151,7 +152,7 @@ async def _stage() -> AsyncIterator[Stage]:
         loops = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(stop.set)
         public = config.model_copy(update={"public_host": config.link_base})
-        loops.create_task(serve(public, stop, systems=registered()))
+        loops.create_task(serve(public, stop, systems=registered(), diagnose=partial(diagnose, public)))
         client = await stack.enter_async_context(open_client(config.link_base))
         await _until(lambda: _answers(config.link_base), "the server to start")
         yield Stage(config.link_base, slack_url, servicenow_url, client, workspace, instance, datetime.now(UTC))

@@ -9,6 +9,7 @@ from versus_py.ack_links import PATH as ACK_PATH
 from versus_py.ack_links import STORM_PATH, AckLinks
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
+from versus_py.engine.checkup import Checkup
 from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
 from versus_py.engine.heartbeats import Heartbeats
@@ -17,6 +18,7 @@ from versus_py.engine.storms import StormAcknowledgment
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, Storms
 from versus_py.store.journal import Journal
+from versus_py.store.replicas import Replicas
 from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json
@@ -38,6 +40,7 @@ from versus_py.web.pages.storms import StormPage
 from versus_py.web.pages.ui.acting import Acting
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.guard import UiGuard
+from versus_py.web.pages.ui.health_page import HealthPage
 from versus_py.web.pages.ui.policy_page import PolicyPage
 from versus_py.web.pages.ui.reading import Reading
 from versus_py.web.pages.ui.sessions import Sessions
@@ -61,13 +64,15 @@ def create_app(
     health: Health | None = None,
     clock: Clock | None = None,
     journal: Journal | None = None,
+    replicas: Replicas | None = None,
+    checkup: Checkup | None = None,
 ) -> web.Application:
     """The application, ready to be served.
 
     *inbound* are routes for requests of channels, by path; *tickets* are those for tickets that systems send.
 
     *called* tells what people call a target; *clock* is this machine's, unless it is given. *journal* is where what is
-    accepted is written, if anywhere.
+    accepted is written, if anywhere. *replicas* tells who else runs, and *checkup* what the doctor finds.
     """
     metrics = metrics or Metrics()
     app = web.Application(
@@ -102,6 +107,17 @@ def create_app(
         called=called,
     )
     acting = Acting(config, reading, board, lifecycle=lifecycle, deeds=deeds, clock=clock, called=called)
+    health_page = HealthPage(
+        config,
+        board,
+        health=health,
+        heartbeats=heartbeats,
+        replicas=replicas,
+        checkup=checkup,
+        journal=journal,
+        clock=clock,
+        called=called,
+    )
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),
@@ -132,6 +148,7 @@ def create_app(
             *reading.routes(ui),
             *acting.routes(ui),
             *PolicyPage(config, board, clock, called).routes(ui),
+            *health_page.routes(ui),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),

@@ -64,6 +64,8 @@ class FileJournal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         # By a clock of this machine: the disk may be full while Redis is away.
         self._failures = ThrottledLog("journal.not_written", monotonic_ms, level="error")
+        self.name = str(appender.path)
+        self.not_written = 0
 
     async def __aenter__(self) -> Self:
         """Raises VersusError when the file cannot be used."""
@@ -90,6 +92,7 @@ class FileJournal:
         except (OSError, VersusError) as exc:
             if writing.cancel():  # it has not begun: what has tells by itself what it could not write
                 self._appender.miss(len(accepted))
+            self.not_written += len(accepted)
             self._metrics.journal_lines.labels("not_written").inc(len(accepted))
             self._failures.note(error=str(exc) or f"the disk did not take it within {WRITE_TIMEOUT_S:g} s")
         else:
@@ -112,7 +115,7 @@ class Appender:
     """
 
     def __init__(self, path: Path, *, size_max: int = SIZE_MAX, files_max: int = FILES_MAX) -> None:
-        self._path = path
+        self.path = path
         self._size_max = size_max
         self._files_max = files_max
         self._file: int | None = None
@@ -125,10 +128,10 @@ class Appender:
     def open(self) -> None:
         """Take the file, and find where its chain goes on. Raises VersusError when it cannot be used."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._reopen()
         except OSError as exc:
-            raise VersusError(f"journal.file {str(self._path)!r} cannot be used: {exc.strerror or exc}") from None
+            raise VersusError(f"journal.file {str(self.path)!r} cannot be used: {exc.strerror or exc}") from None
 
     def close(self) -> None:
         if self._file is not None:
@@ -179,7 +182,7 @@ class Appender:
 
     def _reopen(self) -> int:
         self.close()
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._lock(file)
             self._go_on(file)
@@ -194,7 +197,7 @@ class Appender:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise VersusError(
-                f"journal.file {str(self._path)!r} is in use by another process: give each one a file of its own"
+                f"journal.file {str(self.path)!r} is in use by another process: give each one a file of its own"
             ) from None
 
     def _go_on(self, file: int) -> None:
@@ -204,10 +207,10 @@ class Appender:
             self._head = self._end_of_previous()
             self._write(file, anchor_text(self._head, ALGORITHM))
             return
-        tail = _tail(file, self._path)
+        tail = _tail(file, self.path)
         self._head, self._has_to_break = tail.head, not tail.ends_a_line
         if tail.is_torn:
-            log.warning("journal.torn", file=str(self._path), after=tail.head.n)
+            log.warning("journal.torn", file=str(self.path), after=tail.head.n)
 
     def _end_of_previous(self) -> Head:
         """Where the chain goes on in a new file."""
@@ -220,11 +223,11 @@ class Appender:
         for number in range(self._files_max - 2, 0, -1):
             with suppress(FileNotFoundError):
                 self._numbered(number).replace(self._numbered(number + 1))
-        self._path.replace(self._numbered(1))
+        self.path.replace(self._numbered(1))
         return self._reopen()
 
     def _numbered(self, number: int) -> Path:
-        return _numbered(self._path, number)
+        return _numbered(self.path, number)
 
 
 def _numbered(path: Path, number: int) -> Path:

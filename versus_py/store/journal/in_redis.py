@@ -29,6 +29,9 @@ _KEYS = (keys.JOURNAL, keys.JOURNAL_HEAD)
 class RedisJournal:
     """Appends to the chain. *keep_ms* is how long a line is kept; *durability* as that of the store."""
 
+    name = "Redis"
+    not_written = 0
+
     def __init__(
         self, redis: RedisClient, *, keep_ms: int, durability: Durability | None = None, metrics: Metrics | None = None
     ) -> None:

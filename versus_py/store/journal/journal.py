@@ -10,6 +10,14 @@ from versus_py.store.journal.chain import Acceptance, Head
 class Journal(Protocol):
     """Where what is accepted is written, before its sender is answered."""
 
+    @property
+    def name(self) -> str:
+        """Where it is."""
+
+    @property
+    def not_written(self) -> int:
+        """How many notifications this process accepted although they could not be written."""
+
     async def add(self, accepted: Sequence[Acceptance]) -> None:
         """Write a line for each. Raises StoreUnavailable where the sender has to send it again."""
 
