@@ -51,6 +51,7 @@ _STATUS_HELP = (
     "Only those that stand so: triggered, acknowledged, resolved; and of what is triggered: snoozed, held, "
     "suppressed, escalated, failed."
 )
+_OUTCOME_HELP = "Only those whose wait ended so: acknowledged, resolved, suppressed, escalated, failed."
 
 
 @incidents_app.callback(invoke_without_command=True)
@@ -75,11 +76,29 @@ def list_incidents(
     gateway_secret: SecretOption = "",
     status: Annotated[str | None, typer.Option(help=_STATUS_HELP)] = None,
     failed: FailedOption = False,
+    search: Annotated[
+        str, typer.Option(help='Only those with these words and labels, such as: disk team="storage".')
+    ] = "",
+    severity: Annotated[str, typer.Option(help="Only those of this severity.")] = "",
+    outcome: Annotated[str, typer.Option(help=_OUTCOME_HELP)] = "",
+    begin: Annotated[str, typer.Option("--from", help="Only those created from then on, in UTC.")] = "",
+    end: Annotated[str, typer.Option("--to", help="Only those created until then.")] = "",
+    cursor: Annotated[str, typer.Option(help="Go on where an earlier list ended.")] = "",
     limit: Annotated[int, typer.Option(help="How many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List incidents, newest first."""
-    wanted = {"limit": str(limit)} | ({"status": status} if status else {}) | ({"failed": "true"} if failed else {})
+    said = {
+        "status": status or "",
+        "failed": "true" if failed else "",
+        "q": search,
+        "severity": severity,
+        "outcome": outcome,
+        "from": begin,
+        "to": end,
+        "cursor": cursor,
+    }
+    wanted = {"limit": str(limit)} | {name: text for name, text in said.items() if text}
     _list(url, gateway_secret, wanted, as_json=as_json)
 
 
@@ -101,7 +120,7 @@ def _list(url: str, gateway_secret: str, wanted: Mapping[str, str], *, as_json: 
     else:
         out.print(incident_table(rows, FAILURE_COLUMNS if is_of_failures else COLUMNS))
     if page["next"]:
-        err.print("… and more: --limit shows up to 200", markup=False)
+        err.print(f"… and more: --limit shows up to 200, --cursor {page['next']} goes on", markup=False, soft_wrap=True)
 
 
 @incidents_app.command()
@@ -265,6 +284,7 @@ def comment(
 def retry(
     incident_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The incident's id.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that was given up.")] = False,
+    target: Annotated[str, typer.Option(help="This target of the incident only, such as slack.")] = "",
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     by: ByOption = "",
@@ -272,8 +292,10 @@ def retry(
     """Try again what was given up, as `versus incidents --failed` lists it."""
     if (incident_id is None) is not every:
         raise typer.BadParameter("name an incident, or --all")
+    if target and every:
+        raise typer.BadParameter("--target is of one incident: name it in place of --all")
     if incident_id is not None:
-        _act(url, gateway_secret, incident_id, "retry", by, done="tried again: ")
+        _act(url, gateway_secret, incident_id, "retry", by, done="tried again: ", target=target)
         return
     answer = _ask(url, gateway_secret, lambda client: client.retry_all(by or getuser()))
     out.print(f"incidents that are tried again: {answer['retried']}", markup=False, highlight=False)

@@ -298,23 +298,25 @@ class Lifecycle:
         )
         return incident, change is not None
 
-    async def retry(self, incident_id: IncidentId, by: Actor) -> tuple[Incident | None, bool]:
+    async def retry(self, incident_id: IncidentId, by: Actor, target: str = "") -> tuple[Incident | None, bool]:
         """Try again what was given up, or what refuses our credentials; None when the incident is unknown.
 
-        Returns it as it is now, and whether there was any.
+        All of it, or the one *target*. Returns the incident as it is now, and whether there was any.
         """
         incident, is_retried = await self.act(
-            incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, name_of=self._called)
+            incident_id, lambda it, now_ms: transitions.retry(it, by, now_ms, target=target, name_of=self._called)
         )
         if incident is None:
             return None, is_retried
         if not is_retried:  # it may have been given up while it could not be read
-            unknown = [it for it in await self._store.failed_targets(incident_id) if it not in incident.retried]
-            for target in unknown:
-                await self._store.arm(incident_id, target, now_ms=self._clock.now_ms())
+            failed = await self._store.failed_targets(incident_id)
+            unknown = [it for it in failed if it not in incident.retried and target in {"", it}]
+            for it in unknown:
+                await self._store.arm(incident_id, it, now_ms=self._clock.now_ms())
             is_retried = bool(unknown)
-        for target in incident.refused:
-            await self._store.refusals.hurry_one(incident_id, target, now_ms=self._clock.now_ms())
+        for it in incident.refused:
+            if target in {"", it}:
+                await self._store.refusals.hurry_one(incident_id, it, now_ms=self._clock.now_ms())
         return incident, is_retried
 
     async def retry_all(self, by: Actor) -> tuple[int, bool]:

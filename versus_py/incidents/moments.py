@@ -1,4 +1,4 @@
-"""Instants as people write and read them: by the clock of a time zone. A zone of None is that of this machine."""
+"""Instants as people write and read them: by the clock of a time zone. Pure. A zone of None is that of this machine."""
 
 from datetime import UTC, datetime, tzinfo
 

@@ -353,13 +353,17 @@ def may_escalate(incident: Incident) -> bool:
     return not has_begun or incident.record.is_over is True
 
 
-def retry(incident: Incident, by: Actor, now_ms: int, *, name_of: Callable[[str], str] = str) -> Change | None:
+def retry(
+    incident: Incident, by: Actor, now_ms: int, *, target: str = "", name_of: Callable[[str], str] = str
+) -> Change | None:
     """A person wants what was given up to be tried again, as if for the first time; None when nothing was.
 
-    What refuses our credentials has its timers: that they are due sooner is up to the caller.
-    *name_of* tells what people call a target.
+    That is every target, or the one *target*. What refuses our credentials has its timers: that they are due sooner is
+    up to the caller. *name_of* tells what people call a target.
     """
-    given_up, refused = incident.given_up, incident.refused
+    given_up, refused = (
+        tuple(it for it in targets if target in {"", it}) for targets in (incident.given_up, incident.refused)
+    )
     if not given_up and not refused:
         return None
     failures = {target: incident.delivery(target).failed_at_ms or now_ms for target in given_up}

@@ -1,9 +1,10 @@
 """Everything Redis: the durable state of incidents and timers."""
 
+from versus_py.store.history import History, OpenThen, SearchPage, Span, WasOpen
 from versus_py.store.ledger import Ledger, Standing
 from versus_py.store.markers import Loss, Markers
 from versus_py.store.names import Names
-from versus_py.store.pages import GivenUp, Page, Unread, UnreadFailure
+from versus_py.store.pages import READ_AGAIN, GivenUp, GivenUpPage, Page, Unread, UnreadFailure
 from versus_py.store.shared_time import SharedTime
 from versus_py.store.store import Completion, Store
 from versus_py.store.storms import Member, Storm, Storms
@@ -11,19 +12,25 @@ from versus_py.store.timers import Claim, Due, Found, Timers
 from versus_py.store.turns import Rate, Turns
 
 __all__ = [
+    "READ_AGAIN",
     "Claim",
     "Completion",
     "Due",
     "Found",
     "GivenUp",
+    "GivenUpPage",
+    "History",
     "Ledger",
     "Loss",
     "Markers",
     "Member",
     "Names",
+    "OpenThen",
     "Page",
     "Rate",
+    "SearchPage",
     "SharedTime",
+    "Span",
     "Standing",
     "Store",
     "Storm",
@@ -32,4 +39,5 @@ __all__ = [
     "Turns",
     "Unread",
     "UnreadFailure",
+    "WasOpen",
 ]

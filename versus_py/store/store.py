@@ -45,6 +45,7 @@ from versus_py.store.codec import (
 )
 from versus_py.store.durability import Durability
 from versus_py.store.gateway_secret import gateway_secret
+from versus_py.store.history import History
 from versus_py.store.names import Names
 from versus_py.store.pages import GivenUpPage, Page
 from versus_py.store.references import References
@@ -159,6 +160,7 @@ class Store:
         self.refusals = Refusals(redis)
         self.sender_requests = SenderRequests(redis)
         self.standings = Standings(redis, reopen_ms=reopen_ms)
+        self.history = History(redis, self.get_each)
         self._references = References(redis)
         self._durability = durability
         self._retention_ms = retention_ms

@@ -80,6 +80,25 @@ async def test_a_snooze_takes_minutes_or_a_duration(engine, incident, said, minu
     assert found.snooze.until_ms == engine.clock.now_ms() + minutes * 60_000
 
 
+async def test_a_search_lists_what_matches_and_goes_on(engine, capsys):
+    for name in "ABC":
+        await engine.post({"title": f"Disk {name}", "severity": "critical"})
+        engine.clock.advance(ms=1)
+    at = ["--url", str(engine.http.make_url("")), "--gateway-secret", await engine.store.gateway_secret()]
+
+    async def listed(*arguments: str) -> tuple[list[str], str]:
+        await asyncio.to_thread(incidents_app, ["list", *at, *arguments], standalone_mode=False)
+        said = capsys.readouterr()
+        return re.findall(r"Disk \w", said.out), said.err
+
+    first, more = await listed("--search", "disk", "--severity", "critical", "--limit", "2")
+    [cursor] = re.findall(r"--cursor (\S+) goes on", more)
+
+    assert first == ["Disk C", "Disk B"]
+    assert await listed("--search", "disk", "--cursor", cursor) == (["Disk A"], "")
+    assert (await listed("--outcome", "escalated", "--from", "2026-01-01", "--to", "2099-01-01"))[0] == []
+
+
 @pytest.mark.parametrize(
     ("command", "what"),
     [

@@ -478,6 +478,24 @@ async def test_incidents_are_filtered_by_status(engine):
 
 
 @pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=team=storage", ["Alpha"]),
+        ("severity=p1", ["Beta"]),
+        ("from=2000-01-01&to=2001-01-01", []),
+        ("q=beta", ["Beta"]),
+    ],
+)
+async def test_incidents_are_searched_for(engine, query, found):
+    await engine.post({"title": "Alpha", "severity": "warning", "team": "storage"})
+    await engine.post({"title": "Beta", "severity": "critical"})
+
+    listed = await (await engine.http.get(f"/api/incidents?{query}")).json()
+
+    assert [it["title"] for it in listed["incidents"]] == found
+
+
+@pytest.mark.parametrize(
     ("query", "said"),
     [
         ("status=odd", "allowed: triggered, acknowledged, resolved"),
@@ -485,6 +503,11 @@ async def test_incidents_are_filtered_by_status(engine):
         ("limit=201", "allowed: 1 to 200"),
         ("limit=x", "allowed: 1 to 200"),
         ("cursor=x", "cursor is not one"),
+        ("outcome=odd", "allowed: acknowledged, resolved"),
+        ("q=a==b", "has a value that has to be in double quotes as a whole"),
+        ("from=soon", "from: 'soon' is no time"),
+        ("failed=true&status=triggered", "failed=true and status exclude each other"),
+        ("failed=true&q=x", "failed=true and q exclude each other"),
     ],
 )
 async def test_wrong_parameters_of_the_list_are_refused_with_a_sentence(engine, query, said):

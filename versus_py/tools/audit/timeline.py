@@ -4,18 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from versus_py.incidents.model import Entry, Event, Incident, Status
+from versus_py.incidents.retrospect import BECOMES
 
-_BECOMES = {
-    Event.TRIGGERED: Status.TRIGGERED,
-    Event.REOPENED: Status.TRIGGERED,
-    Event.RETRIGGERED: Status.TRIGGERED,
-    Event.ROUTED: Status.TRIGGERED,
-    Event.UNACKNOWLEDGED: Status.TRIGGERED,
-    Event.ACK_ENDED: Status.TRIGGERED,
-    Event.ESCALATING: Status.TRIGGERED,
-    Event.ACKNOWLEDGED: Status.ACKNOWLEDGED,
-    Event.RESOLVED: Status.RESOLVED,
-}
 _STAYS = frozenset(
     {
         Event.WARNING,
@@ -62,7 +52,7 @@ def contradiction(incident: Incident, timeline: Sequence[Entry]) -> str:
         if entry.event is Event.ESCALATED and not may_have_begun:
             return f"it escalated at {_time(entry.at_ms)} ({entry.detail}), and no wait had ended"
         if entry.event not in _STAYS:
-            status = _BECOMES.get(entry.event)
+            status = BECOMES.get(entry.event)
             may_have_begun = may_have_begun or status is None
     if status is not None and status is not incident.status:
         return f"it is {incident.status}, and by its timeline {status}"

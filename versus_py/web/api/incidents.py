@@ -1,21 +1,22 @@
 """Reading incidents, and acting on them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from versus_py.engine.lifecycle import Decision, Lifecycle
+from versus_py.incidents.expressions import TooCostly
 from versus_py.incidents.heartbeats import is_heartbeat
-from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status
+from versus_py.incidents.model import Actor, Incident, IncidentId
 from versus_py.incidents.payloads import unpack
 from versus_py.store import Store
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import detail, failure, summary, unread, unread_failure
 from versus_py.web.deeds import NAME_MAX, Deeds
 from versus_py.web.intake.bodies import read_whole
+from versus_py.web.searches import read_asked
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -35,19 +36,27 @@ class Api:
 
     async def list(self, request: web.Request) -> web.Response:
         """`{"incidents": […], "unreadable": […], "next": cursor or null}`, newest first."""
-        only_failed, wanted = _only_failed(request.query.get("failed")), _wanted(request.query.get("status"))
-        if only_failed and wanted is not None:
-            raise web.HTTPBadRequest(text="failed=true and status exclude each other")
-        limit, cursor = _limit(request.query.get("limit")), request.query.get("cursor")
+        only_failed, limit = _only_failed(request.query.get("failed")), _limit(request.query.get("limit"))
+        cursor = request.query.get("cursor")
         try:
             if only_failed:
-                given_up = await self._store.given_up(limit=limit, cursor=cursor)
-                unread_failures = [unread_failure(it) for it in given_up.unread]
-                return _page([failure(it) for it in given_up.found], unread_failures, given_up.cursor)
-            page = await self._store.page(wanted=wanted, limit=limit, cursor=cursor)
+                return await self._failures(request, limit, cursor)
+            asked = read_asked(request.query)
+            wanted = None if asked.search.is_any else asked.search.matches
+            page = await self._store.history.search(wanted, asked.span, limit=limit, older_than=cursor)
+        except TooCostly as exc:
+            raise web.HTTPBadRequest(text=str(exc)) from None
         except ValueError:
             raise web.HTTPBadRequest(text="cursor is not one that a page gave as next") from None
-        return _page([summary(it) for it in page.incidents], [unread(it) for it in page.unread], page.cursor)
+        return _page([summary(it) for it in page.incidents], [unread(it) for it in page.unread], page.older)
+
+    async def _failures(self, request: web.Request, limit: int, cursor: str | None) -> web.Response:
+        """Raises ValueError for a cursor that is none."""
+        others = [name for name in ("q", "status", "severity", "outcome", "from", "to") if name in request.query]
+        if others:
+            raise web.HTTPBadRequest(text=f"failed=true and {others[0]} exclude each other")
+        page = await self._store.given_up(limit=limit, cursor=cursor)
+        return _page([failure(it) for it in page.found], [unread_failure(it) for it in page.unread], page.cursor)
 
     async def show(self, request: web.Request) -> web.Response:
         return await self._detail(_known(await self._store.get(_id(request)), request))
@@ -107,8 +116,12 @@ class Api:
         return await self._act(request, self._deeds.route(to, by), lambda it: self._deeds.why_not_routed(it, to))
 
     async def retry(self, request: web.Request) -> web.Response:
-        """Try again what was given up: 201, or 200 and how it stands when nothing was."""
-        incident, is_retried = await self._lifecycle.retry(_id(request), _by(await _said(request)))
+        """Try again what was given up, or the `target` of it that is named: 201, or 200 when nothing was."""
+        said = await _said(request)
+        target = said.get("target", "")
+        if not isinstance(target, str):
+            raise web.HTTPBadRequest(text="target is not a text, such as slack")
+        incident, is_retried = await self._lifecycle.retry(_id(request), _by(said), target)
         return await self._detail(_known(incident, request), 201 if is_retried else 200)
 
     async def retry_all(self, request: web.Request) -> web.Response:
@@ -142,24 +155,6 @@ def _known(incident: Incident | None, request: web.Request) -> Incident:
         why = "it never was, its time is over, or Redis lost it"
         raise web.HTTPNotFound(text=f"no incident {request.match_info['id']!r}: {why}")
     return incident
-
-
-_STANDINGS: Mapping[str, Callable[[Incident], bool]] = {
-    **{str(status): partial(lambda status, it: it.status is status, status) for status in Status},
-    "snoozed": lambda it: it.snooze is not None,
-    "held": lambda it: it.is_held and it.snooze is None,
-    **{
-        str(ending): partial(lambda ending, it: it.status is Status.TRIGGERED and it.ending is ending, ending)
-        for ending in (Ending.SUPPRESSED, Ending.ESCALATED, Ending.FAILED)
-    },
-}
-"""What a list may be asked for: by status, and of those that are triggered by what else is to be said of them."""
-
-
-def _wanted(value: str | None) -> Callable[[Incident], bool] | None:
-    if value is not None and value not in _STANDINGS:
-        raise web.HTTPBadRequest(text=f"status is {value!r}; allowed: {', '.join(_STANDINGS)}")
-    return None if value is None else _STANDINGS[value]
 
 
 def _only_failed(value: str | None) -> bool:

@@ -7,13 +7,12 @@ from versus_py.incidents.labels import shown_labels
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status, common
 from versus_py.incidents.overview import shown_alerts, subject
 from versus_py.incidents.progress import held_until_ms, next_of
+from versus_py.incidents.searching import searched_text
 from versus_py.incidents.severity import Level, level_of
 from versus_py.targets import Called
 
 TITLE_MAX = 160
 LABELS_MAX = 3
-SEARCHED_MAX = 8_000
-"""The most characters of an incident that a filter looks at."""
 
 URGENT_MS = 120_000
 SOON_MS = 300_000
@@ -122,7 +121,7 @@ def row_of(incident: Incident, called: Called) -> Row:
     held_ms, held_by = _held(incident)
     labels = shown_labels(common([it.labels for it in shown_alerts(incident)]), (incident.title,))
     record = incident.record
-    text, pairs = _searched(incident)
+    text, pairs = searched_text(incident)
     return Row(
         id=incident.id,
         version=incident.version,
@@ -221,15 +220,3 @@ def _sort(incident: Incident, taken_at_ms: int | None, escalated_at_ms: int | No
     if incident.escalates_at_ms is None or incident.suppression is not None:
         return _NEVER + incident.waiting_since_ms
     return incident.escalates_at_ms
-
-
-def _searched(incident: Incident) -> tuple[str, frozenset[str]]:
-    pairs: dict[str, None] = {}
-    room = SEARCHED_MAX
-    for alert in incident.alerts:
-        for name, value in alert.labels.items():
-            pair = f"{name}={value}".casefold()
-            if pair not in pairs and (room := room - len(pair)) >= 0:
-                pairs[pair] = None
-    said = (incident.title, incident.severity, incident.source, incident.id, incident.record.label)
-    return "\n".join((*said, *pairs)).casefold(), frozenset(pairs)
