@@ -39,8 +39,10 @@ from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
 from versus_py.web.pages.ui.acting import Acting
 from versus_py.web.pages.ui.board import Board
+from versus_py.web.pages.ui.downloads import Downloads
 from versus_py.web.pages.ui.guard import UiGuard
 from versus_py.web.pages.ui.health_page import HealthPage
+from versus_py.web.pages.ui.looking_back import LookingBack
 from versus_py.web.pages.ui.policy_page import PolicyPage
 from versus_py.web.pages.ui.reading import Reading
 from versus_py.web.pages.ui.sessions import Sessions
@@ -96,9 +98,11 @@ def create_app(
     sessions = Sessions(lambda: links.key, clock, lasts_ms=round(config.ui.session_hours * 3_600_000))
     ui = UiGuard(shell, guarded, sessions)
     board = Board(store, clock, called)
+    looking_back = LookingBack(config, board, store=store, clock=clock, called=called)
     reading = Reading(
         config,
         board,
+        looking_back,
         store=store,
         lifecycle=lifecycle,
         heartbeats=heartbeats,
@@ -149,6 +153,8 @@ def create_app(
             *acting.routes(ui),
             *PolicyPage(config, board, clock, called).routes(ui),
             *health_page.routes(ui),
+            *looking_back.routes(ui),
+            *Downloads(store, clock).routes(ui),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),

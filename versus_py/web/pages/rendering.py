@@ -15,8 +15,6 @@ pages = Environment(
     lstrip_blocks=True,
 )
 pages.filters |= {"utc": utc, "subject": subject}
-pages.filters |= {
-    it.__name__: it
-    for it in (moments.day, moments.hours, moments.is_of_today, moments.iso, moments.lasted, moments.left, web_page)
-}
+_TIMES = (moments.date, moments.day, moments.hours, moments.is_of_today, moments.iso, moments.lasted, moments.left)
+pages.filters |= {it.__name__: it for it in (*_TIMES, web_page)}
 pages.globals["file_name"] = file_name

@@ -83,6 +83,7 @@ class Acting:
             "/incidents/resolve": self.resolve_some,
             "/incidents/{id}/comment": self.comment,
             "/incidents/{id}/retry": self.retry,
+            "/failed/retry": self.retry_all,
             **{f"/incidents/{{id}}/{action}": self._handler(action) for action in Action},
         }
         pages: dict[str, Page] = {path: ui(it, needs=Role.RESPONDER) for path, it in handlers.items()}
@@ -101,12 +102,21 @@ class Acting:
         return await self._answer(request, viewer, form, lambda: self._deeds.comment(said, viewer.actor))
 
     async def retry(self, request: web.Request, viewer: Viewer) -> web.Response:
-        """What was given up, and what refuses our credentials."""
+        """What was given up, and what refuses our credentials: of the `target` that is named, or of all."""
         form, incident_id = await read_form(request), _id(request)
-        incident, is_retried = await self._lifecycle.retry(incident_id, viewer.actor)
+        target = form.one("target")
+        incident, is_retried = await self._lifecycle.retry(incident_id, viewer.actor, target)
         if incident is None:
             raise await self._reading.unknown(incident_id)
-        return self._back(request, form, "Tried again now" if is_retried else "Nothing was given up")
+        done = "Tried again now" if is_retried else "Nothing was given up"
+        return self._back(request, form, f"{done}: {self._called(target)}" if target else done)
+
+    async def retry_all(self, request: web.Request, viewer: Viewer) -> web.Response:
+        """Everything that was given up, of every incident."""
+        number, has_more = await self._lifecycle.retry_all(viewer.actor)
+        more = "; there are more: press again" if has_more else ""
+        text = f"{counted(number, 'incident')} tried again{more}" if number else "Nothing was given up"
+        return say(request, see_other(request, "/failed"), text)
 
     async def acknowledge_some(self, request: web.Request, viewer: Viewer) -> web.Response:
         """Those that are selected."""
@@ -222,7 +232,9 @@ class Acting:
             return False
 
     def _back(self, request: web.Request, form: Form, text: str) -> web.Response:
-        """To Now, with the filter that it had, or to the incident."""
+        """To Now, with the filter that it had, to Failed, or to the incident."""
+        if form.one("back") == "failed":
+            return say(request, see_other(request, "/failed"), text)
         query = form.one("q")[:QUERY_MAX]
         now = f"/?{urlencode({'q': query})}" if query else "/"
         is_about_one = "id" in request.match_info and form.one("back") != "now"

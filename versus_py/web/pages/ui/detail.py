@@ -37,7 +37,8 @@ class StepShown:
 class DeliveryShown:
     """One target. *state* is ok, failed, failing, refused, behind, waiting, or spared."""
 
-    name: str
+    target: str  # by its own name
+    name: str  # what people call it
     state: str
     word: str
     label: str
@@ -217,6 +218,7 @@ def _delivery(incident: Incident, target: str, called: Called) -> DeliveryShown:
     it, due_ms = incident.delivery(target), incident.due_ms(target)
     state, word, at_ms = _state(incident, target, it, due_ms)
     return DeliveryShown(
+        target=target,
         name=called(target),
         state=state,
         word=word,

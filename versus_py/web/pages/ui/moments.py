@@ -27,6 +27,11 @@ def day(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%d %b %H:%M UTC")
 
 
+def date(at_ms: int) -> str:
+    """The day in UTC, which the script turns into that of the viewer."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%d %b")
+
+
 def left(due_ms: int, now_ms: int) -> str:
     """A countdown, as the script writes it."""
     seconds = max(0, -(-(due_ms - now_ms) // 1000))

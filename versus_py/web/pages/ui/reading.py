@@ -23,6 +23,7 @@ from versus_py.web.pages.ui import choices
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.detail import detail_of
 from versus_py.web.pages.ui.guard import UiGuard
+from versus_py.web.pages.ui.looking_back import LookingBack
 from versus_py.web.pages.ui.now import Reach, in_order, now_of
 from versus_py.web.pages.ui.payload import payload_shown
 from versus_py.web.pages.ui.rows import Row, cut, since_ms
@@ -72,6 +73,7 @@ class Reading:
         self,
         config: Config,
         board: Board,
+        looking_back: LookingBack,
         *,
         store: Store,
         lifecycle: Lifecycle,
@@ -82,6 +84,7 @@ class Reading:
     ) -> None:
         self._config = config
         self._board = board
+        self._looking_back = looking_back
         self._store = store
         self._lifecycle = lifecycle
         self._heartbeats = heartbeats
@@ -95,8 +98,10 @@ class Reading:
             web.get("/incidents/{id}", ui(self.incident), allow_head=False),
         ]
 
-    async def now(self, request: web.Request, viewer: Viewer) -> web.Response:  # noqa: ARG002 - the frame shows it
-        """`?q=` filters; `?waiting_after=` and `?acknowledged_after=` continue a list."""
+    async def now(self, request: web.Request, viewer: Viewer) -> web.Response:
+        """`?q=` filters; `?waiting_after=` and `?acknowledged_after=` continue a list; `?at=` is another moment."""
+        if request.query.get("at"):
+            return await self._looking_back.at(request, viewer)
         query = request.query.get("q", "").strip()[:QUERY_MAX]
         after = request.query.get("waiting_after", ""), request.query.get("acknowledged_after", "")
         sight = await self._board.look()
