@@ -4,6 +4,9 @@ The text of an incident, and that of each delivery, begins with two numbers. `sc
 the oldest layout whose versions may work on it. A version that is older than `readable_from` leaves the incident alone.
 One that is older than `schema` alone works on it, and keeps the fields that it does not know: what it read is kept as
 `unknown`, and merged into what it writes. A text without numbers is of layout 1.
+
+The text of an incident goes on with its place among all that are open, which is read without the rest. It follows from
+the rest: a text without it, of another version, is as good.
 """
 
 import re
@@ -18,6 +21,7 @@ from pydantic import TypeAdapter
 from versus_py.errors import Unreadable
 from versus_py.incidents.listings import seen
 from versus_py.incidents.model import Alert, Call, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.places import Place, place_of
 from versus_py.incidents.policies import Policy, made
 from versus_py.store.keys import DELIVERY_FIELD
 
@@ -38,6 +42,7 @@ _DELIVERY = TypeAdapter(Delivery)
 _ENTRY = TypeAdapter(Entry)
 _ALERTS_APART = 3  # from this layout on
 _STEPS = 4
+_PLACE = re.compile(r'{"schema":\d+,"readable_from":(\d+),"place":"([whnet]\d{1,17})"')
 _NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
 _STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema", "payload"}
 
@@ -45,7 +50,10 @@ _STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema", "pa
 def dump_incident(incident: Incident) -> bytes:
     """Without its alerts, deliveries, version and status, which have fields of their own."""
     apart = replace(incident, alerts=())
-    return _dumped(Incident, _INCIDENT.dump_json(apart, exclude=_STORED_ELSEWHERE), incident.unknown)
+    text = _INCIDENT.dump_json(apart, exclude=_STORED_ELSEWHERE)
+    if incident.unknown:
+        return _dumped(Incident, text, incident.unknown)
+    return _dumped(Incident, b'{"place":"%s",' % place_of(incident).text.encode() + text[1:], {})
 
 
 def dump_alerts(incident: Incident) -> bytes:
@@ -85,6 +93,12 @@ def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Inciden
     except (ValueError, KeyError, TypeError) as exc:
         raise Unreadable(f"incident {incident_id} cannot be read: a newer version may have written it") from exc
     return incident.with_deliveries(deliveries)
+
+
+def load_place(beginning: str) -> Place | None:
+    """From the beginning of an incident's text; None when it has none, or only newer versions may work on it."""
+    found = _PLACE.match(beginning)
+    return None if found is None or int(found[1]) > SCHEMA else Place.parse(found[2])
 
 
 def load_glance(incident_id: IncidentId, stored: Mapping[str, str | None]) -> Incident | None:

@@ -36,6 +36,7 @@ from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
 from versus_py.web.pages import files
 from versus_py.web.pages.ack import AckPage
+from versus_py.web.pages.rendering import compile_pages
 from versus_py.web.pages.storms import StormPage
 from versus_py.web.pages.ui.acting import Acting
 from versus_py.web.pages.ui.board import Board
@@ -94,6 +95,7 @@ def create_app(
     storm = StormPage(links, store, storms, StormAcknowledgment(storms, lifecycle), has_ack_links=has_ack_links)
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
+    app.on_startup.append(compile_pages)
     shell = app[SHELL] = Shell(config, clock, app.router)
     sessions = Sessions(lambda: links.key, clock, lasts_ms=round(config.ui.session_hours * 3_600_000))
     ui = UiGuard(shell, guarded, sessions)

@@ -8,7 +8,9 @@ from tests.support.clock import FakeClock
 from tests.support.factories import make_notification, make_policy
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents.model import Actor, Incident
+from versus_py.incidents.places import place_of
 from versus_py.store import Store, keys, standings
+from versus_py.store.standings import Standing
 
 ANA = Actor("ana")
 REOPEN_MINUTES = 10
@@ -36,19 +38,21 @@ async def test_open_ones_are_there_with_their_version_and_resolved_ones_are_not(
     await lifecycle.acknowledge(first.id, ANA)
     await lifecycle.resolve(second.id, ANA)
 
-    found = await store.standings.open_versions(now_ms=clock.now_ms())
+    found = await store.standings.all_open(now_ms=clock.now_ms())
 
-    assert found == {first.id: (await store.get(first.id)).version}
+    incident = await store.get(first.id)
+    assert found == {first.id: Standing(incident.version, place_of(incident))}
+    assert found[first.id].place.is_taken
 
 
 async def test_what_fires_again_is_open_again_at_once(store, lifecycle, clock):
     incident = await created(lifecycle, "a")
     await lifecycle.resolve(incident.id, ANA)
-    assert await store.standings.open_versions(now_ms=clock.now_ms()) == {}
+    assert await store.standings.all_open(now_ms=clock.now_ms()) == {}
     clock.advance(seconds=1)
     await created(lifecycle, "a")
 
-    assert [*await store.standings.open_versions(now_ms=clock.now_ms())] == [incident.id]
+    assert [*await store.standings.all_open(now_ms=clock.now_ms())] == [incident.id]
 
 
 async def test_more_than_one_script_takes_are_all_there(store, lifecycle, clock, monkeypatch):
@@ -56,25 +60,25 @@ async def test_more_than_one_script_takes_are_all_there(store, lifecycle, clock,
     monkeypatch.setattr(standings, "TOGETHER", 2)
     ids = {(await created(lifecycle, str(number))).id for number in range(30)}
 
-    assert {*await store.standings.open_versions(now_ms=clock.now_ms())} == ids
+    assert {*await store.standings.all_open(now_ms=clock.now_ms())} == ids
 
 
 async def test_what_expired_meanwhile_is_left_out(store, lifecycle, clock, redis):
     incident = await created(lifecycle, "a")
     await redis.delete(keys.incident(incident.id))
 
-    assert await store.standings.open_versions(now_ms=clock.now_ms()) == {}
+    assert await store.standings.all_open(now_ms=clock.now_ms()) == {}
 
 
 async def test_what_was_resolved_long_ago_is_asked_about_once_a_minute(store, lifecycle, clock, redis):
     incident = await created(lifecycle, "a")
     await lifecycle.resolve(incident.id, ANA)
     for _ in range(2):
-        await store.standings.open_versions(now_ms=clock.now_ms())
+        await store.standings.all_open(now_ms=clock.now_ms())
         clock.advance(minutes=REOPEN_MINUTES)
-    await store.standings.open_versions(now_ms=clock.now_ms())
+    await store.standings.all_open(now_ms=clock.now_ms())
     await redis.hset(keys.incident(incident.id), "status", "triggered")  # a server that lost its last write
 
-    assert await store.standings.open_versions(now_ms=clock.now_ms()) == {}
+    assert await store.standings.all_open(now_ms=clock.now_ms()) == {}
     clock.advance(minutes=1)
-    assert [*await store.standings.open_versions(now_ms=clock.now_ms())] == [incident.id]
+    assert [*await store.standings.all_open(now_ms=clock.now_ms())] == [incident.id]

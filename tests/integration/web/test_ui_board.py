@@ -1,6 +1,7 @@
 """The rows of what is open: made once for a version of an incident, whoever looks."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -11,6 +12,7 @@ from versus_py.errors import Unreadable
 from versus_py.incidents.model import Actor, Incident, IncidentId
 from versus_py.store import keys
 from versus_py.web.pages.ui.board import Board
+from versus_py.web.pages.ui.now import ROWS_MAX
 
 ANA = Actor("ana")
 
@@ -41,33 +43,69 @@ async def created(engine: Engine, name: str) -> IncidentId:
 
 async def test_only_what_changed_is_read_again(engine, board, reads):
     first, second = await created(engine, "A"), await created(engine, "B")
-    await board.look()
-    await board.look()
+    await board.rows()
+    await board.rows()
     assert sorted(reads) == sorted([first, second])
     await engine.lifecycle.acknowledge(second, ANA)
 
-    sight = await board.look()
+    rows = await board.rows()
 
     assert reads[2:] == [second]
-    assert {it.id: it.status for it in sight.rows} == {first: "triggered", second: "acknowledged"}
+    assert {it.id: it.status for it in rows} == {first: "triggered", second: "acknowledged"}
 
 
 async def test_those_who_ask_at_the_same_time_share_a_look(engine, board, reads, monkeypatch):
     await created(engine, "A")
     looks = 0
-    looked = board._looked
+    look = board._look
 
     async def counted():
         nonlocal looks
         looks += 1
-        return await looked()
+        await look()
 
-    monkeypatch.setattr(board, "_looked", counted)
+    monkeypatch.setattr(board, "_look", counted)
 
     sights = await asyncio.gather(*(board.look() for _ in range(20)))
 
     assert looks == 2  # who comes during a look gets the next one
-    assert {len(it.rows) for it in sights} == {1}
+    assert {len(it.spots) for it in sights} == {1}
+
+
+async def test_of_many_only_what_a_page_shows_is_read(engine, board, reads):
+    for number in range(80):
+        await created(engine, f"A{number}")
+    reads.clear()
+
+    now = await board.now()
+
+    assert now.waiting.total == 80
+    assert [it.id for it in now.waiting.rows] == reads[: len(now.waiting.rows)]
+    assert len(reads) <= ROWS_MAX + 1
+
+
+async def test_what_an_older_version_wrote_has_its_place_too(engine, board, reads):
+    first, second = await created(engine, "A"), await created(engine, "B")
+    name = keys.incident(first)
+    text = await engine.store._redis.hget(name, "incident")
+    await engine.store._redis.hset(name, "incident", re.sub('"place":"[^"]+",', "", text))
+    reads.clear()
+
+    sight = await board.look()
+
+    assert {it.id for it in sight.spots} == {first, second}
+    assert reads == [first]
+
+
+async def test_a_change_that_is_told_is_seen_without_a_look(engine, board):
+    first, second = await created(engine, "A"), await created(engine, "B")
+    await board.now()
+    await engine.lifecycle.acknowledge(first, ANA)
+    await engine.lifecycle.resolve(second, ANA)
+
+    await board.read_again([first, second])
+
+    assert {it.id: it.is_taken for it in board.sight.spots} == {first: True}
 
 
 async def test_what_was_resolved_is_gone(engine, board):
@@ -75,7 +113,7 @@ async def test_what_was_resolved_is_gone(engine, board):
     await board.look()
     await engine.lifecycle.resolve(incident_id, ANA)
 
-    assert (await board.look()).rows == ()
+    assert (await board.look()).spots == ()
 
 
 async def test_what_cannot_be_read_is_counted_and_hides_nothing_else(engine, board):
@@ -84,4 +122,4 @@ async def test_what_cannot_be_read_is_counted_and_hides_nothing_else(engine, boa
 
     sight = await board.look()
 
-    assert ([it.id for it in sight.rows], sight.unread) == ([second], (first,))
+    assert ([it.id for it in sight.spots], sight.unread) == ([second], (first,))

@@ -7,18 +7,21 @@ import pytest
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
 from versus_py.incidents.model import IncidentId
-from versus_py.web.pages.ui.now import ROWS_MAX, Reach, cursor_of, now_of
-from versus_py.web.pages.ui.rows import Person, row_of
+from versus_py.incidents.places import Kind, Place
+from versus_py.web.pages.ui.now import ROWS_MAX, Reach, cursor_of, now_of, wanted
+from versus_py.web.pages.ui.rows import Person, Spot, row_of
 
 ROW = row_of(make_incident(), str)
 
 
 def waiting(name, due_ms, **fields):
-    return replace(ROW, id=IncidentId(name), sort=due_ms, due_ms=due_ms, **fields)
+    return replace(ROW, id=IncidentId(name), place=Place(Kind.STEP, due_ms), due_ms=due_ms, **fields)
 
 
 def taken(name, at_ms):
-    return replace(ROW, id=IncidentId(name), sort=at_ms, taken_at_ms=at_ms, taken_by=Person("Ana", "A"))
+    return replace(
+        ROW, id=IncidentId(name), place=Place(Kind.TAKEN, at_ms), taken_at_ms=at_ms, taken_by=Person("Ana", "A")
+    )
 
 
 def ids(part):
@@ -50,10 +53,31 @@ def test_a_filter_that_finds_nothing_is_not_empty():
 
 
 def test_the_next_one_is_not_one_that_is_held():
-    now = now_of([waiting("a", 10, held_by="silenced"), waiting("b", 20)])
+    now = now_of([replace(waiting("a", 10), place=Place(Kind.HOURS, 10)), waiting("b", 20)])
 
     assert now.next is not None
     assert now.next.id == "b"
+
+
+def test_of_thousands_only_what_a_page_shows_is_wanted():
+    spots = [spot(f"{number:04}", Kind.ESCALATED, number) for number in range(100)]
+    spots += [spot(f"{number:04}", Kind.STEP, number) for number in range(100, 2000)]
+    spots += [spot(f"t{number:04}", Kind.TAKEN, number) for number in range(100)]
+
+    found = wanted(spots)
+    now = now_of([waiting(it.id, it.sort) if it.id in found and not it.is_taken else it for it in spots])
+
+    assert len(found) < 100
+    assert found[:2] == ["0000", "0001"]
+    assert found[-1] == "0100", "the one that escalates next, though it is on another page"
+    assert (now.waiting.total, now.taken.total) == (2000, 100)
+    assert ids(now.waiting) == found[: len(now.waiting.rows)]
+    assert wanted(spots, waiting_after="1998.1998")[0] == "1999"
+    assert len(wanted(spots, query="disk")) == len(spots)
+
+
+def spot(name, kind, sort):
+    return Spot(IncidentId(name), 1, Place(kind, sort))
 
 
 def test_pages_by_cursor_hold_every_row_once():

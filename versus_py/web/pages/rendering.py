@@ -18,3 +18,9 @@ pages.filters |= {"utc": utc, "subject": subject}
 _TIMES = (moments.date, moments.day, moments.hours, moments.is_of_today, moments.iso, moments.lasted, moments.left)
 pages.filters |= {it.__name__: it for it in (*_TIMES, web_page)}
 pages.globals["file_name"] = file_name
+
+
+async def compile_pages(_: object = None) -> None:
+    """Have the templates of the web UI ready before somebody waits for one."""
+    for name in pages.list_templates(extensions=["html"]):
+        pages.get_template(name)

@@ -137,7 +137,7 @@ class Acting:
         until, query = form.one("until"), form.one("q")[:QUERY_MAX]
         if not until.isdecimal():
             raise web.HTTPBadRequest(text="until is not a time in ms: open the page again")
-        rows = (await self._board.look()).rows
+        rows = await self._board.rows()
         ids = [it.id for it in rows if not it.is_taken and it.matches(query) and it.waiting_since_ms <= int(until)]
         return await self._many(request, form, ids[:MANY_MAX], self._deeds.acknowledge(viewer.actor), "acknowledged")
 

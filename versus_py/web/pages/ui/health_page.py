@@ -22,7 +22,6 @@ from versus_py.store.replicas import Replica, Replicas
 from versus_py.targets import Called
 from versus_py.telemetry.logs import Redactor
 from versus_py.web.pages.ui.board import Board
-from versus_py.web.pages.ui.counts import waiting
 from versus_py.web.pages.ui.guard import UiGuard
 from versus_py.web.pages.ui.health_views import (
     Beat,
@@ -83,8 +82,7 @@ class HealthPage:
         values: dict[str, Any] = {
             "title": "Health",
             "page": "health",
-            "waiting": await waiting(self._board) if facts.reaches_redis else 0,
-            "failed": 0 if facts.standing is None else facts.standing.failed,
+            **(await self._board.counts() if facts.reaches_redis else {}),
             "version": __version__,
             "is_well": facts.readiness is not None and facts.readiness.status == "ready",
             "standing": facts.standing,

@@ -116,7 +116,7 @@ class LookingBack:
             page = await self._store.given_up(limit=PAGE, cursor=request.query.get("older"))
         except ValueError:
             raise web.HTTPBadRequest(text=_NO_CURSOR) from None
-        frame = await self._frame()
+        frame = await self._board.counts()
         response = render(
             request,
             "ui/failed.html",
@@ -165,7 +165,7 @@ class LookingBack:
             before=iso(at_ms - _STEP_MS),
             after=iso(at_ms + _STEP_MS) if at_ms + _STEP_MS <= now_ms else "",
             flash="",
-            **await self._frame(),
+            **await self._board.counts(),
         )
 
     async def _searched(self, asked: Asked, query: Mapping[str, str]) -> SearchPage:
@@ -208,16 +208,8 @@ class LookingBack:
             query_max=QUERY_MAX,
             flash="",
             **shown | values,
-            **await self._frame(),
+            **await self._board.counts(),
         )
-
-    async def _frame(self) -> dict[str, Any]:
-        """What the navigation says: how many wait, and how many deliveries were given up."""
-        rows = (await self._board.look()).rows
-        return {
-            "waiting": sum(not it.is_taken for it in rows),
-            "failed": await self._store.history.failed_count(),
-        }
 
 
 def fields_of(request: web.Request) -> dict[str, str]:

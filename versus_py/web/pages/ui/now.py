@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from versus_py.web.pages.ui.rows import Row
+from versus_py.incidents.model import IncidentId
+from versus_py.web.pages.ui.rows import FRAME_BYTES, Row, Spot
 
 WAITING_BYTES = 90_000
 TAKEN_BYTES = 40_000
@@ -14,8 +15,8 @@ ROWS_MAX = 60
 _DIGITS_MAX = 16
 """Of the longest `Row.sort`."""
 
-Place = tuple[int, str]
-"""Where a row is in its list: its `sort` and its id."""
+_Begin = tuple[int, str]
+"""Where a part begins: after the `sort` and the id of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,47 +70,79 @@ class Now:
 
 
 def now_of(
-    rows: Iterable[Row], *, query: str = "", waiting_after: str = "", taken_after: str = "", unread: int = 0
+    rows: Iterable[Row | Spot], *, query: str = "", waiting_after: str = "", taken_after: str = "", unread: int = 0
 ) -> Now:
-    """Raises ValueError for a cursor that is none."""
+    """From all that is open: those that `wanted` names have to be rows. Raises ValueError for a bad cursor."""
     waiting, taken = in_order(rows)
-    shown = [it for it in waiting if it.matches(query)]
-    coming = (it for it in shown if it.due_ms is not None and not it.held_by)
+    shown = _matching(waiting, query)
+    coming = next((it for it in shown if it.is_coming), None)
     return Now(
         waiting=_part(shown, waiting_after, WAITING_BYTES),
-        taken=_part([it for it in taken if it.matches(query)], taken_after, TAKEN_BYTES),
+        taken=_part(_matching(taken, query), taken_after, TAKEN_BYTES),
         waiting_in_all=len(waiting),
         query=query,
-        next=next(coming, None),
+        next=coming if isinstance(coming, Row) else None,
         unread=unread,
     )
 
 
-def in_order(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+def wanted(
+    spots: Iterable[Row | Spot], *, query: str = "", waiting_after: str = "", taken_after: str = ""
+) -> list[IncidentId]:
+    """Those that `now_of` has to have as rows. Raises ValueError for a bad cursor."""
+    waiting, taken = in_order(spots)
+    if query:
+        return [it.id for it in (*waiting, *taken)]
+    found = [
+        *_after(waiting, waiting_after)[: _most(WAITING_BYTES)],
+        *_after(taken, taken_after)[: _most(TAKEN_BYTES)],
+        *[it for it in waiting if it.is_coming][:1],
+    ]
+    return [*dict.fromkeys(it.id for it in found)]
+
+
+def in_order(rows: Iterable[Row | Spot]) -> tuple[list[Row | Spot], list[Row | Spot]]:
     """What waits, the soonest escalation first; and what somebody has, the oldest first."""
-    ordered = sorted(rows, key=_place)
+    ordered = sorted(rows, key=_begin)
     return [it for it in ordered if not it.is_taken], [it for it in ordered if it.is_taken]
 
 
-def _part(rows: Sequence[Row], after: str, size: int) -> Shown:
+def _matching(rows: Sequence[Row | Spot], query: str) -> Sequence[Row | Spot]:
+    return [it for it in rows if isinstance(it, Row) and it.matches(query)] if query else rows
+
+
+def _part(rows: Sequence[Row | Spot], after: str, size: int) -> Shown:
     """The rows after that cursor that fit, one at the least."""
-    begin = parse_cursor(after) if after else None
-    rest = [it for it in rows if begin is None or _place(it) > begin]
+    rest = _after(rows, after)
     kept: list[Row] = []
-    for row in rest[:ROWS_MAX]:
+    for row in rest[: _most(size)]:
+        if not isinstance(row, Row):
+            break
         size -= row.size
         if size < 0 and kept:
             break
         kept.append(row)
     left = len(rest) - len(kept)
-    return Shown(tuple(kept), len(rows), left, cursor_of(kept[-1]) if left else "")
+    return Shown(tuple(kept), len(rows), left, cursor_of(kept[-1]) if left and kept else "")
+
+
+def _after(rows: Sequence[Row | Spot], cursor: str) -> Sequence[Row | Spot]:
+    if not cursor:
+        return rows
+    begin = parse_cursor(cursor)
+    return [it for it in rows if _begin(it) > begin]
+
+
+def _most(size: int) -> int:
+    """How many rows fit at the most."""
+    return min(ROWS_MAX, size // FRAME_BYTES + 1)
 
 
 def cursor_of(row: Row) -> str:
     return f"{row.sort}.{row.id}"
 
 
-def parse_cursor(cursor: str) -> Place:
+def parse_cursor(cursor: str) -> _Begin:
     """Raises ValueError."""
     sort, _, incident_id = cursor.partition(".")
     if not sort.isdecimal() or len(sort) > _DIGITS_MAX:
@@ -117,5 +150,5 @@ def parse_cursor(cursor: str) -> Place:
     return int(sort), incident_id
 
 
-def _place(row: Row) -> Place:
+def _begin(row: Row | Spot) -> _Begin:
     return row.sort, row.id

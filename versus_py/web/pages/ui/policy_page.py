@@ -7,7 +7,6 @@ from versus_py.config import Config
 from versus_py.targets import Called
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.choices import SEVERITIES
-from versus_py.web.pages.ui.counts import waiting
 from versus_py.web.pages.ui.guard import UiGuard
 from versus_py.web.pages.ui.policy_views import LABELS_MAX, Asking, DryRun, dry_run, policies_shown, zones
 from versus_py.web.pages.ui.shell import render
@@ -43,7 +42,7 @@ class PolicyPage:
             status=400 if problem else 200,
             title="Policies",
             page="policies",
-            waiting=await waiting(self._board),
+            **await self._board.counts(),
             policies=policies_shown(self._config, self._called, now_ms),
             asking=asking,
             labels_max=LABELS_MAX,

@@ -24,9 +24,9 @@ from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.detail import detail_of
 from versus_py.web.pages.ui.guard import UiGuard
 from versus_py.web.pages.ui.looking_back import LookingBack
-from versus_py.web.pages.ui.now import Reach, in_order, now_of
+from versus_py.web.pages.ui.now import Reach, in_order
 from versus_py.web.pages.ui.payload import payload_shown
-from versus_py.web.pages.ui.rows import Row, cut, since_ms
+from versus_py.web.pages.ui.rows import Row, Spot, cut, since_ms
 from versus_py.web.pages.ui.said import forget_said, said
 from versus_py.web.pages.ui.shell import render
 from versus_py.web.pages.ui.viewer import Viewer
@@ -104,17 +104,15 @@ class Reading:
             return await self._looking_back.at(request, viewer)
         query = request.query.get("q", "").strip()[:QUERY_MAX]
         after = request.query.get("waiting_after", ""), request.query.get("acknowledged_after", "")
-        sight = await self._board.look()
         try:
-            now = now_of(
-                sight.rows, query=query, waiting_after=after[0], taken_after=after[1], unread=len(sight.unread)
-            )
+            now = await self._board.now(query=query, waiting_after=after[0], taken_after=after[1])
         except ValueError:
             raise web.HTTPBadRequest(text="this is no link of a list: open the first page again") from None
         values: dict[str, Any] = {
             "title": "Now",
             "page": "now",
             "waiting": now.waiting_in_all,
+            "failed": await self._store.history.failed_count(),
             "query": query,
             "now": now,
             "last": await self._last(),
@@ -162,14 +160,15 @@ class Reading:
             all_alerts=all_alerts,
             all_entries=asked.get("timeline") == "all",
         )
-        waiting, taken = in_order((await self._board.look()).rows)
+        counts = await self._board.counts()
+        waiting, taken = in_order(self._board.sight.spots)
         return render(
             request,
             "ui/incident.html",
             status=status,
             title=shown.row.title,
             page="incident",
-            waiting=len(waiting),
+            **counts,
             it=shown,
             all_alerts=all_alerts,
             place=_place(found.id, [*waiting, *taken]),
@@ -213,7 +212,7 @@ class Reading:
         return shown[:BEATS_MAX]
 
 
-def _place(incident_id: IncidentId, rows: list[Row]) -> Place | None:
+def _place(incident_id: IncidentId, rows: list[Row | Spot]) -> Place | None:
     """None for one that is not open."""
     ids = [it.id for it in rows]
     if incident_id not in ids:

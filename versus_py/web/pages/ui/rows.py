@@ -6,6 +6,7 @@ from html import escape
 from versus_py.incidents.labels import shown_labels
 from versus_py.incidents.model import Actor, Ending, Incident, IncidentId, Status, common
 from versus_py.incidents.overview import shown_alerts, subject
+from versus_py.incidents.places import Kind, Place, escalated_at_ms, place_of, taken_at_ms
 from versus_py.incidents.progress import held_until_ms, next_of
 from versus_py.incidents.searching import searched_text
 from versus_py.incidents.severity import Level, level_of
@@ -17,10 +18,7 @@ LABELS_MAX = 3
 URGENT_MS = 120_000
 SOON_MS = 300_000
 
-_NEVER = 4_000_000_000_000_000
-"""Later than any time in ms, and a whole number to JavaScript: sorts what has no next step after all that has one."""
-
-_FRAME_BYTES = 1_500
+FRAME_BYTES = 1_500
 """What a row takes beside what its incident says: tags, icons, times."""
 
 
@@ -56,6 +54,27 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """An open incident that was not read: where it is among the others."""
+
+    id: IncidentId
+    version: int
+    place: Place
+
+    @property
+    def sort(self) -> int:
+        return self.place.sort
+
+    @property
+    def is_taken(self) -> bool:
+        return self.place.is_taken
+
+    @property
+    def is_coming(self) -> bool:
+        return self.place.kind is Kind.STEP
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """What waits has no *taken_at_ms*; what somebody acknowledged or snoozed has one."""
 
@@ -64,7 +83,7 @@ class Row:
     title: str
     severity: Severity
     status: str  # triggered, acknowledged, snoozed, suppressed, held, escalated
-    sort: int  # within its list, the first one has the least
+    place: Place
     since_ms: int
     waiting_since_ms: int
     alerts: int
@@ -85,8 +104,18 @@ class Row:
     pairs: frozenset[str]  # `name=value` of its labels, in lower case
 
     @property
+    def sort(self) -> int:
+        """Within its list, the first one has the least."""
+        return self.place.sort
+
+    @property
     def is_taken(self) -> bool:
-        return self.taken_at_ms is not None
+        return self.place.is_taken
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether a step is to come that nothing holds."""
+        return self.place.kind is Kind.STEP
 
     def is_hot(self, now_ms: int) -> bool:
         """Whether it is to be pressed first: it escalates soon, or has."""
@@ -104,7 +133,7 @@ class Row:
         said = [self.title, self.title, self.told, self.record, self.record_url, self.due_to, self.held_by]
         said += [part for pair in self.labels for part in pair]
         said += [self.taken_by.name] if self.taken_by else []
-        return _FRAME_BYTES + sum(len(escape(it).encode(errors="replace")) for it in said)
+        return FRAME_BYTES + sum(len(escape(it).encode(errors="replace")) for it in said)
 
     def matches(self, query: str) -> bool:
         """Whether it has every word of *query*, each a text or a `label=value`, in any case."""
@@ -113,11 +142,8 @@ class Row:
 
 def row_of(incident: Incident, called: Called) -> Row:
     """The row of an open incident; *called* tells what people call a target."""
-    coming, is_snoozed = next_of(incident), incident.snooze is not None
+    coming = next_of(incident)
     acknowledged = incident.status is Status.ACKNOWLEDGED
-    taken_at_ms = incident.acknowledged_at_ms if acknowledged else incident.waiting_since_ms if is_snoozed else None
-    latest = incident.latest_call
-    escalated_at_ms = latest.at_ms if latest is not None and not acknowledged and not incident.is_waiting else None
     held_ms, held_by = _held(incident)
     labels = shown_labels(common([it.labels for it in shown_alerts(incident)]), (incident.title,))
     record = incident.record
@@ -128,7 +154,7 @@ def row_of(incident: Incident, called: Called) -> Row:
         title=cut(" ".join(subject(incident).split()) or incident.id, TITLE_MAX),
         severity=Severity.of(incident.severity),
         status=standing(incident),
-        sort=_sort(incident, taken_at_ms, escalated_at_ms),
+        place=place_of(incident),
         since_ms=since_ms(incident),
         waiting_since_ms=incident.waiting_since_ms,
         alerts=len(incident.firing) or len(incident.alerts),
@@ -139,10 +165,10 @@ def row_of(incident: Incident, called: Called) -> Row:
         due_ms=None if acknowledged or coming is None else coming.due_ms,
         due_from_ms=_due_from_ms(incident),
         due_to="" if coming is None else _named(coming.targets, called),
-        escalated_at_ms=escalated_at_ms,
+        escalated_at_ms=escalated_at_ms(incident),
         held_until_ms=held_ms,
         held_by=held_by,
-        taken_at_ms=taken_at_ms,
+        taken_at_ms=taken_at_ms(incident),
         taken_by=Person.of(taker(incident)),
         back_at_ms=incident.snooze.until_ms if incident.snooze else incident.ack_ends_at_ms,
         text=text,
@@ -210,13 +236,3 @@ def _due_from_ms(incident: Incident) -> int:
     if due_ms is None or not incident.is_waiting:
         return incident.waiting_since_ms
     return due_ms - incident.policy.delay_ms(incident.next_step)
-
-
-def _sort(incident: Incident, taken_at_ms: int | None, escalated_at_ms: int | None) -> int:
-    if taken_at_ms is not None:
-        return taken_at_ms
-    if escalated_at_ms is not None:
-        return escalated_at_ms
-    if incident.escalates_at_ms is None or incident.suppression is not None:
-        return _NEVER + incident.waiting_since_ms
-    return incident.escalates_at_ms
