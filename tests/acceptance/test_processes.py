@@ -185,7 +185,7 @@ PATHS = (
     "/readyz",
     "/metrics",
     "/api/openapi.json",
-    "/static/page.css",
+    "/static/ui.css",
     "/api/incidents",
     "/api/ack/x?exp=1&sig=1",
     "/api/storms/C1/x?exp=1&sig=1",

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from versus_py.ack_links import PATH as ACK_PATH
-from versus_py.ack_links import STORM_PATH, AckLinks
+from versus_py.ack_links import AckLinks
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
 from versus_py.engine.checkup import Checkup
@@ -90,15 +89,23 @@ def create_app(
     api = Api(store, lifecycle, deeds)
     channels = config.alert.enabled
     restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
-    ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by)
     has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
-    storm = StormPage(links, store, storms, StormAcknowledgment(storms, lifecycle), has_ack_links=has_ack_links)
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
     app.on_startup.append(compile_pages)
     shell = app[SHELL] = Shell(config, clock, app.router)
     sessions = Sessions(lambda: links.key, clock, lasts_ms=round(config.ui.session_hours * 3_600_000))
     ui = UiGuard(shell, guarded, sessions)
+    ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by, known_name=ui.known_name)
+    storm = StormPage(
+        links,
+        store,
+        storms,
+        StormAcknowledgment(storms, lifecycle),
+        called=called,
+        has_ack_links=has_ack_links,
+        known_name=ui.known_name,
+    )
     board = Board(store, clock, called)
     looking_back = LookingBack(config, board, store=store, clock=clock, called=called)
     reading = Reading(
@@ -145,10 +152,8 @@ def create_app(
             web.post("/api/incidents/{id}/route", guarded(api.route)),
             web.post("/api/incidents/{id}/retry", guarded(api.retry)),
             web.post("/api/retry", guarded(api.retry_all)),
-            web.get(f"{ACK_PATH}/{{id}}", ack.get, allow_head=False),
-            web.post(f"{ACK_PATH}/{{id}}", ack.post),
-            web.get(f"{STORM_PATH}/{{place}}/{{id}}", storm.get, allow_head=False),
-            web.post(f"{STORM_PATH}/{{place}}/{{id}}", storm.post),
+            *ack.routes(),
+            *storm.routes(),
             web.get(files.PATH, files.static),
             *SigningIn(shell, guarded, sessions, ui, store).routes(),
             *reading.routes(ui),

@@ -693,12 +693,16 @@ async def test_the_gravest_get_messages_of_their_own_first(engine):
     assert len([text for text in own if "critical" in text]) == 10
 
 
-async def test_the_list_has_the_colour_of_those_that_need_somebody_most(engine):
+async def test_the_list_tells_what_waits_from_what_is_over(engine):
     ids = await break_out(engine, THRESHOLD + 10)
     await until_quiet(engine)
     members = await counted(engine, ids)
-    assert '<main class="list triggered">' in await (await open_list(engine)).text()
+    waiting = await (await open_list(engine)).text()
+    assert f'<span class="dim">{len(members)}, gravest first</span>' in waiting
+    assert "Acknowledged or resolved" not in waiting
 
     for incident_id in members:
         await engine.http.post(f"/api/incidents/{incident_id}/resolve", params={"by": "ana"})
-    assert '<main class="list resolved">' in await (await open_list(engine)).text()
+    over = await (await open_list(engine)).text()
+    assert "gravest first" not in over
+    assert f'Acknowledged or resolved <span class="dim">{len(members)}</span>' in over

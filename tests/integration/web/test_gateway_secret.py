@@ -46,7 +46,7 @@ async def test_a_program_on_this_machine_acts_with_the_secret_only(engine, alert
     assert (await engine.http.post(url)).ok
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/api/openapi.json", "/static/page.css"])
+@pytest.mark.parametrize("path", ["/healthz", "/api/openapi.json", "/static/ui.css"])
 async def test_what_is_open_stays_open(engine, path):
     assert (await engine.http.get(path, headers=NONE)).status == 200
 

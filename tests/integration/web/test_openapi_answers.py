@@ -85,7 +85,7 @@ async def use_everything(engine, logs):
     await engine.settle()
     logs.expect_error("sync.failed")
     shown = f"/api/incidents/{created['id']}"
-    for path in ("/api/incidents", shown, f"{shown}/payload", "/static/page.css", PATH):
+    for path in ("/api/incidents", shown, f"{shown}/payload", "/static/ui.css", PATH):
         assert (await engine.http.get(path)).ok
     assert (await engine.http.post("/api/login-links")).ok
     assert (await engine.http.post("/api/heartbeats/backup")).ok

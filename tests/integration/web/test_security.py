@@ -59,7 +59,7 @@ async def places(engine) -> dict[str, str]:
         "/api/incidents/{id}": f"/api/incidents/{incident}",
         "/api/ack/{id}": _path(ack),
         "/api/storms/{place}/{id}": _path(storm.replace("&amp;", "&")),
-        "/static/{name}": "/static/page.css",
+        "/static/{name}": "/static/ui.css",
     }
 
 

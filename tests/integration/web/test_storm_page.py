@@ -94,6 +94,21 @@ async def test_without_a_name_the_link_is_who_acknowledges(engine):
 
 
 @pytest.mark.parametrize("slack_settings", [STORM])
+async def test_what_needs_somebody_comes_first_and_each_row_leads_to_its_incident(engine):
+    path, query = await storm_link(engine)
+    first, *others = await members(engine, path)
+    await engine.http.post(f"/api/incidents/{first.id}/acknowledge", params={"by": "ben"})
+
+    page = await (await engine.http.get(path, params=query)).text()
+
+    waiting, _, rest = page.partition('id="h-rest"')
+    assert f'href="/incidents/{first.id}"' in rest
+    assert "ben" in rest
+    assert all(f'href="/incidents/{it.id}"' in waiting and f"/api/ack/{it.id}?" in waiting for it in others)
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize("slack_settings", [STORM])
 async def test_looking_at_the_page_acknowledges_nothing(engine):
     path, query = await storm_link(engine)
 
@@ -180,8 +195,12 @@ async def test_a_link_that_is_not_ours_or_has_expired_acknowledges_nothing(engin
         engine.clock.advance(ms=STORM_MS + 2 * DAY_MS)
 
     response = await engine.http.post(path, params=query | changed)
+    page = await engine.http.get(path, params=query | changed, headers={"Accept": "text/html"})
 
-    assert response.status == status
+    assert (response.status, page.status) == (status, status)
+    assert "error" in await response.json()
+    assert "<h1>" in await page.text()
+    assert "/api/ack/" not in await page.text()
     assert {it.acknowledged_at_ms for it in await members(engine, path)} == {None}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import time
 from urllib.parse import urlsplit
 
@@ -267,8 +268,9 @@ async def test_pages_are_strict_about_what_they_load(engine):
     response = await engine.http.get(await ack_path(engine), headers=HTML)
 
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert "script-src" not in response.headers["Content-Security-Policy"]
     assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
-    assert "<script>" not in await response.text()
+    assert "<script" not in await response.text()
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert response.headers["Cache-Control"] == "no-store"
 
@@ -305,13 +307,66 @@ async def test_the_page_says_what_fires_how_grave_it_is_and_since_when(engine):
 
     page = await (await engine.http.get(path, headers=HTML)).text()
 
-    assert "<b>critical</b> · 2 alerts · since 2026-05-04 10:20:00 UTC" in page
+    shown = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert "Triggered KubePodCrashLooping Critical since 04 May 10:20 UTC" in shown
+    assert 'title="2026-05-04 10:20:00 UTC"' in page
     assert "5 restarts &lt;b&gt;" in page
+    assert re.search("Where namespace= shop .*Alerts 2 alerts Next", shown)
     assert [pod for pod in ("a-1", "b-2") if f"<b>pod={pod}</b>" in page] == ["a-1", "b-2"]
-    assert "<code>namespace=shop</code>" in page
-    assert "unless somebody acknowledges it" in page
+    assert "ServiceNow is told, unless somebody acknowledges it" in shown
+    assert "People Nobody has acted yet" in shown
     assert 'href="https://wiki.example/crash"' in page
     assert 'href="http://am"' in page
+    incident_id = path.split("?")[0].rpartition("/")[2]
+    assert f'href="/incidents/{incident_id}" rel="noreferrer">Open the incident' in page
+
+
+async def test_who_acknowledges_may_say_a_name_and_others_see_who_did_what(engine):
+    path = await ack_path(engine)
+    incident_id = path.split("?")[0].rpartition("/")[2]
+    said = {"by": "Ben Okafor", "text": "a secret of the thread"}
+    await engine.http.post(f"/api/incidents/{incident_id}/comments", json=said)
+
+    page = await (await engine.http.post(path, headers=HTML, data={"name": " Ana\n<Diaz> "})).text()
+
+    shown = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    found = await engine.store.get(incident_id)
+    assert found.acknowledged_by.name == "Ana <Diaz>, by the ACK link"
+    assert "Acknowledged. By Ana &lt;Diaz&gt;, by the ACK link, 20" in shown
+    assert re.search(r"Ben Okafor commented at \d\d:\d\d UTC Ana &lt;Diaz&gt;, by the ACK link acknowledged at", shown)
+    assert "a secret of the thread" not in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"name": "Ana"}'),
+        ("application/x-www-form-urlencoded", b"\xff\xfe=1"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(50))),
+    ],
+    ids=["json", "no text", "many fields"],
+)
+async def test_a_body_that_is_no_form_of_ours_acknowledges_as_none_does(engine, kind, body):
+    response = await engine.http.post(await ack_path(engine), data=body, headers={"Content-Type": kind})
+
+    assert (response.status, (await response.json())["acknowledged_by"]) == (201, "the ACK link")
+
+
+async def test_the_page_offers_the_name_that_the_browser_keeps(engine):
+    path = await ack_path(engine)
+    cookie = {"Cookie": "__Host-versus-name=Ana%20%22D%22"}
+
+    assert 'name="name" value="Ana &#34;D&#34;"' in await (await engine.http.get(path, headers=HTML | cookie)).text()
+
+
+async def test_to_a_browser_a_link_that_is_refused_is_a_page_that_leads_on(engine):
+    response = await engine.http.get("/api/ack/x-1?exp=1&sig=0", headers=HTML)
+
+    page = await response.text()
+    assert response.status == 401
+    assert "<h1>This link is not valid</h1>" in page
+    assert '<a class="btn" href="/" rel="noreferrer">Open all incidents</a>' in page
+    assert "<form" not in page
 
 
 async def test_the_page_leads_back_to_the_channel(engine, slack_url):
@@ -320,7 +375,7 @@ async def test_the_page_leads_back_to_the_channel(engine, slack_url):
 
     page = await (await engine.http.post(path, headers=HTML)).text()
 
-    assert f'<a href="{slack_url}/app_redirect?channel={CHANNEL}" rel="noreferrer">Back to the channel</a>' in page
+    assert f'href="{slack_url}/app_redirect?channel={CHANNEL}" rel="noreferrer">Back to the channel' in page
 
 
 async def test_a_post_from_a_program_is_answered_in_json(engine):
@@ -447,7 +502,7 @@ async def test_titles_are_escaped_on_the_page(engine):
     assert "&lt;script&gt;" in page
 
 
-@pytest.mark.parametrize(("name", "status"), [("page.css", 200), ("ack.html", 404), ("..%2fapp.py", 404), ("x", 404)])
+@pytest.mark.parametrize(("name", "status"), [("ui.css", 200), ("ack.html", 404), ("..%2fapp.py", 404), ("x", 404)])
 async def test_only_the_known_files_are_served(engine, name, status):
     assert (await engine.http.get(f"/static/{name}")).status == status
 

@@ -10,7 +10,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from versus_py.web.pages import files
 
-NAMES = ("page.css", "ui.css", "ui.js", "icon.svg")
+NAMES = ("ui.css", "ui.js", "icon.svg")
 STATIC = Path(files.__file__).parent / "static"
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 PATH = "/static/{name}"
 
-_TYPES = {"page.css": "text/css", "ui.css": "text/css", "ui.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {"ui.css": "text/css", "ui.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _DIGEST = re.compile(r"\.[0-9a-f]{12}(?=\.\w+$)")
 _FOR_EVER = "public, max-age=31536000, immutable"
 

@@ -20,7 +20,8 @@ NAME = "name"
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 UiHandler = Callable[[web.Request, Viewer], Awaitable[web.StreamResponse]]
 
-_TITLES = {403: "Not allowed", 404: "Not found", 500: "Internal error", 503: "Not available now"}
+TITLES = {403: "Not allowed", 404: "Not found", 500: "Internal error", 503: "Not available now"}
+"""Of pages that say why there is no other, by status."""
 
 
 class UiGuard:
@@ -114,7 +115,7 @@ def _refusal(request: web.Request, failure: Failure) -> web.Response:
         request,
         "ui/refused.html",
         status=failure.status,
-        title=_TITLES.get(failure.status, "Not understood"),
+        title=TITLES.get(failure.status, "Not understood"),
         message=f"{failure.message[:1].upper()}{failure.message[1:]}",
         alone=VIEWER not in request,
     )

@@ -9,10 +9,12 @@ A page is a handler that takes the request and the `Viewer`; `UiGuard` lets only
         return render(request, "ui/now.html", title="Now", page="now", live=True, waiting=5, …)
 
 Values that the frame knows: `title`, `page` (now, history, failed, policies, health), `live` (the page listens to the
-stream), `alone` (no navigation), `waiting` and `failed` (counts in the navigation), `flash` (what was done).
+stream), `alone` (no navigation), `linked` (no script either), `waiting` and `failed` (counts in the navigation),
+`flash` (what was done).
 Templates get `url(path)`, which puts the prefix before a path of this server, and `viewer`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,6 +39,16 @@ PAGE_HEADERS = {
     # Under no-referrer, browsers send `Origin: null` with a form, and plain http has nothing else to tell by.
     "Referrer-Policy": "same-origin",
 }
+
+
+LINKED_HEADERS = PAGE_HEADERS | {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",  # the address carries a signature
+}
+"""Of pages that open by a signed link: whatever renders one, such as a mail scanner, runs no script of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,14 @@ VIEWER = web.RequestKey("viewer", Viewer)
 """Set once it is known who asks."""
 
 
-def render(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+def render(
+    request: web.Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = PAGE_HEADERS,
+    **values: Any,
+) -> web.Response:
     """A page. What is in *values* is escaped where the template prints it."""
     shell = request.app[SHELL]
     text = pages.get_template(template).render(
@@ -123,7 +142,7 @@ def render(request: web.Request, template: str, *, status: int = 200, **values: 
         navigation=shell.navigation,
         **values,
     )
-    response = web.Response(text=text, status=status, content_type="text/html", headers=PAGE_HEADERS)
+    response = web.Response(text=text, status=status, content_type="text/html", headers=headers)
     response.enable_compression()
     return response
 
