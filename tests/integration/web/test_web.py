@@ -283,8 +283,7 @@ async def test_a_post_from_a_browser_shows_the_result(engine):
     looked = await engine.http.get(path, headers=HTML)
 
     assert first.status == 201
-    assert "By the ACK link, 20" in await first.text()
-    assert "ServiceNow will not be called." in await first.text()
+    assert "<span>Acknowledged. ServiceNow will not be called.</span>" in await first.text()
     assert second.status == 200
     assert "Already acknowledged" in await second.text()
     assert "Already acknowledged" in await looked.text()
@@ -311,7 +310,7 @@ async def test_the_page_says_what_fires_how_grave_it_is_and_since_when(engine):
     assert "Triggered KubePodCrashLooping Critical since 04 May 10:20 UTC" in shown
     assert 'title="2026-05-04 10:20:00 UTC"' in page
     assert "5 restarts &lt;b&gt;" in page
-    assert re.search("Where namespace= shop .*Alerts 2 alerts Next", shown)
+    assert "Where namespace= shop Alerts 2 alerts What differs pod=a-1 pod=b-2 Next" in shown
     assert [pod for pod in ("a-1", "b-2") if f"<b>pod={pod}</b>" in page] == ["a-1", "b-2"]
     assert "ServiceNow is told, unless somebody acknowledges it" in shown
     assert "People Nobody has acted yet" in shown
@@ -332,7 +331,6 @@ async def test_who_acknowledges_may_say_a_name_and_others_see_who_did_what(engin
     shown = " ".join(re.sub(r"<[^>]*>", " ", page).split())
     found = await engine.store.get(incident_id)
     assert found.acknowledged_by.name == "Ana <Diaz>, by the ACK link"
-    assert "Acknowledged. By Ana &lt;Diaz&gt;, by the ACK link, 20" in shown
     assert re.search(r"Ben Okafor commented at \d\d:\d\d UTC Ana &lt;Diaz&gt;, by the ACK link acknowledged at", shown)
     assert "a secret of the thread" not in page
 

@@ -40,9 +40,9 @@ def test_of_many_deeds_it_shows_the_latest():
 
 def test_links_lead_to_pages_only_and_back_to_each_channel():
     deliveries = {
-        "slack": Delivery("1.1", url="https://slack.example/1"),
-        "slack:dba": Delivery("1.2", url="https://slack.example/2"),
-        "servicenow": Delivery("x", url="https://dev.service-now.com/x"),
+        "slack": Delivery({"ts": "1.1"}, url="https://slack.example/1"),
+        "slack:dba": Delivery({"ts": "1.2"}, url="https://slack.example/2"),
+        "servicenow": Delivery({"sys_id": "x"}, url="https://dev.service-now.com/x"),
     }
     alert = replace(make_alert(), url="")
 

@@ -32,6 +32,7 @@ class _Said:
     headline: str
     text: str = ""
     asks: str = ""
+    short: str = ""  # of *text*, what matters to who has pressed
     is_done: bool = False  # by this request
 
 
@@ -89,9 +90,9 @@ class AckPage:
         if incident is None:
             return await self._unknown(request)
         if is_first:
-            said = _Said("Acknowledged", _acknowledged(incident, self._called), is_done=True)
+            said = self._done("Acknowledged", incident)
         elif incident.ack_ends_at_ms is not None:
-            said = _Said("Acknowledgment renewed", _acknowledged(incident, self._called), is_done=True)
+            said = self._done("Acknowledgment renewed", incident)
         else:
             said = _standing(incident, self._called)
         return await self._answer(request, 201 if is_first else 200, incident, said)
@@ -101,6 +102,10 @@ class AckPage:
         if incident.status is Status.TRIGGERED:
             return _Said("Not acknowledged yet", asks="Acknowledge")
         return _standing(incident, self._called, asks="Renew acknowledgment" if incident.is_renewable else "")
+
+    def _done(self, headline: str, incident: Incident) -> _Said:
+        short = _consequence(incident, self._called)
+        return _Said(headline, _acknowledged(incident, self._called), short=short, is_done=True)
 
     async def _answer(self, request: web.Request, status: int, incident: Incident, said: _Said) -> web.Response:
         """A page for browsers, JSON for everything else."""
