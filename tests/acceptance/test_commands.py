@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,21 +61,39 @@ def test_after_the_demos_story_buttons_can_still_be_pressed(tmp_path):
         wait_until(lambda: slack.shows("HostDown", "Resolved"), what="the message that says so")
 
 
-@pytest.mark.parametrize(
-    ("number", "said", "status"),
-    [(signal.SIGINT, "Ctrl-C ends it.", 0), (signal.SIGTERM, "simulator", 130)],
-    ids=["Ctrl-C after the story", "SIGTERM before its end"],
-)
-def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path, number, said, status):
+def test_the_demo_stays_with_four_open_incidents_in_the_web_ui_and_leaves_nothing_behind(tmp_path):
+    log, folder = tmp_path / "log", tmp_path / "tmp"
+    folder.mkdir()
+    environment = os.environ | {"TMPDIR": str(folder), "TERM": "dumb", "FORCE_COLOR": "1", "COLUMNS": "80"}
+    with running_versus(["demo"], log=log, env=environment) as process:
+        wait_until(lambda: "Ctrl-C ends it." in log.read_text(), what="the end of the four alerts")
+        said = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
+        first = urllib.request.Request(re.findall(r"http://[0-9.:]+", said)[0], headers={"Accept": "text/html"})
+        with urllib.request.urlopen(first, timeout=10) as answer:
+            page = answer.read().decode()
+
+        os.kill(process.pid, signal.SIGINT)
+
+        assert process.wait(60) == 0
+    assert list(folder.glob("versus-demo-*")) == []
+    assert [line for line in said.splitlines() if len(line) > 80 and " send --url" not in line] == []
+    waiting, _, taken = page.partition('id="acknowledged"')
+    assert re.findall(r"<h3><a [^>]*>(\w+)", waiting) == ["HostDown", "PodsCrashLooping", "ReplicationLag"]
+    assert "INC0010001" in waiting
+    assert re.findall(r"<h3><a [^>]*>(\w+)", taken) == ["DiskFull"]
+    assert "Ana Diaz" in taken
+
+
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path):
     log, folder = tmp_path / "log", tmp_path / "tmp"
     folder.mkdir()
     environment = os.environ | {"TMPDIR": str(folder), "TERM": "dumb", "FORCE_COLOR": "1"}
     with running_versus(["demo"], log=log, env=environment) as process:
-        wait_until(lambda: list(folder.glob("versus-demo-*")) and said in log.read_text())
+        wait_until(lambda: list(folder.glob("versus-demo-*")) and "simulator" in log.read_text())
 
-        os.kill(process.pid, number)
+        os.kill(process.pid, signal.SIGTERM)
 
-        assert process.wait(60) == status
+        assert process.wait(60) == 130
     assert list(folder.glob("versus-demo-*")) == []
 
 

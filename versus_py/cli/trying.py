@@ -54,9 +54,9 @@ class SimulatedSystem(StrEnum):
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End with the story, also in a terminal.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End with the outcome, also in a terminal.")] = False,
 ) -> None:
-    """Run everything on this machine, with a simulated Slack and ServiceNow, and tell a story of four alerts."""
+    """Run everything on this machine, with a simulated Slack and ServiceNow: four example alerts from end to end."""
     configure_logging(LogConfig(level="error"))
 
     outcomes: list[bool] = []

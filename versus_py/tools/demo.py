@@ -1,14 +1,16 @@
-"""`versus demo`: the real server with simulators around it, and a story whose ending is checked.
+"""`versus demo`: the real server with simulators around it, and four alerts whose outcome is checked.
 
-Four alerts come in over HTTP: one is acknowledged, one is left to escalate, one resolves before its wait is over,
-and one is sent three times. Nothing is told to the server but by HTTP; what happened is read from the simulators.
+The alerts come in over HTTP: one is acknowledged, one is left to escalate, one resolves before its wait is over, and
+one is sent three times. The server learns nothing but by HTTP; what happened is read from the simulators. In a terminal
+the demo stays, with four open incidents to look at: one waits, one escalates soon, one is acknowledged, and one has a
+record.
 """
 
 import asyncio
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,21 +47,80 @@ STORY_TIMEOUT_S = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """One alert of the story, and how it has to end."""
+class Sent:
+    """An alert as it is sent."""
 
-    alert: str
+    name: str
+    summary: str
+    description: str
+    labels: Mapping[str, str]
+    wait_minutes: float = WAIT_S / 60
+
+    def payload(self, starts_at: datetime, *, is_resolved: bool = False) -> dict[str, Any]:
+        texts = {"summary": f"{self.name}: {self.summary}", "description": self.description}
+        return alertmanager(self.name, starts_at=starts_at, is_resolved=is_resolved, labels=self.labels, **texts)
+
+
+DISK_FULL = Sent(
+    "DiskFull",
+    "/var/lib/postgresql of db-7 is 98 % full",
+    "0.9 GB left. At this rate it is full in 14 minutes.",
+    {"severity": "critical", "instance": "db-7:9100", "team": "storage"},
+)
+HOST_DOWN = Sent(
+    "HostDown",
+    "web-3 does not answer",
+    "No answer to 5 checks from 3 places.",
+    {"severity": "critical", "instance": "web-3", "team": "web"},
+)
+HIGH_LATENCY = Sent(
+    "HighLatency",
+    "checkout answers in 2.4 s",
+    "The 99th percentile of checkout is above 2 s.",
+    {"severity": "warning", "service": "checkout", "team": "shop"},
+)
+QUEUE_STUCK = Sent(
+    "QueueStuck",
+    "4,812 settlements wait for 10 minutes",
+    "Nothing has left the queue since the last deployment.",
+    {"severity": "critical", "queue": "settlement", "team": "payments"},
+)
+SOON = Sent(
+    "PodsCrashLooping",
+    "5 pods of shop restart",
+    "Customers cannot pay while no pod of checkout is ready.",
+    {"severity": "critical", "namespace": "shop", "cluster": "eu-1"},
+    wait_minutes=1.5,
+)
+LATER = Sent(
+    "ReplicationLag",
+    "db-3 is 41 minutes behind",
+    "Reports read old data.",
+    {"severity": "warning", "instance": "db-3", "team": "storage"},
+    wait_minutes=20,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An alert whose outcome is checked: what happens to it, and how it has to end."""
+
+    sent: Sent
     plot: str
     ending: Ending
     records: int
     acknowledged_by: str | None = None
 
+    @property
+    def alert(self) -> str:
+        return self.sent.name
+
 
 SCENES = (
-    Scene("DiskFull", "Ana acknowledges", Ending.ACKNOWLEDGED, 0, ANA.real_name),
-    Scene("HostDown", "nobody reacts", Ending.ESCALATED, 1),
-    Scene("HighLatency", "resolves in time", Ending.RESOLVED, 0),
-    Scene("QueueStuck", "is sent 3 times", Ending.ESCALATED, 1),
+    Scene(DISK_FULL, "Ana acknowledges", Ending.ACKNOWLEDGED, 0, ANA.real_name),
+    Scene(HOST_DOWN, "nobody reacts", Ending.ESCALATED, 1),
+    Scene(HIGH_LATENCY, "resolves in time", Ending.RESOLVED, 0),
+    Scene(QUEUE_STUCK, "is sent 3 times", Ending.ESCALATED, 1),
 )
 
 
@@ -83,27 +144,45 @@ class Stage:
 
 
 async def run_demo(console: Console, *, stays: bool, ended: Callable[[bool], None]) -> None:
-    """Tell the story; *ended* hears whether it ended as it has to. With *stays*, all goes on until cancelled."""
+    """Play the alerts; *ended* is told whether each ended as it has to. With *stays*, all goes on until cancelled."""
     async with _stage() as stage:
-        console.print(f"[bold]versus[/bold]      {stage.server}  (API and worker, embedded Valkey)")
+        console.print(f"[bold]Web UI[/bold]      {stage.server}  (the real server, without signing in)")
         console.print(f"[bold]Slack[/bold]       {stage.slack}  (simulator: press the buttons)")
         console.print(f"[bold]ServiceNow[/bold]  {stage.servicenow}  (simulator: the records)\n")
         try:
             async with asyncio.timeout(STORY_TIMEOUT_S):
                 incidents = await _tell(stage, console)
         except TimeoutError:
-            console.print(f"[red]The story did not end within {STORY_TIMEOUT_S:g} seconds.[/red]")
+            console.print(f"[red]The demo did not end within {STORY_TIMEOUT_S:g} seconds.[/red]")
             incidents = await _incidents(stage)
         table, is_right = _result(stage, incidents)
         console.print(table)
         console.print("[green]Everything ended as it should.[/green]" if is_right else "[red]Something is wrong.[/red]")
         ended(is_right)
         if stays:
-            console.print("\nOpen the URLs above; send more with:")
-            command = f"  {_this_command()} send --url {stage.server} -q oncall_wait_minutes=0.5 --name Another"
-            console.print(command, soft_wrap=True, highlight=False)
-            console.print("Ctrl-C ends it.")
+            await _go_on(stage, console)
             await asyncio.Event().wait()
+
+
+async def _go_on(stage: Stage, console: Console) -> None:
+    """Leave four open incidents to look at and to act on."""
+    await _send(stage, QUEUE_STUCK, is_resolved=True)
+    for sent in (SOON, LATER):
+        await _send(stage, sent)
+    console.print(f"\nOpen [bold]{stage.server}[/bold] now. Four incidents are open there:\n")
+    console.print(f"  {SOON.name:<18}escalates in {SOON.wait_minutes * 60:g} seconds")
+    console.print(f"  {LATER.name:<18}waits for somebody to acknowledge it")
+    console.print(f"  {DISK_FULL.name:<18}is acknowledged by {ANA.real_name}")
+    console.print(f"  {HOST_DOWN.name:<18}has escalated, and has a record in ServiceNow")
+    console.print("\nSend more with:\n")
+    for line in _to_send_more(stage.server):
+        console.print(line, soft_wrap=True, highlight=False)
+    console.print("\nCtrl-C ends it.")
+
+
+def _to_send_more(server: str) -> tuple[str, str]:
+    """A command to copy, in two lines that fit a terminal of 80 columns."""
+    return f"  {_this_command()} send --url {server} \\", "    --name Another --query oncall_wait_minutes=0.5"
 
 
 def _this_command() -> str:
@@ -159,19 +238,19 @@ async def _stage() -> AsyncIterator[Stage]:
 
 
 async def _tell(stage: Stage, console: Console) -> dict[str, dict[str, Any]]:
-    """The story; returns the incidents by alert once each has ended."""
+    """Play the alerts; returns the incidents by alert once each has ended."""
     acknowledged, _, resolving, repeated = SCENES
     for scene in SCENES:
-        await _send(stage, scene)
+        await _send(stage, scene.sent)
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(_watch(stage, live))
-            await _send(stage, repeated)
+            await _send(stage, repeated.sent)
             await _until(partial(_is_posted, stage, acknowledged), "the first message in Slack")
             await _press_acknowledge(stage, stage.messages(acknowledged)[0])
             await _until(partial(_is_posted, stage, resolving), "the third message in Slack")
-            await _send(stage, resolving, is_resolved=True)
-            await _send(stage, repeated)
+            await _send(stage, resolving.sent, is_resolved=True)
+            await _send(stage, repeated.sent)
             for scene in SCENES:
                 await _until(partial(_has_ended, stage, scene), f"{scene.alert} to end", STORY_TIMEOUT_S)
             # Whoever should not escalate must not have done so when its wait would have been over.
@@ -186,9 +265,9 @@ async def _watch(stage: Stage, live: Live) -> None:
         await asyncio.sleep(0.25)
 
 
-async def _send(stage: Stage, scene: Scene, *, is_resolved: bool = False) -> None:
-    payload = alertmanager(scene.alert, starts_at=stage.started_at, is_resolved=is_resolved)
-    await stage.client.send(orjson.dumps(payload), {"oncall_wait_minutes": str(WAIT_S / 60)})
+async def _send(stage: Stage, sent: Sent, *, is_resolved: bool = False) -> None:
+    payload = sent.payload(stage.started_at, is_resolved=is_resolved)
+    await stage.client.send(orjson.dumps(payload), {"oncall_wait_minutes": str(sent.wait_minutes)})
 
 
 async def _press_acknowledge(stage: Stage, message: PostedMessage) -> None:

@@ -1,20 +1,28 @@
 """Payloads to try with: what each source would send, starting now."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from zlib import crc32
 
+_LABELS = {"severity": "critical", "instance": "db-7:9100", "team": "storage"}
+_DESCRIPTION = "A sample, to see what such an alert looks like."
 
-def alertmanager(name: str = "DiskFull", *, starts_at: datetime, is_resolved: bool = False) -> dict[str, Any]:
-    """What Alertmanager posts for a group of one alert."""
+
+def alertmanager(
+    name: str = "DiskFull",
+    *,
+    starts_at: datetime,
+    is_resolved: bool = False,
+    labels: Mapping[str, str] = _LABELS,
+    summary: str = "",
+    description: str = _DESCRIPTION,
+) -> dict[str, Any]:
+    """What Alertmanager posts for a group of one alert; its *labels* are beside its name."""
     status = "resolved" if is_resolved else "firing"
-    labels = {"alertname": name, "severity": "critical", "instance": "db-7:9100", "team": "storage"}
-    annotations = {
-        "summary": f"{name} on db-7",
-        "description": "A sample, to see what such an alert looks like.",
-    }
+    labels = {"alertname": name, **labels}
+    annotations = {"summary": summary or f"{name} on db-7", "description": description}
     alert = {
         "status": status,
         "labels": labels,

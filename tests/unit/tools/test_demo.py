@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from versus_py.tools.demo import _this_command
+from versus_py.tools.demo import _this_command, _to_send_more
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,13 @@ def test_the_command_that_is_shown_is_one_that_runs(monkeypatch, tmp_path, start
     monkeypatch.setattr(sys, "argv", [started if not started.startswith("versus_py") else str(tmp_path / started)])
 
     assert _this_command() == shown
+
+
+def test_the_command_to_copy_fits_a_terminal_of_80_columns(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/versus"])
+
+    lines = _to_send_more("http://127.0.0.1:65535")
+
+    assert max(map(len, lines)) <= 80
+    assert lines[0].endswith(" \\")
