@@ -93,6 +93,6 @@ async def test_the_page_is_there_while_redis_is_away(engine, monkeypatch):
     async def away(**_: object) -> object:
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(engine.store.standings, "open_versions", away)
+    monkeypatch.setattr(engine.store.standings, "all_open", away)
 
     assert ">1. low<" in await policies(engine)

@@ -6,6 +6,7 @@ Each row is made once for a version of its incident, whoever looks.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable, Unreadable
@@ -73,7 +74,7 @@ class Board:
         async with self._looking:
             await self._read(dict.fromkeys(ids, _UNKNOWN), self._open)
 
-    async def counts(self) -> dict[str, int]:
+    async def counts(self) -> dict[str, Any]:
         """What the navigation counts; nothing while Redis cannot be asked, so that the page is there."""
         try:
             spots = (await self.look()).spots
