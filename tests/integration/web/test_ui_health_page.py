@@ -237,7 +237,7 @@ async def test_the_page_is_there_while_redis_is_away(engine, http, monkeypatch, 
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(engine.store, "prove_writable", away)
-    for owner, name in ((engine.store, "heartbeats"), (engine.store.standings, "open_versions"), (Replicas, "known")):
+    for owner, name in ((engine.store, "heartbeats"), (engine.store.standings, "all_open"), (Replicas, "known")):
         monkeypatch.setattr(owner, name, pytest.fail)
 
     text = await health(http)
