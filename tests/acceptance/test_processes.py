@@ -116,7 +116,7 @@ def test_redis_that_goes_away_and_comes_back_ends_no_process_and_loses_no_timer(
         wait_until(lambda: world.slack.messages("After"), what="the next message")
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_stops_the_server_in_time_and_leaves_nothing_claimed(world, redis_settings, signal_number):
     world.servicenow.fault(kind="slow", seconds=60)
     servicenow = world.settings["oncall"]["servicenow"] | {"timeout_seconds": 40}

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import pytest
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -75,6 +76,7 @@ def test_the_button_in_slack_acknowledges_with_a_name_and_no_record_appears(worl
     assert detail["status"] == "acknowledged"
 
 
+@pytest.mark.long
 def test_every_button_does_what_it_says(world, browser):
     server = serve_http(world)
     created = fire(server, "QueueStuck", 10)

@@ -17,6 +17,10 @@ from versus_py.store import keys
 
 MANY = 60
 
+pytestmark = pytest.mark.parametrize(
+    "redis_socket", ["valkey", pytest.param("redis", marks=pytest.mark.long)], indirect=True
+)
+
 
 class Places:
     """A target with several places, and systems named after them where *apart*: some answer when they are let."""

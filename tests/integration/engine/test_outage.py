@@ -40,7 +40,9 @@ def opened(logs) -> list[str]:
     return [line["system"] for line in logs if line["event"] == "breaker.opened"]
 
 
-@pytest.mark.parametrize("kind", ["down", "503", "html503", "html200"])
+@pytest.mark.parametrize(
+    "kind", ["down", "html200", *(pytest.param(it, marks=pytest.mark.long) for it in ("503", "html503"))]
+)
 async def test_a_servicenow_that_is_down_gets_probes_and_not_everybodys_attempts(engine, logs, kind):
     engine.servicenow.faults.order(Fault(kind=kind, times=None))
     await many(engine, oncall_wait_minutes="0")
