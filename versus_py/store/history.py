@@ -5,7 +5,7 @@ reads a bounded number of them: a page says how far it has looked, and its curso
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ GLANCED_AT_MAX = 5_000
 _READ_TOGETHER = 25
 """Others are served in between."""
 
+_LISTED_TOGETHER = 200
 _GLANCED_AT_TOGETHER = 250
 
 _NEXT = "~"
@@ -107,8 +108,7 @@ class History:
         incidents: list[Incident] = []
         unread: list[Unread] = []
         place, looked_at, ends_at_ms = begin, 0, monotonic_ms() + LOOKED_FOR_MS
-        while len(incidents) < limit and looked_at < LOOKED_AT_MAX and monotonic_ms() < ends_at_ms:
-            rows = await self._rows(span, place, _READ_TOGETHER, is_upwards=is_upwards)
+        async for rows in self._stretches(span, begin, is_upwards=is_upwards):
             for row, it in zip(rows, await self._read([IncidentId(name) for _, name in rows]), strict=True):
                 if len(incidents) == limit:
                     break
@@ -118,7 +118,7 @@ class History:
                     unread.append(Unread(IncidentId(row[1]), str(it)))
                 elif it is not None and (wanted is None or wanted(it)):
                     incidents.append(it)
-            if len(rows) < _READ_TOGETHER:
+            if len(incidents) == limit or looked_at >= LOOKED_AT_MAX or monotonic_ms() >= ends_at_ms:
                 break
             await asyncio.sleep(0)
         has_more = bool(await self._rows(span, place, 1, is_upwards=is_upwards))
@@ -194,6 +194,16 @@ class History:
                     found.append(WasOpen(it, tuple(map(load_entry, lines))))
             await asyncio.sleep(0)
         return tuple(found), tuple(unread)
+
+    async def _stretches(self, span: Span, place: Row | None, *, is_upwards: bool) -> AsyncIterator[list[Row]]:
+        """All rows on that side of the place, so many at a time as are read together."""
+        while True:
+            rows = await self._rows(span, place, _LISTED_TOGETHER, is_upwards=is_upwards)
+            for start in range(0, len(rows), _READ_TOGETHER):
+                yield rows[start : start + _READ_TOGETHER]
+            if len(rows) < _LISTED_TOGETHER:
+                return
+            place = _beyond(rows[-1]) if is_upwards else rows[-1]
 
     async def _rows(self, span: Span, place: Row | None, number: int, *, is_upwards: bool = False) -> list[Row]:
         """Up to *number* before that place, the newest first; upwards, those from it on, the oldest first."""

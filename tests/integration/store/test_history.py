@@ -125,7 +125,7 @@ async def test_one_search_looks_at_so_many_and_says_where_to_go_on(store, lifecy
 
 async def test_a_search_that_takes_long_stops_too(store, lifecycle, clock, monkeypatch):
     await together(lifecycle, 60)
-    ticks = iter(range(0, 100_000, 1500))
+    ticks = iter(range(0, 100_000, 3000))
     monkeypatch.setattr(history, "monotonic_ms", lambda: next(ticks))
 
     page = await store.history.search(lambda _: False)
@@ -146,14 +146,14 @@ async def test_what_cannot_be_read_is_said_and_keeps_nothing_back(store, lifecyc
     assert [it.incident_id for it in then.unread] == [second]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1", ":", "-5:x", "1.5:x", "9" * 5000 + ":x", "1:" + "x" * 100, "²:x"])
-async def test_what_is_no_cursor_is_refused(store, cursor):
-    with pytest.raises(ValueError, match="no cursor"):
-        await store.history.search(older_than=cursor)
-    with pytest.raises(ValueError, match="no cursor"):
-        await store.history.search(newer_than=cursor)
-    with pytest.raises(ValueError, match="no cursor"):
-        await store.history.open_at(1, limit=1, older_than=cursor)
+async def test_what_is_no_cursor_is_refused(store):
+    for cursor in ("", "x", "1", ":", "-5:x", "1.5:x", "9" * 5000 + ":x", "1:" + "x" * 100, "²:x"):
+        with pytest.raises(ValueError, match="no cursor"):
+            await store.history.search(older_than=cursor)
+        with pytest.raises(ValueError, match="no cursor"):
+            await store.history.search(newer_than=cursor)
+        with pytest.raises(ValueError, match="no cursor"):
+            await store.history.open_at(1, limit=1, older_than=cursor)
 
 
 async def test_what_the_search_raises_is_raised(store, lifecycle, clock):
