@@ -51,7 +51,7 @@ def silenced() -> Incident:
         (resolved(make_incident(), 6, ANA), "resolved by Ana Diaz after 6 min"),
         (escalated(), "escalated, INC0010427"),
         (resolved(escalated(), 9, ALERTMANAGER), "escalated, INC0010427 · over by itself after 9 min"),
-        (silenced(), "silenced: silenced by ops"),
+        (silenced(), "silenced by ops"),
     ],
 )
 def test_it_says_how_it_went(incident, said):

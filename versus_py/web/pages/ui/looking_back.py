@@ -50,9 +50,9 @@ OUTCOMES: Mapping[str, str] = {
     "": "Ended in any way",
     Ending.ACKNOWLEDGED: "Acknowledged in time",
     Ending.ESCALATED: "Escalated",
-    Ending.RESOLVED: "Over before anybody had it",
+    Ending.RESOLVED: "Resolved without acknowledgment",
     Ending.SUPPRESSED: "Silenced",
-    Ending.FAILED: "Nobody could be told",
+    Ending.FAILED: "Nobody could be notified",
 }
 _NO_CURSOR = "this is no link of a list: open the first page again"
 _STEP_MS = 10 * 60_000

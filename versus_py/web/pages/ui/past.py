@@ -105,7 +105,7 @@ def _said(incident: Incident) -> list[str]:
         label = incident.record.label
         said.append(f"escalated, {label}" if label else "escalated")
     elif incident.suppression is not None and incident.status is not Status.ACKNOWLEDGED:
-        said.append(f"silenced: {incident.suppression.by}")
+        said.append(incident.suppression.by)
     elif incident.status is Status.TRIGGERED and (at := position_of(incident)) and at.steps * at.rounds > 1:
         said.append(f"step {at.step} of {at.steps}")
     taken_at_ms = incident.acknowledged_at_ms
