@@ -171,6 +171,17 @@ def test_the_story_of_a_night(world, browser, size):  # noqa: PLR0915 - one stor
     wait_for(browser, "#said", "2 incidents acknowledged")
     assert browser.find_elements(By.CSS_SELECTOR, "#waiting .row") == []
     shot("now-all-acknowledged")
+
+    browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Tokyo"})
+    browser.get(f"{server}/history?q=team%3Dstorage&from=2026-11-01T20:30")
+    wait_for(browser, ".zone", "Asia/Tokyo")
+    press(browser, "Search")
+    wait_for(browser, ".list h3", "DiskFull")
+    assert "from=2026-11-02T05%3A30" in browser.current_url
+    assert "tz=Asia%2FTokyo" in browser.current_url
+    assert browser.find_element(By.NAME, "from").get_attribute("value") == "2026-11-02T05:30"
+    assert is_as_wide_as_the_window(browser)
+    shot("history")
     assert problems(browser) == []
 
 

@@ -530,22 +530,18 @@ async def test_incidents_are_filtered_by_status(engine):
     assert [(it["title"], it["acknowledged_by"]) for it in listed["incidents"]] == [("A", "ana")]
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("q=team=storage", ["Alpha"]),
-        ("severity=p1", ["Beta"]),
-        ("from=2000-01-01&to=2001-01-01", []),
-        ("q=beta", ["Beta"]),
-    ],
-)
-async def test_incidents_are_searched_for(engine, query, found):
+async def test_incidents_are_searched_for(engine):
     await engine.post({"title": "Alpha", "severity": "warning", "team": "storage"})
     await engine.post({"title": "Beta", "severity": "critical"})
 
-    listed = await (await engine.http.get(f"/api/incidents?{query}")).json()
-
-    assert [it["title"] for it in listed["incidents"]] == found
+    for query, found in {
+        "q=team=storage": ["Alpha"],
+        "severity=p1": ["Beta"],
+        "from=2000-01-01&to=2001-01-01": [],
+        "q=beta": ["Beta"],
+    }.items():
+        listed = await (await engine.http.get(f"/api/incidents?{query}")).json()
+        assert [it["title"] for it in listed["incidents"]] == found, query
 
 
 @pytest.mark.parametrize(
