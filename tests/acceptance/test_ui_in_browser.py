@@ -242,3 +242,26 @@ def test_a_quiet_night_says_so(world, browser):
     browser.save_screenshot(str(world.folder / "now-empty-phone.png"))
     assert "Alerts would reach you" in browser.find_element(By.TAG_NAME, "main").text
     assert is_as_wide_as_the_window(browser)
+
+
+def test_what_the_doctor_finds_appears_by_itself_and_a_policy_is_tried_out(world, browser):
+    steps = [{"notify": ["slack"]}, {"after": "10m", "notify": ["servicenow"]}]
+    policy = {"name": "critical", "match": ['severity="critical"'], "steps": steps, "repeat": 1}
+    server, _ = world.serve(gateway_secret=SECRET, policies=[policy])
+    post(server, alerts("DiskFull", instance="db-7"))
+    sized(browser, "narrow")
+    sign_in(browser, server)
+
+    browser.get(f"{server}/health")
+    wait_for(browser, "#checks h3", "ServiceNow columns")
+    assert is_as_wide_as_the_window(browser)
+    press(browser, "Check now")
+    wait_for(browser, "#said", "Checked")
+
+    browser.get(f"{server}/policies")
+    browser.find_element(By.NAME, "labels").send_keys("severity=critical team=db")
+    press(browser, "Try", inside="#dry")
+    wait_for(browser, "#dry [role=status]", "Policy critical")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#dry tbody tr")) == 4
+    assert is_as_wide_as_the_window(browser)
+    assert problems(browser) == []
