@@ -20,6 +20,7 @@ from versus_py.cli.standing import (
     incident_row,
     progress,
     standing,
+    story,
     time_of,
     to_come,
     unread_failure_row,
@@ -162,9 +163,7 @@ def show(
     lines += [f"{it['suppressed_by']}, until {time_of(it['suppressed_until'])}"] if it["suppressed_until"] else []
     for name, delivery in it["deliveries"].items():
         lines += [f"{name}: {delivery[key]}" for key in ("error", "note") if delivery[key]]
-    for entry in it["timeline"]:
-        said = " ".join(part for part in (entry["detail"], entry["by"] and f"by {entry['by']}") if part)
-        lines.append(f"  {time_of(entry['at'])}  {entry['event']:<22} {said}".rstrip())
+    lines += story(it)
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 

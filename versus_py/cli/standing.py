@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+_COMMENTED = "commented"
+
 COLUMNS = ("id", "status", "severity", "created", "escalates", "record", "title")
 FAILURE_COLUMNS = ("id", "status", "target", "since", "error", "title")
 
@@ -144,6 +146,26 @@ def deeds(it: Any) -> list[str]:
     return said + (
         [f"snoozed by {_who(it, 'snoozed_by')} until {time_of(it['snoozed_until'])}"] if _is_snoozed(it) else []
     )
+
+
+def story(it: Any) -> list[str]:
+    """The timeline, with what people wrote in its records, which older servers do not tell."""
+    entries = [(entry["at"], entry["event"], entry["detail"], entry["by"]) for entry in it["timeline"]]
+    known = {(by, detail) for _, event, detail, by in entries if event == _COMMENTED}
+    written = (said for said in it.get("comments", ()) if (said["by"], said["text"]) not in known)
+    entries += [(said["at"], _COMMENTED, _quoted(said), said["by"]) for said in written]
+    return [_line(*entry) for entry in sorted(entries, key=lambda entry: str(entry[0]))]
+
+
+def _quoted(comment: Any) -> str:
+    """On one line, with where it was written."""
+    where = f"in {comment['record']}: " if comment["record"] else ""
+    return where + " ".join(comment["text"].split())
+
+
+def _line(at: str, event: str, detail: str | None, by: str | None) -> str:
+    said = " ".join(part for part in (detail, by and f"by {by}") if part)
+    return f"  {time_of(at)}  {event:<22} {said}".rstrip()
 
 
 def _is_snoozed(it: Any) -> bool:

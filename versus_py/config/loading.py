@@ -276,6 +276,8 @@ def _load_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
     return data or {}, loader.problems
 
 
+_KEYS_SHOWN = 3
+
 _SHAPES = {"tuple_type": "must be a list", "dict_type": "must be a mapping", "model_type": "must be a mapping"}
 
 
@@ -291,9 +293,21 @@ def _problem(model: type[Config], error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{path}: is required"
     message = _SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    if error["type"] == "model_type":
+        message += _example(_part_in(_kind_at(model, keys)), keys[-1:])
     message = message[:1].lower() + message[1:]
     shown = _shown(model, keys, error)
     return f"{path}: {message}" if shown == _HIDDEN else f"{path}: is {shown}; {message}"
+
+
+def _example(kind: Any, key: list[str]) -> str:
+    """How to write a part at *key*, after what is wrong with it; "" where it is not known what belongs there."""
+    if not _is_part(kind):
+        return ""
+    if example := getattr(kind, "EXAMPLE", ""):
+        return f", such as {': '.join((*key, example))}"
+    own = [it for it in _fields(kind) if it in kind.__annotations__]  # rather than what all of its kind have
+    return f" with keys such as {', '.join((own or [*_fields(kind)])[:_KEYS_SHOWN])}"
 
 
 def _shown(model: type[Config], keys: list[str], error: ErrorDetails) -> str:

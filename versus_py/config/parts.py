@@ -189,6 +189,8 @@ class Part(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    EXAMPLE: ClassVar[str] = ""
+    """What to write where something else stands in its place, on one line; "": some of its keys are named."""
     URLS_WITH_PASSWORD: ClassVar[tuple[str, ...]] = ()
     """Keys of secrets that are URLs, of which only the password is not to be shown."""
 

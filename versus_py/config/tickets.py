@@ -36,6 +36,8 @@ class TicketSource(Part):
 class TicketEvents(Part):
     """What a business rule of the instance sends, and what becomes of it. Off as long as there is no token."""
 
+    EXAMPLE = '{token: "${SERVICENOW_EVENTS_TOKEN}"}'
+
     token: Secret = SecretStr("")
     """What the rule sends as Authorization: Bearer, or as the password of Basic."""
     previous_tokens: Secrets = ()

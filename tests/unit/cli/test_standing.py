@@ -10,11 +10,12 @@ from versus_py.cli.standing import (
     full_standing,
     incident_row,
     progress,
+    story,
     time_of,
     to_come,
     what_fires,
 )
-from versus_py.incidents.model import Actor, Incident
+from versus_py.incidents.model import Actor, Comment, Delivery, Entry, Event, Incident
 from versus_py.incidents.policies import Policy, Step
 from versus_py.incidents.transitions import acknowledge, resolve
 from versus_py.web.api.views import detail, rfc3339
@@ -45,6 +46,36 @@ def test_a_group_is_shown_with_what_differs_once_each_text_and_links():
         "Source: http://prometheus/graph",
         "Runbook: http://r",
     ]
+
+
+def test_comments_in_the_record_are_in_the_story_at_their_time_and_once():
+    comments = (
+        Comment(START_MS + 1500, "Beth", "On it:\n db-7", "beth@example.com"),
+        Comment(START_MS + 2500, "Ana", "known here"),
+    )
+    timeline = (
+        Entry(START_MS + 1000, Event.ESCALATED, "INC0010001"),
+        Entry(START_MS + 2000, Event.COMMENTED, "known here", Actor("Ana")),
+    )
+    incident = make_incident()
+    record = Delivery(label="INC0010001", comments=comments, comment_count=2)
+    incident = replace(incident, deliveries={incident.providers[0]: record})
+
+    told = story(detail(incident, timeline))
+
+    assert [line.split("  ", 2)[2].split(maxsplit=1) for line in told] == [
+        ["escalated", "INC0010001"],
+        ["commented", "in INC0010001: On it: db-7 by Beth"],
+        ["commented", "known here by Ana"],
+    ]
+    assert detail(incident, timeline)["comments"][0]["by_email"] == "beth@example.com"
+
+
+def test_a_server_that_tells_no_comments_has_a_story_all_the_same():
+    it = detail(make_incident(), (Entry(START_MS, Event.TRIGGERED),))
+    del it["comments"]
+
+    assert len(story(it)) == 1
 
 
 def test_what_does_not_fit_is_counted():

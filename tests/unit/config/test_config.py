@@ -479,6 +479,12 @@ def test_what_is_no_mapping_is_told_so(text):
     assert [problem for problem in problems(text) if "must be a mapping" in problem]
 
 
+def test_what_is_no_mapping_is_told_with_the_first_keys_of_one():
+    assert problems("alert: {slack: xoxb-1}") == [
+        "alert.slack: must be a mapping with keys such as enable, token, channel_id"
+    ]
+
+
 def test_retrying_longer_than_things_are_kept_is_a_problem():
     assert "longer than retention_days" in problems("retention_days: 1\noncall: {retry_for_hours: 25}")[0]
 

@@ -192,6 +192,15 @@ def test_what_does_not_go_together_is_said_once_with_its_path(settings, said):
     assert OTHER not in str(found)
 
 
+def test_a_token_where_a_mapping_belongs_is_answered_with_what_to_write_and_not_shown():
+    settings = ticket_settings()
+    settings["oncall"]["servicenow"]["events"] = OTHER
+
+    assert problems(settings) == [
+        'oncall.servicenow.events: must be a mapping, such as events: {token: "${SERVICENOW_EVENTS_TOKEN}"}'
+    ]
+
+
 def test_a_token_of_the_intake_is_no_token_of_tickets():
     settings = ticket_settings() | {"intake": {"tokens": [{"name": "prometheus", "token": TOKEN}]}}
 

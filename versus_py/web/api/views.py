@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from versus_py.incidents.model import Actor, Alert, Delivery, Entry, Incident
+from versus_py.incidents.model import Actor, Alert, Comment, Delivery, Entry, Incident
 from versus_py.incidents.overview import Line, Overview, overview, subject
 from versus_py.incidents.progress import Next, Position, StepProgress, held_until_ms, next_of, position_of, steps_of
 from versus_py.store import GivenUp, Unread, UnreadFailure
@@ -109,6 +109,7 @@ def detail(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
         },
         "alerts": [_alert(alert) for alert in incident.alerts],
         "deliveries": {target: _delivery(delivery) for target, delivery in incident.deliveries.items()},
+        "comments": [_comment(side, it) for side, it in incident.comments],
         "timeline": [_entry(entry) for entry in timeline],
     }
 
@@ -190,6 +191,18 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "error": delivery.error or None,
         "failing_since": rfc3339(delivery.failing_since_ms),
         "failed_at": rfc3339(delivery.failed_at_ms),
+    }
+
+
+def _comment(side: Delivery, comment: Comment) -> dict[str, Any]:
+    """What somebody wrote in a record."""
+    return {
+        "at": rfc3339(comment.at_ms),
+        "by": comment.by or None,
+        **({"by_email": comment.email} if comment.email else {}),
+        "text": comment.text,
+        "record": side.label or None,
+        "record_url": side.url or None,
     }
 
 
