@@ -119,6 +119,35 @@ async def test_comments_that_cannot_be_read_for_the_moment_are_read_with_the_nex
     assert (read_at_first, texts(both)) == ([], ["it was db-7"])
 
 
+async def test_comments_that_cannot_be_read_at_the_end_are_looked_for_until_they_are(both):
+    await both.sync()
+    both.there("note", work_notes="it was db-7")
+    both.there("resolve")
+    both.servicenow.faults.order(Fault(kind="503", path="/api/now/table/sys_journal_field", times=4))
+    await both.sync()
+    assert both.incident.status is Status.RESOLVED
+    while (due_ms := both.delivery.look_again_at_ms) is not None:
+        both.clock.advance(seconds=(due_ms - both.clock.now_ms()) / 1000)
+        await both.sync()
+
+    assert texts(both) == ["it was db-7"]
+
+
+async def test_comments_that_cannot_be_read_are_looked_for_no_longer_than_a_day_after_the_end(both):
+    await both.sync()
+    both.there("note", work_notes="it was db-7")
+    both.there("resolve")
+    both.servicenow.faults.order(Fault(kind="503", path="/api/now/table/sys_journal_field", times=None))
+    await both.sync()
+    assert both.incident.status is Status.RESOLVED
+    assert both.delivery.look_again_at_ms is not None
+    both.clock.advance(hours=25)
+
+    await both.sync()
+
+    assert both.delivery.look_again_at_ms is None
+
+
 API_KEY = {"auth": {"type": "api_key", "api_key": "key-of-the-api"}, "username": "", "password": ""}
 
 

@@ -83,11 +83,18 @@ class Comments:
         self._unreadable_until_ms = 0
         self.is_on = instance.lifecycle != "plain" and instance.comments_every_minutes > 0
 
-    def next_look_ms(self, incident: Incident, record: Record | None = None) -> int | None:
-        """When to look again at the *record*, if that is known; None for never, until the incident changes."""
+    def next_look_ms(self, incident: Incident, record: Record | None = None, *, is_unread: bool = False) -> int | None:
+        """When to look again at the *record*, if that is known; None for never, until the incident changes.
+
+        Where its comments could not be read (*is_unread*), also at one that is over: they may have said why.
+        """
         now_ms = self._clock.now_ms()
         end_ms = max(incident.updated_at_ms + LOOKS_FOR_MS, incident.ack_ends_at_ms or 0)
-        if not self.is_on or incident.status is Status.RESOLVED or now_ms >= end_ms:
+        if not self.is_on or now_ms >= end_ms:
+            return None
+        if is_unread:
+            return min(end_ms, now_ms + self._every_ms)
+        if incident.status is Status.RESOLVED:
             return None
         if record is not None and not (record.state and is_open(record, self._instance.states)):
             return None

@@ -81,6 +81,7 @@ class _SaidThere:
     new: tuple[Comment, ...]
     heard: Heard
     revision: str  # of the record when they were asked for; "": not known
+    is_unread: bool = False  # they could not be read for the moment
 
     @property
     def reference(self) -> dict[str, str]:
@@ -220,7 +221,7 @@ class ServiceNowTarget:
             error = str(exc) or "no answer in time"
             log.warning("servicenow.look_failed", incident=incident.id, record=before.label, error=error)
             await self._leave_alone(instance, exc)
-            again_ms = instance.comments.next_look_ms(incident)
+            again_ms = instance.comments.next_look_ms(incident, is_unread=True)
             if again_ms is None:
                 return replace(before, look_again_at_ms=None)
             raise NotYet(again_ms, error) from exc
@@ -241,7 +242,7 @@ class ServiceNowTarget:
             touched_at_ms=self._touched_at_ms(before, assignee),
             note=_said(before.note, said),
             is_over=_is_known_over(said, instance.comments.next_look_ms(incident, record)),
-            look_again_at_ms=instance.comments.next_look_ms(incident, record),
+            look_again_at_ms=instance.comments.next_look_ms(incident, record, is_unread=said_there.is_unread),
             comments=(*before.comments, *said_there.new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(said_there.new),
             locator=instance.locator(record.sys_id),
@@ -263,7 +264,7 @@ class ServiceNowTarget:
         except Transient as exc:
             log.warning("servicenow.comments_not_read", incident=incident.id, record=record.number, error=str(exc))
             await self._leave_alone(instance, exc)
-            return _SaidThere((), heard, after)
+            return _SaidThere((), heard, after, is_unread=True)
         return _SaidThere(new, heard, revision if instance.config.is_two_way else "")
 
     async def _read(self, instance: Instance, incident: Incident, before: Delivery) -> Record | None:
@@ -374,7 +375,7 @@ class ServiceNowTarget:
             url=instance.page(record),
             note=_said(known.note, said, *warnings),
             end_note=end_note,
-            look_again_at_ms=_next_look_ms(instance, incident, record, before),
+            look_again_at_ms=_next_look_ms(instance, incident, record, before, is_unread=said_there.is_unread),
             comments=(*before.comments, *said_there.new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(said_there.new),
             touched_at_ms=self._touched_at_ms(before, assignee),
@@ -530,9 +531,11 @@ def _is_changed(incident: Incident, before: Delivery) -> bool:
     return bool(before.reference) and before.reference.get("content") != str(incident.content_count)
 
 
-def _next_look_ms(instance: Instance, incident: Incident, record: Record, before: Delivery) -> int | None:
+def _next_look_ms(
+    instance: Instance, incident: Incident, record: Record, before: Delivery, *, is_unread: bool = False
+) -> int | None:
     """When to look at the record: however often it is written to meanwhile, no later than was planned."""
-    next_ms = instance.comments.next_look_ms(incident, record)
+    next_ms = instance.comments.next_look_ms(incident, record, is_unread=is_unread)
     planned_ms = before.look_again_at_ms
     return next_ms if next_ms is None or planned_ms is None else min(planned_ms, next_ms)
 
