@@ -198,8 +198,9 @@ def hear(
 ) -> Change | None:
     """What somebody has done to the incident's ticket; None when it says nothing new.
 
-    *called* is who did it where that is not known. A report that is late, or comes again, changes nothing. What was
-    written here is seen, and is no news; where others wrote between, it hides what they did, and is not even seen.
+    *called* is who did it where that is not known. A report that is late, or comes again, changes nothing, unless
+    comparing has found that the record was set back. What was written here is seen, and is no news; where others wrote
+    between, it hides what they did, and is not even seen.
     """
     named = _with_names(incident, report, now_ms)
     if named is not None:
@@ -208,7 +209,7 @@ def hear(
         )
         return named if later is None else named.then(later)
     known = incident.sides.get(report.target)
-    side = report.side.after(known)
+    side = report.side.after(known) or _set_back(report, known)
     if side is None:
         return None
     wrote = report.wrote | (_stood_before(incident, side) if known is None else frozenset())
@@ -230,6 +231,16 @@ def hear(
         said = f"{called or report.target}: {', '.join(sorted(news))}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
     return change
+
+
+def _set_back(report: Report, known: Side | None) -> Side | None:
+    """The side of a record that has an earlier revision than it had, as after its instance was restored; else None.
+
+    Only comparing finds that: it reads the record after *known* was there, while an event may just be late.
+    """
+    if known is None or not report.is_repair or report.since != known or report.side.revision >= known.revision:
+        return None
+    return replace(report.side, route=known.route) if report.side.is_route_unread else report.side
 
 
 def _with_names(incident: Incident, report: Report, now_ms: int) -> Change | None:

@@ -368,3 +368,23 @@ async def test_comparing_hears_what_no_event_told_and_says_nothing_twice(both, t
     assert both.incident.resolve_comment == "Gone"
     assert both.incident.news_count == news
     assert both.writes == 0
+
+
+async def test_a_record_of_an_instance_that_was_restored_is_heard_again_once_it_was_compared(both, target):
+    await both.sync()
+    for text in ("one", "two", "three"):
+        both.there("note", work_notes=text)
+    await both.sync()
+    both.record["sys_mod_count"] = "0"
+    both.there("change", short_description="Disk full")
+    await both.sync()
+    assert both.incident.sides[NAME].revision > 1
+
+    report = (await target.look([both.incident]))[both.incident.id]
+    assert report is not None
+    both.hear(report)
+    assert both.incident.sides[NAME].revision == 1
+    both.there("resolve", close_notes="Gone")
+    await both.until_quiet()
+
+    assert both.incident.resolve_comment == "Gone"

@@ -1102,6 +1102,31 @@ def test_comparing_what_was_told_in_the_meantime_finds_nothing():
     assert not heard(incident, report(Standing.IN_PROGRESS, revision=2, is_repair=True)).entries
 
 
+def test_a_record_of_a_restored_instance_counts_again_once_comparing_finds_it_set_back():
+    before = at(triggered(), Standing.NEW, revision=9)
+    set_back = report(revision=4, is_repair=True, since=before.sides[SERVICENOW])
+
+    incident = heard(before, set_back).incident
+
+    assert incident.sides[SERVICENOW].revision == 4
+    assert incident.status is Status.TRIGGERED
+    assert heard(incident, report(Standing.IN_PROGRESS, revision=5)).incident.status is Status.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param({"is_repair": False}, id="an event"),
+        pytest.param({"is_repair": True, "since": None}, id="read before it was known"),
+        pytest.param({"is_repair": True, "since": side(revision=8)}, id="read before the latest event"),
+    ],
+)
+def test_what_may_be_late_does_not_set_a_record_back(late):
+    before = at(triggered(), Standing.NEW, revision=9)
+
+    assert is_as_before(before, heard(before, report(Standing.RESOLVED, revision=4, **late)))
+
+
 # What people do here
 
 
