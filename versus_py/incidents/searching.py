@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from versus_py.incidents.expressions import Expression
-from versus_py.incidents.matchers import VALUE_MAX, Matcher, parse_matchers
-from versus_py.incidents.model import Alert, Ending, Incident, Status
+from versus_py.incidents.matchers import Matcher, parse_matchers
+from versus_py.incidents.model import Ending, Incident, Status
 from versus_py.incidents.severity import Level, level_of, spelling
 
 SEARCHED_MAX = 8_000
@@ -36,26 +35,11 @@ STANDINGS: Mapping[str, Callable[[Incident], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class LabelMatch:
-    """A matcher, with its regular expression as one that takes little time."""
-
-    matcher: Matcher
-    expression: Expression | None = None
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """As `Matcher.matches`. Raises TooCostly."""
-        if self.expression is None:
-            return self.matcher.matches(labels)
-        is_alike = self.expression.fullmatch(labels.get(self.matcher.name, "")[:VALUE_MAX])
-        return is_alike != self.matcher.operator.startswith("!")
-
-
-@dataclass(frozen=True, slots=True)
 class Search:
     """What is looked for. "" and empty ones let everything pass."""
 
     words: tuple[str, ...] = ()  # in lower case; each has to be in its text
-    labels: tuple[LabelMatch, ...] = ()  # one of its alerts matches all of them
+    labels: tuple[Matcher, ...] = ()  # one of its alerts matches all of them
     status: str = ""  # one of STANDINGS
     severity: str = ""  # in any spelling; another name of the same level is the same
     outcome: str = ""  # an Ending
@@ -66,19 +50,18 @@ class Search:
         return not (self.words or self.labels or self.status or self.severity or self.outcome)
 
     def matches(self, incident: Incident) -> bool:
-        """Raises TooCostly."""
         if self.status and not STANDINGS[self.status](incident):
             return False
         if self.severity and not _is_as_grave(incident.severity, self.severity):
             return False
         if self.outcome and incident.ending != self.outcome:
             return False
-        if self.labels and not any(map(self._is_labelled, incident.alerts)):
+        if self.labels and not self._is_labelled(incident):
             return False
         return not self.words or self._has_words(incident)
 
-    def _is_labelled(self, alert: Alert) -> bool:
-        return all(it.matches(alert.labels) for it in self.labels)
+    def _is_labelled(self, incident: Incident) -> bool:
+        return any(all(it.matches(alert.labels) for it in self.labels) for alert in incident.alerts)
 
     def _has_words(self, incident: Incident) -> bool:
         text, _ = searched_text(incident)
@@ -101,7 +84,7 @@ def parse_search(query: str, *, status: str = "", severity: str = "", outcome: s
     words, matchers = _parsed(query)
     return Search(
         words=tuple(words),
-        labels=tuple(map(_label_match, matchers)),
+        labels=tuple(matchers),
         status=status,
         severity=severity,
         outcome=outcome,
@@ -139,16 +122,6 @@ def _parsed(query: str) -> tuple[list[str], list[Matcher]]:
 def _plain(token: str) -> str:
     is_quoted = len(token) > 1 and token.startswith('"') and token.endswith('"')
     return _ESCAPED.sub(r"\1", token[1:-1]) if is_quoted else token
-
-
-def _label_match(matcher: Matcher) -> LabelMatch:
-    if matcher.pattern is None:
-        return LabelMatch(matcher)
-    try:
-        return LabelMatch(matcher, Expression(matcher.value))
-    except ValueError as exc:
-        said = f"{matcher.name}{matcher.operator}{matcher.value}"
-        raise ValueError(f"{said!r} has a regular expression that cannot be used here: {exc}") from None
 
 
 def _is_as_grave(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ are ASCII. Pure.
 """
 
 import re
+import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ _Joint = tuple[str | None, tuple[frozenset[int], ...]]
 
 
 class _Unusual(Exception):
-    """A regular expression with something in it that no automaton of these can do, such as a look-ahead."""
+    """A regular expression with something in it that no automaton of these can do, such as a word's edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ def values_apart(matchers: Collection[Matcher]) -> Values:
     """Values of the label that all *matchers* are about: at least one for each combination of their answers."""
     compared = [it.value for it in matchers if it.pattern is None]
     found = {_answers(value, matchers): value for value in reversed(["", *compared, OTHER])}
-    patterns = list(dict.fromkeys(it.pattern for it in matchers if it.pattern is not None))
+    patterns = list(dict.fromkeys(it.value for it in matchers if it.pattern is not None))
     try:
         for value in _reached([_Automaton.of(it) for it in patterns], compared):
             found.setdefault(_answers(value, matchers), value)
     except _Unusual:
-        for value in (word for it in patterns for word in re.findall(r"\w[\w.-]*", it.pattern)):
+        for value in (word for it in patterns for word in re.findall(r"\w[\w.-]*", it)):
             found.setdefault(_answers(value, matchers), value)
         return Values(tuple(sorted(found.values())), is_exact=False)
     return Values(tuple(sorted(found.values())), is_exact=True)
@@ -79,10 +80,16 @@ class _Automaton:
     end: int = 0
 
     @classmethod
-    def of(cls, pattern: re.Pattern[str]) -> "_Automaton":
+    def of(cls, pattern: str) -> "_Automaton":
         """Raises _Unusual."""
         found = cls()
-        found.end = found._sequence(_parser.parse(pattern.pattern, pattern.flags), 0, pattern.flags)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of what RE2 reads in another way, such as [[:alpha:]]
+                parsed = _parser.parse(pattern, re.ASCII)
+        except (re.error, RecursionError, OverflowError, Warning):
+            raise _Unusual from None
+        found.end = found._sequence(parsed, 0, parsed.state.flags)
         return found
 
     def start(self) -> frozenset[int]:

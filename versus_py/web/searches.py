@@ -1,13 +1,15 @@
 """What a list of incidents is asked for: by the API, by the page of the past, and by its exports."""
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from versus_py.incidents.model import Incident
 from versus_py.incidents.moments import instant_ms
 from versus_py.incidents.searching import Search, parse_search
 from versus_py.store import Span
@@ -15,6 +17,31 @@ from versus_py.store import Span
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MINUTE_MS = 60_000
+
+
+MATCHING_S = 1.0
+"""How long the looks of one search may take in all: nothing else runs in the meantime."""
+
+
+class TooCostly(ValueError):
+    """A search has taken more time than it may."""
+
+
+class Patient:
+    """*matches*, for as long as it takes no more than MATCHING_S in all; then it raises TooCostly."""
+
+    def __init__(self, matches: Callable[[Incident], bool], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._matches = matches
+        self._clock = clock
+        self._left_s = MATCHING_S
+
+    def __call__(self, incident: Incident) -> bool:
+        began_s = self._clock()
+        is_wanted = self._matches(incident)
+        self._left_s -= self._clock() - began_s
+        if self._left_s < 0:
+            raise TooCostly("the search takes too long: make its regular expressions simpler")
+        return is_wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +54,11 @@ class Asked:
     @property
     def is_all(self) -> bool:
         return self.search.is_any and self.span == Span()
+
+    @property
+    def wanted(self) -> Callable[[Incident], bool] | None:
+        """Whether an incident is what is looked for, for one search; None where all of the span are."""
+        return None if self.search.is_any else Patient(self.search.matches)
 
 
 def read_asked(query: Mapping[str, str], zone: tzinfo = UTC) -> Asked:

@@ -7,9 +7,9 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.factories import make_notification, make_policy
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.incidents.expressions import TooCostly
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
 from versus_py.store import Span, Store, history, keys
+from versus_py.web.searches import TooCostly
 
 ANA = Actor("ana")
 

@@ -91,10 +91,7 @@ def test_a_severity_that_nobody_knows_is_compared_by_its_name():
         ('team="x', "'team=\"x' has a double quote that is not closed"),
         ("a==b", "'a==b' has a value that has to be in double quotes as a whole"),
         ('env=~"("', "has a regular expression that cannot be used"),
-        (
-            'env=~"(?=a)"',
-            "'env=~(?=a)' has a regular expression that cannot be used here: it has something",
-        ),
+        ('env=~"(?=a)"', "'env=~\"(?=a)\"' has a regular expression that cannot be used: invalid perl operator: (?="),
         ('{a="b"', "has a brace at one end only"),
         ("x" * (QUERY_MAX + 1), f"the search has {QUERY_MAX + 1} characters; it may have {QUERY_MAX}"),
     ],

@@ -7,7 +7,6 @@ import orjson
 from aiohttp import web
 
 from versus_py.engine.lifecycle import Decision, Lifecycle
-from versus_py.incidents.expressions import TooCostly
 from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import Actor, Incident, IncidentId
 from versus_py.incidents.payloads import unpack
@@ -16,7 +15,7 @@ from versus_py.web.answers import json_answer
 from versus_py.web.api.views import detail, failure, summary, unread, unread_failure
 from versus_py.web.deeds import NAME_MAX, Deeds
 from versus_py.web.intake.bodies import read_whole
-from versus_py.web.searches import read_asked
+from versus_py.web.searches import TooCostly, read_asked
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -42,8 +41,7 @@ class Api:
             if only_failed:
                 return await self._failures(request, limit, cursor)
             asked = read_asked(request.query)
-            wanted = None if asked.search.is_any else asked.search.matches
-            page = await self._store.history.search(wanted, asked.span, limit=limit, older_than=cursor)
+            page = await self._store.history.search(asked.wanted, asked.span, limit=limit, older_than=cursor)
         except TooCostly as exc:
             raise web.HTTPBadRequest(text=str(exc)) from None
         except ValueError:

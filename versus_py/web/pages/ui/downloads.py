@@ -8,7 +8,6 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.expressions import TooCostly
 from versus_py.store import SearchPage, Store
 from versus_py.web.answers import RETRY_AFTER_S
 from versus_py.web.api.views import unread, utc
@@ -18,7 +17,7 @@ from versus_py.web.pages.ui.looking_back import asked_in, fields_of
 from versus_py.web.pages.ui.moments import iso
 from versus_py.web.pages.ui.shell import PAGE_HEADERS
 from versus_py.web.pages.ui.viewer import Viewer
-from versus_py.web.searches import Asked
+from versus_py.web.searches import Asked, TooCostly
 
 log = structlog.get_logger()
 
@@ -69,9 +68,8 @@ class Downloads:
             self._running -= 1
 
     async def _read(self, asked: Asked, cursor: str | None) -> SearchPage:
-        wanted = None if asked.search.is_any else asked.search.matches
         try:
-            return await self._store.history.search(wanted, asked.span, limit=_TOGETHER, older_than=cursor)
+            return await self._store.history.search(asked.wanted, asked.span, limit=_TOGETHER, older_than=cursor)
         except TooCostly as exc:
             raise web.HTTPBadRequest(text=str(exc)) from None
         except ValueError:

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from versus_py.clock import Clock
 from versus_py.config import Config
-from versus_py.incidents.expressions import TooCostly
 from versus_py.incidents.model import Ending
 from versus_py.incidents.moments import wall
 from versus_py.incidents.searching import QUERY_MAX
@@ -25,7 +24,7 @@ from versus_py.web.pages.ui.past import open_at, past_row
 from versus_py.web.pages.ui.said import forget_said, said
 from versus_py.web.pages.ui.shell import render
 from versus_py.web.pages.ui.viewer import Viewer
-from versus_py.web.searches import Asked, read_asked, read_moment, read_zone
+from versus_py.web.searches import Asked, TooCostly, read_asked, read_moment, read_zone
 
 PAGE = 50
 OPEN_MAX = 150
@@ -170,15 +169,14 @@ class LookingBack:
 
     async def _searched(self, asked: Asked, query: Mapping[str, str]) -> SearchPage:
         """Raises ValueError with a sentence, or TooCostly."""
-        wanted = None if asked.search.is_any else asked.search.matches
         search = self._store.history.search
         try:
             if "newer" in query:
-                page = await search(wanted, asked.span, limit=PAGE, newer_than=query["newer"])
+                page = await search(asked.wanted, asked.span, limit=PAGE, newer_than=query["newer"])
                 if page.newer is not None:
                     return page
-                return await search(wanted, asked.span, limit=PAGE)  # all of the first page
-            return await search(wanted, asked.span, limit=PAGE, older_than=query.get("older"))
+                return await search(asked.wanted, asked.span, limit=PAGE)  # all of the first page
+            return await search(asked.wanted, asked.span, limit=PAGE, older_than=query.get("older"))
         except TooCostly:
             raise
         except ValueError:
