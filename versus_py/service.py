@@ -414,7 +414,7 @@ async def _build(
             health=health,
             clock=core.clock,
             journal=journal,
-            replicas=replicas,
+            presence=presence,
             checkup=checkup,
         )
         background: dict[str, Loop] = {

@@ -32,6 +32,18 @@ class Presence:
         self._about = about
         self._every_s = every_s
 
+    async def everyone(self, *, alone: bool = False) -> list[Replica]:
+        """All that run, or did lately, by host; this one as it stands now.
+
+        Only this one if *alone*, or while Redis cannot be asked.
+        """
+        own = self._about()
+        known: list[Replica] = []
+        if not alone:
+            with suppress(StoreUnavailable):
+                known = await self._replicas.known()
+        return sorted([own, *(it for it in known if it.name != own.name)], key=lambda it: (it.host, it.started_ms))
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until *stop* is set; then the others need not look for this one. Redis may come and go meanwhile."""
         # Looks at *stop* by itself: a cancellation that meets an answer can get lost in redis-py.

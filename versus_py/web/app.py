@@ -13,11 +13,11 @@ from versus_py.engine.choices import Choices
 from versus_py.engine.health import Health
 from versus_py.engine.heartbeats import Heartbeats
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.presence import Presence
 from versus_py.engine.storms import StormAcknowledgment
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Store, Storms
 from versus_py.store.journal import Journal
-from versus_py.store.replicas import Replicas
 from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json
@@ -66,7 +66,7 @@ def create_app(
     health: Health | None = None,
     clock: Clock | None = None,
     journal: Journal | None = None,
-    replicas: Replicas | None = None,
+    presence: Presence | None = None,
     checkup: Checkup | None = None,
 ) -> web.Application:
     """The application, ready to be served.
@@ -74,7 +74,7 @@ def create_app(
     *inbound* are routes for requests of channels, by path; *tickets* are those for tickets that systems send.
 
     *called* tells what people call a target; *clock* is this machine's, unless it is given. *journal* is where what is
-    accepted is written, if anywhere. *replicas* tells who else runs, and *checkup* what the doctor finds.
+    accepted is written, if anywhere. *presence* tells who else runs, and *checkup* what the doctor finds.
     """
     metrics = metrics or Metrics()
     app = web.Application(
@@ -125,7 +125,7 @@ def create_app(
         board,
         health=health,
         heartbeats=heartbeats,
-        replicas=replicas,
+        presence=presence,
         checkup=checkup,
         journal=journal,
         clock=clock,

@@ -29,7 +29,7 @@ async def test_each_says_how_it_stands_and_all_are_known(replicas):
     await replicas.attend(FIRST)
     await replicas.attend(replace(FIRST, running=2))
 
-    assert await replicas.known() == [replace(FIRST, running=2), SECOND]
+    assert sorted(await replicas.known(), key=lambda it: it.name) == [replace(FIRST, running=2), SECOND]
 
 
 async def test_one_that_leaves_is_not_looked_for(replicas):
@@ -82,6 +82,25 @@ async def test_a_process_says_so_while_it_runs_and_leaves_at_its_end(replicas):
         await running
 
     assert await replicas.known() == []
+
+
+async def test_everyone_is_by_host_and_this_one_as_it_stands_now(replicas):
+    third = replace(SECOND, name="c 1", host="versus-0", started_ms=500)
+    for it in (FIRST, SECOND, third):
+        await replicas.attend(it)
+    presence = Presence(replicas, lambda: replace(FIRST, running=9))
+
+    assert await presence.everyone() == [third, replace(FIRST, running=9), SECOND]
+    assert await presence.everyone(alone=True) == [replace(FIRST, running=9)]
+
+
+async def test_while_redis_is_away_this_one_is_known(replicas, monkeypatch):
+    async def away() -> list[Replica]:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(replicas, "known", away)
+
+    assert await Presence(replicas, lambda: FIRST).everyone() == [FIRST]
 
 
 async def test_a_redis_that_comes_and_goes_does_not_end_it(replicas, monkeypatch):

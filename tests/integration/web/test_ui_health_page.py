@@ -15,6 +15,7 @@ from tests.integration.conftest import PASSWORD, TOKEN, Engine, make_storms
 from tests.integration.web.test_ui_incidents import ANA, BEN, HOSTILE, OURS, SETTINGS, created, toast
 from versus_py.engine.checkup import Checkup
 from versus_py.engine.health import Health
+from versus_py.engine.presence import Presence
 from versus_py.errors import StoreUnavailable
 from versus_py.simulators.slack.errors import ErrorOrder
 from versus_py.sources.sns import SnsDoor
@@ -68,6 +69,11 @@ async def http(
     engine: Engine, session: aiohttp.ClientSession, journal: Journal, doctor: Doctor
 ) -> AsyncIterator[TestClient[Any, Any]]:
     """As the service builds it."""
+
+    def here() -> Replica:
+        now_ms = engine.clock.now_ms()
+        return Replica("a 1", "versus-0", "1.2.0", now_ms - 5_000, now_ms, circuits=engine.worker.circuits)
+
     replicas = Replicas(engine.store._redis)
     checkup = Checkup(doctor, replicas, engine.clock, by="versus-0", rest_ms=0)
     app = create_app(
@@ -82,7 +88,7 @@ async def http(
         health=Health(engine.store, engine.clock, engine.metrics, worker=engine.worker, watchdog=engine.watchdog),
         clock=engine.clock,
         journal=journal,
-        replicas=replicas,
+        presence=Presence(replicas, here),
         checkup=checkup,
     )
     running = asyncio.create_task(checkup.run(asyncio.Event()))
@@ -174,7 +180,7 @@ async def test_a_form_of_another_site_checks_nothing(http, doctor):
 
 @pytest.mark.parametrize("who", [ANA, BEN], ids=["responder", "viewer"])
 async def test_no_secret_is_shown_and_html_is_text(engine, http, who):
-    replica = Replica("a 1", HOSTILE, HOSTILE, 0, engine.clock.now_ms(), circuits={"slack": Circuit(f"of {TOKEN}", 0)})
+    replica = Replica("b 1", HOSTILE, HOSTILE, 0, engine.clock.now_ms(), circuits={"slack": Circuit(f"of {TOKEN}", 0)})
     await Replicas(engine.store._redis).attend(replica)
     await check(http)
 
@@ -194,8 +200,7 @@ async def test_queue_failures_heartbeats_journal_and_replicas_are_shown(engine, 
     await engine.http.post("/api/heartbeats/nightly")
     now_ms = engine.clock.now_ms()
     replicas = Replicas(engine.store._redis)
-    await replicas.attend(Replica("a 1", "versus-0", "1.2.0", now_ms - 5_000, now_ms, ahead_ms=3))
-    await replicas.attend(Replica("b 1", "versus-1", "1.1.0", now_ms - 5_000, now_ms, has_api=False))
+    await replicas.attend(Replica("b 1", "versus-1", "1.1.0", now_ms - 5_000, now_ms, has_api=False, ahead_ms=3))
     await engine.watchdog.look()
 
     text = await health(http)
@@ -243,6 +248,7 @@ async def test_the_page_is_there_while_redis_is_away(engine, http, monkeypatch, 
     text = await health(http)
 
     assert rows(text)["Redis"] == "Failed"
+    assert '<th scope="row">versus-0</th>' in text
     assert "check that it runs and is reached" in text
 
 

@@ -14,11 +14,11 @@ from versus_py.config import Config
 from versus_py.engine.checkup import Checkup
 from versus_py.engine.health import Health
 from versus_py.engine.heartbeats import Heartbeats
+from versus_py.engine.presence import Presence
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.heartbeats import called as heartbeat_called
 from versus_py.incidents.heartbeats import is_silent, labels_of, opened_incident, sent_by
 from versus_py.store.journal import Journal
-from versus_py.store.replicas import Replica, Replicas
 from versus_py.targets import Called
 from versus_py.telemetry.logs import Redactor
 from versus_py.web.pages.ui.board import Board
@@ -42,7 +42,7 @@ SETTLES_S = 3.0
 
 
 class HealthPage:
-    """The handlers. Without *health*, *replicas* or *checkup*, their parts are not there."""
+    """The handlers. Without *health*, *presence* or *checkup*, their parts are not there."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class HealthPage:
         *,
         health: Health | None,
         heartbeats: Heartbeats,
-        replicas: Replicas | None,
+        presence: Presence | None,
         checkup: Checkup | None,
         journal: Journal | None,
         clock: Clock,
@@ -60,7 +60,7 @@ class HealthPage:
         self._board = board
         self._health = health
         self._heartbeats = heartbeats
-        self._replicas = replicas
+        self._presence = presence
         self._checkup = checkup
         self._journal = journal
         self._clock = clock
@@ -117,16 +117,9 @@ class HealthPage:
             beats=None,
             journal=Kept() if journal is None else Kept(journal.name, journal.not_written),
         )
-        if not facts.reaches_redis:  # each question would take its time
-            return facts
-        return replace(facts, replicas=await self._known_replicas(), beats=await self._beats())
-
-    async def _known_replicas(self) -> list[Replica]:
-        """None of them while Redis cannot be asked."""
-        try:
-            return [] if self._replicas is None else await self._replicas.known()
-        except StoreUnavailable:
-            return []
+        alone = not facts.reaches_redis  # else each question would take its time
+        here = [] if self._presence is None else await self._presence.everyone(alone=alone)
+        return replace(facts, replicas=here, beats=None if alone else await self._beats())
 
     async def _beats(self) -> list[Beat] | None:
         try:
