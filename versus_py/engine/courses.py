@@ -167,10 +167,11 @@ def duration(ms: int) -> str:
     return said or "0s"
 
 
-def shown_policies(config: Config) -> list[Shown]:
+def shown_policies(config: Config) -> Iterator[Shown]:
     """In the order in which they are tried. The last one is made from oncall, if incidents may come to it."""
-    found = [shown_policy(config, it.name) for it in config.policies]
-    return found if any(not it.match for it in config.policies) else [*found, shown_policy(config, "")]
+    yield from (shown_policy(config, it.name) for it in config.policies)
+    if all(it.match for it in config.policies):
+        yield shown_policy(config, "")
 
 
 def shown_policy(config: Config, name: str) -> Shown:

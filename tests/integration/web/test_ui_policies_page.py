@@ -12,6 +12,8 @@ from tests.integration.conftest import Engine
 from tests.integration.web.test_ui_incidents import ANA, BEN, HOSTILE, OURS, SETTINGS
 from versus_py.errors import StoreUnavailable
 
+MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
 OFFICE = {"name": "office", "time_intervals": [{"weekdays": ["monday:friday"], "location": "Europe/Berlin"}]}
 
 
@@ -87,6 +89,17 @@ async def test_html_in_labels_times_and_zones_is_shown_as_text(engine):
     assert "<script>alert" not in text
     assert HOSTILE in unescape(text)
     assert "<b>&lt;b&gt;</b>" in text, "a matcher's value"
+
+
+async def test_the_week_begins_anew_with_the_day(engine):
+    engine.clock.advance(minutes=(DAY_MS - engine.clock.now_ms() % DAY_MS) / MINUTE_MS - 121)
+    before = re.search(r"clock of Europe/Berlin. (\w+ \d+):", await policies(engine))
+    engine.clock.advance(minutes=121)
+    after = re.search(r"clock of Europe/Berlin. (\w+ \d+):", await policies(engine))
+
+    assert before is not None
+    assert after is not None
+    assert before[1] != after[1]
 
 
 async def test_the_page_is_there_while_redis_is_away(engine, monkeypatch):

@@ -1,5 +1,7 @@
 """The page of policies, with its dry run: it sends nothing, and changes nothing."""
 
+import asyncio
+
 from aiohttp import web
 
 from versus_py.clock import Clock
@@ -8,9 +10,12 @@ from versus_py.targets import Called
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.choices import SEVERITIES
 from versus_py.web.pages.ui.guard import UiGuard
-from versus_py.web.pages.ui.policy_views import LABELS_MAX, Asking, DryRun, dry_run, policies_shown, zones
+from versus_py.web.pages.ui.policy_views import LABELS_MAX, Asking, DryRun, PolicyShown, dry_run, policies_shown, zones
 from versus_py.web.pages.ui.shell import render
 from versus_py.web.pages.ui.viewer import Viewer
+
+QUARTER_MS = 15 * 60_000
+"""Days begin at a quarter of an hour in every time zone."""
 
 
 class PolicyPage:
@@ -21,6 +26,7 @@ class PolicyPage:
         self._board = board
         self._clock = clock
         self._called = called
+        self._known: tuple[int, list[PolicyShown]] | None = None
 
     def routes(self, ui: UiGuard) -> list[web.RouteDef]:
         return [web.get("/policies", ui(self.get), allow_head=False)]
@@ -43,7 +49,7 @@ class PolicyPage:
             title="Policies",
             page="policies",
             **await self._board.counts(),
-            policies=policies_shown(self._config, self._called, now_ms),
+            policies=await self._policies(now_ms),
             asking=asking,
             labels_max=LABELS_MAX,
             severities=SEVERITIES,
@@ -51,6 +57,17 @@ class PolicyPage:
             found=found,
             problem=f"{problem[:1].upper()}{problem[1:]}",
         )
+
+    async def _policies(self, now_ms: int) -> list[PolicyShown]:
+        """As the configuration has them; the coming week is that of the latest quarter of an hour."""
+        quarter = now_ms // QUARTER_MS
+        if self._known is None or self._known[0] != quarter:
+            found: list[PolicyShown] = []
+            for it in policies_shown(self._config, self._called, now_ms):
+                found.append(it)
+                await asyncio.sleep(0)  # others are served in between
+            self._known = quarter, found
+        return self._known[1]
 
 
 def _asked(request: web.Request, zone: str) -> Asking:

@@ -111,9 +111,10 @@ class DryRun:
     warning: str
 
 
-def policies_shown(config: Config, called: Called, now_ms: int) -> list[PolicyShown]:
+def policies_shown(config: Config, called: Called, now_ms: int) -> Iterator[PolicyShown]:
     """All that incidents may have, the first that is tried first."""
-    return [_policy(config, called, number, it, now_ms) for number, it in enumerate(shown_policies(config), start=1)]
+    for number, it in enumerate(shown_policies(config), start=1):
+        yield _policy(config, called, number, it, now_ms)
 
 
 def zones(config: Config) -> list[str]:
