@@ -50,6 +50,10 @@ PAGES = (
     Page("incident-escalated", "/incidents/{escalated}"),
     Page("incident-acknowledged", "/incidents/{acknowledged}"),
     Page("incident-resolved", "/incidents/{resolved}"),
+    Page("policies", "/policies"),
+    Page("policies-tried", "/policies?labels=team%3Dnobody&at=2026-11-28T01:30&zone=Europe/Berlin"),
+    Page("policies-mistake", "/policies?labels=x"),
+    Page("health", "/health"),
     Page("you", "/you"),
     Page("not-found", "/incidents/none"),
     Page("not-understood", "/?waiting_after=x"),
@@ -62,6 +66,10 @@ PAGES = (
     Page("storm-done", "{storm}", presses="Acknowledge all"),
 )
 """A line adds a page."""
+
+OFFICE = {"name": "office", "time_intervals": [{"weekdays": ["monday:friday"], "location": "Europe/Berlin"}]}
+STEPS = [{"notify": ["slack"]}, {"after": "10m", "notify": ["servicenow"]}]
+POLICIES = [{"name": "office", "match": ['team="nobody"'], "in": ["office"], "steps": STEPS, "repeat": 2}]
 
 # Every rule but those of level AAA, also those that are off by themselves.
 RUN = """
@@ -158,7 +166,7 @@ def world_with_storms(world):
 def test_every_page_is_for_everybody(world_with_storms, browser):
     world = world_with_storms
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": axe()})
-    server, _ = world.serve(gateway_secret=SECRET)
+    server, _ = world.serve(gateway_secret=SECRET, policies=POLICIES, time_intervals=[OFFICE])
 
     found = looked_at(browser, world, server, SIGNED_OUT)
     sign_in_by_keys(browser, server)
