@@ -28,7 +28,8 @@ LOOKED_AT_MAX = 100_000
 AT_ONCE = 2
 """The most files that are made at the same time by this process."""
 
-_TOGETHER = 100
+_TOGETHER = 25
+"""Incidents may be large: only so many are in memory at once."""
 
 Kind = Literal["csv", "json"]
 
