@@ -5,6 +5,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 
 import pytest
@@ -54,6 +55,12 @@ PAGES = (
     Page("policies-tried", "/policies?labels=team%3Dnobody&at=2026-11-28T01:30&zone=Europe/Berlin"),
     Page("policies-mistake", "/policies?labels=x"),
     Page("health", "/health"),
+    Page("history", "/history"),
+    Page("history-searched", "/history?q=team%3Dstorage&from=2026-11-01T10:00", in_the_dark="phone"),
+    Page("history-mistake", "/history?q=team%3D~%22("),
+    Page("open-at", "/?at={moment}"),
+    Page("open-at-nothing-known", "/?at=2020-01-01T00:00"),
+    Page("failed", "/failed"),
     Page("you", "/you"),
     Page("not-found", "/incidents/none"),
     Page("not-understood", "/?waiting_after=x"),
@@ -186,13 +193,18 @@ def filled(world, server: str) -> dict[str, str]:
     resolved = post(server, over)
     wait_until(lambda: len(world.slack.messages()) == 4, what="the messages")
     links = {name: world.slack.messages(name)[0]["button_url"] for name in ("PodsCrashLooping", "LinkDown")}
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    order = {"error": "channel_not_found", "method": "chat.postMessage", "times": 1}
+    request(f"{world.slack.url}/control/errors", order)
+    failed = post(server, alerts("FanFailed", severity="notice", node="n-0"))
+    wait_until(lambda: has_failed(server, failed), what="the delivery that is given up")
     act(server, acknowledged, "acknowledge")
     act(server, resolved, "resolve")
     act(server, triggered, "comments", text="Looking")
     for number in range(8):
         post(server, alerts(f"Storm{number}", node=f"n-{number}"))
     wait_until(lambda: storm_url(world), what="the message of the storm")
-    wait_until(lambda: len(world.servicenow.records) == 1, what="the record")
+    wait_until(lambda: len(world.servicenow.records) == 2, what="the records")
     return {
         "triggered": triggered,
         "escalated": escalated,
@@ -201,12 +213,19 @@ def filled(world, server: str) -> dict[str, str]:
         "ack": links["PodsCrashLooping"],
         "ack_resolved": links["LinkDown"],
         "storm": storm_url(world),
+        "moment": moment,
     }
 
 
 def act(server: str, incident_id: str, action: str, **said: str) -> None:
     secret = {"X-Gateway-Secret": SECRET, "Content-Type": "application/json"}
     request(f"{server}/api/incidents/{incident_id}/{action}", {"by": "Ben Okafor", **said}, headers=secret)
+
+
+def has_failed(server: str, incident_id: str) -> bool:
+    """Whether its message was given up."""
+    found = request(f"{server}/api/incidents/{incident_id}", headers={"X-Gateway-Secret": SECRET})
+    return bool(found["deliveries"].get("slack", {}).get("failed_at"))
 
 
 def storm_url(world) -> str:
