@@ -51,7 +51,7 @@ def wait_for(browser: WebDriver, text: str) -> None:
 
 def buttons(browser: WebDriver) -> list[str]:
     """Those of the messages, and not those by which people delete them."""
-    return [it.text for it in browser.find_elements(By.CSS_SELECTOR, "button.button")]
+    return [it.text for it in browser.find_elements(By.CSS_SELECTOR, ".press button")]
 
 
 def test_the_button_in_slack_acknowledges_with_a_name_and_no_record_appears(world, browser):

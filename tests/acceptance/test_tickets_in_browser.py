@@ -92,7 +92,7 @@ class People:
 
     def buttons(self) -> set[str]:
         self._open_slack()
-        return {it.text for it in self._browser.find_elements(By.CSS_SELECTOR, "button.button")}
+        return {it.text for it in self._browser.find_elements(By.CSS_SELECTOR, ".press button")}
 
     def _open_record(self) -> None:
         [record] = self._world.servicenow.records

@@ -71,6 +71,11 @@ PAGES = (
     Page("ack-refused", "/api/ack/none?exp=1&sig=1"),
     Page("storm", "{storm}"),
     Page("storm-done", "{storm}", presses="Acknowledge all"),
+    Page("simulated-slack", "{slack}"),
+    Page("simulated-slack-admin", "{slack}/admin"),
+    Page("simulated-servicenow", "{servicenow}"),
+    Page("simulated-record", "{record}"),
+    Page("simulated-rules", "{servicenow}/rules"),
 )
 """A line adds a page."""
 
@@ -214,6 +219,9 @@ def filled(world, server: str) -> dict[str, str]:
         "ack_resolved": links["LinkDown"],
         "storm": storm_url(world),
         "moment": moment,
+        "slack": world.slack.url,
+        "servicenow": world.servicenow.url,
+        "record": f"{world.servicenow.url}/incident.do?sys_id={world.servicenow.records[0]['sys_id']}",
     }
 
 

@@ -1226,7 +1226,7 @@ async def test_the_page_presses_buttons_and_choices_as_the_person_who_looks(
     assert (status, back) == (303, "/?as=U0BEN")
     assert [it["actions"][0]["action_id"] for it in app.payloads] == ["ack", "snooze", "more"]
     assert {it["user"]["id"] for it in app.payloads} == {"U0BEN"}
-    assert '<a class="button " href="https://versus.example"' in page
+    assert '<a class="btn " href="https://versus.example"' in page
     assert "⚠️" not in await browse()
 
 

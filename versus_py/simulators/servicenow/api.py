@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from versus_py.simulators import encoded_query
+from versus_py.simulators.face import face_routes
 from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.server import tell_date
 from versus_py.simulators.servicenow import schema
@@ -153,6 +154,7 @@ class ServiceNowSimulator(Switches):
         app.router.add_route("*", "/api/now/table/{table}/{sys_id}", suffered(self._answered(row)))
         app.router.add_post("/oauth_token.do", suffered(self._grant))
         app.router.add_get("/", self._page)
+        app.add_routes(face_routes())
         app.add_routes(self._record_page.routes())
         app.add_routes(self._rules_page.routes())
         app.cleanup_ctx.append(self._posting)

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from versus_py.simulators.face import face_routes
 from versus_py.simulators.faults import Fault, Faults, control_routes
 from versus_py.simulators.server import tell_date
 from versus_py.simulators.slack.admin_page import AdminPage
@@ -112,6 +113,7 @@ class SlackSimulator(Workspace):
             if method.reads:
                 app.router.add_get(f"/api/{name}", handler, allow_head=False)
         app.router.add_get("/", self._page.show)
+        app.add_routes(face_routes())
         app.router.add_post("/press", self._page.take_press)
         app.router.add_post("/messages", self._page.take_change)
         app.router.add_post("/views", self._page.take_view)
