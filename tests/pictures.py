@@ -1,11 +1,15 @@
-"""Pictures of messages, as the simulated Slack shows them: `python -m tests.pictures --out docs/pictures`.
+"""The pictures of the README and the docs: `python -m tests.pictures`.
 
-With paths of payloads (JSON, or YAML as in tests/data/payloads), a picture of each of their requests instead.
+They are of messages as the simulated Slack shows them, of a ticket, and of the web UI. With paths of payloads (JSON, or
+YAML as in tests/data/payloads), a picture of the message of each of their requests instead.
 """
 
 import argparse
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -51,7 +55,7 @@ DRAW_EMOJI = """
 const drawn = {"🔴": ["●", "#d92d20"], "🟠": ["●", "#f79009"], "🟢": ["●", "#12b76a"], "🌊": ["≋", "#1570ef"],
   "💬": ["❝", "#667085"]};
 const style = document.createElement("style");
-style.textContent = ".small, .meta { display: none } main { padding: 0 .4rem } body { background: #fff }";
+style.textContent = ".small, .meta, .inline { display: none } main { padding: 0 .4rem }";
 document.head.append(style);
 const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), found = [];
 while (walker.nextNode()) found.push(walker.currentNode);
@@ -62,6 +66,10 @@ for (const node of found) for (const [emoji, [sign, colour]] of Object.entries(d
   node.textContent = node.textContent.replace(emoji, ""); node.before(span);
 }
 """
+
+
+UI_NAMES = ("ui-now", "ui-incident")
+"""Those of the web UI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,16 @@ def main() -> None:
     arguments = parser.parse_args()
     pictures = of_files(arguments.payloads) if arguments.payloads else of_the_docs()
     asyncio.run(make([*pictures], arguments.out, is_small=not arguments.payloads))
+    if not arguments.payloads:
+        subprocess.run([sys.executable, "-m", "tests.ticket_pictures", "--out", arguments.out], check=True)
+        of_the_ui(arguments.out)
+
+
+def of_the_ui(out: Path) -> None:
+    """Those of the web UI: they need an engine, which is a fixture of pytest."""
+    file = Path(__file__).parent / "integration" / "web" / "ui_pictures.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", str(file)]
+    subprocess.run(command, check=True, env=os.environ | {"PICTURES": str(out.absolute())})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from tests.pictures import alertmanager_group, of_payload, of_the_docs
+from tests.pictures import UI_NAMES, alertmanager_group, of_payload, of_the_docs
 from tests.support.png import shrunk
 from tests.ticket_pictures import NAMES
 
@@ -14,12 +14,13 @@ PICTURE_MAX_BYTES = 60_000
 
 
 def test_every_picture_of_the_docs_is_there_small_and_shown(request):
-    docs = request.config.rootpath / "docs"
-    pages = (docs / it for it in ("slack.md", "servicenow.md"))
+    root = request.config.rootpath
+    docs = root / "docs"
+    pages = (docs / "slack.md", docs / "servicenow.md", root / "README.md")
     shown = {name for it in pages for name in re.findall(r"pictures/([\w-]+)\.png", it.read_text())}
     files = {path.stem: path.stat().st_size for path in (docs / "pictures").glob("*.png")}
 
-    assert files.keys() == shown == {*(it.name for it in of_the_docs()), *NAMES}
+    assert files.keys() == shown == {*(it.name for it in of_the_docs()), *NAMES, *UI_NAMES}
     assert max(files.values()) < PICTURE_MAX_BYTES
 
 

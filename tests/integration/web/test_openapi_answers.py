@@ -16,6 +16,7 @@ from versus_py.web.tickets import paths
 
 ALERT = {"title": "Disk full", "id": "d1", "severity": "high"}
 INTAKE_TOKEN = "ops-token-0123456789"
+STATIC = tuple(f"/static/{it}" for it in ("ui.css", "ui.js", "icon.svg"))
 MAY_ACKNOWLEDGE = {"name": "ops", "token": INTAKE_TOKEN, "acknowledge": True}
 
 
@@ -85,7 +86,7 @@ async def use_everything(engine, logs):
     await engine.settle()
     logs.expect_error("sync.failed")
     shown = f"/api/incidents/{created['id']}"
-    for path in ("/api/incidents", shown, f"{shown}/payload", "/static/ui.css", PATH):
+    for path in ("/api/incidents", shown, f"{shown}/payload", *STATIC, PATH):
         assert (await engine.http.get(path)).ok
     assert (await engine.http.post("/api/login-links")).ok
     assert (await engine.http.post("/api/heartbeats/backup")).ok
