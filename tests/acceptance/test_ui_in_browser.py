@@ -204,6 +204,28 @@ def test_the_keyboard_alone_takes_what_waits(world, browser):
     wait_for(browser, "h1", "LinkDown")
     keys(browser, "a")
     wait_for(browser, "#standing", "Acknowledged")
+    tab_to(browser, "Comment")
+    keys(browser, "the cable is out", Keys.TAB, Keys.ENTER)
+    wait_for(browser, "#timeline blockquote", "the cable is out")
+    tab_to(browser, "Resolve")
+    keys(browser, Keys.ENTER)
+    tab_to(browser, "Resolve with a comment")
+    keys(browser, "plugged in again", Keys.TAB, Keys.ENTER)
+    wait_for(browser, "#standing", "Resolved")
+
+    browser.get(world.slack.messages("HostDown")[0]["button_url"])
+    tab_to(browser, "Your name, for the timeline (optional)")
+    keys(browser, Keys.TAB, Keys.ENTER)
+    wait_for(browser, "[role=status]", "Acknowledged")
+
+
+def tab_to(browser, name: str) -> None:
+    """Press Tab until what has this name has the focus."""
+    for _ in range(100):
+        keys(browser, Keys.TAB)
+        if browser.switch_to.active_element.accessible_name == name:
+            return
+    pytest.fail(f"Tab leads to nothing called {name!r}")
 
 
 def keys(browser, *pressed: str) -> None:
