@@ -15,6 +15,7 @@ import structlog
 from aiohttp.test_utils import TestClient, TestServer
 from fakeredis import FakeAsyncRedis
 
+from tests.support import two_way
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_notification
 from tests.support.openapi import Answers
@@ -63,9 +64,9 @@ from versus_py.web.tickets import paths as ticket_paths
 
 DAY_MS = 24 * 3600 * 1000
 CHANNEL = "C0ALERTS"
-PASSWORD = "servicenow-secret"
 LEASE_MS = round(1000 * (SYNC_MAX_S + SETTLES_WITHIN_S + LEASE_MARGIN_S))
 TOKEN = "xoxb-secret-token"
+PASSWORD = two_way.PASSWORD
 
 
 class Logs(list[dict[str, Any]]):

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import aiohttp
+
 from tests.support.clock import FakeClock
 from tests.support.factories import make_policy
+from versus_py.config import ServiceNowConfig
 from versus_py.errors import Transient
 from versus_py.incidents import tickets
 from versus_py.incidents.model import Actor, Delivery, Incident
@@ -14,11 +17,14 @@ from versus_py.incidents.sides import Report, Side, Standing, Ticket
 from versus_py.incidents.transitions import Change
 from versus_py.simulators import ServiceNowSimulator
 from versus_py.simulators.servicenow.people import RecordOrder
+from versus_py.targets.servicenow.asked import Destinations
 from versus_py.targets.servicenow.target import ServiceNowTarget
 
 NAME = "servicenow"
 ANA = Actor("Ana Diaz", "ana@example.com")
 TOKEN = "a-token-of-the-business-rule-0123456789"
+PASSWORD = "servicenow-secret"
+"""Of the integration's user at simulated instances."""
 
 
 @dataclass
@@ -98,6 +104,21 @@ class TwoWay:
             if self.writes == writes and is_quiet:
                 return self.writes - before
         raise AssertionError("it never becomes quiet")
+
+
+def make_target(
+    url: str,
+    *,
+    clock: FakeClock,
+    session: aiohttp.ClientSession,
+    turns: Any,
+    destinations_of: Destinations = lambda _: {},
+    **settings: Any,
+) -> ServiceNowTarget:
+    """That of a simulated instance at *url* which is kept in sync both ways, with further *settings*."""
+    login = {"username": "versus.integration", "password": PASSWORD}
+    config = ServiceNowConfig.model_validate({"instance_url": url, **login, "events": {"token": TOKEN}, **settings})
+    return ServiceNowTarget(config, clock=clock, session=session, turns=turns, destinations_of=destinations_of)
 
 
 def begun(

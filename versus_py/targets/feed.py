@@ -13,6 +13,9 @@ from versus_py.incidents.model import Incident
 from versus_py.incidents.sides import Report, Ticket
 from versus_py.incidents.tickets import OnHold
 
+BODY_MAX_BYTES = 1024 * 1024
+"""Of one record, as it is sent. One of ServiceNow has some 100 columns of at most some 4000 characters each."""
+
 
 class UnknownState(BadPayload):
     """A record is in a state that the configuration does not name."""

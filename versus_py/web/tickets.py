@@ -14,7 +14,7 @@ from versus_py.incidents.model import Outcome
 from versus_py.incidents.redaction import redacted
 from versus_py.incidents.sides import Ticket
 from versus_py.store.journal import Journal
-from versus_py.targets.feed import Feed, FeedSource
+from versus_py.targets.feed import BODY_MAX_BYTES, Feed, FeedSource
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.accepting import (
@@ -31,9 +31,6 @@ from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.tokens import CHALLENGE, Tokens
 
 log = structlog.get_logger()
-
-BODY_MAX_BYTES = 1024 * 1024
-"""Of one ticket. One of ServiceNow with all its columns has some 20 kB."""
 
 _NAME_MAX = 40
 

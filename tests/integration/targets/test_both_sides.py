@@ -4,26 +4,18 @@ from itertools import permutations
 
 import pytest
 
-from tests.integration.conftest import PASSWORD, make_turns
-from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun
-from versus_py.config import ServiceNowConfig
+from tests.integration.conftest import make_turns
+from tests.support.two_way import ANA, NAME, TwoWay, begun, make_target
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Status
 from versus_py.simulators.servicenow.answers import Refused
-from versus_py.targets.servicenow.target import ServiceNowTarget
 
 WRITES_MAX = 4
 
 
 @pytest.fixture
 def target(session, clock, servicenow_url):
-    values = {
-        "instance_url": servicenow_url,
-        "username": "versus.integration",
-        "password": PASSWORD,
-        "events": {"token": TOKEN},
-    }
-    return ServiceNowTarget(ServiceNowConfig.model_validate(values), clock=clock, session=session, turns=make_turns())
+    return make_target(servicenow_url, clock=clock, session=session, turns=make_turns())
 
 
 def acts_here(it: TwoWay, act: str) -> None:

@@ -4,16 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import PASSWORD, make_turns
+from tests.integration.conftest import make_turns
 from tests.support.factories import make_incident, make_policy
-from tests.support.two_way import ANA, NAME, TOKEN, TwoWay
-from versus_py.config import ServiceNowConfig
+from tests.support.two_way import ANA, NAME, TwoWay, make_target
 from versus_py.errors import Transient
 from versus_py.incidents import transitions, triage
 from versus_py.incidents.model import Status
 from versus_py.incidents.sides import Standing
 from versus_py.simulators import Fault
-from versus_py.targets.servicenow.target import ServiceNowTarget
 
 
 @pytest.fixture
@@ -24,15 +22,7 @@ def settings() -> dict[str, Any]:
 @pytest.fixture
 def both(session, clock, servicenow, servicenow_url, settings) -> TwoWay:
     """An incident that has escalated."""
-    values = {
-        "instance_url": servicenow_url,
-        "username": "versus.integration",
-        "password": PASSWORD,
-        "events": {"token": TOKEN},
-        **settings,
-    }
-    config = ServiceNowConfig.model_validate(values)
-    target = ServiceNowTarget(config, clock=clock, session=session, turns=make_turns())
+    target = make_target(servicenow_url, clock=clock, session=session, turns=make_turns(), **settings)
     incident = make_incident(policy=make_policy(), now_ms=clock.now_ms(), severity="warning")
     it = TwoWay(target, servicenow, clock, incident)
     clock.advance(minutes=5)

@@ -5,16 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import PASSWORD, make_turns
+from tests.integration.conftest import make_turns
 from tests.support.factories import make_policy
-from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun
-from versus_py.config import ServiceNowConfig
+from tests.support.two_way import ANA, NAME, TwoWay, begun, make_target
 from versus_py.errors import Transient
 from versus_py.incidents import transitions, triage
 from versus_py.incidents.model import Actor, Event, Status
 from versus_py.incidents.sides import Standing
 from versus_py.simulators import Fault
-from versus_py.targets.servicenow.target import ServiceNowTarget
 
 
 @pytest.fixture
@@ -24,16 +22,13 @@ def settings() -> dict[str, Any]:
 
 @pytest.fixture
 def target(session, clock, servicenow_url, settings):
-    values = {
-        "instance_url": servicenow_url,
-        "username": "versus.integration",
-        "password": PASSWORD,
-        "events": {"token": TOKEN},
+    return make_target(
+        servicenow_url,
+        clock=clock,
+        session=session,
+        turns=make_turns(),
+        destinations_of=lambda it: {"slack": it} if it else {},
         **settings,
-    }
-    config = ServiceNowConfig.model_validate(values)
-    return ServiceNowTarget(
-        config, clock=clock, session=session, turns=make_turns(), destinations_of=lambda it: {"slack": it} if it else {}
     )
 
 

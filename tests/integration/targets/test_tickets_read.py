@@ -5,16 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import PASSWORD, make_turns
+from tests.integration.conftest import make_turns
 from tests.support.factories import make_policy
-from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun
-from versus_py.config import ServiceNowConfig
+from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun, make_target
 from versus_py.errors import Permanent, RateLimited, Transient
 from versus_py.incidents import transitions
 from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Status
 from versus_py.incidents.sides import Report, Standing
 from versus_py.simulators import Fault
-from versus_py.targets.servicenow.target import ServiceNowTarget
 from versus_py.targets.target import NotYet
 
 USERS = "GET /api/now/table/sys_user"
@@ -29,14 +27,7 @@ def settings() -> dict[str, Any]:
 
 @pytest.fixture
 def target(session, clock, servicenow_url, settings):
-    values = {
-        "instance_url": servicenow_url,
-        "username": "versus.integration",
-        "password": PASSWORD,
-        "events": {"token": TOKEN},
-        **settings,
-    }
-    return ServiceNowTarget(ServiceNowConfig.model_validate(values), clock=clock, session=session, turns=make_turns())
+    return make_target(servicenow_url, clock=clock, session=session, turns=make_turns(), **settings)
 
 
 @pytest.fixture
@@ -173,13 +164,9 @@ async def test_notes_that_an_earlier_process_wrote_are_known_by_their_words(both
     await both.sync()
     both.here(lambda it, now_ms: transitions.comment(it, "On it", ANA, now_ms))
     await both.sync()
-    config = both.target._configured[None]
-    both.target = ServiceNowTarget(
-        ServiceNowConfig.model_validate({"instance_url": config.instance_url, "events": {"token": TOKEN}, **settings}),
-        clock=clock,
-        session=session,
-        turns=make_turns(),
-    )
+    url = both.target._configured[None].instance_url
+    assert url is not None
+    both.target = make_target(url, clock=clock, session=session, turns=make_turns(), **settings)
 
     assert await heard(both) == []
 

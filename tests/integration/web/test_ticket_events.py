@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.tickets import OURS, RAW, SYS_ID, TOKEN
 from versus_py.errors import StoreUnavailable
-from versus_py.web import tickets as door
+from versus_py.targets.feed import BODY_MAX_BYTES
 
 PATH = "/api/servicenow/events"
 OTHER, OLD, RULE = "other-token-0123456789", "old-token-0123456789", "rule-token-0123456789"
@@ -207,15 +207,15 @@ async def test_what_is_no_record_is_refused_in_a_sentence(engine, body):
 
 @on
 async def test_a_body_has_a_bound(engine):
-    status, answer, _ = await send(engine, description="x" * door.BODY_MAX_BYTES)
+    status, answer, _ = await send(engine, description="x" * BODY_MAX_BYTES)
 
     assert status == 413
-    assert str(door.BODY_MAX_BYTES) in answer["error"]
+    assert str(BODY_MAX_BYTES) in answer["error"]
 
 
 @on
 async def test_who_brings_no_token_is_not_read(engine):
-    status, _, _ = await send(engine, b"x" * (2 * door.BODY_MAX_BYTES), token="x")
+    status, _, _ = await send(engine, b"x" * (2 * BODY_MAX_BYTES), token="x")
 
     assert status == 401
 

@@ -20,7 +20,6 @@ from versus_py.targets.servicenow.sides import (
     CLOSE_NOTES,
     GROUP,
     PRIORITY,
-    SYS_ID,
     TITLE,
     is_route_unread,
     priority_of,
@@ -28,6 +27,7 @@ from versus_py.targets.servicenow.sides import (
     route_of,
     side_of,
 )
+from versus_py.targets.servicenow.sys_ids import is_sys_id
 
 NAME = ServiceNowConfig.NAME
 
@@ -220,7 +220,7 @@ def _tokens(place: _Place) -> Iterator[tuple[str, str]]:
 
 def _sys_id(posted: Posted) -> str:
     sys_id = posted.values.get("sys_id", "").lower()
-    if not SYS_ID.fullmatch(sys_id):
+    if not is_sys_id(sys_id):
         is_there = "is missing or empty" if not sys_id else f"is {quoted(sys_id)}"
         raise BadPayload(f"sys_id {is_there}; it has to be the record's 32 hexadecimal digits")
     return sys_id

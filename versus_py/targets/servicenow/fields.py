@@ -1,7 +1,6 @@
 """What templates write into the columns of a record, within their lengths, and with names looked up."""
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from versus_py.incidents.severity import row_for
 from versus_py.targets.servicenow.description import describe
 from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.record import utc
+from versus_py.targets.servicenow.sys_ids import is_sys_id
 from versus_py.targets.servicenow.table_api import TableApi, value_of
 from versus_py.targets.values import incident_values
 from versus_py.templating import TemplateFailed, TemplateText
@@ -41,7 +41,6 @@ _CACHED_MAX = 1000
 _FOUND_FOR_MS = 3600_000
 _MISSED_FOR_MS = 300_000
 _FAILED_FOR_MS = 30_000
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
 _HAS_ACTIVE = {"sys_user", "sys_user_group"}
 
 
@@ -114,7 +113,7 @@ class References:
         fields = dict(rendered.fields)
         warnings = list(rendered.warnings)
         names = {column: fields[column] for column in self._columns if column in fields}
-        names = {column: name for column, name in names.items() if not _SYS_ID.fullmatch(name)}
+        names = {column: name for column, name in names.items() if not is_sys_id(name)}
         asked = [self.find(self._columns[column], name) for column, name in names.items()]
         found = await asyncio.gather(*asked, return_exceptions=True)
         for (column, name), answer in zip(names.items(), found, strict=True):

@@ -1,6 +1,5 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -48,6 +47,7 @@ from versus_py.targets.servicenow.record import (
 from versus_py.targets.servicenow.reflection import CALLER, WRITTEN_TO, Reflection
 from versus_py.targets.servicenow.reflector import Reflector
 from versus_py.targets.servicenow.sides import columns_of
+from versus_py.targets.servicenow.sys_ids import is_sys_id
 from versus_py.targets.servicenow.table_api import NotAuthorized, NotFound, Row, TableApi
 
 log = structlog.get_logger()
@@ -58,7 +58,6 @@ LOOKED_UP_MAX = 100
 """The most records that one request asks for."""
 
 _CHANGED_AT = "sys_updated_on"
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
 
 CREDENTIALS = (LoginRefused, NotAuthorized)
 """What is about the user, whatever is asked for."""
@@ -171,7 +170,7 @@ class Instance:
 
     async def read_many(self, sys_ids: Sequence[str]) -> dict[str, Record]:
         """Those that are there, and that the user may read, by their sys_id: one request for a hundred."""
-        wanted = [it for it in dict.fromkeys(sys_ids) if _SYS_ID.fullmatch(it)]
+        wanted = [it for it in dict.fromkeys(sys_ids) if is_sys_id(it)]
         found: dict[str, Record] = {}
         for at in range(0, len(wanted), LOOKED_UP_MAX):
             asked = wanted[at : at + LOOKED_UP_MAX]

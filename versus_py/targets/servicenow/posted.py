@@ -14,10 +14,8 @@ from typing import Any
 import orjson
 
 from versus_py.errors import BadPayload
+from versus_py.targets.feed import BODY_MAX_BYTES
 from versus_py.targets.servicenow.key import shortened
-
-BODY_MAX_BYTES = 1024 * 1024
-"""A record has some 100 columns of at most some 4000 characters each."""
 
 COLUMNS_MAX = 2000
 COLUMN_MAX = 80

@@ -22,12 +22,12 @@ from versus_py.targets.servicenow.sides import (
     GROUP,
     PRIORITY,
     STATE,
-    SYS_ID,
     TITLE,
     revision_of,
     side_of,
     standing_of,
 )
+from versus_py.targets.servicenow.sys_ids import is_sys_id
 
 log = structlog.get_logger()
 
@@ -138,7 +138,7 @@ class Reporter:
         people = await instance.people.named(wanted) if wanted else {}
         person = people.get(user_name, Person(user_name))
         assignee = Person("")
-        if "assignee" in news and SYS_ID.fullmatch(report.side.assignee):
+        if "assignee" in news and is_sys_id(report.side.assignee):
             assignee = await instance.people.with_id(report.side.assignee)
         return replace(
             report,

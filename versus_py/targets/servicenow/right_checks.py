@@ -1,6 +1,5 @@
 """Which tables the user has to read where tickets are kept in sync both ways, and does not."""
 
-import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -10,10 +9,10 @@ from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.servicenow.offers import absent, priorities, routing_columns, states, unmapped, unnamed
 from versus_py.targets.servicenow.route_checks import REFERRED, examine_routes
 from versus_py.targets.servicenow.sides import GROUP
+from versus_py.targets.servicenow.sys_ids import is_sys_id
 from versus_py.targets.servicenow.table_api import TableApi
 
 _ROWS = 5
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def _about_own_user(name: str, config: ServiceNowInstance) -> Check:
 
 def _rights(config: ServiceNowInstance) -> Iterator[_Right]:
     yield _Right("sys_user", "people are called by their user_name, and nobody is assigned or set as the caller")
-    is_by_name = any(not _SYS_ID.fullmatch(key) for key in config.routing)
+    is_by_name = any(not is_sys_id(key) for key in config.routing)
     if config.routing_field == GROUP or GROUP in {*config.fields, *config.update_fields}:
         yield _Right("sys_user_group", "groups are known by their sys_id only, and none is assigned by its name")
     if config.routing_field != GROUP and config.routing_field in REFERRED:

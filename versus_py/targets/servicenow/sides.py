@@ -1,6 +1,5 @@
 """What the columns of a ticket mean here: its side of an incident. Pure; shared by events and by syncs."""
 
-import re
 from collections.abc import Mapping
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
@@ -9,6 +8,7 @@ from versus_py.errors import BadPayload
 from versus_py.incidents.sides import Side, Standing
 from versus_py.targets.feed import UnknownState
 from versus_py.targets.servicenow.key import shortened
+from versus_py.targets.servicenow.sys_ids import is_sys_id
 
 REVISION = "sys_mod_count"
 CHANGED_BY = "sys_updated_by"
@@ -21,8 +21,6 @@ CLOSE_NOTES = "close_notes"
 
 _SCALE = {"1": "critical", "2": "error", "3": "warning", "4": "notice", "5": "info"}
 """1 Critical, 2 High, 3 Moderate, 4 Low, 5 Planning: servicenow.com/docs, "Incident management", priority lookup."""
-
-SYS_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 _TEXT_MAX = 255
 _DIGITS_MAX = 12
@@ -130,7 +128,7 @@ def is_route_unread(values: Mapping[str, str], instance: ServiceNowInstance, dis
     if not column or not instance.routing:
         return False
     raw = values.get(column, "")
-    return bool(SYS_ID.fullmatch(raw)) and raw not in instance.routing and not display.get(column)
+    return is_sys_id(raw) and raw not in instance.routing and not display.get(column)
 
 
 def route_of(values: Mapping[str, str], instance: ServiceNowInstance, display: Mapping[str, str]) -> TicketRoute | None:

@@ -21,7 +21,7 @@ from versus_py.incidents.sides import Report
 from versus_py.store import Rate, Turns
 from versus_py.targets.servicenow.asked import Destinations
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
-from versus_py.targets.servicenow.assignment import Assignment
+from versus_py.targets.servicenow.assignment import Assigned, Assignment
 from versus_py.targets.servicenow.comments import KEPT_MAX, Heard
 from versus_py.targets.servicenow.instance import CREDENTIALS, Instance, Told
 from versus_py.targets.servicenow.instances import match
@@ -72,6 +72,29 @@ class _Known:
     note: str  # what people should know of it for as long as it lasts
     assignment: Assignment
     heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class _Sync:
+    """One attempt to bring a record up to date."""
+
+    instance: Instance
+    incident: Incident
+    before: Delivery
+    is_unsure: bool  # an earlier attempt may have had an effect that nobody recorded
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The record after that."""
+
+    synced: Synced
+    wrote: str
+    assignment: Assignment
+    end_note: str
+    said: str  # how it contradicts the incident; "": not at all
+    caller: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +317,8 @@ class ServiceNowTarget:
     async def _synced(
         self, instance: Instance, incident: Incident, before: Delivery, note: str, *, is_unsure: bool
     ) -> Delivery:
+        """The record found or created, brought up to date, and looked at."""
+        sync = _Sync(instance, incident, before, is_unsure)
         found, follows = await self._find(instance, incident, before, is_unsure=is_unsure)
         if found is None and not before.reference and not incident.wants(self._name):
             return before
@@ -304,84 +329,111 @@ class ServiceNowTarget:
             known = await self._created(instance, incident, note, follows, is_first=not is_unsure)
         else:
             known = self._known(instance, incident, before, found, note)
-        record, wrote, assignment = known.record, known.wrote, known.assignment
-        assignee = _assignee(record, before)
-        caller = ""
-        synced = Synced(record, writes=int(found is None), before=found)
-        reflection = self._reflection(instance, incident, before, record)
-        warnings: tuple[str, ...] = ()
-        end_note = before.end_note if incident.status is Status.RESOLVED else ""
-        said = contradiction(record, incident, instance.config.states)
-        if not _is_over(instance, record, incident, before, self._name):
-            is_known = bool(before.reference)
-            is_past = (
-                _is_of_an_earlier_wait(incident, before, self._name)
-                if is_known
-                else _needs_anew(record, incident, self._name)
+        reflection = self._reflection(instance, incident, before, known.record)
+        shown = _Shown(
+            Synced(known.record, writes=int(found is None), before=found),
+            wrote=known.wrote,
+            assignment=known.assignment,
+            end_note=before.end_note if incident.status is Status.RESOLVED else "",
+            said=contradiction(known.record, incident, instance.config.states),
+        )
+        if not _is_over(instance, known.record, incident, before, self._name):
+            shown = await self._written(sync, known, shown, reflection, follows)
+        said_there = await self._said_there(sync, known, shown.synced, is_new=found is None)
+        return await self._delivery(sync, known, shown, said_there, self._reference(sync, known, shown, reflection))
+
+    async def _written(
+        self, sync: _Sync, known: _Known, shown: _Shown, reflection: Reflection | None, follows: Predecessor | None
+    ) -> _Shown:
+        """What is new to the record is written into it, and who acknowledged gets it."""
+        instance, incident, before = sync.instance, sync.incident, sync.before
+        is_known = bool(before.reference)
+        is_past = (
+            _is_of_an_earlier_wait(incident, before, self._name)
+            if is_known
+            else _needs_anew(known.record, incident, self._name)
+        )
+        is_reopened = _wants_record(incident, self._name) and is_past
+        again = _called_again(incident, before, self._name)
+        news = Told(
+            (*known.untold, *((again,) if again else ())),
+            fields=_step_fields(incident, self._name) if again or is_reopened else {},
+            is_retry=sync.is_unsure,
+            is_reopened=is_reopened,
+            follows=follows,
+            wrote=known.wrote,
+            is_changed=_is_changed(incident, before) and not is_ticket(before.reference),
+            reflection=reflection,
+        )
+        written = await instance.bring_up_to_date(known.record, incident, news)
+        assigned = Assigned(known.assignment)
+        if self._assigns(incident):
+            assigned, written = await instance.assign(
+                known.record,
+                written,
+                incident,
+                known.assignment,
+                is_retry=sync.is_unsure,
+                is_ticket=is_ticket(before.reference),
             )
-            is_reopened = _wants_record(incident, self._name) and is_past
-            said = "" if is_reopened else said
-            again = _called_again(incident, before, self._name)
-            news = Told(
-                (*known.untold, *((again,) if again else ())),
-                fields=_step_fields(incident, self._name) if again or is_reopened else {},
-                is_retry=is_unsure,
-                is_reopened=is_reopened,
-                follows=follows,
-                wrote=wrote,
-                is_changed=_is_changed(incident, before) and not is_ticket(before.reference),
-                reflection=reflection,
-            )
-            written = await instance.bring_up_to_date(record, incident, news)
-            caller = written.caller
-            if self._assigns(incident):
-                assigned, written = await instance.assign(
-                    record,
-                    written,
-                    incident,
-                    assignment,
-                    is_retry=is_unsure,
-                    is_ticket=is_ticket(before.reference),
-                )
-                assignment, warnings = assigned.known, assigned.warnings
-            wrote, warnings = written.wrote, (*written.warnings, *warnings)
-            end_note = written.end_note or end_note
-            synced = replace(synced, record=written.record, sent=written.sent, writes=synced.writes + written.writes)
-        said_there = _SaidThere((), known.heard, before.reference.get("looked", ""))
-        if instance.comments.is_on and instance.config.is_two_way and found is not None:
-            after, writes = said_there.revision, synced.writes
-            said_there = await self._comments(
-                instance, incident, synced.record, known.heard, after=after, writes=writes
-            )
-        reference = {
+        before_that = shown.synced
+        return _Shown(
+            replace(before_that, record=written.record, sent=written.sent, writes=before_that.writes + written.writes),
+            wrote=written.wrote,
+            assignment=assigned.known,
+            end_note=written.end_note or shown.end_note,
+            said="" if is_reopened else shown.said,
+            caller=written.caller,
+            warnings=(*written.warnings, *assigned.warnings),
+        )
+
+    async def _said_there(self, sync: _Sync, known: _Known, synced: Synced, *, is_new: bool) -> _SaidThere:
+        """The comments in the record, where it is kept in sync both ways; others are looked at on their own."""
+        instance, looked = sync.instance, sync.before.reference.get("looked", "")
+        if is_new or not (instance.comments.is_on and instance.config.is_two_way):
+            return _SaidThere((), known.heard, looked)
+        return await self._comments(
+            instance, sync.incident, synced.record, known.heard, after=looked, writes=synced.writes
+        )
+
+    def _reference(self, sync: _Sync, known: _Known, shown: _Shown, reflection: Reflection | None) -> dict[str, str]:
+        """What the next sync needs, but for the comments."""
+        incident, before, record = sync.incident, sync.before.reference, known.record
+        caller = shown.caller or before.get("caller", "")
+        return {
             "sys_id": record.sys_id,
-            **instance.place,
-            "wait": _wait(incident) if _wants_record(incident, self._name) else before.reference.get("wait", ""),
-            "called": _call(incident, self._name) or before.reference.get("called", ""),
+            **sync.instance.place,
+            "wait": _wait(incident) if _wants_record(incident, self._name) else before.get("wait", ""),
+            "called": _call(incident, self._name) or before.get("called", ""),
             "told": str(incident.news_count),
             "content": str(incident.content_count),
-            "assignee": assignment.user or assignee,
-            "wrote": wrote,
+            "assignee": shown.assignment.user or _assignee(record, sync.before),
+            "wrote": shown.wrote,
             "note": known.note,
-            **kept(before.reference),
-            **({} if reflection is None else reflected(incident, record, caller or before.reference.get("caller", ""))),
-            **assignment.reference,
-            **(said_there.reference if instance.comments.is_on else {}),
-            "lifecycle": "plain" if instance.is_plain else before.reference.get("lifecycle", ""),
+            **kept(before),
+            **({} if reflection is None else reflected(incident, record, caller)),
+            **shown.assignment.reference,
+            "lifecycle": "plain" if sync.instance.is_plain else before.get("lifecycle", ""),
         }
+
+    async def _delivery(
+        self, sync: _Sync, known: _Known, shown: _Shown, said_there: _SaidThere, reference: Mapping[str, str]
+    ) -> Delivery:
+        instance, incident, before, record = sync.instance, sync.incident, sync.before, known.record
+        comments = said_there.reference if instance.comments.is_on else {}
         return Delivery(
-            reference={name: value for name, value in reference.items() if value},
+            reference={name: value for name, value in {**reference, **comments}.items() if value},
             label=record.number,
             url=instance.page(record),
-            note=_said(known.note, said, *warnings),
-            end_note=end_note,
+            note=_said(known.note, shown.said, *shown.warnings),
+            end_note=shown.end_note,
             look_again_at_ms=_next_look_ms(instance, incident, record, before, is_unread=said_there.is_unread),
             comments=(*before.comments, *said_there.new)[-KEPT_MAX:],
             comment_count=before.comment_count + len(said_there.new),
-            touched_at_ms=self._touched_at_ms(before, assignee),
-            is_over=_is_known_over(said, _next_look_ms(instance, incident, record, before)),
+            touched_at_ms=self._touched_at_ms(before, _assignee(record, before)),
+            is_over=_is_known_over(shown.said, _next_look_ms(instance, incident, record, before)),
             locator=instance.locator(record.sys_id),
-            report=await self._reporter.of(instance, incident, synced),
+            report=await self._reporter.of(instance, incident, shown.synced),
         )
 
     def _assigns(self, incident: Incident) -> bool:
