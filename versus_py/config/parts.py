@@ -354,6 +354,11 @@ class ProviderPart(SystemPart):
         """The targets whose tickets come in, and those that are told of these, as steps of policies name them."""
         return ()
 
+    @property
+    def ticket_channels(self) -> tuple[str, ...]:
+        """The channels that its tickets are led to, as `config.tickets.channel_of` takes them."""
+        return ()
+
     def field_problem(self, column: str, place: str | None) -> str:  # noqa: ARG002
         """What is wrong with writing *column* at *place*, None being the default one; "" when that is good."""
         return ""

@@ -359,6 +359,13 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
                 found += [target for route in instance.routing.values() for target in route.notify]
         return tuple(dict.fromkeys(found))
 
+    @property
+    def ticket_channels(self) -> tuple[str, ...]:
+        routes = (
+            it for instance in self.instances().values() if instance.is_two_way for it in instance.routing.values()
+        )
+        return tuple(dict.fromkeys(it.channel for it in routes if it.channel))
+
     def field_problem(self, column: str, place: str | None) -> str:
         try:
             _field_name(column)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -337,7 +338,7 @@ async def test_without_the_scope_to_write_it_fails():
     assert "chat:write" in named(checks, "Slack test message").advice
 
 
-TICKETS = {
+TICKETS: dict[str, Any] = {
     "enable": True,
     "servicenow": {
         "instance_url": "https://dev1.service-now.com",
@@ -361,6 +362,22 @@ async def test_who_acts_elsewhere_is_known_by_a_scope(oncall, scopes, warns):
     assert [(it.status, "users:read.email" in it.found, "install it again" in it.advice) for it in found] == (
         [(WARNING, True, True)] if warns else []
     )
+
+
+async def test_channels_that_tickets_are_led_to_are_looked_at():
+    routing = {"Database": {"channel": "slack:dba"}, "Network": {"channel": "C0NETWORK1", "notify": ["slack:leads"]}}
+    servicenow = {**TICKETS["servicenow"], "routing_field": "assignment_group", "routing": routing}
+    channels = {"dba": "C0DBA00001", "leads": "C0LEADS001"}
+
+    checks = await examine_slack(
+        SlackSimulator(token=TOKEN), oncall={**TICKETS, "servicenow": servicenow}, channels=channels
+    )
+
+    assert {check.name for check in checks if check.name.startswith("Slack channel ")} == {
+        "Slack channel C0DBA00001",
+        "Slack channel C0NETWORK1",
+        "Slack channel C0LEADS001",
+    }
 
 
 async def test_scopes_that_would_help_are_named_and_no_failure():

@@ -39,7 +39,10 @@ def test_a_route_says_whom_else_to_notify() -> None:
     found, said = asked({"routing": {"g1": {"notify": ["slack:dba", "servicenow:infra"]}}}, origin="servicenow")
 
     assert found == Asked(origin="servicenow", notify=("slack:dba", "servicenow:infra"))
-    assert said == "to slack:dba, servicenow:infra"
+    assert said == "also to slack:dba, servicenow:infra"
+    assert asked({"routing": {"g1": {"policy": "leads", "notify": ["slack:dba"]}}})[1] == (
+        "to policy leads, also to slack:dba"
+    )
 
 
 def test_a_route_without_a_wait_leaves_that_of_the_priority() -> None:

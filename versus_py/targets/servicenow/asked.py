@@ -52,5 +52,5 @@ def asked_of(
     )
     to = [f"to policy {route.policy}"] if route is not None and route.policy else []
     to += [f"to {route.channel}"] if route is not None and places else []
-    to += [f"to {', '.join(route.notify)}"] if route is not None and route.notify else []
-    return asked, " and ".join(to)
+    also = f"also to {', '.join(route.notify)}" if route is not None and route.notify else ""
+    return asked, ", ".join(it for it in (" and ".join(to), also) if it)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from versus_py.config import Config, SlackConfig, SlackStorm
+from versus_py.config.tickets import channel_of
 from versus_py.targets.check import Examination
 from versus_py.targets.interactive import Loop
 from versus_py.targets.slack.api import LATE_POST_S, TIMEOUT_S, SlackApi
@@ -76,10 +77,17 @@ def checks(examined: Examined) -> Mapping[str, Examination]:
             clock=examined.clock,
             public_host=config.public_host,
             post_test=examined.may_post,
-            others=[*config.places(NAME).values(), *routed],
+            others=[*config.places(NAME).values(), *_ticket_channels(config), *routed],
             needs_emails=_people_act_elsewhere(config),
         )
     }
+
+
+def _ticket_channels(config: Config) -> list[str]:
+    """Those that tickets are led to."""
+    named = (it for part in config.oncall.parts.values() for it in part.ticket_channels)
+    found = [it for name in named if (it := channel_of(name, config.alert.enabled)) is not None]
+    return [place for system, place in found if system == NAME]
 
 
 def _people_act_elsewhere(config: Config) -> bool:
