@@ -40,6 +40,8 @@ PAGES = (
     Page("login", "/login", at=SIGNED_OUT),
     Page("login-refused", "/login?link=x", at=SIGNED_OUT),
     Page("now-empty", "/", at=EMPTY),
+    Page("history-empty", "/history", at=EMPTY),
+    Page("failed-empty", "/failed", at=EMPTY),
     Page("now", "/"),
     Page("now-more", "/", opens="more", in_the_dark="phone"),
     Page("now-keys", "/", opens="keys"),
