@@ -29,6 +29,7 @@ class _Shown:
     row: Row
     is_waiting: bool
     resolved_by: str
+    resolved_at_ms: int | None
     ack_url: str
 
 
@@ -110,7 +111,7 @@ class StormPage:
         is_waiting = incident.status is Status.TRIGGERED
         by = "" if incident.resolved_by is None else incident.resolved_by.name
         url = self._links.url(incident) if is_waiting and self._has_ack_links else ""
-        return _Shown(row_of(incident, self._called), is_waiting, by, url)
+        return _Shown(row_of(incident, self._called), is_waiting, by, incident.resolved_at_ms, url)
 
 
 def _urgency(member: Member) -> tuple[bool, int]:
