@@ -25,6 +25,9 @@ import yaml
 HERE = Path(__file__).parent.parent
 PATIENCE_S = 120.0
 PAGES = 20
+SETTLE_S = 15.0
+OPEN = 40
+"""Incidents that are open while tabs are measured."""
 HTML = {"Accept": "text/html", "Accept-Encoding": "identity"}
 
 
@@ -82,12 +85,24 @@ class Bed:
             await asyncio.sleep(0.1)
         raise SystemExit(f"the server does not answer:\n{(self.folder / 'log').read_text()}")
 
-    async def fill(self, number: int) -> None:
+    async def fill(self, number: int, first: int = 0) -> None:
         """So many groups, of some alerts each, with labels as they are in life."""
-        for at in range(number):
+        for at in range(first, first + number):
             body = group(at)
             async with self.session.post(f"{self.url}/api/incidents", json=body) as response:
                 assert response.status == 201, await response.text()
+
+    async def listen(self, heard: list[float]) -> None:
+        """One tab: notes when it was sent something other than a beat."""
+        async with self.session.get(f"{self.url}/stream?after=0-0") as response:
+            assert response.status == 200, await response.text()
+            async for line in response.content:
+                heard += [time.monotonic()] if line == b"event: swap\n" else []
+
+    async def open_streams(self) -> float:
+        async with self.session.get(f"{self.url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return float(next(it.split()[1] for it in lines if it.startswith("versus_ui_streams ")))
 
     async def page(self) -> tuple[float, int]:
         """How long it took, in s, and its bytes."""
@@ -169,6 +184,35 @@ async def measure_page(bed: Bed, incidents: int) -> None:
     said(f"median of {PAGES} later ones: {milliseconds(later_s)}, of CPU time {milliseconds(later_cpu_s)}")
 
 
+async def measure_tabs(bed: Bed, tabs: int, idle_s: float) -> None:
+    """What open tabs of Now cost while nothing happens, and how soon each hears of an incident."""
+    process = await bed.serve()
+    resting_share = await share_of_a_core(process, idle_s / 2)
+    heard: list[float] = []
+    async with asyncio.TaskGroup() as listening:
+        listeners = [listening.create_task(bed.listen(heard)) for _ in range(tabs)]
+        while await bed.open_streams() < tabs:
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(SETTLE_S)
+        share = await share_of_a_core(process, idle_s)
+        begun_s, begun_cpu_s = time.monotonic(), cpu_s(process)
+        heard.clear()
+        await bed.fill(1, first=1_000_000)
+        while len(heard) < tabs and time.monotonic() < begun_s + PATIENCE_S:
+            await asyncio.sleep(0.05)
+        told_s, told_cpu_s = max(heard) - begun_s, cpu_s(process) - begun_cpu_s
+        for listener in listeners:
+            listener.cancel()
+    said(f"{tabs} tabs, nothing happens, {idle_s:.0f} s: {share:.2%} of a core; without tabs {resting_share:.2%}")
+    said(f"all of them hear of an incident within {milliseconds(told_s)}, of CPU time {milliseconds(told_cpu_s)}")
+
+
+async def share_of_a_core(process: subprocess.Popen[bytes], for_s: float) -> float:
+    begun_s, begun_cpu_s = time.monotonic(), cpu_s(process)
+    await asyncio.sleep(for_s)
+    return (cpu_s(process) - begun_cpu_s) / (time.monotonic() - begun_s)
+
+
 def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
 
@@ -186,6 +230,11 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     async with opened() as bed:
         await measure_page(bed, options.incidents)
+    async with opened() as bed:
+        process = await bed.serve()
+        await bed.fill(OPEN)
+        end(process)
+        await measure_tabs(bed, options.tabs, options.idle)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
-from versus_py.web import InboundDoor, create_app, create_monitoring_app
+from versus_py.web import LIVE, InboundDoor, create_app, create_monitoring_app
 from versus_py.web.connections import BoundedSite, connections_allowed, make_runner
 from versus_py.web.guard import Guard
 from versus_py.web.inbound import switched_off
@@ -242,7 +242,7 @@ class _Around:
             raise ConfigError([f"{name}: its system has no such target" for name in sorted(map(str, missing))])
 
 
-_OWN_LOOPS = ("worker", "clock", "sns", "watchdog", "presence", "checkup", "heartbeat", "embedded redis")
+_OWN_LOOPS = ("worker", "clock", "sns", "watchdog", "presence", "checkup", "heartbeat", "embedded redis", "web ui")
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +425,8 @@ async def _build(
         }
         if checkup is not None and with_api:
             background["checkup"] = checkup.run
+        if with_api:
+            background["web ui"] = app[LIVE].run
         if config.heartbeat.url:
             background["heartbeat"] = Heartbeat(config.heartbeat, session, core.metrics, health.trouble).run
         if embedded is not None:

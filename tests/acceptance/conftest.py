@@ -300,3 +300,10 @@ def browser_arguments() -> tuple[str, ...]:
 def browser(browser_arguments) -> Iterator[webdriver.Chrome]:
     with run_browser("--window-size=1100,800", *browser_arguments) as driver:
         yield driver
+
+
+@pytest.fixture
+def other_browser(browser_arguments) -> Iterator[webdriver.Chrome]:
+    """Of another person."""
+    with run_browser("--window-size=1100,800", *browser_arguments) as driver:
+        yield driver

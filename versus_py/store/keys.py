@@ -34,7 +34,7 @@
 | `{d}:storm:<id>`        | hash       | a storm: when, its message, its incidents                               |
 | `{d}:storm:<id>:lock`   | string     | somebody writes its message                                             |
 | `storms`                | set        | `<place> <id>` of every storm whose message is to be kept up to date    |
-| `events`                | stream     | which incident has timers armed, and when the first is due; capped      |
+| `events`                | stream     | which incident has changed, and when its first timer is due; capped     |
 | `secret`                | string     | the generated signing key                                               |
 | `gateway_secret`        | string     | the generated secret of the API                                         |
 | `replicas`              | hash       | name of a replica -> how it stands (JSON); expires                      |

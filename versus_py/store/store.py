@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from versus_py.store.calls import (
     run_all,
     run_optionally,
 )
+from versus_py.store.changes import KEPT, NOT_DUE_MS, Changes
 from versus_py.store.codec import (
     SCHEMA,
     dump_alerts,
@@ -61,14 +62,11 @@ TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
 
 PROBE_TTL_MS = 60_000
-EVENTS_MAX = 1000
-"""Entries kept, about, of the stream of changes."""
-
 ANNOUNCE_TIMEOUT_S = 1.0
 """How long a change that is written may take to be announced."""
 
 ANNOUNCED_WITHIN_MS = 10_000
-"""What a completion has due later is not announced: workers look by themselves before that."""
+"""What a completion has due later is not announced as due: workers look by themselves before that."""
 
 NAME_TIMEOUT_S = 4.0
 """How long the further keys of incidents that are written may take to be written."""
@@ -111,6 +109,11 @@ class Completion:
     after: Incident | None = None  # and as it is by this
     ends_escalation: bool = False  # of one that cannot be read: nothing is owed any more
     looked_at_next_ms: int | None = None  # of what is silenced for nobody knows how long: when it is asked about again
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it changes what is known of the incident."""
+        return self.delivery is not None or bool(self.entries) or self.ends_escalation
 
     def owed_at_ms(self, now_ms: int) -> int | str:
         """When its escalation is due by this, as `complete` takes it."""
@@ -159,6 +162,7 @@ class Store:
         self._redis = redis
         self.refusals = Refusals(redis)
         self.sender_requests = SenderRequests(redis)
+        self.changes = Changes(redis)
         self.standings = Standings(redis, reopen_ms=reopen_ms)
         self.history = History(redis, self.get_each)
         self._references = References(redis)
@@ -313,8 +317,9 @@ class Store:
         )
         if held == _ENDED and completion.ends_escalation:  # which nobody else can count
             self._metrics.incident_outcomes.labels(Ending.FAILED).inc()
-        if due_ms and int(due_ms) < now_ms + ANNOUNCED_WITHIN_MS:
-            await self._announce_due({incident_id: int(due_ms)})
+        is_due_soon = bool(due_ms) and int(due_ms) < now_ms + ANNOUNCED_WITHIN_MS
+        if is_due_soon or (held and completion.is_news):
+            await self._announce_due({incident_id: int(due_ms) if is_due_soon else None})
         return bool(held)
 
     async def note_unread(self, incident_id: IncidentId, *, now_ms: int) -> UnreadIncident | None:
@@ -452,15 +457,14 @@ class Store:
         return None if found is None else int(found)
 
     async def next_change(self, after: str = "$", *, block_ms: int) -> tuple[str, int | None]:
-        """Wait until timers are armed on some replica, but no longer than *block_ms*.
+        """Wait until an incident changes on some replica, but no longer than *block_ms*.
 
-        Returns where to go on from, "$" being now, and when the first of them is due; None when there were none. An
-        older version does not say when: that is 0.
+        Returns where to go on from, "$" being now, and when the first timer that this armed is due; None when there
+        were none. An older version does not say when: that is 0.
         """
-        reply = await answered(self._redis.xread({keys.EVENTS: after}, count=EVENTS_MAX, block=block_ms))
-        entries = [entry for found in _streams(reply) for entry in found]
-        due_ms = min((int(fields.get("due", 0)) for _, fields in entries), default=None)
-        return (str(entries[-1][0]) if entries else after), due_ms
+        found = await self.changes.after(after, block_ms=block_ms)
+        due_ms = min((it.due_ms for it in found if it.due_ms is not None), default=None)
+        return (found[-1].id if found else after), due_ms
 
     def _renewal(self, incident: Incident, now_ms: int) -> Call:
         return Call(
@@ -554,7 +558,7 @@ class Store:
         )
 
     async def _announce(self, *changes: Change, now_ms: int) -> None:
-        """Tell workers what is due, have new alerts name their incident, and keep the keys of its locators.
+        """Tell all replicas what changed, have new alerts name their incident, and keep the keys of its locators.
 
         A convenience: workers look by themselves every few seconds, an alert's own name is asked for only where
         its group has another one than before, and locators are named again with the next change.
@@ -567,13 +571,12 @@ class Store:
             )
         ]
         indexing += [call for change in changes for call in self._locating(change.incident, now_ms)]
-        due = {change.incident.id: due_ms for change in changes if (due_ms := _first_due_ms(change)) is not None}
-        await self._announce_due(due, also=indexing)
+        await self._announce_due({change.incident.id: _first_due_ms(change) for change in changes}, also=indexing)
 
-    async def _announce_due(self, due: Mapping[IncidentId, int], *, also: Sequence[Call] = ()) -> None:
-        """*due* is when the first timer of each incident is due."""
-        armed = [text for found in due.items() for text in found]
-        calls = [*([Call(self._report, [keys.EVENTS], [EVENTS_MAX, *armed])] if armed else []), *also]
+    async def _announce_due(self, due: Mapping[IncidentId, int | None], *, also: Sequence[Call] = ()) -> None:
+        """*due* is when the first timer of each incident that has changed is due."""
+        told = [text for it, due_ms in due.items() for text in (it, NOT_DUE_MS if due_ms is None else due_ms)]
+        calls = [*([Call(self._report, [keys.EVENTS], [KEPT, *told])] if told else []), *also]
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
                 await run_all(self._redis, calls)
@@ -645,13 +648,3 @@ def _read(incident_id: IncidentId, fields: Mapping[str, str]) -> Incident | Unre
         return load_incident(incident_id, fields)
     except Unreadable as exc:
         return exc
-
-
-def _streams(reply: Any) -> Iterator[list[tuple[str, Mapping[str, str]]]]:
-    """The entries of each stream in XREAD's answer, whose shape depends on the protocol's version."""
-    if isinstance(reply, Mapping):
-        for entries in reply.values():
-            yield entries[0]
-    else:
-        for _, entries in reply or []:
-            yield entries

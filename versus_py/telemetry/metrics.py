@@ -73,6 +73,7 @@ class Metrics:
         self.clock_jumps = counter("versus_clock_jumps_total", _JUMPS, ("outcome",))
         self.clock_ahead = gauge("versus_clock_redis_ahead_seconds", _AHEAD)
         self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED)
+        self.ui_streams = gauge("versus_ui_streams", "Tabs of the web UI that this process keeps up to date.")
         self.heartbeats = counter(
             "versus_heartbeats_total", "Signs of life to heartbeat.url: sent, failed, or withheld.", ("result",)
         )

@@ -42,13 +42,19 @@ from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.downloads import Downloads
 from versus_py.web.pages.ui.guard import UiGuard
 from versus_py.web.pages.ui.health_page import HealthPage
+from versus_py.web.pages.ui.live import Live
 from versus_py.web.pages.ui.looking_back import LookingBack
 from versus_py.web.pages.ui.policy_page import PolicyPage
 from versus_py.web.pages.ui.reading import Reading
 from versus_py.web.pages.ui.sessions import Sessions
 from versus_py.web.pages.ui.shell import SHELL, Shell
 from versus_py.web.pages.ui.signing_in import SigningIn
+from versus_py.web.pages.ui.streams import Streams
+from versus_py.web.pages.ui.views import Views
 from versus_py.web.unparsed import noting
+
+LIVE = web.AppKey("live", Live)
+"""Its loop is run by who serves the application."""
 
 
 def create_app(
@@ -119,6 +125,9 @@ def create_app(
         clock=clock,
         called=called,
     )
+    streams = Streams(metrics, most=config.max_connections // 2)
+    app.on_shutdown.append(streams.close)
+    live = app[LIVE] = Live(Views(shell, board, store, reading), board, store, streams, clock)
     acting = Acting(config, reading, board, lifecycle=lifecycle, deeds=deeds, clock=clock, called=called)
     health_page = HealthPage(
         config,
@@ -162,6 +171,7 @@ def create_app(
             *health_page.routes(ui),
             *looking_back.routes(ui),
             *Downloads(store, clock).routes(ui),
+            *live.routes(ui),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),

@@ -1,6 +1,6 @@
--- announce: say which incidents have timers armed, and when the first is due, also on a server that is full.
+-- announce: say which incidents have changed, and when the first timer is due, also on a server that is full.
 -- KEYS[1] events   stream, see keys
--- ARGV[1] max      about as many entries are kept   the rest: pairs of id and due_ms
+-- ARGV[1] max      about as many entries are kept   the rest: pairs of id and due_ms (2^53: none is)
 -- returns 1.
 local events = KEYS[1]
 local max = ARGV[1]

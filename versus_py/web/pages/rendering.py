@@ -6,6 +6,7 @@ from versus_py.incidents.overview import subject
 from versus_py.web.api.views import utc
 from versus_py.web.pages.files import file_name
 from versus_py.web.pages.ui import moments
+from versus_py.web.pages.ui.marks import mark
 from versus_py.web.pages.ui.rows import web_page
 
 pages = Environment(
@@ -16,7 +17,7 @@ pages = Environment(
 )
 pages.filters |= {"utc": utc, "subject": subject}
 _TIMES = (moments.date, moments.day, moments.hours, moments.is_of_today, moments.iso, moments.lasted, moments.left)
-pages.filters |= {it.__name__: it for it in (*_TIMES, web_page)}
+pages.filters |= {it.__name__: it for it in (*_TIMES, mark, web_page)}
 pages.globals["file_name"] = file_name
 
 

@@ -24,11 +24,12 @@ from versus_py.web.pages.forms import Form, read_form
 from versus_py.web.pages.ui import choices
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.guard import Page, UiGuard
-from versus_py.web.pages.ui.reading import QUERY_MAX, Reading
+from versus_py.web.pages.ui.reading import Reading
 from versus_py.web.pages.ui.rows import cut
 from versus_py.web.pages.ui.said import say
 from versus_py.web.pages.ui.shell import see_other
 from versus_py.web.pages.ui.viewer import Role, Viewer
+from versus_py.web.pages.ui.views import QUERY_MAX
 
 log = structlog.get_logger()
 

@@ -90,6 +90,15 @@ class Board:
         """As it was seen last."""
         return Sight(tuple(self._open.values()), tuple(self._unread))
 
+    @property
+    def versions(self) -> Mapping[IncidentId, int]:
+        return {it: spot.version for it, spot in self._open.items()}
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for an acknowledgment."""
+        return sum(not it.is_taken for it in self._open.values())
+
     async def _look(self) -> None:
         found = await self._store.standings.all_open(now_ms=self._clock.now_ms())
         self._unread = {it: version for it, version in self._unread.items() if _is_at(found, it, version)}

@@ -17,6 +17,9 @@ SESSION = "session"
 NAME = "name"
 """The cookies."""
 
+ENDS_AT_MS = web.RequestKey("ends_at_ms", int)
+"""When the session ends that a request belongs to; not set where there is none."""
+
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 UiHandler = Callable[[web.Request, Viewer], Awaitable[web.StreamResponse]]
 
@@ -72,7 +75,10 @@ class UiGuard:
         if not cookie or not await self._secrets.satisfies(lambda secret: self._sessions.is_signed(cookie, secret)):
             return None
         session = self._sessions.read(cookie)
-        return None if session is None else session.viewer
+        if session is None:
+            return None
+        request[ENDS_AT_MS] = session.ends_at_ms
+        return session.viewer
 
     def known_name(self, request: web.Request) -> str:
         """The name that this browser keeps; "" for none."""

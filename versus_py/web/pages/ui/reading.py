@@ -24,14 +24,14 @@ from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.detail import detail_of
 from versus_py.web.pages.ui.guard import UiGuard
 from versus_py.web.pages.ui.looking_back import LookingBack
-from versus_py.web.pages.ui.now import Reach, in_order
+from versus_py.web.pages.ui.now import Now, Reach, in_order
 from versus_py.web.pages.ui.payload import payload_shown
 from versus_py.web.pages.ui.rows import Row, Spot, cut, since_ms
 from versus_py.web.pages.ui.said import forget_said, said
-from versus_py.web.pages.ui.shell import render
+from versus_py.web.pages.ui.shell import VIEWER, render
 from versus_py.web.pages.ui.viewer import Viewer
+from versus_py.web.pages.ui.views import QUERY_MAX, incident_view, now_view
 
-QUERY_MAX = 200
 BEATS_MAX = 8
 
 
@@ -102,27 +102,31 @@ class Reading:
         """`?q=` filters; `?waiting_after=` and `?acknowledged_after=` continue a list; `?at=` is another moment."""
         if request.query.get("at"):
             return await self._looking_back.at(request, viewer)
-        query = request.query.get("q", "").strip()[:QUERY_MAX]
-        after = request.query.get("waiting_after", ""), request.query.get("acknowledged_after", "")
+        view, at = now_view(request.query, viewer), await self._store.changes.latest()
         try:
-            now = await self._board.now(query=query, waiting_after=after[0], taken_after=after[1])
+            now = await self._board.now(
+                query=view.query, waiting_after=view.waiting_after, taken_after=view.taken_after
+            )
         except ValueError:
             raise web.HTTPBadRequest(text="this is no link of a list: open the first page again") from None
-        values: dict[str, Any] = {
+        values = {**await self.now_values(now), "live": view.url, "at": at, "flash": said(request)}
+        return forget_said(request, render(request, "ui/now.html", **values))
+
+    async def now_values(self, now: Now) -> dict[str, Any]:
+        """What its template is rendered with."""
+        return {
             "title": "Now",
             "page": "now",
             "waiting": now.waiting_in_all,
             "failed": await self._store.history.failed_count(),
-            "query": query,
+            "query": now.query,
             "now": now,
             "last": await self._last(),
             "reach": await self._reach(),
             "beats": await self._beats() if now.is_empty else (),
             "snoozes": choices.snoozes(self._config, self._clock.now_ms()),
             "comment_max": COMMENT_MAX,
-            "flash": said(request),
         }
-        return forget_said(request, render(request, "ui/now.html", **values))
 
     async def incident(self, request: web.Request, viewer: Viewer) -> web.Response:  # noqa: ARG002 - as above
         """`?alerts=all` and `?timeline=all` show all that is kept."""
@@ -151,36 +155,32 @@ class Reading:
 
     async def page_of(self, request: web.Request, found: Incident, *, flash: str, status: int = 200) -> web.Response:
         """The page of that incident, which says *flash*."""
-        asked, now_ms = request.query, self._clock.now_ms()
-        all_alerts = asked.get("alerts") == "all"
-        shown = detail_of(
-            found,
-            await self._store.timeline(found.id),
-            self._called,
-            all_alerts=all_alerts,
-            all_entries=asked.get("timeline") == "all",
-        )
+        at = await self._store.changes.latest()
+        view = incident_view(request.query, found.id, request[VIEWER])
+        values = await self.incident_values(found, all_alerts=view.all_alerts, all_entries=view.all_entries)
+        return render(request, "ui/incident.html", status=status, **values, live=view.url, at=at, flash=flash)
+
+    async def incident_values(self, found: Incident, *, all_alerts: bool, all_entries: bool) -> dict[str, Any]:
+        """What its template is rendered with."""
+        entries = await self._store.timeline(found.id)
+        shown = detail_of(found, entries, self._called, all_alerts=all_alerts, all_entries=all_entries)
         counts = await self._board.counts()
         waiting, taken = in_order(self._board.sight.spots)
-        return render(
-            request,
-            "ui/incident.html",
-            status=status,
-            title=shown.row.title,
-            page="incident",
+        return {
+            "title": shown.row.title,
+            "page": "incident",
             **counts,
-            it=shown,
-            all_alerts=all_alerts,
-            place=_place(found.id, [*waiting, *taken]),
-            payload=payload_shown(await self._store.payload(found.id)),
-            snoozes=choices.snoozes(self._config, now_ms),
-            severities=_severities(found.severity),
-            severity_now=found.severity,
-            policies=choices.policies(self._config),
-            channels=choices.channels(self._config, self._called),
-            comment_max=COMMENT_MAX,
-            flash=flash,
-        )
+            "it": shown,
+            "all_alerts": all_alerts,
+            "place": _place(found.id, [*waiting, *taken]),
+            "payload": payload_shown(await self._store.payload(found.id)),
+            "snoozes": choices.snoozes(self._config, self._clock.now_ms()),
+            "severities": _severities(found.severity),
+            "severity_now": found.severity,
+            "policies": choices.policies(self._config),
+            "channels": choices.channels(self._config, self._called),
+            "comment_max": COMMENT_MAX,
+        }
 
     async def _last(self) -> Last | None:
         page = await self._store.page(limit=1)

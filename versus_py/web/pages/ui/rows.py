@@ -1,6 +1,6 @@
 """An incident as a row of a list: all that is said of it there, with every time as an instant. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 
 from versus_py.incidents.labels import shown_labels
@@ -11,6 +11,7 @@ from versus_py.incidents.progress import held_until_ms, next_of
 from versus_py.incidents.searching import searched_text
 from versus_py.incidents.severity import Level, level_of
 from versus_py.targets import Called
+from versus_py.web.pages.ui.marks import mark
 
 TITLE_MAX = 160
 LABELS_MAX = 3
@@ -126,6 +127,11 @@ class Row:
         if self.due_ms is None or self.held_by or self.due_ms - now_ms >= SOON_MS:
             return ""
         return "hot" if self.due_ms - now_ms < URGENT_MS else "soon"
+
+    @property
+    def mark(self) -> str:
+        """Another one when it looks different."""
+        return mark([getattr(self, it.name) for it in fields(self) if it.name not in {"text", "pairs", "version"}])
 
     @property
     def size(self) -> int:

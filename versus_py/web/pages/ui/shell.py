@@ -6,11 +6,11 @@ A page is a handler that takes the request and the `Viewer`; `UiGuard` lets only
     web.post("/incidents/{id}/acknowledge", ui(incident.acknowledge, needs=Role.RESPONDER))
 
     async def get(self, request: web.Request, viewer: Viewer) -> web.Response:
-        return render(request, "ui/now.html", title="Now", page="now", live=True, waiting=5, …)
+        return render(request, "ui/now.html", title="Now", page="now", live="/stream?", waiting=5, …)
 
-Values that the frame knows: `title`, `page` (now, history, failed, policies, health), `live` (the page listens to the
-stream), `alone` (no navigation), `linked` (no script either), `waiting` and `failed` (counts in the navigation),
-`flash` (what was done).
+Values that the frame knows: `title`, `page` (now, history, failed, policies, health), `live` (the path of the stream
+that the page listens to) and `at` (the last change that it knows of), `alone` (no navigation), `linked` (no script
+either), `waiting` and `failed` (counts in the navigation), `flash` (what was done).
 Templates get `url(path)`, which puts the prefix before a path of this server, and `viewer`.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from jinja2 import Template
 
 from versus_py.clock import Clock
 from versus_py.config import Config
@@ -116,6 +117,21 @@ class Shell:
         found = request.cookies.get(self.cookie("theme"))
         return found if found in THEMES else "auto"
 
+    def html(self, template: Template, *, viewer: Viewer | None, **values: Any) -> str:
+        """The template as *viewer* sees it. With `frame=PART`, of a page only what is in the frame."""
+        said = {
+            "url": lambda path: f"{self.prefix}{path}",
+            "now_ms": self.clock.now_ms(),
+            "viewer": viewer,
+            "is_open": self.is_open,
+            "signs_in": self.signs_in,
+            "navigation": self.navigation,
+            "frame": "ui/base.html",
+        }
+        return template.render(said | values)
+
+
+PART = "ui/part.html"
 
 SHELL = web.AppKey("shell", Shell)
 VIEWER = web.RequestKey("viewer", Viewer)
@@ -132,16 +148,7 @@ def render(
 ) -> web.Response:
     """A page. What is in *values* is escaped where the template prints it."""
     shell = request.app[SHELL]
-    text = pages.get_template(template).render(
-        url=lambda path: f"{shell.prefix}{path}",
-        theme=shell.theme(request),
-        now_ms=shell.clock.now_ms(),
-        viewer=request.get(VIEWER),
-        is_open=shell.is_open,
-        signs_in=shell.signs_in,
-        navigation=shell.navigation,
-        **values,
-    )
+    text = shell.html(pages.get_template(template), viewer=request.get(VIEWER), theme=shell.theme(request), **values)
     response = web.Response(text=text, status=status, content_type="text/html", headers=headers)
     response.enable_compression()
     return response
