@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 from functools import partial
+from http.cookiejar import CookieJar
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
@@ -158,3 +160,21 @@ def test_where_no_secret_is_generated_none_is_rotated(world, changes, said):
 
     assert (shown.returncode, shown.stdout) == (1, "")
     assert said in shown.stderr
+
+
+@pytest.mark.long
+def test_stock_nginx_passes_the_stream_of_a_tab_on_at_once(world):
+    server, _ = world.serve(gateway_secret="secret-of-the-gateway")
+    proxy = start_nginx(world, server)
+    ours = {"Sec-Fetch-Site": "same-origin"}
+    form = urlencode({"name": "Ana", "secret": "secret-of-the-gateway"}).encode()
+    opener = build_opener(HTTPCookieProcessor(CookieJar()))
+    opener.open(Request(f"{proxy}/login", form, ours), timeout=10).close()
+
+    with opener.open(Request(f"{proxy}/stream?after=0-0", headers=ours), timeout=10) as stream:
+        heard = [stream.readline().decode() for _ in range(5)]
+        request(f"{server}/api/incidents", ALERT)
+        while "Disk full" not in (line := stream.readline().decode()):
+            assert line, "the stream has ended"
+
+    assert "event: beat\n" in heard

@@ -138,6 +138,7 @@ LOOPS = {
     "heartbeat": "versus_py.telemetry.heartbeat.Heartbeat.run",
     "embedded redis": "versus_py.store.embedded.EmbeddedServer.watch",
     "worker": "versus_py.engine.worker.Worker.run",
+    "web ui": "versus_py.web.pages.ui.live.Live.run",
     "interactions": "versus_py.interactions.desk.Desk.run",
     "socket mode": "versus_py.targets.slack.socket_mode.SocketMode.run",
     "slack clock": "versus_py.targets.slack.system.watch_clock",
