@@ -7,7 +7,18 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from tests.acceptance.conftest import request
-from tests.acceptance.test_ui_in_browser import SECRET, alerts, keys, post, press, problems, sign_in, wait_for
+from tests.acceptance.test_ui_in_browser import (
+    SECRET,
+    alerts,
+    is_as_wide_as_the_window,
+    keys,
+    post,
+    press,
+    problems,
+    sign_in,
+    sized,
+    wait_for,
+)
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -105,7 +116,7 @@ def test_an_open_menu_stays_as_it_is_until_it_is_closed(world, browser):
 def test_a_hidden_tab_has_no_stream_and_a_restart_of_the_server_loses_nothing(world, browser, redis_settings):
     port = free_port()
     server, process = world.serve(gateway_secret=SECRET, port=port, **redis_settings)
-    post(server, alerts("DiskFull", instance="db-7"), wait_minutes=4)
+    first = post(server, alerts("DiskFull", instance="db-7"), wait_minutes=4)
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": TRIES})
     sign_in(browser, server)
     wait_until(lambda: open_streams(server) >= 1, what="the stream")
@@ -123,6 +134,14 @@ def test_a_hidden_tab_has_no_stream_and_a_restart_of_the_server_loses_nothing(wo
 
     wait_for(browser, "#acknowledged .row", "QueueStuck")
     assert shown(browser, "#stale") == [""]
+
+    sized(browser, "narrow")
+    keys(browser, "j")
+    request(f"{server}/api/incidents/{first}/resolve", {"by": "Ben"}, headers={"X-Gateway-Secret": SECRET})
+    wait_for(browser, ".row[data-changed]")
+    browser.execute_script("heardMs = 0; tick()")
+    wait_for(browser, "#stale", "Not live")
+    assert is_as_wide_as_the_window(browser)
 
 
 def hide(browser, *, hidden: bool) -> None:
