@@ -367,6 +367,17 @@ async def test_to_a_browser_a_link_that_is_refused_is_a_page_that_leads_on(engin
     assert "<form" not in page
 
 
+@pytest.mark.parametrize("settings", [{"public_host": "https://example.com/versus"}])
+async def test_below_a_path_every_link_of_the_page_begins_with_it(engine):
+    path = (await ack_path(engine)).removeprefix("/versus")  # as the proxy does
+
+    page = await (await engine.http.get(path, headers=HTML)).text()
+
+    assert '<a class="btn" href="/versus/incidents/' in page
+    assert {it.partition("/static/")[0] for it in re.findall(r'<link [^>]*href="([^"]*)"', page)} == {"/versus"}
+    assert '<form method="post" action=""' in page
+
+
 async def test_the_page_leads_back_to_the_channel(engine, slack_url):
     path = await ack_path(engine)
     await engine.settle()
