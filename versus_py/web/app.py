@@ -33,28 +33,10 @@ from versus_py.web.intake.opsgenie import Opsgenie
 from versus_py.web.intake.pagerduty import PagerDuty
 from versus_py.web.intake.trust import Trust
 from versus_py.web.monitoring import Monitoring, counting_refusals
-from versus_py.web.pages import files
 from versus_py.web.pages.ack import AckPage
-from versus_py.web.pages.rendering import compile_pages
 from versus_py.web.pages.storms import StormPage
-from versus_py.web.pages.ui.acting import Acting
-from versus_py.web.pages.ui.board import Board
-from versus_py.web.pages.ui.downloads import Downloads
-from versus_py.web.pages.ui.guard import UiGuard
-from versus_py.web.pages.ui.health_page import HealthPage
-from versus_py.web.pages.ui.live import Live
-from versus_py.web.pages.ui.looking_back import LookingBack
-from versus_py.web.pages.ui.policy_page import PolicyPage
-from versus_py.web.pages.ui.reading import Reading
-from versus_py.web.pages.ui.sessions import Sessions
-from versus_py.web.pages.ui.shell import SHELL, Shell
-from versus_py.web.pages.ui.signing_in import SigningIn
-from versus_py.web.pages.ui.streams import Streams
-from versus_py.web.pages.ui.views import Views
+from versus_py.web.pages.ui.site import Site
 from versus_py.web.unparsed import noting
-
-LIVE = web.AppKey("live", Live)
-"""Its loop is run by who serves the application."""
 
 
 def create_app(
@@ -93,53 +75,26 @@ def create_app(
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal, heartbeats=heartbeats)
     deeds = Deeds(lifecycle, Choices.of(config, called), called)
     api = Api(store, lifecycle, deeds)
-    channels = config.alert.enabled
-    restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
-    has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
-    app.on_startup.append(compile_pages)
-    shell = app[SHELL] = Shell(config, clock, app.router)
-    sessions = Sessions(lambda: links.key, clock, lasts_ms=round(config.ui.session_hours * 3_600_000))
-    ui = UiGuard(shell, guarded, sessions)
-    ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by, known_name=ui.known_name)
-    storm = StormPage(
-        links,
-        store,
-        storms,
-        StormAcknowledgment(storms, lifecycle),
-        called=called,
-        has_ack_links=has_ack_links,
-        known_name=ui.known_name,
-    )
-    board = Board(store, clock, called)
-    looking_back = LookingBack(config, board, store=store, clock=clock, called=called)
-    reading = Reading(
+    site = Site(
+        app.router,
         config,
-        board,
-        looking_back,
         store=store,
         lifecycle=lifecycle,
+        deeds=deeds,
+        guarded=guarded,
+        key=lambda: links.key,
         heartbeats=heartbeats,
         health=health,
-        clock=clock,
-        called=called,
-    )
-    streams = Streams(metrics, most=config.max_connections // 2)
-    app.on_shutdown.append(streams.close)
-    live = app[LIVE] = Live(Views(shell, board, store, reading), board, store, streams, clock)
-    acting = Acting(config, reading, board, lifecycle=lifecycle, deeds=deeds, clock=clock, called=called)
-    health_page = HealthPage(
-        config,
-        board,
-        health=health,
-        heartbeats=heartbeats,
         presence=presence,
         checkup=checkup,
         journal=journal,
+        metrics=metrics,
         clock=clock,
         called=called,
     )
+    site.join(app)
     app.add_routes(
         [
             web.post("/api/incidents", intake.post),
@@ -161,20 +116,38 @@ def create_app(
             web.post("/api/incidents/{id}/route", guarded(api.route)),
             web.post("/api/incidents/{id}/retry", guarded(api.retry)),
             web.post("/api/retry", guarded(api.retry_all)),
-            *ack.routes(),
-            *storm.routes(),
-            web.get(files.PATH, files.static),
-            *SigningIn(shell, guarded, sessions, ui, store).routes(),
-            *reading.routes(ui),
-            *acting.routes(ui),
-            *PolicyPage(config, board, clock, called).routes(ui),
-            *health_page.routes(ui),
-            *looking_back.routes(ui),
-            *Downloads(store, clock).routes(ui),
-            *live.routes(ui),
+            *_pages_of_links(config, links, store, storms, lifecycle, site, called),
+            *site.routes(),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
             *Monitoring(metrics, health).routes(guarded),
         ]
     )
     return app
+
+
+def _pages_of_links(
+    config: Config,
+    links: AckLinks,
+    store: Store,
+    storms: Storms,
+    lifecycle: Lifecycle,
+    site: Site,
+    called: Called,
+) -> list[web.RouteDef]:
+    """Those that signed links lead to, without signing in."""
+    channels = config.alert.enabled
+    restricted_by = [it.TITLE for it in channels.values() if it.is_restricted]
+    has_ack_links = not restricted_by and all(it.offers_acknowledge for it in channels.values())
+    known_name = site.guard.known_name
+    ack = AckPage(links, store, lifecycle, called=called, restricted_by=restricted_by, known_name=known_name)
+    storm = StormPage(
+        links,
+        store,
+        storms,
+        StormAcknowledgment(storms, lifecycle),
+        called=called,
+        has_ack_links=has_ack_links,
+        known_name=known_name,
+    )
+    return [*ack.routes(), *storm.routes()]
