@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Let Python write .pyc files: where that is off, every process that a test starts compiles all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-quick faults faults-sample simulate fuzz check audit format imports clean lock
+.PHONY: help demo test test-quick faults faults-sample simulate fuzz bench check audit format imports clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ fuzz: FUZZ_INPUTS ?= 100000
 fuzz: $(VENV)/installed  ## Bad input, a hundred thousand of them, for some minutes; prints the seed to repeat it with.
 	@echo "FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS)"
 	FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/pytest -n auto --timeout=1200 tests/fuzz
+
+bench: $(VENV)/installed  ## How fast, small and punctual it is, into BENCHMARKS.md; three minutes, FULL=1 for 25. Needs an idle machine.
+	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 check: $(VENV)/installed  ## Format, lint, types and known vulnerabilities.
 	$(BIN)/ruff format --check .

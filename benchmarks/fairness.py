@@ -282,7 +282,10 @@ CASES: Mapping[str, Callable[[Bed], Awaitable[str]]] = {
 
 
 async def main(options: argparse.Namespace) -> None:
-    cases = {**CASES, "drain": lambda bed: drain(bed, options.drained)}
+    cases: Mapping[str, Callable[[Bed], Awaitable[str]]] = {
+        **CASES,
+        "drain": lambda bed: drain(bed, options.drained),
+    }
     trees = [*([options.before] if options.before else []), HERE]
     sys.stdout.write(f"| case | {' | '.join(map(str, trees))} |\n|{'---|' * (len(trees) + 1)}\n")
     for name in options.only.split(",") if options.only else cases:

@@ -1,0 +1,250 @@
+"""The tables of BENCHMARKS.md: each figure from the results, a ratio first, then what it is absolutely."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks import draining, intake, stored
+from benchmarks.results import Results, Spread
+
+NONE = "-"
+
+
+def ratio(found: Spread | None) -> str:
+    """The median, and the least and the most."""
+    return NONE if found is None else f"{_three(found.median)} ({_three(found.least)} to {_three(found.most)})"
+
+
+def number(found: Spread | None, digits: int = 0) -> str:
+    """The median."""
+    return NONE if found is None else f"{found.median:,.{digits}f}"
+
+
+def spread(found: Spread | None, digits: int = 0) -> str:
+    """The median, and the least and the most."""
+    if found is None:
+        return NONE
+    return f"{found.median:,.{digits}f} ({found.least:,.{digits}f} to {found.most:,.{digits}f})"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The first column is text, the others are figures."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "".join(f"| {' | '.join(it)} |\n" for it in lines)
+
+
+def intake_table(results: Results) -> str:
+    """Every request of the intake beside the bare handler with the same request."""
+    section, besides = intake.SECTION, intake.beside()
+    rows = []
+    for case in results.cases(section):
+        beside = besides.get(case)
+        rows.append(
+            [
+                case,
+                ratio(results.ratio(section, case, beside, "rate")) if beside else "1",
+                number(results.spread(section, case, "rate")),
+                number(results.spread(section, case, "p50_ms"), 1),
+                number(results.spread(section, case, "p99_ms"), 1),
+                number(results.spread(section, case, "cpu_us")),
+                ratio(results.ratio(section, case, beside, "cpu_us")) if beside else "1",
+            ]
+        )
+    return table(["request", "× bare", "requests/s", "p50 ms", "p99 ms", "server CPU µs", "CPU × bare"], rows)
+
+
+def durability_table(results: Results) -> str:
+    """Each setting beside memory."""
+    section = intake.DURABILITY
+    rows = []
+    for case in results.cases(section):
+        beside = f"{case.partition(':')[0]}: memory"
+        rows.append(
+            [
+                case,
+                ratio(results.ratio(section, case, beside, "rate")),
+                *(number(results.spread(section, case, name)) for name in ("rate", "p50_ms", "p99_ms", "cpu_us")),
+            ]
+        )
+    return table(["5 alerts", "× memory", "requests/s", "p50 ms", "p99 ms", "server CPU µs"], rows)
+
+
+def drain_table(results: Results) -> str:
+    """Each drain beside the bare client, and with Slack beside the one without."""
+    section = draining.SECTION
+    rows = []
+    for case in results.cases(section):
+        due, _, what = case.partition(": ")
+        bare, alone = f"{due}: {draining.BARE}", f"{due}: ServiceNow"
+        rows.append(
+            [
+                case,
+                ratio(results.ratio(section, case, bare, "rate")) if what.startswith("ServiceNow") else NONE,
+                ratio(results.ratio(section, case, alone, "rate")) if what == "ServiceNow and Slack" else NONE,
+                number(results.spread(section, case, "rate")),
+                number(results.spread(section, case, "cpu_us")),
+                *(number(results.spread(section, case, f"late_{name}_ms")) for name in ("p50", "p99", "max")),
+            ]
+        )
+    columns = ["due at once", "× bare client", "× without Slack", "escalations/s", "CPU µs each"]
+    return table([*columns, "late p50 ms", "p99", "max"], rows)
+
+
+def bytes_table(results: Results) -> str:
+    """What waits, in Redis."""
+    section = stored.BYTES
+    rows = [
+        [case, *(number(results.spread(section, case, f"{name}_bytes")) for name in ("keys", "kept", "used"))]
+        for case in results.cases(section)
+    ]
+    return table(
+        [
+            "an incident that waits",
+            "all keys but the kept payload, bytes",
+            "kept payload",
+            "allocated by Redis for both",
+        ],
+        rows,
+    )
+
+
+def stored_table(results: Results) -> str:
+    """What more and more incidents change."""
+    section = stored.STORED
+    rows = []
+    for case in _steps(results):
+        new, bare, page, due = (f"{case}: {it}" for it in ("new groups", "bare", "first page", "one due"))
+        redis, incidents = results.spread(section, case, "redis_bytes"), results.spread(section, case, "incidents")
+        resident = results.spread(section, case, "resident_bytes")
+        rows.append(
+            [
+                case,
+                ratio(results.ratio(section, new, bare, "rate")),
+                number(results.spread(section, new, "cpu_us")),
+                number(results.spread(section, page, "p50_ms"), 1),
+                number(results.spread(section, page, "p99_ms"), 1),
+                *(spread(results.spread(section, due, f"late_{name}_ms"), 1) for name in ("p50", "p99", "max")),
+                NONE if resident is None else f"{resident.median / 1e6:,.0f}",
+                NONE if redis is None or incidents is None else f"{redis.median / incidents.median:,.0f}",
+            ]
+        )
+    columns = [
+        "waiting",
+        "new groups × bare",
+        "CPU µs",
+        "first page p50 ms",
+        "p99",
+        "one due: late p50 ms",
+        "p99",
+        "max",
+    ]
+    return table([*columns, "service's memory MB", "Redis bytes each"], rows)
+
+
+def ready_table(results: Results) -> str:
+    """How long a start takes."""
+    section = stored.READY
+    rows = [
+        [case, number(results.spread(section, case, "pending")), number(results.spread(section, case, "seconds"), 2)]
+        for case in results.cases(section)
+    ]
+    return table(["start", "incidents that wait", "seconds until /readyz says yes"], rows)
+
+
+def size_table(results: Results) -> str:
+    """The cost of one alert, by how many come at once."""
+    section = stored.SIZE
+    rows = []
+    for alerts in sizes(results):
+        mine, bare = f"{alerts}: versus", f"{alerts}: bare"
+        per_alert = [results.spread(section, it, "cpu_us") for it in (mine, bare)]
+        rows.append(
+            [
+                str(alerts),
+                ratio(results.ratio(section, mine, bare, "cpu_us")),
+                *(NONE if it is None else f"{it.median / alerts:,.1f}" for it in per_alert),
+            ]
+        )
+    return table(["alerts in a request", "CPU × bare", "CPU µs an alert", "bare: CPU µs an alert"], rows)
+
+
+def sizes(results: Results) -> list[int]:
+    return sorted({int(it.partition(":")[0]) for it in results.cases(stored.SIZE)})
+
+
+def _steps(results: Results) -> list[str]:
+    return [it for it in results.cases(stored.STORED) if ":" not in it]
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, what its figures are, and its table."""
+
+    name: str
+    title: str
+    text: str
+    table: Callable[[Results], str]
+    pictures: tuple[str, ...] = ()
+
+
+SECTIONS = (
+    Section(
+        intake.SECTION,
+        "Accepting alerts",
+        """\
+POST /api/incidents of `versus serve` as shipped, with its worker in the same process and its log (JSON, level
+info) in a file. Each incident waits for ServiceNow for a week; no channel is told. 64 keep-alive connections.
+*bare* is a handler that reads the same request with orjson and answers (`benchmarks/baseline.py`); *one
+EVALSHA* is that plus one write by redis-py (`benchmarks/one_write.py`).""",
+        intake_table,
+        ("intake",),
+    ),
+    Section(
+        intake.DURABILITY,
+        "redis.durability",
+        """\
+Five alerts. Each setting has a Redis of its own, on the same disk. With 64 senders, many share one sync.""",
+        durability_table,
+    ),
+    Section(
+        draining.SECTION,
+        "Escalations due in the same second",
+        """\
+From the moment when all are due until the last is completed in Redis. ServiceNow and Slack are a stub that
+answers at once. The bare client is aiohttp that sends the same two requests for each ticket, 32 at once, and
+keeps no record. With Slack, each incident has a channel of its own, so that no rate limit delays a post. A
+record of ServiceNow is as late as the stub has it; an escalation of the no-op target is as late as it is
+called.""",
+        drain_table,
+        ("drain",),
+    ),
+    Section(
+        stored.BYTES,
+        "Bytes in Redis",
+        """\
+`MEMORY USAGE` of every key, over the incidents. The payload that an incident came with is kept too, and counted
+apart. What Redis allocates for both has its tables as well.""",
+        bytes_table,
+    ),
+    Section(
+        stored.STORED,
+        "With many incidents waiting",
+        """\
+Each was accepted by the service, one alert each, fifty in a request. *One due* are incidents that come due one
+after the other, 25 ms apart, at a target that does nothing.""",
+        stored_table,
+        ("stored", "late"),
+    ),
+    Section(stored.READY, "Starting", "A new process, with its imports.", ready_table),
+    Section(
+        stored.SIZE,
+        "Alerts in one request",
+        """\
+New groups. A flat or falling line is linear or better.""",
+        size_table,
+        ("alerts",),
+    ),
+)

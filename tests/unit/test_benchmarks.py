@@ -1,0 +1,135 @@
+"""The benchmarks themselves: that a ratio is one within a round, and that what is shown comes from the results."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import load, payloads, plots, report, stub
+from benchmarks.__main__ import FULL, SHORT
+from benchmarks.results import Results, Spread
+from benchmarks.svg import Bar, bars, lines
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def results() -> Results:
+    found = Results(about={"form": "made up"})
+    for number, (bare, mine) in enumerate([(100, 50), (1000, 100), (10, 4)]):
+        found.add("intake", "5 alerts: bare", number, rate=bare, cpu_us=10, generator=0.25)
+        found.add("intake", "5 alerts: new groups", number, rate=mine, p50_ms=1.5, p99_ms=20.25, cpu_us=40)
+    return found
+
+
+def test_the_baseline_has_at_most_thirty_lines():
+    assert len((ROOT / "benchmarks" / "baseline.py").read_text().splitlines()) <= 30
+
+
+def test_both_forms_have_five_rounds_at_least():
+    assert min(SHORT.rounds, FULL.rounds) >= 5
+
+
+def test_a_ratio_is_the_median_of_those_within_the_rounds(results):
+    found = results.ratio("intake", "5 alerts: new groups", "5 alerts: bare", "rate")
+
+    assert found == Spread(median=0.4, least=0.1, most=0.5, rounds=3)
+
+
+def test_a_ratio_needs_both_in_the_same_round(results):
+    results.add("intake", "5 alerts: new groups", 3, rate=1000)
+
+    found = results.ratio("intake", "5 alerts: new groups", "5 alerts: bare", "rate")
+
+    assert found is not None
+    assert found.rounds == 3
+
+
+def test_results_that_are_written_are_read_again(results, tmp_path):
+    results.void = "too slow"
+    results.write(tmp_path / "results.json")
+
+    assert Results.read(tmp_path / "results.json") == results
+
+
+def test_the_page_shows_the_ratio_first_and_says_how_far_the_rounds_are_apart(results):
+    page = report.page(results)
+
+    assert "| 5 alerts: new groups | 0.400 (0.100 to 0.500) | 50 | 1.5 | 20.2 | 40 | 4.00 (4.00 to 4.00) |" in page
+    assert "the load generator was busy for at most 25 %" in page
+    assert "void:" not in page
+
+
+def test_the_page_of_a_void_run_says_so_and_why(results):
+    results.void = "the machine is too slow"
+
+    assert "**This run is void:** the machine is too slow." in report.page(results)
+
+
+def test_what_could_not_be_measured_is_named(results):
+    results.missing["peer"] = "cannot be installed"
+
+    assert "- peer: cannot be installed" in report.page(results)
+
+
+def test_the_page_and_the_plots_of_the_tree_are_those_of_its_results():
+    path = ROOT / "benchmarks" / report.RESULTS
+    if not path.exists():
+        pytest.skip("no run is committed")
+    found = Results.read(path)
+
+    assert (ROOT / "BENCHMARKS.md").read_text() == report.page(found)
+    for name, svg in plots.written(found).items():
+        assert (ROOT / report.PLOTS / f"{name}.svg").read_text() == svg
+
+
+def test_plots_are_xml_and_show_their_figures():
+    spread = Spread(0.25, 0.2, 0.3, 5)
+
+    for svg in (
+        bars("Title <1>", "ratio", [Bar("case", spread, "0.25")]),
+        lines("Title", "x", "y", {"one": [(1, spread), (100, Spread(2, 1, 3, 5))]}),
+    ):
+        assert ET.fromstring(svg).tag.endswith("svg")
+
+
+def test_a_bar_is_as_long_as_its_figure():
+    rows = [Bar("whole", Spread(1, 1, 1, 5), "1"), Bar("half", Spread(0.5, 0.5, 0.5, 5), "0.5")]
+
+    _, whole, half = map(float, re.findall(r'<rect [^>]*width="([\d.]+)"', bars("", "", rows)))
+
+    assert half == pytest.approx(whole / 2, abs=0.1)
+
+
+@pytest.mark.parametrize("alerts", [1, 5])
+def test_new_groups_differ_and_repeats_do_not(alerts):
+    template = payloads.request(payloads.alertmanager(alerts), {"incident_per": "alert"})
+    new, repeated = payloads.new_groups(template), payloads.repeats(template)
+
+    requests = {next(new) for _ in range(10)}
+
+    assert len(requests) == 10
+    assert len({next(repeated) for _ in range(10)}) == 1
+    for it in requests:
+        head, _, body = it.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert payloads.NUMBER.encode() not in it
+
+
+def test_a_percentile_is_a_value_that_was_measured():
+    assert load.percentile([3, 1, 2, 4], 0.5) == 3
+    assert load.percentile([3, 1, 2, 4], 0.99) == 4
+    assert load.percentile([], 0.99) == 0
+
+
+def test_the_stub_tells_what_it_was_asked():
+    asked = stub.Stub()
+    asked.answer(b"GET", b"/api/now/table/incident?sysparm_query=x", b"")
+    created = asked.answer(b"POST", b"/api/now/table/incident", b'{"correlation_id":"c1"}')
+    asked.answer(b"POST", b"/api/chat.postMessage", b'{"channel":"C1"}')
+
+    assert created.startswith(b"HTTP/1.1 201")
+    assert asked.answer(b"GET", b"/control/count", b"").endswith(b'{"records":1,"posts":1}')
+    assert b'"records":[["c1",' in asked.answer(b"GET", b"/control/seen", b"")
+    assert b'"records":[]' in asked.answer(b"GET", b"/control/seen", b"")
