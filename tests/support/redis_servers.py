@@ -112,6 +112,10 @@ class SharedRedis:
     def empty(self) -> None:
         self._admin.flushall()
 
+    def client(self) -> redis.Redis:
+        """To look."""
+        return redis.Redis(unix_socket_path=str(self._socket), decode_responses=True)
+
     def one_connection(self) -> redis.asyncio.Redis:
         """A client that sends one command after the other. Its pipelines use another connection."""
         return redis.asyncio.Redis(
