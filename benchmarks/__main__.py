@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import draining, intake, machine, report, stored
+from benchmarks.peers import run as peers
 from benchmarks.processes import redis_server
 from benchmarks.results import Results
 
@@ -27,11 +28,25 @@ class Form:
     sizes: tuple[int, ...]  # alerts in a request
     steps: tuple[int, ...]  # incidents that wait
     budget_s: float  # for having these accepted
+    jobs: int = 0  # of each peer's burst
+    trickle_s: float = 0  # for so long, others come due
     is_full: bool = False
 
 
 SHORT = Form("short", 5, 0.3, (500,), 2_000, stored.SIZES_IN_SHORT, (1_000, 10_000), 30)
-FULL = Form("full", 5, 1.5, (2_000, 10_000), 10_000, stored.SIZES, (10_000, 100_000, 1_000_000), 420, is_full=True)
+FULL = Form(
+    "full",
+    rounds=5,
+    seconds=1.0,
+    due=(2_000, 10_000),
+    counted=10_000,
+    sizes=stored.SIZES,
+    steps=(10_000, 100_000, 1_000_000),
+    budget_s=300,
+    jobs=20_000,
+    trickle_s=20,
+    is_full=True,
+)
 TINY = Form("tiny", 1, 0.1, (50,), 50, (1, 5), (100, 200), 30)
 """To see that it works; its figures say nothing."""
 
@@ -51,6 +66,7 @@ def sections(form: Form) -> Mapping[str, Callable[[Results], None]]:
         found["drain, durable"] = lambda it: draining.measure(
             it, rounds=form.rounds, counts=form.due[:1], cases=(draining.DURABLE,)
         )
+        found[peers.SECTION] = lambda it: peers.measure(it, jobs=form.jobs, seconds=form.trickle_s)
     return found
 
 

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,10 @@ def _drain(bed: Bed, case: Case, count: int, pace: dict[str, float]) -> tuple[di
     service = bed.versus(server, _settings(case, stub), env=noop.plug_in(bed.folder))
     due_at = time.time() + count / pace[case.name] + 1
     began_at = time.time()
-    came = accepted(service, _requests(case, count, due_at))
-    due_ms = dict(_due(came.bodies))
+    answers = accepted(service, _requests(case, count, due_at)).bodies
+    due_ms = dict(_due(answers))
     if len(due_ms) != count:
-        raise RuntimeError(f"{len(due_ms)} of {count} incidents are to escalate: {came.bodies[0][:500]!r}")
+        raise RuntimeError(f"{len(due_ms)} of {count} incidents are to escalate: {answers[0][:500]!r}")
     while case.slack and _seen(stub, "posts") < count:
         _not_later_than(due_at)
         time.sleep(0.05)
@@ -93,13 +94,13 @@ def _drain(bed: Bed, case: Case, count: int, pace: dict[str, float]) -> tuple[di
     seconds = time.time() - due_at
     values = {"rate": count / seconds, "cpu_us": 1e6 * (service.cpu_s - used_s) / count}
     if case.provider == noop.NAME:
-        return values | _percentiles(noop.lateness_ms(bed.folder / "notes")), None
+        return values | _timeliness(noop.noted(bed.folder / "notes")), None
     seen = stub.get("/control/seen")
-    late_ms = [1000 * at - due_ms[incident] for incident, at in seen["records"]]
-    if len(late_ms) != count:
-        raise RuntimeError(f"{len(late_ms)} records of {count} incidents")
+    came = [(due_ms[incident], 1000 * at) for incident, at in seen["records"]]
+    if len(came) != count:
+        raise RuntimeError(f"{len(came)} records of {count} incidents")
     requests = {"base": f"http://127.0.0.1:{stub.port}", "search": seen["search"], "create": seen["create"]}
-    return values | _percentiles(late_ms), requests
+    return values | _timeliness(came), requests
 
 
 def bare(requests: Mapping[str, str], count: int) -> dict[str, float]:
@@ -165,9 +166,13 @@ def _not_later_than(due_at: float) -> None:
         raise TooSlow
 
 
-def _percentiles(late_ms: list[float]) -> dict[str, float]:
+def _timeliness(came: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Of pairs of when one was due and when it came, in the order in which they came."""
+    late_ms = [at_ms - due_ms for due_ms, at_ms in came]
+    latest_due = accumulate((due_ms for due_ms, _ in came), max)
     return {
         "late_p50_ms": percentile(late_ms, 0.50),
         "late_p99_ms": percentile(late_ms, 0.99),
         "late_max_ms": max(late_ms),
+        "overtaken_ms": max(latest - due_ms for latest, (due_ms, _) in zip(latest_due, came, strict=True)),
     }

@@ -46,9 +46,14 @@ class NoopTarget:
         return replace(before, reference={"key": incident.id})
 
 
+def noted(path: Path) -> list[tuple[int, float]]:
+    """When each escalation was due and when it came, ms since the epoch, in the order in which they came."""
+    return [(due_ms, at_us / 1000) for due_ms, at_us in _NOTE.iter_unpack(path.read_bytes())]
+
+
 def lateness_ms(path: Path) -> list[float]:
-    """How late each escalation of the notes came, in their order."""
-    return [at_us / 1000 - due_ms for due_ms, at_us in _NOTE.iter_unpack(path.read_bytes())]
+    """How late each of them came."""
+    return [at_ms - due_ms for due_ms, at_ms in noted(path)]
 
 
 def plug_in(folder: Path) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from benchmarks import draining, intake, stored
+from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 from benchmarks.svg import Bar, bars, lines
-from benchmarks.tables import ratio, sizes
+from benchmarks.tables import sizes
 
 
 def written(results: Results) -> dict[str, str]:
@@ -18,7 +19,7 @@ def _intake(results: Results) -> str:
     for case, beside in intake.beside().items():
         found = results.ratio(intake.SECTION, case, beside, "rate")
         if found is not None:
-            rows.append(Bar(case, found, ratio(found), colour=1 if "EVALSHA" in case else 0))
+            rows.append(Bar(case, found, f"{found.median:.3f}", colour=1 if "EVALSHA" in case else 0))
     return bars(
         "Accepting alerts", "requests a second, as a part of what a bare aiohttp + orjson handler reaches", rows
     )
@@ -56,6 +57,15 @@ def _late(results: Results) -> str:
     return lines("How late one escalation is among many that wait", "incidents that wait", "ms", series)
 
 
+def _peers(results: Results) -> str:
+    rows = []
+    for case in (it for it in results.cases(peers.SECTION) if ":" not in it):
+        found = results.spread(peers.SECTION, f"{case}: burst", "rate")
+        if found is not None:
+            rows.append(Bar(case, found, f"{found.median:,.0f}", colour=0 if case == peers.OURS else 1))
+    return bars("Delayed jobs that do nothing", "run per second, all due in the same second", rows)
+
+
 def _by_incidents(results: Results, what: str, name: str, factor: float = 1) -> list[tuple[float, Spread]]:
     points = []
     for case in (it for it in results.cases(stored.STORED) if ":" not in it):
@@ -76,4 +86,5 @@ PLOTS: Mapping[str, tuple[str, Callable[[Results], str]]] = {
     "alerts": (stored.SIZE, _alerts),
     "stored": (stored.STORED, _stored),
     "late": (stored.STORED, _late),
+    "peers": (peers.SECTION, _peers),
 }

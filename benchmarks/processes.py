@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ class Process:
     port: int
     log: Path
     began_at: float  # as time.perf_counter says it
+    is_group: bool = False  # its children end with it
 
     @property
     def pid(self) -> int:
@@ -64,6 +66,8 @@ class Process:
         return False
 
     def kill(self) -> None:
+        if self.is_group and self.popen.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
         self.popen.kill()
         self.popen.wait()
 
@@ -76,20 +80,25 @@ class Bed:
     stack: ExitStack
     started: int = field(default=0)
 
-    def start(self, command: Sequence[str], *, core: int, port: int, env: Mapping[str, str] | None = None) -> Process:
-        """It runs on *core*, and writes its log to a file."""
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        core: int,
+        port: int,
+        env: Mapping[str, str] | None = None,
+        group: bool = False,
+    ) -> Process:
+        """It runs on *core*, and writes its log to a file. As a *group*, its children end with it."""
         self.started += 1
         log = self.folder / f"{self.started}.log"
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} | dict(env or {})
         with log.open("ab") as output, on_core(core):
             began_at = time.perf_counter()
             popen = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=output,
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(env or {}),
+                command, stdout=output, stderr=output, cwd=ROOT, env=environment, start_new_session=group
             )
-        process = Process(popen, port, log, began_at)
+        process = Process(popen, port, log, began_at, group)
         self.stack.callback(process.kill)
         return process
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks import draining, intake, stored
+from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 
 NONE = "-"
@@ -83,10 +84,11 @@ def drain_table(results: Results) -> str:
                 number(results.spread(section, case, "rate")),
                 number(results.spread(section, case, "cpu_us")),
                 *(number(results.spread(section, case, f"late_{name}_ms")) for name in ("p50", "p99", "max")),
+                number(results.spread(section, case, "overtaken_ms")),
             ]
         )
     columns = ["due at once", "× bare client", "× without Slack", "escalations/s", "CPU µs each"]
-    return table([*columns, "late p50 ms", "p99", "max"], rows)
+    return table([*columns, "late p50 ms", "p99", "max", "overtaken by ms"], rows)
 
 
 def bytes_table(results: Results) -> str:
@@ -167,6 +169,39 @@ def size_table(results: Results) -> str:
     return table(["alerts in a request", "CPU × bare", "CPU µs an alert", "bare: CPU µs an alert"], rows)
 
 
+def peers_table(results: Results) -> str:
+    """Each queue: what it reaches as a part of what our timers reach, and then what it reaches."""
+    section = peers.SECTION
+    rows = []
+    for case in (it for it in results.cases(section) if ":" not in it):
+        burst, trickle = f"{case}: burst", f"{case}: trickle"
+        rows.append(
+            [
+                case,
+                _beside_ours(results, burst, "enqueued_rate"),
+                _beside_ours(results, burst, "rate"),
+                *(_beside_ours(results, trickle, f"late_{it}_ms", 1) for it in ("p50", "p99", "max")),
+                _beside_ours(results, burst, "bytes"),
+                _ran(results, burst),
+                _ran(results, trickle),
+                *(number(results.spread(section, case, name)) for name in ("lost", "twice")),
+            ]
+        )
+    columns = ["queue", "enqueued/s", "run/s", "late p50 ms", "p99", "max", "Redis bytes each", "ran of the burst"]
+    return table([*columns, "of the others", "lost by kill -9", "run twice"], rows)
+
+
+def _beside_ours(results: Results, case: str, name: str, digits: int = 0) -> str:
+    ours = f"{peers.OURS}: {case.rpartition(': ')[2]}"
+    found, beside = results.spread(peers.SECTION, case, name), results.ratio(peers.SECTION, case, ours, name)
+    return NONE if found is None or beside is None else f"{beside.median:.2f} × ({number(found, digits)})"
+
+
+def _ran(results: Results, case: str) -> str:
+    ran, jobs = (results.spread(peers.SECTION, case, name) for name in ("ran", "jobs"))
+    return NONE if ran is None or jobs is None else f"{ran.median / jobs.median:.1%}"
+
+
 def sizes(results: Results) -> list[int]:
     return sorted({int(it.partition(":")[0]) for it in results.cases(stored.SIZE)})
 
@@ -217,7 +252,7 @@ From the moment when all are due until the last is completed in Redis. ServiceNo
 answers at once. The bare client is aiohttp that sends the same two requests for each ticket, 32 at once, and
 keeps no record. With Slack, each incident has a channel of its own, so that no rate limit delays a post. A
 record of ServiceNow is as late as the stub has it; an escalation of the no-op target is as late as it is
-called.""",
+called. *Overtaken* is how much later the one was due that came before another.""",
         drain_table,
         ("drain",),
     ),
@@ -246,5 +281,19 @@ after the other, 25 ms apart, at a target that does nothing.""",
 New groups. A flat or falling line is linear or better.""",
         size_table,
         ("alerts",),
+    ),
+    Section(
+        peers.SECTION,
+        "Beside other queues",
+        """\
+Jobs that do nothing, delayed. Each queue as its documentation recommends, with one worker on one core, and once.
+A figure is a part of what our timers reach; what it is absolutely is in parentheses. These are our timers alone
+(`versus_py.store`): no incident is read, decided about and written, as the sections above measure it. *Enqueued*
+is durable in Redis before the call returns; clients with asyncio have 64 calls under way, the others one. *Run* is
+a burst that is due in the same second, for 20 s at most; *late* is of others that come due at 333 a second. For
+*lost* and *twice*, the worker is killed in the middle of 300 jobs and started again. What has not run when no job
+runs for 15 s is lost; some queues run what a dead worker had after a longer time.""",
+        peers_table,
+        ("peers",),
     ),
 )

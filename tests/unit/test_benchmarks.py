@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import load, payloads, plots, report, stub
 from benchmarks.__main__ import FULL, SHORT
+from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 from benchmarks.svg import Bar, bars, lines
 
@@ -133,3 +134,20 @@ def test_the_stub_tells_what_it_was_asked():
     assert asked.answer(b"GET", b"/control/count", b"").endswith(b'{"records":1,"posts":1}')
     assert b'"records":[["c1",' in asked.answer(b"GET", b"/control/seen", b"")
     assert b'"records":[]' in asked.answer(b"GET", b"/control/seen", b"")
+
+
+@pytest.mark.parametrize("peer", peers.PEERS, ids=lambda it: it.name)
+def test_each_peer_has_its_script_and_is_pinned(peer):
+    assert (ROOT / "benchmarks" / "peers" / f"{peer.module}.py").exists()
+    assert all("==" in it for it in peer.requirements)
+    assert bool(peer.requirements) == (peer.name != peers.OURS)
+
+
+def test_the_others_are_shown_beside_our_timers(results):
+    results.add("peers", "arq", 0, lost=0, twice=1)
+    results.add("peers", "arq: burst", 0, rate=500, enqueued_rate=1000, bytes=900, ran=50, jobs=100)
+    results.add("peers", f"{peers.OURS}: burst", 0, rate=2000, enqueued_rate=4000, bytes=300, ran=100, jobs=100)
+
+    assert "| arq | 0.25 × (1,000) | 0.25 × (500) | - | - | - | 3.00 × (900) | 50.0% | - | 0 | 1 |" in report.page(
+        results
+    )
