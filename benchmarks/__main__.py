@@ -33,7 +33,7 @@ class Form:
     is_full: bool = False
 
 
-SHORT = Form("short", 5, 0.3, (500,), 2_000, stored.SIZES_IN_SHORT, (1_000, 10_000), 30)
+SHORT = Form("short", 5, 0.3, (1_000,), 2_000, stored.SIZES_IN_SHORT, (1_000, 10_000), 30)
 FULL = Form(
     "full",
     rounds=5,

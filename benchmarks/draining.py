@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from benchmarks import noop, payloads
 from benchmarks.intake import ONCALL, SERVICENOW, accepted
 from benchmarks.load import percentile
 from benchmarks.machine import cores, on_core
-from benchmarks.processes import Bed, Process, opened, until
+from benchmarks.processes import Bed, Process, RedisServer, opened, until
 from benchmarks.results import Results
 
 SECTION = "drain"
@@ -28,6 +28,16 @@ AT_ONCE = 50
 """Incidents in one request while they are accepted, where all go to the same channel."""
 
 DRAINED_WITHIN_S = 300.0
+FIRST_PACE = 300.0
+TRIES = 5
+SPARE_S = 0.5
+"""Between the last that is accepted and the first that is due, at the pace of before."""
+
+Requests = Mapping[str, str]
+"""The first look-up, and the first record with its path before it."""
+
+Drained = tuple[dict[str, float], Requests | None]
+"""What was measured, and the requests that each ticket took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,61 +59,97 @@ DURABLE = Case("no-op target, redis.durability: fsync", noop.NAME, durability="f
 
 
 class TooSlow(Exception):
-    """They came due before all were accepted and posted."""
+    """They came due before all were accepted and posted, or some were refused."""
 
 
 def measure(results: Results, *, rounds: int, counts: tuple[int, ...], cases: tuple[Case, ...] = CASES) -> None:
-    """Every case with every count in turn, each with processes of its own."""
-    pace = dict.fromkeys((it.name for it in cases), 300.0)  # accepted a second, so far
-    for number in range(rounds):
-        for count in counts:
+    """Every case with every count in turn, *rounds* times, every other round backwards.
+
+    With Slack, each drain has processes of its own: a workspace takes some fifty edits a minute, so that those of one
+    drain would still be waiting in the next one.
+    """
+    paces = dict.fromkeys(cases, FIRST_PACE)
+    with opened() as bed:
+        stages = {it: _Stage.start(bed, it) for it in cases if not it.slack}
+        for number, count in product(range(rounds), counts):
             for case in cases if number % 2 == 0 else cases[::-1]:
-                values, requests = _drained(case, count, pace)
+                values, requests = _tried(case, count, paces, stages.get(case))
                 results.add(SECTION, f"{count:,} due: {case.name}", number, **values)
                 if requests is not None and not case.slack:
                     results.add(SECTION, f"{count:,} due: {BARE}", number, **bare(requests, count))
 
 
-def _drained(case: Case, count: int, pace: dict[str, float]) -> tuple[dict[str, float], dict[str, Any] | None]:
-    """One drain, and the requests that each ticket took. When accepting takes longer than thought, once more."""
-    while True:
+def _tried(case: Case, count: int, paces: dict[Case, float], stage: "_Stage | None") -> Drained:
+    """What came of one drain. When accepting takes longer than thought, once more; raises TooSlow in the end.
+
+    *paces* are how many were accepted a second so far, and with Slack posted.
+    """
+    for _ in range(TRIES):
         try:
-            with opened() as bed:
-                return _drain(bed, case, count, pace)
+            with opened() as own:
+                return (stage or _Stage.start(own, case)).drained(count, paces)
         except TooSlow:
-            pace[case.name] /= 2
+            paces[case] /= 3
+            if stage is not None:
+                stage.drop()
+    raise TooSlow(f"{count} incidents were not accepted before they were due, {TRIES} times")
 
 
-def _drain(bed: Bed, case: Case, count: int, pace: dict[str, float]) -> tuple[dict[str, float], dict[str, Any] | None]:
-    server, stub = bed.redis(), bed.module("benchmarks.stub", core=cores().around)
-    service = bed.versus(server, _settings(case, stub), env=noop.plug_in(bed.folder))
-    due_at = time.time() + count / pace[case.name] + 1
-    began_at = time.time()
-    answers = accepted(service, _requests(case, count, due_at)).bodies
-    due_ms = dict(_due(answers))
-    if len(due_ms) != count:
-        raise RuntimeError(f"{len(due_ms)} of {count} incidents are to escalate: {answers[0][:500]!r}")
-    while case.slack and _seen(stub, "posts") < count:
-        _not_later_than(due_at)
-        time.sleep(0.05)
-    _not_later_than(due_at)
-    pace[case.name] = max(pace[case.name], 0.8 * count / (time.time() - began_at))
-    time.sleep(max(0.0, due_at - time.time()))
-    used_s = service.cpu_s
-    until(lambda: server.count("pending") == 0, what="the drain", within_s=DRAINED_WITHIN_S, every_s=0.01)
-    seconds = time.time() - due_at
-    values = {"rate": count / seconds, "cpu_us": 1e6 * (service.cpu_s - used_s) / count}
-    if case.provider == noop.NAME:
-        return values | _timeliness(noop.noted(bed.folder / "notes")), None
-    seen = stub.get("/control/seen")
-    came = [(due_ms[incident], 1000 * at) for incident, at in seen["records"]]
-    if len(came) != count:
-        raise RuntimeError(f"{len(came)} records of {count} incidents")
-    requests = {"base": f"http://127.0.0.1:{stub.port}", "search": seen["search"], "create": seen["create"]}
-    return values | _timeliness(came), requests
+@dataclass
+class _Stage:
+    """The processes of a case."""
+
+    case: Case
+    server: RedisServer
+    stub: Process
+    service: Process
+    notes: Path
+
+    @classmethod
+    def start(cls, bed: Bed, case: Case) -> "_Stage":
+        server, stub = bed.redis(), bed.module("benchmarks.stub", core=cores().around)
+        environment = noop.plug_in(bed.folder)
+        return cls(case, server, stub, bed.versus(server, _settings(case, stub), env=environment), bed.folder / "notes")
+
+    def drained(self, count: int, paces: dict[Case, float]) -> Drained:
+        """Raises TooSlow."""
+        began_at, noted = time.time(), len(noop.noted(self.notes))
+        due_at = began_at + count / paces[self.case] + SPARE_S
+        due_ms = self._accepted(count, due_at)
+        paces[self.case] = max(paces[self.case], 0.8 * count / (time.time() - began_at))
+        time.sleep(max(0.0, due_at - time.time()))
+        used_s = self.service.cpu_s
+        self._wait()
+        seconds = time.time() - due_at
+        values = {"rate": count / seconds, "cpu_us": 1e6 * (self.service.cpu_s - used_s) / count}
+        if self.case.provider == noop.NAME:
+            return values | _timeliness(noop.noted(self.notes)[noted:]), None
+        seen = self.stub.get("/control/seen")
+        came = [(due_ms[incident], 1000 * at) for incident, at in seen["records"]]
+        if len(came) != count:
+            raise RuntimeError(f"{len(came)} records of {count} incidents")
+        return values | _timeliness(came), {"search": seen["search"], "create": seen["create"]}
+
+    def _accepted(self, count: int, due_at: float) -> dict[str, float]:
+        """Each incident, and when it is due. Raises TooSlow."""
+        due_ms = dict(_due(accepted(self.service, _requests(self.case, count, due_at)).bodies))
+        while self.case.slack and int(self.stub.get("/control/count")["posts"]) < count and time.time() < due_at:
+            time.sleep(0.05)
+        if len(due_ms) != count or time.time() > due_at:
+            raise TooSlow
+        return due_ms
+
+    def drop(self) -> None:
+        """Let pass what is still to come of a drain that does not count."""
+        self._wait()
+        self.stub.get("/control/seen")
+
+    def _wait(self) -> None:
+        """Until nothing is to escalate any more."""
+        until(lambda: self.server.count("pending") == 0, what="the drain", within_s=DRAINED_WITHIN_S, every_s=0.005)
 
 
-def bare(requests: Mapping[str, str], count: int) -> dict[str, float]:
+def bare(requests: Requests, count: int) -> dict[str, float]:
     """A bare client, with the requests that the service sent."""
     create, body = requests["create"].split("\n", 1)
     with opened() as bed:
@@ -151,19 +197,9 @@ def _requests(case: Case, count: int, due_at: float) -> Iterator[bytes]:
 def _due(bodies: list[bytes]) -> Iterator[tuple[str, float]]:
     """Each incident, and when it is due, as the service has answered."""
     for it in bodies:
-        for one in orjson.loads(it)["incidents"]:
+        for one in orjson.loads(it).get("incidents", ()):
             if one["escalates_at"]:
                 yield one["id"], 1000 * datetime.fromisoformat(one["escalates_at"]).timestamp()
-
-
-def _seen(stub: Process, what: str) -> int:
-    """So many so far."""
-    return int(stub.get("/control/count")[what])
-
-
-def _not_later_than(due_at: float) -> None:
-    if time.time() > due_at:
-        raise TooSlow
 
 
 def _timeliness(came: Sequence[tuple[float, float]]) -> dict[str, float]:

@@ -48,7 +48,8 @@ class NoopTarget:
 
 def noted(path: Path) -> list[tuple[int, float]]:
     """When each escalation was due and when it came, ms since the epoch, in the order in which they came."""
-    return [(due_ms, at_us / 1000) for due_ms, at_us in _NOTE.iter_unpack(path.read_bytes())]
+    whole = path.read_bytes() if path.exists() else b""
+    return [(due_ms, at_us / 1000) for due_ms, at_us in _NOTE.iter_unpack(whole)]
 
 
 def lateness_ms(path: Path) -> list[float]:

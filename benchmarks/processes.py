@@ -20,6 +20,8 @@ import redis
 import yaml
 
 from benchmarks.machine import cores, cpu_s, memory_bytes, on_core
+from versus_py.incidents.model import PARTITIONS
+from versus_py.store import keys
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 60.0
@@ -150,7 +152,10 @@ class RedisServer:
 
     def count(self, name: str) -> int:
         """Members of a sorted set that each partition has."""
-        return sum(int(self.client.zcard(key)) for key in self.client.scan_iter(f"versus:{{*}}:{name}", count=10_000))
+        pipeline = self.client.pipeline(transaction=False)
+        for partition in range(PARTITIONS):
+            pipeline.zcard(keys.in_partition(partition, name))
+        return sum(pipeline.execute())
 
 
 @contextmanager

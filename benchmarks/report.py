@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import intake
+from benchmarks.goals import GOALS
 from benchmarks.plots import written
 from benchmarks.results import Results
-from benchmarks.tables import SECTIONS, Section, number
+from benchmarks.tables import SECTIONS, Section, number, table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = "results.json"
@@ -39,6 +40,7 @@ def page(results: Results) -> str:
     if results.void:
         parts.append(f"**This run is void:** {results.void}.\n")
     parts.append("".join(_about(results)))
+    parts.append(_goals(results))
     parts += [_section(it, results) for it in SECTIONS if results.cases(it.name)]
     if results.missing:
         parts.append("## Not measured\n\n" + "".join(f"- {what}: {why}\n" for what, why in results.missing.items()))
@@ -53,6 +55,22 @@ def _about(results: Results) -> Iterator[str]:
     bare = results.spread(intake.SECTION, "5 alerts: bare", "rate")
     reached = f"{number(bare)} requests/s of five alerts"
     yield f"- the bare handler reached {reached}; below {intake.BASELINE_MIN:,}, a run is void\n"
+
+
+def _goals(results: Results) -> str:
+    """Those that were measured."""
+    rows = []
+    for it in GOALS:
+        found = it.measured(results)
+        if found is not None:
+            value = found.median * it.factor
+            rows.append([it.what, _figure(value), _figure(it.least), _figure(it.goal), it.verdict(value)])
+    columns = ["what", "measured", "accepted", "goal", "verdict"]
+    return f"## Goals\n\n{table(columns, rows)}" if rows else ""
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.3g}" if value < 1_000 else f"{value:,.0f}"
 
 
 def _section(section: Section, results: Results) -> str:

@@ -22,6 +22,7 @@ from versus_py.web.guard import HEADER
 BYTES = "bytes"
 STORED = "stored"
 READY = "ready"
+WAITING = "with what waits"
 SIZE = "size"
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 SIZES_IN_SHORT = (1, 5, 20, 100, 500)
@@ -99,9 +100,7 @@ def measure_stored(results: Results, *, steps: tuple[int, ...], rounds: int, sec
                 break
         service.kill()
         again = bed.versus(server, NOOP_SETTINGS, env=environment)
-        results.add(
-            READY, "with what waits", 0, seconds=time.perf_counter() - again.began_at, pending=server.count("pending")
-        )
+        results.add(READY, WAITING, 0, seconds=time.perf_counter() - again.began_at, pending=server.count("pending"))
 
 
 def _at(results: Results, bed: Bed, case: str, number: int, *, bare: Process, service: Process, seconds: float) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import load, payloads, plots, report, stub
 from benchmarks.__main__ import FULL, SHORT
+from benchmarks.goals import Goal
 from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 from benchmarks.svg import Bar, bars, lines
@@ -151,3 +152,23 @@ def test_the_others_are_shown_beside_our_timers(results):
     assert "| arq | 0.25 × (1,000) | 0.25 × (500) | - | - | - | 3.00 × (900) | 50.0% | - | 0 | 1 |" in report.page(
         results
     )
+
+
+@pytest.mark.parametrize(
+    ("what", "least", "goal", "value", "verdict"),
+    [
+        pytest.param("× bare", 0.25, 0.33, 0.4, "reached", id="more is better, reached"),
+        pytest.param("× bare", 0.25, 0.33, 0.3, "accepted", id="more is better, accepted"),
+        pytest.param("× bare", 0.25, 0.33, 0.2, "**missed**", id="more is better, missed"),
+        pytest.param("p99 ms", 30, 20, 15, "reached", id="less is better, reached"),
+        pytest.param("p99 ms", 30, 20, 25, "accepted", id="less is better, accepted"),
+        pytest.param("p99 ms", 10, 10, 11, "**missed**", id="less is better, one bound"),
+    ],
+)
+def test_a_goal_is_reached_or_accepted_or_missed(what, least, goal, value, verdict):
+    assert Goal(what, lambda _: None, least, goal).verdict(value) == verdict
+
+
+def test_the_page_says_which_goals_are_missed(results):
+    assert "| new groups of 5 alerts, × bare | 0.4 | 0.25 | 0.33 | reached |" in report.page(results)
+    assert "drain" not in report.page(results)
