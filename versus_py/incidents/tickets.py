@@ -318,11 +318,24 @@ def _held_as_configured(incident: Incident, heard: Heard) -> Change | None:
         return acknowledge(incident, heard.by, heard.now_ms)
     if incident.status is not Status.TRIGGERED or heard.on_hold is not OnHold.SNOOZE:
         return None
-    held = snooze(incident, heard.now_ms + ON_HOLD_MAX_MS, heard.by, heard.now_ms)
+    return _snoozed(incident, heard.now_ms + ON_HOLD_MAX_MS, heard.by, heard)
+
+
+def _snoozed(incident: Incident, until_ms: int, by: Actor, heard: Heard) -> Change | None:
+    """Snoozed by the ticket, which may end that before."""
+    held = snooze(incident, until_ms, by, heard.now_ms)
     if held is None or held.incident.snooze is None:
         return held
     by_record = replace(held.incident.snooze, record=heard.report.target)
     return replace(held, incident=replace(held.incident, snooze=by_record))
+
+
+def _still_held(before: Incident, after: Incident, heard: Heard) -> Change | None:
+    """What was snoozed by the ticket is so wherever it goes, and no longer than it was; None where it was not."""
+    held = before.snooze
+    if held is None or held.record != heard.report.target or heard.side.standing is not Standing.ON_HOLD:
+        return None
+    return _snoozed(after, held.until_ms, held.by, heard)
 
 
 def _taken_off_hold(incident: Incident, heard: Heard) -> Change | None:
@@ -415,7 +428,9 @@ def _routed(incident: Incident, heard: Heard) -> Change | None:
     if asked == before:
         return None
     said = heard.report.routed or BY_DEFAULT
-    return rerouted(incident, asked, said, heard.by, heard.now_ms, heard.policy_of)
+    change = rerouted(incident, asked, said, heard.by, heard.now_ms, heard.policy_of)
+    held = _still_held(incident, change.incident, heard)
+    return change if held is None else change.then(replace(held, entries=()))  # its timeline has the snooze
 
 
 def _assigned(incident: Incident, heard: Heard) -> Change | None:

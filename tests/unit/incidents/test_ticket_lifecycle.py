@@ -1047,6 +1047,29 @@ def test_reassigned_and_put_on_hold_at_once_it_waits_nowhere():
     assert change.timers["slack:leads"] == NOW + ON_HOLD_MAX_MS + WAIT_MS
 
 
+def test_reassigned_while_it_is_on_hold_it_waits_nowhere_and_no_longer():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+    moved = replace(routed_report(), side=side(Standing.ON_HOLD, 2, route="g-leads"))
+
+    change = heard(held, moved, now_ms=NOW + MINUTE_MS)
+
+    assert change.incident.policy.name == "leads"
+    assert change.incident.snooze == held.snooze
+    assert change.timers["slack:leads"] == NOW + ON_HOLD_MAX_MS + WAIT_MS
+    assert change.timers["slack"] == NOW + MINUTE_MS
+    assert events(change) == [Event.ROUTED]
+
+
+def test_reassigned_and_taken_off_hold_at_once_the_wait_begins_again():
+    held = heard(triggered(), report(Standing.ON_HOLD)).incident
+    moved = replace(routed_report(), side=side(Standing.NEW, 2, route="g-leads"))
+
+    change = heard(held, moved, now_ms=NOW + MINUTE_MS)
+
+    assert change.incident.snooze is None
+    assert change.timers["slack:leads"] == NOW + MINUTE_MS + WAIT_MS
+
+
 def test_what_changes_of_a_resolved_incident_keeps_it_still():
     before = resolved()
     everything = routed_report(title="No mail in Ulm", severity="critical", assignee="u-ben", group="g-leads")
