@@ -54,6 +54,14 @@ class Side:
         return replace(known, route=self.route, is_route_unread=False) if is_read_now else None
 
 
+_NAMES = {"standing": "state", "route": "routing key"}
+
+
+def in_words(names: Collection[str]) -> str:
+    """Fields of `Side` as people call them, by which they find them in the record."""
+    return ", ".join(sorted(_NAMES.get(it, it) for it in names))
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a record is now, as its system has said."""

@@ -27,7 +27,7 @@ from versus_py.incidents.model import (
 from versus_py.incidents.policies import Asked, Policy
 from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than, sooner
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_graver
-from versus_py.incidents.sides import Report, Side, Standing, Ticket
+from versus_py.incidents.sides import Report, Side, Standing, Ticket, in_words
 from versus_py.incidents.transitions import (
     Change,
     acknowledge,
@@ -228,7 +228,7 @@ def hear(
         change = change.then(later) if later else change
     change = _said_at(report.target, incident, change)
     if report.is_repair and news:
-        said = f"{called or report.target}: {', '.join(sorted(news))}"
+        said = f"{called or report.target}: {in_words(news)}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
     return change
 

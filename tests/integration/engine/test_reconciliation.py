@@ -90,7 +90,7 @@ async def test_what_was_not_told_is_heard_and_in_the_timeline(here, comparing, s
     found = await here.get(incident)
     assert found.status is status
     entries = await here.store.timeline(incident.id)
-    assert (entries[-1].event, entries[-1].detail) == (Event.REPAIRED, "ServiceNow: standing")
+    assert (entries[-1].event, entries[-1].detail) == (Event.REPAIRED, "ServiceNow: state")
     assert entries[-2].by == Actor("Ben", "ben@example.com", {SERVICENOW: "ben.oz"})
     assert "slack" in await here.done()
 
