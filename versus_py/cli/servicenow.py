@@ -53,7 +53,9 @@ def business_rule(
 
 @servicenow_app.command()
 def diff(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """List in what open incidents and their records do not agree, and who changed these last. Nothing is changed.
+    """List in what incidents and their records do not agree, and who changed these last. Nothing is changed.
+
+    Of those that are open, and those that were resolved within the last hour.
 
     Exits with 1 when there is any, and with 2 when it could not look.
     """
@@ -61,7 +63,7 @@ def diff(config: ConfigOption = DEFAULT_CONFIG) -> None:
     configure_logging(LogConfig(level="error"), loaded.secrets())
     found = run_to_end(record_differences(loaded, registered()), status=DID_NOT_LOOK)
     if not found:
-        err.print("Open incidents and their records agree.", style="green", markup=False)
+        err.print("Incidents and their records agree.", style="green", markup=False)
         return
     rows = [[it.incident_id, it.record, it.differs, it.changed_by] for it in found]
     print_rows(("incident", "record", "differs", "changed by"), rows, {})

@@ -115,8 +115,12 @@ class Reconciliation:
         """
         rest, repaired = self._rest.get(target, _Rest()), 0
         cursor, drift = rest.cursor, rest.drift
+
+        def wanted(incident: Incident) -> bool:
+            return is_compared(incident, target, self._clock.now_ms())
+
         while True:
-            page = await self._store.page(wanted=lambda it: self._is_compared(it, target), limit=BATCH, cursor=cursor)
+            page = await self._store.page(wanted=wanted, limit=BATCH, cursor=cursor)
             self._rest[target] = _Rest(page.cursor if cursor == rest.cursor else cursor, drift)
             repaired_here, drift_here = await self._compare_page(target, page.incidents)
             repaired, drift = repaired + repaired_here, drift + drift_here
@@ -145,10 +149,11 @@ class Reconciliation:
                 await self._store.arm(incident.id, target, now_ms=self._clock.now_ms())
         return repaired, drift
 
-    def _is_compared(self, incident: Incident, target: str) -> bool:
-        ended_ms = incident.resolved_at_ms
-        is_past = incident.status is Status.RESOLVED and (ended_ms or 0) + ENDED_FOR_MS < self._clock.now_ms()
-        return bool(incident.delivery(target).reference) and not is_past
+
+def is_compared(incident: Incident, target: str, now_ms: int) -> bool:
+    """Whether it has a record at *target*, and is open or was resolved a short time ago."""
+    is_past = incident.status is Status.RESOLVED and (incident.resolved_at_ms or 0) + ENDED_FOR_MS < now_ms
+    return bool(incident.delivery(target).reference) and not is_past
 
 
 def _drifts(incident: Incident, target: str, side: Side, feed: Feed) -> bool:

@@ -1,4 +1,4 @@
-"""In what open incidents and their records at other systems do not agree: looked at, and nothing is changed."""
+"""In what incidents and their records at other systems do not agree: looked at, and nothing is changed."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -9,8 +9,9 @@ import aiohttp
 from versus_py import __version__
 from versus_py.clock import SystemClock
 from versus_py.config import Config
+from versus_py.engine.reconciliation import is_compared
 from versus_py.incidents.model import Incident, IncidentId, Status
-from versus_py.incidents.sides import Report
+from versus_py.incidents.sides import Report, in_words
 from versus_py.incidents.tickets import differences
 from versus_py.store import Store, Storms, Turns
 from versus_py.store.connection import reach_redis
@@ -20,9 +21,6 @@ from versus_py.targets.system import Surroundings, System
 from versus_py.tools.doctor.incidents import is_empty
 
 PAGE = 100
-
-_NAMES = {"standing": "state", "route": "routing key"}
-"""Fields of `Side`, as people call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,10 @@ class Difference:
 
 
 async def record_differences(config: Config, systems: Sequence[System]) -> list[Difference]:
-    """Of all open incidents. Raises StoreUnavailable, and Transient or Permanent of a system that does not answer."""
+    """Of all incidents that are open, or were resolved a short time ago.
+
+    Raises StoreUnavailable, and Transient or Permanent of a system that does not answer.
+    """
     if is_empty(config):
         return []
     found: list[Difference] = []
@@ -67,32 +68,30 @@ async def record_differences(config: Config, systems: Sequence[System]) -> list[
 
 async def _differences(store: Store, feed: Feed, targets: Sequence[str]) -> list[Difference]:
     found: list[Difference] = []
+    now_ms = SystemClock().now_ms()
     for target in targets:
         cursor = None
         while True:
-            page = await store.page(wanted=lambda it: _is_open_at(it, target), limit=PAGE, cursor=cursor)  # noqa: B023
+            page = await store.page(wanted=lambda it: is_compared(it, target, now_ms), limit=PAGE, cursor=cursor)  # noqa: B023
             reports = await feed.look(target, page.incidents) if page.incidents else {}
             for incident in page.incidents:
                 if incident.id in reports:  # else its instance is not kept in sync both ways
-                    found += _difference(incident, target, reports[incident.id])
+                    found += _difference(feed, incident, target, reports[incident.id])
             cursor = page.cursor
             if cursor is None:
                 break
     return found
 
 
-def _is_open_at(incident: Incident, target: str) -> bool:
-    return incident.status is not Status.RESOLVED and bool(incident.delivery(target).reference)
-
-
-def _difference(incident: Incident, target: str, report: Report | None) -> list[Difference]:
-    record = incident.delivery(target).label
+def _difference(feed: Feed, incident: Incident, target: str, report: Report | None) -> list[Difference]:
+    record, is_over = incident.delivery(target).label, incident.status is Status.RESOLVED
     if report is None:
-        return [Difference(incident.id, record, "the record is gone, or hidden from the user", "")]
-    unheard = sorted(_NAMES.get(it, it) for it in report.news_since(incident.sides.get(target)))
-    said = [*differences(incident, report.side)]
+        gone = Difference(incident.id, record, "the record is gone, or hidden from the user", "")
+        return [] if is_over else [gone]
+    unheard = in_words(report.news_since(incident.sides.get(target)))
+    said = [] if is_over and not feed.writes_ends(target, incident) else [*differences(incident, report.side)]
     if unheard:
-        said.append(f"changed there, not applied here yet: {', '.join(unheard)}")
+        said.append(f"changed there, not applied here yet: {unheard}")
     return [Difference(incident.id, record, "; ".join(said), report.by or report.user)] if said else []
 
 

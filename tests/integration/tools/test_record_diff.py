@@ -1,4 +1,4 @@
-"""In what open incidents and their records do not agree: looked at, and nothing is changed."""
+"""In what incidents and their records do not agree: looked at, and nothing is changed."""
 
 import pytest
 
@@ -61,6 +61,40 @@ async def test_a_record_that_is_gone_is_listed(engine):
     [found] = await differences(engine)
 
     assert "gone" in found.differs
+
+
+@on
+async def test_a_record_whose_end_could_not_be_written_is_listed(engine, logs):
+    incident_id = await escalated(engine)
+    engine.servicenow.abort_rule = "Keep open"
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    [found] = await differences(engine)
+
+    logs.expect_error("sync.failed")
+    assert (found.incident_id, found.differs) == (incident_id, "resolved here, new there")
+
+
+@pytest.mark.parametrize(
+    "servicenow_settings", [{"events": {"token": "events-token-0123456789"}, "on_resolve": "nothing"}]
+)
+async def test_a_record_that_stays_open_by_configuration_is_not_listed(engine):
+    incident_id = await escalated(engine)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    assert await differences(engine) == []
+
+
+@on
+async def test_a_record_of_an_incident_that_is_over_is_not_listed_when_it_is_gone(engine):
+    incident_id = await escalated(engine)
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+    by_ben(engine, "delete")
+
+    assert await differences(engine) == []
 
 
 async def test_without_tickets_nothing_is_compared(engine):
