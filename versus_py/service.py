@@ -265,10 +265,11 @@ async def serve(
     with_api: bool = True,
     diagnose: Diagnose | None = None,
     surroundings: Outside | None = None,
+    when_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the API and a worker until *stop* is set, or only a worker. *config* says which of the *systems* are used.
 
-    *diagnose* runs the checks of `versus doctor`, which the web UI shows.
+    *diagnose* runs the checks of `versus doctor`, which the web UI shows. *when_up* is called once the port is open.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
     the start is impossible, and an ExceptionGroup when a loop died, or ended by itself, which the log names: the
@@ -287,6 +288,7 @@ async def serve(
         working = _start(built.working, stop, loops)
         try:
             await outside.listen(runner, config, with_api)
+            when_up()
             log.info(
                 "service.started", name=config.name, version=__version__, url=config.link_base if with_api else None
             )

@@ -208,6 +208,15 @@ async def test_a_server_is_ready_once_its_worker_has_turned_and_can_be_scraped(c
         assert await ask(session, f"{url}/metrics") == 200
 
 
+async def test_who_starts_it_learns_that_the_port_is_open(config, session):
+    is_up = asyncio.Event()
+
+    async with running(config({}), when_up=is_up.set) as url, asyncio.timeout(DEADLINE_S):
+        await is_up.wait()
+        async with session.get(f"{url}/healthz") as answer:
+            assert answer.status == 200
+
+
 async def test_a_worker_answers_monitoring_on_its_own_port_and_nothing_else(config, session, redis_socket):
     port = free_port()
     settings = config({}, redis={"url": f"unix://{redis_socket}"}, metrics={"port": port})
