@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from base64 import b85decode, b85encode
+from base64 import b64decode, b64encode, b85decode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -13,6 +13,9 @@ from versus_py.incidents.redaction import redacted
 
 PACKED_MAX = 64 * 1024
 """The most characters that are kept of one."""
+
+_BASE64 = "."
+"""What a text in base64 begins with; one in base85, as earlier versions wrote, never does."""
 
 _SHORTER = ((50, 1000), (20, 300), (5, 100), (1, 50))
 """Of what does not fit, each list and each object keeps so many items, and each text so many characters: the first that
@@ -28,7 +31,9 @@ def pack(payload: Mapping[str, Any], known_digest: str = "") -> tuple[str, str]:
     digest = sha256(raw).hexdigest()[:16] if raw else ""
     if digest and digest == known_digest:
         return digest, ""
-    clean = _storable(redacted(payload))
+    clean = redacted(payload)
+    if not raw:
+        clean = _storable(clean)
     packed = _packed(_dumped(clean))
     for items, text in _SHORTER:
         if len(packed) <= PACKED_MAX:
@@ -39,7 +44,8 @@ def pack(payload: Mapping[str, Any], known_digest: str = "") -> tuple[str, str]:
 
 def unpack(packed: str) -> dict[str, Any]:
     """What was packed."""
-    found: dict[str, Any] = json.loads(zlib.decompress(b85decode(packed)))
+    is_base64 = packed.startswith(_BASE64)
+    found: dict[str, Any] = json.loads(zlib.decompress(b64decode(packed[1:]) if is_base64 else b85decode(packed)))
     return found
 
 
@@ -51,7 +57,7 @@ def _dumped(value: Any) -> bytes:
 
 
 def _packed(text: bytes) -> str:
-    return b85encode(zlib.compress(text, level=1)).decode()
+    return _BASE64 + b64encode(zlib.compress(text, level=1)).decode()
 
 
 def _storable(value: Any) -> Any:

@@ -24,12 +24,14 @@ _SECRET = re.compile(
 _PASSWORD = re.compile(r".*(?:[^a-zA-Z](?i:pass|pwd)|[a-z](?:Pass|Pwd))[^a-zA-Z]*", re.DOTALL)
 """A name whose last word is short for a password, such as basic_auth_pass; not `bypass`."""
 
-_WORD = re.compile(
+_WORD = (
     r"token|pass|pwd|secret|auth|cookie|credential|session|connection|dsn|key|sig|bearer|basic|jwt"
-    r"|slack|xox|xapp|glpat|gh|eyj",
-    re.IGNORECASE,
+    r"|slack|xox|xapp|glpat|gh[a-z]_|eyj"
 )
 """What every text has that any of the expressions below finds something in."""
+
+_WORD_IN_ANY_CASE = re.compile(_WORD, re.IGNORECASE)
+_WORD_IN_LOWER_CASE = re.compile(_WORD)
 
 _NAMED = ("name", "key", "header", "field")
 """The members that hold the name, in an object that is a name and its value, as in lists of headers."""
@@ -60,12 +62,12 @@ def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:
     match value:
         case str():
             return _text(value, levels)
-        case Mapping() | list() if not levels:
+        case dict() | list() | Mapping() if not levels:
             return REMOVED
-        case Mapping():
-            return _mapping(value, levels)
         case list():
             return _list(value, levels)
+        case dict() | Mapping():
+            return _mapping(value, levels)
     return value
 
 
@@ -93,11 +95,18 @@ def hides_at(path: str, value: Any) -> bool:
 
 def _mapping(value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
     found = {}
-    for name, it in value.items():
-        found[_text(str(name), levels)] = REMOVED if hides(str(name), it) else redacted(it, levels - 1)
+    for name, it in ((str(name), it) for name, it in value.items()):
+        clean = _known_name(name, levels) if len(name) <= NAME_MAX else _text(name, levels)
+        found[clean] = REMOVED if hides(name, it) else redacted(it, levels - 1)
     if any(isinstance(it, str) and is_secret(it) for name, it in value.items() if str(name).lower() in _NAMED):
         found |= {name: REMOVED for name, it in found.items() if "val" in name.lower() and it}
     return found
+
+
+@lru_cache(maxsize=4096)
+def _known_name(name: str, levels: int) -> str:
+    """A name may hold a secret as any text may; the same few hundred come again and again."""
+    return _text(name, levels)
 
 
 def _list(value: Sequence[Any], levels: int) -> list[Any]:
@@ -114,7 +123,7 @@ def _text(value: str, levels: int) -> str:
         return clean
     if "://" in value and "@" in value:
         value = _USERINFO.sub(f"{REMOVED}@", value)
-    if not _WORD.search(value):  # as with most: it saves the time of the rest
+    if _has_no_word(value):  # as with most: it saves the time of the rest
         return value
     if "=" in value:
         value = _QUERY.sub(rf"\1{REMOVED}", value)
@@ -124,6 +133,14 @@ def _text(value: str, levels: int) -> str:
         value = _QUOTED.sub(_without_secret, value)
         value = _LINE.sub(_without_secret, value)
     return _SHAPED.sub(REMOVED, _SCHEME.sub(rf"\1\2{REMOVED}", value))
+
+
+def _has_no_word(value: str) -> bool:
+    if value.isalnum():  # what has only a word has no secret under it
+        return True
+    if value.isascii():  # ten times as fast; other letters have more forms than two
+        return _WORD_IN_LOWER_CASE.search(value.lower()) is None
+    return _WORD_IN_ANY_CASE.search(value) is None
 
 
 def _without_secret(found: re.Match[str]) -> str:

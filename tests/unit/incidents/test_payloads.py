@@ -2,6 +2,8 @@
 
 import random
 import string
+import zlib
+from base64 import b85encode
 from typing import Any
 
 import pytest
@@ -19,6 +21,12 @@ def test_a_body_is_kept_as_it_is():
     payload = {"title": "Disk full", "labels": {"host": "db-7"}, "values": [1, 2.5, None, True]}
 
     assert kept(payload) == payload
+
+
+def test_a_body_is_read_as_earlier_versions_packed_it():
+    packed = b85encode(zlib.compress(b'{"title": "Disk full"}')).decode()
+
+    assert unpack(packed) == {"title": "Disk full"}
 
 
 def test_secrets_are_removed():

@@ -5,8 +5,10 @@ import time
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.payloads import json_values
+from versus_py.incidents import redaction
 from versus_py.incidents.redaction import LEVELS_MAX, REMOVED, redacted
 
 HIDDEN = "Hunter2-r0"
@@ -177,3 +179,17 @@ def test_the_time_that_it_takes_grows_with_the_text_only(text):
 @given(json_values)
 def test_whatever_was_posted_is_taken(value):
     redacted({"value": value})
+
+
+FRAGMENTS = [*("TOKEN", "passé", "\u017fecret", "ghp_", "key", "=", ": ", "\n", "?sig=", "Bearer ", "\u212aey"), "x" * 24]
+TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=8).map("".join)
+
+
+@given(TEXTS)
+def test_what_saves_time_changes_nothing(value):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(redaction, "_has_no_word", lambda _: False)
+        patched.setattr(redaction, "_known_name", redaction._text)
+        slowly = redacted({value: value})
+
+    assert redacted({value: value}) == slowly
