@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ TITLE_MAX = 250
 
 _YEAR_9999_MS = 253_370_764_800_000  # later times cannot be shown in every time zone
 _LATEST_S = 100_000_000_000  # as seconds in the year 5138, as milliseconds in 1973: larger numbers are milliseconds
+
+_KNOWN_URL_MAX = 500  # characters of one that is worth being remembered
 
 _RESOURCE = (
     "instance",
@@ -35,10 +38,10 @@ def resource(labels: Mapping[str, Any]) -> str:
 
 def text(value: Any) -> str:
     """A scalar as text; "" for anything that is none."""
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, str):
         return value.strip()
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
     return ""
@@ -46,16 +49,21 @@ def text(value: Any) -> str:
 
 def text_map(value: Any) -> dict[str, str]:
     """The scalars of a mapping, as text; empty when it is no mapping."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):
         return {}
     return {
-        str(key): text(item) for key, item in value.items() if not isinstance(item, dict | list) and item is not None
+        str(key): item.strip() if isinstance(item, str) else text(item)
+        for key, item in value.items()
+        if not (item is None or isinstance(item, dict | list))
     }
 
 
 def first_text(payload: Mapping[str, Any], names: Iterable[str]) -> str:
     """The first of the named fields that says something."""
-    return next((found for name in names if (found := text(payload.get(name)))), "")
+    for name in names:
+        if name in payload and (found := text(payload[name])):
+            return found
+    return ""
 
 
 def title(value: str) -> str:
@@ -67,6 +75,16 @@ def title(value: str) -> str:
 def web_url(value: Any) -> str:
     """An http or https URL; "" for anything else, which must not become a link."""
     url = text(value)
+    return _known_url(url) if len(url) <= _KNOWN_URL_MAX else _url(url)
+
+
+@lru_cache(maxsize=1024)
+def _known_url(url: str) -> str:
+    """The same URLs come with each alert of a rule."""
+    return _url(url)
+
+
+def _url(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -77,7 +95,10 @@ def web_url(value: Any) -> str:
 
 def first_url(payload: Mapping[str, Any], names: Iterable[str]) -> str:
     """The first of the named fields that is a URL of the web."""
-    return next((url for name in names if (url := web_url(payload.get(name)))), "")
+    for name in names:
+        if name in payload and (url := web_url(payload[name])):
+            return url
+    return ""
 
 
 def links(payload: Mapping[str, Any], pages: Mapping[str, Iterable[str]] = _PAGES) -> dict[str, str]:
