@@ -14,12 +14,13 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from versus_py.errors import StoreFull, StoreUnavailable
+from versus_py.store import batches
 
 RedisClient = Redis | RedisCluster
 Server = Redis | ClusterNode
 """One server, to be asked about itself."""
 
-Command = tuple[Any, ...]
+Command = batches.Command
 """A command's name and its arguments."""
 
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
@@ -127,6 +128,8 @@ class Script:
         return False
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        if not isinstance(self.redis, RedisCluster):
+            return await _replies(self.redis, commands)
         [command] = commands
         try:
             return [await self.redis.execute_command(*command)]
@@ -222,15 +225,14 @@ async def run_each(calls: Sequence[Call], send: Callable[[Sequence[Command]], Aw
 
 
 async def _replies(redis: RedisClient, commands: Sequence[Command]) -> list[Any]:
-    """Answers and errors. What one server answers comes in one round trip; a cluster is asked each by itself, since
-    a pipeline of redis-py does not find out by itself that another node has taken over."""
+    """Answers and errors. What one server answers comes in one round trip, with what others want of it now.
+
+    A cluster is asked each by itself: a pipeline of redis-py does not find out that another node has taken over.
+    """
     if isinstance(redis, RedisCluster):
         return list(await asyncio.gather(*(redis.execute_command(*it) for it in commands), return_exceptions=True))
-    pipeline = redis.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    replies: list[Any] = await answered(pipeline.execute(raise_on_error=False))
-    return replies
+    found: list[Any] = await answered(batches.replies(redis, commands))
+    return found
 
 
 def _whole(replies: list[Any]) -> list[Any]:

@@ -209,7 +209,8 @@ class Store:
 
     async def get(self, incident_id: IncidentId) -> Incident | None:
         """An incident with its deliveries; None when it is unknown or forgotten."""
-        return load_incident(incident_id, await answered(self._redis.hgetall(keys.incident(incident_id))))
+        [found] = await answers(self._redis, [("HGETALL", keys.incident(incident_id))])
+        return load_incident(incident_id, found)
 
     async def incident_at(self, system: str, locator: str) -> IncidentId | None:
         """The incident that has its message or record there; None when there is none, or it has another one by now.

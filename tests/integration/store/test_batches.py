@@ -1,0 +1,89 @@
+"""Calls of one turn of the loop share a pipeline, and nothing else: each has its own answers and its own errors."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from versus_py.errors import StoreUnavailable
+from versus_py.store.calls import answers, run_apart
+
+
+@pytest.fixture
+def pipelines(monkeypatch):
+    """Those that were made, each for one write."""
+    made = []
+    pipeline = Redis.pipeline
+
+    def counting(self, *arguments, **options):
+        made.append(self)
+        return pipeline(self, *arguments, **options)
+
+    monkeypatch.setattr(Redis, "pipeline", counting)
+    return made
+
+
+async def test_what_many_want_at_once_goes_in_one_write(redis, pipelines):
+    found = await asyncio.gather(*(answers(redis, [("SET", f"k{it}", it), ("GET", f"k{it}")]) for it in range(20)))
+
+    assert found == [[True, str(it)] for it in range(20)]
+    assert len(pipelines) == 1
+
+
+async def test_what_cannot_be_sent_keeps_nobody_else_from_an_answer(redis):
+    wanted = [("SET", "a", "1"), ("SET", "b", "\ud800"), ("GET", "a")]
+
+    found = await asyncio.gather(*(answers(redis, [it]) for it in wanted), return_exceptions=True)
+
+    assert [found[0], found[2]] == [[True], ["1"]]
+    assert isinstance(found[1], UnicodeEncodeError)
+
+
+async def test_what_redis_refuses_one_is_no_error_of_the_others(redis):
+    wanted = [("SET", "a", "1"), ("HGET", "a", "x"), ("GET", "a")]
+
+    found = await asyncio.gather(*(answers(redis, [it]) for it in wanted), return_exceptions=True)
+
+    assert [found[0], found[2]] == [[True], ["1"]]
+    assert isinstance(found[1], StoreUnavailable)
+    assert isinstance(found[1].__cause__, ResponseError)
+
+
+async def test_who_is_cancelled_keeps_nobody_else_from_an_answer(redis):
+    first = asyncio.create_task(answers(redis, [("SET", "a", "1")]))
+    second = asyncio.create_task(answers(redis, [("SET", "b", "2")]))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert await second == [True]
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_everybody_learns_that_redis_is_away():
+    async with Redis(port=1) as redis:
+        found = await asyncio.gather(
+            *(run_apart(redis, []), *(answers(redis, [("PING",)]) for _ in range(3))), return_exceptions=True
+        )
+
+    assert all(isinstance(it, StoreUnavailable) for it in found[1:])
+
+
+def test_a_client_serves_one_loop_after_another(shared_redis, redis_socket):
+    redis = Redis(unix_socket_path=redis_socket)
+
+    async def leaves_at_once():
+        asyncio.create_task(answers(redis, [("PING",)])).add_done_callback(lambda _: None)
+        await asyncio.sleep(0)
+
+    asyncio.run(leaves_at_once())
+
+    async def asks():
+        found = await answers(redis, [("PING",)])
+        await redis.aclose()
+        return found
+
+    assert asyncio.run(asks()) == [True]

@@ -1,0 +1,99 @@
+"""What several callers want of one Redis server in the same turn of the event loop goes there in one pipeline.
+
+A call by itself costs redis-py a connection of the pool, a task and a write; under load most turns have many calls.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+Command = tuple[Any, ...]
+"""A command's name and its arguments."""
+
+_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
+
+
+class _Batch:
+    """The calls of one turn; each gets its own replies, in its order."""
+
+    def __init__(self, redis: Redis, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._redis = redis
+        self._calls: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
+        loop.call_soon(self._begin)
+
+    def add(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+        future: asyncio.Future[list[Any]] = self.loop.create_future()
+        self._calls.append((commands, future))
+        return future
+
+    def _begin(self) -> None:
+        if _next.get(self._redis) is self:
+            del _next[self._redis]
+        task = self.loop.create_task(self._send())
+        _sending.add(task)
+        task.add_done_callback(_sending.discard)
+
+    async def _send(self) -> None:
+        # Who was cancelled before it began wants nothing any more.
+        calls = [it for it in self._calls if not it[1].done()]
+        try:
+            replies = iter(await _pipelined(self._redis, [it for commands, _ in calls for it in commands]))
+            for commands, future in calls:
+                _answer(future, [next(replies) for _ in commands])
+        except _UNREACHABLE as exc:
+            for _, future in calls:
+                _fail(future, exc)
+        except Exception as exc:  # noqa: BLE001 - it goes to whose call it is
+            if len(calls) == 1:
+                _fail(calls[0][1], exc)
+            else:  # one of them cannot be sent, and the others are not to know
+                await asyncio.gather(*(self._send_alone(*it) for it in calls))
+        except BaseException:
+            for _, future in calls:
+                future.cancel()
+            raise
+
+    async def _send_alone(self, commands: Sequence[Command], future: asyncio.Future[list[Any]]) -> None:
+        try:
+            _answer(future, await _pipelined(self._redis, commands))
+        except Exception as exc:  # noqa: BLE001 - it goes to whose call it is
+            _fail(future, exc)
+
+
+_next: WeakKeyDictionary[Redis, _Batch] = WeakKeyDictionary()
+_sending: set[asyncio.Task[None]] = set()
+
+
+async def replies(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+    """Answers and errors to each of *commands*, with those that others want now. Raises what redis-py raises.
+
+    Who is cancelled does not keep the others from their answers; what was sent is carried out all the same.
+    """
+    loop, batch = asyncio.get_running_loop(), _next.get(redis)
+    if batch is None or batch.loop is not loop:
+        batch = _next[redis] = _Batch(redis, loop)
+    return await batch.add(commands)
+
+
+async def _pipelined(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+    pipeline = redis.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    found: list[Any] = await pipeline.execute(raise_on_error=False)
+    return found
+
+
+def _answer(future: asyncio.Future[list[Any]], found: list[Any]) -> None:
+    if not future.done():
+        future.set_result(found)
+
+
+def _fail(future: asyncio.Future[list[Any]], exc: Exception) -> None:
+    if not future.done():
+        future.set_exception(exc)
