@@ -9,13 +9,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import DataError
 
 Command = tuple[Any, ...]
 """A command's name and its arguments."""
 
-_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
+_NOT_SENT = (DataError, UnicodeEncodeError)
+"""What redis-py raises while it packs commands: before it sends any of them."""
 
 
 class _Batch:
@@ -46,14 +46,14 @@ class _Batch:
             replies = iter(await _pipelined(self._redis, [it for commands, _ in calls for it in commands]))
             for commands, future in calls:
                 _answer(future, [next(replies) for _ in commands])
-        except _UNREACHABLE as exc:
-            for _, future in calls:
-                _fail(future, exc)
-        except Exception as exc:  # noqa: BLE001 - it goes to whose call it is
+        except _NOT_SENT as exc:
             if len(calls) == 1:
                 _fail(calls[0][1], exc)
             else:  # one of them cannot be sent, and the others are not to know
                 await asyncio.gather(*(self._send_alone(*it) for it in calls))
+        except Exception as exc:  # noqa: BLE001 - it goes to whose call it is, and none is sent twice
+            for _, future in calls:
+                _fail(future, exc)
         except BaseException:
             for _, future in calls:
                 future.cancel()

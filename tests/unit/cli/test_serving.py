@@ -25,7 +25,7 @@ def test_once_the_service_is_up_what_it_consists_of_is_not_searched_for_cycles_a
 
 def test_cycles_that_come_later_are_still_collected():
     class Cycle:
-        pass
+        itself: object
 
     serving._spare_the_collector()
     cycle = Cycle()
