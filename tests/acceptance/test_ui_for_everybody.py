@@ -1,8 +1,10 @@
 """Every page of the web UI, in light and dark: axe-core finds nothing wrong, and it fits a window 320 px wide.
 
-320 by 256 px is what is left of a window of 1280 by 1024 at a zoom of 400 %.
+320 by 256 px is what is left of a window of 1280 by 1024 at a zoom of 400 %. With SCREENSHOTS in the environment,
+a picture of each page is kept in the test's folder (`--basetemp`).
 """
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -142,7 +144,8 @@ def faults(browser, folder, page: Page) -> list[str]:
         sized(browser, size)
         coloured(browser, scheme)
         found += [f"{name} {scheme}: {it}" for it in browser.execute_async_script(RUN)]
-        browser.save_screenshot(str(folder / f"{name}-{size}-{scheme}.png"))
+        if found or "SCREENSHOTS" in os.environ:
+            browser.save_screenshot(str(folder / f"{name}-{size}-{scheme}.png"))
         if scheme == "light":
             found += [f"{name}: too small: {it}" for it in browser.execute_script(SMALL)]
     sized(browser, "zoomed")
@@ -177,6 +180,7 @@ def world_with_storms(world):
     return world
 
 
+@pytest.mark.timeout(300)  # half a minute, but on a machine that is busy with something else
 def test_every_page_is_for_everybody(world_with_storms, browser):
     world = world_with_storms
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": axe()})
