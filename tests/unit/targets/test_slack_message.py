@@ -11,7 +11,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_policy
 from versus_py.config import MessageProperties, SlackConfig
 from versus_py.incidents.model import Actor, Delivery, Incident
-from versus_py.incidents.policies import made
+from versus_py.incidents.policies import Policy, Step, made
 from versus_py.incidents.rounds import begun
 from versus_py.incidents.transitions import acknowledge, begin_step, resolve, snooze
 from versus_py.simulators.slack import read_content
@@ -129,6 +129,19 @@ def test_an_escalated_incident_links_its_record():
 
     assert "*Escalated*" in text
     assert "ServiceNow <https://sn.example/incident.do?sys_id=1|INC1>" in text
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"), [(("slack:leads",), "Escalated"), (("slack:leads", "servicenow"), "Escalating")]
+)
+def test_the_message_of_a_channel_is_the_escalation_where_no_provider_is_called(targets, said):
+    incident = make_incident(policy=Policy((Step(("slack",)), Step(targets, 5 * 60_000)), providers=("servicenow",)))
+    change = begin_step(incident, DUE)
+    assert change
+
+    found = build(change.incident, "body", SlackConfig(), called=called(), ack_url=None, name="slack:leads")
+
+    assert f"*{said}*" in found.text
 
 
 def test_an_incident_that_waits_again_says_so_beside_its_old_record():

@@ -126,11 +126,17 @@ def _headline(incident: Incident, config: SlackConfig, name: str) -> str:
     elif incident.ending is Ending.SUPPRESSED:
         status = "Suppressed"
     elif incident.status is Status.TRIGGERED and incident.is_escalating:
-        status = "Escalated" if incident.ending is Ending.ESCALATED else "Escalating"
+        status = "Escalated" if _has_escalated(incident, name) else "Escalating"
     elif incident.snooze is not None:
         status, emoji = "Snoozed", ":zzz:"
     mention = mention_of(incident, config, name)
     return f"{_line(incident, emoji, status)} {mention}".rstrip()
+
+
+def _has_escalated(incident: Incident, name: str) -> bool:
+    """Where it escalates to channels alone, the message of one of them is the escalation: nothing edits it later."""
+    is_to_channels = not incident.escalations.keys() & {*incident.providers}
+    return incident.ending is Ending.ESCALATED or (is_to_channels and name in incident.escalations)
 
 
 def _line(incident: Incident, emoji: str, status: str) -> str:
