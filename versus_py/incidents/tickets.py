@@ -434,12 +434,15 @@ def _routed(incident: Incident, heard: Heard) -> Change | None:
 
 
 def _assigned(incident: Incident, heard: Heard) -> Change | None:
+    """Ids of the system mean nothing to people: who is not told by name is somebody."""
     if incident.status is Status.RESOLVED:
         return None
-    name = heard.report.assignee or heard.side.assignee
-    who = [name, heard.report.group or heard.side.group]
-    said = ", ".join(it for it in who if it) or "nobody"
-    is_new = heard.known is None or heard.side.assignee != heard.known.assignee
+    side, known = heard.side, heard.known
+    name = heard.report.assignee or heard.report.assignee_email
+    is_another_group = side.group and (known is None or side.group != known.group)
+    group = heard.report.group or ("another group" if is_another_group else "")
+    said = ", ".join(it for it in (name or (side.assignee and "somebody"), group) if it) or "nobody"
+    is_new = known is None or side.assignee != known.assignee
     whom = Actor(name, heard.report.assignee_email) if name and is_new else None
     return _with_line(incident, heard, Event.ASSIGNED, f"to {said}", whom)
 

@@ -878,7 +878,10 @@ def test_a_record_that_we_made_stays_where_its_request_wanted_it_with_a_group_th
         ),
         pytest.param({"group": "g-web", "group_name": "Web"}, "to Web", id="a group"),
         pytest.param({"group": ""}, "to nobody", id="nobody"),
-        pytest.param({"assignee": "u-ben", "group": ""}, "to u-ben", id="nobody knows the name"),
+        pytest.param({"assignee": "u-ben", "group": ""}, "to somebody", id="nobody knows the name"),
+        pytest.param({"assignee": "u-ben", "group": "g-mail"}, "to somebody", id="nobody knows the names"),
+        pytest.param({"group": "g-web"}, "to another group", id="nobody knows the name of the group"),
+        pytest.param({"assignee": "u-ben", "group": "g-web"}, "to somebody, another group", id="nor of both"),
     ],
 )
 def test_an_assignment_is_said_in_the_thread(fields, said):
