@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -73,6 +74,7 @@ def sections(form: Form) -> Mapping[str, Callable[[Results], None]]:
 def main() -> int:
     options = _options()
     form = FULL if options.full else TINY if options.tiny else SHORT
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends too
     os.sched_setaffinity(0, {machine.cores().around})
     results = Results(about=_about(form))
     if not options.anyway:

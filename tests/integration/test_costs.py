@@ -25,12 +25,15 @@ READS = "total_reads_processed"  # of what clients have sent: a round trip each,
 
 NEW_GROUP = {"commands": 44, "round_trips": 4}
 REPEAT = {"commands": 38, "round_trips": 4}
-ESCALATION = {"commands": 66, "round_trips": 9}  # one of twenty that are due at once
+ESCALATION = {"commands": 67, "round_trips": 3}  # one of twenty that are due at once
 WAITING_BYTES = {1: 3_650, 5: 8_600}  # by the number of alerts
 NEW_GROUP_CALLS = {"own": 2_200, "all": 5_000}
 
 LOOSE = 0.8
 """What costs less than this part of its bound is not guarded by it any more."""
+
+SHARED = 0.5
+"""The same where concurrent syncs share round trips: how many do differs from run to run."""
 
 WITHOUT_SLACK = {"enable": False}
 """No target but ServiceNow: what is counted is not counted twice."""
@@ -129,7 +132,7 @@ async def test_an_escalation_takes_few_commands_and_round_trips(engine, server):
         await engine.worker.run_due()
 
     assert len(engine.servicenow.incidents) == 21
-    assert_bounded(cost, ESCALATION)
+    assert_bounded(cost, ESCALATION, loose=SHARED)
 
 
 @pytest.mark.parametrize("alerts", [1, 5])
@@ -157,14 +160,14 @@ async def test_a_new_group_is_accepted_in_few_calls_of_functions(engine):
         assert_within(min(it[name] for it in found), most, f"calls ({name})")
 
 
-def assert_bounded(cost: Cost, bounds: dict[str, int]) -> None:
+def assert_bounded(cost: Cost, bounds: dict[str, int], *, loose: float = LOOSE) -> None:
     assert_within(cost.commands, bounds["commands"], "commands")
-    assert_within(cost.round_trips, bounds["round_trips"], "round trips")
+    assert_within(cost.round_trips, bounds["round_trips"], "round trips", loose=loose)
 
 
-def assert_within(found: float, most: float, what: str) -> None:
-    assert found <= most, f"{found} {what}: more than the {most} that it may cost"
-    assert found >= LOOSE * most, f"{found} {what}: the bound of {most} guards nothing any more; lower it"
+def assert_within(found: float, most: float, what: str, *, loose: float = LOOSE) -> None:
+    assert found <= most, f"{found:g} {what}: more than the {most} that it may cost"
+    assert found >= loose * most, f"{found:g} {what}: the bound of {most} guards nothing any more; lower it"
 
 
 @contextmanager
