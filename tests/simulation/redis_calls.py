@@ -202,6 +202,11 @@ class Caller:
     def _draw_accept_loss(self) -> Drawn:
         return ["marker"], []
 
+    def _draw_attend(self) -> Drawn:
+        names = ["r1", "r2", "r3"]
+        gone = self.random.sample(names, self.random.randrange(2))
+        return ["replicas"], [60 * MINUTE_MS, self.random.choice(names), self._maybe('{"at":1}', ""), *gone]
+
     def _draw_change_storm(self) -> Drawn:
         storm, id_ = self.random.choice(["s1", "s2"]), self.random.choice(IDS)
         args = [storm, id_, f'{{"n":{self.random.randrange(2)}}}', self.now_ms, self._expire_at_ms()]
