@@ -512,3 +512,12 @@ async def test_rows_that_are_no_comments_on_the_record_are_left_out(engine, monk
     await pass_time(engine, minutes=6)
 
     assert await heard(engine) == ["On it"]
+
+
+async def test_of_a_comment_with_formatted_text_the_text_is_heard(engine):
+    await escalated(engine)
+    say(engine, "[code]<p>On it &amp; <b>soon</b> done</p>[/code]")
+
+    await pass_time(engine, minutes=6)
+
+    assert [it.text for it in (await delivery(engine)).comments] == ["On it & soon done"]

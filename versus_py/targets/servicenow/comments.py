@@ -14,6 +14,7 @@ from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent
 from versus_py.incidents.model import Comment, Incident, Status
 from versus_py.targets.remote_clock import RemoteClock
+from versus_py.targets.servicenow.journal_text import plain
 from versus_py.targets.servicenow.key import shortened
 from versus_py.targets.servicenow.people import OwnUser, People, Person
 from versus_py.targets.servicenow.record import Record, is_open, is_ours, ms_of
@@ -159,7 +160,7 @@ class Comments:
         return [self._comment(row, known.get(it, Person(it))) for row, it in zip(rows, authors, strict=True)]
 
     def _comment(self, row: Row, by: Person) -> Comment:
-        text = shortened(value_of(row.get("value")).strip(), _TEXT_MAX)
+        text = shortened(plain(value_of(row.get("value"))), _TEXT_MAX)
         return Comment(self._remote.ours(self._at_ms(row)), by.called, text, by.email)
 
     def _at_ms(self, row: Row) -> int:
