@@ -1117,7 +1117,7 @@ def test_what_is_found_by_comparing_is_in_the_timeline_and_not_in_the_thread():
     change = heard(triggered(), report(Standing.IN_PROGRESS, assignee="u-ben", is_repair=True), called="ServiceNow")
 
     assert events(change) == [Event.ASSIGNED, Event.ACKNOWLEDGED, Event.REPAIRED]
-    assert change.entries[-1].detail == "ServiceNow: assignee, standing"
+    assert change.entries[-1].detail == "ServiceNow: assignee, state"
     assert Event.REPAIRED not in [it.event for it in change.incident.news]
 
 
