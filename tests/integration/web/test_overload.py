@@ -94,39 +94,68 @@ async def test_what_waits_is_bounded_by_its_size_too(engine, monkeypatch):
 # Bodies that drip in
 
 
-async def test_for_one_more_body_the_one_that_arrives_for_longest_is_given_up():
-    arrivals = Arrivals(most=2)
-    arriving: list[str] = []
+class Bodies:
+    """A server for two bodies at a time that arrive slowly."""
 
-    async def handler(request: web.Request) -> web.Response:
-        arriving.append(request.query["name"])
-        body = await arrivals.read(request, within_s=30)
+    def __init__(self) -> None:
+        self.finish = asyncio.Event()
+        self._arrivals = Arrivals(most=2)
+        self._arriving: list[str] = []
+        self.app = web.Application()
+        self.app.router.add_post("/", self._post)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        self._arriving.append(request.query["name"])
+        body = await self._arrivals.read(request, within_s=30)
         return web.Response(text=body.decode())
 
-    app = web.Application()
-    app.router.add_post("/", handler)
-    finish = asyncio.Event()
-
-    async def dripping():
+    async def dripping(self):
         yield b"a"
-        await finish.wait()
+        await self.finish.wait()
         yield b"b"
 
-    async with TestClient(TestServer(app)) as http, asyncio.TaskGroup() as group:
+    async def in_two_parts(self, name):
+        yield b"qu"
+        while name not in self._arriving:
+            await asyncio.sleep(0)
+        yield b"ick"
+
+    async def two_slow_ones(self, http, group):
         slow = []
         for name in ("first", "second"):
-            slow.append(group.create_task(http.post("/", params={"name": name}, data=dripping())))
-            while name not in arriving:
+            slow.append(group.create_task(http.post("/", params={"name": name}, data=self.dripping())))
+            while name not in self._arriving:
                 await asyncio.sleep(0)
+        return slow
 
-        quick = await http.post("/", params={"name": "third"}, data=b"quick")
+
+async def test_for_one_more_body_the_one_that_arrives_for_longest_is_given_up():
+    bodies = Bodies()
+
+    async with TestClient(TestServer(bodies.app)) as http, asyncio.TaskGroup() as group:
+        slow = await bodies.two_slow_ones(http, group)
+
+        quick = await http.post("/", params={"name": "third"}, data=bodies.in_two_parts("third"))
         first = await slow[0]
-        finish.set()
+        bodies.finish.set()
         second = await slow[1]
 
         assert (quick.status, await quick.text()) == (200, "quick")
         assert (first.status, first.headers["Retry-After"]) == (503, "5")
         assert (second.status, await second.text()) == (200, "ab")
+
+
+async def test_a_body_that_came_with_its_head_needs_no_place():
+    bodies = Bodies()
+
+    async with TestClient(TestServer(bodies.app)) as http, asyncio.TaskGroup() as group:
+        slow = await bodies.two_slow_ones(http, group)
+
+        quick = await http.post("/", params={"name": "third"}, data=b"quick")
+        bodies.finish.set()
+
+        assert (quick.status, await quick.text()) == (200, "quick")
+        assert [(await it).status for it in slow] == [200, 200]
 
 
 # How fast senders come

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 from multidict import MultiDict
+from prometheus_client import Counter
 
 from versus_py.clock import Clock
 from versus_py.config import Config
@@ -68,8 +69,10 @@ class Intake:
         self._slots = Slots(config.intake, clock)
         self._refusals = ThrottledLog("intake.refused", clock.now_ms)
         self._metrics = metrics
-        for source, outcome in product(SOURCES, Outcome):
-            metrics.notifications_accepted.labels(source, outcome)
+        self._counters = {
+            (source, outcome): metrics.notifications_accepted.labels(source, outcome)
+            for source, outcome in product(SOURCES, Outcome)
+        }
         self._reader = Reader(config)
         self._policies = Policies(config)
 
@@ -148,15 +151,19 @@ class Intake:
         """
         news = [it for it in notifications if it is not None]
         accepting = self._written(news, overrides, sender, body)
-        found, noted = await asyncio.gather(accepting, self._noted(beats), return_exceptions=True)
+        found: Sequence[Accepted | Refused] | BaseException
+        noted: Sequence[Incident] | BaseException = ()
+        if beats:
+            found, noted = await asyncio.gather(accepting, self._noted(beats), return_exceptions=True)
+        else:
+            found = await accepting
         if isinstance(found, BaseException):
             raise found
         accepted = iter(found)
         results = [None if it is None else next(accepted) for it in notifications]
         for it, outcome in zip(notifications, results, strict=True):
             if it is not None and isinstance(outcome, Accepted):
-                source = it.source if it.source in SOURCES else "other"
-                self._metrics.notifications_accepted.labels(source, outcome.outcome).inc()
+                self._counter(it.source, outcome.outcome).inc()
                 log.info(
                     "intake.accepted",
                     outcome=outcome.outcome,
@@ -167,6 +174,10 @@ class Intake:
         if isinstance(noted, BaseException):  # only now: what is written down is counted and logged all the same
             raise noted
         return results
+
+    def _counter(self, source: str, outcome: Outcome) -> Counter:
+        """That of a known source is at hand: to look it up by its labels takes a lock."""
+        return self._counters.get((source, outcome)) or self._metrics.notifications_accepted.labels("other", outcome)
 
     async def take_beat(self, request: web.Request, beat: Beat) -> Incident:
         """Have a *beat* that is a request of its own written down: the heartbeat then. Raises StoreUnavailable."""

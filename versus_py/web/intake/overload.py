@@ -12,7 +12,7 @@ from versus_py.clock import Clock
 from versus_py.config import IntakeConfig
 from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.answers import RETRY_AFTER_S
-from versus_py.web.intake.bodies import read_whole
+from versus_py.web.intake.bodies import read_arrived, read_whole
 
 ARRIVING_MAX = 256
 """Most bodies that are being read. An honest one takes milliseconds; those that drip in are not to keep others out."""
@@ -40,6 +40,8 @@ class Arrivals:
 
     async def read(self, request: web.Request, *, within_s: float) -> bytes:
         """The bytes as they came. Raises what `read_whole` does, and 503 when it had to make room."""
+        if request.content.is_eof():  # as with most: it came with the head, and takes no place
+            return await read_arrived(request)
         while len(self._arriving) >= self._most:
             eldest = next(iter(self._arriving))
             del self._arriving[eldest]
@@ -74,10 +76,12 @@ class Slots:
             self._at_work.release()
 
     async def _wait(self, request: web.Request, size: int) -> None:
-        if self._at_work.locked():
-            too_many_bytes = self._waiting > 0 and self._held_bytes + size > HELD_MAX_BYTES
-            if self._waiting >= self._waiting_max or too_many_bytes:
-                self._refuse(request)
+        if not self._at_work.locked():
+            await self._at_work.acquire()  # which is at once
+            return
+        too_many_bytes = self._waiting > 0 and self._held_bytes + size > HELD_MAX_BYTES
+        if self._waiting >= self._waiting_max or too_many_bytes:
+            self._refuse(request)
         self._waiting += 1
         self._held_bytes += size
         try:
