@@ -767,10 +767,10 @@ class Incident:
         """The targets that refuse our credentials, and are still tried."""
         return tuple(name for name, it in self.deliveries.items() if it.is_refused and it.failed_at_ms is None)
 
-    def with_deliveries(self, deliveries: Mapping[str, Delivery]) -> "Incident":
-        """With what is recorded of its targets, as far as it still counts."""
+    def with_deliveries(self, deliveries: Mapping[str, Delivery], *, version: int | None = None) -> "Incident":
+        """With what is recorded of its targets, as far as it still counts; with the *version* that is stored."""
         counting = {name: it.unless_given_up_by(self.retried.get(name, -1)) for name, it in deliveries.items()}
-        return replace(self, deliveries=counting)
+        return replace(self, deliveries=counting, version=self.version if version is None else version)
 
 
 def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:

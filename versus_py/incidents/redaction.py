@@ -119,6 +119,8 @@ def _list(value: Sequence[Any], levels: int) -> list[Any]:
 
 
 def _text(value: str, levels: int) -> str:
+    if value.isalnum():  # what has only a word has no secret under it
+        return value
     if levels and value.lstrip()[:1] in {"{", "["} and (clean := _json(value, levels - 1)):
         return clean
     if "://" in value and "@" in value:
@@ -136,8 +138,6 @@ def _text(value: str, levels: int) -> str:
 
 
 def _has_no_word(value: str) -> bool:
-    if value.isalnum():  # what has only a word has no secret under it
-        return True
     if value.isascii():  # ten times as fast; other letters have more forms than two
         return _WORD_IN_LOWER_CASE.search(value.lower()) is None
     return _WORD_IN_ANY_CASE.search(value) is None

@@ -87,12 +87,12 @@ def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Inciden
             if name.startswith(DELIVERY_FIELD)
         }
         incident = _loaded_incident(stored["incident"], Status(stored["status"]), stored.get("alerts", "[]"))
-        incident = replace(incident, version=int(stored["version"]))
+        version = int(stored["version"])
     except _TooNew as exc:
         raise Unreadable(f"incident {incident_id} {exc}: a replica of that version has to work on it") from None
     except (ValueError, KeyError, TypeError) as exc:
         raise Unreadable(f"incident {incident_id} cannot be read: a newer version may have written it") from exc
-    return incident.with_deliveries(deliveries)
+    return incident.with_deliveries(deliveries, version=version)
 
 
 def load_place(beginning: str) -> Place | None:
