@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from versus_py.clock import Clock
+from versus_py.engine.lately import Lately
 from versus_py.engine.reporting import Reporting
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import transitions
@@ -47,6 +48,9 @@ RETRIES_MAX = 2000
 """The most failures that one request has tried again, so that it is answered in seconds."""
 
 RETRIED_TOGETHER = 50
+
+REMEMBERED_MAX = 4096
+"""The most dedup keys that are remembered to name an incident."""
 
 MAX_CONFLICTS = 50
 """How often one change is decided again before it counts as failed; each time somebody else got through."""
@@ -161,6 +165,7 @@ class Lifecycle:
         self._store = store
         self._clock = clock
         self._metrics = metrics or Metrics()
+        self._lately = Lately(REMEMBERED_MAX)  # dedup keys that name an incident
         self._locks: WeakValueDictionary[IncidentId, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(
@@ -363,7 +368,10 @@ class Lifecycle:
     async def _known(self, pending: Sequence[_Arrivals]) -> dict[_Arrivals, tuple[IncidentId, ...]]:
         """The incidents that each is about, as far as their names tell: by the key, else by what else it may have."""
         origins = self._reporting.unknown([it.next for it in pending])
-        named, report = await self._store.find([it.dedup_key for it in pending], origins)
+        # Of what is new most likely, all names are asked for at once: that saves a round trip.
+        asked = {it: names for it in pending if it.dedup_key not in self._lately and (names := self._names(it))}
+        named, report, found = await self._store.find([it.dedup_key for it in pending], origins, [*asked.values()])
+        older = dict(zip(asked, found, strict=True))
         self._reporting.learn(origins, report)
         known: dict[_Arrivals, tuple[IncidentId, ...]] = {}
         for arrivals, text in zip(pending, named, strict=True):
@@ -371,11 +379,14 @@ class Lifecycle:
             every = dict.fromkeys((*map(IncidentId, text.split()), *arrivals.found))
             known[arrivals] = tuple(it for it in every if it not in arrivals.others)
         unnamed = [arrivals for arrivals, ids in known.items() if not ids]
-        names = [self._names(arrivals) for arrivals in unnamed]
-        if any(names):
-            older = await self._store.find_older([it or Names() for it in names])
-            for arrivals, ids in zip(unnamed, older, strict=True):
-                known[arrivals] = tuple(it for it in ids if it not in arrivals.others)
+        missing = {it: names for it in unnamed if it not in older and (names := self._names(it))}
+        if missing:
+            older |= zip(missing, await self._store.find_older([*missing.values()]), strict=True)
+        for arrivals in unnamed:
+            known[arrivals] = tuple(it for it in older.get(arrivals, ()) if it not in arrivals.others)
+        for arrivals, ids in known.items():
+            if ids:
+                self._lately.add(arrivals.dedup_key)
         return known
 
     def _names(self, arrivals: _Arrivals) -> Names | None:
@@ -415,6 +426,7 @@ class Lifecycle:
         for change, arrivals, there in zip(changes, firing, existing, strict=True):
             if not there:
                 _log_change(change)
+                self._lately.add(arrivals.dedup_key)
                 arrivals.accepted.append(Accepted(Outcome.CREATED, change.incident))
         pairs = zip(firing, existing, strict=True)
         return {arrivals: tuple(map(IncidentId, there.split())) for arrivals, there in pairs}

@@ -39,6 +39,9 @@ NAMED_AGAIN_MAX = 20
 ALERTS_ASKED_MAX = 100
 """The most alerts of one notification that are asked for the incident that they are in."""
 
+ENLISTED_MAX = 100
+"""The most alerts that one script names: it blocks Redis only for so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -56,25 +59,32 @@ class Names:
 
 
 async def find(
-    redis: RedisClient, dedup_keys: Sequence[str], origins: Sequence[str]
-) -> tuple[list[str], list[bool | None]]:
+    redis: RedisClient, dedup_keys: Sequence[str], origins: Sequence[str], older: Sequence[Names]
+) -> tuple[list[str], list[bool | None], list[tuple[IncidentId, ...]]]:
     """See `Store.find`."""
-    needed = [("GET", keys.dedup(it)) for it in dedup_keys]
-    optional = [("GET", keys.resolves(it)) for it in origins]
+    needed: list[Command] = [("GET", keys.dedup(it)) for it in dedup_keys]
+    optional: list[Command] = [("GET", keys.resolves(it)) for it in origins]
+    optional += [command for it in older for command in it.commands]
     if is_cluster(redis):
-        named, marks = await asyncio.gather(answers(redis, needed), optional_answers(redis, optional))
+        named, rest = await asyncio.gather(answers(redis, needed), optional_answers(redis, optional))
     else:
         found = await answers(redis, [*needed, *optional])
-        named, marks = found[: len(needed)], found[len(needed) :]
+        named, rest = found[: len(needed)], found[len(needed) :]
+    marks, names = rest[: len(origins)], rest[len(origins) :]
     if failure := _failure(marks):
         log.warning("sender.resolves_unknown", error=failure)
-    return [it or "" for it in named], [None if isinstance(it, StoreUnavailable) else bool(it) for it in marks]
+    are_marked = [None if isinstance(it, StoreUnavailable) else bool(it) for it in marks]
+    return [it or "" for it in named], are_marked, _ids(older, names)
 
 
 async def find_older(redis: RedisClient, wanted: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
     """See `Store.find_older`."""
+    return _ids(wanted, await optional_answers(redis, [command for it in wanted for command in it.commands]))
+
+
+def _ids(wanted: Sequence[Names], answered: Sequence[Any]) -> list[tuple[IncidentId, ...]]:
+    """What each of *wanted* stands for, by the answers to its commands."""
     found = []
-    answered = await optional_answers(redis, [command for it in wanted for command in it.commands])
     if failure := _failure(answered):
         log.warning("incident.names_unavailable", error=failure)
     replies = iter(None if isinstance(it, StoreUnavailable) else it for it in answered)
@@ -106,13 +116,24 @@ def _failure(replies: Sequence[Any]) -> str:
 
 def index(enlist: Script, incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> list[Call]:
     """Has alerts name the incident that they are in, among others: each receiver has its own."""
-    names = [
+    names = dict.fromkeys(
         keys.alert(it.fingerprint, start_ms)
         for it in alerts
         for start_ms in {listing.starts_at_ms for lister, listing in it.listings.items() if lister}
         if start_ms is not None
-    ]
-    return [Call(enlist, [it], [incident.id, expire_at_ms]) for it in names]
+    )
+    return [Call(enlist, some, [incident.id, expire_at_ms]) for some in _together(enlist, [*names])]
+
+
+def _together(script: Script, names: Sequence[str]) -> list[Sequence[str]]:
+    """*names* as one call takes them: of one partition on a cluster, and never so many that Redis stands still."""
+    parts: list[Sequence[str]] = [names]
+    if is_cluster(script.redis):
+        by_partition: dict[str, list[str]] = {}
+        for it in names:
+            by_partition.setdefault(keys.partition_of_key(it), []).append(it)
+        parts = [*by_partition.values()]
+    return [it[start : start + ENLISTED_MAX] for it in parts for start in range(0, len(it), ENLISTED_MAX)]
 
 
 def unsure(change: Change) -> list[Alert]:

@@ -180,21 +180,24 @@ class Store:
         self._arm = load_script(redis, "arm")
         self._note_unread = load_script(redis, "note_unread")
         self._enlist = load_script(redis, "enlist")
-        self._report = load_script(redis, "announce")
         self._put = load_script(redis, "put")
         self._trim = load_script(redis, "trim")
         self._first_index = 0
         self.timers = Timers(redis, self._metrics, durability, skew)
         self._trimmed_to: dict[str, int] = {}
 
-    async def find(self, dedup_keys: Sequence[str], origins: Sequence[str] = ()) -> tuple[list[str], list[bool | None]]:
+    async def find(
+        self, dedup_keys: Sequence[str], origins: Sequence[str] = (), older: Sequence[Names] = ()
+    ) -> tuple[list[str], list[bool | None], list[tuple[IncidentId, ...]]]:
         """What each of *dedup_keys* names, and of each of *origins*, whether it is known to list resolved alerts.
+
+        And what `find_older` says of *older*, in the same round trip.
 
         Of an origin, None while the node of a cluster that knows it is away. A key names an open incident, or one
         resolved less than *reopen_ms* ago; "" when it names none, and several ids with a space between where one
         group has become of many.
         """
-        return await names.find(self._redis, dedup_keys, origins)
+        return await names.find(self._redis, dedup_keys, origins, older)
 
     async def find_older(self, wanted: Sequence[Names]) -> list[tuple[IncidentId, ...]]:
         """The incidents that each of *wanted* stands for, in the order in which it says them, each once.

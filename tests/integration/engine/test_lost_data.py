@@ -127,5 +127,5 @@ async def test_what_this_process_knows_of_senders_is_written_down_again(engine):
     engine.lifecycle.write_again()
     await engine.lifecycle._reporting._note({origin})
 
-    _, [reports] = await engine.store.find([], [origin])
+    _, [reports], _ = await engine.store.find([], [origin])
     assert reports

@@ -276,7 +276,7 @@ async def test_an_end_is_taken_while_the_node_is_lost_that_is_to_know_its_sender
     parted.cluster.mend()
     await parted.accept(parted.listed(alert, make_alert("Other", firing=False)))  # and is written down afterwards
     origin = parted.listed(alert).origin
-    assert await parted.store.find([], [origin]) == ([], [True])
+    assert await parted.store.find([], [origin]) == ([], [True], [])
 
 
 async def test_a_change_is_saved_while_the_node_of_a_further_key_is_lost(parted, logs):

@@ -38,7 +38,7 @@ async def save(store, change, *, now_ms):
 
 
 async def find(store, dedup_key):
-    [named], _ = await store.find([dedup_key])
+    [named], _, _ = await store.find([dedup_key])
     return named or None
 
 
