@@ -144,6 +144,28 @@ def test_a_hidden_tab_has_no_stream_and_a_restart_of_the_server_loses_nothing(wo
     assert is_as_wide_as_the_window(browser)
 
 
+def test_what_is_typed_stays_when_a_form_is_refused_and_a_dead_stream_is_opened_again(world, browser):
+    server, _ = world.serve(gateway_secret=SECRET)
+    incident_id = post(server, alerts("DiskFull", instance="db-7"), wait_minutes=4)
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": TRIES})
+    sign_in(browser, server)
+    browser.get(f"{server}/incidents/{incident_id}")
+    text = browser.find_element(By.NAME, "text")
+    text.send_keys("rolling back")
+
+    browser.execute_script("arguments[0].form.action = '/incidents/unknown-0/comment'", text)
+    press(browser, "Comment")
+    wait_for(browser, "#said", "No such incident")
+    assert text.get_attribute("value") == "rolling back"
+    assert "DiskFull" in browser.find_element(By.TAG_NAME, "h1").text
+
+    wait_until(lambda: browser.execute_script("return made.at(-1).readyState") == 1, what="the stream")
+    opened = browser.execute_script("return made.length")
+    browser.execute_script("const now = Date.now; Date.now = () => now() + 30_000")  # and nothing was heard since
+    wait_until(lambda: browser.execute_script("return made.length") > opened, what="another stream")
+    wait_until(lambda: shown(browser, "#stale") == [""], what="the warning to go")
+
+
 def hide(browser, *, hidden: bool) -> None:
     """As the browser does with a tab in the background."""
     browser.execute_script(
