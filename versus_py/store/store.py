@@ -180,6 +180,7 @@ class Store:
         self._arm = load_script(redis, "arm")
         self._note_unread = load_script(redis, "note_unread")
         self._enlist = load_script(redis, "enlist")
+        self._report = load_script(redis, "announce")
         self._put = load_script(redis, "put")
         self._trim = load_script(redis, "trim")
         self._first_index = 0
