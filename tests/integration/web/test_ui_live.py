@@ -56,6 +56,7 @@ class Tab:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
         self.at = ""
+        self.missed: list[Event] = []  # what came before the first beat
 
     async def event(self) -> Event | None:
         """The next one; None when the stream has ended."""
@@ -71,6 +72,8 @@ class Tab:
 
     async def news(self) -> Event:
         """The next that is no beat."""
+        if self.missed:
+            return self.missed.pop(0)
         async with asyncio.timeout(10):
             while True:
                 found = await self.event()
@@ -99,9 +102,9 @@ class Tabs:
         async with await self.ask(url, who, last_event_id) as response:
             assert response.status == 200, await response.text()
             tab = Tab(response)
-            found = await tab.event()
+            while (found := await tab.event()) is not None and found.name != "beat":
+                tab.missed.append(found)
             assert found is not None
-            assert found.name == "beat"
             yield tab
 
     async def ask(self, url: str, who: Mapping[str, str] = ANA, last_event_id: str = "") -> aiohttp.ClientResponse:
@@ -264,7 +267,7 @@ async def test_a_page_hears_what_changed_between_its_request_and_that_for_its_st
         assert (await Tab(response).news()).rows == [incident_id]
 
 
-@pytest.mark.parametrize("at", ["1-0", "0-0", "", "nonsense", "9" * 60])
+@pytest.mark.parametrize("at", ["1-0", "0-0", "", "nonsense", "9" * 60, "9999999999999-0"])
 async def test_a_tab_that_missed_more_than_is_kept_gets_its_page_again(engine, open_tab, at):
     incident_id = await created(engine, "Disk")
     await engine.store._redis.xtrim(keys.EVENTS, maxlen=1, approximate=False)
@@ -274,6 +277,75 @@ async def test_a_tab_that_missed_more_than_is_kept_gets_its_page_again(engine, o
 
     assert news.says('<div id="page">')
     assert row_ids(news.data, "waiting") == [incident_id]
+
+
+async def test_a_tab_that_missed_more_than_is_kept_while_no_tab_was_open_gets_its_page_again(engine, open_tab):
+    first = await created(engine, "Disk")
+    async with open_tab() as tab:
+        at = tab.at
+        await engine.post(group(alert("Queue")))
+        await tab.news()
+    await asyncio.wait_for(until_not_ready(engine), 5)
+    await engine.lifecycle.acknowledge(IncidentId(first), CAI)
+    await engine.post(group(alert("Host")))
+    await engine.store._redis.xtrim(keys.EVENTS, maxlen=1, approximate=False)
+
+    async with open_tab(at=at) as again:
+        news = await again.news()
+
+    assert row_ids(news.data, "acknowledged") == [first]
+
+
+async def test_what_was_trimmed_before_it_was_read_is_told_too(engine, open_tab, monkeypatch):
+    first, second = await created(engine, "Disk"), await created(engine, "Queue")
+    monkeypatch.setattr(live, "KEPT", 1)
+    changes = engine.store.changes
+    after = changes.after
+
+    async def trimmed(*args: Any, **more: Any) -> Any:
+        return [it for it in await after(*args, **more) if it.incident_id != first]
+
+    monkeypatch.setattr(changes, "after", trimmed)
+    async with open_tab() as tab:
+        await engine.lifecycle.acknowledge(IncidentId(first), CAI)
+        await engine.lifecycle.acknowledge(IncidentId(second), CAI)
+
+        rows: set[str] = set()
+        while rows != {first, second}:
+            rows |= {*(await tab.news()).rows}
+
+
+async def test_a_page_is_no_older_than_what_came_while_it_was_made(engine, open_tab, monkeypatch):
+    incident_id = await created(engine, "Disk")
+    views = live_of(engine)._views
+    now_values = views._values.now_values
+
+    async def slow(now: Any) -> Any:
+        values = await now_values(now)
+        if now.waiting.rows:
+            await engine.lifecycle.acknowledge(IncidentId(incident_id), CAI)
+            await first.news()
+        return values
+
+    url = await stream_url(engine, "/", at="")
+    async with open_tab() as first:
+        monkeypatch.setattr(views._values, "now_values", slow)
+        async with await open_tab.ask(url) as response:
+            while not (news := await Tab(response).news()).says('<div id="page">'):
+                pass
+
+    assert row_ids(news.data, "acknowledged") == [incident_id]
+
+
+async def test_a_beat_comes_after_what_was_missed(engine, open_tab):
+    await created(engine, "Disk")
+    url = await stream_url(engine, "/", at="")
+
+    async with await open_tab.ask(url) as response:
+        tab = Tab(response)
+        names = [found.name for _ in range(2) if (found := await tab.event()) is not None]
+
+    assert names == ["swap", "beat"], "a tab that gets the beat alone would take itself to be up to date"
 
 
 async def test_tabs_that_show_the_same_share_what_is_rendered(engine, open_tab, monkeypatch):
@@ -346,6 +418,53 @@ async def test_while_redis_is_away_tabs_hear_nothing_and_afterwards_what_they_mi
         monkeypatch.setattr(changes, "after", after)
 
         assert (await tab.news()).rows == [incident_id]
+
+
+async def test_what_could_not_be_rendered_without_redis_is_sent_once_it_is_back(engine, open_tab, monkeypatch):
+    async with open_tab() as tab:
+        values = live_of(engine)._views._values
+        now_values = values.now_values
+
+        async def away(_: Any) -> Any:
+            monkeypatch.setattr(values, "now_values", now_values)
+            raise StoreUnavailable("it is away")
+
+        monkeypatch.setattr(values, "now_values", away)
+        incident_id = await created(engine, "Disk")
+
+        assert row_ids((await tab.news()).data, "waiting") == [incident_id]
+
+
+async def test_a_bug_ends_the_streams_and_not_the_server(engine, open_tab, logs, monkeypatch):
+    await created(engine, "Disk")
+    monkeypatch.setattr(live, "AFTER_A_BUG_S", 0.01)
+    board = live_of(engine)._board
+    async with open_tab() as tab:
+        read_again = board.read_again
+
+        async def broken(_: Any) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(board, "read_again", broken)
+        await engine.post(group(alert("Queue")))
+        await tab.ends()
+        monkeypatch.setattr(board, "read_again", read_again)
+    async with open_tab() as tab:
+        incident_id = (await engine.post(group(alert("Host"))))["incidents"][0]["id"]
+        assert (await tab.news()).rows == [incident_id]
+    logs.expect_error("ui.stream_failed")
+
+
+async def test_however_long_it_took_to_tell_tabs_they_hear_soon_again(engine, open_tab, monkeypatch):
+    first, second = await created(engine, "Disk"), await created(engine, "Queue")
+    monkeypatch.setattr(live, "SHARE", 1e-6)
+    monkeypatch.setattr(live, "REST_MAX_S", 0.01)
+    async with open_tab() as tab:
+        await engine.lifecycle.acknowledge(IncidentId(first), CAI)
+        await tab.news()
+        await engine.lifecycle.acknowledge(IncidentId(second), CAI)
+
+        assert (await tab.news()).rows == [second]
 
 
 async def until_not_ready(engine: Engine) -> None:

@@ -1,8 +1,10 @@
 """What a tab is sent, and when it takes too little."""
 
+import asyncio
 from typing import Any, cast
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from versus_py.web.pages.ui import streams
 from versus_py.web.pages.ui.streams import Message, Stream
@@ -85,3 +87,20 @@ async def test_before_its_head_is_sent_messages_wait(transport):
 
     assert stream._taken() == [ONE, TWO]
     assert stream._taken() == []
+
+
+async def test_what_a_tab_has_missed_comes_first(transport):
+    stream = Stream(ends_at_ms=1)
+    stream.put(TWO)
+
+    stream.begin_with([ONE])
+
+    assert stream._taken() == [ONE, TWO]
+
+
+async def test_of_a_tab_that_went_while_it_was_answered_nothing_is_kept():
+    request = make_mocked_request("GET", "/stream")
+    request.protocol.transport = None
+    stream = Stream(ends_at_ms=1)
+
+    await asyncio.wait_for(stream.send(request), 5)

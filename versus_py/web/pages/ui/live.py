@@ -25,7 +25,7 @@ from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.guard import ENDS_AT_MS, UiGuard
 from versus_py.web.pages.ui.streams import Message, Stream, Streams
 from versus_py.web.pages.ui.viewer import Viewer
-from versus_py.web.pages.ui.views import STREAM_PATH, IncidentView, View, Views, incident_view, now_view
+from versus_py.web.pages.ui.views import STREAM_PATH, IncidentView, Picture, View, Views, incident_view, now_view
 
 log = structlog.get_logger()
 
@@ -40,6 +40,15 @@ BUNDLE_S = 0.1
 
 SHARE = 0.2
 """The most of this process' time that goes into telling tabs: under more, they are told less often."""
+
+REST_MAX_S = 4.0
+"""The longest that they wait for that: without a beat, they would warn."""
+
+AFTER_A_BUG_S = 5.0
+"""How long nothing is read after what nobody expected."""
+
+TRIES = 3
+"""How often a page is rendered anew because something has changed meanwhile."""
 
 LOOK_EVERY_S = 30.0
 """How often all that is open is looked at, should the news of a change have got lost."""
@@ -82,6 +91,7 @@ class Live:
         self._at = ""
         self._ready = asyncio.Event()
         self._pages: dict[View, str] = {}
+        self._told = 0  # how often tabs were told of changes
         self._beaten_ms = self._looked_ms = self._waiting = 0
         self._unavailable = ThrottledLog("ui.store_unavailable", monotonic_ms, counted_as="times")
 
@@ -117,8 +127,10 @@ class Live:
             except StoreUnavailable as exc:
                 self._unavailable.note(error=str(exc))
                 await asyncio.sleep(1)
-            finally:
-                self._ready.clear()
+            except Exception:  # alerts go on, whatever a page cannot show
+                log.exception("ui.stream_failed", view="all")
+                self._end_all()
+                await asyncio.sleep(AFTER_A_BUG_S)
 
     async def _until_ready(self) -> None:
         try:
@@ -141,44 +153,63 @@ class Live:
         return watched
 
     async def _send(self, request: web.Request, watched: _Watched, stream: Stream, after: str) -> web.StreamResponse:
-        stream.put(Message(f"retry: {self._random.randint(*RETRY_MS)}\n\n".encode()))
+        missed = await self._catch_up(watched, after)
+        # Before every beat: a tab that got a beat alone would take itself to be up to date.
+        stream.begin_with([Message(f"retry: {self._random.randint(*RETRY_MS)}\n\n".encode()), *missed])
         stream.put(self._beat())
-        await self._catch_up(watched, stream, after)
         return await stream.send(request)
 
-    async def _catch_up(self, watched: _Watched, stream: Stream, after: str) -> None:
+    async def _catch_up(self, watched: _Watched, after: str) -> list[Message]:
         """What a tab has missed: what changed, where that is known and little, else its page."""
-        missed = self._missed(after)
+        missed = await self._missed(after)
         if missed is not None and not _concerns(watched.view, missed):
-            return
+            return []
         picture = await self._views.picture(watched.view)
         if picture is None:
-            return
+            return []
         if missed is not None and len(missed) <= PARTS_MAX and picture.is_all and picture.parts is not None:
-            stream.put(self._message(picture.parts([f"i-{it}" for it in missed])))
-            return
-        if watched.view not in self._pages:
-            self._pages[watched.view] = await picture.whole()
-        stream.put(self._message(self._pages[watched.view]))
+            return [self._message(picture.parts([f"i-{it}" for it in missed]))]
+        return [self._message(await self._page(watched.view, picture))]
 
-    def _missed(self, after: str) -> set[IncidentId] | None:
-        """Those that have changed since; None when that is not known, as after the stream was trimmed."""
+    async def _page(self, view: View, picture: Picture) -> str:
+        """All of the view, as new as what other tabs were told while it was rendered."""
+        for _ in range(TRIES):
+            if view in self._pages:
+                return self._pages[view]
+            told = self._told
+            html = await picture.whole()
+            if told == self._told:
+                self._pages[view] = html
+                return html
+            picture = await self._views.picture(view) or picture
+        return html
+
+    async def _missed(self, after: str) -> set[IncidentId] | None:
+        """Those that have changed since; None when that is not known, as after the stream was trimmed or lost."""
         try:
             known = position(after)
-            if known >= position(self._at):
-                return set()
         except ValueError:
             return None
+        if known >= position(self._at):
+            is_known = known == position(self._at) or known <= position(await self._store.changes.latest())
+            return set() if is_known else None
         if not self._recent or known < position(self._recent[0].id):
             return None
         return _incidents(it for it in self._recent if position(it.id) > known)
 
     async def _follow(self) -> None:
         """While there are streams."""
+        self._recent.clear()  # what came since may be trimmed: the rest would have a gap
         self._recent.extend(await self._store.changes.kept())
         self._at = self._recent[-1].id if self._recent else await self._store.changes.latest()
-        await self._look(is_first=True)
+        await self._look(tells_all=True)
         self._ready.set()
+        try:
+            await self._read_on()
+        finally:
+            self._ready.clear()
+
+    async def _read_on(self) -> None:
         while self._streams:
             until_beat_ms = self._beaten_ms + round(BEAT_EVERY_S * 1000) - monotonic_ms()
             found = await self._store.changes.after(self._at, block_ms=max(1, min(BLOCK_MS, until_beat_ms)))
@@ -196,22 +227,26 @@ class Live:
     async def _note(self, found: Sequence[Changed]) -> None:
         """Tell tabs, and then let others have their time."""
         begun_ms = monotonic_ms()
+        may_have_gap = len(found) >= KEPT
+        if may_have_gap:
+            self._recent.clear()
         self._recent.extend(found)
         ids = _incidents(found)
         await self._board.read_again(ids)
         self._at = found[-1].id
-        await self._tell(ids)
-        await asyncio.sleep((monotonic_ms() - begun_ms) / 1000 * (1 - SHARE) / SHARE)
+        await (self._look(tells_all=True) if may_have_gap else self._tell(ids))
+        await asyncio.sleep(min(REST_MAX_S, (monotonic_ms() - begun_ms) / 1000 * (1 - SHARE) / SHARE))
 
-    async def _look(self, *, is_first: bool = False) -> None:
+    async def _look(self, *, tells_all: bool = False) -> None:
         before = self._board.versions
         await self._board.look()
         self._looked_ms, now = monotonic_ms(), self._board.versions
         changed = {it for it in before.keys() | now.keys() if before.get(it) != now.get(it)}
-        await self._tell(None if is_first else changed)
+        await self._tell(None if tells_all else changed)
 
     async def _tell(self, ids: Collection[IncidentId] | None) -> None:
         """What is new to tabs; None: whatever has changed."""
+        self._told += 1
         self._pages.clear()
         self._views.begin_change()
         self._end_old_ones()
@@ -235,8 +270,8 @@ class Live:
             picture = await self._views.picture(watched.view)
             if picture is None:
                 return
-            before, watched.marks = watched.marks, dict(picture.marks)
-            html = await picture.since(before)
+            html = await picture.since(watched.marks)
+            watched.marks = dict(picture.marks)  # not before: Redis may be away when it is rendered
         except StoreUnavailable:
             raise
         except Exception:
@@ -251,6 +286,10 @@ class Live:
         for stream in [*streams]:
             if not stream.put(message):
                 log.info("ui.slow_tab_dropped")
+
+    def _end_all(self) -> None:
+        for stream in self._streams:
+            stream.end()
 
     def _end_old_ones(self) -> None:
         now_ms = self._clock.now_ms()
@@ -271,7 +310,10 @@ class Live:
 
 def _view_of(request: web.Request, viewer: Viewer) -> View:
     if "incident" in request.query:
-        return incident_view(request.query, IncidentId(request.query["incident"]), viewer)
+        incident_id = IncidentId(request.query["incident"])
+        if is_heartbeat(incident_id):
+            raise web.HTTPNotFound(text="No such incident: it is a heartbeat.")
+        return incident_view(request.query, incident_id, viewer)
     return now_view(request.query, viewer)
 
 

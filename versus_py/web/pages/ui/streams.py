@@ -1,7 +1,7 @@
 """The streams of open tabs: how many there may be, and what each has still to be sent."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from aiohttp import HttpVersion11, web
@@ -50,11 +50,17 @@ class Stream:
             await response.prepare(request)
             await response.write(b"".join(it.data for it in self._taken()))
             self._transport = request.transport
+            if self._transport is None:  # it has just gone: what is put would be kept
+                return response
             for message in self._taken():
                 self.put(message)
             await self._ended.wait()
             await response.write_eof()
         return response
+
+    def begin_with(self, messages: Iterable[Message]) -> None:
+        """Send these before all that was put until now. Only before `send`."""
+        self._waiting[:0] = messages
 
     def put(self, message: Message) -> bool:
         """Send it. False: the tab takes too little, and its connection was closed."""
