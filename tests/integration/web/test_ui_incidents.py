@@ -1,5 +1,6 @@
 """Now and the page of an incident: what they show, each form, who may send it, and how large they get."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from html import unescape
@@ -12,6 +13,8 @@ import pytest
 from tests.integration.conftest import Engine
 from tests.support.factories import make_alert, make_notification, make_policy
 from tests.support.groups import alert, group
+from versus_py.errors import StoreUnavailable
+from versus_py.incidents.model import IncidentId
 from versus_py.simulators.slack.errors import ErrorOrder
 
 SETTINGS = {
@@ -178,6 +181,31 @@ async def test_200_are_acknowledged_by_one_form_and_what_came_later_is_not(engin
 
     assert (status, where, said) == (303, "/", "200 incidents acknowledged")
     assert row_ids(await page(engine, "/"), "waiting") == [later]
+
+
+@pytest.mark.parametrize("until", ["", "soon", "9" * 5000, "-1"])
+async def test_acknowledging_all_until_what_is_no_time_changes_nothing(engine, until):
+    incident_id = await created(engine, "Disk")
+
+    assert (await send(engine, "/incidents/acknowledge-all", until=until))[0] == 400
+    assert "Triggered" in await page(engine, f"/incidents/{incident_id}")
+
+
+async def test_after_an_answer_that_something_failed_nothing_of_the_form_goes_on(engine, monkeypatch):
+    first, second = await created(engine, "Disk"), await created(engine, "Queue")
+    act, ended = engine.lifecycle.act, []
+
+    async def failing(incident_id: IncidentId, decide: Any) -> Any:
+        if incident_id == first:
+            raise StoreUnavailable("it is away")
+        await asyncio.sleep(0.2)
+        ended.append(incident_id)
+        return await act(incident_id, decide)
+
+    monkeypatch.setattr(engine.lifecycle, "act", failing)
+
+    assert (await send(engine, "/incidents/acknowledge", id=[first, second]))[0] == 503
+    assert ended == [second]
 
 
 async def test_acknowledging_all_keeps_to_the_filter(engine):
@@ -389,6 +417,7 @@ async def test_a_heartbeat_is_no_incident_and_is_shown_where_nothing_is_open(eng
 
     assert "Arriving" in await page(engine, "/")
     await page(engine, f"/incidents/{known.id}", status=404)
+    assert (await engine.http.get(f"/stream?incident={known.id}", headers=ANA)).status == 404
     for action in ("acknowledge", "resolve", "comment", "retry"):
         assert (await send(engine, f"/incidents/{known.id}/{action}", text="x"))[0] == 404
     await send(engine, "/incidents/resolve", id=known.id)

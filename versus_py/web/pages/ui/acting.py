@@ -39,6 +39,9 @@ MANY_MAX = 2000
 
 TOGETHER = 50
 
+DIGITS_MAX = 16
+"""Of a time in ms."""
+
 _DONE = {
     Action.ACKNOWLEDGE: "Acknowledged",
     Action.UNACKNOWLEDGE: "Not acknowledged any more, and the wait starts again",
@@ -136,7 +139,7 @@ class Acting:
         """What waits, matches the filter, and was there when the page was made: `until`."""
         form = await read_form(request)
         until, query = form.one("until"), form.one("q")[:QUERY_MAX]
-        if not until.isdecimal():
+        if not until.isdecimal() or len(until) > DIGITS_MAX:
             raise web.HTTPBadRequest(text="until is not a time in ms: open the page again")
         rows = await self._board.rows()
         ids = [it.id for it in rows if not it.is_taken and it.matches(query) and it.waiting_since_ms <= int(until)]
@@ -218,7 +221,10 @@ class Acting:
         number = 0
         for start in range(0, len(ids), TOGETHER):
             acts = (self._is_changed(it, decide) for it in ids[start : start + TOGETHER])
-            number += sum(await asyncio.gather(*acts))
+            for it in await asyncio.gather(*acts, return_exceptions=True):  # none goes on after the answer
+                if isinstance(it, BaseException):
+                    raise it
+                number += it
         rest = len(ids) - number
         unchanged = f"; {counted(rest, 'other')} as they were" if rest else ""
         text = f"{counted(number, 'incident')} {done}{unchanged}" if ids else "No incident was selected"
