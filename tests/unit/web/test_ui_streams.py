@@ -4,10 +4,12 @@ import asyncio
 from typing import Any, cast
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from versus_py.telemetry.metrics import Metrics
 from versus_py.web.pages.ui import streams
-from versus_py.web.pages.ui.streams import Message, Stream
+from versus_py.web.pages.ui.streams import Message, Stream, Streams
 
 ONE, TWO = Message(b"one"), Message(b"two")
 
@@ -78,6 +80,18 @@ async def test_a_tab_that_is_gone_ends(stream, transport):
 
     assert stream._ended.is_set()
     assert transport.written == []
+
+
+async def test_a_tab_that_is_gone_leaves_its_room_to_the_next_one(stream, transport):
+    those = Streams(Metrics(), most=1)
+    with those.opened(stream):
+        with pytest.raises(web.HTTPServiceUnavailable), those.opened(Stream(ends_at_ms=1)):
+            pass
+        transport.is_gone = True
+
+        with those.opened(Stream(ends_at_ms=1)):
+            assert stream._ended.is_set()
+            assert len([*those]) == 1
 
 
 async def test_before_its_head_is_sent_messages_wait(transport):

@@ -58,6 +58,11 @@ class Stream:
             await response.write_eof()
         return response
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the tab has closed its connection, which `put` would see too."""
+        return self._transport is not None and self._transport.is_closing()
+
     def begin_with(self, messages: Iterable[Message]) -> None:
         """Send these before all that was put until now. Only before `send`."""
         self._waiting[:0] = messages
@@ -69,7 +74,7 @@ class Stream:
             return True
         if transport is None:
             self._waiting.append(message)
-        elif transport.is_closing():
+        elif self.is_gone:
             self.end()
         elif transport.get_write_buffer_size() > HELD_MAX_BYTES:
             self.end()
@@ -111,6 +116,8 @@ class Streams:
     @contextmanager
     def opened(self, stream: Stream) -> Iterator[None]:
         """While it is open. Raises HTTPServiceUnavailable when there are too many, and while this process ends."""
+        if len(self._open) >= self._most:
+            self._forget_gone()
         if self._is_closed or len(self._open) >= self._most:
             raise web.HTTPServiceUnavailable(
                 text="This server ends." if self._is_closed else f"{self._most} tabs are open, and no more may be.",
@@ -129,6 +136,13 @@ class Streams:
         self._is_closed = True
         for stream in self:
             stream.end()
+
+    def _forget_gone(self) -> None:
+        """Those of tabs that were closed since the last beat."""
+        for stream in self:
+            if stream.is_gone:
+                stream.end()
+                self._open.discard(stream)
 
     def _note(self) -> None:
         self._metrics.ui_streams.set(len(self._open))
