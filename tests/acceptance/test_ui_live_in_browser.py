@@ -144,7 +144,16 @@ def test_a_hidden_tab_has_no_stream_and_a_restart_of_the_server_loses_nothing(wo
     assert is_as_wide_as_the_window(browser)
 
 
-def test_what_is_typed_stays_when_a_form_is_refused_and_a_dead_stream_is_opened_again(world, browser):
+SAID_TWICE = """
+const set = setTimeout, timers = [], cleared = [];
+window.setTimeout = (act, ms) => { const id = set(act, ms); if (ms === 6000) timers.push(id); return id; };
+window.clearTimeout = (id) => cleared.push(id);
+say("one"); say("two");
+return cleared.includes(timers[0]);
+"""
+
+
+def test_what_is_typed_stays_when_a_form_is_refused_and_a_tab_finds_back_to_its_stream(world, browser):
     server, _ = world.serve(gateway_secret=SECRET)
     incident_id = post(server, alerts("DiskFull", instance="db-7"), wait_minutes=4)
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": TRIES})
@@ -164,6 +173,15 @@ def test_what_is_typed_stays_when_a_form_is_refused_and_a_dead_stream_is_opened_
     browser.execute_script("const now = Date.now; Date.now = () => now() + 30_000")  # and nothing was heard since
     wait_until(lambda: browser.execute_script("return made.length") > opened, what="another stream")
     wait_until(lambda: shown(browser, "#stale") == [""], what="the warning to go")
+
+    browser.get(f"{server}/?waiting_after=1.a")  # a later page of the list
+    press(browser, "Acknowledge", inside="#waiting")
+    wait_for(browser, "#acknowledged .row", "DiskFull")
+    assert browser.current_url == f"{server}/"
+    assert browser.execute_script("return document.documentElement.dataset.live") == "/stream?"
+    assert browser.execute_script("return made.at(-1).url").startswith(f"{server}/stream?after=")
+
+    assert browser.execute_script(SAID_TWICE), "what was said first takes away what is said next"
 
 
 def hide(browser, *, hidden: bool) -> None:
