@@ -193,7 +193,10 @@ def test_the_keyboard_alone_takes_what_waits(world, browser):
     sign_in(browser, server)
     keys(browser, "?")
     wait_for(browser, "#keys h2", "Keyboard")
-    keys(browser, Keys.ESCAPE, "j", "j", "a")
+    assert browser.switch_to.active_element.text == "Close", "the list of the keys has the focus"
+    keys(browser, Keys.ESCAPE, "j", "s")
+    wait_for(browser, "#snooze h2", "Snooze")
+    keys(browser, Keys.ESCAPE, "j", "a")
     wait_for(browser, "#said", "Acknowledged: QueueStuck")
     assert browser.switch_to.active_element.text.startswith("HostDown"), "the next row has the focus"
     keys(browser, "x", "k", "x", "s")
