@@ -145,6 +145,16 @@ def test_links_lead_to_pages_only():
     assert detail(incident).links == (("Source", "http://prometheus/graph"), ("slack", "https://slack.example/1"))
 
 
+def test_the_page_of_a_ticket_is_linked_once_by_its_number():
+    to = "https://dev12345.service-now.com/incident.do?sys_id=1"
+    incident = make_incident(replace(make_alert("Mail"), url=to), source="servicenow", url=to)
+    record = Delivery({"sys_id": "1"}, label="INC0010001", url=to)
+
+    links = detail(replace(incident, deliveries={"servicenow": record})).links
+
+    assert links == (("servicenow INC0010001", to),)
+
+
 def test_the_timeline_says_who_did_what():
     entries = [
         Entry(1, Event.TRIGGERED, "3 alerts from alertmanager"),

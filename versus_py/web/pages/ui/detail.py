@@ -253,11 +253,16 @@ def _state(incident: Incident, target: str, it: Delivery, due_ms: int | None) ->
 
 
 def _links(incident: Incident, called: Called) -> tuple[tuple[str, str], ...]:
-    """Where to look further: runbook, dashboard, the alerts' own page, its channels and its records."""
+    """Where to look further: runbook, dashboard, the alerts' own page, its channels and its records; each page once."""
     shown = overview(incident, lines=1)
     found: Mapping[str, str] = {**shown.links, incident.source.capitalize(): incident.url, "Source": shown.url}
     sides = ((target, it) for target, it in incident.deliveries.items() if it.url)
     names = {
         f"{called(target)} {it.label if target in incident.providers else ''}".strip(): it.url for target, it in sides
     }
-    return tuple((name, url) for name, url in {**found, **names}.items() if web_page(url))
+    return tuple((name, url) for name, url in {**_others(found, names), **names}.items() if web_page(url))
+
+
+def _others(found: Mapping[str, str], names: Mapping[str, str]) -> Mapping[str, str]:
+    """Those that *names* does not have: the page of a ticket is its record's."""
+    return {name: url for name, url in found.items() if url not in names.values()}
