@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.searching import parse_search
 from versus_py.web.pages.ui.exporting import (
     COLUMNS,
     LABELS_MAX,
@@ -82,6 +83,16 @@ def test_a_row_has_a_cell_for_each_column():
     assert shown["labels"] == "severity=critical team=storage"
     assert (shown["alerts"], shown["outcome"], shown["resolved_at"]) == ("2", "", "")
     assert rest[0] == "NOT COMPLETE: older ones are not here"
+
+
+def test_a_label_with_spaces_can_be_searched_for_as_it_stands():
+    incident = make_incident(make_alert("Disk full", team="storage"))
+
+    row = next(csv.reader(io.StringIO(csv_row(incident).decode())))
+
+    shown = dict(zip(COLUMNS, row, strict=True))["labels"]
+    assert shown.startswith('alertname="Disk full" ')
+    assert parse_search(shown).matches(incident)
 
 
 def test_labels_are_cut():

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from versus_py.engine.courses import quoted
 from versus_py.incidents.model import Incident, common
 from versus_py.web.api.views import summary
 
@@ -19,6 +20,9 @@ COLUMNS = (
 
 LABELS_MAX = 2_000
 """The most characters of the labels that all alerts share, in one cell."""
+
+_PLAIN = re.compile(r"[^\s,{}\"'\\]+")
+"""The values of labels that a search takes without quotes."""
 
 _FORMULA = re.compile(r"[\s\x00-\x1f\"'\u200b\ufeff]*[=+\-@|\uff1d\uff0b\uff0d\uff20]")
 """How what spreadsheets take for a formula begins, and what may stand before it."""
@@ -71,7 +75,12 @@ def json_tail(unread: Sequence[Mapping[str, Any]], cursor: str | None) -> bytes:
 
 def _labels(incident: Incident) -> str:
     pairs = common([it.labels for it in incident.alerts])
-    return " ".join(f"{name}={value}" for name, value in pairs.items())[:LABELS_MAX]
+    return " ".join(f"{name}={_value(value)}" for name, value in pairs.items())[:LABELS_MAX]
+
+
+def _value(value: str) -> str:
+    """As the search takes it."""
+    return value if _PLAIN.fullmatch(value) else quoted(value)
 
 
 def _dumped(data: Any) -> bytes:
