@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -25,10 +26,17 @@ SETTINGS = {
         "roles": {"responder": ["sre"], "viewer": ["dev"]},
     },
     "policies": [
+        {"name": "later", "steps": [{"notify": ["slack"]}], "match": ['team="later"'], "in": ["another day"]},
         {"name": "leads", "steps": [{"notify": ["slack:leads"]}], "match": ['team="leads"']},
         {"name": "all", "steps": [{"notify": ["slack"]}, {"after": "5m", "notify": ["servicenow"]}]},
     ],
-    "time_intervals": [{"name": "office hours", "time_intervals": [{"weekdays": ["monday:friday"]}]}],
+    "time_intervals": [
+        {"name": "office hours", "time_intervals": [{"weekdays": ["monday:friday"]}]},
+        {
+            "name": "another day",
+            "time_intervals": [{"weekdays": [f"{datetime.now(UTC) + timedelta(days=2):%A}".lower()]}],
+        },
+    ],
 }
 ANA = {"Remote-User": "ana", "Remote-Name": "Ana Diaz", "Remote-Email": "ana@example.com", "Remote-Groups": "sre"}
 BEN = {"Remote-User": "ben", "Remote-Name": "Ben Okafor", "Remote-Groups": "dev"}
@@ -125,8 +133,28 @@ async def test_a_filter_leaves_what_matches_and_says_so(engine):
     await created(engine, "Queue", team="payments")
 
     assert row_ids(await page(engine, "/?q=team=storage"), "waiting") == [disk]
-    assert "filtered, of 2" in await page(engine, "/?q=team=storage")
+    assert "2 without the filter" in await page(engine, "/?q=team=storage")
     assert row_ids(await page(engine, "/?q=queue+nothing"), "waiting") == []
+
+
+async def test_a_filter_that_nothing_matches_does_not_say_that_nothing_is_waiting(engine):
+    await created(engine, "Disk")
+
+    text = await page(engine, "/?q=nothing")
+
+    assert "Nothing that waits matches" in text
+    assert "1 waiting without the filter" in text
+    assert "Nothing is waiting" not in text
+
+
+async def test_what_is_held_until_another_day_says_which(engine):
+    await created(engine, team="later")
+
+    text = await page(engine, "/")
+
+    opens = datetime.now(UTC) + timedelta(days=2)
+    assert f'data-day="{opens:%Y-%m-%d}' in text
+    assert f"{opens.day} {opens:%b} UTC</span>, outside of hours" in text
 
 
 async def test_a_link_of_a_list_that_is_none_is_refused_with_a_page(engine):
@@ -281,6 +309,16 @@ async def test_the_page_of_a_resolved_one_says_how_it_ended_and_takes_comments_o
     assert "Resolved by Ana Diaz" in text
     assert "a larger disk" in text
     assert set(re.findall(r'action="/incidents/[^/]+/(\w+)"', text)) == {"comment"}
+
+
+async def test_the_page_of_a_snoozed_one_says_until_when_and_what_comes_then(engine):
+    incident_id = await created(engine)
+    await send(engine, f"/incidents/{incident_id}/snooze", minutes="15")
+
+    text = await page(engine, f"/incidents/{incident_id}")
+
+    assert "Snoozed by Ana Diaz until <time" in text
+    assert "; ServiceNow is told in <time" in text
 
 
 async def test_the_page_of_an_incident_says_who_was_told_and_who_is_next(engine):

@@ -148,7 +148,9 @@ class Reading:
         """That nobody knows it, and why that may be."""
         lost_at_ms = await self._lifecycle.lost_at_ms(incident_id)
         if lost_at_ms is None:
-            return web.HTTPNotFound(text="No such incident: it never was, or it is over and its time to be kept too.")
+            return web.HTTPNotFound(
+                text="No such incident: it never existed, or it was resolved and its retention has ended."
+            )
         return web.HTTPNotFound(
             text=f"No such incident any more: Redis lost its data at {utc(lost_at_ms)}. {AFTER_A_LOSS}"
         )
