@@ -311,6 +311,14 @@ async def test_the_page_of_a_resolved_one_says_how_it_ended_and_takes_comments_o
     assert set(re.findall(r'action="/incidents/[^/]+/(\w+)"', text)) == {"comment"}
 
 
+async def test_an_alert_without_texts_and_labels_says_so(engine):
+    bare = (await engine.post({"title": "Bare"}))["incidents"][0]["id"]
+    labelled = await created(engine, team="storage")
+
+    assert "It came without texts and labels." in await page(engine, f"/incidents/{bare}")
+    assert "It came without" not in await page(engine, f"/incidents/{labelled}")
+
+
 async def test_the_page_of_a_snoozed_one_says_until_when_and_what_comes_then(engine):
     incident_id = await created(engine)
     await send(engine, f"/incidents/{incident_id}/snooze", minutes="15")
