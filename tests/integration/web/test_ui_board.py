@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.conftest import Engine
 from tests.support.groups import alert, group
-from versus_py.errors import Unreadable
+from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import Actor, Incident, IncidentId
 from versus_py.store import keys
 from versus_py.web.pages.ui.board import Board
@@ -70,6 +70,45 @@ async def test_those_who_ask_at_the_same_time_share_a_look(engine, board, reads,
 
     assert looks == 2  # who comes during a look gets the next one
     assert {len(it.spots) for it in sights} == {1}
+
+
+async def test_a_look_that_fails_is_nobody_elses(board, monkeypatch):
+    looks = 0
+
+    async def away():
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+        raise StoreUnavailable("it is away")
+
+    monkeypatch.setattr(board, "_look", away)
+
+    found = await asyncio.gather(*(board.look() for _ in range(3)), return_exceptions=True)
+
+    assert [type(it) for it in found] == [StoreUnavailable] * 3
+    assert looks == 3
+
+
+@pytest.mark.parametrize("ask", ["known_now", "rows"])
+async def test_a_look_of_somebody_else_leaves_no_hole_in_a_page(engine, board, monkeypatch, ask):
+    first, second = await created(engine, "A"), await created(engine, "B")
+    await board.look()
+    have_rows = board._have_rows
+    others: list[asyncio.Task[object]] = []
+
+    async def meanwhile(ids):
+        await have_rows(ids)
+        await engine.lifecycle.acknowledge(first, ANA)
+        others.append(asyncio.create_task(board.look()))
+        await asyncio.wait(others, timeout=0.2)
+
+    monkeypatch.setattr(board, "_have_rows", meanwhile)
+
+    found = await (board.rows() if ask == "rows" else board.known_now())
+
+    rows = found if ask == "rows" else found.waiting.rows
+    assert {it.id for it in rows} == {first, second}
+    await asyncio.gather(*others)
 
 
 async def test_of_many_only_what_a_page_shows_is_read(engine, board, reads):

@@ -49,7 +49,11 @@ class Board:
         async with self._looking:
             if self._begun <= asked:  # else somebody began to look since, and has looked for us too
                 self._begun += 1
-                await self._look()
+                try:
+                    await self._look()
+                except StoreUnavailable:
+                    self._begun -= 1  # who waits has to look
+                    raise
             return self.sight
 
     async def now(self, *, query: str = "", waiting_after: str = "", taken_after: str = "") -> Now:
@@ -60,14 +64,16 @@ class Board:
     async def known_now(self, *, query: str = "", waiting_after: str = "", taken_after: str = "") -> Now:
         """The same by what is known, without a look."""
         part = {"query": query, "waiting_after": waiting_after, "taken_after": taken_after}
-        await self._have_rows(wanted(self._open.values(), **part))
-        return now_of(self._open.values(), **part, unread=len(self._unread))
+        async with self._looking:  # what another look replaces meanwhile would leave a hole
+            await self._have_rows(wanted(self._open.values(), **part))
+            return now_of(self._open.values(), **part, unread=len(self._unread))
 
     async def rows(self) -> Sequence[Row]:
         """All that is open, each read. Raises StoreUnavailable."""
         await self.look()
-        await self._have_rows([*self._open])
-        return [it for it in self._open.values() if isinstance(it, Row)]
+        async with self._looking:
+            await self._have_rows([*self._open])
+            return [it for it in self._open.values() if isinstance(it, Row)]
 
     async def read_again(self, ids: Iterable[IncidentId]) -> None:
         """These have changed, or may have."""
@@ -109,9 +115,8 @@ class Board:
         self._open = known
 
     async def _have_rows(self, ids: Sequence[IncidentId]) -> None:
-        async with self._looking:
-            missing = ((it, self._open.get(it)) for it in ids)
-            await self._read({it: spot.version for it, spot in missing if isinstance(spot, Spot)}, self._open)
+        missing = ((it, self._open.get(it)) for it in ids)
+        await self._read({it: spot.version for it, spot in missing if isinstance(spot, Spot)}, self._open)
 
     async def _read(self, versions: Mapping[IncidentId, int], into: dict[IncidentId, Row | Spot]) -> None:
         """Those of *versions*, as far as they are known."""
