@@ -326,7 +326,7 @@ async def test_the_page_of_a_snoozed_one_says_until_when_and_what_comes_then(eng
     text = await page(engine, f"/incidents/{incident_id}")
 
     assert "Snoozed by Ana Diaz until <time" in text
-    assert "; ServiceNow is told in <time" in text
+    assert "; ServiceNow is notified in <time" in text
 
 
 async def test_the_page_of_an_incident_says_who_was_told_and_who_is_next(engine):
@@ -334,7 +334,7 @@ async def test_the_page_of_an_incident_says_who_was_told_and_who_is_next(engine)
 
     text = await page(engine, f"/incidents/{incident_id}")
 
-    assert "until ServiceNow is told" in text
+    assert "until ServiceNow is notified" in text
     assert "step 2 of 2" in text
     assert "In sync" in text
     assert "team=<b>storage</b>" in text

@@ -312,7 +312,7 @@ async def test_the_page_says_what_fires_how_grave_it_is_and_since_when(engine):
     assert "5 restarts &lt;b&gt;" in page
     assert "Where namespace= shop Alerts 2 alerts What differs pod=a-1 pod=b-2 Next" in shown
     assert [pod for pod in ("a-1", "b-2") if f"<b>pod={pod}</b>" in page] == ["a-1", "b-2"]
-    assert "ServiceNow is told, unless somebody acknowledges it" in shown
+    assert "ServiceNow is notified, unless somebody acknowledges it" in shown
     assert "People Nobody has acted yet" in shown
     assert 'href="https://wiki.example/crash"' in page
     assert 'href="http://am"' in page

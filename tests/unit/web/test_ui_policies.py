@@ -169,7 +169,7 @@ def test_each_policy_says_whom_it_tells_when_and_how_often():
     assert critical.again == ("once more", "from the start, every 3 h 10 min")
     assert critical.notes == ("An acknowledgment ends after 4 h if it still fires; then it starts again.",)
     assert [(it.is_open, it.name) for it in low.hours] == [(True, "office")]
-    assert rest.notes[0] == "If ServiceNow fails for 15 min, Slack C0FALLBK is told."
+    assert rest.notes[0] == "If ServiceNow fails for 15 min, Slack C0FALLBK is notified."
 
 
 def with_mentions(*policies: dict[str, Any]) -> Config:

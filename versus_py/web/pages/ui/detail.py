@@ -246,10 +246,10 @@ def _state(incident: Incident, target: str, it: Delivery, due_ms: int | None) ->
     if it.reference:
         return "behind", "Being updated", it.synced_at_ms
     if incident.wants(target):
-        return "waiting", "Being told", None
+        return "waiting", "Being notified", None
     if due_ms is not None:
         return "waiting", "Waiting", due_ms
-    return "spared", "Not told", None
+    return "spared", "Not notified", None
 
 
 def _links(incident: Incident, called: Called) -> tuple[tuple[str, str], ...]:

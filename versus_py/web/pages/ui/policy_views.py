@@ -239,8 +239,8 @@ def _notes(config: Config, called: Called, policy: Policy) -> Iterator[str]:
         yield "What is resolved before its hours begin is never sent."
     if policy.fallback is not None and policy.oncall is not None:
         told = ", ".join(targets_of(config, policy, policy.fallback, called))
-        yield f"If {called(policy.oncall)} fails for {span(policy.fallback.after_ms)}, {told} is told."
+        yield f"If {called(policy.oncall)} fails for {span(policy.fallback.after_ms)}, {told} is notified."
     if policy.ack_timeout_ms:
         yield f"An acknowledgment ends after {span(policy.ack_timeout_ms)} if it still fires; then it starts again."
     if policy.count > 1 and all(it.on_failure is OnFailure.NEXT for it in policy.timed):
-        yield "If a step can tell nobody, the next one comes at once."
+        yield "If a step can notify nobody, the next one comes at once."
