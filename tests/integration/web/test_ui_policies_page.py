@@ -44,7 +44,7 @@ async def policies(engine: Engine, who: Mapping[str, str] = ANA, status: int = 2
 async def test_every_policy_is_there_in_its_order(engine, who):
     text = await policies(engine, who)
 
-    assert re.findall(r'<h2 id="p-\d" class="grow">(.*?)<', text) == ["1. low", "2. leads", "3. all"]
+    assert re.findall(r'<h2 id="p-\d" class="grow">(.*?)<', text) == ["1. low", "2. later", "3. leads", "4. all"]
     assert "everything else" not in text, "all matches what is left"
     assert 'role="img"' in text
     assert 'href="/policies" aria-current="page"' in text
