@@ -33,7 +33,7 @@ LOOSE = 0.8
 """What costs less than this part of its bound is not guarded by it any more."""
 
 SHARED = 0.5
-"""The same where concurrent syncs share round trips: how many do differs from run to run."""
+"""The same where the cost differs from run to run: concurrent syncs share round trips, and caches save calls."""
 
 WITHOUT_SLACK = {"enable": False}
 """No target but ServiceNow: what is counted is not counted twice."""
@@ -157,7 +157,7 @@ async def test_a_new_group_is_accepted_in_few_calls_of_functions(engine):
         found.append(counted)
 
     for name, most in NEW_GROUP_CALLS.items():  # the fewest: what else runs in the process now and then is not its own
-        assert_within(min(it[name] for it in found), most, f"calls ({name})")
+        assert_within(min(it[name] for it in found), most, f"calls ({name})", loose=SHARED)
 
 
 def assert_bounded(cost: Cost, bounds: dict[str, int], *, loose: float = LOOSE) -> None:

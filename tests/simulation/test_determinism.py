@@ -33,9 +33,9 @@ from tests.simulation.knobs import knobs_for
 from tests.simulation.play import play
 
 BUGS["forget every third"].plant()
-world = play(1, knobs_for(1, "all"))
+world = play(2, knobs_for(2, "all"))
 assert world.violations and world.effects.happened
-again = play(1, world.knobs, world.effects.happened)
+again = play(2, world.knobs, world.effects.happened)
 assert again.violations == world.violations
 print(world.effects.number, world.effects.trace, again.effects.trace, world.violations, world.effects.happened)
 """

@@ -75,6 +75,8 @@ async def replies(redis: Redis, commands: Sequence[Command]) -> list[Any]:
 
     Who is cancelled does not keep the others from their answers; what was sent is carried out all the same.
     """
+    if not commands:
+        return []
     loop, batch = asyncio.get_running_loop(), _next.get(redis)
     if batch is None or batch.loop is not loop:
         batch = _next[redis] = _Batch(redis, loop)

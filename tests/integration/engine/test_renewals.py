@@ -90,7 +90,7 @@ async def test_without_presses_the_button_is_a_link_that_renews_it(engine, ackno
 
     shown = await response.text()
     assert response.status == 200
-    assert "<h1>Acknowledgment renewed</h1>" in shown
+    assert "Acknowledgment renewed" in shown
     assert "will not be called before" in shown
     assert await ends_in_ms(engine, acknowledged) == pytest.approx(4 * HOUR_MS, abs=60_000)
 
@@ -101,7 +101,7 @@ async def test_looking_at_the_page_offers_to_renew_and_renews_nothing(engine, ac
     shown = await page(engine, acknowledged)
     told = await (await engine.http.get(link(engine))).json()
 
-    assert re.search(rf'<form[^>]* method="post" action=""><button type="submit">{RENEW}</button>', shown)
+    assert re.search(rf'<form method="post" action=""[^>]*>.*<button[^>]*>{RENEW}</button>', shown, re.DOTALL)
     assert "<script" not in shown
     assert told["message"].endswith("POST to this URL to renew the acknowledgment")
     assert await ends_in_ms(engine, acknowledged) == left_ms

@@ -11,6 +11,7 @@ from tests.support.groups import alert, group
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Event, IncidentId, Status
 from versus_py.incidents.transitions import COMMENT_MAX
+from versus_py.simulators.faults import Fault
 from versus_py.simulators.slack.control import WriteOrder
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.store import keys
@@ -119,6 +120,7 @@ def event_of(engine, text, ts="1900000000.000100", **more):
 async def test_a_record_gets_it_as_a_work_note_with_its_author_and_not_as_an_id(engine, incident):
     await engine.after(minutes=6)
 
+    engine.slack.faults.order(Fault(kind="slow", seconds=2, path="/api/users.info"))
     await engine.slack.reply(message(engine), "Rebooted it", user="U0BEN")
     await engine.worker.run_due()  # before it is known who that is
     before = "Rebooted it" in work_notes(engine)
