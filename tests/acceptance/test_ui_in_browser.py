@@ -60,6 +60,13 @@ def sized(browser, size: str) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
+def slow_down(browser) -> None:
+    """As on a train: answers take 400 ms, and 50 KB/s come and go."""
+    browser.execute_cdp_cmd("Network.enable", {})
+    conditions = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+
+
 def sign_in(browser, server: str) -> None:
     browser.get(server)
     browser.find_element(By.NAME, "name").send_keys("Ana Diaz")
@@ -100,8 +107,10 @@ def problems(browser) -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_the_story_of_a_night(world, browser, size):  # noqa: PLR0915 - one story
+@pytest.mark.parametrize(
+    ("size", "is_slow"), [("desk", False), ("phone", False), ("phone", True)], ids=["desk", "phone", "slow phone"]
+)
+def test_the_story_of_a_night(world, browser, size, is_slow):  # noqa: PLR0915 - one story
     server, _ = world.serve(gateway_secret=SECRET)
     crash = post(server, alerts("PodsCrashLooping", *"abcde", namespace="shop", cluster="eu-1"))
     post(server, alerts("PaymentQueueStuck", queue="settlement", team="payments"), wait_minutes=1.6)
@@ -114,6 +123,8 @@ def test_the_story_of_a_night(world, browser, size):  # noqa: PLR0915 - one stor
         browser.save_screenshot(str(world.folder / f"{name}-{size}.png"))
 
     sized(browser, size)
+    if is_slow:
+        slow_down(browser)
     sign_in(browser, server)
     titles = [it.text for it in browser.find_elements(By.CSS_SELECTOR, "#waiting h3")]
     shot("now")

@@ -133,6 +133,7 @@ async def unread_for(engine: Engine, hours: float) -> None:
         await engine.worker.run_due()
 
 
+@pytest.mark.long
 async def test_it_is_given_up_as_other_failures_are_and_its_escalation_has_failed(engine, ids, logs):
     bad, _ = ids
     await unread_for(engine, 24.5)
@@ -158,6 +159,7 @@ async def test_before_that_it_is_overdue_and_tried_on(engine, ids, logs):
     assert (standing.failed, standing.overdue_ids) == (0, (ids[0],))
 
 
+@pytest.mark.long
 async def test_the_time_counts_anew_when_somebody_could_read_it(engine, ids, logs):
     bad, _ = ids
     name = keys.incident(bad)
