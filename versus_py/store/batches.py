@@ -14,6 +14,8 @@ from redis.exceptions import DataError
 Command = tuple[Any, ...]
 """A command's name and its arguments."""
 
+FINISH_S = 2.0
+
 _NOT_SENT = (DataError, UnicodeEncodeError)
 """What redis-py raises while it packs commands: before it sends any of them."""
 
@@ -36,8 +38,8 @@ class _Batch:
         if _next.get(self._redis) is self:
             del _next[self._redis]
         task = self.loop.create_task(self._send())
-        _sending.add(task)
-        task.add_done_callback(_sending.discard)
+        _sending[task] = self._redis
+        task.add_done_callback(_sending.pop)
 
     async def _send(self) -> None:
         # Who was cancelled before it began wants nothing any more.
@@ -67,7 +69,14 @@ class _Batch:
 
 
 _next: WeakKeyDictionary[Redis, _Batch] = WeakKeyDictionary()
-_sending: set[asyncio.Task[None]] = set()
+_sending: dict[asyncio.Task[None], Redis] = {}
+
+
+async def finish(redis: Redis) -> None:
+    """Before *redis* is closed: what is on its way has ended then, or FINISH_S have passed."""
+    await asyncio.sleep(0)  # what is wanted in this turn goes on its way
+    if tasks := [task for task, client in _sending.items() if client is redis]:
+        await asyncio.wait(tasks, timeout=FINISH_S)
 
 
 async def replies(redis: Redis, commands: Sequence[Command]) -> list[Any]:

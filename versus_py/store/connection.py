@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable, VersusError
+from versus_py.store import batches
 from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unavailable
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
@@ -81,10 +82,16 @@ async def connect(config: RedisConfig) -> AsyncIterator[RedisClient]:
         async with make_sentinel(config) as sentinel:
             options = _pool_options(config) | {"connection_pool_class": SentinelPool}
             async with sentinel.master_for(config.sentinel.master_name, **options) as primary:
-                yield primary
+                try:
+                    yield primary
+                finally:
+                    await batches.finish(primary)
     else:
         async with _single(config) as client:
-            yield client
+            try:
+                yield client
+            finally:
+                await batches.finish(client)
 
 
 def make_sentinel(config: RedisConfig) -> Sentinel:
