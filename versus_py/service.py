@@ -425,10 +425,8 @@ async def _build(
             "watchdog": watchdog.run,
             "presence": presence.run,
         }
-        if checkup is not None and with_api:
-            background["checkup"] = checkup.run
         if with_api:
-            background["web ui"] = app[LIVE].run
+            background |= {"web ui": app[LIVE].run} | ({} if checkup is None else {"checkup": checkup.run})
         if config.heartbeat.url:
             background["heartbeat"] = Heartbeat(config.heartbeat, session, core.metrics, health.trouble).run
         if embedded is not None:

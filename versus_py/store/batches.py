@@ -15,6 +15,7 @@ Command = tuple[Any, ...]
 """A command's name and its arguments."""
 
 FINISH_S = 2.0
+"""How long what is on its way to Redis may take when its client is about to be closed."""
 
 _NOT_SENT = (DataError, UnicodeEncodeError)
 """What redis-py raises while it packs commands: before it sends any of them."""
@@ -73,10 +74,13 @@ _sending: dict[asyncio.Task[None], Redis] = {}
 
 
 async def finish(redis: Redis) -> None:
-    """Before *redis* is closed: what is on its way has ended then, or FINISH_S have passed."""
+    """Before *redis* is closed: nothing of it is on its way afterwards. What takes longer than FINISH_S is given up."""
     await asyncio.sleep(0)  # what is wanted in this turn goes on its way
     if tasks := [task for task, client in _sending.items() if client is redis]:
-        await asyncio.wait(tasks, timeout=FINISH_S)
+        _, late = await asyncio.wait(tasks, timeout=FINISH_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 async def replies(redis: Redis, commands: Sequence[Command]) -> list[Any]:

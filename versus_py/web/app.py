@@ -74,7 +74,6 @@ def create_app(
     heartbeats = Heartbeats(config, store, lifecycle, clock)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal, heartbeats=heartbeats)
     deeds = Deeds(lifecycle, Choices.of(config, called), called)
-    api = Api(store, lifecycle, deeds)
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
     site = Site(
@@ -103,19 +102,7 @@ def create_app(
             web.get("/api/heartbeats", guarded(HeartbeatsApi(heartbeats).list), allow_head=False),
             *PagerDuty(intake).routes(),
             *Opsgenie(intake, store, clock).routes(),
-            web.get("/api/incidents", guarded(api.list), allow_head=False),
-            web.get("/api/incidents/{id}", guarded(api.show), allow_head=False),
-            web.get("/api/incidents/{id}/payload", guarded(api.payload), allow_head=False),
-            web.post("/api/incidents/{id}/acknowledge", guarded(api.acknowledge)),
-            web.post("/api/incidents/{id}/unacknowledge", guarded(api.unacknowledge)),
-            web.post("/api/incidents/{id}/resolve", guarded(api.resolve)),
-            web.post("/api/incidents/{id}/comments", guarded(api.comment)),
-            web.post("/api/incidents/{id}/escalate", guarded(api.escalate)),
-            web.post("/api/incidents/{id}/snooze", guarded(api.snooze)),
-            web.post("/api/incidents/{id}/severity", guarded(api.set_severity)),
-            web.post("/api/incidents/{id}/route", guarded(api.route)),
-            web.post("/api/incidents/{id}/retry", guarded(api.retry)),
-            web.post("/api/retry", guarded(api.retry_all)),
+            *Api(store, lifecycle, deeds).routes(guarded),
             *_pages_of_links(config, links, store, storms, lifecycle, site, called),
             *site.routes(),
             web.get(openapi.PATH, openapi.get, allow_head=False),

@@ -7,7 +7,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from versus_py.errors import StoreUnavailable
+from versus_py.store import batches
 from versus_py.store.calls import answers, run_apart
+from versus_py.store.connection import connect
 
 
 @pytest.fixture
@@ -61,6 +63,19 @@ async def test_who_is_cancelled_keeps_nobody_else_from_an_answer(redis):
     assert await second == [True]
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+@pytest.mark.parametrize("command", [("SET", "a", "1"), ("BLPOP", "nothing", "0")], ids=["in time", "too late"])
+async def test_nothing_is_on_its_way_when_the_client_is_closed(shared_redis, monkeypatch, command):
+    monkeypatch.setattr(batches, "FINISH_S", 0.1)
+    async with connect(shared_redis.config) as client:
+        gone = asyncio.create_task(answers(client, [command]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert client in batches._sending.values()
+
+    assert client not in batches._sending.values()
 
 
 async def test_everybody_learns_that_redis_is_away():

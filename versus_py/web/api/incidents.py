@@ -14,6 +14,7 @@ from versus_py.store import Store
 from versus_py.web.answers import json_answer
 from versus_py.web.api.views import detail, failure, summary, unread, unread_failure
 from versus_py.web.deeds import NAME_MAX, Deeds
+from versus_py.web.guard import Guard
 from versus_py.web.intake.bodies import read_whole
 from versus_py.web.searches import TooCostly, read_asked
 
@@ -32,6 +33,23 @@ class Api:
         self._store = store
         self._lifecycle = lifecycle
         self._deeds = deeds
+
+    def routes(self, guarded: Guard) -> Sequence[web.RouteDef]:
+        return (
+            web.get("/api/incidents", guarded(self.list), allow_head=False),
+            web.get("/api/incidents/{id}", guarded(self.show), allow_head=False),
+            web.get("/api/incidents/{id}/payload", guarded(self.payload), allow_head=False),
+            web.post("/api/incidents/{id}/acknowledge", guarded(self.acknowledge)),
+            web.post("/api/incidents/{id}/unacknowledge", guarded(self.unacknowledge)),
+            web.post("/api/incidents/{id}/resolve", guarded(self.resolve)),
+            web.post("/api/incidents/{id}/comments", guarded(self.comment)),
+            web.post("/api/incidents/{id}/escalate", guarded(self.escalate)),
+            web.post("/api/incidents/{id}/snooze", guarded(self.snooze)),
+            web.post("/api/incidents/{id}/severity", guarded(self.set_severity)),
+            web.post("/api/incidents/{id}/route", guarded(self.route)),
+            web.post("/api/incidents/{id}/retry", guarded(self.retry)),
+            web.post("/api/retry", guarded(self.retry_all)),
+        )
 
     async def list(self, request: web.Request) -> web.Response:
         """`{"incidents": […], "unreadable": […], "next": cursor or null}`, newest first."""

@@ -54,16 +54,16 @@ class Person:
         return cls(actor.name, "".join(it[0] for it in (words[:1] + words[1:][-1:])).upper() or "?")
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """An open incident that was not read: where it is among the others."""
+class _Placed:
+    """What has its place among all that is open."""
 
-    id: IncidentId
-    version: int
+    __slots__ = ()
+
     place: Place
 
     @property
     def sort(self) -> int:
+        """Within its list, the first one has the least."""
         return self.place.sort
 
     @property
@@ -72,11 +72,21 @@ class Spot:
 
     @property
     def is_coming(self) -> bool:
+        """Whether a step is to come that nothing holds."""
         return self.place.kind is Kind.STEP
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Spot(_Placed):
+    """An open incident that was not read: where it is among the others."""
+
+    id: IncidentId
+    version: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Row(_Placed):
     """What waits has no *taken_at_ms*; what somebody acknowledged or snoozed has one."""
 
     id: IncidentId
@@ -103,20 +113,6 @@ class Row:
     back_at_ms: int | None  # when it waits again, unless somebody says more
     text: str  # what a filter looks at, in lower case
     pairs: frozenset[str]  # `name=value` of its labels, in lower case
-
-    @property
-    def sort(self) -> int:
-        """Within its list, the first one has the least."""
-        return self.place.sort
-
-    @property
-    def is_taken(self) -> bool:
-        return self.place.is_taken
-
-    @property
-    def is_coming(self) -> bool:
-        """Whether a step is to come that nothing holds."""
-        return self.place.kind is Kind.STEP
 
     def is_hot(self, now_ms: int) -> bool:
         """Whether it is to be pressed first: it escalates soon, or has."""
