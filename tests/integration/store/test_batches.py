@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from versus_py.errors import StoreUnavailable
 from versus_py.store import batches
-from versus_py.store.calls import answers, run_apart
+from versus_py.store.calls import RedisClient, answers, run_apart
 from versus_py.store.connection import connect
 
 
@@ -65,7 +65,7 @@ async def test_who_is_cancelled_keeps_nobody_else_from_an_answer(redis):
         await first
 
 
-def noted_at_the_end_of(client: Redis, monkeypatch) -> list[int]:
+def noted_at_the_end_of(client: RedisClient, monkeypatch) -> list[int]:
     """How many pipelines are on their way when it is closed."""
     assert client in batches._sending.values()
     found, close = [], client.aclose
