@@ -133,6 +133,7 @@ class Doubt:
     since_ms: int  # by this machine's counter
     shared_ms: int = 0  # the time that was not believed
     seen_ms: int | None = None  # what had been seen by then
+    lead_since_ms: int = 0  # of what had been noted by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,7 @@ class SharedClock:
         return self._begin_doubt(it, it.shared_ms - shared_ms)
 
     def _begin_doubt(self, it: _Reading, jump_ms: int) -> Judgment:
-        self.doubt = Doubt(jump_ms, it.at_ms, it.shared_ms, it.notes.seen_ms)
+        self.doubt = Doubt(jump_ms, it.at_ms, it.shared_ms, it.notes.seen_ms, it.notes.lead_since_ms)
         return Judgment.DOUBTED
 
     def _judge(self, it: _Reading, jump_ms: int, tolerance_ms: float) -> Judgment:
@@ -247,7 +248,8 @@ class SharedClock:
         has_machine_jumped = is_about(it.machine_ms, it.shared_ms) and is_about(machine_moved_ms, jump_ms)
         # The server's own clock goes on, and a replica has said since what it is ahead: else two would contradict
         # each other for ever.
-        is_another_lead = it.notes.lead_since_ms > self._lead_since_ms and is_about(
+        known_since_ms = self._lead_since_ms if self.doubt is None else self.doubt.lead_since_ms
+        is_another_lead = it.notes.lead_since_ms > known_since_ms and is_about(
             it.server_ms, it.at_ms + self._server_offset_ms
         )
         if self._is_vouched_for(it, expected_ms + tolerance_ms) or has_machine_jumped or is_another_lead:

@@ -32,6 +32,7 @@ class Record:
     state: str
     created_ms: float
     may_be_forgotten: bool = False  # Redis lost what was written when it was created
+    may_be_outdated: bool = False  # the same of when it was last changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Message:
     text: str
     shown: str  # all of it
     replies: Sequence[str] = ()
-    told: Sequence[Mapping[str, Any]] = ()  # what each reply says in its metadata
+    told: Sequence[Mapping[str, Any]] = ()  # what each of the replies says in its metadata
     posted_ms: float = math.inf
     may_be_outdated: bool = False  # Redis lost what was written when it was last edited
 
@@ -181,7 +182,7 @@ def _states(course: Course, seen: Seen, incident: Mapping[str, Any]) -> Iterator
         yield "a record that is not known", f"{last.number}, not {told}: {course}"
     if status == RESOLVED and last.state not in OVER_STATES:
         yield "a record that is open though all is over", f"state {last.state}: {course}"
-    if status == TRIGGERED and last.state in OVER_STATES:
+    if status == TRIGGERED and last.state in OVER_STATES and not last.may_be_outdated:
         yield "a record that is over though it goes on", f"state {last.state}: {course}"
     if status == ACKNOWLEDGED and _escalated_before_that(course, last) and last.state != IN_PROGRESS:
         yield "a record that is not in progress though acknowledged", f"state {last.state}: {course}"
@@ -242,10 +243,17 @@ def _headline(incident: Mapping[str, Any]) -> str:
 
 
 def _threads(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
-    """What the thread was told, it was told once."""
+    """What the thread was told, it was told once.
+
+    What Redis has lost is counted anew, so that a number may stand for two things: then their texts tell them apart.
+    """
     for message in seen.messages:
-        told = Counter(json.dumps(it, sort_keys=True) for it in message.told)
-        for what, number in told.items():
+        told = Counter(
+            (json.dumps(what, sort_keys=True), reply if course.doubt else "")
+            for what, reply in zip(message.told, message.replies, strict=False)
+            if what
+        )
+        for (what, _), number in told.items():
             if number > 1:
                 yield "a thread that was told twice", f"{what} {message.replies}: {course}"
         if message.channel == bounds.channel and not course.doubt:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.chain import judge_journal
@@ -273,7 +274,14 @@ class Oracle:
 
     def _as_record(self, row: Mapping[str, str]) -> Record:
         created_ms = self._records.created_ms[row["sys_id"]]
-        return Record(row["number"], row["state"], created_ms, may_be_forgotten=self._forgotten.hide(created_ms))
+        changed_ms = datetime.fromisoformat(f"{row['sys_updated_on']}Z").timestamp() * 1000  # of whole seconds
+        return Record(
+            row["number"],
+            row["state"],
+            created_ms,
+            may_be_forgotten=self._forgotten.hide(created_ms),
+            may_be_outdated=self._forgotten.hide(changed_ms) or self._forgotten.hide(changed_ms + 999),
+        )
 
     def _as_seen(self, message: Any) -> Message:
         thread = [it for it in message.thread if not self._losses.may_repeat(it)]
@@ -286,7 +294,7 @@ class Oracle:
             message.text,
             message.shown,
             replies,
-            [it for it in told if it],
+            told,
             posted_ms,
             may_be_outdated=edited_ms is not None and self._forgotten.hide(edited_ms),
         )

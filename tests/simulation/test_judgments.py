@@ -118,7 +118,10 @@ WRONG: dict[str, tuple[Callable[[], tuple[Course, Seen]], Callable[[Seen], Seen]
     "no message": (escalated, lambda seen: replace(seen, messages=[])),
     "a message that is not up to date": (escalated, lambda seen: with_message(seen, text="*Escalating* · Disk")),
     "a message without its record": (escalated, lambda seen: with_message(seen, shown="ServiceNow")),
-    "a thread that was told twice": (escalated, lambda seen: with_message(seen, told=[{"news": 1}, {"news": 1}])),
+    "a thread that was told twice": (
+        escalated,
+        lambda seen: with_message(seen, replies=["1 joined", "2 joined"], told=[{"news": 1}, {"news": 1}]),
+    ),
     "a line too often": (escalated, lambda seen: with_message(seen, replies=[*seen.messages[0].replies] * 2)),
 }
 
@@ -241,6 +244,24 @@ def test_a_record_may_be_forgotten_when_redis_lost_the_moment_in_which_it_was_cr
 
     assert broken(course, lost) == []
     assert broken(course, seen) == ["a record that is not known", "a message without its record"]
+
+
+@pytest.mark.parametrize(("replies", "found"), [(["1 joined", "Given back"], []), (["1 joined"] * 2, ["told twice"])])
+def test_what_redis_lost_is_counted_anew_and_lines_of_one_number_are_told_apart_by_their_texts(replies, found):
+    course, seen = escalated()
+    course.put_in_doubt("Redis was emptied")
+
+    seen = with_message(seen, replies=replies, told=[{"news": 2}, {"news": 2}])
+    assert broken(course, seen) == [f"a thread that was {it}" for it in found]
+
+
+def test_a_record_may_stay_closed_when_redis_lost_the_moment_in_which_it_was_closed():
+    course, seen = escalated()
+    course.put_in_doubt("Redis lost its last moment")
+    closed = Record(NUMBER, "6", 61_000)
+
+    assert broken(course, with_records(seen, closed)) == ["a record that is over though it goes on"]
+    assert broken(course, with_records(seen, replace(closed, may_be_outdated=True))) == []
 
 
 def test_what_redis_lost_when_it_was_shown_may_be_shown_until_the_next_change():

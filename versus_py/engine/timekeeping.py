@@ -42,15 +42,15 @@ class Timekeeper:
         self._metrics.clock_ahead.set(self._clock.server_ahead_ms / 1000)
         match judgment:
             case Judgment.FOLLOWED if notes.seen_ms is None or self._clock.is_proven:
-                with suppress(StoreUnavailable):  # a Redis that is full tells the time all the same
-                    ahead_ms = self._clock.machine_ahead_ms
-                    await self._shared.note_seen(self._clock.now_ms(), machine_ahead_ms=ahead_ms)
+                await self._vouch()
             case Judgment.DOUBTED:
                 self._note("noticed")
                 log.warning("clock.jumped", **self._about())
             case Judgment.BACK:
                 self._note("over")
                 log.warning("clock.jump_over")
+                if self._clock.is_proven:
+                    await self._vouch()
             case Judgment.CONFIRMED:
                 self._note("confirmed")
                 log.warning("clock.jump_confirmed", machine_ahead_s=_seconds(self._clock.machine_ahead_ms))
@@ -58,8 +58,15 @@ class Timekeeper:
                 lead_ms = self._clock.server_ahead_ms
                 if await self._shared.set_lead(notes, lead_ms, server_ms=answer.server_ms):
                     self._tell_kept(judgment)
+                    await self._vouch()
             case Judgment.FOLLOWED | Judgment.STILL_DOUBTED | Judgment.TOO_SLOW:
                 pass
+
+    async def _vouch(self) -> None:
+        """Tell replicas that start what time it is at least: a clock that says less was set back."""
+        with suppress(StoreUnavailable):  # a Redis that is full tells the time all the same
+            ahead_ms = self._clock.machine_ahead_ms
+            await self._shared.note_seen(self._clock.now_ms(), machine_ahead_ms=ahead_ms)
 
     async def _asked(self) -> Answer:
         number = 1 if self._clock.is_set else FIRST_ASKED

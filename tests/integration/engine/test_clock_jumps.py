@@ -182,6 +182,23 @@ async def test_a_replica_that_starts_after_a_jump_goes_by_the_time_of_the_others
     logs[:] = [line for line in logs if line["event"] != "clock.jump_stays"]
 
 
+async def test_a_replica_that_starts_while_the_clock_of_a_first_jump_is_set_back_goes_by_the_time_of_the_others(
+    world: World, logs
+):
+    world.jump(430)
+    while not any(it.jumps("unconfirmed") for it in world.replicas):
+        await world.after(seconds=5)
+    world.jump(-300)
+    for _ in range(120 // 5):
+        await world.after(seconds=5)
+
+    late = await world.start_replica()
+
+    for replica in (*world.replicas, late):
+        assert replica.clock.machine_ahead_ms == pytest.approx(0, abs=1000)
+    logs[:] = [line for line in logs if line["event"] != "clock.jump_stays"]
+
+
 @pytest.mark.parametrize("machine_too", [False, True], ids=["redis-alone", "with-the-machine"])
 async def test_a_jump_beyond_the_lease_while_a_record_is_created_makes_no_second_one(world: World, machine_too):
     one, other = world.replicas
