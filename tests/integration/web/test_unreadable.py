@@ -128,8 +128,8 @@ async def test_who_opens_a_link_hears_that_it_cannot_be_read(engine, ids, logs, 
 
 async def unread_for(engine: Engine, hours: float) -> None:
     """Met again and again."""
-    for _ in range(round(hours * 12)):
-        engine.clock.advance(minutes=5)
+    for _ in range(round(hours * 2)):
+        engine.clock.advance(minutes=30)
         await engine.worker.run_due()
 
 
