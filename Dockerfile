@@ -3,6 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY versus_py ./versus_py
+COPY config ./config
 RUN python -m venv /opt/versus \
  && /opt/versus/bin/pip install --no-cache-dir -c constraints.txt '.[holidays]'
 

@@ -24,6 +24,7 @@ PACKAGES = (
     "simulators",
     "ack_links",
     "templating",
+    "shipped",
     "clock",
     "errors",
 )
