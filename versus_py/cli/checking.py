@@ -47,6 +47,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check a configuration without starting, and print what it comes to, secrets masked."""
     loaded = load(config)
     print(yaml.safe_dump(loaded.masked(), sort_keys=False, allow_unicode=True), end="")
+    for key, origin in sorted(loaded.origins.items()):
+        err.print(f"{key}: from {origin}", style="dim", markup=False, soft_wrap=True, highlight=False)
     failing = template_problems(loaded)
     for warning in (*loaded.warnings(), *(it for it in failing if not it.is_always)):
         err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)

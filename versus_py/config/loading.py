@@ -19,6 +19,7 @@ from versus_py.config.model import Config, RedisConfig
 from versus_py.config.parts import SystemPart
 from versus_py.config.policies import policy_problems
 from versus_py.config.time_intervals import interval_problems
+from versus_py.config.versus_incident import Origin, adapt
 from versus_py.errors import ConfigError
 
 _SECRET_KEYS = {
@@ -61,16 +62,24 @@ def parse_config(
     except RecursionError:
         raise ConfigError(["an alias in it refers to itself"]) from None
     problems += references.problems
-    config, found = _validated(model, data)
+    adapted = adapt(
+        data,
+        environ,
+        written=raw,
+        channels=_known_keys(model, ["alert"]),
+        providers=_known_keys(model, ["oncall"]),
+    )
+    problems += adapted.problems
+    config, found = _validated(model, adapted.data)
     problems += found
-    config, found = _with_paths(config, folder)
+    config, found, replaced = _with_paths(config, folder)
     problems += found
     mistaken = {problem.partition(":")[0] for problem in problems}
     further = [*_incomplete(config), *_misnamed(config, mistaken)]
     problems += [problem for problem in further if not _is_mistaken(problem.partition(":")[0], mistaken)]
     if problems:
-        raise ConfigError([_with_reference(problem, references.unset) for problem in problems])
-    return config
+        raise ConfigError([_with_reference(problem, references.unset, adapted.origins) for problem in problems])
+    return config.noting((*adapted.notices, *replaced), {**references.found, **_origins(adapted.origins)})
 
 
 def _is_mistaken(key: str, mistaken: Collection[str]) -> bool:
@@ -78,9 +87,18 @@ def _is_mistaken(key: str, mistaken: Collection[str]) -> bool:
     return any(it == key or it.startswith(f"{key}.") for it in mistaken)
 
 
-def _with_reference(problem: str, unset: Mapping[str, str]) -> str:
-    """With the name of the variable that was meant to give the value, where that is why it is missing."""
+def _origins(origins: Mapping[str, Origin]) -> dict[str, str]:
+    return {
+        key: f"{it.variable}, {'which wins over the file' if it.wins else 'as the file does not set it'}"
+        for key, it in origins.items()
+    }
+
+
+def _with_reference(problem: str, unset: Mapping[str, str], origins: Mapping[str, Origin]) -> str:
+    """With the name of the variable that gives the value, or was meant to where that is why it is missing."""
     path = problem.partition(":")[0]
+    if path in origins and origins[path].variable not in problem:
+        return f"{problem} (by {origins[path].variable})"
     variable = unset.get(path) or unset.get(re.sub(r"\.\d+$", "", path))  # one text may be read as a list
     return problem if variable is None else f"{problem} (${{{variable}}} is not set)"
 
@@ -98,25 +116,34 @@ def _validated(model: type[Config], data: dict[str, Any]) -> tuple[Config, list[
         raise ConfigError(problems) from None
 
 
-def _with_paths(config: Config, folder: Path | None) -> tuple[Config, list[str]]:
-    """Paths of systems in use as found: from here, beside the configuration, or beside the configuration's folder."""
+def _with_paths(config: Config, folder: Path | None) -> tuple[Config, list[str], list[str]]:
+    """Paths of systems in use as found: from here, beside the configuration, or beside the configuration's folder.
+
+    With what is wrong, and where a shipped file stands in for another.
+    """
     problems: list[str] = []
+    notices: list[str] = []
     changed: dict[str, dict[str, SystemPart]] = {"alert": {}, "oncall": {}}
     for part in config.systems_in_use():
         for key in part.PATHS:
             path = getattr(part, key)
             if path is None:
                 continue
+            name = f"{part.SECTION}.{part.NAME}.{key}"
             candidates = [path] if folder is None else [path, folder / path, folder.parent / path]
             found = next((it for it in candidates if it.is_file()), None)
+            stand_in = part.stand_in(key, found)
+            if stand_in is not None:
+                found, why = stand_in
+                notices.append(f"{name}: {why}")
             if found is None:
                 looked_in = ", ".join(dict.fromkeys(str(it.resolve()) for it in candidates))
-                problems.append(f"{part.SECTION}.{part.NAME}.{key}: no file {str(path)!r}; looked for {looked_in}")
+                problems.append(f"{name}: no file {str(path)!r}; looked for {looked_in}")
             else:
                 section = changed[part.SECTION]
                 section[part.NAME] = section.get(part.NAME, part).model_copy(update={key: found})
     sections = {name: getattr(config, name).model_copy(update=parts) for name, parts in changed.items()}
-    return config.model_copy(update=sections), problems
+    return config.model_copy(update=sections), problems, notices
 
 
 def _incomplete(config: Config) -> Iterator[str]:
@@ -192,6 +219,7 @@ class _References:
         self._environ = environ
         self.problems: list[str] = []
         self.unset: dict[str, str] = {}  # the path of a value -> the variable that it refers to in vain
+        self.found: dict[str, str] = {}  # the path of a value -> the references that it comes from
 
     def resolve(self, data: Any, path: str = "") -> Any:
         if isinstance(data, dict):
@@ -217,16 +245,24 @@ class _References:
         value = self._environ.get(name, "")
         if not value and not has_default:
             self.unset[path] = name
+        if value:
+            self._note(path, match[0])
         return value or default
+
+    def _note(self, path: str, reference: str) -> None:
+        before = self.found.get(path)
+        self.found[path] = f"{reference} in the file" if before is None else f"{reference}, {before}"
 
     def _content(self, file: Path, path: str) -> str:
         try:
             with file.open("rb") as opened:
-                return opened.read(self._FILE_MAX_BYTES).decode().rstrip("\r\n")
+                content = opened.read(self._FILE_MAX_BYTES).decode().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
             self.problems.append(f"{path}: cannot read {file}: {reason}")
             return ""
+        self._note(path, f"${{file:{file}}}")
+        return content
 
 
 class _Loader(yaml.SafeLoader):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, create_model, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, create_model, model_validator
 
 from versus_py.config.heartbeats import ExpectedHeartbeat
 from versus_py.config.intake import IntakeConfig
@@ -152,7 +152,7 @@ class OncallConfig(Part):
     enable: bool = False
     """Escalate every incident that is not acknowledged in time."""
     initialized_only: bool = False
-    """Prepare escalation, but use it only for requests with oncall_enable=true."""
+    """Prepare escalation, but use it only for requests with oncall_enable=true. `enable: true` wins over it."""
     wait_minutes: Minutes = 3
     """How long people have to acknowledge; 0 escalates at once."""
     provider: str = Field("", description=_PROVIDER)
@@ -182,7 +182,7 @@ class OncallConfig(Part):
     @property
     def by_default(self) -> bool:
         """Whether a request that does not say so escalates."""
-        return self.enable and not self.initialized_only
+        return self.enable
 
 
 def _address(value: str) -> str:
@@ -457,12 +457,25 @@ class Config(Part):
     log: LogConfig = LogConfig()
     """The log."""
 
+    _notices: tuple[str, ...] = PrivateAttr(())
+    _origins: Mapping[str, str] = PrivateAttr({})
+
     @model_validator(mode="after")
     def _look_up_hours(self) -> Self:
         named = {it.name: it.compiled for it in self.time_intervals}
         for policy in self.policies:
             policy.keep_hours(named)
         return self
+
+    def noting(self, notices: Sequence[str], origins: Mapping[str, str]) -> Self:
+        """This configuration, with what its file said that has no place in the model: see `warnings` and `origins`."""
+        self._notices, self._origins = tuple(notices), dict(origins)
+        return self
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Keys whose values come from outside the file -> from where."""
+        return self._origins
 
     @property
     def link_base(self) -> str:
@@ -577,6 +590,7 @@ class Config(Part):
 
     def warnings(self) -> Iterator[str]:
         """What works, but is hardly what was meant."""
+        yield from self._notices
         for part in self.systems.values():
             yield from part.warnings(self)
         for index, route in enumerate(self.routes):
@@ -609,10 +623,17 @@ class Config(Part):
         yield from self.ui.warnings(self)
         if self.redis.insecure_skip_verify and self._redis_uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
+        elif self.redis.insecure_skip_verify and not self.redis.is_embedded:
+            yield (
+                "redis.insecure_skip_verify has no effect without redis.tls: true; Redis is asked without TLS, "
+                "which Versus Incident uses unless redis.tls is false"
+            )
 
     def _without_effect(self) -> Iterator[str]:
         """What is set, and does nothing without something else."""
         fallback, heartbeat = self.oncall.fallback, self.heartbeat
+        if self.oncall.enable and self.oncall.initialized_only:
+            yield "oncall.initialized_only has no effect with oncall.enable: true: all incidents escalate"
         if heartbeat.url is None and "every_seconds" in heartbeat.model_fields_set:
             yield "heartbeat.every_seconds has no effect without heartbeat.url"
         if self.journal.keep != "file" and self.journal.file is not None:

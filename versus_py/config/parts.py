@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -236,6 +237,10 @@ class SystemPart(Part):
 
     max_concurrent: Annotated[int, Number] = Field(32, ge=1, le=500)
     """The most deliveries at once, to each instance if there are several; fewer while it is slow or overloaded."""
+
+    def stand_in(self, key: str, found: Path | None) -> tuple[Path, str] | None:  # noqa: ARG002
+        """A file of the package in place of the one that *key* names, and why; *found* is None where there is none."""
+        return None
 
     def problem_with(self, destination: str) -> str:
         """What would be allowed in place of *destination*; "" when it is good."""

@@ -23,7 +23,9 @@ from versus_py.config.parts import (
 )
 from versus_py.config.routes import Matching
 from versus_py.config.severities import row_warnings
+from versus_py.config.versus_incident.template import is_shipped_template
 from versus_py.incidents.severity import row_for
+from versus_py.shipped import SLACK_TEMPLATE, shipped
 
 if TYPE_CHECKING:
     from versus_py.config.model import Config
@@ -209,6 +211,19 @@ class SlackConfig(ChannelPart):
     """How the message looks."""
     api_url: HttpUrl = "https://slack.com/api"
     """Slack's Web API, or a stand-in for it."""
+
+    def stand_in(self, key: str, found: Path | None) -> tuple[Path, str] | None:  # noqa: ARG002
+        if found is None:
+            if self.template_path is None or self.template_path.name != SLACK_TEMPLATE:
+                return None
+            return shipped(SLACK_TEMPLATE), f"no file {str(self.template_path)!r}; the template of the package is used"
+        with suppress(OSError, UnicodeDecodeError):
+            if is_shipped_template(found.read_text(encoding="utf-8")):
+                return shipped(SLACK_TEMPLATE), (
+                    f"{str(found)!r} is the template of Versus Incident, unchanged, which is written for Go; "
+                    "the template of the package is used in its place"
+                )
+        return None
 
     def problem_with(self, destination: str) -> str:
         return "" if _CHANNEL.fullmatch(destination) else "a channel's id such as C0123456789"

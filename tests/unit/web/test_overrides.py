@@ -99,7 +99,8 @@ def test_the_booleans_of_go_templates_are_read(value, escalates):
         ("slack_channel_id", "<!channel>", "C0123456789"),
         ("slack_channel_id", "", "C0123456789"),
         ("oncall_wait_minute", "5", "did you mean oncall_wait_minutes?"),
-        ("telegram_chat_id", "5", "known are incident_per, oncall_enable"),
+        ("zzz", "5", "known are incident_per, oncall_enable"),
+        ("telegram_chat_id", "5", "this server does not post to Telegram"),
     ],
 )
 def test_a_mistake_is_ignored_with_a_warning(name, value, said):
@@ -124,15 +125,19 @@ def test_of_two_values_the_first_counts():
 
 
 def test_initialized_only_escalates_for_those_who_ask():
-    assert read(initialized_only=True).policy.oncall is None
-    assert read(("oncall_enable", "true"), initialized_only=True).policy.oncall == "servicenow"
+    assert read(enable=False, initialized_only=True).policy.oncall is None
     assert read(("oncall_enable", "true"), enable=False, initialized_only=True).policy.oncall == "servicenow"
+
+
+def test_enable_wins_over_initialized_only():
+    assert read(enable=True, initialized_only=True).policy.oncall == "servicenow"
+    assert read(("oncall_enable", "false"), enable=True, initialized_only=True).policy.oncall is None
 
 
 @pytest.mark.parametrize(
     ("oncall", "said"),
     [
-        ({"initialized_only": True}, "off unless the request says oncall_enable=true"),
+        ({"enable": False, "initialized_only": True}, "off unless the request says oncall_enable=true"),
         ({"enable": False}, "off in the configuration"),
     ],
 )

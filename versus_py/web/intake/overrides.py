@@ -13,6 +13,7 @@ from multidict import MultiMapping
 
 from versus_py.config import MAX_WAIT_MINUTES, Config, OncallConfig, OverrideLimits
 from versus_py.config.parts import QUERY_PARAMETERS, SystemPart
+from versus_py.config.versus_incident.overrides import UNREAD_OVERRIDES
 from versus_py.engine.policies import in_ms
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.severity import known_as, known_names, spelling
@@ -80,7 +81,9 @@ def _known(query: MultiMapping[str], names: Collection[str]) -> tuple[dict[str, 
         if index >= _PARAMETERS_MAX:
             warnings.append(f"only the first {_PARAMETERS_MAX} query parameters were read")
             break
-        if name not in names:
+        if name not in names and name in UNREAD_OVERRIDES:
+            warnings.append(f"query parameter {name} was ignored: {UNREAD_OVERRIDES[name]}")
+        elif name not in names:
             close = get_close_matches(name, sorted(names), n=1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(names))}"
             warnings.append(f"query parameter {_shown(name)} is not known and was ignored; {hint}")
