@@ -37,6 +37,7 @@ from versus_py.web.pages.ack import AckPage
 from versus_py.web.pages.storms import StormPage
 from versus_py.web.pages.ui.site import Site
 from versus_py.web.unparsed import noting
+from versus_py.web.versus_incident import as_versus_incident
 
 
 def create_app(
@@ -65,14 +66,16 @@ def create_app(
     accepted is written, if anywhere. *presence* tells who else runs, and *checkup* what the doctor finds.
     """
     metrics = metrics or Metrics()
-    app = web.Application(
-        middlewares=[counting_refusals(metrics), errors_as_json], client_max_size=config.max_body_bytes
-    )
     clock = clock or SystemClock()
-    look_after_connections(app, noting(metrics, clock))
-    app.on_response_prepare.append(add_security_headers)
     heartbeats = Heartbeats(config, store, lifecycle, clock)
     intake = Intake(config, lifecycle, Trust(config.sources, sns), clock, metrics, journal, heartbeats=heartbeats)
+    posts = dict.fromkeys(("/api/incidents", "/sns"), intake.post)
+    app = web.Application(
+        middlewares=[counting_refusals(metrics), errors_as_json, as_versus_incident(posts)],
+        client_max_size=config.max_body_bytes,
+    )
+    look_after_connections(app, noting(metrics, clock))
+    app.on_response_prepare.append(add_security_headers)
     deeds = Deeds(lifecycle, Choices.of(config, called), called)
     guarded = Guard.of(config, store)
     app.on_startup.append(guarded.prepare)
@@ -96,8 +99,7 @@ def create_app(
     site.join(app)
     app.add_routes(
         [
-            web.post("/api/incidents", intake.post),
-            web.post("/sns", intake.post),
+            *(web.post(path, handler) for path, handler in posts.items()),
             web.post("/api/heartbeats/{name}", HeartbeatsIntake(config, intake).post),
             web.get("/api/heartbeats", guarded(HeartbeatsApi(heartbeats).list), allow_head=False),
             *PagerDuty(intake).routes(),

@@ -1,9 +1,7 @@
 """docs/from-versus-incident.md: each row of its tables is tried as it says."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ import yaml
 from multidict import MultiDict
 from pydantic import SecretStr
 
+from tests.support.versus_incident_page import rows
 from versus_py.config import Config
 from versus_py.config.versus_incident import PAGE, template
 from versus_py.config.versus_incident.overrides import UNREAD_OVERRIDES
@@ -20,8 +19,6 @@ from versus_py.shipped import SLACK_TEMPLATE, shipped
 from versus_py.systems import model, parse_config
 from versus_py.web.intake.overrides import read_overrides
 
-TEXT = (Path(__file__).parents[3] / PAGE).read_text()
-
 ENVIRON = {
     "SLACK_TOKEN": "xoxb-1",
     "SLACK_CHANNEL_ID": "C0123456789",
@@ -30,14 +27,6 @@ ENVIRON = {
     "SERVICENOW_PASSWORD": "p",
 }
 """What a file may leave to the environment."""
-
-
-def rows(title: str) -> Iterator[list[str]]:
-    section = TEXT.partition(f"### {title}\n")[2].partition("\n#")[0]
-    for line in section.splitlines():
-        if line.startswith("| `"):
-            cells = [it.strip() for it in line.strip("|").split(" | ")]
-            yield [it[1:-1] if re.fullmatch(r"`[^`]*`", it) else it for it in cells]
 
 
 KEYS = {row[0]: row[1:] for row in rows("Every key")}
