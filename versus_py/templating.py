@@ -11,6 +11,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from versus_py.errors import VersusError
+from versus_py.template_functions import FILTERS, FUNCTIONS
 
 _GO = re.compile(r"\{\{-?\s*(?:[.$][\w.]*|(?:range|if|else|end|with|define|block|template|printf)\b(?!\()[^}\n]{0,60})")
 """What no template in Jinja2 has behind two braces, and Go's have: a field, a variable, or a statement."""
@@ -91,14 +92,15 @@ def refuse_go(text: str, name: str) -> None:
         line = text.count("\n", 0, found.start()) + 1
         raise TemplateFailed(
             f"{name}: line {line}: {found[0].strip()!r} is of a Go template; versus_py takes Jinja2, "
-            "such as {{ alert.labels.severity }} or {% for alert in firing %} … {% endfor %}"
+            "such as {{ alert.labels.severity }} or {% for alert in firing %} … {% endfor %}; "
+            "`versus convert-template` makes one of it"
         )
 
 
 def uses(text: str, name: str) -> bool:
     """Whether a template asks for the value of that name; False for one that cannot be read."""
     try:
-        return name in find_undeclared_variables(ImmutableSandboxedEnvironment(autoescape=False).parse(text))
+        return name in find_undeclared_variables(_environment(str).parse(text))
     except TemplateSyntaxError:
         return False
 
@@ -113,10 +115,13 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _environment(finalize: Callable[[Any], str]) -> ImmutableSandboxedEnvironment:
-    return _Environment(
+    environment = _Environment(
         undefined=ChainableUndefined,
         finalize=finalize,
         autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(FILTERS)
+    environment.globals.update(FUNCTIONS)
+    return environment

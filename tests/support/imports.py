@@ -24,6 +24,7 @@ PACKAGES = (
     "simulators",
     "ack_links",
     "templating",
+    "template_functions",
     "shipped",
     "clock",
     "errors",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from versus_py import __version__
-from versus_py.cli import auditing, checking, losses, serving, trying
+from versus_py.cli import auditing, checking, converting, losses, serving, trying
 from versus_py.cli.incidents import comment, incidents_app, login_link, retry
 from versus_py.cli.policies import policy_app
 from versus_py.cli.servicenow import servicenow_app
@@ -43,6 +43,7 @@ app.command()(trying.demo)
 app.command("check-config")(checking.check_config)
 app.command()(checking.doctor)
 app.command()(checking.render)
+app.command("convert-template")(converting.convert_template)
 app.command()(auditing.audit)
 app.command("accept-empty")(losses.accept_empty)
 app.command("config-schema")(checking.config_schema)

@@ -551,7 +551,7 @@ class Config(Part):
         """Whether a template of a system in use shows the body that an incident came with."""
         texts = [text for part in self.systems_in_use() for text in part.templates()]
         texts += [text for _, step in self.policy_steps() for text in step.fields.values()]
-        return any(uses(text, "payload") for text in texts)
+        return any(uses(text, name) for text in texts for name in ("payload", "content"))
 
     def route_leads(self) -> tuple[RouteLeads, ...]:
         """The routes; also those that stand at the channel that first had some."""
@@ -642,6 +642,8 @@ class Config(Part):
             yield "redis.replicas has no effect without redis.durability: replicated"
         if fallback.target is None and "after_minutes" in fallback.model_fields_set:
             yield f"oncall.fallback.after_minutes has no effect without {' or '.join(fallback.SYSTEMS)} beside it"
+        if self.shows_payload and not self.keep_payload:
+            yield "keep_payload is false: a template shows payload or content, which are empty then"
         if self.ack.previous_signing_keys and not self.ack.signing_key.get_secret_value():
             yield "ack.previous_signing_keys is set without ack.signing_key: links are signed with a generated key"
 

@@ -1,8 +1,9 @@
 """What would be posted about a payload: the templates of a configuration, rendered without asking anybody."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -11,6 +12,7 @@ from multidict import MultiDict
 from versus_py.config import Config
 from versus_py.engine.policies import Policies
 from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification
+from versus_py.incidents.payloads import pack, unpack
 from versus_py.incidents.transitions import observe, trigger
 from versus_py.systems import registered
 from versus_py.targets.system import Preview
@@ -47,9 +49,8 @@ def incidents_of(config: Config, body: bytes, query: str = "", *, now_ms: int) -
         if notification is not None and (notification.alerts or notification.asks):
             policy = policies.of(notification, now_ms, overrides.asked)
             key = notification.dedup_key or "preview"
-            yield _resolved(
-                trigger(_firing(notification), policy, dedup_key=key, now_ms=now_ms).incident, notification, now_ms
-            )
+            incident = trigger(_firing(notification), policy, dedup_key=key, now_ms=now_ms).incident
+            yield replace(_resolved(incident, notification, now_ms), payload=_kept(notification))
 
 
 def previews(config: Config, incident: Incident, system: str | None = None) -> Iterator[Preview]:
@@ -74,6 +75,11 @@ def template_problems(config: Config) -> list[TemplateProblem]:
         for problem in dict.fromkeys(text for it in shown for text in it.problems):
             found.setdefault(problem, []).append(source)
     return [TemplateProblem(what, tuple(sources)) for what, sources in found.items()]
+
+
+def _kept(notification: Notification) -> Mapping[str, Any] | None:
+    """The body as it comes back from the store."""
+    return None if notification.payload is None else unpack(pack(notification.payload)[1])
 
 
 def _firing(notification: Notification) -> Notification:

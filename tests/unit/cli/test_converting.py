@@ -1,0 +1,32 @@
+"""versus convert-template."""
+
+from typer.testing import CliRunner
+
+from versus_py.cli import app
+
+
+def test_it_prints_the_template_and_says_what_to_look_at(tmp_path):
+    file = tmp_path / "slack.tmpl"
+    file.write_text('*{{ .ServiceName | default "none" }}*\n{{ .Logs }}')
+
+    result = CliRunner().invoke(app, ["convert-template", str(file)])
+
+    assert result.exit_code == 0
+    assert result.stdout == '*{{ content.ServiceName|default("none", true) }}*\n{{ content.Logs }}\n'
+    assert result.stderr.startswith("line 1: default is used on the value before the pipe")
+
+
+def test_it_fails_where_something_cannot_be_converted_and_prints_the_rest():
+    result = CliRunner().invoke(app, ["convert-template", "-"], input="a {{ wibble }} {{ .b }}")
+
+    assert result.exit_code == 1
+    assert result.stdout == "a {# not converted #} {{ content.b }}\n"
+    assert result.stderr == "line 1: not converted: {{ wibble }}: the function wibble is not known\n"
+
+
+def test_it_says_where_an_action_has_no_end():
+    result = CliRunner().invoke(app, ["convert-template", "-"], input="a\n{{ .b")
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "line 2: an action that begins with {{ does not end" in result.stderr
