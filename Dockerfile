@@ -9,10 +9,12 @@ RUN python -m venv /opt/versus \
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="versus_py" org.opencontainers.image.licenses="MIT"
-RUN useradd --system --uid 10001 --user-group --home-dir /app versus \
- && install -d -o versus -g versus /app /data
+# OpenShift runs it as any user of group 0, which therefore may write where the user may.
+RUN useradd --system --uid 10001 --gid 0 --home-dir /app versus \
+ && install -d -o versus -g 0 -m 0775 /app \
+ && install -d -o versus -g 0 -m 0770 /data
 COPY --from=build /opt/versus /opt/versus
-COPY --chown=versus:versus config /app/config
+COPY --chown=versus:0 config /app/config
 ENV PATH="/opt/versus/bin:$PATH" PYTHONUNBUFFERED=1 VERSUS_DATA_DIR=/data
 WORKDIR /app
 # By number: Kubernetes' runAsNonRoot cannot look a name up.

@@ -33,6 +33,11 @@ def test_no_service_is_root(name):
     assert service.get("user", "10001" if "build" in service else "root") not in {"root", "0"}
 
 
+def test_any_user_of_group_0_may_write_the_data_as_openshift_needs_it():
+    assert re.search(r"^RUN useradd .*--gid 0 ", DOCKERFILE, re.MULTILINE)
+    assert "install -d -o versus -g 0 -m 0770 /data\n" in DOCKERFILE
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_is_mounted_from_the_machine_can_only_be_read(name):
     for volume in SERVICES[name].get("volumes", []):
