@@ -5,7 +5,7 @@
 {{- define "versus-py.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 48 | trimSuffix "-" }}
-{{- else if contains (include "versus-py.name" .) .Release.Name }}
+{{- else if or (contains (include "versus-py.name" .) .Release.Name) (hasPrefix (printf "%s-" .Release.Name) (include "versus-py.name" .)) }}
 {{- .Release.Name | trunc 48 | trimSuffix "-" }}
 {{- else }}
 {{- printf "%s-%s" .Release.Name (include "versus-py.name" .) | trunc 48 | trimSuffix "-" }}
