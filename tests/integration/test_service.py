@@ -208,6 +208,15 @@ async def test_a_server_is_ready_once_its_worker_has_turned_and_can_be_scraped(c
         assert await ask(session, f"{url}/metrics") == 200
 
 
+async def test_a_server_whose_redis_is_away_starts_and_lives_but_is_not_ready(config, session):
+    settings = config({}, redis={"url": f"redis://127.0.0.1:{free_port()}"})
+
+    async with running(settings) as url:
+        await until(lambda: is_answered(session, url))
+
+        assert await ask(session, f"{url}/readyz") == 503
+
+
 async def test_who_starts_it_learns_that_the_port_is_open(config, session):
     is_up = asyncio.Event()
 
