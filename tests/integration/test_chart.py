@@ -372,6 +372,18 @@ def test_a_typo_is_refused_where_it_stands():
         assert re.search(rf"at {place}: .*{what}", said), (place, what)
 
 
+def test_a_key_without_a_value_is_as_if_it_were_left_out_or_refused_by_its_name():
+    """As it is when everything below it is commented out."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    needed = json.loads((CHART / "values.schema.json").read_text())["required"]
+
+    said = refusal(*given(**dict.fromkeys(needed)))
+    bare = render(*given(**{key: None for key in values if key not in {*needed, "existingSecret"}}))
+
+    assert [it for it in needed if f"'{it}'" not in said] == []
+    assert bare == render(*given(resources=None))  # which are then none, as it says
+
+
 FREE = {"config", "object", "global", "limits", "requests", "valueFrom"}
 """What is handed on as it is."""
 

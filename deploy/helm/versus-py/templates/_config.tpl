@@ -19,7 +19,7 @@
 {{- if or .Values.redis.url .Values.redis.existingSecret }}
 {{- $_ := set $config "redis" (dict "url" "${REDIS_URL}") }}
 {{- end }}
-{{- include "versus-py.overlay" (list $config (deepCopy .Values.config)) }}
+{{- include "versus-py.overlay" (list $config (deepCopy (.Values.config | default dict))) }}
 {{- $_ := set $config "port" 3000 }}
 {{- $_ := set $config "data_dir" "/data" }}
 {{- toYaml $config }}

@@ -51,7 +51,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* "true" where there is a Redis, and "" where Valkey runs in the pod. */}}
 {{- define "versus-py.hasRedis" -}}
-{{- $own := .Values.config.redis | default dict -}}
+{{- $own := (.Values.config | default dict).redis | default dict -}}
 {{- if or .Values.redis.url .Values.redis.existingSecret $own.url $own.host $own.sentinel $own.cluster }}true{{ end -}}
 {{- end }}
 
