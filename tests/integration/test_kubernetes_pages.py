@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,23 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.support.charts import CHART, KINDS, ROOT, blocks_of, kind_at, one, problems, render, strict, unrestricted
+from tests.support.charts import (
+    CHART,
+    KINDS,
+    NEWEST,
+    ROOT,
+    blocks_of,
+    helm,
+    kind_at,
+    one,
+    problems,
+    render,
+    strict,
+    unrestricted,
+)
 from tests.support.charts import manifests_of as parsed
 from tests.support.charts import pods as pods_of
+from versus_py.cli import app
 from versus_py.systems import load_config
 from versus_py.tools.lint import Finding, Severity, lint
 
@@ -88,6 +104,43 @@ def test_receivers_lead_to_versus_py_without_a_finding(block):
 def mistakes_in(config: dict[str, Any]) -> list[Finding]:
     """Of a configuration of Alertmanager."""
     return [it for it in lint(yaml.safe_dump(config), None) if it.severity is not Severity.NOTE]
+
+
+def commands(page: Path) -> list[list[str]]:
+    shown = [line for text in blocks_of(page, "console") for line in text.splitlines()]
+    return [shlex.split(line.removeprefix("$ ").partition(" > ")[0]) for line in shown if line.startswith("$ ")]
+
+
+ALL_COMMANDS = [it for page in [*PAGES, ROOT / "deploy" / "kubernetes" / "README.md"] for it in commands(page)]
+
+
+def test_commands_of_helm_name_the_chart_and_options_that_there_are(tmp_path):
+    """`helm install` is run as `helm template`, which takes the same and needs no cluster."""
+    (tmp_path / "values.yaml").write_text("image: {repository: registry.example.com/versus-py}\n")
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    shown = {tuple(it) for it in ALL_COMMANDS if it[:2] in (["helm", "install"], ["helm", "template"])}
+
+    for it in shown:
+        command = [helm(), "template", *it[2:], "--kube-version", NEWEST]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+        assert done.returncode == 0, (it, done.stderr)
+    assert len(shown) == 3
+
+
+def test_commands_in_a_pod_are_commands_of_versus_py_in_what_the_chart_creates():
+    created = {f"{it['kind'].lower()}/{it['metadata']['name']}" for it in render(*REDIS, release="versus")}
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    inside = [it for it in ALL_COMMANDS if it[0] == "kubectl" and "exec" in it]
+
+    assert inside
+    for it in inside:
+        assert it[it.index("exec") + 1] in created
+        assert it[it.index("--") + 1] == "versus"
+        assert it[it.index("--") + 2] in names
+
+
+REDIS = ("--set=image.repository=r", "--set=redis.url=redis://redis")
 
 
 def test_the_configmap_that_is_written_by_hand_is_a_whole_configuration(tmp_path, monkeypatch):
