@@ -143,6 +143,8 @@ class ServiceNowInstance(Part):
 
     instance_url: HttpUrl | None = None
     """The instance, such as https://dev12345.service-now.com."""
+    public_url: HttpUrl | None = None
+    """Where browsers reach the instance, for links to records; without one, instance_url."""
     username: str = ""
     """The integration user."""
     password: Secret = SecretStr("")
@@ -204,6 +206,11 @@ class ServiceNowInstance(Part):
     """How long one request may take."""
 
     @property
+    def browser_url(self) -> str:
+        """The start of links to its records; "" where no instance is configured."""
+        return self.public_url or self.instance_url or ""
+
+    @property
     def is_two_way(self) -> bool:
         """Whether what people do to its records counts here."""
         return self.events.is_on or bool(self.bidirectional)
@@ -240,6 +247,19 @@ def _url_alone(value: Any) -> Any:
 
 OtherInstance = Annotated[
     ServiceNowInstance, BeforeValidator(_url_alone, json_schema_input_type=str | ServiceNowInstance)
+]
+
+
+def _without_unset(value: Any) -> Any:
+    """Without the instances that say nothing, as their variables are not set."""
+    if not isinstance(value, dict):
+        return value
+    return {name: it for name, it in value.items() if not (isinstance(it, dict) and it.keys() <= {"public_url"})}
+
+
+OtherInstances = Annotated[
+    dict[str, OtherInstance],
+    BeforeValidator(_without_unset, json_schema_input_type=dict[str, str | ServiceNowInstance]),
 ]
 
 
@@ -280,6 +300,15 @@ def _incomplete_auth(instance: ServiceNowInstance) -> Iterator[tuple[str, str]]:
         yield "auth.api_key", "is required for auth.type api_key"
 
 
+def _public_url_warnings(path: str, instance: ServiceNowInstance) -> Iterator[str]:
+    public, api = urlsplit(instance.public_url or ""), urlsplit(instance.instance_url or "")
+    if public.hostname in LOOPBACK and api.scheme == "https" and api.hostname not in LOOPBACK:
+        yield (
+            f"{path}.public_url is {instance.public_url}, but instance_url is {instance.instance_url}: links to records "
+            "lead to the machine of whoever opens them; leave public_url out"
+        )
+
+
 class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     """Where unacknowledged incidents become records."""
 
@@ -289,8 +318,11 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
     PLACES = "other_instance_urls"
     FALLBACK_PLACE = "A further instance of ServiceNow, by its name in oncall.servicenow.other_instance_urls."
 
-    other_instance_urls: dict[str, OtherInstance] = {}
-    """Further instances by name, for the override servicenow_other_instance: a URL, or a mapping with keys as above."""
+    other_instance_urls: OtherInstances = {}
+    """Further instances by name, for the override servicenow_other_instance: a URL, or a mapping with keys as above.
+
+    One with nothing but public_url, as where the variables of the others are not set, is none.
+    """
     allow_insecure_http: bool = False
     """Allow http:// to a host that is not this machine: the credentials travel in the clear."""
 
@@ -306,6 +338,8 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         own = other.model_fields_set
         if own & CREDENTIALS:
             own = own | CREDENTIALS
+        if "instance_url" in own:  # browsers reach another instance at another address
+            own = own | {"public_url"}
         shared = {name: getattr(self, name) for name in ServiceNowInstance.model_fields if name not in own}
         own_states = {name: getattr(other.states, name) for name in other.states.model_fields_set}
         own_events = {name: getattr(other.events, name) for name in other.events.model_fields_set}
@@ -426,6 +460,7 @@ class ServiceNowConfig(ServiceNowInstance, ProviderPart):
         if self.on_update == "fields" and not self.update_fields:
             yield "oncall.servicenow.on_update is fields, but update_fields is empty: only work notes are written"
         for path, own in self._own_instances():
+            yield from _public_url_warnings(path, own)
             yield from row_warnings(f"{path}.severities", own.severities.keys() - {"default"}, config)
         for (path, own), instance in zip(self._own_instances(), self.instances().values(), strict=True):
             yield from ticket_warnings(path, instance, own.model_fields_set)

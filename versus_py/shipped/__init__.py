@@ -1,7 +1,7 @@
 """The files that an installed package brings: the configuration and the Slack template.
 
-A wheel has config/config.yaml and config/slack_message.tmpl of the source tree here (see pyproject.toml); in a source tree
-they stay where they are, so that there is one of each.
+A wheel has config/config.yaml and config/slack_message.tmpl here (see pyproject.toml). In a source tree they stay in
+config/, so that there is one of each.
 """
 
 from pathlib import Path

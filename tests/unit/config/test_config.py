@@ -886,6 +886,47 @@ def test_another_instance_is_like_the_default_one_where_it_says_nothing():
     assert {it.username for it in instances.values()} == {"u"}
 
 
+def test_browsers_reach_an_instance_at_its_public_url_if_it_has_one():
+    config = parse_config(
+        servicenow_config(
+            **BASIC,
+            public_url="https://tickets.example/",
+            other_instance_urls={
+                "infra": "https://infra.example",
+                "db": {"instance_url": "https://db.example", "public_url": "https://tickets-db.example"},
+                "alerts": {"table": "u_alert"},
+            },
+        )
+    )
+
+    assert {name: it.browser_url for name, it in config.oncall.servicenow.instances().items()} == {
+        None: "https://tickets.example",
+        "infra": "https://infra.example",
+        "db": "https://tickets-db.example",
+        "alerts": "https://tickets.example",
+    }
+
+
+def test_an_instance_that_says_nothing_but_a_public_url_is_none():
+    text = servicenow_config(
+        **BASIC, other_instance_urls={"infra": {"instance_url": "${INFRA}", "public_url": "${INFRA_PUBLIC:-http://x}"}}
+    )
+
+    assert parse_config(text).oncall.servicenow.other_instance_urls == {}
+    assert parse_config(text, {"INFRA": "https://infra.example"}).oncall.servicenow.other_instance_urls.keys() == {
+        "infra"
+    }
+
+
+def test_a_public_url_of_this_machine_for_an_instance_elsewhere_is_warned_about():
+    config = parse_config(servicenow_config(**BASIC, public_url="http://localhost:8082"))
+
+    assert (
+        f"oncall.servicenow.public_url is http://localhost:8082, but instance_url is {SERVICENOW_URL}: links to records "
+        "lead to the machine of whoever opens them; leave public_url out"
+    ) in list(config.warnings())
+
+
 @pytest.mark.parametrize(
     "own", [{"username": "o", "password": "q"}, {"auth": {"type": "api_key", "api_key": "k"}}], ids=["user", "key"]
 )

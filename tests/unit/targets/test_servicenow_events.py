@@ -39,6 +39,13 @@ def test_the_columns_of_a_glide_record_are_a_ticket():
     assert ticket.warnings == ()
 
 
+def test_a_ticket_is_linked_where_browsers_reach_the_instance():
+    ticket = read(settings={"public_url": "https://tickets.example"})
+
+    assert ticket.url == f"https://tickets.example/incident.do?sys_id={SYS_ID}"
+    assert ticket.reference["instance"] == "https://dev12345.service-now.com"
+
+
 def test_what_our_own_script_adds_are_names_and_e_mail_addresses():
     report = read(OURS).report
 

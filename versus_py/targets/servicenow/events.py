@@ -78,7 +78,7 @@ class _Place:
 
     def url(self, sys_id: str) -> str:
         """Where people look at a record. What a record says of its server is not asked: a cloned instance is wrong."""
-        return f"{self.config.instance_url}/{self.config.table}.do?sys_id={sys_id}"
+        return f"{self.config.browser_url}/{self.config.table}.do?sys_id={sys_id}"
 
 
 def target_of(instance: str | None) -> str:

@@ -156,7 +156,7 @@ class Instance:
 
     def page(self, record: Record) -> str:
         """Where people look at it."""
-        return f"{self.url}/{self.config.table}.do?sys_id={record.sys_id}"
+        return f"{self.config.browser_url}/{self.config.table}.do?sys_id={record.sys_id}"
 
     async def read(self, sys_id: str, incident: Incident) -> Record | None:
         """The record; None when it is gone. Also who has it, where that keeps an acknowledgment going."""
