@@ -63,10 +63,37 @@ def test_prometheus_reads_the_secret_where_its_container_writes_it():
     assert job["static_configs"] == [{"targets": ["versus:3000"]}]
 
 
-def test_redis_and_the_simulators_are_not_published_to_the_network():
-    for name, service in SERVICES.items():
-        if name != "versus":
-            assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_is_published_to_the_network_by_default(name):
+    """Who sets PUBLISH_ADDRESS for the server is told to set a token of the intake with it."""
+    published = [it.replace("${PUBLISH_ADDRESS:-127.0.0.1}", "127.0.0.1") for it in SERVICES[name].get("ports", [])]
+
+    assert all(it.startswith("127.0.0.1:") for it in published)
+    assert name != "redis" or published == []
+    assert "\nPUBLISH_ADDRESS=127.0.0.1\n" in (ROOT / ".env.example").read_text()
+
+
+def test_grafana_finds_prometheus_and_the_dashboard():
+    """There is no Grafana to run it with here."""
+    grafana, folder = SERVICES["grafana"], ROOT / "config" / "grafana"
+    mounted = {target: ROOT / source for source, target, _ in (it.split(":") for it in grafana["volumes"])}
+    [datasource] = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())["datasources"]
+    [provider] = yaml.safe_load((folder / "dashboards" / "versus.yml").read_text())["providers"]
+
+    assert grafana["profiles"] == ["demo"]
+    assert (datasource["type"], datasource["url"]) == ("prometheus", "http://prometheus:9090")
+    assert (provider["type"], mounted[provider["options"]["path"]]) == ("file", ROOT / "deploy" / "grafana")
+    assert mounted["/etc/grafana/provisioning/datasources"] == folder / "datasources"
+    assert mounted["/etc/grafana/provisioning/dashboards"] == folder / "dashboards"
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (mounted[str(home.parent)] / home.name).is_file()
+
+
+def test_prometheus_loads_the_rules_about_the_product():
+    mounted = [it.split(":")[:2] for it in SERVICES["prometheus"]["volumes"]]
+
+    assert ["./deploy/prometheus", "/etc/versus"] in mounted
+    assert "/etc/versus/versus.rules.yml" in PROMETHEUS["rule_files"]
 
 
 def test_the_image_holds_no_secret_and_leaves_root_before_it_starts():

@@ -304,8 +304,8 @@ def _public_url_warnings(path: str, instance: ServiceNowInstance) -> Iterator[st
     public, api = urlsplit(instance.public_url or ""), urlsplit(instance.instance_url or "")
     if public.hostname in LOOPBACK and api.scheme == "https" and api.hostname not in LOOPBACK:
         yield (
-            f"{path}.public_url is {instance.public_url}, but instance_url is {instance.instance_url}: links to records "
-            "lead to the machine of whoever opens them; leave public_url out"
+            f"{path}.public_url is {instance.public_url}, but instance_url is {instance.instance_url}: links to "
+            "records lead to the machine of whoever opens them; leave public_url out"
         )
 
 

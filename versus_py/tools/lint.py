@@ -615,7 +615,7 @@ def _assumed(webhook: _Webhook) -> Config:
     """A configuration that goes with *webhook*, where none is given: its instances and policies cannot be known."""
     query = _query(webhook)
     named = (name.strip() for name in query.getall("servicenow_other_instance", []))
-    instances: dict[str, Any] = {name: {} for name in named if name}
+    instances: dict[str, Any] = {name: {"table": "incident"} for name in named if name}
     # A step that waits for nothing: how long its steps take cannot be known either.
     policies = [{"name": name, "steps": [{"notify": ["slack"]}]} for name in query.getall("policy", []) if name.strip()]
     return model().model_validate(

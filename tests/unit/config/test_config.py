@@ -922,8 +922,8 @@ def test_a_public_url_of_this_machine_for_an_instance_elsewhere_is_warned_about(
     config = parse_config(servicenow_config(**BASIC, public_url="http://localhost:8082"))
 
     assert (
-        f"oncall.servicenow.public_url is http://localhost:8082, but instance_url is {SERVICENOW_URL}: links to records "
-        "lead to the machine of whoever opens them; leave public_url out"
+        f"oncall.servicenow.public_url is http://localhost:8082, but instance_url is {SERVICENOW_URL}: links to "
+        "records lead to the machine of whoever opens them; leave public_url out"
     ) in list(config.warnings())
 
 
