@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from versus_py import __version__
-from versus_py.cli import auditing, checking, converting, losses, serving, trying
+from versus_py.cli import auditing, checking, converting, losses, serving, starting, trying
 from versus_py.cli.incidents import comment, incidents_app, login_link, retry
 from versus_py.cli.policies import policy_app
 from versus_py.cli.servicenow import servicenow_app
@@ -36,6 +36,7 @@ def main(
     """Options of the command itself."""
 
 
+app.command()(starting.init)
 app.command()(serving.serve)
 app.command()(serving.worker)
 app.command("gateway-secret")(serving.gateway_secret)

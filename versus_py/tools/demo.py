@@ -25,14 +25,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from versus_py.config.servicenow import RECOMMENDED_FIELDS, RECOMMENDED_SEVERITIES
 from versus_py.errors import VersusError
 from versus_py.incidents.actions import Action
 from versus_py.incidents.model import Ending
 from versus_py.service import serve
+from versus_py.shipped import CONFIG, shipped
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
 from versus_py.simulators.slack import PEOPLE, SIGNING_SECRET, PostedMessage
-from versus_py.systems import model, registered
+from versus_py.systems import load_config, registered
 from versus_py.targets.slack.requests import PATH as INTERACTIONS_PATH
 from versus_py.tools.client import Client, open_client
 from versus_py.tools.doctor import diagnose
@@ -200,32 +200,8 @@ async def _stage() -> AsyncIterator[Stage]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="versus-demo-"))
         slack_url = await stack.enter_async_context(run_app(workspace.app()))
         servicenow_url = await stack.enter_async_context(run_app(instance.app()))
-        config = model().model_validate(
-            {
-                "host": "127.0.0.1",
-                "port": _free_port(),
-                "data_dir": Path(folder),
-                "alert": {
-                    "slack": {
-                        "enable": True,
-                        "token": "xoxb-demo",
-                        "channel_id": CHANNEL,
-                        "api_url": f"{slack_url}/api",
-                        "signing_secret": SIGNING_SECRET,
-                    }
-                },
-                "oncall": {
-                    "enable": True,
-                    "servicenow": {
-                        "instance_url": servicenow_url,
-                        "username": "versus.integration",
-                        "password": PASSWORD,
-                        "severities": RECOMMENDED_SEVERITIES,
-                        "fields": RECOMMENDED_FIELDS,
-                    },
-                },
-            }
-        )
+        config = load_config(shipped(CONFIG), _environment(folder, slack_url, servicenow_url))
+        config = config.model_copy(update={"host": "127.0.0.1"})
         workspace.interactions_url = f"{config.link_base}{INTERACTIONS_PATH}"
         stop = asyncio.Event()
         loops = await stack.enter_async_context(asyncio.TaskGroup())
@@ -235,6 +211,21 @@ async def _stage() -> AsyncIterator[Stage]:
         client = await stack.enter_async_context(open_client(config.link_base))
         await _until(lambda: _answers(config.link_base), "the server to start")
         yield Stage(config.link_base, slack_url, servicenow_url, client, workspace, instance, datetime.now(UTC))
+
+
+def _environment(folder: str, slack_url: str, servicenow_url: str) -> dict[str, str]:
+    """What the shipped configuration refers to."""
+    return {
+        "PORT": str(_free_port()),
+        "VERSUS_DATA_DIR": folder,
+        "SLACK_TOKEN": "xoxb-demo",
+        "SLACK_CHANNEL_ID": CHANNEL,
+        "SLACK_API_URL": f"{slack_url}/api",
+        "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+        "SERVICENOW_INSTANCE_URL": servicenow_url,
+        "SERVICENOW_USERNAME": "versus.integration",
+        "SERVICENOW_PASSWORD": PASSWORD,
+    }
 
 
 async def _tell(stage: Stage, console: Console) -> dict[str, dict[str, Any]]:
