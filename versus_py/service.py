@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -21,6 +21,7 @@ from versus_py.clock import SharedClock, boottime_ms, monotonic_ms, wall_ms
 from versus_py.config import Config, RedisConfig
 from versus_py.engine.checkup import Checkup, Diagnose
 from versus_py.engine.choices import Choices
+from versus_py.engine.group import Group, Member
 from versus_py.engine.health import Health
 from versus_py.engine.heartbeats import SilenceTarget
 from versus_py.engine.last_look import AlertmanagerLook, LastLook
@@ -106,15 +107,20 @@ class Outside:
 class _Core:
     """What every replica has, whatever the systems around it: the clock, the store and what decides."""
 
-    def __init__(self, config: Config, redis: RedisClient, systems: Sequence[System], outside: Outside) -> None:
+    def __init__(
+        self, config: Config, redis: RedisClient, systems: Sequence[System], outside: Outside, member: Member | None
+    ) -> None:
         self.outside = outside
+        self.member = member
         self.config = config
         self.redis = redis
         self.systems = _in_use(config, systems)
         self.called = titles({it.name: it.title for it in systems})
         self.max_concurrent = {part.NAME: part.max_concurrent for part in config.systems_in_use()}
         self.clock = SharedClock(outside.counter_ms, outside.machine_ms)
-        self.metrics = Metrics()
+        self.metrics = Metrics(None if member is None else member.folder)
+        if member is not None and member.restarts:
+            self.metrics.process_restarts.inc()
         self.timekeeper = Timekeeper(self.clock, SharedTime(redis), self.metrics)
         self.unavailable = ThrottledLog("redis.unavailable", monotonic_ms, counted_as="times")
         retention_ms = round(config.retention_days * DAY_MS)
@@ -143,6 +149,11 @@ class _Core:
         previous = [key.get_secret_value() for key in config.ack.previous_signing_keys]
         key = config.ack.signing_key.get_secret_value() or None
         self.links = AckLinks(config.link_base, self.clock, key, previous=previous)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what one of a machine has to do."""
+        return self.member is None or self.member.leads
 
     async def restore(self, loss: Loss) -> None:
         """After Redis lost its data: write again what this process knows, such as the key of all links."""
@@ -205,14 +216,14 @@ class _Around:
         )
         self.loops: dict[str, Loop] = {}
         self._add({"interactions": self.desk.run} if interactive else {})
-        self._add({"reconciliation": self._reconciliation(core).run} if feeds else {})
+        self._add({"reconciliation": self._reconciliation(core).run} if feeds and core.leads else {})
         self.inbound: dict[str, Handler] = {
             it.inbound_path: switched_off(it.inbound_is_off) for it in known if it.inbound_path
         }
         for system, parts in built.items():
             self._add(parts.loops)
             ways = parts.interactive.ways_in(self.desk.take) if parts.interactive is not None else WaysIn()
-            self._add(ways.loops)
+            self._add(ways.loops if core.leads else {})
             if ways.inbound is not None:
                 door = InboundDoor(system.name, system.title, ways.inbound, core.clock)
                 self.inbound[system.inbound_path] = door.post
@@ -242,7 +253,18 @@ class _Around:
             raise ConfigError([f"{name}: its system has no such target" for name in sorted(map(str, missing))])
 
 
-_OWN_LOOPS = ("worker", "clock", "sns", "watchdog", "presence", "checkup", "heartbeat", "embedded redis", "web ui")
+_OWN_LOOPS = (
+    "worker",
+    "clock",
+    "sns",
+    "watchdog",
+    "presence",
+    "checkup",
+    "heartbeat",
+    "embedded redis",
+    "web ui",
+    "group",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +288,12 @@ async def serve(
     diagnose: Diagnose | None = None,
     surroundings: Outside | None = None,
     when_up: Callable[[], None] = lambda: None,
+    member: Member | None = None,
 ) -> None:
     """Run the API and a worker until *stop* is set, or only a worker. *config* says which of the *systems* are used.
 
     *diagnose* runs the checks of `versus doctor`, which the web UI shows. *when_up* is called once the port is open.
+    *member* says which of several processes on one port this is.
 
     Then: take no new requests, finish or give back what the worker holds, and leave. Raises VersusError when
     the start is impossible, and an ExceptionGroup when a loop died, or ended by itself, which the log names: the
@@ -277,10 +301,14 @@ async def serve(
     """
     if not with_api and config.redis.is_embedded:
         raise ConfigError(["redis.host: is required for a worker of its own; without it incidents are in this process"])
-    for warning in config.warnings():
-        log.warning("config.warning", warning=warning)
+    if member is None or member.leads:
+        for warning in config.warnings():
+            log.warning("config.warning", warning=warning)
     outside = surroundings or Outside()
-    async with _build(config, systems, outside, diagnose, with_api=with_api) as built, asyncio.TaskGroup() as loops:
+    if member is not None:
+        outside = replace(outside, listen=partial(_listen, shares_port=True))
+    building = _build(config, systems, outside, diagnose, with_api=with_api, member=member)
+    async with building as built, asyncio.TaskGroup() as loops:
         app = built.app if with_api else built.monitoring
         runner = make_runner(app, shutdown_timeout_s=SHUTDOWN_TIMEOUT_S)
         await _prepare(built.core)
@@ -354,26 +382,34 @@ def _ticket_doors(
     return doors
 
 
-def _watchdog(core: _Core, worker: Worker, *, is_embedded: bool) -> Watchdog:
+def _watchdog(core: _Core, worker: Worker, *, remembers: bool) -> Watchdog:
+    """*remembers*: in a file beside the embedded server's, which one process writes."""
     return Watchdog(
         core.store,
         Ledger(core.redis),
         core.clock,
         core.metrics,
         lease_ms=worker.lease_ms,
-        markers=Markers(core.redis, core.config.data_dir / "markers.json" if is_embedded else None),
+        markers=Markers(core.redis, core.config.data_dir / "markers.json" if remembers else None),
         on_loss=core.restore,
         look_every_s=LOOK_EVERY_S * core.outside.idle_factor,
+        renews=core.leads,
     )
 
 
 @asynccontextmanager
 async def _build(
-    config: Config, systems: Sequence[System], outside: Outside, diagnose: Diagnose | None, *, with_api: bool
+    config: Config,
+    systems: Sequence[System],
+    outside: Outside,
+    diagnose: Diagnose | None,
+    *,
+    with_api: bool,
+    member: Member | None,
 ) -> AsyncIterator[_Running]:
     async with AsyncExitStack() as stack:
         redis, embedded = await stack.enter_async_context(outside.open_redis(config.redis, config.data_dir))
-        core = _Core(config, redis, systems, outside)
+        core = _Core(config, redis, systems, outside, member)
         journal = None
         if with_api:
             opening = open_journal(config, redis, durability=core.durability, metrics=core.metrics)
@@ -388,15 +424,17 @@ async def _build(
         around.raise_if_missing(config)
         session = await stack.enter_async_context(outside.open_session(SESSION_TIMEOUT_S, SESSION_CONNECTIONS))
         worker = _worker(core, around, _last_look(core, session))
-        watchdog = _watchdog(core, worker, is_embedded=embedded is not None)
+        has_embedded = embedded is not None or (member is not None and member.has_embedded)
+        watchdog = _watchdog(core, worker, remembers=has_embedded and core.leads)
         health = Health(
             core.store,
             core.clock,
             core.metrics,
             worker=worker,
             watchdog=watchdog,
-            is_on_disk=lambda: embedded is None or embedded.is_on_disk,
+            is_on_disk=lambda: (embedded is None or embedded.is_on_disk) and (member is None or member.is_on_disk),
         )
+        group = None if member is None else Group(member, health.readiness, health.trouble)
         replicas = Replicas(redis)
         about = describes(core.clock, health, has_api=with_api, counter_ms=outside.counter_ms)
         presence = Presence(replicas, about, every_s=PRESENT_EVERY_S * outside.idle_factor)
@@ -418,6 +456,7 @@ async def _build(
             journal=journal,
             presence=presence,
             checkup=checkup,
+            group=group,
         )
         background: dict[str, Loop] = {
             "clock": partial(_follow_clock, core),
@@ -427,8 +466,11 @@ async def _build(
         }
         if with_api:
             background |= {"web ui": app[LIVE].run} | ({} if checkup is None else {"checkup": checkup.run})
-        if config.heartbeat.url:
-            background["heartbeat"] = Heartbeat(config.heartbeat, session, core.metrics, health.trouble).run
+        if group is not None:
+            background["group"] = group.run
+        if config.heartbeat.url and core.leads:
+            trouble = (group or health).trouble
+            background["heartbeat"] = Heartbeat(config.heartbeat, session, core.metrics, trouble).run
         if embedded is not None:
             background["embedded redis"] = lambda _: embedded.watch()
         yield _Running(
@@ -489,7 +531,7 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _listen(runner: web.AppRunner, config: Config, with_api: bool) -> None:
+async def _listen(runner: web.AppRunner, config: Config, with_api: bool, *, shares_port: bool = False) -> None:
     """At the port of the API, or at that of metrics, where there is one."""
     host, port = config.host, config.port if with_api else config.metrics.port
     if port is None:
@@ -497,7 +539,7 @@ async def _listen(runner: web.AppRunner, config: Config, with_api: bool) -> None
     most = connections_allowed(config.max_connections)
     await runner.setup()
     try:
-        await BoundedSite(runner, host, port, most=most).start()
+        await BoundedSite(runner, host, port, most=most, shares_port=shares_port).start()
     except OSError as exc:
         reason = str(exc) if exc.errno is None else os.strerror(exc.errno)
         settings = "host, port" if with_api else "host, metrics.port"

@@ -12,6 +12,7 @@ PACKAGES = (
     "tools",
     "systems",
     "service",
+    "supervisor",
     "web",
     "interactions",
     "engine",

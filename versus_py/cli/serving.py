@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
+from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -14,12 +14,16 @@ from versus_py.cli.common import (
     ConfigOption,
     load,
     run_to_end,
+    say,
     until_signal,
 )
 from versus_py.config import Config, LogConfig, MetricsConfig
+from versus_py.errors import ConfigError
 from versus_py.service import serve as serve_until
+from versus_py.supervisor import Order, Supervised, read_order, serve_command, supervise
 from versus_py.systems import registered
 from versus_py.telemetry.logs import configure_logging
+from versus_py.telemetry.shared import share_metrics
 from versus_py.tools.doctor import diagnose
 from versus_py.tools.gateway_secret import secret_in_use
 from versus_py.tools.preview import template_problems
@@ -31,9 +35,31 @@ GC_THRESHOLDS = (50_000, 50, 50)
 cycles: with Python's own thresholds, a fifth of a busy server's time is spent looking for them."""
 
 
-def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Processes on the port, started again when they die.", show_default="processes"
+        ),
+    ] = None,
+    member: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Run the API and a worker, until SIGTERM or Ctrl-C."""
-    _serve(config, with_api=True)
+    loaded = load(config)
+    if member is not None:
+        _serve(loaded, with_api=True, order=read_order(member))
+        return
+    if processes is not None:
+        loaded = loaded.model_copy(update={"processes": processes})
+    if loaded.processes == 1:
+        _serve(loaded, with_api=True)
+        return
+    if problems := [*loaded.process_problems()]:
+        say(ConfigError(problems))
+        raise typer.Exit(1)
+    configure_logging(loaded.log, loaded.secrets())
+    run_to_end(until_signal(partial(supervise, loaded, serve_command(config))))
 
 
 def worker(
@@ -46,7 +72,10 @@ def worker(
     ] = None,
 ) -> None:
     """Run a further worker on the same Redis, without the API."""
-    _serve(config, with_api=False, metrics_port=metrics_port)
+    loaded = load(config)
+    if metrics_port is not None:
+        loaded = loaded.model_copy(update={"metrics": MetricsConfig(port=metrics_port)})
+    _serve(loaded, with_api=False)
 
 
 def gateway_secret(
@@ -61,18 +90,32 @@ def gateway_secret(
     print(run_to_end(secret_in_use(loaded, rotate=rotate)))
 
 
-def _serve(path: Path, *, with_api: bool, metrics_port: int | None = None) -> None:
-    config = load(path)
-    if metrics_port is not None:
-        config = config.model_copy(update={"metrics": MetricsConfig(port=metrics_port)})
-    configure_logging(config.log, config.secrets())
-    log_template_problems(config)
+def _serve(config: Config, *, with_api: bool, order: Order | None = None) -> None:
+    """*order* is that of the supervisor, for one of several processes."""
+    member = None if order is None else order.member
+    configure_logging(config.log, config.secrets(), process=None if member is None else member.number)
+    if member is not None:
+        share_metrics(member.folder, member.number)
+    if member is None or member.leads:
+        log_template_problems(config)
+    supervised = None if order is None else Supervised(order)
+
+    def when_up() -> None:
+        _spare_the_collector()
+        if supervised is not None:
+            supervised.say_up()
 
     async def run(stop: asyncio.Event) -> None:
-        checks = partial(diagnose, config)
-        await serve_until(
-            config, stop, systems=registered(), with_api=with_api, diagnose=checks, when_up=_spare_the_collector
-        )
+        with nullcontext() if supervised is None else supervised.followed(stop):
+            await serve_until(
+                config if order is None else order.applied(config),
+                stop,
+                systems=registered(),
+                with_api=with_api,
+                diagnose=partial(diagnose, config),
+                when_up=when_up,
+                member=member,
+            )
 
     run_to_end(until_signal(run))
 

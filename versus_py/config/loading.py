@@ -159,6 +159,7 @@ def _incomplete(config: Config) -> Iterator[str]:
     yield from interval_problems(config.time_intervals)
     yield from heartbeat_problems(config)
     yield from _incomplete_redis(config.redis)
+    yield from config.process_problems()
     if config.previous_gateway_secrets and not config.gateway_secret.get_secret_value():
         yield "previous_gateway_secrets: is set without gateway_secret, the one that counts from now on"
     yield from config.intake.problems(list(oncall.parts.values()))

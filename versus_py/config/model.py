@@ -406,6 +406,8 @@ class Config(Part):
     """
     previous_gateway_secrets: Secrets = ()
     """Secrets that are still taken while those who use the API change over to a new one."""
+    processes: Annotated[int, Number] = Field(1, ge=1, le=64)
+    """How many processes `versus serve` runs on the port; each has a worker, and limits of its own."""
     max_body_bytes: Annotated[int, Number] = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     """The largest payload that is accepted."""
     max_connections: Annotated[int, Number] = Field(1000, ge=10, le=100_000)
@@ -565,6 +567,11 @@ class Config(Part):
         """Of two lists, nobody could tell which route comes first."""
         if self.routes and getattr(getattr(self.alert, _FIRST_WITH_ROUTES, None), "routes", ()):
             yield f"alert.{_FIRST_WITH_ROUTES}.routes: is set together with routes; write them all below routes"
+
+    def process_problems(self) -> Iterator[str]:
+        """What several processes cannot have together."""
+        if self.processes > 1 and self.journal.keep == "file":
+            yield f"journal.keep: is file with processes: {self.processes}, which cannot share a file; allowed is redis"
 
     def secrets(self) -> Iterator[str]:
         """Every secret that is set, to be kept out of logs.

@@ -35,7 +35,8 @@ _ACCEPT = "find out why Redis lost its data, then run: versus accept-empty"
 class Watchdog:
     """Looks at the escalations of all replicas; every process has one. *lease_ms* is how long a claim lasts.
 
-    *on_loss* is called when Redis has lost its data, once in a process for each loss.
+    *on_loss* is called when Redis has lost its data, once in a process for each loss. Without *renews*, another process
+    of the machine keeps what is open.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Watchdog:
         markers: Markers,
         on_loss: Callable[[Loss], Awaitable[None]] | None = None,
         look_every_s: float = LOOK_EVERY_S,
+        renews: bool = True,
     ) -> None:
         self.grace_ms = lease_ms + GRACE_MS
         self._store = store
@@ -58,6 +60,7 @@ class Watchdog:
         self._markers = markers
         self._on_loss = on_loss
         self._look_every_s = look_every_s
+        self._renews = renews
         self._lost = ThrottledLog("store.emptied", monotonic_ms, level="error", counted_as="looks")
         self._handled_loss_ms: int | None = None
         self._unreadable = ThrottledLog("incident.unreadable", monotonic_ms, level="error", counted_as="looks")
@@ -77,7 +80,8 @@ class Watchdog:
         while not stop.is_set():
             try:
                 await self.look()
-                await self.renew()
+                if self._renews:
+                    await self.renew()
             except StoreUnavailable as exc:
                 log.warning("watchdog.store_unavailable", error=str(exc))
             try:

@@ -22,8 +22,11 @@ _SECRET_MIN = 4
 """A shorter secret would mask half of every line, and protects nothing."""
 
 
-def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:
-    """Set up the log of this process. What libraries log, from WARNING on, goes the same way."""
+def configure_logging(config: LogConfig, secrets: Iterable[str] = (), *, process: int | None = None) -> None:
+    """Set up the log of this process. What libraries log, from WARNING on, goes the same way.
+
+    *process* is its number among several, which is then in every line.
+    """
     as_json = config.format == "json" or (config.format == "auto" and not sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[config.level.upper()]
     shared: list[Any] = [
@@ -31,6 +34,7 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        *([] if process is None else [_numbered(process)]),
         Redactor(secrets),
     ]
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
@@ -49,6 +53,16 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("aiohttp.server").addFilter(_is_no_mere_bad_request)
+
+
+def _numbered(process: int) -> Any:
+    """Adds the number of the process to a line."""
+
+    def number(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("process", process)
+        return event
+
+    return number
 
 
 def _is_no_mere_bad_request(record: logging.LogRecord) -> bool:

@@ -6,6 +6,7 @@ Who counts makes the series of all labels at the start: what begins at 1 instead
 
 import platform
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -13,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from versus_py import __version__
 from versus_py.incidents.heartbeats import is_heartbeat
 from versus_py.incidents.model import Ending, Incident
+from versus_py.telemetry.shared import registry_of_all
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -42,15 +44,22 @@ _TAKEN_OVER = "Claims of workers that did not give them back in time."
 _JUMPS = "Jumps of Redis' clock, as this process saw them: noticed, and what became of them."
 _AHEAD = "How far Redis' clock is ahead of the time that replicas go by: 0 unless it has jumped."
 _TURNED = "When this process last asked Redis for what is due, and was answered."
+_RESTARTS = "Processes of `versus serve --processes` that had to be started again."
 
 
 class Metrics:
-    """The metrics of a process, in a registry of their own."""
+    """The metrics of a process, in a registry of their own.
 
-    def __init__(self) -> None:
+    With *shared*, `text` is of all processes that write into that folder.
+    Where there are several, a gauge is what its `multiprocess_mode` says: of what all of them know alike, or of what
+    concerns one of them only, the most; of times, the earliest; of what each has some of, the sum.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livemax")
         histogram = partial(Histogram, registry=self.registry)
         self.notifications_accepted = counter("versus_notifications_accepted_total", _ACCEPTED, ("source", "outcome"))
         self.requests_refused = counter("versus_requests_refused_total", _REFUSED, ("reason",))
@@ -72,13 +81,22 @@ class Metrics:
         self.leases_taken_over = counter("versus_leases_taken_over_total", _TAKEN_OVER)
         self.clock_jumps = counter("versus_clock_jumps_total", _JUMPS, ("outcome",))
         self.clock_ahead = gauge("versus_clock_redis_ahead_seconds", _AHEAD)
-        self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED)
-        self.ui_streams = gauge("versus_ui_streams", "Tabs of the web UI that this process keeps up to date.")
+        self.worker_turned = gauge("versus_worker_last_claim_timestamp_seconds", _TURNED, multiprocess_mode="livemin")
+        self.ui_streams = gauge(
+            "versus_ui_streams", "Tabs of the web UI that this process keeps up to date.", multiprocess_mode="livesum"
+        )
+        self.processes = gauge("versus_processes", "Processes of this server that run.", multiprocess_mode="livesum")
+        self.processes.set(1)
+        self.process_restarts = counter("versus_process_restarts_total", _RESTARTS)
         self.heartbeats = counter(
             "versus_heartbeats_total", "Signs of life to heartbeat.url: sent, failed, or withheld.", ("result",)
         )
         build = Info("versus_build", "What runs.", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
+        self._shown = self.registry
+        if shared is not None:
+            self._shown = registry_of_all(shared)
+            self._shown.register(build)
         for result in ("written", "not_written"):
             self.journal_lines.labels(result)
         for ending in Ending:
@@ -111,4 +129,4 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry)
+        return generate_latest(self._shown)

@@ -10,6 +10,7 @@ from versus_py.clock import Clock, SystemClock
 from versus_py.config import Config
 from versus_py.engine.checkup import Checkup
 from versus_py.engine.choices import Choices
+from versus_py.engine.group import Group
 from versus_py.engine.health import Health
 from versus_py.engine.heartbeats import Heartbeats
 from versus_py.engine.lifecycle import Lifecycle
@@ -57,13 +58,15 @@ def create_app(
     journal: Journal | None = None,
     presence: Presence | None = None,
     checkup: Checkup | None = None,
+    group: Group | None = None,
 ) -> web.Application:
     """The application, ready to be served.
 
     *inbound* are routes for requests of channels, by path; *tickets* are those for tickets that systems send.
 
     *called* tells what people call a target; *clock* is this machine's, unless it is given. *journal* is where what is
-    accepted is written, if anywhere. *presence* tells who else runs, and *checkup* what the doctor finds.
+    accepted is written, if anywhere. *presence* tells who else runs, *checkup* what the doctor finds, and *group* how
+    the other processes of this server stand.
     """
     metrics = metrics or Metrics()
     clock = clock or SystemClock()
@@ -109,7 +112,7 @@ def create_app(
             *site.routes(),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
-            *Monitoring(metrics, health).routes(guarded),
+            *Monitoring(metrics, health, group).routes(guarded),
         ]
     )
     return app

@@ -185,10 +185,12 @@ class BoundedSite(web.BaseSite):
 
     For one more, the one is closed that has been idle for longest; one whose request has arrived and is being answered
     never is. When all of them are, the new one is closed. Who does not take what is written to it is closed as well.
+    With *shares_port*, other processes listen on the port too, and the kernel spreads new connections over all.
     """
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, *, most: int) -> None:
+    def __init__(self, runner: web.AppRunner, host: str, port: int, *, most: int, shares_port: bool = False) -> None:
         super().__init__(runner, backlog=BACKLOG)
+        self._shares_port = shares_port
         self._host = host
         self._port = port
         self._most = most
@@ -203,7 +205,9 @@ class BoundedSite(web.BaseSite):
         """Listen from now on. Raises OSError."""
         await super().start()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._admit, self._host, self._port, backlog=self._backlog)
+        self._server = await loop.create_server(
+            self._admit, self._host, self._port, backlog=self._backlog, reuse_port=self._shares_port or None
+        )
 
     def _admit(self) -> asyncio.Protocol:
         server = self._runner.server

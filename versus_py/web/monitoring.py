@@ -3,6 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from versus_py.engine.group import Group
 from versus_py.engine.health import Health
 from versus_py.telemetry.metrics import CONTENT_TYPE, Metrics
 from versus_py.web.answers import add_security_headers, errors_as_json, json_answer
@@ -26,11 +27,14 @@ _ERRORS_FROM = 400
 
 
 class Monitoring:
-    """The handlers; without *health*, nobody can say whether the process can do its work."""
+    """The handlers; without *health*, nobody can say whether the process can do its work.
 
-    def __init__(self, metrics: Metrics, health: Health | None) -> None:
+    With *group*, all of its processes have to.
+    """
+
+    def __init__(self, metrics: Metrics, health: Health | None, group: Group | None = None) -> None:
         self._metrics = metrics
-        self._health = health
+        self._health = group or health
 
     def routes(self, guarded: Guard) -> list[web.RouteDef]:
         return [
@@ -44,7 +48,7 @@ class Monitoring:
         return json_answer({"status": "ok"})
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """200 while the process can accept incidents and work on them, else 503."""
+        """200 while all processes can accept incidents and work on them, else 503."""
         if self._health is None:
             return json_answer({"status": "unready"}, 503)
         found = await self._health.readiness()
