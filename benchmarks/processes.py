@@ -20,7 +20,7 @@ import redis
 import yaml
 
 from benchmarks.machine import cores, cpu_s, memory_bytes, on_core
-from versus_py.incidents.model import PARTITIONS
+from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 
 ROOT = Path(__file__).parent.parent
@@ -153,7 +153,7 @@ class RedisServer:
     def count(self, name: str) -> int:
         """Members of a sorted set that each partition has."""
         pipeline = self.client.pipeline(transaction=False)
-        for partition in range(PARTITIONS):
+        for partition in partitions():
             pipeline.zcard(keys.in_partition(partition, name))
         return sum(pipeline.execute())
 

@@ -40,6 +40,7 @@ from versus_py.engine.worker import Worker
 from versus_py.errors import ConfigError, StoreUnavailable, VersusError
 from versus_py.incidents import heartbeats
 from versus_py.incidents.model import Incident, IncidentId, system_of
+from versus_py.incidents.partitions import use_partitions
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Loss, Markers, SharedTime, Store, Storms, Turns
@@ -48,6 +49,7 @@ from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
 from versus_py.store.embedded import EmbeddedServer
 from versus_py.store.journal import Journal, open_journal
+from versus_py.store.partitioning import fix_partitions
 from versus_py.store.people import KnownPeople
 from versus_py.store.replicas import Replicas
 from versus_py.store.requests import TakenRequests
@@ -122,6 +124,7 @@ class _Core:
         if member is not None and member.restarts:
             self.metrics.process_restarts.inc()
         self.timekeeper = Timekeeper(self.clock, SharedTime(redis), self.metrics)
+        self._is_spread_right = False
         self.unavailable = ThrottledLog("redis.unavailable", monotonic_ms, counted_as="times")
         retention_ms = round(config.retention_days * DAY_MS)
         self.settles_within_s = max((it.abilities.settles_within_s for it in self.systems), default=0.0)
@@ -156,7 +159,11 @@ class _Core:
         return self.member is None or self.member.leads
 
     async def restore(self, loss: Loss) -> None:
-        """After Redis lost its data: write again what this process knows, such as the key of all links."""
+        """After Redis lost its data: write again what this process knows, such as the key of all links.
+
+        Raises OtherPartitions when what it holds now is spread otherwise.
+        """
+        await fix_partitions(self.redis)
         self.lifecycle.write_again()
         if self.config.ack.signing_key.get_secret_value() or self.links.key is None:
             return
@@ -164,6 +171,13 @@ class _Core:
             await self.store.keep_signing_key(self.links.key)
         else:
             self.links.key = await self.store.signing_key(self.links.key)
+
+    async def ask_time(self) -> None:
+        """Ask Redis for the time, without which nothing is accepted or written; first how its incidents are spread."""
+        if not self._is_spread_right:
+            await fix_partitions(self.redis)
+            self._is_spread_right = True
+        await self.timekeeper.follow()
 
     async def wake(self, incident_id: IncidentId, target: str) -> None:
         """Have *target* sync an incident although it did not change."""
@@ -304,6 +318,7 @@ async def serve(
     if member is None or member.leads:
         for warning in config.warnings():
             log.warning("config.warning", warning=warning)
+    use_partitions(config.redis.partitions)
     outside = surroundings or Outside()
     if member is not None:
         outside = replace(outside, listen=partial(_listen, shares_port=True))
@@ -555,7 +570,7 @@ async def _prepare(core: _Core) -> None:
 
 async def _ask_redis(core: _Core) -> None:
     """For the time, and for the key that links are signed with."""
-    await core.timekeeper.follow()
+    await core.ask_time()
     if core.links.key is None:
         core.links.key = await core.store.signing_key()
 
@@ -582,6 +597,6 @@ async def _follow_clock(core: _Core, stop: asyncio.Event) -> None:
             async with asyncio.timeout(core.timekeeper.every_s):
                 await stop.wait()
         try:
-            await core.timekeeper.follow()
+            await core.ask_time()
         except StoreUnavailable as exc:
             core.unavailable.note(error=str(exc))

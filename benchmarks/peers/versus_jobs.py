@@ -10,7 +10,8 @@ import uvloop
 
 from benchmarks.peers.jobs import AT_ONCE, enqueue_many, ran, redis_url
 from versus_py.config import RedisConfig
-from versus_py.incidents.model import PARTITIONS, IncidentId
+from versus_py.incidents.model import IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.store import Claim, Completion, Due, Store, keys
 from versus_py.store.calls import answered
 from versus_py.store.connection import connect
@@ -27,7 +28,7 @@ async def _enqueue() -> None:
     async with connect(_config()) as client:
 
         async def one(number: int, due: float) -> None:
-            incident_id, due_ms = IncidentId(f"{number:08d}-{number % PARTITIONS}"), round(1000 * due)
+            incident_id, due_ms = IncidentId(f"{number:08d}-{number % len(partitions())}"), round(1000 * due)
             name = keys.member(incident_id, str(due_ms))
             await answered(client.zadd(keys.of_incident(incident_id, "timers"), {name: due_ms}))
 

@@ -29,12 +29,12 @@ from tests.support.redis_servers import (
     valkey_server,
 )
 from tests.support.waiting import until
+from versus_py.incidents.partitions import partitions
 
 pytestmark = pytest.mark.timeout(600)
 
 REPLICATED = {"durability": "replicated", "replicas": 1}
 OPTIONS = ("--appendonly", "yes", "--repl-diskless-sync-delay", "0")
-PARTITIONS = 4
 KEY_EVERY_S = 0.01
 """How slowly a slot moves, so that requests meet one that is here and there."""
 
@@ -182,7 +182,7 @@ async def lose_the_primary(world: World[SentinelRedis], dice: random.Random) -> 
 async def move_and_lose(world: World[ClusterRedis], dice: random.Random) -> None:
     """A partition is moved to another node, which is lost then."""
     while True:
-        slot = key_slot(str(dice.randrange(PARTITIONS)).encode())
+        slot = key_slot(str(dice.choice(partitions())).encode())
         await asyncio.sleep(dice.uniform(1, 3))
         await world.redis.finished(world.redis.move(slot, dice))
         await world.redis.finished(world.redis.lose_the_owner_of(slot, dice))

@@ -34,7 +34,8 @@ from versus_py.engine.watchdog import Watchdog
 from versus_py.engine.worker import LEASE_MARGIN_S, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents import heartbeats
-from versus_py.incidents.model import PARTITIONS, IncidentId, system_of
+from versus_py.incidents.model import IncidentId, system_of
+from versus_py.incidents.partitions import partitions
 from versus_py.interactions import Desk
 from versus_py.interactions.follow_ups import FollowUps
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator, run_app
@@ -260,7 +261,7 @@ async def idle_seconds(store: Store, clock: FakeClock) -> int:
     """Whole seconds until the next timer or lease is due, at most a day; 0 when one is, or a storm is kept."""
     async with store._redis.pipeline(transaction=False) as asked:
         asked.exists(keys.STORMS)
-        for partition, name in product(range(PARTITIONS), ("timers", "running")):
+        for partition, name in product(partitions(), ("timers", "running")):
             asked.zrange(keys.in_partition(partition, name), 0, 0, withscores=True)
         storms, *first = await asked.execute()
     due_ms = min((score for found in first for _, score in found), default=math.inf)

@@ -23,18 +23,27 @@ from versus_py.config import SlackConfig
 from versus_py.engine import timekeeping, watchdog
 from versus_py.engine.timekeeping import Timekeeper
 from versus_py.errors import ConfigError, VersusError
+from versus_py.incidents.partitions import DEFAULT, use_partitions
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import SharedTime, embedded, keys
 from versus_py.store.connection import connect
+from versus_py.store.partitioning import OtherPartitions
 from versus_py.systems import BUILT_IN, model, registered
 from versus_py.targets.slack.allowed import Allowed
 from versus_py.targets.slack.interactive import SlackInteractive
 from versus_py.targets.system import Parts
 
 APP_TOKEN = "xapp-1-A0DEMO-app-secret"
+
+
+@pytest.fixture
+def as_many_partitions():
+    """For what comes after the test."""
+    yield
+    use_partitions(DEFAULT)
 
 
 @pytest.fixture
@@ -118,6 +127,15 @@ async def test_a_worker_holds_a_connection_too(slack, config, session, redis_soc
     settings = config({"app_token": APP_TOKEN}, redis={"url": f"unix://{redis_socket}"})
     async with running(settings, with_api=False):
         await until(lambda: slack.connections == 1)
+
+
+async def test_a_replica_with_another_number_of_partitions_ends(config, session, redis_socket, as_many_partitions):
+    url = f"unix://{redis_socket}"
+    async with running(config({}, redis={"url": url, "partitions": 6})) as first:
+        await post(session, first)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(OtherPartitions, match="is 5, .* spread over 6"), flatten_subgroups=True):
+        await serve(config({}, redis={"url": url, "partitions": 5}), asyncio.Event(), systems=registered())
 
 
 async def test_without_a_way_to_press_there_is_no_connection(slack, config, session):

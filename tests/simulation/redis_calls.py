@@ -197,7 +197,10 @@ class Caller:
     def _draw_mark(self) -> Drawn:
         known = self.random.choice([self._field("marker", "id", "new"), "", "?", "other"])
         seen_ms = int(self._field("marker", "seen_ms", "0")) + self.random.choice([0, 60 * MINUTE_MS])
-        return ["marker"], [known, seen_ms, self.now_ms, f"id-{self.now_ms}", 30 * MINUTE_MS]
+        return ["marker"], [known, seen_ms, self.now_ms, f"id-{self.now_ms}", 30 * MINUTE_MS, 4]
+
+    def _draw_fix_partitions(self) -> Drawn:
+        return ["marker"], [self._maybe(4, 16), 4]
 
     def _draw_accept_loss(self) -> Drawn:
         return ["marker"], []

@@ -5,8 +5,8 @@ from typing import Any
 
 from tests.simulation.judgments import OVER_STATES, Verdict
 from tests.simulation.redis import Server
+from versus_py.incidents.partitions import partitions
 
-PARTITIONS = range(4)
 ON_ITS_WAY_MS = 60_000.0
 """What was sent before a loss may be posted so much later."""
 
@@ -118,14 +118,14 @@ class Keys:
     def sorted_set(self, name: str) -> dict[str, float]:
         """Of all partitions."""
         found: dict[str, float] = {}
-        for partition in PARTITIONS:
+        for partition in partitions():
             key = f"{_PREFIX}{{{partition}}}:{name}"
             found |= dict(self._server.execute(["ZRANGE", key, 0, -1, "WITHSCORES"], withscores=True))
         return found
 
     def hash(self, name: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        for partition in PARTITIONS:
+        for partition in partitions():
             found |= self._server.execute(["HGETALL", f"{_PREFIX}{{{partition}}}:{name}"])
         return found
 

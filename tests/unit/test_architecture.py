@@ -73,6 +73,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "create",
         "end_storm",
         "enlist",
+        "fix_partitions",
         "hold_back",
         "hurry",
         "journal",

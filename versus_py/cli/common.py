@@ -13,6 +13,7 @@ from rich.console import Console
 
 from versus_py.config import Config
 from versus_py.errors import ConfigError, VersusError
+from versus_py.incidents.partitions import use_partitions
 from versus_py.systems import load_config
 
 DEFAULT_CONFIG = Path("config/config.yaml")
@@ -96,12 +97,17 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def load(path: Path, *, status: int = 1) -> Config:
-    """What is wrong with it is said, and ends the process with that exit *status*."""
+    """The configuration, by which ids and keys are made from now on.
+
+    What is wrong with it is said, and ends the process with that exit *status*.
+    """
     try:
-        return load_config(path, os.environ)
+        found = load_config(path, os.environ)
     except ConfigError as exc:
         say(exc)
         raise typer.Exit(status) from None
+    use_partitions(found.redis.partitions)
+    return found
 
 
 def read(file: str) -> bytes:

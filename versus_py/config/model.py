@@ -38,6 +38,7 @@ from versus_py.config.ui import UiConfig
 from versus_py.errors import ConfigError
 from versus_py.incidents.heartbeats import TARGET
 from versus_py.incidents.matchers import Matcher
+from versus_py.incidents.partitions import DEFAULT, MOST
 from versus_py.templating import uses
 
 M = TypeVar("M", bound=Part)
@@ -241,6 +242,8 @@ class RedisConfig(Part):
     """Sentinels to ask for the primary."""
     cluster: ClusterConfig = ClusterConfig()
     """A Redis Cluster."""
+    partitions: Annotated[int, Number] = Field(DEFAULT, ge=1, le=MOST)
+    """How many parts incidents are spread over, for the nodes of a cluster; fixed at the first start."""
     durability: Literal["memory", "fsync", "replicated"] = "memory"
     """How sure Redis is of an alert or a change before it is answered: has it in memory, on disk, or on replicas."""
     replicas: Annotated[int, Number] = Field(1, ge=1, le=10)

@@ -8,7 +8,8 @@ import structlog
 
 from versus_py.clock import Clock, monotonic_ms
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import PARTITIONS, IncidentId
+from versus_py.incidents.model import IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.store import Ledger, Loss, Markers, Standing, Store
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
@@ -66,7 +67,7 @@ class Watchdog:
         self._unreadable = ThrottledLog("incident.unreadable", monotonic_ms, level="error", counted_as="looks")
         self._told_ms: dict[IncidentId, int] = {}
         self._renew_at_ms = 0
-        self._renewing = dict.fromkeys(range(PARTITIONS), 0)  # partition -> the number to go on from
+        self._renewing = dict.fromkeys(partitions(), 0)  # partition -> the number to go on from
         self.standing: Standing | None = None
         """What the last look found; None before the first."""
         self.looked_at_ms: int | None = None
@@ -109,7 +110,7 @@ class Watchdog:
         """Keep what is open from being forgotten: a bounded part of it each time, and all of it several times a day."""
         now_ms = self._clock.now_ms()
         if not self._renewing and now_ms >= self._renew_at_ms:
-            self._renewing = dict.fromkeys(range(PARTITIONS), 0)
+            self._renewing = dict.fromkeys(partitions(), 0)
         for partition, start in [*self._renewing.items()]:
             try:
                 next_start = await self._store.renew(partition, start, now_ms=now_ms)

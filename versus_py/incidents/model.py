@@ -8,6 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NewType
 
+from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.policies import Policy
 from versus_py.incidents.sides import Report, Side
 
@@ -28,11 +29,8 @@ ACK_MAX_MS = 7 * 24 * 3600_000
 TOKEN_SENDER = "t"  # noqa: S105 - no secret
 """What the name of a lister begins with whose sender is known by its token."""
 
-INCIDENT_ID = "[0-9a-f]{20}-[0-9]"
+INCIDENT_ID = "[0-9a-f]{20}-[0-9]{1,2}"
 """A regular expression for the ids that `incident_id` makes."""
-
-PARTITIONS = 4
-"""How many hash slots incidents spread over (Redis Cluster). Changing it orphans what is stored."""
 
 
 class Status(StrEnum):
@@ -801,11 +799,6 @@ def is_earlier(name: str) -> bool:
 
 def _short(text: str) -> str:
     return sha256(text.encode(errors="replace")).hexdigest()[:10]
-
-
-def partition_of(dedup_key: str) -> int:
-    """The partition that everything about *dedup_key* is kept in."""
-    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4]) % PARTITIONS
 
 
 def incident_id(dedup_key: str, episode_start_ms: int, installation: str = "") -> IncidentId:

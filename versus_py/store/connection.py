@@ -22,6 +22,7 @@ from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unav
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
 from versus_py.store.embedded import EmbeddedServer, holds_incidents, run_embedded, socket_in_use
+from versus_py.store.partitioning import check_partitions
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
@@ -53,9 +54,16 @@ async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple
 async def reach_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[RedisClient]:
     """A client for what is kept already, beside the service: of the embedded server, also while that runs.
 
-    While it does not, one is started for this. Raises VersusError when nothing is kept in *data_dir*, or it cannot be
-    reached.
+    While it does not, one is started for this. Raises VersusError when nothing is kept in *data_dir*, it cannot be
+    reached, or is spread over another number of partitions.
     """
+    async with _reach(config, data_dir) as client:
+        await check_partitions(client)
+        yield client
+
+
+@asynccontextmanager
+async def _reach(config: RedisConfig, data_dir: Path) -> AsyncIterator[RedisClient]:
     if not config.is_embedded:
         async with connect(config) as client:
             yield client

@@ -13,7 +13,8 @@ import orjson
 
 from versus_py.clock import monotonic_ms
 from versus_py.errors import Unreadable
-from versus_py.incidents.model import PARTITIONS, Entry, Incident, IncidentId, Status
+from versus_py.incidents.model import Entry, Incident, IncidentId, Status
+from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 from versus_py.store.calls import Command, RedisClient, answered, answers
 from versus_py.store.codec import load_entry
@@ -207,7 +208,7 @@ class History:
 
     async def _rows(self, span: Span, place: Row | None, number: int, *, is_upwards: bool = False) -> list[Row]:
         """Up to *number* before that place, the newest first; upwards, those from it on, the oldest first."""
-        parts = [self._rows_of(it, span, place, number, is_upwards=is_upwards) for it in range(PARTITIONS)]
+        parts = [self._rows_of(it, span, place, number, is_upwards=is_upwards) for it in partitions()]
         rows = [row for part in await asyncio.gather(*parts) for row in part]
         return sorted(rows, reverse=not is_upwards)[:number]
 
@@ -231,7 +232,7 @@ class History:
         return rows[:number]
 
     async def _of_partitions(self, command: str, name: str, *args: str | int) -> list[Any]:
-        return await answers(self._redis, [(command, keys.in_partition(it, name), *args) for it in range(PARTITIONS)])
+        return await answers(self._redis, [(command, keys.in_partition(it, name), *args) for it in partitions()])
 
 
 def _bounds(span: Span, place: Row | None = None, *, is_upwards: bool = False) -> tuple[str | int, str | int]:

@@ -55,7 +55,8 @@
 from hashlib import sha256
 
 from versus_py.incidents.heartbeats import is_heartbeat
-from versus_py.incidents.model import IncidentId, partition_of
+from versus_py.incidents.model import IncidentId
+from versus_py.incidents.partitions import partition_of
 
 PREFIX = "versus:"
 EVENTS = f"{PREFIX}events"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import PARTITIONS, Incident, IncidentId
+from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, answers, is_cluster, load_script
 
@@ -51,11 +52,11 @@ class Ledger:
         Of a cluster, what can be looked at is, and only a cluster without any node raises StoreUnavailable.
         """
         standing = Standing()
-        for partition in range(PARTITIONS):
+        for partition in partitions():
             try:
                 found = await self._look_at(partition, now_ms, due_before_ms)
             except StoreUnavailable:
-                if not is_cluster(self._redis) or standing.partitions_lost == PARTITIONS - 1:
+                if not is_cluster(self._redis) or standing.partitions_lost == len(partitions()) - 1:
                     raise
                 found = Standing(partitions_lost=1)
             standing = standing.plus(found)

@@ -15,7 +15,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import PARTITIONS
+from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, is_cluster, load_script
 
@@ -44,7 +44,8 @@ class Loss:
 
     def __str__(self) -> str:
         ways = ", ".join(dict.fromkeys(self.partitions.values()))
-        part = "" if len(self.partitions) == PARTITIONS else f" in {len(self.partitions)} of {PARTITIONS} partitions"
+        lost, of = len(self.partitions), len(partitions())
+        part = "" if lost == of else f" in {lost} of {of} partitions"
         return f"{ways}{part}"
 
 
@@ -76,7 +77,7 @@ class Markers:
             self._seen = self._remembered() or await self._begun(now_ms)
         found: dict[int, tuple[str, str]] = {}
         is_found_here = False
-        for partition in range(PARTITIONS):
+        for partition in partitions():
             reply = await self._marked(partition, self._seen, now_ms)
             if reply is None:
                 continue
@@ -90,19 +91,19 @@ class Markers:
 
     async def accept(self) -> Loss | None:
         """An operator knows: from now on nothing is wrong. What was open until now, if anything."""
-        replies = [await answered(self._accept([_key(partition)], [])) for partition in range(PARTITIONS)]
+        replies = [await answered(self._accept([_key(partition)], [])) for partition in partitions()]
         return _loss({partition: (at_ms, how) for partition, (at_ms, how) in enumerate(replies) if at_ms})
 
     async def open_loss(self) -> Loss | None:
         """The loss that is open, if any; nothing is compared, and nothing written."""
         fields = ("lost_at_ms", "lost_how", "accepted")
-        found = [await answered(self._redis.hmget(_key(partition), fields)) for partition in range(PARTITIONS)]
+        found = [await answered(self._redis.hmget(_key(partition), fields)) for partition in partitions()]
         return _loss({it: (at_ms, how) for it, (at_ms, how, accepted) in enumerate(found) if at_ms and not accepted})
 
     async def _marked(self, partition: int, seen: Mapping[int, _Seen], now_ms: int) -> list[Any] | None:
         """What the script replies; None for a partition of a cluster that is away."""
         known = seen.get(partition, _Seen("", 0))
-        args = [known.id, known.seen_ms, now_ms, token_hex(8), self._set_back_ms]
+        args = [known.id, known.seen_ms, now_ms, token_hex(8), self._set_back_ms, len(partitions())]
         try:
             reply: list[Any] = await answered(self._mark([_key(partition)], args))
         except StoreUnavailable:
@@ -117,12 +118,12 @@ class Markers:
 
         Without that, who made the marker may have died, or stood still, before it made the others.
         """
-        found = [it for it in [await self._noted(partition) for partition in range(PARTITIONS)] if it is not None]
+        found = [it for it in [await self._noted(partition) for partition in partitions()] if it is not None]
         if not found:
             log.info("store.begun")
         is_old = bool(found) and min(made_ms for made_ms, _ in found) + BEGINNING_MS < now_ms
         is_established = is_old and any(is_confirmed for _, is_confirmed in found)
-        return dict.fromkeys(range(PARTITIONS), _Seen(_SOME, 0)) if is_established else {}
+        return dict.fromkeys(partitions(), _Seen(_SOME, 0)) if is_established else {}
 
     async def _noted(self, partition: int) -> tuple[int, bool] | None:
         """When a partition got its marker, and whether that is confirmed; None when it has none, or is away."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from versus_py.errors import Unreadable
-from versus_py.incidents.model import PARTITIONS, Delivery, Incident, IncidentId
+from versus_py.incidents.model import Delivery, Incident, IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered
 
@@ -141,7 +142,7 @@ async def _scanned(
 async def _newest(redis: RedisClient, index: str, before: Row | None, number: int) -> Sequence[Row]:
     """The newest *number* entries of all partitions' *index* that come after *before*."""
     rows: list[Row] = []
-    for partition in range(PARTITIONS):
+    for partition in partitions():
         rows += await _newest_of(redis, keys.in_partition(partition, index), before, number)
     return heapq.nlargest(number, rows)
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from versus_py.incidents.model import PARTITIONS, IncidentId, Status
+from versus_py.incidents.model import IncidentId, Status
+from versus_py.incidents.partitions import partitions
 from versus_py.incidents.places import Place
 from versus_py.store import keys
 from versus_py.store.calls import Call, RedisClient, answers, load_script, run_all
@@ -39,7 +40,7 @@ class Standings:
 
     async def all_open(self, *, now_ms: int) -> Mapping[IncidentId, Standing]:
         """Every incident that is open, in no order. Raises StoreUnavailable."""
-        indexes = [keys.in_partition(partition, "incidents") for partition in range(PARTITIONS)]
+        indexes = [keys.in_partition(partition, "incidents") for partition in partitions()]
         listed = await answers(self._redis, [("ZRANGE", it, 0, -1) for it in indexes])
         is_all = self._looked_at_all_ms is None or now_ms - self._looked_at_all_ms >= LOOK_AGAIN_MS
         stretches = [it for ids in listed for it in _stretches(ids if is_all else self._unsettled(ids, now_ms))]

@@ -12,7 +12,6 @@ import structlog
 from versus_py.clock import Skew, monotonic_ms
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.model import (
-    PARTITIONS,
     SUPPRESSED_LOOK_MS,
     Delivery,
     Ending,
@@ -22,6 +21,7 @@ from versus_py.incidents.model import (
     Status,
     system_of,
 )
+from versus_py.incidents.partitions import partitions
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
 from versus_py.store.calls import (
@@ -83,11 +83,8 @@ TRIM_BATCH = 100
 TRIM_FOR_S = 5.0
 """How long one trim goes on: tens of thousands of entries."""
 
-_INDEXES = tuple(
-    keys.in_partition(partition, name)
-    for partition in range(PARTITIONS)
-    for name in ("incidents", "heartbeats", "failed")
-)
+_TRIMMED = ("incidents", "heartbeats", "failed")
+"""The indexes of each partition that are trimmed."""
 
 UNREAD_KEEP_MS = 10 * 60_000
 """An incident that cannot be read is met every few seconds; when it is not for so long, somebody can read it."""
@@ -368,7 +365,7 @@ class Store:
 
     async def heartbeats(self) -> list[Incident]:
         """Every heartbeat that was seen, of all partitions; those that cannot be read are in the log."""
-        indexes = [keys.in_partition(partition, "heartbeats") for partition in range(PARTITIONS)]
+        indexes = [keys.in_partition(partition, "heartbeats") for partition in partitions()]
         found = await answers(self._redis, [("ZRANGE", it, 0, -1) for it in indexes])
         ids = [IncidentId(it) for listed in found for it in listed]
         return [it for it in await self.get_readable(ids) if it is not None]
@@ -418,12 +415,13 @@ class Store:
         """Drop from the indexes what has expired, for TRIM_FOR_S at most; the next call goes on from there."""
         ends_at_ms = monotonic_ms() + round(TRIM_FOR_S * 1000)
         horizon_ms = now_ms - self._retention_ms
-        for _ in _INDEXES:
-            index = _INDEXES[self._first_index]
+        indexes = [keys.in_partition(partition, name) for partition in partitions() for name in _TRIMMED]
+        for _ in indexes:
+            index = indexes[self._first_index]
             while not await self._trimmed(index, horizon_ms):
                 if monotonic_ms() >= ends_at_ms:
                     return
-            self._first_index = (self._first_index + 1) % len(_INDEXES)
+            self._first_index = (self._first_index + 1) % len(indexes)
 
     async def _trimmed(self, index: str, horizon_ms: int) -> bool:
         """Look at some more of what is old; whether that was the rest."""

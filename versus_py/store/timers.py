@@ -10,7 +10,8 @@ import structlog
 
 from versus_py.clock import Skew
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import PARTITIONS, Incident, IncidentId
+from versus_py.incidents.model import Incident, IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 from versus_py.store.calls import Call, RedisClient, answers, is_cluster, load_script, run_all, run_apart
 from versus_py.store.codec import load_glance, load_incident
@@ -106,15 +107,13 @@ class Timers:
         being given back are due again, and so is what a worker has claimed that is gone and had not begun to send.
         *lease_ms* is the longest lease. One round trip to each node.
         """
-        partitions = [it for it in map(str, range(PARTITIONS)) if self._lost_until_ms.get(it, 0) <= now_ms]
+        here = [it for it in map(str, partitions()) if self._lost_until_ms.get(it, 0) <= now_ms]
         start = "-inf" if from_ms is None else from_ms
         # What the time has leapt by did not pass for those who hold a lease, or look.
         ended_by_ms = now_ms - (0 if self._skew is None else self._skew.leapt_ms(lease_ms))
         args = [now_ms, start, offset, limit, worker, ended_by_ms - GONE_MS, WORKERS_KEPT_MS, ended_by_ms]
         names = ("timers", "running", "attempts", "workers", "unsent")
-        replies = await self._replies(
-            partitions, [Call(self._look, _keys(it, *names), args) for it in partitions], now_ms
-        )
+        replies = await self._replies(here, [Call(self._look, _keys(it, *names), args) for it in here], now_ms)
         due: list[Due] = []
         next_ms = [until_ms for until_ms in self._lost_until_ms.values() if until_ms > now_ms]
         has_more = False
@@ -207,7 +206,7 @@ class Timers:
         return replies
 
     def _are_all_lost(self, now_ms: int) -> bool:
-        return sum(until_ms > now_ms for until_ms in self._lost_until_ms.values()) == PARTITIONS
+        return sum(until_ms > now_ms for until_ms in self._lost_until_ms.values()) == len(partitions())
 
 
 def _keys(partition: str, *names: str) -> list[str]:

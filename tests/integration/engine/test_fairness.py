@@ -11,7 +11,8 @@ from versus_py.clock import SystemClock
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import Worker
 from versus_py.errors import RateLimited
-from versus_py.incidents.model import PARTITIONS, Delivery, Incident
+from versus_py.incidents.model import Delivery, Incident
+from versus_py.incidents.partitions import partitions
 from versus_py.incidents.policies import made
 from versus_py.store import keys
 
@@ -82,7 +83,7 @@ async def due(store, place: str, count: int = 1, *, wait_ms: int = 0) -> None:
 
 
 async def claimed(store) -> int:
-    return sum([await store._redis.zcard(keys.in_partition(it, "running")) for it in range(PARTITIONS)])
+    return sum([await store._redis.zcard(keys.in_partition(it, "running")) for it in partitions()])
 
 
 async def calls_of(store, command: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.conftest import CHANNEL, Engine
 from tests.support.claims import claim_due
 from versus_py.engine.retries import SPREAD
-from versus_py.incidents.model import PARTITIONS
+from versus_py.incidents.partitions import partitions
 from versus_py.simulators import Fault
 from versus_py.store import keys
 from versus_py.tools.samples import alertmanager
@@ -290,7 +290,7 @@ async def test_a_second_that_nobody_would_come_back_to_is_armed_again(engine, se
     engine.servicenow.faults.order(Fault(kind="400", times=None))
     servicenow_infra.faults.order(DOWN)
     await escalated(engine, 20)
-    for partition in range(PARTITIONS):
+    for partition in partitions():
         for name in ("timers", "running", "attempts"):
             await engine.store._redis.delete(keys.in_partition(partition, name))
     servicenow_infra.faults.clear()

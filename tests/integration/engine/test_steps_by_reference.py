@@ -28,7 +28,8 @@ from versus_py.engine.policies import Policies
 from versus_py.engine.worker import Worker
 from versus_py.errors import Permanent
 from versus_py.incidents import transitions
-from versus_py.incidents.model import Actor, Call, Delivery, Incident, Status, partition_of
+from versus_py.incidents.model import Actor, Call, Delivery, Incident, Status
+from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.policies import Policy
 from versus_py.store import Store, keys
 from versus_py.store.calls import RedisClient

@@ -14,7 +14,8 @@ from tests.support.waiting import until
 from versus_py.engine.retries import SPREAD
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import PARTITIONS, Actor, Delivery, IncidentId
+from versus_py.incidents.model import Actor, Delivery, IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.incidents.transitions import acknowledge, begin_step, observe, trigger
 from versus_py.simulators import Fault
 from versus_py.store import Completion, Ledger, keys
@@ -37,7 +38,7 @@ async def resolve(engine: Engine, key: str = "group") -> None:
 async def ledger_of(redis: Redis) -> dict[str, int]:
     """The whole ledger."""
     found: dict[str, int] = {}
-    for partition in range(PARTITIONS):
+    for partition in partitions():
         pairs: Any = await redis.zrange(keys.in_partition(partition, "pending"), 0, -1, withscores=True)
         found |= {member: int(score) for member, score in pairs}
     return found
@@ -45,7 +46,7 @@ async def ledger_of(redis: Redis) -> dict[str, int]:
 
 async def forget_timers(redis: Redis) -> None:
     """What must never happen: the timers are lost, and nobody is at work on them."""
-    for partition in range(PARTITIONS):
+    for partition in partitions():
         for name in ("timers", "running", "attempts"):
             await redis.delete(keys.in_partition(partition, name))
 
@@ -234,17 +235,17 @@ async def test_an_incident_is_told_once_a_minute_and_few_at_once(engine, logs):
 
 async def test_what_lies_behind_many_is_reached_too(engine, logs, monkeypatch):
     monkeypatch.setattr("versus_py.store.ledger.STRETCH", 1)
-    for number in range(2 * PARTITIONS):
+    for number in range(2 * len(partitions())):
         await post(engine, f"group-{number}")
     await forget_timers(engine.store._redis)
     engine.clock.advance(minutes=5, ms=LEASE_MS + GRACE_MS + 1)
 
-    for _ in range(2 * PARTITIONS + 1):
+    for _ in range(2 * len(partitions()) + 1):
         await engine.watchdog.look()
 
     logs.expect_error("escalation.overdue")
     logs.expect_error("escalation.rearmed")
-    assert engine.measured("versus_escalations_rearmed_total") == 2 * PARTITIONS
+    assert engine.measured("versus_escalations_rearmed_total") == 2 * len(partitions())
 
 
 async def test_a_forgotten_incident_is_told_and_taken_off_the_ledger(engine, logs):

@@ -4,13 +4,13 @@ from itertools import count
 
 import pytest
 
-from versus_py.incidents.model import PARTITIONS
+from versus_py.incidents.partitions import partitions
 from versus_py.store import Markers, Store, keys
 from versus_py.store.markers import BEGINNING_MS, SET_BACK_MS
 
 NOW = 1_700_000_000_000
 EVERY_MS = 5_000
-ALL = range(PARTITIONS)
+ALL = partitions()
 
 
 def marker(partition: int) -> str:

@@ -13,7 +13,8 @@ from tests.support.claims import claim_due
 from tests.support.clock import FakeClock
 from tests.support.factories import POLICY, make_alert, make_notification, make_policy
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId, Outcome, Status, partition_of
+from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId, Outcome, Status
+from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.transitions import Change, acknowledge, named, observe, resolve, trigger
 from versus_py.store import Claim, Completion, Store, keys
 from versus_py.store.gateway_secret import gateway_secret, rotate_gateway_secret

@@ -7,7 +7,8 @@ import pytest
 from tests.integration.store import test_store
 from tests.support.redis_servers import ClusterWorld, redis_server, run_cluster
 from versus_py.config import RedisConfig
-from versus_py.incidents.model import PARTITIONS, Actor, IncidentId
+from versus_py.incidents.model import Actor, IncidentId
+from versus_py.incidents.partitions import partitions
 from versus_py.store import Markers, Member, Rate, Storms, Turns, keys
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import connect
@@ -90,7 +91,7 @@ async def test_turns_people_and_requests_are_kept_on_a_cluster(redis, clock):
 async def test_the_loss_of_one_nodes_data_is_noticed(redis, world, clock):
     markers = Markers(redis)
     await markers.look(now_ms=clock.now_ms())
-    lost = [it for it in range(PARTITIONS) if world.owner_of(keys.in_partition(it, "marker")) is world.primaries[0]]
+    lost = [it for it in partitions() if world.owner_of(keys.in_partition(it, "marker")) is world.primaries[0]]
     with world.primaries[0].client() as meddler:
         meddler.flushall()
 
@@ -98,4 +99,4 @@ async def test_the_loss_of_one_nodes_data_is_noticed(redis, world, clock):
 
     assert found is not None
     assert [*found.partitions] == lost
-    assert 0 < len(lost) < PARTITIONS
+    assert 0 < len(lost) < len(partitions())

@@ -25,7 +25,8 @@ from versus_py.incidents.heartbeats import (
     sent_by,
     without,
 )
-from versus_py.incidents.model import Delivery, Incident, IncidentId, incident_id, partition_of
+from versus_py.incidents.model import Delivery, Incident, IncidentId, incident_id
+from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.policies import Asked
 
 EVERY_MS = 5 * 60_000

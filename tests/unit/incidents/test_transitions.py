@@ -23,8 +23,8 @@ from versus_py.incidents.model import (
     Status,
     Suppression,
     incident_id,
-    partition_of,
 )
+from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.policies import made
 from versus_py.incidents.timers import IDENTIFY_MS
 from versus_py.incidents.transitions import (

@@ -1,0 +1,28 @@
+"""Over how many partitions incidents are spread. A Redis Cluster keeps each of them on one node.
+
+Ids, keys and all that reads them depend on it, so it is one number for a process, set before anything else is done.
+What is stored belongs to it for ever: see `store.partitioning`.
+"""
+
+from hashlib import sha256
+
+DEFAULT = 4
+MOST = 64
+
+_numbers = range(DEFAULT)
+
+
+def partitions() -> range:
+    """The numbers of all partitions."""
+    return _numbers
+
+
+def use_partitions(count: int) -> None:
+    """From now on there are so many."""
+    global _numbers  # noqa: PLW0603 - the one number that ids, which are pure, and keys have in common
+    _numbers = range(count)
+
+
+def partition_of(dedup_key: str) -> int:
+    """The partition that everything about *dedup_key* is kept in."""
+    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4]) % len(_numbers)
