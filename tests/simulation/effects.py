@@ -4,6 +4,7 @@ Time is virtual and computing takes none of it, so a fault at a moment would nea
 faults that happened, by the numbers of their effects, are a script: played again with the same seed, they happen again.
 """
 
+import marshal
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ Script = Mapping[int, Fault]
 """By the number of the effect."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Effect:
     """One effect: how long its ways take, and what goes wrong."""
 
@@ -84,7 +85,8 @@ class Effects:
         """The next effect; *is_ours* when a replica has it, which may be struck as well."""
         self.number += 1
         low_ms, high_ms = BASE_MS.get(where, REMOTE_MS)
-        there_s, back_s = (self._ways.uniform(low_ms, high_ms) / 1000 for _ in range(2))
+        there_s = self._ways.uniform(low_ms, high_ms) / 1000
+        back_s = self._ways.uniform(low_ms, high_ms) / 1000
         fault = self._fault(where, is_ours=is_ours) if self.are_faulty else None
         if fault is not None:
             self.happened[self.number] = fault
@@ -93,7 +95,7 @@ class Effects:
     def note(self, effect: Effect, what: str, *content: object) -> None:
         """Something came of *effect* just now. All of it has to be the same when a seed is played again."""
         noted = (effect.number, effect.by, what, round(self._now_s() * 1e6), content)
-        self.trace = zlib.crc32(repr(noted).encode(), self.trace)
+        self.trace = zlib.crc32(_as_bytes(noted), self.trace)
         self._log(f"effect {what}", number=effect.number, by=effect.by)
 
     def _fault(self, where: str, *, is_ours: bool) -> Fault | None:
@@ -110,6 +112,14 @@ class Effects:
         if kind is not FaultKind.PROCESS_FROZEN or self._frozen_s is None:
             return {}
         return {"seconds": round(self._dice.uniform(*self._frozen_s), 3)}
+
+
+def _as_bytes(noted: Any) -> bytes:
+    """The same for equal things: of strings, older versions of marshal do not tell which ones are interned."""
+    try:
+        return marshal.dumps(noted, 2)
+    except ValueError:  # an error, or a type that is no built-in one
+        return repr(noted).encode()
 
 
 def _may_happen(kind: FaultKind, way: str) -> bool:

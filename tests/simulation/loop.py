@@ -147,7 +147,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def delay_timers(self, process: Process, by_s: float) -> None:
         """Those of a process whose clock stood still are due later."""
-        self._timers = [
+        self._timers[:] = [
             (when_s + by_s if owner is process else when_s, number, handle, owner)
             for when_s, number, handle, owner in (*self._timers, *process.waiting_timers)
         ]
@@ -158,7 +158,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> asyncio.Handle:
         handle: Any = asyncio.Handle(callback, args, self, context)
-        self._enqueue(handle, handle._context.get(CURRENT) or self.environment)
+        process = handle._context.get(CURRENT) or self.environment
+        if not process.is_dead:
+            process.queue.append(handle)
+            if process.position is None and not process.is_still:
+                self.can_run(process)
         return handle
 
     call_soon_threadsafe = call_soon
@@ -177,7 +181,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def call_in(self, delay_s: float, callback: Callable[..., object], *args: Any) -> Any:
         """As something that the environment does after *delay_s*, whoever is dead by then."""
-        return self.call_at(self.now_s + delay_s, callback, *args, context=self.environment.context)
+        handle: Any = asyncio.Handle(callback, args, self, self.environment.context)
+        self._timers_set += 1
+        heapq.heappush(self._timers, (self.now_s + delay_s, self._timers_set, handle, self.environment))
+        return handle
 
     def run_in_executor(self, *_: Any) -> Any:
         raise RuntimeError("a simulation has no threads")
@@ -194,7 +201,28 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._closed = True
 
     def _run_once(self) -> None:
-        self._pass_time()
+        """One step, and more of them until the loop is stopped: asyncio's own call for each costs as much as a step."""
+        runnable, timers, random = self._runnable, self._timers, self._dice.random
+        while True:
+            if not runnable:
+                self._pass_time()
+            if timers and timers[0][0] <= self.now_s:
+                self._enqueue_due()
+            if not runnable:
+                return
+            process = runnable[0 if len(runnable) == 1 else int(random() * len(runnable))]
+            handle = process.queue.popleft()
+            if not process.queue:
+                self.cannot_run(process)
+            if not handle._cancelled:
+                self.steps += 1
+                if self.steps > self._steps_max:
+                    raise Stuck(f"no end after {self.steps} steps")
+                handle._run()
+            if self._stopping:  # type: ignore[attr-defined]
+                return
+
+    def _enqueue_due(self) -> None:
         while self._timers and self._timers[0][0] <= self.now_s:
             timer = heapq.heappop(self._timers)
             _, _, handle, owner = timer
@@ -202,23 +230,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 owner.waiting_timers.append(timer)
             elif not handle._cancelled:
                 self._enqueue(handle, owner)
-        if not self._runnable:
-            return
-        index = 0 if len(self._runnable) == 1 else int(self._dice.random() * len(self._runnable))
-        process = self._runnable[index]
-        handle = process.queue.popleft()
-        if not process.queue:
-            self.cannot_run(process)
-        if handle._cancelled:
-            return
-        self.steps += 1
-        if self.steps > self._steps_max:
-            raise Stuck(f"no end after {self.steps} steps")
-        handle._run()
 
     def _pass_time(self) -> None:
-        if self._runnable:
-            return
         while self._timers and (self._timers[0][2]._cancelled or self._timers[0][3].is_dead):
             heapq.heappop(self._timers)
         if self._timers:

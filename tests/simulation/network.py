@@ -221,9 +221,9 @@ class _Way:
 
 
 def _delays(effect: Effect) -> tuple[float, float]:
-    slow_s = {"there": 0.0, "back": 0.0}
-    if effect.fault is not None and effect.suffers(FaultKind.HTTP_SLOW, FaultKind.FRONT_SLOW, FaultKind.REDIS_SLOW):
-        slow_s[effect.fault.how["way"]] = effect.fault.how["seconds"]
+    if effect.fault is None or not effect.suffers(FaultKind.HTTP_SLOW, FaultKind.FRONT_SLOW, FaultKind.REDIS_SLOW):
+        return effect.there_s, effect.back_s
+    slow_s = {"there": 0.0, "back": 0.0} | {effect.fault.how["way"]: effect.fault.how["seconds"]}
     return effect.there_s + slow_s["there"], effect.back_s + slow_s["back"]
 
 
@@ -254,42 +254,36 @@ class RedisLink:
         there_s, back_s = _delays(effect)
 
         def settle(reply: Any) -> None:
-            if answer.done():
-                return
-            if isinstance(reply, BaseException):
-                answer.set_exception(reply)
+            if not answer.done():
+                answer.set_result(reply)
+
+        def fail(exc: Exception) -> None:
+            if not answer.done():
+                answer.set_exception(exc)
                 answer.exception()
-            else:
-                answer.set_result([reply])
 
         def arrive() -> None:
             if self._is_down():
-                self._loop.call_in(back_s, settle, redis_client.refused())
+                self._loop.call_in(back_s, fail, redis_client.refused())
                 return
             reply = apply()
             self._effects.note(effect, f"Redis {self.server.name_of(commands[0])}", commands, _in_order(reply))
-            lost = effect.suffers(FaultKind.REDIS_LOST_AFTER)
-            self._loop.call_in(back_s, settle, redis_client.lost() if lost else _Reply(reply))
+            if effect.suffers(FaultKind.REDIS_LOST_AFTER):
+                self._loop.call_in(back_s, fail, redis_client.lost())
+            else:
+                self._loop.call_in(back_s, settle, reply)
 
         if effect.suffers(FaultKind.REDIS_LOST_BEFORE):
-            self._loop.call_in(there_s, settle, redis_client.lost())
+            self._loop.call_in(there_s, fail, redis_client.lost())
         else:
             self._loop.call_in(there_s, arrive)
         if there_s + back_s > REDIS_TIMEOUT_S:
-            self._loop.call_in(REDIS_TIMEOUT_S, settle, redis_client.late())
-        [found] = await answer
-        return found.reply
+            self._loop.call_in(REDIS_TIMEOUT_S, fail, redis_client.late())
+        return await answer
 
 
 def _in_order(reply: Any) -> Any:
     return sorted(reply) if isinstance(reply, set) else reply
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """So that an error which is a reply is told from one of the network."""
-
-    reply: Any
 
 
 class Session:

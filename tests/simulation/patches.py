@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import cache
 from random import Random
 from typing import Any
 from unittest import mock
@@ -21,7 +22,7 @@ Log = Callable[[str, Mapping[str, Any]], None]
 """Called with the level and the event of each line."""
 
 COLLECTIONS = 2
-"""The first one keeps what a finalizer awaits."""
+"""Before the first world of a process: the first one keeps what a finalizer awaits."""
 
 
 class _Clocks:
@@ -43,15 +44,21 @@ class _Clocks:
         return int(self._counter_ms() * 1e6)
 
 
+@cache
+def _set_apart() -> None:
+    """What there is before the first world is not looked at when the garbage of a world is collected."""
+    for _ in range(COLLECTIONS):
+        gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def simulated_chance(seed: int) -> Iterator[None]:
     """Keys, ids and names are drawn from *seed*: for all that belongs to a world, from its first part on.
 
     Its garbage is collected in its end only, as finalizers would draw as well.
     """
-    for _ in range(COLLECTIONS):
-        gc.collect()  # the world before, whose finalizers have run
-    gc.freeze()  # what there is by now is not looked at when the garbage of this world is collected
+    _set_apart()
     gc.disable()
     dice = Random(f"keys {seed}")
     state = random.getstate()

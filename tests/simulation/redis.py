@@ -110,7 +110,8 @@ class Server:
     def _run(self, name: str, words: Sequence[str]) -> Any:
         upper = name.upper()
         if upper in COMMANDS:
-            self._check_memory(upper)
+            if self.is_full and COMMANDS[upper].takes_memory:
+                raise refusal(_FULL)
             return self.keyspace.run(upper, words)
         command = self._server_commands.get(upper)
         if command is None and " " in upper:
@@ -120,10 +121,6 @@ class Server:
             beginning = " ".join(f"'{it}'" for it in words[:3])
             raise refusal(f"ERR unknown command '{name}', with args beginning with: {beginning}")
         return command(words)
-
-    def _check_memory(self, upper: str) -> None:
-        if self.is_full and COMMANDS[upper].takes_memory:
-            raise refusal(_FULL)
 
     def _new_keyspace(self) -> Keyspace:
         return Keyspace(self.now_ms, note=self._write, appended=self._tell_appended)

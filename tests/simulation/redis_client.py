@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
@@ -64,19 +65,19 @@ class Client(Redis):
         return replies
 
     async def _sent(self, apply: Callable[[], Any], commands: Sequence[Command]) -> Any:
-        async def nothing(*_: Any) -> None:
-            pass
-
-        return await self._retry.call_with_retry(lambda: self._link.call(apply, commands), nothing)
+        return await self._retry.call_with_retry(partial(self._link.call, apply, commands), _disconnect)
 
     async def _blocked(self, command: Command, block_s: float, options: dict[str, Any]) -> Any:
-        """XREAD: what there is; without any, what comes within the time."""
-        server, loop = self._link.server, asyncio.get_running_loop()
+        """XREAD: what there is; without any, what comes within the time. The call is made when it can be answered."""
+        server = self._link.server
         command = await self._from_now_on(command)
-        reply = await self._sent(lambda: _reply(server, command, options), [command])
-        if reply or isinstance(reply, Exception):
-            return _raised(reply)
-        came = loop.create_future()
+        reply = _reply(server, command, options)
+        if not reply:
+            await self._appended_within(block_s)
+        return _raised(await self._sent(lambda: _reply(server, command, options), [command]))
+
+    async def _appended_within(self, seconds: float) -> None:
+        server, came = self._link.server, asyncio.get_running_loop().create_future()
 
         def note(_: str) -> None:
             if not came.done():
@@ -84,13 +85,12 @@ class Client(Redis):
 
         server.appended.append(note)
         try:
-            async with asyncio.timeout(block_s):
+            async with asyncio.timeout(seconds):
                 await came
         except TimeoutError:
-            return reply
+            pass
         finally:
             server.appended.remove(note)
-        return _raised(await self._sent(lambda: _reply(server, command, options), [command]))
 
     async def _from_now_on(self, command: Command) -> Command:
         """With the last entry's id in place of $, which means what was last when the call began."""
@@ -118,6 +118,10 @@ class _Pipeline:
         for reply in replies if raise_on_error else ():
             _raised(reply)
         return replies
+
+
+async def _disconnect(*_: Any) -> None:
+    """There is no connection."""
 
 
 def _reply(server: Server, command: Command, options: dict[str, Any]) -> Any:

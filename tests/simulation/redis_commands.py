@@ -222,8 +222,8 @@ class Keyspace:
 
     @_command()
     def hmget(self, key: str, name: str, *names: str) -> list[str | None]:
-        value = self._read(key, Hash) or Hash()
-        return [value.get(it) for it in (name, *names)]
+        value = self._read(key, Hash)
+        return [None] * (1 + len(names)) if value is None else [value.get(it) for it in (name, *names)]
 
     @_command()
     def hgetall(self, key: str) -> dict[str, str]:
@@ -329,7 +329,8 @@ class Keyspace:
         return shape.show(self._between(key, Interval.of(lowest, highest))[::-1])
 
     def _between(self, key: str, interval: Interval) -> list[tuple[float, str]]:
-        return (self._read(key, SortedSet) or SortedSet()).between(interval)
+        value = self._read(key, SortedSet)
+        return [] if value is None else value.between(interval)
 
     @_command(writes=True)
     def zpopmin(self, key: str, count: str = "1") -> Scored:

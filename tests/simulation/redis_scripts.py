@@ -42,6 +42,17 @@ function(text, surroundings)
 end
 """
 
+_ITEMS = """
+function(value)
+  local count = 0
+  while value[count + 1] ~= nil do
+    count = count + 1
+  end
+  return value.err, value.ok, unpack(value, 1, count)
+end
+"""
+"""What a table has, in one call: its error, its status, and its items up to the first nil."""
+
 
 def sha_of(text: str) -> str:
     return sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -55,6 +66,7 @@ class Interpreter:
         self._command: Callable[[str, list[str]], Any] = lambda *_: None
         self._compile = self.lua.eval(_COMPILE)
         self._surroundings = self.lua.eval(_SURROUNDINGS)(self._call, self._protected_call, _sha1hex)
+        self._items = self.lua.eval(_ITEMS)
         self._ok = self.lua.table_from({"ok": "OK"})
         self._functions: dict[str, Any] = {}
 
@@ -83,7 +95,8 @@ class Interpreter:
 
     def _call(self, name: str, *words: Any) -> Any:
         reply = self._command(name.upper(), [it if it.__class__ is str else _word(it) for it in words])
-        return reply if reply.__class__ is str or reply.__class__ is int else self._shown(reply)
+        kind = reply.__class__
+        return reply if kind is str or kind is int else self._shown(reply)
 
     def _protected_call(self, name: str, *words: Any) -> Any:
         try:
@@ -107,7 +120,7 @@ class Interpreter:
             case dict():
                 return self.lua.table_from([self._shown(it) for pair in reply.items() for it in pair])
             case list():
-                return self.lua.table_from([self._shown(it) for it in reply])
+                return self.lua.table_from([it if it.__class__ is str else self._shown(it) for it in reply])
         raise TypeError(f"no script can be told {reply!r}")
 
     def _reply(self, value: Any) -> Any:
@@ -118,14 +131,12 @@ class Interpreter:
             return 1 if value else None
         if value.__class__ is int or value.__class__ is float:
             return int(value)
-        if value["err"] is not None:
-            raise refusal(value["err"])
-        if value["ok"] is not None:
-            return Ok(value["ok"])
-        found: list[Any] = []
-        while (item := value[len(found) + 1]) is not None:
-            found.append(self._reply(item))
-        return found
+        error, status, *found = self._items(value)
+        if error is not None:
+            raise refusal(error)
+        if status is not None:
+            return Ok(status)
+        return [self._reply(it) for it in found]
 
 
 @cache

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 
 from redis._parsers.base import BaseParser
@@ -20,8 +21,8 @@ def refusal(text: str) -> Exception:
 
 def text_of(value: str | bytes | float) -> str:
     """An argument as redis-py sends it."""
-    if isinstance(value, str):
-        return value
+    if value.__class__ is int or isinstance(value, str):
+        return str(value)
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, bool):
@@ -40,6 +41,7 @@ _INTEGER = re.compile(r"-?[1-9]\d*|0")
 _FLOAT = re.compile(r"[+-]?(inf(inity)?|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1000)
 def integer(text: str) -> int:
     value = int(text) if _INTEGER.fullmatch(text) else INT64
     if not -INT64 <= value < INT64:
@@ -119,6 +121,7 @@ class Interval:
     excludes_high: bool
 
     @classmethod
+    @lru_cache(maxsize=1000)
     def of(cls, lowest: str, highest: str) -> "Interval":
         return cls(*_bound(lowest), *_bound(highest))
 

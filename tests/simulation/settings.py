@@ -20,7 +20,7 @@ COMPARE_EVERY_MINUTES = 2
 START_MS = 1_790_000_000_000
 """When every world begins, ms since the epoch."""
 
-IDLE_FACTOR = 10.0
+IDLE_FACTOR = 20.0
 """Loops that look for what they were not told of are most of what a quiet world computes."""
 
 

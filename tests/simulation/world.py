@@ -79,7 +79,7 @@ class World:
         self._redis_step_ms = knobs.redis_offset_ms
         self._redis_down_until_s = 0.0
         self._stack = ExitStack()
-        self.server = Server(lambda: int(self.now_ms() + self._redis_step_ms), lambda: int(self.now_ms()))
+        self.server = Server(self._redis_ms, lambda: int(self.now_ms()))
         self.slack = SlackSimulator(token=settings.SLACK_TOKEN, now_s=self.now_s)
         self.servicenow = ServiceNowSimulator(password=settings.PASSWORD, now_s=self.now_s)
         self.hosts: dict[str, Any] = {}
@@ -237,11 +237,17 @@ class World:
     def _free_memory(self) -> None:
         self.server.is_full = False
 
+    def _redis_ms(self) -> int:
+        return int(settings.START_MS + self.loop.now_s * 1000 + self._redis_step_ms)
+
     # -- what patches ask for
 
     def _running(self) -> Replica | None:
         process = CURRENT.get()
-        return next((it for it in self.replicas if it.process is process), None)
+        for it in self.replicas:
+            if it.process is process:
+                return it
+        return None
 
     def _wall_ms(self) -> float:
         replica = self._running()

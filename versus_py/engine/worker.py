@@ -391,7 +391,7 @@ class Worker:
                 await self.stopped_within(1)
 
     async def _trim_now_and_then(self) -> None:
-        while not await self.stopped_within(TRIM_EVERY_S):
+        while not await self.stopped_within(TRIM_EVERY_S * self._idle_factor):
             try:
                 await self._credentials.refresh()
                 await self._store.trim(now_ms=self._clock.now_ms())
