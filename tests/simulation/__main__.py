@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.simulation.bugs import BUGS
 from tests.simulation.effects import Script
 from tests.simulation.knobs import PROFILES, Knobs, knobs_for
+from tests.simulation.planted import table
 from tests.simulation.play import play
 from tests.simulation.scripts import Broken, Recording, shrunk
 from tests.simulation.world import World
@@ -38,6 +39,8 @@ class Outcome:
 
 def main() -> int:
     asked = _arguments()
+    if asked.planted:
+        return _print_table([asked.bug] if asked.bug else list(BUGS), asked.processes)
     if asked.bug:
         BUGS[asked.bug].plant()
     if asked.script is not None:
@@ -64,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--stop", action="store_true", help="at the first broken promise")
     parser.add_argument("--bug", choices=list(BUGS), help="plant this one")
+    parser.add_argument("--planted", action="store_true", help="print how many seeds each bug takes to be found")
     parser.add_argument("--seed", type=int, help="only this one, in this process")
     parser.add_argument("--keep", type=Path, help="with --seed: write its faults, as few as needed, to this file")
     parser.add_argument("--script", type=Path, help="play a file of found/ again")
@@ -77,6 +81,16 @@ def _arguments() -> argparse.Namespace:
     elif asked.profile == "each" and asked.seed is not None:
         asked.profile = "all"
     return asked
+
+
+def _print_table(names: list[str], processes: int) -> int:
+    lines = [*map(_printed, table(names, processes))]
+    return 1 if any("not found" in line for line in lines) else 0
+
+
+def _printed(line: str) -> str:
+    print(line, flush=True)
+    return line
 
 
 def _play_all(jobs: Iterable[tuple[int, str]], processes: int, *, stops: bool) -> int:
