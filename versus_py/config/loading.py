@@ -56,7 +56,7 @@ def parse_config(
 ) -> Config:
     """Read the YAML *text*; relative template paths are looked up below *folder* too."""
     references = _References(environ)
-    raw, problems = _load_yaml(text)
+    raw, problems = read_yaml(text)
     try:
         data = references.resolve(raw)
     except RecursionError:
@@ -80,6 +80,14 @@ def parse_config(
     if problems:
         raise ConfigError([_with_reference(problem, references.unset, adapted.origins) for problem in problems])
     return config.noting((*adapted.notices, *replaced), {**references.found, **_origins(adapted.origins)})
+
+
+def described(model: type[Config], key: str) -> str:
+    """What the setting at a dotted *key* is; "" for what people name, such as an instance, and what is not there."""
+    *parents, last = key.split(".")
+    kind = _part_in(_kind_at(model, parents))
+    field = _fields(kind).get(last) if _is_part(kind) else None
+    return "" if field is None or field.description is None else field.description
 
 
 def _is_mistaken(key: str, mistaken: Collection[str]) -> bool:
@@ -295,7 +303,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _load_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
+def read_yaml(text: str) -> tuple[dict[str, Any], list[str]]:
     """The file's data, and what is wrong with it as YAML. Raises ConfigError when there is no data at all."""
     try:
         loader = _Loader(text)
