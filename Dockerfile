@@ -8,7 +8,6 @@ RUN python -m venv /opt/versus \
  && /opt/versus/bin/pip install --no-cache-dir -c constraints.txt '.[holidays]'
 
 FROM python:3.12-slim
-LABEL org.opencontainers.image.title="versus_py" org.opencontainers.image.licenses="MIT"
 # OpenShift runs it as any user of group 0, which therefore may write where the user may.
 RUN useradd --system --uid 10001 --gid 0 --home-dir /app versus \
  && install -d -o versus -g 0 -m 0775 /app \
@@ -25,3 +24,15 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:3000/healthz', timeout=2)"]
 ENTRYPOINT ["versus"]
 CMD ["serve", "--config", "/app/config/config.yaml"]
+# docs/release.md says with which values a release is built.
+ARG VERSION=unreleased
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="versus_py" \
+      org.opencontainers.image.description="An alert that nobody acknowledges in Slack becomes a ServiceNow record." \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED" \
+      org.opencontainers.image.source="$SOURCE"

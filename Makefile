@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Let Python write .pyc files: where that is off, every process that a test starts compiles all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-quick faults faults-sample simulate fuzz bench check audit format imports clean lock
+.PHONY: help demo test test-quick faults faults-sample simulate fuzz bench check audit format imports dist sbom clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,8 +60,24 @@ lock: $(VENV)/installed  ## Write down the versions that are installed.
 imports: $(VENV)/installed  ## Which package imports which.
 	@$(BIN)/python -m tests.support.imports
 
+dist sbom: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+dist: $(VENV)/installed  ## The wheel and the source archive in dist/: the same bytes whenever they are made from one commit.
+	@rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	@cd dist && sha256sum versus_py-* | tee SHA256SUMS
+
+sbom: dist  ## What a release consists of: dist/sbom.json (CycloneDX), from a bare environment with the wheel in it.
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python dist/.bare
+	@$(BIN)/uv pip install --quiet --python dist/.bare/bin/python -c constraints.txt "$$(echo dist/*.whl)[holidays]"
+	@version=$$(dist/.bare/bin/versus --version | cut -d' ' -f2) && \
+		sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml > dist/.bare/pyproject.toml
+	@$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-reproducible \
+		--pyproject dist/.bare/pyproject.toml -o dist/sbom.json dist/.bare/bin/python
+	@rm -rf dist/.bare
+	@echo dist/sbom.json
+
 clean:  ## Start over.
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-evidence
+	rm -rf dist $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-evidence
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@printf 'Installing some 90 packages into $(VENV); that takes about a minute '

@@ -102,3 +102,17 @@ def test_the_image_holds_no_secret_and_leaves_root_before_it_starts():
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[0] == "*"
     assert not any(line.startswith("!.") for line in ignored)  # .env is not let in again
+
+
+LABELS = ("title", "description", "licenses", "version", "revision", "created", "source")
+
+
+def test_the_image_says_what_it_is_by_the_labels_that_registries_read():
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', DOCKERFILE))
+    given = re.findall(r"--build-arg (\w+)=", (ROOT / "docs" / "release.md").read_text())
+
+    assert labels.keys() == set(LABELS)
+    arguments = {it.removeprefix("$") for it in labels.values() if it.startswith("$")}
+    assert arguments == set(given) - {"SOURCE_DATE_EPOCH"}
+    for name in arguments:
+        assert f"\nARG {name}=" in DOCKERFILE.partition("AS build")[2]
