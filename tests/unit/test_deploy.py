@@ -129,7 +129,7 @@ def expressions() -> Iterator[str]:
 
 
 def test_the_documentation_names_every_metric(exported):
-    page = (DEPLOY.parent / "docs" / "operations.md").read_text()
+    page = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
 
     for name in exported:
         if name.startswith("versus_") and not name.endswith(_HISTOGRAM):

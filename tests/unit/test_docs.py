@@ -4,24 +4,19 @@ import ast
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
+from tests.docs import environment_table
 from versus_py.cli import app, incidents_app, policy_app, servicenow_app
-from versus_py.systems import model, parse_config
+from versus_py.systems import model
+from versus_py.targets.slack.scopes import BOT_EVENTS, PURPOSES
 from versus_py.web.intake.overrides import override_names
 
 CONFIG = model()
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-SYSTEMS: dict[str, Any] = {
-    "alert": {"slack": {"enable": True, "token": "xoxb-1", "channel_id": "C1", "channels": {"leads": "C0123456789"}}},
-    "oncall": {"enable": True, "servicenow": {"instance_url": "https://x.example", "username": "u", "password": "p"}},
-}
 
 
 def settings_of(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
@@ -60,10 +55,10 @@ def test_every_setting_explains_itself_in_the_schema():
     assert all(descriptions(CONFIG))
 
 
-def test_every_override_is_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
+def test_every_override_is_documented():
+    section = (ROOT / "docs" / "alertmanager.md").read_text().partition("## Overrides")[2].partition("\n## ")[0]
 
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE)) == set(override_names(model()()))
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(override_names(model()()))
 
 
 def test_every_error_and_warning_of_the_log_is_explained_and_every_explained_one_exists():
@@ -93,16 +88,28 @@ def logged() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+            path, _, anchor = target.partition("#")
+            file = page.parent / path if path else page
+            assert file.exists(), target
+            assert not anchor or anchor in anchors_of(file), target
 
 
-def test_files_that_the_readme_has_commands_read_are_there():
-    named = re.findall(r"`versus [^`]*?([\w./-]+\.ya?ml)`", (ROOT / "README.md").read_text())
+def anchors_of(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    titles = re.findall(
+        r"^#+ (.*)", re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
-    assert named
-    assert [name for name in named if not (ROOT / name).exists()] == []
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = str(page.relative_to(ROOT / "docs"))
+        assert name == "README.md" or f"({name})" in index, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -116,41 +123,6 @@ def test_a_test_that_a_page_names_exists(page):
         assert not function or function in functions, function
 
 
-def test_the_mappings_of_tickets_that_the_page_shows_are_accepted():
-    page = (ROOT / "docs" / "servicenow.md").read_text()
-    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
-    [shown] = [it for it in map(yaml.safe_load, blocks) if "priority_map" in it["oncall"]["servicenow"]]
-    named = {"name": "network", "match": ["a=b"], "steps": [{"notify": ["slack"]}]}
-    slack = {**SYSTEMS["alert"]["slack"], "channels": {"dba": "C0123456789", "storage": "C0123456788"}}
-    infra = {"other_instance_urls": {"infra": "https://infra.example"}}
-    servicenow = {**SYSTEMS["oncall"]["servicenow"], "events": {"token": "t" * 16}, **infra}
-    servicenow |= shown["oncall"]["servicenow"]
-    config = {
-        "alert": {"slack": slack},
-        "oncall": {"enable": True, "servicenow": servicenow},
-        "policies": [named, {**named, "name": "leads", "match": ["a=c"]}],
-    }
-
-    assert parse_config(json.dumps(config), {}).oncall.servicenow.routing.keys() == servicenow["routing"].keys()
-
-
-@pytest.mark.parametrize("page", ["configuration.md", "policies.md"])
-def test_policies_that_a_page_shows_are_accepted(page):
-    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
-    examples = [it for it in map(yaml.safe_load, blocks) if "policies" in it]
-
-    assert examples
-    for example in examples:
-        assert parse_config(json.dumps({**example, **SYSTEMS}), {}).policies
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_make_targets_that_are_named_exist(page):
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^\$ make (\w+)", page.read_text(), re.MULTILINE):
-        assert f"\n{target}:" in makefile
-
-
 def test_the_readme_and_the_api_page_name_every_command():
     text = (ROOT / "docs" / "api.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
@@ -159,3 +131,32 @@ def test_the_readme_and_the_api_page_name_every_command():
     for command in (it for group in (incidents_app, policy_app, servicenow_app) for it in group.registered_commands):
         assert command.callback
         assert (command.name or command.callback.__name__) in text
+
+
+def test_the_table_of_environment_variables_is_that_of_the_shipped_configuration():
+    page = environment_table.PAGE.read_text()
+
+    assert environment_table.written(page) == page, "run: python -m tests.docs.environment_table"
+
+
+def test_the_environment_variables_of_the_commands_are_documented():
+    page = environment_table.PAGE.read_text().partition("## Of the commands")[2]
+    named = {
+        name for names in re.findall(r"^\| (`[^|]+`) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", names)
+    }
+    sources = "".join(it.read_text() for it in (ROOT / "versus_py" / "cli").glob("*.py"))
+    lists = re.findall(r"envvar=(\[[^\]]+\]|\"\w+\")", sources)
+
+    assert named == {name for it in lists for name in re.findall(r"\w+", it)}
+
+
+def test_the_permissions_page_names_every_scope_and_every_table():
+    page = (ROOT / "docs" / "permissions.md").read_text()
+    tables = set(
+        re.findall(
+            r"\"((?:sys|cmdb)_(?:user|user_group|choice|dictionary|journal_field|ci_service))\"",
+            "".join(it.read_text() for it in (ROOT / "versus_py" / "targets" / "servicenow").glob("*.py")),
+        )
+    )
+
+    assert [it for it in (*PURPOSES, *BOT_EVENTS, *tables) if f"`{it}`" not in page] == []

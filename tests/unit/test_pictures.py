@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -16,12 +17,23 @@ PICTURE_MAX_BYTES = 60_000
 def test_every_picture_of_the_docs_is_there_small_and_shown(request):
     root = request.config.rootpath
     docs = root / "docs"
-    pages = (docs / "slack.md", docs / "servicenow.md", root / "README.md")
+    pages = (root / "README.md", *docs.rglob("*.md"))
     shown = {name for it in pages for name in re.findall(r"pictures/([\w-]+)\.png", it.read_text())}
     files = {path.stem: path.stat().st_size for path in (docs / "pictures").glob("*.png")}
 
     assert files.keys() == shown == {*(it.name for it in of_the_docs()), *NAMES, *UI_NAMES}
     assert max(files.values()) < PICTURE_MAX_BYTES
+
+
+def test_every_drawing_of_the_docs_is_shown_says_what_it_is_and_loads_nothing(request):
+    docs = request.config.rootpath / "docs"
+    pages = "".join(it.read_text() for it in (docs.parent / "README.md", *docs.rglob("*.md")))
+
+    for path in (docs / "pictures").glob("*.svg"):
+        drawing = ET.fromstring(path.read_text())
+        assert f"pictures/{path.name})" in pages
+        assert [it.tag.rpartition("}")[2] for it in drawing][:2] == ["title", "desc"]
+        assert not [it for it in drawing.iter() if any("href" in name for name in it.attrib)]
 
 
 def test_a_payload_that_begins_nothing_has_no_picture():

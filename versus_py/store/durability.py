@@ -194,7 +194,7 @@ class Durability:
         """Once. The server was asked at the start, but this one may be another: refusing alerts would help nobody."""
         if not self._has_warned and "unknown command" not in reason:  # which a restart does not change
             self._has_warned = True
-            log.warning("redis.not_durable", reason=reason, advice="see redis.durability in docs/operations.md")
+            log.warning("redis.not_durable", reason=reason, advice="see docs/redis.md, Durability")
 
     async def _on_one_connection(self, commands: Sequence[Command], key: str) -> list[Any]:
         if not isinstance(self._redis, RedisCluster):
