@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -129,21 +129,22 @@ class World:
         return "\n".join(log.read_text(errors="replace") for log in self.logs if log.exists())
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@contextmanager
+def run_world(folder: Path) -> Iterator[World]:
+    """A world with its simulators, in this folder."""
     with ExitStack() as stack:
         simulators = []
         for number, system in enumerate(("slack", "servicenow", "servicenow")):
             port = free_port()
             arguments = ["simulate", system, "--port", str(port), "--password", PASSWORD]
-            stack.enter_context(running_versus(arguments, log=tmp_path / f"{system}-{number}.log"))
+            stack.enter_context(running_versus(arguments, log=folder / f"{system}-{number}.log"))
             simulators.append(Simulator(f"http://127.0.0.1:{port}"))
         slack, servicenow, infra = simulators
         for simulator in simulators:
             wait_until(partial(answers, simulator.url), what=f"{simulator.url} to answer")
         settings = {
             "host": "127.0.0.1",
-            "data_dir": str(tmp_path / "data"),
+            "data_dir": str(folder / "data"),
             "log": {"format": "json", "level": "debug"},
             "alert": {
                 "debug_body": True,
@@ -166,7 +167,13 @@ def world(tmp_path: Path) -> Iterator[World]:
                 },
             },
         }
-        yield World(tmp_path, stack, slack, servicenow, infra, settings)
+        yield World(folder, stack, slack, servicenow, infra, settings)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with run_world(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class ForkedProcess:
         stdin: Path | None = None,
         env: Mapping[str, str] | None = None,
         main: str = VERSUS,
+        folder: Path | None = None,
     ) -> None:
         for output in (stdout, stderr or stdout):
             output.touch()  # it is there as soon as there is a process, as with Popen
@@ -58,11 +59,16 @@ class ForkedProcess:
         everything = dict(os.environ if env is None else env)
         self._arguments = arguments
         self._process = _forks.Process(
-            target=_run, args=(main, arguments, files, everything, str(Path.cwd())), daemon=True
+            target=_run, args=(main, arguments, files, everything, str(folder or Path.cwd())), daemon=True
         )
         self._code: int | None = None
         with _children:
             self._process.start()
+
+    @property
+    def sentinel(self) -> int:
+        """What `multiprocessing.connection.wait` takes: ready when the process has ended."""
+        return self._process.sentinel
 
     @property
     def pid(self) -> int:

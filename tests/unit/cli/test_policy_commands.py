@@ -1,10 +1,7 @@
 """versus policy: what it prints, and its exit status."""
 
 import json
-import re
-import shlex
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -79,22 +76,6 @@ def test_an_incident_is_tried_out_with_its_labels_time_and_query(policy):
         lines[6]
         == "round 1, step 3  2027-03-28 01:35:00 +01:00  servicenow, urgency: 1, the next step waits if it fails"
     )
-
-
-def test_the_page_on_policies_shows_what_the_command_prints(tmp_path):
-    page = (ROOT / "docs" / "policies.md").read_text()
-    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
-    shown = yaml.safe_load(next(text for kind, text in blocks if kind == "yaml"))
-    shown["alert"]["slack"] = {**SETTINGS["alert"]["slack"], **shown["alert"]["slack"]}
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({**SETTINGS, "intake": {}, **shown}))
-    examples = [it for _, text in blocks for it in dedent(text).split("$ versus ") if it.startswith("policy test")]
-
-    assert examples
-    for command, *lines in (example.splitlines() for example in examples):
-        printed = CliRunner().invoke(app, [*shlex.split(command), "-c", str(config)]).stdout.splitlines()
-        known = [line for line in lines if line != "…"]
-        assert known == printed[: len(known)]
 
 
 def test_a_query_that_is_wrong_is_warned_about_as_the_intake_does(policy):

@@ -1,6 +1,5 @@
 """What breaks the way from an alert to a record is found in alertmanager.yml, and nothing else is said."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -454,14 +453,6 @@ def test_clusters_are_no_matter_where_every_alert_is_an_incident():
 
     assert lint_webhook(route={"group_by": ["service"]}, config=config) == []
     assert lint_webhook(route={"group_by": ["service"]}, url=f"{URL}?incident_per=alert") == []
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/alertmanager.md"])
-def test_the_examples_of_the_documentation_are_fine(page):
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
-    examples = [block for block in blocks if "\nreceivers:" in f"\n{block}"]
-
-    assert [lint(example) for example in examples] == [[]]
 
 
 def test_grouping_is_no_matter_where_every_alert_is_an_incident():
