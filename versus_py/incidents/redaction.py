@@ -16,6 +16,9 @@ LEVELS_MAX = 20
 NAME_MAX = 200
 """The most characters of a name that is taken for one of a secret."""
 
+KNOWN_MAX = 100
+"""The most characters of a text that is worth being remembered."""
+
 _SECRET = re.compile(
     r"(.*(token|password|passwd|passphrase|secret|authorization|cookie|credential|sessionid|connectionstring"
     r"|(routing|service|api|integration|access|secret|private|signing|encryption|auth)key)"
@@ -95,18 +98,11 @@ def hides_at(path: str, value: Any) -> bool:
 
 def _mapping(value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
     found = {}
-    for name, it in ((str(name), it) for name, it in value.items()):
-        clean = _known_name(name, levels) if len(name) <= NAME_MAX else _text(name, levels)
-        found[clean] = REMOVED if hides(name, it) else redacted(it, levels - 1)
+    for name, it in value.items():
+        found[_text(str(name), levels)] = REMOVED if hides(str(name), it) else redacted(it, levels - 1)
     if any(isinstance(it, str) and is_secret(it) for name, it in value.items() if str(name).lower() in _NAMED):
         found |= {name: REMOVED for name, it in found.items() if "val" in name.lower() and it}
     return found
-
-
-@lru_cache(maxsize=4096)
-def _known_name(name: str, levels: int) -> str:
-    """A name may hold a secret as any text may; the same few hundred come again and again."""
-    return _text(name, levels)
 
 
 def _list(value: Sequence[Any], levels: int) -> list[Any]:
@@ -119,6 +115,16 @@ def _list(value: Sequence[Any], levels: int) -> list[Any]:
 
 
 def _text(value: str, levels: int) -> str:
+    return _known_text(value, levels) if len(value) <= KNOWN_MAX else _clean(value, levels)
+
+
+@lru_cache(maxsize=4096)
+def _known_text(value: str, levels: int) -> str:
+    """Most names and values are short, and come again and again: within a body, and with the next one."""
+    return _clean(value, levels)
+
+
+def _clean(value: str, levels: int) -> str:
     if value.isalnum():  # what has only a word has no secret under it
         return value
     if levels and value.lstrip()[:1] in {"{", "["} and (clean := _json(value, levels - 1)):
