@@ -16,7 +16,7 @@ from tests.support import evidence, fuzzing
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis, redis_server, valkey_server
 from tests.support.servers import run_redis
-from versus_py.store import Store
+from versus_py.store import Store, batches
 
 hypothesis.settings.register_profile("without deadlines", deadline=None)
 if not os.environ.get("CI"):  # there it is Hypothesis' own profile, which has none either
@@ -140,6 +140,7 @@ async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
     async with Redis(unix_socket_path=str(redis_socket), decode_responses=True) as client:
         await client.flushall()
         yield client
+        await batches.finish(client)
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ A call by itself costs redis-py a connection of the pool, a task and a write; un
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import DataError
 
 Command = tuple[Any, ...]
@@ -38,9 +39,7 @@ class _Batch:
     def _begin(self) -> None:
         if _next.get(self._redis) is self:
             del _next[self._redis]
-        task = self.loop.create_task(self._send())
-        _sending[task] = self._redis
-        task.add_done_callback(_sending.pop)
+        start(self._redis, self._send())
 
     async def _send(self) -> None:
         # Who was cancelled before it began wants nothing any more.
@@ -70,10 +69,18 @@ class _Batch:
 
 
 _next: WeakKeyDictionary[Redis, _Batch] = WeakKeyDictionary()
-_sending: dict[asyncio.Task[None], Redis] = {}
+_sending: dict[asyncio.Task[None], Redis | RedisCluster] = {}
 
 
-async def finish(redis: Redis) -> None:
+def start(redis: Redis | RedisCluster, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Have *work* done beside what its caller does; it ends before *redis* is closed, see `finish`."""
+    task = asyncio.get_running_loop().create_task(work)
+    _sending[task] = redis
+    task.add_done_callback(_sending.pop)
+    return task
+
+
+async def finish(redis: Redis | RedisCluster) -> None:
     """Before *redis* is closed: nothing of it is on its way afterwards. What takes longer than FINISH_S is given up."""
     await asyncio.sleep(0)  # what is wanted in this turn goes on its way
     if tasks := [task for task, client in _sending.items() if client is redis]:

@@ -83,23 +83,29 @@ async def connect(config: RedisConfig) -> AsyncIterator[RedisClient]:
     if config.cluster.hosts:
         cluster = _cluster(config)
         try:
-            yield cluster
+            async with _finished(cluster):
+                yield cluster
         finally:
             await cluster.leave()
     elif config.sentinel.hosts:
         async with make_sentinel(config) as sentinel:
             options = _pool_options(config) | {"connection_pool_class": SentinelPool}
-            async with sentinel.master_for(config.sentinel.master_name, **options) as primary:
-                try:
-                    yield primary
-                finally:
-                    await batches.finish(primary)
+            async with (
+                sentinel.master_for(config.sentinel.master_name, **options) as primary,
+                _finished(primary),
+            ):
+                yield primary
     else:
-        async with _single(config) as client:
-            try:
-                yield client
-            finally:
-                await batches.finish(client)
+        async with _single(config) as client, _finished(client):
+            yield client
+
+
+@asynccontextmanager
+async def _finished(client: RedisClient) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await batches.finish(client)
 
 
 def make_sentinel(config: RedisConfig) -> Sentinel:

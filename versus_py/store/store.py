@@ -24,6 +24,7 @@ from versus_py.incidents.model import (
 from versus_py.incidents.partitions import partitions
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
+from versus_py.store.announcements import Announcements
 from versus_py.store.calls import (
     Call,
     RedisClient,
@@ -34,7 +35,7 @@ from versus_py.store.calls import (
     run_all,
     run_optionally,
 )
-from versus_py.store.changes import KEPT, NOT_DUE_MS, Changes
+from versus_py.store.changes import Changes
 from versus_py.store.codec import (
     SCHEMA,
     dump_alerts,
@@ -62,10 +63,10 @@ TIMELINE_MAX = 500
 """Entries kept of one incident's timeline; the oldest go first."""
 
 PROBE_TTL_MS = 60_000
-ANNOUNCE_TIMEOUT_S = 1.0
-"""How long a change that is written may take to be announced."""
+INDEX_TIMEOUT_S = 1.0
+"""How long it may take to have alerts and locators name an incident that is written."""
 
-ANNOUNCED_WITHIN_MS = 10_000
+DUE_WITHIN_MS = 10_000
 """What a completion has due later is not announced as due: workers look by themselves before that."""
 
 NAME_TIMEOUT_S = 4.0
@@ -163,6 +164,7 @@ class Store:
         self.standings = Standings(redis, reopen_ms=reopen_ms)
         self.history = History(redis, self.get_each)
         self._references = References(redis)
+        self._announcements = Announcements(redis)
         self._durability = durability
         self._retention_ms = retention_ms
         self._reopen_ms = reopen_ms
@@ -319,9 +321,9 @@ class Store:
         )
         if held == _ENDED and completion.ends_escalation:  # which nobody else can count
             self._metrics.incident_outcomes.labels(Ending.FAILED).inc()
-        is_due_soon = bool(due_ms) and int(due_ms) < now_ms + ANNOUNCED_WITHIN_MS
+        is_due_soon = bool(due_ms) and int(due_ms) < now_ms + DUE_WITHIN_MS
         if is_due_soon or (held and completion.is_news):
-            await self._announce_due({incident_id: int(due_ms) if is_due_soon else None})
+            self._announcements.make({incident_id: int(due_ms) if is_due_soon else None})
         return bool(held)
 
     async def note_unread(self, incident_id: IncidentId, *, now_ms: int) -> UnreadIncident | None:
@@ -347,7 +349,7 @@ class Store:
             [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
             [keys.member(incident_id, target), now_ms],
         )
-        await self._announce_due({incident_id: now_ms})
+        self._announcements.make({incident_id: now_ms})
 
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""
@@ -574,15 +576,12 @@ class Store:
             )
         ]
         indexing += [call for change in changes for call in self._locating(change.incident, now_ms)]
-        await self._announce_due({change.incident.id: _first_due_ms(change) for change in changes}, also=indexing)
-
-    async def _announce_due(self, due: Mapping[IncidentId, int | None], *, also: Sequence[Call] = ()) -> None:
-        """*due* is when the first timer of each incident that has changed is due."""
-        told = [text for it, due_ms in due.items() for text in (it, NOT_DUE_MS if due_ms is None else due_ms)]
-        calls = [*([Call(self._report, [keys.EVENTS], [KEPT, *told])] if told else []), *also]
+        self._announcements.make({change.incident.id: _first_due_ms(change) for change in changes})
+        if not indexing:
+            return
         with suppress(StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):  # on a cluster, another node than that of the incident
-                await run_all(self._redis, calls)
+            async with asyncio.timeout(INDEX_TIMEOUT_S):  # on a cluster, other nodes than that of the incident
+                await run_all(self._redis, indexing)
 
     async def _run(self, script: Script, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
         with self._metrics.redis_call.time():
