@@ -24,7 +24,7 @@ COMMANDS = "total_commands_processed"  # those within scripts too
 READS = "total_reads_processed"  # of what clients have sent: a round trip each, while nobody sends at the same time
 
 NEW_GROUP = {"commands": 44, "round_trips": 3}
-REPEAT = {"commands": 38, "round_trips": 4}
+REPEAT = {"commands": 10, "round_trips": 2}
 ESCALATION = {"commands": 67, "round_trips": 3}  # one of twenty that are due at once
 WAITING_BYTES = {1: 3_650, 5: 8_600}  # by the number of alerts
 NEW_GROUP_CALLS = {"own": 2_200, "all": 5_000}

@@ -127,8 +127,8 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             "crowd",
             InScript(
                 "save",
-                "if redis.call('HGET', incident, 'version') ~= expected_version then",
-                "if redis.call('EXISTS', incident) == 0 then",
+                "if not version or version - (repeats or 0) ~= tonumber(written_version) then",
+                "if not version then",
             ),
         ),
         "ignore the hours": _places(

@@ -88,6 +88,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "read_journal",
         "rearm",
         "renew",
+        "repeat",
         "save",
         "set_lead",
         "stand",

@@ -13,7 +13,7 @@ from versus_py.clock import Clock
 from versus_py.engine.lately import Lately
 from versus_py.engine.reporting import Reporting
 from versus_py.errors import StoreUnavailable, Unreadable
-from versus_py.incidents import transitions
+from versus_py.incidents import repeats, transitions
 from versus_py.incidents.heartbeats import fall_silent, is_heartbeat
 from versus_py.incidents.identity import is_the_same, shares_an_alert
 from versus_py.incidents.listings import omits_what_fires
@@ -30,6 +30,7 @@ from versus_py.incidents.model import (
 )
 from versus_py.incidents.payloads import pack
 from versus_py.incidents.policies import Policy
+from versus_py.incidents.repeats import Again
 from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
 from versus_py.store import Names, Store
@@ -76,6 +77,7 @@ class Accepted:
 
     outcome: Outcome
     incident: Incident | None
+    again: Again | None = None  # what the same does once more; None: that is to be decided then
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,11 @@ class Lifecycle:
             for start in range(0, len(pending), BATCH):
                 await self._accept_some(pending[start : start + BATCH], policy_for)
         raise StoreUnavailable(f"the incident of dedup key {pending[0].dedup_key!r} keeps changing")
+
+    async def repeat(self, again: Again) -> bool:
+        """Count what came *again*, as sure as `accept` writes. False where it has to be accepted as if it were new."""
+        now_ms = self._clock.now_ms()
+        return now_ms < again.until_ms and await self._store.count(again, now_ms=now_ms)
 
     def write_again(self) -> None:
         """Redis has lost its data: what this process knows of senders is written down once more."""
@@ -461,7 +468,8 @@ class Lifecycle:
         await self._save([step for step in steps.values() if step.change is not None], now_ms)
         for arrivals, results in outcomes.items():
             if all(steps[it].is_done for it in known[arrivals] if it in steps):
-                arrivals.accepted += [Accepted(outcome, _as_saved(steps[it])) for outcome, it in results]
+                again = _again(arrivals, steps, now_ms) if len(known) == 1 else None
+                arrivals.accepted += [Accepted(outcome, _as_saved(steps[it]), again) for outcome, it in results]
 
     async def _look_elsewhere(
         self, known: Mapping[_Arrivals, tuple[IncidentId, ...]], steps: Mapping[IncidentId, _Step]
@@ -608,6 +616,15 @@ def _with_payload(change: Change, notification: Notification) -> Change:
         return change
     digest, packed = pack(notification.payload, change.incident.payload_digest)
     return replace(change, incident=replace(change.incident, payload_digest=digest), payload=packed)
+
+
+def _again(arrivals: _Arrivals, steps: Mapping[IncidentId, _Step], now_ms: int) -> Again | None:
+    """What the one notification of *arrivals* does once more; None where that is not about one incident by its key."""
+    step = steps.get(IncidentId(arrivals.named))
+    if step is None or step.change is None or len(steps) > 1 or len(arrivals.notifications) > 1:
+        return None
+    is_named = step.before.dedup_key == arrivals.dedup_key
+    return repeats.again(step.change, arrivals.notifications[0], now_ms) if is_named else None
 
 
 def _as_saved(step: _Step) -> Incident:

@@ -44,12 +44,12 @@ _ALERTS_APART = 3  # from this layout on
 _STEPS = 4
 _PLACE = re.compile(r'{"schema":\d+,"readable_from":(\d+),"place":"([whnet]\d{1,17})"')
 _NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
-_STORED_ELSEWHERE = {"version", "status", "deliveries", "unknown", "schema", "payload"}
+_STORED_ELSEWHERE = {"version", "repeats", "written_at_ms", "status", "deliveries", "unknown", "schema", "payload"}
 
 
 def dump_incident(incident: Incident) -> bytes:
-    """Without its alerts, deliveries, version and status, which have fields of their own."""
-    apart = replace(incident, alerts=())
+    """Without its alerts, deliveries, version, repeats and status, which have fields of their own."""
+    apart = replace(incident, alerts=(), occurrences=incident.occurrences - incident.repeats)
     text = _INCIDENT.dump_json(apart, exclude=_STORED_ELSEWHERE)
     if incident.unknown:
         return _dumped(Incident, text, incident.unknown)
@@ -88,6 +88,7 @@ def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Inciden
         }
         incident = _loaded_incident(stored["incident"], Status(stored["status"]), stored.get("alerts", "[]"))
         version = int(stored["version"])
+        incident = _with_repeats(incident, int(stored.get("repeats", 0)), int(stored.get("repeated_ms", 0)))
     except _TooNew as exc:
         raise Unreadable(f"incident {incident_id} {exc}: a replica of that version has to work on it") from None
     except (ValueError, KeyError, TypeError) as exc:
@@ -144,6 +145,17 @@ def _loaded_incident(text: str, status: Status, alerts: str) -> Incident:
     if schema <= SCHEMA:
         return incident
     return replace(incident, unknown={**orjson.loads(text), "alerts": orjson.loads(alerts)})
+
+
+def _with_repeats(incident: Incident, repeats: int, repeated_at_ms: int) -> Incident:
+    """With what was only counted since it was written."""
+    return replace(
+        incident,
+        occurrences=incident.occurrences + repeats,
+        repeats=repeats,
+        written_at_ms=incident.updated_at_ms,
+        updated_at_ms=max(incident.updated_at_ms, repeated_at_ms),
+    )
 
 
 def _loaded_delivery(text: str) -> Delivery:

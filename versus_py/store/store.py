@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import structlog
@@ -22,6 +22,7 @@ from versus_py.incidents.model import (
     system_of,
 )
 from versus_py.incidents.partitions import partitions
+from versus_py.incidents.repeats import Again, is_repeat
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
 from versus_py.store.announcements import Announcements
@@ -173,6 +174,7 @@ class Store:
         self._metrics = metrics or Metrics()
         self._create = load_script(redis, "create")
         self._save = load_script(redis, "save")
+        self._repeat = load_script(redis, "repeat")
         self._name = load_script(redis, "name")
         self._renew = load_script(redis, "renew")
         self._complete = load_script(redis, "complete")
@@ -245,22 +247,37 @@ class Store:
         """
         replies = await self._write([self._creation(change, stale, now_ms) for change, stale in changes])
         existing = [str(reply or "") for reply in replies]
-        created = zip(changes, existing, strict=True)
-        await self._announce(*(change for (change, _), known in created if not known), now_ms=now_ms)
+        created = [change for (change, _), known in zip(changes, existing, strict=True) if not known]
+        self._announce(created)
+        await self._index(created, now_ms=now_ms)
         return existing
 
     async def save(self, changes: Sequence[Change], *, now_ms: int, durably: bool = True) -> list[bool]:
         """Write changed incidents, each provided that it is still at the version it was read at.
 
         False where somebody else changed it, or it is gone: read again and decide again. Without *durably* nobody
-        is told about it, and it would be decided again if it were lost.
+        is told about it, and it would be decided again if it were lost. A repeat is only counted.
         """
-        written = await self._write([self._saving(change, now_ms) for change in changes], durably=durably)
-        saved = [bool(it) for it in written]
-        won = [change for change, is_saved in zip(changes, saved, strict=True) if is_saved]
-        await self._name_again([change.incident for change in won], now_ms=now_ms, durably=durably)
-        await self._announce(*won, now_ms=now_ms)
+        counted = [is_repeat(change, now_ms) for change in changes]
+        calls = [
+            self._counting(change, now_ms) if is_counted else self._saving(change, now_ms)
+            for change, is_counted in zip(changes, counted, strict=True)
+        ]
+        saved = [bool(it) for it in await self._write(calls, durably=durably)]
+        won = [(change, is_counted) for change, is_counted, it in zip(changes, counted, saved, strict=True) if it]
+        self._announce([change for change, _ in won])
+        written = [change for change, is_counted in won if not is_counted]
+        await self._name_again([change.incident for change in written], now_ms=now_ms, durably=durably)
+        await self._index(written, now_ms=now_ms)
         return saved
+
+    async def count(self, again: Again, *, now_ms: int) -> bool:
+        """Count that an incident was said *again*. False where that is to be decided anew: then nothing is written."""
+        call = self._repetition(again.incident_id, again.written_version, 1, again.targets, now_ms)
+        [is_counted] = await self._write([replace(call, keys=[*call.keys, keys.dedup(again.dedup_key)])])
+        if is_counted:
+            self._announcements.make({again.incident_id: now_ms if again.targets else None})
+        return bool(is_counted)
 
     async def settle(self, incident_ids: Sequence[IncidentId]) -> None:
         """What is known of these incidents is as sure as what `create` and `save` write."""
@@ -547,7 +564,7 @@ class Store:
             ],
             [
                 incident.id,
-                incident.version,
+                incident.version - incident.repeats,
                 incident.status,
                 dump_incident(incident),
                 self._expire_at(incident, now_ms),
@@ -562,11 +579,37 @@ class Store:
             ],
         )
 
-    async def _announce(self, *changes: Change, now_ms: int) -> None:
-        """Tell all replicas what changed, have new alerts name their incident, and keep the keys of its locators.
+    def _counting(self, change: Change, now_ms: int) -> Call:
+        incident, before = change.incident, change.before
+        count = incident.occurrences - (before.occurrences if before else 0)
+        return self._repetition(incident.id, incident.version - incident.repeats, count, tuple(change.timers), now_ms)
 
-        A convenience: workers look by themselves every few seconds, an alert's own name is asked for only where
-        its group has another one than before, and locators are named again with the next change.
+    def _repetition(
+        self, incident_id: IncidentId, written_version: int, count: int, targets: Sequence[str], now_ms: int
+    ) -> Call:
+        names = ("timers", "running", "attempts")
+        return Call(
+            self._repeat,
+            [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
+            [
+                incident_id,
+                written_version,
+                count,
+                now_ms,
+                self._settle_ms,
+                *(keys.member(incident_id, target) for target in targets),
+            ],
+        )
+
+    def _announce(self, changes: Sequence[Change]) -> None:
+        """Tell all replicas what changed. A convenience: workers look by themselves every few seconds."""
+        self._announcements.make({change.incident.id: _first_due_ms(change) for change in changes})
+
+    async def _index(self, changes: Sequence[Change], *, now_ms: int) -> None:
+        """Have new alerts name their incident, and keep the keys of its locators.
+
+        A convenience: an alert's own name is asked for only where its group has another one than before, and
+        locators are named again with the next change.
         """
         indexing = [
             it
@@ -576,7 +619,6 @@ class Store:
             )
         ]
         indexing += [call for change in changes for call in self._locating(change.incident, now_ms)]
-        self._announcements.make({change.incident.id: _first_due_ms(change) for change in changes})
         if not indexing:
             return
         with suppress(StoreUnavailable, TimeoutError):

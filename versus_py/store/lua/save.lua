@@ -2,7 +2,8 @@
 -- KEYS[1] incident   hash   KEYS[2] dedup     string   KEYS[3] timers   zset   KEYS[4] running  zset
 -- KEYS[5] attempts   hash   KEYS[6] timeline  list     KEYS[7] pending  zset, id -> when its escalation is due
 -- KEYS[8] payload    string
--- ARGV[1] id   ARGV[2] expected_version   ARGV[3] status   ARGV[4] incident as JSON
+-- ARGV[1] id   ARGV[2] written_version   as it was read, without its repeats: see repeat
+-- ARGV[3] status   ARGV[4] incident as JSON
 -- ARGV[5] expire_at_ms         when all of it may be forgotten
 -- ARGV[6] dedup_expire_at_ms   until when the dedup key names this incident
 -- ARGV[7] timeline_max         most entries kept
@@ -18,12 +19,13 @@
 -- it is due earlier anyway.
 local incident, dedup, timers, running = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempts, timeline, pending, payload_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local id, expected_version, status, json = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, written_version, status, json = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local expire_at_ms, dedup_expire_at_ms = ARGV[5], ARGV[6]
 local timeline_max, settle_ms = tonumber(ARGV[7]), tonumber(ARGV[8])
 local owed_at_ms, alerts, payload, timer_count = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
 
-if redis.call('HGET', incident, 'version') ~= expected_version then
+local version, repeats = unpack(redis.call('HMGET', incident, 'version', 'repeats'))
+if not version or version - (repeats or 0) ~= tonumber(written_version) then
   return 0
 end
 

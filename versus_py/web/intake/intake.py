@@ -1,11 +1,13 @@
 """Payloads come in, at POST /api/incidents or another address, and are answered once they are written down."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import product
 from typing import Any
 
+import orjson
 import structlog
 from aiohttp import web
 from multidict import MultiDict
@@ -18,7 +20,7 @@ from versus_py.engine.lifecycle import Accepted, Lifecycle, PartlyAccepted, Refu
 from versus_py.engine.policies import Policies
 from versus_py.errors import WrongAddress
 from versus_py.incidents.heartbeats import Beat
-from versus_py.incidents.model import Incident, Notification, Outcome
+from versus_py.incidents.model import Incident, IncidentId, Notification, Outcome
 from versus_py.incidents.redaction import redacted
 from versus_py.sources import SOURCES
 from versus_py.store.journal import Journal
@@ -37,6 +39,7 @@ from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.intake.overrides import Overrides, read_overrides
 from versus_py.web.intake.reading import Reader
+from versus_py.web.intake.repeats import Known, Repeats
 from versus_py.web.intake.senders import Sender, Senders
 from versus_py.web.intake.trust import Trust
 
@@ -73,12 +76,22 @@ class Intake:
             (source, outcome): metrics.notifications_accepted.labels(source, outcome)
             for source, outcome in product(SOURCES, Outcome)
         }
+        # What the journal and the log of bodies say of a request, only who reads it knows.
+        self._repeats = Repeats() if journal is None and not config.alert.debug_body else None
         self._reader = Reader(config)
         self._policies = Policies(config)
 
     async def post(self, request: web.Request) -> web.Response:
         """201 when all of it is written down; 503 when it was not, and the sender should try again."""
-        return _answered(await self.take(request, read_any, sender=self.identify(request)))
+        sender = self.identify(request)
+        async with self._taking(request, sender) as body:
+            key = b"" if self._repeats is None else self._repeats.key(request, sender.name, body)
+            if (known := await self._repeated(key, sender)) is not None:
+                return _created(known.answer)
+            taken = await self._take(request, sender, body, read_any(body), ())
+            answer = _answered(taken)
+            self._learn(key, taken, answer)
+            return answer
 
     def identify(self, request: web.Request, key: str = "") -> Sender:
         """Who sends this, by its head, or by its token *key*; one more of its requests. Raises 401 and 503."""
@@ -99,17 +112,44 @@ class Intake:
         *sender* None: the body has the sender's token. *ignoring* are parameters of the query that are no overrides.
         Raises the answer when it is refused as a whole, StoreUnavailable when none of it can be written down.
         """
+        async with self._taking(request, sender) as body:
+            contents = read(body)
+            sender = sender or self.identify(request, contents.key)
+            return await self._take(request, sender, body, contents, ignoring)
+
+    @asynccontextmanager
+    async def _taking(self, request: web.Request, sender: Sender | None) -> AsyncIterator[bytes]:
+        """The body of a request whose turn it is; the log is told when it is refused."""
         try:
             body = await self._body(request)
             async with self._slots.slot(request, len(body)):
-                contents = read(body)
-                sender = sender or self.identify(request, contents.key)
-                return await self._take(request, sender, body, contents, ignoring)
+                yield body
         except web.HTTPClientError as exc:
             # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
             name = sender.name if sender else ""
             self._refusals.note(remote=request.remote, sender=name, status=exc.status, error=exc.text)
             raise
+
+    async def _repeated(self, key: bytes, sender: Sender) -> Known | None:
+        """What is known of a body, once it is counted; None where it has to be read. Raises StoreUnavailable."""
+        known = None if self._repeats is None else self._repeats.find(key)
+        if self._repeats is None or known is None:
+            return None
+        async with answering_in_time():
+            is_counted = await self._lifecycle.repeat(known.again)
+        if not is_counted:
+            self._repeats.forget(key)
+            return None
+        self._note_accepted(Outcome.UPDATED, known.again.incident_id, known.source, sender)
+        return known
+
+    def _learn(self, key: bytes, taken: Taken, answer: web.Response) -> None:
+        """What *taken* led to, where the same body would do no more than be counted."""
+        if self._repeats is None or taken.warnings or taken.beats or len(taken.results) != 1:
+            return
+        [result] = taken.results
+        if isinstance(result, Accepted) and result.again and result.incident and isinstance(answer.body, bytes):
+            self._repeats.learn(key, Known(result.again, result.incident.source, answer.body))
 
     async def _take(
         self, request: web.Request, sender: Sender, body: bytes, contents: Contents, ignoring: Collection[str]
@@ -163,17 +203,16 @@ class Intake:
         results = [None if it is None else next(accepted) for it in notifications]
         for it, outcome in zip(notifications, results, strict=True):
             if it is not None and isinstance(outcome, Accepted):
-                self._counter(it.source, outcome.outcome).inc()
-                log.info(
-                    "intake.accepted",
-                    outcome=outcome.outcome,
-                    incident=outcome.incident.id if outcome.incident else None,
-                    source=it.source,
-                    sender=sender.name,
-                )
+                incident_id = outcome.incident.id if outcome.incident else None
+                self._note_accepted(outcome.outcome, incident_id, it.source, sender)
         if isinstance(noted, BaseException):  # only now: what is written down is counted and logged all the same
             raise noted
         return results
+
+    def _note_accepted(self, outcome: Outcome, incident_id: IncidentId | None, source: str, sender: Sender) -> None:
+        """For the metrics and the log."""
+        self._counter(source, outcome).inc()
+        log.info("intake.accepted", outcome=outcome, incident=incident_id, source=source, sender=sender.name)
 
     def _counter(self, source: str, outcome: Outcome) -> Counter:
         """That of a known source is at hand: to look it up by its labels takes a lock."""
@@ -230,4 +269,8 @@ def _answered(taken: Taken) -> web.Response:
         status = {"status": "Incidents created", "count": len(answers)}
     if taken.beats:
         status["heartbeats"] = list(dict.fromkeys(it.heartbeat for it in taken.beats))
-    return json_answer(status | {"incidents": answers, "warnings": warnings}, 201)
+    return _created(orjson.dumps(status | {"incidents": answers, "warnings": warnings}))
+
+
+def _created(answer: bytes) -> web.Response:
+    return web.Response(body=answer, status=201, content_type="application/json")

@@ -1,0 +1,75 @@
+"""What says of an incident again what is known: it is counted, and nothing else is written. Pure.
+
+Most of what comes is that. What is written with each other change, so that it lasts, is written again with a repeat
+once a minute: how long the incident is kept, and its names.
+"""
+
+from dataclasses import dataclass, replace
+
+from versus_py.incidents.model import Ending, Incident, IncidentId, Notification, Outcome
+from versus_py.incidents.timers import channel_timers
+from versus_py.incidents.transitions import Change
+
+WRITTEN_EVERY_MS = 60_000
+"""How long repeats are only counted after an incident was written as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What the same notification does as long as nothing else happens to its incident: it is counted."""
+
+    incident_id: IncidentId
+    dedup_key: str
+    written_version: int  # as it was written as a whole
+    targets: tuple[str, ...]  # that show how often it was
+    until_ms: int  # from then on it is written as a whole
+
+
+def is_repeat(change: Change, now_ms: int) -> bool:
+    """Whether it only counts, so soon after the incident was written as a whole."""
+    is_recent = change.before is not None and now_ms - change.before.written_at_ms < WRITTEN_EVERY_MS
+    return is_recent and _says_nothing_new(change, now_ms)
+
+
+def again(change: Change, notification: Notification, now_ms: int) -> Again | None:
+    """What *notification* does when it comes once more, after it has led to *change*; None: that is to be decided anew.
+
+    That is so where anything but another change of the incident could make it do something else: what its targets come
+    to, what else is known of its sender, or who else lists its alerts.
+    """
+    before, incident = change.before, change.incident
+    if before is None or not _says_nothing_new(change, now_ms) or not _is_all_it_says(incident, notification):
+        return None
+    if before.suppression is not None or before.ending is Ending.FAILED:
+        return None
+    if before.is_dealt_with and not all(alert.is_seen for alert in before.alerts):
+        return None
+    is_counted = is_repeat(change, now_ms)
+    written_version = before.version - before.repeats + (0 if is_counted else 1)
+    return Again(
+        incident_id=incident.id,
+        dedup_key=incident.dedup_key,
+        written_version=written_version,
+        targets=tuple(channel_timers(incident, now_ms)),
+        until_ms=(before.written_at_ms if is_counted else now_ms) + WRITTEN_EVERY_MS,
+    )
+
+
+def _says_nothing_new(change: Change, now_ms: int) -> bool:
+    before, after = change.before, change.incident
+    if before is None or change.outcome is not Outcome.UPDATED or change.entries or change.payload:
+        return False
+    if after.occurrences <= before.occurrences or any(due_ms != now_ms for due_ms in change.timers.values()):
+        return False
+    return replace(after, occurrences=before.occurrences, updated_at_ms=before.updated_at_ms) == before
+
+
+def _is_all_it_says(incident: Incident, notification: Notification) -> bool:
+    """Whether *notification* lists all that is in the incident, all of it fires, and nobody else lists any of it."""
+    lister = notification.lister
+    if not lister or notification.asks is not None:
+        return False
+    if {alert.fingerprint for alert in incident.alerts} != {alert.fingerprint for alert in notification.alerts}:
+        return False
+    firing = all(alert.is_firing for alert in (*notification.alerts, *incident.alerts))
+    return firing and all(alert.listings.keys() == {lister} for alert in incident.alerts)
