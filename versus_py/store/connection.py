@@ -22,6 +22,7 @@ from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unav
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
 from versus_py.store.embedded import EmbeddedServer, holds_incidents, run_embedded, socket_in_use
+from versus_py.store.packing import packed_by_hiredis
 from versus_py.store.partitioning import check_partitions
 
 CONNECT_TIMEOUT_S = 2.0
@@ -94,6 +95,7 @@ async def connect(config: RedisConfig) -> AsyncIterator[RedisClient]:
                 sentinel.master_for(config.sentinel.master_name, **options) as primary,
                 _finished(primary),
             ):
+                packed_by_hiredis(primary.connection_pool)
                 yield primary
     else:
         async with _single(config) as client, _finished(client):
@@ -128,10 +130,13 @@ def _single(config: RedisConfig) -> Redis:
     if config.url is not None:
         for name in ("db", "username", "password", "ssl"):
             options.pop(name, None)
-        return Redis.from_pool(BlockingConnectionPool.from_url(config.url.get_secret_value(), **options))
-    connection_class = SSLConnection if options.pop("ssl", False) else Connection
-    options |= {"host": config.host, "port": config.port, "connection_class": connection_class}
-    return Redis.from_pool(BlockingConnectionPool(**options))
+        pool = BlockingConnectionPool.from_url(config.url.get_secret_value(), **options)
+    else:
+        connection_class = SSLConnection if options.pop("ssl", False) else Connection
+        options |= {"host": config.host, "port": config.port, "connection_class": connection_class}
+        pool = BlockingConnectionPool(**options)
+    packed_by_hiredis(pool)
+    return Redis.from_pool(pool)
 
 
 def _cluster(config: RedisConfig) -> ClusterClient:
