@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slack_sdk.models.attachments import BlockAttachment
+from slack_sdk.models.blocks import Block
 
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_policy
@@ -188,6 +190,15 @@ def test_the_colour_follows_the_status():
     incidents = (make_incident(), acknowledged(), change.incident)
 
     assert len({message_of(incident).attachments[0]["color"] for incident in incidents}) == 3
+
+
+def test_the_attachment_is_the_one_that_slack_sdk_makes_of_the_blocks():
+    [attachment] = message_of(make_incident(), ack_url=ACK_URL).attachments
+
+    blocks = Block.parse_all(attachment["blocks"])
+    same = BlockAttachment(blocks=blocks, color=attachment["color"], fallback=attachment["fallback"])
+    assert len(blocks) >= 3
+    assert attachment == same.to_dict()
 
 
 def test_without_oncall_it_says_that_nothing_escalates():

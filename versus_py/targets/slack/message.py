@@ -1,11 +1,12 @@
 """What an incident looks like in Slack: escaped, within Block Kit's limits, and the same for the same state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import orjson
-from slack_sdk.models.attachments import BlockAttachment
+from slack_sdk.models import extract_json
 from slack_sdk.models.blocks import ActionsBlock, Block, ContextBlock, MarkdownTextObject, SectionBlock
 
 from versus_py.config import SlackConfig
@@ -76,8 +77,7 @@ def build(
     if actions is not None:
         blocks.append(actions)
     headline = _headline(incident, config, name)
-    attachment = BlockAttachment(blocks=blocks, color=_colour(incident), fallback=headline)
-    return Message(headline, (attachment.to_dict(),))
+    return Message(headline, (_attachment(blocks, _colour(incident), headline),))
 
 
 def build_plain(
@@ -105,8 +105,12 @@ def build_moved(incident: Incident, moved_ms: int | None, *, called: Called, who
         SectionBlock(text=MarkdownTextObject(text=shorten(f"{said} Its message is there now.", SECTION_MAX))),
         ContextBlock(elements=[MarkdownTextObject(text=f"`{escape(incident.id)}`")]),
     ]
-    attachment = BlockAttachment(blocks=blocks, color=_SNOOZED_COLOUR, fallback=headline)
-    return Message(headline, (attachment.to_dict(),))
+    return Message(headline, (_attachment(blocks, _SNOOZED_COLOUR, headline),))
+
+
+def _attachment(blocks: Sequence[Block], colour: str, fallback: str) -> dict[str, Any]:
+    """As slack_sdk's BlockAttachment, which converts and validates every block twice."""
+    return {"blocks": extract_json(blocks), "color": colour, "fallback": fallback}
 
 
 def routed_by(entry: Entry, called: Called, who: Who) -> str:
