@@ -53,8 +53,10 @@ from versus_py.store.partitioning import fix_partitions
 from versus_py.store.people import KnownPeople
 from versus_py.store.replicas import Replicas
 from versus_py.store.requests import TakenRequests
+from versus_py.store.shadow import mark_shadow, raise_if_shadow
 from versus_py.targets import titles
 from versus_py.targets.interactive import Loop, WaysIn
+from versus_py.targets.shadow import shadowed
 from versus_py.targets.system import Parts, Surroundings, System
 from versus_py.telemetry.heartbeat import Heartbeat
 from versus_py.telemetry.metrics import Metrics
@@ -319,6 +321,12 @@ async def serve(
         for warning in config.warnings():
             log.warning("config.warning", warning=warning)
     use_partitions(config.redis.partitions)
+    if config.is_shadow:
+        mark_shadow(config.data_dir)
+        systems = [shadowed(it) for it in systems]
+        log.warning("service.shadow", said="nothing is posted and no record is created", data_dir=str(config.data_dir))
+    elif config.redis.is_embedded:
+        raise_if_shadow(config.data_dir)
     outside = surroundings or Outside()
     if member is not None:
         outside = replace(outside, listen=partial(_listen, shares_port=True))

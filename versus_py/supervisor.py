@@ -229,9 +229,10 @@ class Supervised:
         os._exit(1)
 
 
-def serve_command(config: Path) -> list[str]:
-    """What starts a process of the server; its order follows."""
-    return [sys.executable, "-m", "versus_py", "serve", "--config", str(config), "--member"]
+def serve_command(config: Path, *, port: int | None = None) -> list[str]:
+    """What starts a process of the server, on another *port* than the configuration's; its order follows."""
+    elsewhere = [] if port is None else ["--port", str(port)]
+    return [sys.executable, "-m", "versus_py", "serve", "--config", str(config), *elsewhere, "--member"]
 
 
 @contextmanager

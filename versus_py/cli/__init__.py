@@ -9,8 +9,9 @@ from versus_py.cli import auditing, checking, converting, losses, serving, start
 from versus_py.cli.incidents import comment, incidents_app, login_link, retry
 from versus_py.cli.policies import policy_app
 from versus_py.cli.servicenow import servicenow_app
+from versus_py.cli.shadowing import shadow_app
 
-__all__ = ["app", "incidents_app", "policy_app", "servicenow_app"]
+__all__ = ["app", "incidents_app", "policy_app", "servicenow_app", "shadow_app"]
 
 app = typer.Typer(
     name="versus",
@@ -57,6 +58,7 @@ app.command()(trying.replay)
 app.command()(trying.simulate)
 app.add_typer(policy_app, name="policy")
 app.add_typer(servicenow_app, name="servicenow")
+app.add_typer(shadow_app, name="shadow")
 app.add_typer(incidents_app, name="incidents")
 app.command()(comment)
 app.command()(retry)

@@ -20,6 +20,7 @@ from versus_py.cli.common import (
 from versus_py.config import Config, LogConfig, MetricsConfig
 from versus_py.errors import ConfigError
 from versus_py.service import serve as serve_until
+from versus_py.store.shadow import raise_if_shadow
 from versus_py.supervisor import Order, Supervised, read_order, serve_command, supervise
 from versus_py.systems import registered
 from versus_py.telemetry.logs import configure_logging
@@ -43,10 +44,25 @@ def serve(
             min=1, max=64, help="Processes on the port, started again when they die.", show_default="processes"
         ),
     ] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Post and create nothing: for a trial beside a server that is in use.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Where it listens.", show_default="the configuration's port")
+    ] = None,
     member: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run the API and a worker, until SIGTERM or Ctrl-C."""
+    """Run the API and a worker, until SIGTERM or Ctrl-C.
+
+    With --shadow it takes alerts as ever, but neither posts nor creates anything. It keeps incidents in the folder
+    shadow of data_dir, never in the configured Redis. `versus shadow report` says what it would have done.
+    """
     loaded = load(config)
+    if port is not None:
+        loaded = loaded.model_copy(update={"port": port})
+    if shadow:
+        _serve(loaded.as_shadow(), with_api=True)
+        return
     if member is not None:
         _serve(loaded, with_api=True, order=read_order(member))
         return
@@ -58,8 +74,13 @@ def serve(
     if problems := [*loaded.process_problems()]:
         say(ConfigError(problems))
         raise typer.Exit(1)
+    try:
+        raise_if_shadow(loaded.data_dir)
+    except ConfigError as exc:
+        say(exc)
+        raise typer.Exit(1) from None
     configure_logging(loaded.log, loaded.secrets())
-    run_to_end(until_signal(partial(supervise, loaded, serve_command(config))))
+    run_to_end(until_signal(partial(supervise, loaded, serve_command(config, port=port))))
 
 
 def worker(
@@ -112,7 +133,7 @@ def _serve(config: Config, *, with_api: bool, order: Order | None = None) -> Non
                 stop,
                 systems=registered(),
                 with_api=with_api,
-                diagnose=partial(diagnose, config),
+                diagnose=None if config.is_shadow else partial(diagnose, config),  # it asks Slack, ServiceNow
                 when_up=when_up,
                 member=member,
             )

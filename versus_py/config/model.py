@@ -45,6 +45,9 @@ M = TypeVar("M", bound=Part)
 
 _PROVIDER = "Where incidents escalate to."
 
+SHADOW_RETENTION_DAYS = 31.0
+"""How long a shadow keeps incidents after their end, for the report."""
+
 _FIRST_WITH_ROUTES = "slack"
 """The channel whose routes stood at the channel before there were others."""
 
@@ -464,6 +467,7 @@ class Config(Part):
 
     _notices: tuple[str, ...] = PrivateAttr(())
     _origins: Mapping[str, str] = PrivateAttr({})
+    _is_shadow: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
     def _look_up_hours(self) -> Self:
@@ -476,6 +480,25 @@ class Config(Part):
         """This configuration, with what its file said that has no place in the model: see `warnings` and `origins`."""
         self._notices, self._origins = tuple(notices), dict(origins)
         return self
+
+    def as_shadow(self) -> Self:
+        """This configuration for a server that posts and creates nothing, and keeps to a folder of its own."""
+        own = {
+            "redis": RedisConfig(),
+            "processes": 1,
+            "data_dir": self.data_dir / "shadow",
+            "journal": JournalConfig(keep="redis"),
+            "heartbeat": HeartbeatConfig(),
+            "retention_days": max(self.retention_days, SHADOW_RETENTION_DAYS),
+        }
+        shadow = self.model_copy(update=own)
+        shadow._is_shadow = True  # noqa: SLF001 - of this class
+        return shadow
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether nothing may be posted or created: see `as_shadow`."""
+        return self._is_shadow
 
     @property
     def origins(self) -> Mapping[str, str]:

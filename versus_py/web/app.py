@@ -112,7 +112,7 @@ def create_app(
             *site.routes(),
             web.get(openapi.PATH, openapi.get, allow_head=False),
             *(web.post(path, handler) for path, handler in {**(inbound or {}), **(tickets or {})}.items()),
-            *Monitoring(metrics, health, group).routes(guarded),
+            *Monitoring(metrics, health, group, is_shadow=config.is_shadow).routes(guarded),
         ]
     )
     return app

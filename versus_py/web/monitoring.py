@@ -32,9 +32,12 @@ class Monitoring:
     With *group*, all of its processes have to.
     """
 
-    def __init__(self, metrics: Metrics, health: Health | None, group: Group | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, health: Health | None, group: Group | None = None, *, is_shadow: bool = False
+    ) -> None:
         self._metrics = metrics
         self._health = group or health
+        self._is_shadow = is_shadow
 
     def routes(self, guarded: Guard) -> list[web.RouteDef]:
         return [
@@ -58,6 +61,7 @@ class Monitoring:
             "worker": found.worker,
             "targets": dict(found.targets),
             "overdue": found.overdue,
+            **({"shadow": True} if self._is_shadow else {}),
         }
         return json_answer(said, 200 if found.is_ready else 503)
 

@@ -126,6 +126,7 @@ class Shell:
             "is_open": self.is_open,
             "signs_in": self.signs_in,
             "navigation": self.navigation,
+            "shadow": self.config.is_shadow,
             "frame": "ui/base.html",
         }
         return template.render(said | values)
