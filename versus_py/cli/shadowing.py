@@ -55,12 +55,17 @@ def _print(found: Comparison) -> None:
         ]
     )
     rows = [
-        (it.title, str(it.requests), f"{it.their_messages}/{it.messages}", f"{it.their_tickets}/{it.tickets}")
+        (
+            it.title,
+            f"{it.requests} requests",
+            f"messages {it.their_messages} there, {it.messages} here",
+            f"tickets {it.their_tickets} there, {it.tickets} here",
+        )
         for it in found.most
         if it.difference
     ]
     if rows:
-        print_rows(("largest differences", "requests", "messages there/here", "tickets there/here"), rows, {})
+        print_rows(("largest differences", "requests", "messages", "tickets"), rows, {})
     notes = ["Both sides are counted as if nobody had acknowledged: a shadow does not learn of that."]
     if found.forgotten:
         notes.append(f"{found.forgotten} incidents are not kept any more; they count as if nothing was done here.")

@@ -233,6 +233,14 @@ def test_variables_of_servicenow_do_not_join_another_way_to_log_in():
     assert parse_config(text, ENVIRON).oncall.servicenow.username == ""
 
 
+def test_sns_needs_a_topic():
+    [problem] = problems({"queue": {"sns": {"enable": True}}}, {})
+    assert problem.startswith("queue.sns.topic_arn: is required with queue.sns.enable: true")
+
+    named = {"queue": {"sns": {"enable": True}}, "sources": {"cloudwatch": {"topics": ["arn:aws:sns:eu-west-1:1:t"]}}}
+    assert loaded(named, {}).sources.cloudwatch.topics == ("arn:aws:sns:eu-west-1:1:t",)
+
+
 def test_a_dollar_without_braces_is_said_and_not_shown():
     config = parse_config("alert: {slack: {token: $SLACK_TOKEN}}", {})
 

@@ -32,6 +32,7 @@ LOG = {
     "Tags": ["a", "b", "c"],
     "Query": "a b/c&d",
     "items": {"x": 1},
+    "host-name": "db-1",
 }
 
 
@@ -92,7 +93,7 @@ def rendered(tmp_path):
         ),
         ("{{ with $n := .Count }}{{ $n }}{{ . }}{{ $.UserID }}{{ end }}", "55U12345"),
         ("{{ range .Missing }}x{{ else }}nothing{{ end }}", "nothing"),
-        ("{{ .items.x }}", "1"),
+        ("{{ .items.x }}{{ .host-name }}{{ .items.a-b.c }}", "1db-1"),
         ('{{ $d := dict "a" 1 "b" (list 2 3) }}{{ $d.a }}{{ index $d.b 1 }}{{ len (append $d.b 4) }}', "133"),
         ('{{ regexMatch "(?i)error" .Logs }}', "True"),
         ("a{{/* nothing */}}b {{- /* nor this */ -}} c", "abc"),
@@ -192,7 +193,7 @@ def test_now_has_the_form_that_is_asked_for(rendered):
         ('{{ define "x" }}a{{ end }}', 1, "define has no counterpart"),
         ("{{ range .a }}{{ break }}{{ end }}", 1, "break has no counterpart"),
         ("{{ $x }}", 1, "the variable $x is not declared"),
-        ("{{ .a.b-c }}", 1, "'-' is not expected there"),
+        ("{{ .a.b - c }}", 1, "'-' is not expected there"),
         ("{{ end }}", 1, "an end without a beginning"),
         ("{{ if .a }}", 1, "if has no end"),
         ("{{ If .Error }}a", 1, "the function If is not known"),

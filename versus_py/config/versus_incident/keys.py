@@ -164,6 +164,11 @@ def _sns(keys: _Keys) -> None:
     topic = get(keys.data, "queue.sns.topic_arn")
     if topic is not None:
         keys.move("queue.sns.topic_arn", "sources.cloudwatch.topics", [topic])
+    elif not get(keys.data, "sources.cloudwatch.topics"):
+        keys.lost.append(
+            "queue.sns.topic_arn: is required with queue.sns.enable: true: messages of topics that are not named "
+            "would be refused"
+        )
     if drop(keys.data, "queue.sns.https_endpoint_subscription") is not None:
         keys.changed.append(
             "queue.sns.https_endpoint_subscription is not read: this server makes no subscription by itself; "

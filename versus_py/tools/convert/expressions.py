@@ -139,8 +139,8 @@ class Writer:
 
 
 def _field(name: str) -> str:
-    """Jinja2 calls the method of that name where *items* is one."""
-    return '["items"]' if name == "items" else f".{name}"
+    """Jinja2 calls the method of that name where *items* is one. Go takes no hyphen there, though payloads have some."""
+    return f".{name}" if name.isidentifier() and name != "items" else f'["{name}"]'
 
 
 def _atom(expression: str) -> str:

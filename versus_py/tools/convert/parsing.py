@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     | (?P<char>'(?:\\.|[^'\\\n])+')
     | (?P<number>[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?))
     | (?P<variable>\$\w*)
-    | (?P<field>\.[A-Za-z_]\w*)
+    | (?P<field>\.[A-Za-z_]\w*(?:-\w+)*)
     | (?P<dot>\.)
     | (?P<word>[A-Za-z_]\w*)
     | (?P<mark>:=|=|\||\(|\)|,)""",
