@@ -55,7 +55,7 @@ PLACEHOLDER = re.compile(r"export .*(…|dev12345\.|\.example\.com|C0123456789)"
 SERVERS = re.compile(r"versus (serve|worker|simulate|demo)\b(?!.*--help)")
 """What runs until it is ended, and is started in the background."""
 
-PORTS: Mapping[int, str] = {3000: "server", 8081: "slack", 8082: "servicenow"}
+PORTS: Mapping[int, str] = {3000: "server", 3001: "shadow", 8081: "slack", 8082: "servicenow"}
 """Those that pages name."""
 
 

@@ -1,5 +1,6 @@
 """Every command of README.md and docs/ is run, against simulators and a real server, and prints what its page shows."""
 
+import json
 import os
 import re
 import shutil
@@ -64,7 +65,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page, shared, programs, tmp_
     if "curl " in typed:
         find_program("curl", "curl")
     own = bool(re.search(r"versus serve\b(?!.*--help)", typed))  # it starts its server, and what belongs to it
-    urls = {"server": server, "slack": world.slack.url, "servicenow": world.servicenow.url}
+    urls = {"server": server, "shadow": server, "slack": world.slack.url, "servicenow": world.servicenow.url}
     ports = {name: free_port() if own else int(urls[name].rpartition(":")[2]) for name in PORTS.values()}
     incident = request(f"{server}/api/incidents?oncall_wait_minutes=60", ALERT)["incidents"][0]["id"]
     prepare(tmp_path, page, world, server)
@@ -114,6 +115,8 @@ def prepare(folder: Path, page: str, world: World, server: str) -> None:
     with (files / "appendonly.aof.1.incr.aof").open("ab") as file:
         file.write(b"*3\r\n$3\r\nSET\r\n")  # cut off
     (folder / "payload.json").write_text(shown_in(page, "cat payload.json") or "{}")
+    (folder / "body.json").write_text(json.dumps(ALERT))
+    (folder / "slack.tmpl").write_text("*{{ .title }}* {{ if .severity }}{{ .severity | upper }}{{ end }}")
     recordings = [it.text for it in blocks() if it.kind == "jsonl"]
     (folder / "recording.jsonl").write_text(recordings[0])
     (folder / "promises.txt").write_text(

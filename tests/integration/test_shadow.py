@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,7 +15,7 @@ from versus_py.service import serve
 from versus_py.systems import model, registered
 from versus_py.tools.shadow import compare
 
-ALERT = {
+ALERT: dict[str, Any] = {
     "version": "4",
     "groupKey": "{}:{alertname='DiskFull'}",
     "status": "firing",

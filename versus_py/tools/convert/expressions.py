@@ -139,7 +139,7 @@ class Writer:
 
 
 def _field(name: str) -> str:
-    """Jinja2 calls the method of that name where *items* is one. Go takes no hyphen there, though payloads have some."""
+    """Jinja2 calls the method of that name where *items* is one; hyphens, which Go refuses, are in payloads."""
     return f".{name}" if name.isidentifier() and name != "items" else f'["{name}"]'
 
 
