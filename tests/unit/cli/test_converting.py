@@ -1,4 +1,4 @@
-"""versus convert-template."""
+"""versus convert-template, and what versus check-config says of where values come from."""
 
 from typer.testing import CliRunner
 
@@ -30,3 +30,19 @@ def test_it_says_where_an_action_has_no_end():
     assert result.exit_code == 1
     assert result.stdout == ""
     assert "line 2: an action that begins with {{ does not end" in result.stderr
+
+
+def test_the_check_says_which_values_come_from_outside_the_file(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("{name: '${WHO}', alert: {debug_body: false}}")
+    environ = {"DEBUG_BODY": "true", "WHO": "ops", "GATEWAY_SECRET": "a-secret-of-24-characters"}
+
+    result = CliRunner().invoke(app, ["check-config", "--config", str(file)], env=environ)
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[:3] == [
+        "alert.debug_body: from DEBUG_BODY, which wins over the file",
+        "gateway_secret: from GATEWAY_SECRET, as the file does not set it",
+        "name: from ${WHO} in the file",
+    ]
+    assert "a-secret" not in result.output
