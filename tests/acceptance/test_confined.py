@@ -1,8 +1,9 @@
-"""The server in a world where nothing can be written but its data, as in the container."""
+"""The server in a world where nothing can be written but its data, as in the container and under systemd."""
 
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ shift
 exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
 
+# As MemoryDenyWriteExecute in deploy/systemd/versus.service: no memory is writable and executable. A Linux before 6.3
+# does not know of it.
+NO_NEW_CODE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
 
 def test_the_server_needs_no_more_than_a_folder_for_its_data(world):
     unshare = find_program("unshare", "util-linux")
@@ -34,7 +39,7 @@ def test_the_server_needs_no_more_than_a_folder_for_its_data(world):
     url = f"http://127.0.0.1:{port}"
     path = world.write_config(port=port, data_dir=str(data), public_host=url)
 
-    process = world.run([*confined, *VERSUS, "serve", "-c", str(path)], "confined")
+    process = world.run([*confined, sys.executable, "-c", NO_NEW_CODE, *VERSUS, "serve", "-c", str(path)], "confined")
 
     wait_until(lambda: process.poll() is not None or answers(f"{url}/healthz"), what="the server to answer")
     assert process.poll() is None, world.logged()
