@@ -42,6 +42,24 @@ def test_the_sbom_names_the_release_and_what_it_depends_on(tmp_path):
     assert not names & {"pytest", "ruff", "uv"}
 
 
+COMPILED = "import hiredis, orjson, pydantic_core, re2, uvloop, versus_py, yarl; print(versus_py.__version__)"
+"""Dependencies that are compiled for each Python."""
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS.keys() - {NEWEST}))
+def test_the_wheel_and_its_dependencies_are_there_for_every_python(tmp_path, version):
+    build(ROOT, tmp_path / "dist", "wheel")
+    [wheel] = (tmp_path / "dist").glob("*.whl")
+    commands = bare_environment(tmp_path / "bare", PYTHONS[version], wheel)
+
+    done = subprocess.run(
+        [commands / "python", "-c", COMPILED], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout.strip(), done.stderr) == (__version__, "")
+    assert (commands / "versus").exists()
+
+
 @pytest.mark.parametrize(
     "version",
     [pytest.param(it, marks=() if it == NEWEST else pytest.mark.long) for it in sorted(PYTHONS)],

@@ -20,7 +20,9 @@ def interpreters() -> dict[str, str]:
     """The Pythons of this machine that the package runs on, by version, such as 3.12; also those of pyenv."""
     found: dict[str, str] = {}
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    candidates = [*pyenv.glob("versions/3.*/bin/python3"), *Path("/usr/bin").glob("python3.*"), Path(sys.executable)]
+    others = [*pyenv.glob("versions/3.*/bin/python3.*"), *Path("/usr/bin").glob("python3.*")]
+    named = [it for it in others if re.fullmatch(r"python3\.\d+", it.name) and int(it.name[8:]) >= OLDEST]
+    candidates = [*named, Path(sys.executable)]
     for path in candidates:
         program = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
         asked = subprocess.run([path, "-c", program], capture_output=True, text=True, check=False)
