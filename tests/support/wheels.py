@@ -51,9 +51,10 @@ def copy_of_sources(folder: Path) -> Path:
     for name in filter(None, names.split("\0")):
         copy = folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, copy)
-        copy.chmod(0o600 | (ROOT / name).stat().st_mode & 0o100)
-        os.utime(copy, (1e9, 1e9))
+        shutil.copyfile(ROOT / name, copy, follow_symlinks=False)
+        if not copy.is_symlink():
+            copy.chmod(0o600 | (ROOT / name).stat().st_mode & 0o100)
+            os.utime(copy, (1e9, 1e9))
     return folder
 
 
