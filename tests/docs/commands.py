@@ -44,6 +44,11 @@ class NotHere:
 NOT_HERE = (
     NotHere(r"make ", "these are the tests; tests/acceptance/test_commands.py runs the demo", names_a_target),
     NotHere(r".*docker compose ", "needs a container engine", names_services),
+    NotHere(r"docker (build|push) ", "needs a container engine"),
+    NotHere(r"helm ", "tests/integration/test_kubernetes_pages.py renders them, `make kubernetes` installs"),
+    NotHere(
+        r"(kubectl|oc) ", "needs a cluster; what is run in pods, tests/integration/test_kubernetes_pages.py looks at"
+    ),
     NotHere(r"python3 -m venv ", "installs from PyPI; the tests of the wheel do that"),
     NotHere(r"monasca ", "needs an OpenStack with Monasca"),
 )

@@ -59,24 +59,17 @@ def merged(below: Any, above: Any) -> Any:
     return above
 
 
-class _Anything(dict[str, str]):
-    """An environment in which every variable is set; what is an address is one."""
-
-    def __missing__(self, key: str) -> str:
-        return "https://name.example" if key.endswith(("URL", "HOST")) else f"{key.lower()}-0123456789"
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self[key]
-
-    def __contains__(self, key: object) -> bool:
-        return True
+def variables(text: str) -> dict[str, str]:
+    """Those that it refers to, each with a value; what is an address is one."""
+    named = re.findall(r"\$\{([A-Za-z_]\w*)", text)
+    return {it: "https://name.example" if it.endswith(("URL", "HOST")) else f"{it.lower()}-0123456789" for it in named}
 
 
 def load_configuration(block: Block, folder: Path) -> None:
     for number, name in enumerate(re.findall(r"\$\{file:([^}]+)\}", block.text)):
         (folder / Path(name).name).write_text(f"secret-{number}-0123456789")
     text = re.sub(r"\$\{file:([^}]+)\}", lambda it: f"${{file:{folder / Path(it[1]).name}}}", block.text)
-    parse_config(yaml.safe_dump(merged(AROUND, yaml.safe_load(text)), sort_keys=False), _Anything())
+    parse_config(yaml.safe_dump(merged(AROUND, yaml.safe_load(text)), sort_keys=False), variables(text))
 
 
 def load_alertmanager(block: Block, folder: Path) -> None:

@@ -1,11 +1,14 @@
 """Every fenced block of README.md and docs/ is loaded by what would load it, or run; or it is listed, with why not."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.docs.loaders import loaders_of
-from tests.support.blocks import KINDS, Block, blocks, blocks_of, commands_of, is_as_shown
+from tests.support.blocks import KINDS, ROOT, Block, blocks, blocks_of, commands_of, is_as_shown
 
-ELSEWHERE: dict[tuple[str, str], str] = {}
+CLUSTERS = "tests/integration/test_kubernetes_pages.py"
+ELSEWHERE = {("docs/kubernetes.md", "yaml"): CLUSTERS, ("docs/openshift.md", "yaml"): CLUSTERS}
 """(page, kind) of blocks that other tests load, and which tests these are."""
 
 LOADED = [it for it in blocks() if it.kind != "console" and (it.page, it.kind) not in ELSEWHERE]
@@ -26,7 +29,10 @@ def test_a_block_is_accepted_by_what_would_load_it(block, tmp_path):
 
 @pytest.mark.parametrize("where", ELSEWHERE, ids="-".join)
 def test_what_other_tests_load_is_still_there(where):
+    page, _ = where
+
     assert where in {(it.page, it.kind) for it in blocks()}
+    assert Path(page).name in (ROOT / ELSEWHERE[where]).read_text()
 
 
 def test_blocks_in_lists_are_found_without_their_indentation():

@@ -28,6 +28,12 @@ CONFIGURED = {POLICIES: POLICIES, "docs/api.md": POLICIES}
 ALERT = {"title": "Disk full", "dedup_key": "example", "severity": "critical"}
 
 
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""A snapshot is sent as it is asked for, and not five seconds later."""
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: a page starts up to three servers, one after the other
+
+
 @pytest.fixture(scope="module")
 def programs() -> Iterator[Path]:
     """The folder with `versus`, by a short name: paths of sockets are at most 107 characters."""
@@ -38,7 +44,9 @@ def programs() -> Iterator[Path]:
         backup.write_text("#!/bin/sh\n")
         backup.chmod(0o755)
         (Path(folder) / ".curlrc").write_text("silent\nshow-error\n")  # as in a terminal, where there is no progress
-        socket = stack.enter_context(run_redis(find_program("redis-server", "redis-server"), Path(folder) / "redis"))
+        socket = stack.enter_context(
+            run_redis(find_program("redis-server", "redis-server"), Path(folder) / "redis", *AT_ONCE)
+        )
         client = Path(folder) / "redis-cli"
         client.write_text(
             f'#!/bin/sh\nshift 2  # -h redis\nexec {find_program("redis-cli", "redis-tools")} -s {socket} "$@"\n'
@@ -99,7 +107,8 @@ def ready(text: str, printed: Path, shell: Shell) -> None:
     elif found := re.search(r"--port (\d+)", text):
         wait_until(lambda: answers(f"http://127.0.0.1:{found[1]}/"), what=text)
     else:
-        wait_until(lambda: shell.run("curl --fail http://127.0.0.1:$PORT/readyz").status == 0, what=text)
+        asked = "curl --fail http://127.0.0.1:$PORT/readyz"
+        wait_until(lambda: shell.run(asked).status == 0, timeout_s=120, what=text)
 
 
 def prepare(folder: Path, page: str, world: World, server: str) -> None:

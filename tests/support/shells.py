@@ -62,7 +62,8 @@ class Shell:
         self._number += 1
         printed = self._notes / f"{self._number}.out"
         printed.touch()
-        self.feed(f"{{ {command.rstrip('& ')}\n}} </dev/null >>{printed} 2>&1 &\n")
+        output = "" if ">" in command else f">>{printed} 2>&1"
+        self.feed(f"{command.rstrip('& ')} </dev/null {output} &\n")
         return printed
 
     def feed(self, text: str) -> None:
