@@ -44,17 +44,20 @@ class NotHere:
 NOT_HERE = (
     NotHere(r"make ", "these are the tests; tests/acceptance/test_commands.py runs the demo", names_a_target),
     NotHere(r".*docker compose ", "needs a container engine", names_services),
-    NotHere(r"docker (build|push) ", "needs a container engine"),
+    NotHere(r"docker (build|buildx|push) ", "needs a container engine"),
     NotHere(r"helm ", "tests/integration/test_kubernetes_pages.py renders them, `make kubernetes` installs"),
     NotHere(
         r"(kubectl|oc) ", "needs a cluster; what is run in pods, tests/integration/test_kubernetes_pages.py looks at"
     ),
     NotHere(r"python3 -m venv ", "installs from PyPI; the tests of the wheel do that"),
+    NotHere(r"/opt/versus/bin/pip ", "installs from PyPI; the tests of the wheel do that"),
+    NotHere(r"cat dist/", "what `make sbom` has built"),
+    NotHere(r"(systemctl |cp deploy/systemd/)", "changes the machine; the tests of the unit look at its directives"),
     NotHere(r"monasca ", "needs an OpenStack with Monasca"),
 )
 """The first whose pattern a command begins with counts."""
 
-PLACEHOLDER = re.compile(r"export .*(…|dev12345\.|\.example\.com|C0123456789)")
+PLACEHOLDER = re.compile(r"export .*(…|dev12345\.|\.example\.com|C0123456789)|set -a; \. ")
 """Values that a reader replaces: those of the simulators stay in place of them."""
 
 SERVERS = re.compile(r"versus (serve|worker|simulate|demo)\b(?!.*--help)")
@@ -83,7 +86,7 @@ def commands() -> list[Command]:
 
 def as_run(text: str, ports: Mapping[str, int], incident: str) -> str:
     """The command with the addresses of this machine."""
-    text = re.sub(r"\bvenv/bin/versus\b", "versus", text)
+    text = re.sub(r"(\bvenv|/opt/versus)/bin/versus\b", "versus", text).replace("/etc/versus", "etc/versus")
     for port, name in PORTS.items():
         text = re.sub(rf"\b(versus|localhost|127\.0\.0\.1):{port}\b", f"127.0.0.1:{ports[name]}", text)
         text = re.sub(rf"--port {port}\b", f"--port {ports[name]}", text)

@@ -114,6 +114,7 @@ def ready(text: str, printed: Path, shell: Shell) -> None:
 def prepare(folder: Path, page: str, world: World, server: str) -> None:
     """The files that commands name."""
     shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copy(ROOT / ".env.example", folder)
     config = yaml.safe_load((world.folder / f"config-{server.rpartition(':')[2]}.yaml").read_text())
     if page in CONFIGURED:
         config = merged(config, configuration_of(CONFIGURED[page]))
