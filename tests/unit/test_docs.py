@@ -3,11 +3,12 @@
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from pydantic import BaseModel
 
@@ -164,3 +165,22 @@ def test_the_permissions_page_names_every_scope_and_every_table():
     )
 
     assert [it for it in (*PURPOSES, *BOT_EVENTS, *tables) if f"`{it}`" not in page] == []
+
+
+PRIVATE = re.compile(r"\b(doors?|rooms?|desks?|stor(y|ies)|told|tells?|looks?|looked|heard|hears?)\b", re.IGNORECASE)
+"""Words that mean something else in this code than to a reader."""
+
+
+def test_the_help_of_the_commands_has_no_private_words():
+    command = typer.main.get_command(app)
+    texts = [*helps(command)]
+
+    assert len(texts) > 100
+    assert [it for it in texts if PRIVATE.search(it)] == []
+
+
+def helps(command: Any) -> Iterator[str]:
+    yield command.help or ""
+    yield from (getattr(it, "help", None) or "" for it in command.params)
+    for below in getattr(command, "commands", {}).values():
+        yield from helps(below)

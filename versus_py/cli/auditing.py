@@ -29,10 +29,10 @@ def audit(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """Prove by the journal and Redis that every accepted payload came to exactly one outcome, or list what did not.
+    """Prove, by the journal and Redis, that every accepted payload had exactly one outcome, or list the exceptions.
 
-    Exit status 0 when everything is accounted for, 1 when something is not, 2 when it could not be looked at. A server
-    may run meanwhile, or not.
+    Exit status 0 when everything is accounted for, 1 when something is not, 2 when the data could not be read. The
+    server may run or not.
     """
     loaded = load(config, status=COULD_NOT_LOOK)
     configure_logging(LogConfig(level="error"), loaded.secrets())

@@ -44,7 +44,7 @@ _FINDING_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.
 
 
 def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check a configuration without starting, and print what it comes to, secrets masked."""
+    """Check a configuration without starting, and print the resulting settings, with secrets masked."""
     loaded = load(config)
     print(yaml.safe_dump(loaded.masked(), sort_keys=False, allow_unicode=True), end="")
     for key, origin in sorted(loaded.origins.items()):
@@ -65,7 +65,7 @@ def doctor(
         bool, typer.Option("--create-test-record", help="Create a ServiceNow record, and cancel it.")
     ] = False,
 ) -> None:
-    """Look at everything that an escalation needs, and say what to do about what is not in order."""
+    """Check that Redis, Slack, ServiceNow and Alertmanager accept this configuration, and say how to fix problems."""
     loaded = load(config)
     configure_logging(LogConfig(level="error"), loaded.secrets())
     checks = run_to_end(diagnose(loaded, post_test=post, create_test_record=create_test_record))
@@ -81,14 +81,14 @@ def render(
     ],
     payload: Annotated[str, typer.Option("--payload", "-p", metavar="FILE|-", help="A body; - for standard input.")],
     target: Annotated[
-        str | None, typer.Option(help="Only this: slack or servicenow.", show_default="what the file is about")
+        str | None, typer.Option(help="Only this: slack or servicenow.", show_default="what the file configures")
     ] = None,
     query: Annotated[
         list[str] | None, typer.Option("--query", "-q", help="An override, such as severity=critical.")
     ] = None,
     config: OptionalConfigOption = None,
 ) -> None:
-    """Show what would be posted about a payload. Nothing is sent.
+    """Show the Slack message and the ServiceNow record for a payload. Nothing is sent.
 
     A template of Slack messages is rendered in place of the one in the configuration of --config.
     """
@@ -134,18 +134,19 @@ def config_schema() -> None:
 
 def slack_manifest(
     socket_mode: Annotated[
-        bool, typer.Option("--socket-mode", help="For buttons by Socket Mode: Slack needs no way to this server.")
+        bool,
+        typer.Option("--socket-mode", help="For buttons over Socket Mode: Slack need not reach this server."),
     ] = False,
     public_host: Annotated[
         str | None, typer.Option(help="The address that Slack reaches.", show_default="the configuration's")
     ] = None,
     config: OptionalConfigOption = None,
-    name: Annotated[str, typer.Option(help="What the app is called in Slack.")] = APP_NAME,
+    name: Annotated[str, typer.Option(help="The name of the app in Slack.")] = APP_NAME,
 ) -> None:
     """Print the manifest of the Slack app: paste it at api.slack.com/apps, Create New App, From a manifest.
 
-    With a configuration, it asks for the scopes that this one makes use of; without, for those that any may. One with
-    an app_token means Socket Mode, unless --public-host is given.
+    With a configuration, it asks for the scopes that this configuration uses; without one, for all. A configuration
+    with an app_token means Socket Mode, unless --public-host is given.
     """
     loaded = None if config is None else load(config)
     try:
@@ -160,7 +161,7 @@ def lint_alertmanager(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="An alertmanager.yml, - for standard input.")],
     config: OptionalConfigOption = None,
 ) -> None:
-    """Look in an Alertmanager's configuration for what breaks the way from an alert to a record."""
+    """Check an Alertmanager configuration for settings that would keep an alert from becoming a record."""
     text = read(file).decode(errors="replace")
     loaded = None if config is None else load(config)
     try:

@@ -16,7 +16,7 @@ def convert_template(
 ) -> None:
     """Print a Go template of Slack messages as Jinja2, and say what could not be converted.
 
-    Exits with 1 where something could not. Look at the result with `versus render NEW_FILE --payload BODY`.
+    Exits with 1 where something could not. Check the result with `versus render NEW_FILE --payload BODY`.
     """
     try:
         found = convert(read(file).decode(errors="replace"))

@@ -32,7 +32,7 @@ from versus_py.config.parts import duration_ms
 from versus_py.tools.client import Client, open_client
 from versus_py.tools.gateway_secret import Found, find_secret
 
-incidents_app = typer.Typer(help="Look at the incidents of a running server, and act on them.")
+incidents_app = typer.Typer(help="List and show the incidents of a running server, and act on them.")
 
 
 SecretOption = Annotated[
@@ -44,15 +44,15 @@ SecretOption = Annotated[
     ),
 ]
 FailedOption = Annotated[
-    bool, typer.Option("--failed", help="Only what was given up: the target, since when, and why.")
+    bool, typer.Option("--failed", help="Only failed deliveries: the target, since when, and the error.")
 ]
-ByOption = Annotated[str, typer.Option("--by", help="In whose name.", show_default="you")]
+ByOption = Annotated[str, typer.Option("--by", help="The name of the person who acts.", show_default="you")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]
 _STATUS_HELP = (
-    "Only those that stand so: triggered, acknowledged, resolved; and of what is triggered: snoozed, held, "
+    "Only those with this status: triggered, acknowledged, resolved; or, of triggered ones: snoozed, held, "
     "suppressed, escalated, failed."
 )
-_OUTCOME_HELP = "Only those whose wait ended so: acknowledged, resolved, suppressed, escalated, failed."
+_OUTCOME_HELP = "Only those whose wait ended like this: acknowledged, resolved, suppressed, escalated, failed."
 
 
 @incidents_app.callback(invoke_without_command=True)
@@ -62,7 +62,7 @@ def incidents(
     gateway_secret: SecretOption = "",
     failed: FailedOption = False,
 ) -> None:
-    """Look at the incidents of a running server, and act on them."""
+    """List and show the incidents of a running server, and act on them."""
     if context.invoked_subcommand is not None:
         return
     if failed:
@@ -84,7 +84,7 @@ def list_incidents(
     outcome: Annotated[str, typer.Option(help=_OUTCOME_HELP)] = "",
     begin: Annotated[str, typer.Option("--from", help="Only those created from then on, in UTC.")] = "",
     end: Annotated[str, typer.Option("--to", help="Only those created until then.")] = "",
-    cursor: Annotated[str, typer.Option(help="Go on where an earlier list ended.")] = "",
+    cursor: Annotated[str, typer.Option(help="Continue where an earlier list ended.")] = "",
     limit: Annotated[int, typer.Option(help="How many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -146,7 +146,7 @@ def show(
     gateway_secret: SecretOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Show one incident: what fires, how it stands, its timeline; with --json also its alerts and deliveries."""
+    """Show one incident: its firing alerts, state and timeline; with --json also all alerts and deliveries."""
     it = _ask(url, gateway_secret, lambda client: client.incident(incident_id))
     if as_json:
         out.print_json(data=it)
@@ -180,7 +180,7 @@ def ack(
 def unack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Give an acknowledged incident back: its wait starts again. Exit status 1 when nobody has it."""
+    """Un-acknowledge an incident: the escalation timer restarts. Exit status 1 when it is not acknowledged."""
     _act(url, gateway_secret, incident_id, "unacknowledge", by)
 
 
@@ -200,7 +200,7 @@ def severity(
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Say how grave an incident is, whatever its alerts say. A graver severity is news to those who dealt with it.
+    """Set the severity of an incident, in place of that of its alerts. A graver one can end an acknowledgment.
 
     Exit status 1 when it has that severity already, or is resolved.
     """
@@ -210,7 +210,7 @@ def severity(
 @incidents_app.command()
 def route(
     incident_id: IdArgument,
-    policy: Annotated[str, typer.Option(help="The policy that it goes by from now on.")] = "",
+    policy: Annotated[str, typer.Option(help="The policy that it follows from now on.")] = "",
     channel: Annotated[
         str, typer.Option(help="The channel that it is posted to, by its id or by its name in the configuration.")
     ] = "",
@@ -218,7 +218,7 @@ def route(
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Have others deal with an incident: its escalation starts again, by another policy or in another channel.
+    """Route an incident to another policy or channel: its escalation restarts.
 
     Exit status 1 when it goes there already, or is resolved.
     """
@@ -239,7 +239,7 @@ def snooze(
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Leave an incident alone for a while; the rest of its wait goes on after it. Exit status 1 when nothing waits."""
+    """Pause the wait of an incident; the rest of it continues afterwards. Exit status 1 when nothing waits."""
     _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{_minutes(minutes, duration):g}")
 
 
@@ -247,13 +247,13 @@ def snooze(
 def resolve(
     incident_id: IdArgument,
     comment: Annotated[
-        str, typer.Option("--comment", "-m", help="Why it is over: the close notes of its record.")
+        str, typer.Option("--comment", "-m", help="The reason, for the close notes of its record.")
     ] = "",
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Resolve an incident. While its alert goes on firing, the next notification reopens it.
+    """Resolve an incident. If its alert still fires, the next notification reopens it.
 
     Exit status 1 for a comment on what is resolved already: it is not kept.
     """
@@ -267,12 +267,12 @@ def resolve(
 @incidents_app.command()
 def comment(
     incident_id: IdArgument,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What there is to say; - reads it from standard input.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The comment; - reads it from standard input.")],
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Comment on an incident: a work note of its record, and a line in its threads. Resolved ones take comments too.
+    """Comment on an incident: a work note on its record, and a line in its threads. Also on resolved incidents.
 
     Exit status 1 when you have said the same a moment ago.
     """
@@ -282,13 +282,13 @@ def comment(
 
 def retry(
     incident_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The incident's id.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Everything that was given up.")] = False,
-    target: Annotated[str, typer.Option(help="This target of the incident only, such as slack.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All failed deliveries.")] = False,
+    target: Annotated[str, typer.Option(help="Only this target of the incident, such as slack.")] = "",
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
-    """Try again what was given up, as `versus incidents --failed` lists it."""
+    """Retry failed deliveries, as `versus incidents --failed` lists them."""
     if (incident_id is None) is not every:
         raise typer.BadParameter("name an incident, or --all")
     if target and every:

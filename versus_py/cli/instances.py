@@ -32,7 +32,7 @@ InstanceOption = Annotated[
 
 
 def priorities(config: ConfigOption = DEFAULT_CONFIG, instance: InstanceOption = "") -> None:
-    """Print a priority_map for the priorities that the instance has, to edit and to put below oncall.servicenow."""
+    """Print a priority_map for the priorities of the instance: edit it, and put it below oncall.servicenow."""
     loaded = load(config)
     chosen = _instance(loaded, instance)
     found: Mapping[str, str] = _asked(loaded, chosen, lambda api: priorities_of(api, chosen.table))

@@ -10,7 +10,7 @@ from versus_py.telemetry.logs import configure_logging
 
 
 def accept_empty(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Go on with the data that Redis has now, after it lost what it had: the sign of life is given again.
+    """Accept the data that Redis has now, after it lost data: the sign of life continues.
 
     Exit status 1 when no loss is open.
     """

@@ -29,16 +29,17 @@ T = TypeVar("T")
 MINUTE_MS = 60_000
 _UNREADABLE = 2
 
-policy_app = typer.Typer(help="Show what escalation policies do, and prove what they promise.", no_args_is_help=True)
+policy_app = typer.Typer(help="Show what escalation policies do, and check promises about them.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 TimezoneOption = Annotated[
-    str | None, typer.Option(help="The time zone of instants, such as Europe/Berlin.", show_default="this machine's")
+    str | None,
+    typer.Option(help="The time zone of instants, such as Europe/Berlin.", show_default="the machine's"),
 ]
 QueryOption = Annotated[
     list[str] | None, typer.Option("--query", "-q", help="An override, such as oncall_wait_minutes=5.")
 ]
-TokenOption = Annotated[str | None, typer.Option(help="The name of the intake token that it comes with.")]
+TokenOption = Annotated[str | None, typer.Option(help="The name of the intake token of its sender.")]
 
 
 @policy_app.command("list")
@@ -89,7 +90,7 @@ def try_out(
     at: Annotated[
         str | None,
         typer.Option(
-            help="When the incident comes, such as 2027-03-28T01:30 or 2027-03-28T01:30+01:00.", show_default="now"
+            help="When the incident begins, such as 2027-03-28T01:30 or 2027-03-28T01:30+01:00.", show_default="now"
         ),
     ] = None,
     timezone: TimezoneOption = None,
@@ -98,7 +99,7 @@ def try_out(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which policy an incident gets, and every step of every round with its instant if nobody acknowledges."""
+    """Show which policy an incident gets, and the time of every step of every round if nobody acknowledges."""
     loaded, zone = load(config, status=_UNREADABLE), _zone(timezone)
     known = _readable("--labels", lambda: labels_from(labels or []))
     at_ms, warning = (wall_ms(), "") if at is None else _readable("--at", lambda: instant_ms(at, zone))
@@ -120,7 +121,9 @@ def prove(
         list[str] | None,
         typer.Argument(metavar="PROMISE", help="Such as 'severity=\"critical\" reaches servicenow within 30m'."),
     ] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="Promises, one a line; # begins a comment.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Promises, one per line; # begins a comment.")
+    ] = None,
     recordings: Annotated[
         list[str] | None, typer.Option("--recorded", metavar="FILE|-", help="Check the incidents of a recording.")
     ] = None,
@@ -133,7 +136,7 @@ def prove(
     """Check promises for every minute of a year from now, or show an incident for which one does not hold.
 
     A promise is MATCHERS reaches TARGET within DURATION, or MATCHERS never reaches TARGET. It is checked for every set
-    of labels that the matchers of the configuration tell apart, also with each token and heartbeat that has a policy of
+    of labels that the matchers of the configuration distinguish, also with each token and heartbeat that has a policy of
     its own; or for the incidents of a recording that `versus replay` reads.
     Exit status 1 when a promise does not hold, 2 when something cannot be read.
     """

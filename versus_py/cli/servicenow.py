@@ -17,7 +17,7 @@ from versus_py.tools.record_diff import record_differences
 DID_NOT_LOOK = 2
 """The exit status of `diff` where nothing is known."""
 
-servicenow_app = typer.Typer(help="Set up and look at ServiceNow.", no_args_is_help=True)
+servicenow_app = typer.Typer(help="Set up ServiceNow, and compare its records.", no_args_is_help=True)
 
 InstanceOption = Annotated[
     str, typer.Option("--instance", help="Another instance, by its name in other_instance_urls.", show_default=False)
@@ -53,11 +53,11 @@ def business_rule(
 
 @servicenow_app.command()
 def diff(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """List in what incidents and their records do not agree, and who changed these last. Nothing is changed.
+    """List the differences between incidents and their records, and who changed the records last. Changes nothing.
 
     Of those that are open, and those that were resolved within the last hour.
 
-    Exits with 1 when there is any, and with 2 when it could not look.
+    Exits with 1 when there is any, and with 2 when it could not read them.
     """
     loaded = load(config)
     configure_logging(LogConfig(level="error"), loaded.secrets())

@@ -92,7 +92,7 @@ def worker(
         ),
     ] = None,
 ) -> None:
-    """Run a further worker on the same Redis, without the API."""
+    """Run another worker on the same Redis, without the API."""
     loaded = load(config)
     if metrics_port is not None:
         loaded = loaded.model_copy(update={"metrics": MetricsConfig(port=metrics_port)})
@@ -102,10 +102,10 @@ def worker(
 def gateway_secret(
     config: ConfigOption = DEFAULT_CONFIG,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Make a new one. The old one is refused within half a minute.")
+        bool, typer.Option("--rotate", help="Create a new one. The old one is rejected within 30 seconds.")
     ] = False,
 ) -> None:
-    """Print the secret that the API takes, for other programs; `versus incidents` finds it by itself."""
+    """Print the secret of the API, for other programs; `versus incidents` finds it by itself."""
     loaded = load(config)
     configure_logging(LogConfig(level="error"), loaded.secrets())
     print(run_to_end(secret_in_use(loaded, rotate=rotate)))

@@ -54,9 +54,9 @@ class SimulatedSystem(StrEnum):
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End with the outcome, also in a terminal.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Exit after the outcome, also in a terminal.")] = False,
 ) -> None:
-    """Run everything on this machine, with a simulated Slack and ServiceNow: four example alerts from end to end."""
+    """Run four example alerts end to end on this machine, with a simulated Slack and ServiceNow."""
     configure_logging(LogConfig(level="error"))
 
     outcomes: list[bool] = []
@@ -109,14 +109,14 @@ def send(
 
 
 def explain(
-    file: Annotated[str, typer.Argument(metavar="PAYLOAD|-", help="What a tool posts, - for standard input.")],
+    file: Annotated[str, typer.Argument(metavar="PAYLOAD|-", help="A payload; - for standard input.")],
     source: Annotated[
-        str | None, typer.Option(help=f"Whose it is: {', '.join(SOURCES)}.", show_default="by its shape")
+        str | None, typer.Option(help=f"The payload format: {', '.join(SOURCES)}.", show_default="detected")
     ] = None,
     config: OptionalConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show what is read of a payload, where each thing was found, and what would read the rest."""
+    """Show what is read from a payload, from which fields, and how to read the rest."""
     if source is not None and source not in SOURCES:
         raise typer.BadParameter(f"no source {source!r}; there are {', '.join(SOURCES)}")
     settings = model()() if config is None else load(config)
@@ -155,12 +155,12 @@ def replay(
     speed: Annotated[float, typer.Option(min=0, help="How many times as fast as recorded; 0 does not wait.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
 ) -> None:
-    """Run recorded payloads through the engine, without a server, and tell what would have happened.
+    """Run recorded payloads through the engine, without a server, and show what would have happened.
 
     A line is {"at": TIME, "payload": {...}, "query": "oncall_wait_minutes=5"}, {"at": TIME, "acknowledge": TITLE,
     "by": NAME}, the same with unacknowledge, resolve, escalate, snooze (and "until": TIME) or set_severity (and
     "severity": NAME), or one of versus_py's own JSON log with a body in it.
-    With --against, people are taken to have done what they did, at the same times.
+    With --against, it assumes that people did the same at the same times.
     """
     if against is not None and speed:
         raise typer.BadParameter("--speed has no effect with --against")
@@ -220,20 +220,20 @@ def simulate(
     client_secret: Annotated[str, typer.Option(help="Its secret.")] = CLIENT_SECRET,
     api_key: Annotated[str | None, typer.Option(help="A key for ServiceNow's API.", show_default="none")] = None,
     signing_secret: Annotated[
-        str | None, typer.Option(help="What Slack signs interactions with.", show_default=SIGNING_SECRET)
+        str | None, typer.Option(help="The secret that signs interactions.", show_default=SIGNING_SECRET)
     ] = None,
     app_token: Annotated[str | None, typer.Option(help="The token of Slack's Socket Mode.", show_default="any")] = None,
     interactions_url: Annotated[
-        str | None, typer.Option(help="Where Slack posts what people press; else by a socket.", show_default="none")
+        str | None, typer.Option(help="The URL for button presses; without it, over a socket.", show_default="none")
     ] = None,
     events_url: Annotated[
-        str | None, typer.Option(help="Where ServiceNow posts each incident that is written.", show_default="none")
+        str | None, typer.Option(help="The URL for each record that is written.", show_default="none")
     ] = None,
     events_token: Annotated[
         str, typer.Option(envvar="SIMULATOR_EVENTS_TOKEN", help="The token of these posts.", show_default="none")
     ] = "",
 ) -> None:
-    """Run a simulated Slack or ServiceNow, with a web page to look at, until Ctrl-C."""
+    """Run a simulated Slack or ServiceNow with a web page, until Ctrl-C."""
     simulator: SlackSimulator | ServiceNowSimulator
     if system is SimulatedSystem.SLACK:
         signs_with = signing_secret or SIGNING_SECRET
