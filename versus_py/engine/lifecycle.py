@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -14,6 +14,7 @@ from versus_py.engine.lately import Lately
 from versus_py.engine.reporting import Reporting
 from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents import repeats, transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.heartbeats import fall_silent, is_heartbeat
 from versus_py.incidents.identity import is_the_same, shares_an_alert
 from versus_py.incidents.listings import omits_what_fires

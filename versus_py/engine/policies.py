@@ -1,12 +1,12 @@
 """The policies of a configuration: which one an incident has, by its labels and by what its request asked for."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from versus_py.config import Config
 from versus_py.config.model import RouteLeads
 from versus_py.config.policies import PolicyConfig, system_and_place
 from versus_py.config.tickets import CHANNEL, RAISE, STEPS
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, Incident, Notification, common
 from versus_py.incidents.policies import (
     Asked,

@@ -5,13 +5,14 @@ Each difference is repaired by hearing the record as it is, so that one that was
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from versus_py.clock import Clock
 from versus_py.engine.tickets import Tickets
 from versus_py.errors import Permanent, StoreUnavailable, Transient
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident, Outcome, Status, system_of
 from versus_py.incidents.sides import Side
 from versus_py.incidents.tickets import differences

@@ -6,9 +6,9 @@ out what fires counts as one of them.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
 
 from versus_py.clock import Clock
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Notification
 from versus_py.store import Store
 

@@ -1,13 +1,13 @@
 """Tickets that come in, and what is heard of them later: the incident of each is found, or begins."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from versus_py.clock import Clock
 from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.engine.policies import Policies
 from versus_py.errors import BadPayload
 from versus_py.incidents import tickets
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident, IncidentId, Outcome, system_of
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Report, Ticket

@@ -7,7 +7,6 @@ acknowledged in time.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from random import Random
 from typing import TypedDict
 from uuid import uuid4
@@ -23,6 +22,7 @@ from versus_py.engine.queue import DueQueue, Place
 from versus_py.engine.retries import SPREAD, RetryPolicy
 from versus_py.errors import Permanent, RateLimited, StoreUnavailable, Transient, Unreachable, Unreadable, VersusError
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
     SUPPRESSED_LOOK_MS,
     Delivery,

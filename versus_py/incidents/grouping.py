@@ -1,10 +1,11 @@
 """What belongs to one incident: a payload as a whole or each of its alerts, by the source's dedup key or one's own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.identity import dedup_key, of_sender
 from versus_py.incidents.model import Alert, Notification, common
 from versus_py.incidents.severity import highest_severity

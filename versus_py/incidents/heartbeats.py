@@ -7,9 +7,10 @@ timer, claim, ledger and retries. The target opens the incident of the silence, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
     Alert,
     AlertStatus,

@@ -17,8 +17,8 @@ speaks.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
     TOKEN_SENDER,
     Alert,

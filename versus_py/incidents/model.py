@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NewType
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.policies import Policy
 from versus_py.incidents.sides import Report, Side
@@ -129,7 +130,7 @@ class Listing:
     is_past: bool = False  # it was over before the alert fired anew
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
 class Alert:
     """One thing that fires and resolves."""
 
@@ -201,7 +202,7 @@ class SenderRequest:
     description: str = ""  # of its alert, instead of the present one
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
 class Notification:
     """What one payload says about one incident."""
 
@@ -268,7 +269,7 @@ class Comment:
     email: str = ""  # of who wrote it; "": not known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
 class Delivery:
     """How far one target is in sync."""
 
@@ -379,7 +380,7 @@ class Call:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
 class Incident:
     """What a person acknowledges and what escalates."""
 

@@ -5,8 +5,10 @@ rounds; `Policy.step` tells the step, `Policy.delay_ms` how much later than the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from versus_py.incidents.copies import replace
 
 ROUND_MIN_MS = 60_000
 """The shortest time between the last step of a round and the first one of the next."""
@@ -52,7 +54,7 @@ class Asked:
     notify: tuple[str, ...] = ()  # further targets: channels at once, on-call providers when nobody acknowledges
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
 class Policy:
     """Whom an incident tells, and when; a copy of what the configuration said when its round began."""
 

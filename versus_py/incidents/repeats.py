@@ -4,8 +4,9 @@ Most of what comes is that. What is written with each other change, so that it l
 once a minute: how long the incident is kept, and its names.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Ending, Incident, IncidentId, Notification, Outcome
 from versus_py.incidents.timers import channel_timers
 from versus_py.incidents.transitions import Change

@@ -1,9 +1,9 @@
 """Rounds: which step of its policy an incident has come to, and when the next one is due. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from math import inf
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Call, Incident, Status
 from versus_py.incidents.policies import OnFailure, Policy
 

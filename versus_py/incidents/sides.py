@@ -4,9 +4,10 @@ Changes count, not states: what was last seen of the record is kept, and only wh
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.policies import Asked
 
 

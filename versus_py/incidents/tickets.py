@@ -5,9 +5,10 @@ from how the ticket was last seen is news. What was heard from a ticket is never
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import ended
 from versus_py.incidents.model import (
     Actor,

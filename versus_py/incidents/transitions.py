@@ -6,9 +6,10 @@ when another replica was faster, is `lifecycle`'s job.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import ended, merged, seen
 from versus_py.incidents.model import (
     Actor,
@@ -89,7 +90,7 @@ COMMENT_REPEATED_MS = 5 * 60_000
 _ROSE = "the severity rose"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
 class Change:
     """What to write: the incident as it is now, the timers to arm, and what the timeline says."""
 

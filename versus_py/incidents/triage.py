@@ -1,7 +1,8 @@
 """Triage by people: how grave an incident is, and who deals with it. Pure: no I/O, no clock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Entry, Event, Incident, SaidSeverity, Status
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.rounds import PolicyOf, as_before, sooner

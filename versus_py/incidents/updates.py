@@ -1,9 +1,9 @@
 """What a notification changes about an incident, apart from what follows from it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from versus_py.incidents import labels
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, Entry, Event, Incident, Notification, sender_of
 from versus_py.incidents.severity import highest_severity, is_graver
 

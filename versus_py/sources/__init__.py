@@ -4,11 +4,11 @@ To add a source: a module with NAME, recognizes and parse, and its place in _SOU
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, WrongAddress
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Notification
 from versus_py.sources import (
     alertmanager,

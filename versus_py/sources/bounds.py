@@ -1,9 +1,9 @@
 """Bounds of what is kept of an alert: whatever is sent, an incident has a size."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, Notification, SenderRequest
 from versus_py.incidents.redaction import hides_at
 

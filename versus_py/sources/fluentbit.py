@@ -5,11 +5,11 @@ Source: docs.fluentbit.io, outputs/http and filters/kubernetes.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from versus_py.config import SourcesConfig
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Notification
 from versus_py.incidents.severity import from_syslog, highest_severity, is_graver
 from versus_py.sources import fields

@@ -4,11 +4,11 @@ Source: grafana.com/docs, "Configure the webhook notifier for Alerting"; v8.5, "
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Notification, common
 from versus_py.incidents.severity import highest_severity
 from versus_py.sources import alertmanager, fields

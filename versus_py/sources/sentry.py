@@ -6,12 +6,12 @@ Source: docs.sentry.io/integrations/integration-platform/webhooks.
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from versus_py.config import SourcesConfig
 from versus_py.errors import BadPayload, NotAnAlert
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Notification
 from versus_py.incidents.severity import highest_severity
 from versus_py.sources import fields

@@ -11,7 +11,7 @@ the rest: a text without it, of another version, is as good.
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
@@ -19,6 +19,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from versus_py.errors import Unreadable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import seen
 from versus_py.incidents.model import Alert, Call, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.incidents.places import Place, place_of

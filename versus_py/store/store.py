@@ -4,13 +4,14 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
 
 from versus_py.clock import Skew, monotonic_ms
 from versus_py.errors import StoreUnavailable, Unreadable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
     SUPPRESSED_LOOK_MS,
     Delivery,

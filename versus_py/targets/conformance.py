@@ -16,7 +16,7 @@ loses answers and holds them back; what is behind it may be a stand-in or the sy
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import uuid4
 
@@ -24,6 +24,7 @@ import aiohttp
 from aiohttp import web
 
 from versus_py.errors import Permanent, Transient
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Alert, AlertStatus, Delivery, Incident, Notification, Status
 from versus_py.incidents.policies import made
 from versus_py.incidents.transitions import Change, acknowledge, begin_step, resolve, trigger

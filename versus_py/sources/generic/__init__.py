@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from versus_py.config import SourcesConfig
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Notification
 from versus_py.sources import alertmanager, fields
 from versus_py.sources.generic.earlier import earlier_keys

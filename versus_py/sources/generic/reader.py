@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from versus_py.errors import NotAnAlert
+from versus_py.incidents.copies import replace
 from versus_py.incidents.severity import from_syslog, highest_severity, is_graver, is_severity
 from versus_py.sources import fields
 from versus_py.sources.generic import tables

@@ -1,11 +1,12 @@
 """What business rules of the instances send: the records that tickets are. Pure, but for `look`."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from versus_py.config import Config, ServiceNowConfig, ServiceNowInstance
 from versus_py.config.tickets import TicketSource
 from versus_py.errors import BadPayload
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident
 from versus_py.incidents.sides import Report, Ticket
 from versus_py.incidents.tickets import OnHold

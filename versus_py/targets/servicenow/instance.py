@@ -1,7 +1,7 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import aiohttp
@@ -10,6 +10,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Entry, Incident, Status
 from versus_py.targets.servicenow.assignment import COLUMN as ASSIGNED_TO
 from versus_py.targets.servicenow.assignment import Assigned, Assigner, Assignment

@@ -1,12 +1,13 @@
 """How a record is after a sync, for the engine to hear what people did to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import structlog
 
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import BadPayload
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident
 from versus_py.incidents.sides import Report, Side, Standing
 from versus_py.targets.feed import UnknownState

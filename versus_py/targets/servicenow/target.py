@@ -7,7 +7,7 @@ looked for before it is created, and again after every attempt whose outcome is 
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import aiohttp
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import CredentialsRefused, Permanent, RateLimited, Transient
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Comment, Delivery, Entry, Event, Incident, Status
 from versus_py.incidents.rounds import step_of
 from versus_py.incidents.sides import Report

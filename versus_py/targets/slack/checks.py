@@ -1,7 +1,6 @@
 """Slack: whether the token is good, what it may do, and whether the channels take messages."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -10,6 +9,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import Transient
+from versus_py.incidents.copies import replace
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.slack.api import ADVICE, Refused, SlackApi
 from versus_py.targets.slack.requests import PATH

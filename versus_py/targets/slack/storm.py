@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 import structlog
 from slack_sdk.models.attachments import BlockAttachment
@@ -17,6 +16,7 @@ from versus_py.ack_links import DAY_MS, STORM_MS
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import StoreUnavailable, Transient, Unreadable, VersusError
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident, IncidentId, Status, common
 from versus_py.store import Member, Storm, Storms
 from versus_py.targets.slack.actions import acknowledge_all_block

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import orjson
 import structlog
@@ -11,6 +10,7 @@ from versus_py.ack_links import DAY_MS, needed_until_ms, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
 from versus_py.errors import CredentialsRefused, Permanent, Transient, VersusError
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
 from versus_py.targets.remote_clock import NOT_APART_MS

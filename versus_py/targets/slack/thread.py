@@ -5,10 +5,11 @@ in the metadata of each post, so that it can be found there after a lost answer.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from versus_py.config import SlackConfig
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Ending, Entry, Event, Incident, Status
 from versus_py.incidents.rounds import step_of
 from versus_py.targets.slack.message import HEADLINE_MAX, held_up, mention_of, routed_by

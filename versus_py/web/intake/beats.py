@@ -1,9 +1,10 @@
 """Beats of heartbeats among what is posted: alerts that must keep coming, and are no incidents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from versus_py.config import ExpectedHeartbeat
+from versus_py.incidents.copies import replace
 from versus_py.incidents.heartbeats import Beat, without
 from versus_py.incidents.model import Alert, Notification
 from versus_py.incidents.policies import Asked

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ import orjson
 from versus_py import sources
 from versus_py.config import Config
 from versus_py.errors import BadPayload, NotAnAlert, WrongAddress
+from versus_py.incidents.copies import replace
 from versus_py.incidents.grouping import Grouping
 from versus_py.incidents.heartbeats import Beat
 from versus_py.incidents.model import Notification

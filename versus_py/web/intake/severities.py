@@ -1,9 +1,9 @@
 """Which severity alerts have: the one that the request asks for, else the payload's, else the source's default."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from versus_py.config import Config, SourcesConfig
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, Notification
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, highest_severity, is_number, spelling
 
