@@ -62,15 +62,12 @@ _SHAPED = re.compile(
 
 def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:
     """*value*, of JSON, with REMOVED in place of each secret."""
-    match value:
-        case str():
-            return _text(value, levels)
-        case dict() | list() | Mapping() if not levels:
-            return REMOVED
-        case list():
-            return _list(value, levels)
-        case dict() | Mapping():
-            return _mapping(value, levels)
+    if isinstance(value, str):
+        return _text(value, levels)
+    if isinstance(value, list):
+        return _list(value, levels) if levels else REMOVED
+    if isinstance(value, dict | Mapping):
+        return _mapping(value, levels) if levels else REMOVED
     return value
 
 
@@ -93,14 +90,27 @@ def hides(name: str, value: Any) -> bool:
 
 def hides_at(path: str, value: Any) -> bool:
     """The same of a path with dots: also what an object of a secret's name holds is a secret."""
+    if not may_hide(path):
+        return False
     return hides(path, value) or ("." in path and any(hides(name, value) for name in path.split(".")))
+
+
+@lru_cache(maxsize=4096)
+def may_hide(path: str) -> bool:
+    """Whether there are values that are secrets under that path."""
+    return is_secret(path) or ("." in path and any(map(is_secret, path.split("."))))
 
 
 def _mapping(value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
     found = {}
-    for name, it in value.items():
-        found[_text(str(name), levels)] = REMOVED if hides(str(name), it) else redacted(it, levels - 1)
-    if any(isinstance(it, str) and is_secret(it) for name, it in value.items() if str(name).lower() in _NAMED):
+    names_a_secret = False
+    for key, it in value.items():
+        name = str(key)
+        is_hidden = is_secret(name) and hides(name, it)
+        found[_text(name, levels)] = REMOVED if is_hidden else redacted(it, levels - 1)
+        if isinstance(it, str) and name.lower() in _NAMED:
+            names_a_secret = names_a_secret or is_secret(it)
+    if names_a_secret:
         found |= {name: REMOVED for name, it in found.items() if "val" in name.lower() and it}
     return found
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, Notification, SenderRequest
-from versus_py.incidents.redaction import hides_at
+from versus_py.incidents.redaction import hides_at, may_hide
 
 VALUE_MAX = 4000
 """Characters of one label, or one annotation: what a description in ServiceNow holds."""
@@ -47,7 +47,7 @@ def bounded(notification: Notification) -> Notification:
 
 
 def _without_secrets(alert: Alert) -> Alert:
-    if not any(hides_at(name, text) for name, text in (*alert.labels.items(), *alert.annotations.items())):
+    if not any(map(may_hide, (*alert.labels, *alert.annotations))):
         return alert
     labels, annotations = (
         {name: text for name, text in pairs.items() if not hides_at(name, text)}

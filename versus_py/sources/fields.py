@@ -28,6 +28,7 @@ _RESOURCE = (
     "service",
     "service_name",
 )
+_NESTED = (dict, list)
 _PAGES = {"Runbook": ("runbook_url", "runbook"), "Dashboard": ("dashboard_url", "dashboard")}
 
 
@@ -49,12 +50,12 @@ def text(value: Any) -> str:
 
 def text_map(value: Any) -> dict[str, str]:
     """The scalars of a mapping, as text; empty when it is no mapping."""
-    if not isinstance(value, dict | Mapping):
+    if not isinstance(value, Mapping):
         return {}
     return {
         str(key): item.strip() if isinstance(item, str) else text(item)
         for key, item in value.items()
-        if not (item is None or isinstance(item, dict | list))
+        if isinstance(item, str) or not (item is None or isinstance(item, _NESTED))
     }
 
 
