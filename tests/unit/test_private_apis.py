@@ -10,7 +10,8 @@ from re import _constants, _parser
 import pytest
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
-from redis.asyncio import BlockingConnectionPool
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
+from redis.asyncio import BlockingConnectionPool, Connection
 from redis.asyncio.cluster import ClusterNode, NodesManager, PipelineCommand, RedisCluster
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
@@ -33,6 +34,17 @@ async def test_a_pool_of_redis_py_keeps_its_idle_connections_in_a_list():
     assert pool.service_name == "mymaster"
     assert inspect.iscoroutinefunction(pool.sentinel_manager.discover_master)
     assert inspect.iscoroutinefunction(pool.get_master_address)
+
+
+async def test_connections_of_redis_py_read_with_hiredis():
+    """store/wire.py takes replies that have arrived from its reader."""
+    parser = Connection()._parser
+    parser.on_connect(Connection())
+
+    assert parser._connected
+    assert parser._reader.has_data() is False
+    assert parser._reader.gets() is NOT_ENOUGH_DATA
+    assert inspect.iscoroutinefunction(parser.handle_push_response)
 
 
 async def test_a_cluster_client_of_redis_py_asks_anew_where_everything_is():

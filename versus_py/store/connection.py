@@ -22,8 +22,8 @@ from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unav
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
 from versus_py.store.embedded import EmbeddedServer, holds_incidents, run_embedded, socket_in_use
-from versus_py.store.packing import packed_by_hiredis
 from versus_py.store.partitioning import check_partitions
+from versus_py.store.wire import lighten
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
@@ -95,7 +95,7 @@ async def connect(config: RedisConfig) -> AsyncIterator[RedisClient]:
                 sentinel.master_for(config.sentinel.master_name, **options) as primary,
                 _finished(primary),
             ):
-                packed_by_hiredis(primary.connection_pool)
+                lighten(primary.connection_pool)
                 yield primary
     else:
         async with _single(config) as client, _finished(client):
@@ -135,7 +135,7 @@ def _single(config: RedisConfig) -> Redis:
         connection_class = SSLConnection if options.pop("ssl", False) else Connection
         options |= {"host": config.host, "port": config.port, "connection_class": connection_class}
         pool = BlockingConnectionPool(**options)
-    packed_by_hiredis(pool)
+    lighten(pool)
     return Redis.from_pool(pool)
 
 

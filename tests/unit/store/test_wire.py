@@ -1,0 +1,108 @@
+"""What goes to Redis, and comes from there, is what redis-py would send and read."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection, connection
+from redis.exceptions import DataError, RedisError
+
+from versus_py.config import RedisConfig
+from versus_py.incidents.model import Status
+from versus_py.store.connection import connect
+from versus_py.store.wire import Light, lighten
+
+ARGUMENTS = st.text() | st.binary() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(Status)
+COMMANDS = st.lists(st.tuples(st.sampled_from(["GET", "CLIENT SETNAME", "EVALSHA"]), ARGUMENTS, ARGUMENTS))
+
+
+def light(pool: BlockingConnectionPool) -> Connection:
+    lighten(pool)
+    made = pool.make_connection()
+    assert isinstance(made, Light)
+    return made
+
+
+def test_each_kind_of_connection_stays_what_it_is():
+    for url, kind in (
+        ("redis://h", Connection),
+        ("rediss://h", SSLConnection),
+        ("unix:///s", UnixDomainSocketConnection),
+    ):
+        assert isinstance(light(BlockingConnectionPool.from_url(url)), kind)
+
+
+@given(COMMANDS)
+def test_the_bytes_are_the_same(commands):
+    theirs, ours = Connection(), light(BlockingConnectionPool())
+
+    assert b"".join(ours.pack_commands(commands)) == b"".join(theirs.pack_commands(commands))
+    for command in commands:
+        assert b"".join(ours.pack_command(*command)) == b"".join(theirs.pack_command(*command))
+
+
+@pytest.mark.parametrize("argument", [None, True, ["a"], object()])
+def test_what_is_no_argument_is_refused_as_by_redis_py(argument):
+    ours = light(BlockingConnectionPool())
+
+    with pytest.raises(DataError):
+        ours.pack_command("SET", argument)
+    with pytest.raises(DataError):
+        ours.pack_commands([("SET", argument)])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"url": "unix:///socket"}, {"tls": True}, {"sentinel": {"hosts": ["127.0.0.1:1"], "master_name": "m"}}],
+    ids=["tcp", "unix", "tls", "sentinel"],
+)
+async def test_the_clients_have_such_connections(keys):
+    async with connect(RedisConfig(**keys)) as client:
+        assert isinstance(client.connection_pool.make_connection(), Light)
+
+
+REPLIES = [b"+OK\r\n", b":7\r\n", b"$2\r\nab\r\n", b"_\r\n", b"*2\r\n:1\r\n$1\r\nx\r\n", b"%1\r\n+a\r\n:1\r\n"]
+ERRORS = [b"-WRONGTYPE of a command\r\n", b"-NOSCRIPT no\r\n"]
+NEWS = b">2\r\n+news\r\n:1\r\n"
+
+
+async def read_all(connection: Connection, sent: list[bytes], count: int) -> list[object]:
+    """What *connection* reads of what comes in these pieces."""
+    stream = asyncio.StreamReader()
+    connection._reader = stream
+    connection._parser.on_connect(connection)
+    found: list[object] = []
+    for piece in sent:
+        stream.feed_data(piece)
+    stream.feed_eof()
+    for _ in range(count):
+        try:
+            found.append(await connection.read_response())
+        except RedisError as exc:
+            found.append((type(exc), str(exc)))
+    return found
+
+
+@given(
+    st.lists(st.sampled_from([*REPLIES, *ERRORS, NEWS]), max_size=8), st.integers(0, 60), st.sampled_from([b"", b"?"])
+)
+async def test_the_replies_are_the_same(replies, cut, broken):
+    text = b"".join(replies) + broken
+    pieces = [it for it in (text[:cut], text[cut:]) if it]
+    kept = light(BlockingConnectionPool(decode_responses=True))
+
+    theirs = await read_all(Connection(decode_responses=True), pieces, len(replies) + 1)
+
+    assert await read_all(kept, pieces, len(replies) + 1) == theirs
+
+
+async def test_a_reply_that_is_there_needs_no_deadline(monkeypatch):
+    kept = light(BlockingConnectionPool(decode_responses=True, socket_timeout=5))
+    deadlines: list[float] = []
+    monkeypatch.setattr(connection, "async_timeout", lambda it: deadlines.append(it) or asyncio.timeout(it))
+
+    found = await read_all(kept, [b":1\r\n:2\r\n:3\r\n"], 3)
+
+    assert found == [1, 2, 3]
+    assert deadlines == [5]
