@@ -19,6 +19,8 @@ from versus_py import __version__
 from versus_py.ack_links import AckLinks
 from versus_py.clock import SharedClock, boottime_ms, monotonic_ms, wall_ms
 from versus_py.config import Config, RedisConfig
+from versus_py.engine.capacity import EVERY_S as DUE_WRITTEN_EVERY_S
+from versus_py.engine.capacity import Capacity
 from versus_py.engine.checkup import Checkup, Diagnose
 from versus_py.engine.choices import Choices
 from versus_py.engine.group import Group, Member
@@ -44,6 +46,7 @@ from versus_py.incidents.partitions import use_partitions
 from versus_py.interactions import Desk
 from versus_py.sources.sns import SnsDoor
 from versus_py.store import Ledger, Loss, Markers, SharedTime, Store, Storms, Turns
+from versus_py.store.bursts import Bursts
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis
 from versus_py.store.durability import durability_for
@@ -275,6 +278,7 @@ _OWN_LOOPS = (
     "sns",
     "watchdog",
     "presence",
+    "capacity",
     "checkup",
     "heartbeat",
     "embedded redis",
@@ -481,11 +485,19 @@ async def _build(
             checkup=checkup,
             group=group,
         )
+        capacity = Capacity(
+            Bursts(redis),
+            worker.came,
+            core.clock,
+            core.metrics,
+            every_s=DUE_WRITTEN_EVERY_S * outside.idle_factor,
+        )
         background: dict[str, Loop] = {
             "clock": partial(_follow_clock, core),
             "sns": sns.run,
             "watchdog": watchdog.run,
             "presence": presence.run,
+            "capacity": capacity.run,
         }
         if with_api:
             background |= {"web ui": app[LIVE].run} | ({} if checkup is None else {"checkup": checkup.run})

@@ -151,6 +151,7 @@ LOOPS = {
     "clock": "versus_py.service._follow_clock",
     "sns": "versus_py.sources.sns.SnsDoor.run",
     "watchdog": "versus_py.engine.watchdog.Watchdog.run",
+    "capacity": "versus_py.engine.capacity.Capacity.run",
     "presence": "versus_py.engine.presence.Presence.run",
     "checkup": "versus_py.engine.checkup.Checkup.run",
     "heartbeat": "versus_py.telemetry.heartbeat.Heartbeat.run",

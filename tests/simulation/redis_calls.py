@@ -170,6 +170,12 @@ class Caller:
     def _draw_note(self) -> Drawn:
         return ["clock"], [DAY_MS, "seen_ms", self.now_ms, "machine_ahead_ms", self.random.randrange(-5, 5)]
 
+    def _draw_note_due(self) -> Drawn:
+        minute = self.now_ms // MINUTE_MS
+        came = [(minute - self.random.randrange(5), "slack", self.random.randrange(1, 9)) for _ in range(2)]
+        first = [minute - self.random.choice([2, 120]), minute // 1440 - self.random.choice([-1, 30]), DAY_MS]
+        return ["due_minutes", "due_days"], [*first, *(it for one in came for it in one)]
+
     def _draw_set_lead(self) -> Drawn:
         known = self._mostly(self._field("clock", "lead_since_ms", "0"), "1")
         return ["clock"], [known, self.random.randrange(9), self.now_ms, DAY_MS]

@@ -82,6 +82,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "mark",
         "name",
         "note",
+        "note_due",
         "note_unread",
         "park",
         "put",
@@ -107,7 +108,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
 
 FREES = {"DEL", "HDEL", "LTRIM", "PEXPIRE", "PEXPIREAT", "SREM", "XTRIM", "ZREM"}
 READS = {"EXISTS", "GET", "HEXISTS", "HGET", "HMGET", "LINDEX", "LRANGE", "PTTL", "ZRANGE", "ZRANGEBYSCORE", "ZRANK"}
-READS |= {"ZSCORE"}
+READS |= {"HGETALL", "ZSCORE"}
 
 
 def test_what_finishes_an_incident_begins_with_a_write_that_a_full_redis_before_7_takes():

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from versus_py import __version__
-from versus_py.cli import auditing, checking, converting, losses, serving, starting, trying
+from versus_py.cli import auditing, capacity, checking, converting, losses, serving, starting, trying
 from versus_py.cli.incidents import comment, incidents_app, login_link, retry
 from versus_py.cli.policies import policy_app
 from versus_py.cli.servicenow import servicenow_app
@@ -49,6 +49,7 @@ app.command("convert-template")(converting.convert_template)
 app.command()(converting.migrate)
 app.command()(auditing.audit)
 app.command("accept-empty")(losses.accept_empty)
+app.command()(capacity.capacity)
 app.command("config-schema")(checking.config_schema)
 app.command("slack-manifest")(checking.slack_manifest)
 app.command("lint-alertmanager")(checking.lint_alertmanager)

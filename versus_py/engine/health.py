@@ -13,7 +13,7 @@ from versus_py.errors import StoreFull, StoreUnavailable
 from versus_py.incidents import heartbeats
 from versus_py.incidents.updates import counted
 from versus_py.store import Loss, Standing, Store
-from versus_py.store.replicas import Circuit
+from versus_py.store.replicas import Circuit, Pace
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 
@@ -103,6 +103,11 @@ class Health:
     def refusals(self) -> Mapping[str, str]:
         """The systems that refuse its credentials, and how."""
         return self._worker.refusals
+
+    @property
+    def paces(self) -> Mapping[str, Pace]:
+        """How fast this process delivers to each system."""
+        return self._worker.paces
 
     @property
     def standing(self) -> Standing | None:

@@ -83,6 +83,7 @@ def describes(
             ahead_ms=clock.machine_ahead_ms,
             circuits=health.circuits,
             refused=health.refusals,
+            paces=health.paces,
         )
 
     return about

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from versus_py.store import Due
+from versus_py.store.replicas import Pace
 
 START = 8
 """How many syncs of a system run at once until it is known how it bears them."""
@@ -18,6 +19,10 @@ LEAST = 4
 FAST_S = 3.0
 """A sync that takes no longer says that the system could bear more of them; so does one that takes no longer than
 twice the quickest, where all are slow."""
+
+
+PACE_WEIGHT = 0.1
+"""How much of the pace each delivery says: it follows the last twenty or so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,22 @@ class Limit:
         self._quickest_s = float("inf")
         self._was_lowered = False
         self._lowered_at_s = float("-inf")
+        self._took_s: dict[bool, float] = {}  # by whether all slots were taken
+
+    @property
+    def pace(self) -> Pace | None:
+        """None before the first delivery.
+
+        Those count that took place while all slots were taken: what they wait for then is in their time, also the CPU.
+        """
+        seconds = self._took_s.get(True, self._took_s.get(False))
+        return None if seconds is None else Pace(self.now, self.most, seconds)
+
+    def note_pace(self, took_s: float, *, was_full: bool) -> None:
+        """A delivery has kept a slot for so long, all in all."""
+        known_s = self._took_s.get(was_full)
+        took_s = max(took_s, 1e-6)
+        self._took_s[was_full] = took_s if known_s is None else known_s + PACE_WEIGHT * (took_s - known_s)
 
     @property
     def now(self) -> int:
@@ -136,6 +157,11 @@ class DueQueue:
         """Whether all slots of the system are taken."""
         found = self._system(system)
         return found.running >= found.limit.now
+
+    def paces(self) -> dict[str, Pace]:
+        """By system, where something was delivered."""
+        found = {name: it.limit.pace for name, it in self._systems.items()}
+        return {name: pace for name, pace in found.items() if pace is not None}
 
     def limit(self, system: str) -> Limit:
         return self._system(system).limit

@@ -15,6 +15,7 @@ import structlog
 
 from versus_py.clock import Clock, monotonic_ms
 from versus_py.engine.breaker import Breakers, HeldBack
+from versus_py.engine.capacity import Came
 from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
 from versus_py.engine.lifecycle import Lifecycle
@@ -36,7 +37,7 @@ from versus_py.incidents.model import (
 from versus_py.incidents.payloads import unpack
 from versus_py.incidents.sides import Report
 from versus_py.store import Claim, Completion, Due, Store
-from versus_py.store.replicas import Circuit
+from versus_py.store.replicas import Circuit, Pace
 from versus_py.targets import Called, NotYet, Target, deadline
 from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
@@ -190,6 +191,8 @@ class Worker:
         self._name = uuid4().hex
         self._begun: set[Claim] = set()  # claims that may have sent something
         self._queue = DueQueue(self._most_of)
+        self.came = Came()
+        """What came due, to be written down."""
         self._running: set[asyncio.Task[None]] = set()
         self._look_at_ms = 0
         self._looked_at_ms = 0
@@ -220,6 +223,11 @@ class Worker:
     def refusals(self) -> Mapping[str, str]:
         """How each system of `refusing` said so."""
         return self._credentials.refusals
+
+    @property
+    def paces(self) -> Mapping[str, Pace]:
+        """How fast each system takes what is delivered."""
+        return self._queue.paces()
 
     @property
     def running(self) -> int:
@@ -342,10 +350,12 @@ class Worker:
                     self._queue.free(place)
                 raise
             self._note_turn()
-            for (_, place), claim in zip(taken, claims, strict=True):
+            for (due, place), claim in zip(taken, claims, strict=True):
                 if claim is None:
                     self._queue.free(place)
                     continue
+                if claim.attempt == 1:
+                    self.came.note(place.system, due.due_ms)
                 task = syncs.create_task(self._work_in(place, claim))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
@@ -400,24 +410,38 @@ class Worker:
 
     async def _work_in(self, place: Place, claim: Claim) -> None:
         """One claim, in a slot of *place*."""
+        now_s = asyncio.get_running_loop().time
+        began_s, was_full = now_s(), self._queue.is_full(place.system)
         try:
-            await self._work(claim)
+            if await self._work(claim):
+                self._note_pace(place.system, now_s() - began_s, was_full=was_full)
         finally:
             self._queue.free(place)
             self._wake.set()
 
-    async def _work(self, claim: Claim) -> None:
-        """One claim, from its sync to giving it back. Raises nothing but the cancellation."""
+    def _note_pace(self, system: str, took_s: float, *, was_full: bool) -> None:
+        limit = self._queue.limit(system)
+        limit.note_pace(took_s, was_full=was_full)
+        if (pace := limit.pace) is not None:
+            self._metrics.drain.labels(system).set(pace.slots / pace.seconds)
+
+    async def _work(self, claim: Claim) -> bool:
+        """One claim, from its sync to giving it back; whether something was delivered.
+
+        Raises nothing but the cancellation.
+        """
         with structlog.contextvars.bound_contextvars(incident=claim.incident_id, target=claim.target):
             try:
                 completion = await self._worked(claim)
+                is_delivered = claim in self._begun and completion.how == "done"
             except LeaseLost:
                 log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
-                return
+                return False
             finally:
                 self._begun.discard(claim)
             self._count(claim, completion)
             await self._give_back(claim, completion)
+            return is_delivered
 
     async def _worked(self, claim: Claim) -> Completion:
         seen_version = 0

@@ -22,6 +22,8 @@
 | `{p}:marker`            | hash       | which data this is, when a replica last saw it, and how it was lost     |
 | `{p}:barrier`           | string     | nothing: written to wait until all that was written before it lasts     |
 | `{0}:probe`             | string     | proof that Redis takes writes; expires                                  |
+| `{0}:due_minutes`       | hash       | `<minute>|<system>` -> deliveries that came due then; two hours         |
+| `{0}:due_days`          | hash       | `<day>|<system>` -> the most of a minute, and which; 30 days            |
 | `{0}:journal`           | list       | what was accepted: an anchor, then lines (JSON) that make a chain       |
 | `{0}:journal_head`      | hash       | `n` and `hash` of the journal's last line                               |
 | `{d}:waiting`           | sorted set | who waits for a turn at a destination, by their order                   |
@@ -76,6 +78,8 @@ def in_partition(partition: int | str, name: str) -> str:
 
 
 PROBE = in_partition(0, "probe")
+DUE_MINUTES = in_partition(0, "due_minutes")
+DUE_DAYS = in_partition(0, "due_days")
 JOURNAL = in_partition(0, "journal")
 JOURNAL_HEAD = in_partition(0, "journal_head")
 

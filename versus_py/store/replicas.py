@@ -23,6 +23,15 @@ class Circuit:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How a replica delivers to one system."""
+
+    slots: int  # deliveries that it lets run at once now
+    most: int  # and at most
+    seconds: float  # that one takes; while all slots were taken, if they ever were
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """One running process, as it stood at *seen_ms*. Times are ms since the epoch."""
 
@@ -37,6 +46,7 @@ class Replica:
     ahead_ms: int = 0  # how far the clock of its machine is ahead of the time that replicas go by
     circuits: Mapping[str, Circuit] = field(default_factory=dict)  # by system
     refused: Mapping[str, str] = field(default_factory=dict)  # system that refuses its credentials -> how
+    paces: Mapping[str, Pace] = field(default_factory=dict)  # by system, where something was delivered
 
 
 _REPLICA = TypeAdapter(Replica)

@@ -44,6 +44,8 @@ _TAKEN_OVER = "Claims of workers that did not give them back in time."
 _JUMPS = "Jumps of Redis' clock, as this process saw them: noticed, and what became of them."
 _AHEAD = "How far Redis' clock is ahead of the time that replicas go by: 0 unless it has jumped."
 _TURNED = "When this process last asked Redis for what is due, and was answered."
+_BURST = "The most deliveries that came due in one minute of the last 30 days, of all replicas."
+_DRAIN = "Deliveries a second that the slots of this process come to: their number, over how long one delivery takes."
 _RESTARTS = "Processes of `versus serve --processes` that had to be started again."
 
 
@@ -87,6 +89,8 @@ class Metrics:
         )
         self.processes = gauge("versus_processes", "Processes of this server that run.", multiprocess_mode="livesum")
         self.processes.set(1)
+        self.largest_burst = gauge("versus_largest_burst", _BURST, ("target",))
+        self.drain = gauge("versus_drain_per_second", _DRAIN, ("target",), multiprocess_mode="livesum")
         self.process_restarts = counter("versus_process_restarts_total", _RESTARTS)
         self.heartbeats = counter(
             "versus_heartbeats_total", "Signs of life to heartbeat.url: sent, failed, or withheld.", ("result",)

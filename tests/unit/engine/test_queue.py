@@ -5,6 +5,7 @@ import pytest
 from versus_py.engine.queue import FAST_S, LEAST, START, DueQueue, Limit, Place
 from versus_py.incidents.model import IncidentId
 from versus_py.store import Due
+from versus_py.store.replicas import Pace
 
 STORM, QUIET = Place("slack", "storm"), Place("slack", "quiet")
 
@@ -134,3 +135,23 @@ def test_a_limit_never_falls_below_the_least_or_what_is_configured():
         for second in range(10):
             limit.lower(began_s=second, now_s=second + 0.5)
         assert limit.now == least
+
+
+def test_the_pace_is_that_of_a_time_when_all_slots_were_taken():
+    limit, found = Limit(32), []
+    for took_s, was_full in ((0.2, False), (0.5, True), (0.1, False)):
+        found.append(limit.pace)
+        limit.note_pace(took_s, was_full=was_full)
+
+    assert [*found, limit.pace] == [None, Pace(8, 32, 0.2), Pace(8, 32, 0.5), Pace(8, 32, 0.5)]
+
+
+def test_the_pace_follows_what_deliveries_take():
+    limit = Limit(8)
+    for _ in range(100):
+        limit.note_pace(1.0, was_full=True)
+    for _ in range(100):
+        limit.note_pace(0.2, was_full=True)
+
+    assert limit.pace is not None
+    assert limit.pace.seconds == pytest.approx(0.2, rel=0.01)
