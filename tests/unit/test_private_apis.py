@@ -6,6 +6,7 @@ Each is used in one place, which the test names. To use one more, add it here.
 import asyncio
 import inspect
 from re import _constants, _parser
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -38,7 +39,7 @@ async def test_a_pool_of_redis_py_keeps_its_idle_connections_in_a_list():
 
 async def test_connections_of_redis_py_read_with_hiredis():
     """store/wire.py takes replies that have arrived from its reader."""
-    parser = Connection()._parser
+    parser: Any = Connection()._parser
     parser.on_connect(Connection())
 
     assert parser._connected

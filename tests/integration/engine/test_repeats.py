@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from versus_py.incidents.repeats import WRITTEN_EVERY_MS
 from versus_py.incidents.transitions import acknowledge
 from versus_py.store import keys
 from versus_py.web.intake import intake, repeats
+from versus_py.web.intake.contents import read_any
 
 DISK = group(alert("Disk"))
 MORE = group(alert("Disk", instance="a"), alert("Disk", instance="b"))
@@ -21,8 +23,12 @@ MORE = group(alert("Disk", instance="a"), alert("Disk", instance="b"))
 def read(monkeypatch) -> list[bytes]:
     """The bodies that are read."""
     found: list[bytes] = []
-    read_any = intake.read_any
-    monkeypatch.setattr(intake, "read_any", lambda body: (found.append(body), read_any(body))[1])
+
+    def noted(body: bytes) -> Any:
+        found.append(body)
+        return read_any(body)
+
+    monkeypatch.setattr(intake, "read_any", noted)
     return found
 
 
@@ -174,7 +180,7 @@ async def test_what_is_counted_comes_to_the_same_as_what_is_read(engine, read, s
                 response = await engine.http.post("/api/incidents", data=json.dumps(payload).encode() + spaces)
                 [answer] = (await response.json())["incidents"]
                 last[name] = (answer["outcome"], answer["status"], answer["escalates_at"])
-                ids[name] = answer["id"] or ids.get(name)
+                ids[name] = answer["id"] or ids[name]
         elif deed == "work":
             await engine.worker.run_due()
         elif deed in {"ack", "unack"}:

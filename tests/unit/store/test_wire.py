@@ -5,7 +5,14 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection, connection
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    Redis,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    connection,
+)
 from redis.exceptions import DataError, RedisError
 
 from versus_py.config import RedisConfig
@@ -59,6 +66,7 @@ def test_what_is_no_argument_is_refused_as_by_redis_py(argument):
 )
 async def test_the_clients_have_such_connections(keys):
     async with connect(RedisConfig(**keys)) as client:
+        assert isinstance(client, Redis)
         assert isinstance(client.connection_pool.make_connection(), Light)
 
 
@@ -100,7 +108,12 @@ async def test_the_replies_are_the_same(replies, cut, broken):
 async def test_a_reply_that_is_there_needs_no_deadline(monkeypatch):
     kept = light(BlockingConnectionPool(decode_responses=True, socket_timeout=5))
     deadlines: list[float] = []
-    monkeypatch.setattr(connection, "async_timeout", lambda it: deadlines.append(it) or asyncio.timeout(it))
+
+    def noted(seconds: float) -> asyncio.Timeout:
+        deadlines.append(seconds)
+        return asyncio.timeout(seconds)
+
+    monkeypatch.setattr(connection, "async_timeout", noted)
 
     found = await read_all(kept, [b":1\r\n:2\r\n:3\r\n"], 3)
 
