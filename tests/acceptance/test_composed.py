@@ -13,11 +13,13 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from tests.acceptance.conftest import Simulator, answers, request
-from tests.support.composed import Stack, composed
+from tests.support.composed import ROOT, Stack, composed
 from tests.support.waiting import wait_until
+from versus_py.systems import load_config
 
 NOT_RUN = {"grafana", "sign-in"}  # Debian has no Grafana; the other one ends by itself
 VERSUS, SLACK, SERVICENOW, INFRA, PROMETHEUS, ALERTMANAGER = 3000, 8081, 8082, 8083, 9090, 9093
+EXAMPLE = ROOT / ".env.example"
 EXAMPLES = ("ExampleWarning", "ExampleCritical", "ExampleUrgent", "ExampleInfrastructure")
 
 
@@ -59,6 +61,21 @@ def test_an_alert_becomes_a_record_and_every_link_works_in_a_browser_of_this_mac
     shown = {urlsplit(link).netloc for link in links}
     assert shown == {urlsplit(stack.url(it)).netloc for it in (VERSUS, SERVICENOW, INFRA, PROMETHEUS, ALERTMANAGER)}
     wait_until(lambda: watches(stack.url(PROMETHEUS)), what="Prometheus to scrape the server")
+
+
+def test_with_an_env_file_of_ones_own_nothing_is_left_of_the_demo(tmp_path):
+    """Also where it is the example with what has to be filled in, and everything else as it is there."""
+    file = tmp_path / "own.env"
+    file.write_text(
+        re.sub(r"^SERVICENOW_PASSWORD=$", "SERVICENOW_PASSWORD=own", EXAMPLE.read_text(), flags=re.MULTILINE)
+    )
+
+    environ = composed(file)["versus"]["environment"]
+    servicenow = load_config(ROOT / "config" / "config.yaml", environ).oncall.servicenow
+
+    assert not [it for it in environ.values() if re.search(r"simulat|localhost|demo", it)]
+    assert servicenow.browser_url == servicenow.instance_url == environ["SERVICENOW_INSTANCE_URL"]
+    assert servicenow.other_instance_urls == {}
 
 
 def watches(prometheus: str) -> bool:
