@@ -91,6 +91,7 @@ class Knobs:
     has_key_template: bool = False  # the configuration says what an incident is, not the source
     frozen_s: tuple[float, float] | None = None  # how long processes stand still; None: a moment, or some minutes
     takes_edits: bool = True  # False: Slack refuses every edit in the channel
+    partitions: int = 4  # over which incidents are spread in Redis; each look asks all of them
     redis_offset_ms: int = 0  # how far Redis' clock is ahead of everybody else's
     faults: Mapping[FaultKind, float] = field(default_factory=lambda: MappingProxyType({}))
     loads: frozenset[Load] = frozenset()
@@ -353,6 +354,7 @@ def knobs_for(seed: int, profile: str = "all") -> Knobs:
         ack_timeout_minutes=dice.choice((0.0, 0.0, 4.0)),
         faults=_swarm(dice),
         loads=frozenset(load for load in _SWARM_LOADS if dice.random() < 0.5),
+        partitions=random.Random(f"partitions {seed}").choice((1, 1, 2, 4)),
     )
     return PROFILES[profile](dice, knobs)
 

@@ -218,7 +218,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 self.steps += 1
                 if self.steps > self._steps_max:
                     raise Stuck(f"no end after {self.steps} steps")
-                handle._run()
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - asyncio's loop says it and goes on
+                    message = f"Exception in callback {getattr(handle._callback, '__qualname__', '')}"
+                    self.call_exception_handler({"message": message, "exception": exc})
             if self._stopping:  # type: ignore[attr-defined]
                 return
 

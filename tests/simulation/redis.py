@@ -31,7 +31,7 @@ def interpreter() -> Interpreter:
     return Interpreter()
 
 
-_CALLBACKS: Mapping[str, Callable[..., Any]] = redis.Redis(decode_responses=True).response_callbacks
+_CALLBACKS: Mapping[str, Callable[..., Any]] = dict(redis.Redis(decode_responses=True).response_callbacks)
 """What redis-py makes of each command's reply. Made before any world is: redis-py draws a name for each client."""
 
 

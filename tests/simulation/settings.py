@@ -61,7 +61,7 @@ def config_for(knobs: Knobs) -> Config:
         "gateway_secret": GATEWAY_SECRET,
         "alert": {"slack": slack},
         "oncall": oncall,
-        "redis": {"url": "redis://redis.sim:6379/0", "durability": knobs.durability},
+        "redis": {"url": "redis://redis.sim:6379/0", "durability": knobs.durability, "partitions": knobs.partitions},
     }
     if knobs.has_key_template:
         settings["dedup_key"] = "{{ labels.alertname }}"

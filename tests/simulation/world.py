@@ -20,6 +20,7 @@ from tests.simulation.patches import simulated_surroundings
 from tests.simulation.processes import Replica
 from tests.simulation.redis import Server
 from tests.simulation.redis_client import Client
+from versus_py.incidents.partitions import DEFAULT, use_partitions
 from versus_py.simulators import Fault as Misbehaviour
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator
 
@@ -110,6 +111,8 @@ class World:
         self._stack.enter_context(
             simulated_surroundings(wall_ms=self._wall_ms, counter_ms=self._counter_ms, log=self._note_line)
         )
+        use_partitions(self.config.redis.partitions)
+        self._stack.callback(use_partitions, DEFAULT)
         asyncio.set_event_loop(self.loop)
         self._stack.callback(asyncio.set_event_loop, None)
         self._stack.callback(self.loop.close)
@@ -260,7 +263,8 @@ class World:
     def _note_line(self, level: str, event: Mapping[str, Any]) -> None:
         if level in {"error", "critical", "exception"}:
             self.errors.append((self.loop.now_s, _name(CURRENT.get()), dict(event)))
-        self.log(f"{level} {event.get('event')}", **{key: value for key, value in event.items() if key != "event"})
+        if self._keeps_log:
+            self.log(f"{level} {event.get('event')}", **{key: value for key, value in event.items() if key != "event"})
 
 
 def _name(process: Process | None) -> str:
