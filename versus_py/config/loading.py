@@ -210,6 +210,7 @@ def _incomplete_redis(redis: RedisConfig) -> Iterator[str]:
         yield f"redis.{both[0]}: is set together with redis.{both[1]}; allowed is one of them"
     if redis.cluster.hosts and redis.db:
         yield f"redis.db: is {redis.db}, but a cluster has no other database than 0"
+    yield from redis.tls_problems()
     if redis.is_embedded and redis.durability == "replicated":
         yield "redis.durability: is replicated, but the embedded Valkey server has no replicas; use fsync"
 

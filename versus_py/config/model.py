@@ -241,6 +241,12 @@ class RedisConfig(Part):
     """Connect with TLS."""
     insecure_skip_verify: bool = False
     """Do not verify the certificate; for development only."""
+    tls_ca_file: Path | None = None
+    """The certificates of authorities that are trusted beside the system's, as PEM."""
+    tls_cert_file: Path | None = None
+    """The certificate that Redis is shown, as PEM, where it asks for one."""
+    tls_key_file: Path | None = None
+    """The key of that certificate; without one, it is in the same file."""
     sentinel: SentinelConfig = SentinelConfig()
     """Sentinels to ask for the primary."""
     cluster: ClusterConfig = ClusterConfig()
@@ -255,6 +261,24 @@ class RedisConfig(Part):
     @property
     def is_embedded(self) -> bool:
         return not any((self.url, self.host, self.sentinel.hosts, self.cluster.hosts))
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.tls if self.url is None else self.url.get_secret_value().startswith("rediss://")
+
+    @property
+    def tls_files(self) -> Mapping[str, Path]:
+        """Key -> file, of those that are set."""
+        names = ("tls_ca_file", "tls_cert_file", "tls_key_file")
+        return {name: path for name in names if (path := getattr(self, name)) is not None}
+
+    def tls_problems(self) -> Iterator[str]:
+        """What is wrong with these files, where TLS is used."""
+        for name, path in self.tls_files.items() if self.uses_tls else ():
+            if not path.is_file():
+                yield f"redis.{name}: no file {str(path)!r}"
+        if self.uses_tls and self.tls_key_file is not None and self.tls_cert_file is None:
+            yield "redis.tls_key_file: is set without redis.tls_cert_file, the certificate that it belongs to"
 
 
 class AlertmanagerAuth(Part):
@@ -654,7 +678,9 @@ class Config(Part):
         is_reachable = self.host not in LOOPBACK or self._is_reached_from_elsewhere  # through a proxy on this machine
         yield from self.intake.warnings(is_reachable=is_reachable)
         yield from self.ui.warnings(self)
-        if self.redis.insecure_skip_verify and self._redis_uses_tls:
+        for name in self.redis.tls_files if not self.redis.uses_tls else ():
+            yield f"redis.{name} has no effect without redis.tls: true"
+        if self.redis.insecure_skip_verify and self.redis.uses_tls:
             yield "redis.insecure_skip_verify is true: the certificate of Redis is not verified"
         elif self.redis.insecure_skip_verify and not self.redis.is_embedded:
             yield (
@@ -679,11 +705,6 @@ class Config(Part):
             yield "keep_payload is false: a template shows payload or content, which are empty then"
         if self.ack.previous_signing_keys and not self.ack.signing_key.get_secret_value():
             yield "ack.previous_signing_keys is set without ack.signing_key: links are signed with a generated key"
-
-    @property
-    def _redis_uses_tls(self) -> bool:
-        url = "" if self.redis.url is None else self.redis.url.get_secret_value()
-        return self.redis.tls or url.startswith("rediss://")
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

@@ -33,6 +33,9 @@ CONNECTIONS_MAX = 50
 OLDEST_VERSION = (6, 2)
 """The oldest Redis that knows what the scripts say: SET … PXAT."""
 
+_SSL_OPTIONS = {"tls_ca_file": "ssl_ca_certs", "tls_cert_file": "ssl_certfile", "tls_key_file": "ssl_keyfile"}
+"""What redis-py calls the files of TLS."""
+
 _RETRIES = 2
 """Reconnects within one call, for connections that a restart of Redis left half-open. Scripts bear repetition."""
 
@@ -169,12 +172,12 @@ def _options(config: RedisConfig) -> dict[str, Any]:
 
 
 def _tls_options(config: RedisConfig) -> dict[str, Any]:
-    uses_tls = config.tls if config.url is None else config.url.get_secret_value().startswith("rediss://")
-    if not uses_tls:
+    if not config.uses_tls:
         return {}
-    return {"ssl": True} | (
-        {"ssl_cert_reqs": "none", "ssl_check_hostname": False} if config.insecure_skip_verify else {}
-    )
+    options: dict[str, Any] = {"ssl": True}
+    if config.insecure_skip_verify:
+        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    return options | {_SSL_OPTIONS[name]: str(path) for name, path in config.tls_files.items()}
 
 
 def _host_port(address: str) -> tuple[str, int]:

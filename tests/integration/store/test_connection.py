@@ -94,6 +94,24 @@ async def test_a_certificate_that_cannot_be_verified_is_refused(guarded_redis):
         await ping(host=None, url=f"rediss://:pass%20word@localhost:{guarded_redis[1]}")
 
 
+async def test_an_authority_of_ones_own_is_trusted(guarded_redis, certificate):
+    authority = {"tls_ca_file": certificate[1]}
+
+    assert await ping(port=guarded_redis[1], password="pass word", tls=True, **authority)
+    url = f"rediss://:pass%20word@localhost:{guarded_redis[1]}"
+    assert await ping(host=None, url=url, **authority)
+
+
+async def test_redis_is_shown_a_certificate_where_it_asks_for_one(tmp_path, certificate):
+    tls_port = free_port()
+    options = (*certificate[:-1], "yes", "--tls-port", str(tls_port))
+    with RedisServer(redis_server(), tmp_path, options):
+        files = {"tls_ca_file": certificate[1], "tls_cert_file": certificate[1], "tls_key_file": certificate[3]}
+        assert await ping(port=tls_port, tls=True, **files)
+        with pytest.raises(RedisError):
+            await ping(port=tls_port, tls=True, tls_ca_file=certificate[1])
+
+
 async def test_verification_can_be_switched_off(guarded_redis):
     assert await ping(port=guarded_redis[1], password="pass word", tls=True, insecure_skip_verify=True)
     url = f"rediss://:pass%20word@localhost:{guarded_redis[1]}"

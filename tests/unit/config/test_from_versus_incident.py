@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import PurePath
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def value_at(config: Any, key: str) -> Any:
         config = config[part] if isinstance(config, Mapping) else getattr(config, part)
     if isinstance(config, SecretStr):
         return config.get_secret_value()
-    return getattr(config, "instance_url", config)
+    return str(config) if isinstance(config, PurePath) else getattr(config, "instance_url", config)
 
 
 def in_file(data: Any, key: str) -> Any:
@@ -111,7 +112,7 @@ def assert_read(key: str, value: Any, here: str, config: Config) -> None:
     elif key.startswith("queue."):
         assert config.sources.cloudwatch.topics
     elif key.endswith("template_path"):
-        assert value_at(config, key).name == "slack_message.tmpl"
+        assert value_at(config, key).endswith("slack_message.tmpl")
     elif key.endswith("other_instance_urls"):
         assert {name: it.instance_url for name, it in value_at(config, key).items()} == value
     else:
@@ -153,7 +154,7 @@ def file_for(variable: str, here: str) -> Mapping[str, Any]:
         return {"queue": {"sns": {"enable": False, **topic}}}
     if variable.startswith("SNS_"):
         return {"queue": {"sns": {"enable": True, **({} if variable == "SNS_TOPIC_ARN" else topic)}}}
-    if variable.startswith("REDIS_P"):
+    if variable.startswith(("REDIS_P", "REDIS_TLS_")):
         return {"redis": {"host": "redis"}}
     key = quoted(here) if "wins over" in here else ""
     others: dict[str, Any] = {"oncall.wait_minutes": 9, "redis.db": 3}
@@ -285,3 +286,14 @@ def test_the_unchanged_template_of_versus_incident_is_replaced(tmp_path, monkeyp
 
     assert config.alert.slack.template_path == shipped(SLACK_TEMPLATE)
     assert any("is the template of Versus Incident, unchanged" in it for it in config.warnings())
+
+
+def test_files_of_tls_have_to_be_there(tmp_path):
+    there = tmp_path / "key.pem"
+    there.touch()
+    redis = {"host": "r", "tls": True, "tls_ca_file": str(tmp_path / "ca.pem"), "tls_key_file": str(there)}
+
+    assert problems({"redis": redis}, {}) == [
+        f"redis.tls_ca_file: no file '{tmp_path / 'ca.pem'}'",
+        "redis.tls_key_file: is set without redis.tls_cert_file, the certificate that it belongs to",
+    ]

@@ -186,19 +186,6 @@ def _redis(keys: _Keys) -> None:
             drop(data, "redis.host")
             drop(data, "redis.port")
             put(data, "redis.cluster.hosts", [f"{host}:{6379 if port is None else port}"])
-    if drop(data, "redis.tls_ca_file") is not None:
-        keys.changed.append(
-            "redis.tls_ca_file is not read: to trust an authority of your own, name its file in the environment "
-            "variable SSL_CERT_FILE"
-        )
-    for key in ("redis.tls_cert_file", "redis.tls_key_file"):
-        if get(data, key) is not None and is_true(get(data, "redis.tls")):
-            keys.lost.append(
-                f"{key}: is set, but this server shows Redis no certificate: a Redis that asks for one would refuse "
-                "it; use a user and a password"
-            )
-            drop(data, key)
-        keys.ignore(key)
 
 
 def _bare_references(data: Mapping[str, Any]) -> Iterator[str]:
