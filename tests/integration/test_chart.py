@@ -30,6 +30,7 @@ from versus_py.config import Config
 from versus_py.service import SHUTDOWN_TIMEOUT_S, STOP_TIMEOUT_S
 from versus_py.store.embedded import START_TIMEOUT_S
 from versus_py.store.embedded import STOP_TIMEOUT_S as EMBEDDED_STOP_TIMEOUT_S
+from versus_py.supervisor import DRAIN_S
 from versus_py.systems import load_config
 
 SETS = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -134,7 +135,7 @@ def test_a_pod_has_the_time_to_stop_and_restarts_do_not_depend_on_redis(values):
     server = container(rendered(values))
     [_, seconds] = server["lifecycle"]["preStop"]["exec"]["command"]
 
-    drain_s = STOP_TIMEOUT_S + SHUTDOWN_TIMEOUT_S + EMBEDDED_STOP_TIMEOUT_S
+    drain_s = max(STOP_TIMEOUT_S + SHUTDOWN_TIMEOUT_S, DRAIN_S) + EMBEDDED_STOP_TIMEOUT_S
     assert spec["terminationGracePeriodSeconds"] > int(seconds) + drain_s
     assert server["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert server["startupProbe"]["httpGet"]["path"] == "/healthz"
@@ -296,7 +297,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
             "config.port: is prescribed in the pod; leave it out, and set service.port for others",
             "config.data_dir: is prescribed in the pod; leave it out\n",
             "existingConfigMap: is set together with config or templates",
-            "terminationGracePeriodSeconds: is 30; at least 45",
+            "terminationGracePeriodSeconds: is 30; at least 55",
             "ingress.host: is required where publicHost does not say it",
             "httpRoute.hostnames: is required where publicHost does not say it",
             "httpRoute.parentRefs: is required, the Gateways that take the route",
