@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import draining, intake, machine, report, stored
+from benchmarks import draining, intake, machine, replicas, report, stored
 from benchmarks.peers import run as peers
 from benchmarks.processes import redis_server
 from benchmarks.results import Results
@@ -31,6 +31,8 @@ class Form:
     budget_s: float  # for having these accepted
     jobs: int = 0  # of each peer's burst
     trickle_s: float = 0  # for so long, others come due
+    replicas: tuple[int, ...] = ()  # so many on one Redis, and on a cluster
+    shared_due: int = 0  # escalations at once for these
     is_full: bool = False
 
 
@@ -46,9 +48,11 @@ FULL = Form(
     budget_s=300,
     jobs=20_000,
     trickle_s=20,
+    replicas=(1, 2, 4),
+    shared_due=500,
     is_full=True,
 )
-TINY = Form("tiny", 1, 0.1, (50,), 50, (1, 5), (100, 200), 30)
+TINY = Form("tiny", 1, 0.1, (50,), 50, (1, 5), (100, 200), 30, replicas=(1, 2), shared_due=50)
 """To see that it works; its figures say nothing."""
 
 
@@ -62,10 +66,14 @@ def sections(form: Form) -> Mapping[str, Callable[[Results], None]]:
             it, steps=form.steps, rounds=form.rounds, seconds=form.seconds, budget_s=form.budget_s
         ),
     }
+    if form.replicas:
+        found[replicas.SECTION] = lambda it: replicas.measure(
+            it, rounds=form.rounds, seconds=form.seconds / 2, replicas=form.replicas, due=form.shared_due
+        )
     if form.is_full:
         found[intake.DURABILITY] = lambda it: intake.measure_durability(it, rounds=form.rounds, seconds=form.seconds)
         found["drain, durable"] = lambda it: draining.measure(
-            it, rounds=form.rounds, counts=form.due[:1], cases=(draining.DURABLE,)
+            it, rounds=form.rounds, counts=form.due[:1], cases=draining.DURABLE
         )
         found[peers.SECTION] = lambda it: peers.measure(it, jobs=form.jobs, seconds=form.trickle_s)
     return found

@@ -55,7 +55,9 @@ CASES = (
     Case("ServiceNow", "servicenow"),
     Case("ServiceNow and Slack", "servicenow", slack=True),
 )
-DURABLE = Case("no-op target, redis.durability: fsync", noop.NAME, durability="fsync")
+DURABLE = tuple(
+    Case(f"no-op target, redis.durability: {it}", noop.NAME, durability=it) for it in ("fsync", "replicated")
+)
 
 
 class TooSlow(Exception):
@@ -108,6 +110,8 @@ class _Stage:
     @classmethod
     def start(cls, bed: Bed, case: Case) -> "_Stage":
         server, stub = bed.redis(), bed.module("benchmarks.stub", core=cores().around)
+        if case.durability == "replicated":
+            bed.redis("--replicaof", "127.0.0.1", str(server.port))
         environment = noop.plug_in(bed.folder)
         return cls(case, server, stub, bed.versus(server, _settings(case, stub), env=environment), bed.folder / "notes")
 

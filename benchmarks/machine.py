@@ -23,12 +23,14 @@ class Cores:
 
     measured: int
     around: int
+    replicas: frozenset[int]  # where several of them run: on all but that of the load, if there are more than two
 
     @property
     def said(self) -> str:
         return (
             f"the measured process on core {self.measured}; "
-            f"Redis, the load generator and the stubs on core {self.around} (sched_setaffinity)"
+            f"Redis, the load generator and the stubs on core {self.around} (sched_setaffinity); "
+            f"several replicas on cores {', '.join(map(str, sorted(self.replicas)))}"
         )
 
 
@@ -38,14 +40,15 @@ def cores() -> Cores:
     found = sorted(os.sched_getaffinity(0))
     if len(found) < CORES_MIN:
         raise SystemExit("benchmarks need two cores: one for what is measured, one for Redis and the load")
-    return Cores(found[0], found[1])
+    others = frozenset(found) - {found[1]}
+    return Cores(found[0], found[1], others if len(others) > 1 else frozenset(found))
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What this thread does, and what it starts, runs on *core*."""
+def on_core(core: int | frozenset[int]) -> Iterator[None]:
+    """What this thread does, and what it starts, runs on *core*, or on any of several."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {core} if isinstance(core, int) else core)
     try:
         yield
     finally:
@@ -55,6 +58,12 @@ def on_core(core: int) -> Iterator[None]:
 def cpu_s(pid: int) -> float:
     """CPU seconds that all threads of a process have used, to the microsecond."""
     return time.clock_gettime((~pid << 3) | _CPU_CLOCK)
+
+
+def cpu_of_tree_s(pid: int) -> float:
+    """The same of a process and its children."""
+    tasks = [it.read_text().split() for it in Path(f"/proc/{pid}/task").glob("*/children")]
+    return cpu_s(pid) + sum(cpu_of_tree_s(int(child)) for found in tasks for child in found)
 
 
 def memory_bytes(pid: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from benchmarks import draining, intake, stored
+from benchmarks import draining, intake, replicas, stored
 from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 from benchmarks.svg import Bar, bars, lines
@@ -57,6 +57,17 @@ def _late(results: Results) -> str:
     return lines("How late one escalation is among many that wait", "incidents that wait", "ms", series)
 
 
+def _replicas(results: Results) -> str:
+    rows = []
+    for what in ("new groups", "drain"):
+        for case in (it for it in results.cases(replicas.SECTION) if it.endswith(f": {what}")):
+            beside = f"{case.partition(':')[0]}: 1 replica: {what}"
+            found = results.ratio(replicas.SECTION, case, beside, "rate")
+            if found is not None:
+                rows.append(Bar(case, found, f"{found.median:.2f}", colour=1 if what == "drain" else 0))
+    return bars("Several replicas", "throughput, as a multiple of one replica's on the same Redis", rows)
+
+
 def _peers(results: Results) -> str:
     rows = []
     for case in (it for it in results.cases(peers.SECTION) if ":" not in it):
@@ -86,5 +97,6 @@ PLOTS: Mapping[str, tuple[str, Callable[[Results], str]]] = {
     "alerts": (stored.SIZE, _alerts),
     "stored": (stored.STORED, _stored),
     "late": (stored.STORED, _late),
+    "replicas": (replicas.SECTION, _replicas),
     "peers": (peers.SECTION, _peers),
 }

@@ -86,12 +86,12 @@ class Bed:
         self,
         command: Sequence[str],
         *,
-        core: int,
+        core: int | frozenset[int],
         port: int,
         env: Mapping[str, str] | None = None,
         group: bool = False,
     ) -> Process:
-        """It runs on *core*, and writes its log to a file. As a *group*, its children end with it."""
+        """It runs on *core*, or on any of several, with its log in a file. As a *group*, its children end with it."""
         self.started += 1
         log = self.folder / f"{self.started}.log"
         environment = os.environ | {"PYTHONPATH": str(ROOT)} | dict(env or {})
@@ -113,9 +113,9 @@ class Bed:
         until(lambda: process.is_ready(ready) if ready else _is_open(process), what=name)
         return process
 
-    def redis(self, *options: str) -> "RedisServer":
+    def redis(self, *options: str, port: int | None = None) -> "RedisServer":
         """An empty one: its append-only file is on, synced every second."""
-        port, number = free_port(), self.started
+        port, number = port or free_port(), self.started
         folder = self.folder / f"redis-{number}"
         folder.mkdir()
         command = [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
@@ -132,7 +132,7 @@ class Bed:
         """`versus serve` as shipped but for these *settings*, once it is ready."""
         port = free_port()
         path = self.folder / f"{port}.yaml"
-        path.write_text(yaml.safe_dump(_settings(port, server, settings)))
+        path.write_text(yaml.safe_dump(service_settings(port, server, settings)))
         command = [sys.executable, "-m", "versus_py", "serve", "-c", str(path)]
         process = self.start(command, core=cores().measured, port=port, env=env)
         until(lambda: process.is_ready("/readyz"), what="versus serve", every_s=0.005)
@@ -164,7 +164,8 @@ def opened() -> Iterator[Bed]:
         yield Bed(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="versus-bench-"))), stack)
 
 
-def _settings(port: int, server: RedisServer, settings: Mapping[str, Any]) -> dict[str, Any]:
+def service_settings(port: int, server: RedisServer, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a service: *settings*, and where it listens and keeps incidents unless they say so."""
     return {
         "host": "127.0.0.1",
         "port": port,

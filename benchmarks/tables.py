@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks import draining, intake, stored
+from benchmarks import draining, intake, replicas, stored
 from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 
@@ -169,6 +169,28 @@ def size_table(results: Results) -> str:
     return table(["alerts in a request", "CPU × bare", "CPU µs an alert", "bare: CPU µs an alert"], rows)
 
 
+def replicas_table(results: Results) -> str:
+    """Each number of replicas beside one."""
+    section = replicas.SECTION
+    rows = []
+    for case in (it.removesuffix(": drain") for it in results.cases(section) if it.endswith(": drain")):
+        new, drain = f"{case}: new groups", f"{case}: drain"
+        one = f"{case.partition(':')[0]}: 1 replica"
+        twice = results.spread(section, drain, "twice")
+        rows.append(
+            [
+                case,
+                ratio(results.ratio(section, new, f"{one}: new groups", "rate")),
+                *(number(results.spread(section, new, name)) for name in ("rate", "p99_ms", "cpu_us", "redis_us")),
+                ratio(results.ratio(section, drain, f"{one}: drain", "rate")),
+                *(number(results.spread(section, drain, name)) for name in ("rate", "cpu_us", "redis_us")),
+                NONE if twice is None else f"{twice.most:.0f}",
+            ]
+        )
+    columns = ["replicas", "new groups × one", "requests/s", "p99 ms", "CPU µs", "Redis' CPU µs", "drain × one"]
+    return table([*columns, "escalations/s", "CPU µs each", "Redis' CPU µs each", "ran twice, most"], rows)
+
+
 def peers_table(results: Results) -> str:
     """Each queue: what it reaches as a part of what our timers reach, and then what it reaches."""
     section = peers.SECTION
@@ -281,6 +303,17 @@ after the other, 25 ms apart, at a target that does nothing.""",
 New groups. A flat or falling line is linear or better.""",
         size_table,
         ("alerts",),
+    ),
+    Section(
+        replicas.SECTION,
+        "Several replicas",
+        """\
+Replicas on one Redis and on a cluster of three nodes, and one replica of two processes; each case has a Redis of
+its own. The line about the machine says on which cores they ran. Where there are two cores, they share them with
+Redis and the load: then the ratios show what sharing costs, not what more cores would bring. CPU is that of all
+replicas together, and of all nodes. A drain is due in the same second, at a target that notes each call.""",
+        replicas_table,
+        ("replicas",),
     ),
     Section(
         peers.SECTION,

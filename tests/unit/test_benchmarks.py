@@ -173,3 +173,21 @@ def test_a_goal_is_reached_or_accepted_or_missed(what, least, goal, value, verdi
 def test_the_page_says_which_goals_are_missed(results):
     assert "| new groups of 5 alerts, × bare | 0.4 | 0.25 | 0.33 | reached |" in report.page(results)
     assert "drain" not in report.page(results)
+
+
+def test_an_escalation_that_ran_twice_misses_its_goal(results):
+    for number, twice in enumerate((0, 1, 0)):
+        results.add("replicas", "one Redis: 2 replicas: drain", number, rate=100, twice=twice)
+
+    assert "| of several replicas' escalations, most that ran twice | 1 | 0 | 0 | **missed** |" in report.page(results)
+
+
+def test_replicas_are_beside_one_on_the_same_redis(results):
+    for name, rate in (("1 replica", 100), ("2 replicas", 150)):
+        results.add("replicas", f"one Redis: {name}: new groups", 0, rate=rate, p99_ms=5, cpu_us=9, redis_us=3)
+        results.add("replicas", f"one Redis: {name}: drain", 0, rate=10 * rate, cpu_us=9, redis_us=3, twice=0)
+
+    page = report.page(results)
+
+    new, drain = "1.50 (1.50 to 1.50) | 150 | 5 | 9 | 3", "1.50 (1.50 to 1.50) | 1,500 | 9 | 3 | 0"
+    assert f"| one Redis: 2 replicas | {new} | {drain} |" in page

@@ -8,6 +8,7 @@ from tests.support.clock import FakeClock
 from tests.support.factories import make_notification, make_policy
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents.model import Actor, Incident, IncidentId, Status
+from versus_py.incidents.partitions import partitions
 from versus_py.store import Span, Store, history, keys
 from versus_py.web.searches import TooCostly
 
@@ -212,3 +213,24 @@ async def test_failed_deliveries_and_the_last_loss_are_told(store, redis):
 
     assert await store.history.failed_count() == 1
     assert await store.history.lost_at_ms() == 7
+
+
+async def test_the_first_page_costs_the_same_however_many_are_stored(store, lifecycle, clock, redis):
+    """Listed are those of the page and some more, whatever there is below them; `make bench` takes the time of it."""
+    await created(lifecycle, clock, *(f"new {number}" for number in range(60)))
+
+    async def cost():
+        before = await redis.info("commandstats")
+        page = await store.history.search(limit=50)
+        after = await redis.info("commandstats")
+        assert len(page.incidents) == 50
+        counts = {name: it["calls"] - before.get(name, {"calls": 0})["calls"] for name, it in after.items()}
+        return {name: count for name, count in counts.items() if count and name != "cmdstat_info"}
+
+    await cost()  # which opens connections
+    few = await cost()
+    for partition in partitions():
+        older = {f"{number:020x}-{partition}": number for number in range(5_000)}
+        await redis.zadd(keys.in_partition(partition, "incidents"), older)
+
+    assert await cost() == few
