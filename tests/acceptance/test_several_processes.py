@@ -21,6 +21,9 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.long
 
+START_S = 180.0
+"""Three interpreters start, two of them after the first."""
+
 
 @pytest.fixture
 def several(world):
@@ -32,7 +35,8 @@ def several(world):
         command = [sys.executable, "-m", "versus_py", "serve", "-c", str(path), "--processes", "2"]
         process = world.run(command, name="several")
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: process.poll() is not None or answers(f"{url}/readyz"), what=f"{url} to be ready")
+        ready = f"{url} to be ready"
+        wait_until(lambda: process.poll() is not None or answers(f"{url}/readyz"), what=ready, timeout_s=START_S)
         assert process.poll() is None, world.logged()
         return url, process
 
@@ -103,7 +107,7 @@ def test_a_process_that_is_killed_is_started_again_and_no_count_falls(world, sev
 
     wait_until(lambda: readiness(url)["worker"] == "process 0 does not answer", what="the whole not to be ready")
     assert metric(url, "versus_notifications_accepted_total{") == 10
-    wait_until(lambda: readiness(url)["status"] == "ready", what="the whole to be ready again")
+    wait_until(lambda: readiness(url)["status"] == "ready", what="the whole to be ready again", timeout_s=START_S)
     assert pids(world)[0] != before[0]
     assert pids(world)[1] == before[1]
     assert metric(url, "versus_notifications_accepted_total{") == 10
@@ -119,7 +123,7 @@ def test_one_process_holds_the_connection_to_slack(world, several):
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: pids(world)[0] != first, what="its process to be started again")
 
-    wait_until(lambda: readiness(url)["status"] == "ready", what="the whole to be ready again")
+    wait_until(lambda: readiness(url)["status"] == "ready", what="the whole to be ready again", timeout_s=START_S)
     wait_until(lambda: world.slack.state()["connections"] == 1, what="the connection of the new process")
 
 

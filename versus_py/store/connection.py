@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable, VersusError
+from versus_py.incidents.partitions import use_partitions
 from versus_py.store import batches
 from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unavailable
 from versus_py.store.clients import ClusterClient, SentinelPool
@@ -61,6 +62,7 @@ async def reach_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[Redi
     While it does not, one is started for this. Raises VersusError when nothing is kept in *data_dir*, it cannot be
     reached, or is spread over another number of partitions.
     """
+    use_partitions(config.partitions)
     async with _reach(config, data_dir) as client:
         await check_partitions(client)
         yield client

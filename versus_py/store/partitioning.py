@@ -12,10 +12,11 @@ class OtherPartitions(VersusError):
     """What is stored is spread over another number of partitions than is configured."""
 
     def __init__(self, stored: int) -> None:
-        super().__init__(
-            f"redis.partitions is {len(partitions())}, but what this Redis holds is spread over {stored}: set "
-            f"redis.partitions to {stored}, or use an empty Redis; the number cannot be changed afterwards"
+        self.found = f"redis.partitions is {len(partitions())}, but what this Redis holds is spread over {stored}"
+        self.advice = (
+            f"set redis.partitions to {stored}, or use an empty Redis; the number cannot be changed afterwards"
         )
+        super().__init__(f"{self.found}: {self.advice}")
 
 
 async def fix_partitions(redis: RedisClient) -> None:

@@ -17,11 +17,13 @@ from tests.support.factories import POLICY, make_notification
 from tests.support.redis_servers import RedisServer, redis_server
 from tests.support.servers import free_port
 from versus_py.clock import SystemClock
+from versus_py.incidents.partitions import DEFAULT, use_partitions
 from versus_py.incidents.transitions import trigger
 from versus_py.simulators import Fault, SlackSimulator, run_app
 from versus_py.simulators.slack import SCOPES
 from versus_py.store import Markers, Page, keys
 from versus_py.store.embedded import run_embedded
+from versus_py.store.partitioning import fix_partitions
 from versus_py.systems import model
 from versus_py.targets.slack.checks import examine
 from versus_py.targets.slack.system import SLACK
@@ -956,3 +958,17 @@ async def test_data_that_redis_lost_is_named_until_somebody_accepts_it(redis, re
     assert found.found.endswith("UTC: emptied")
     assert "versus accept-empty" in found.advice
     assert "Redis data" not in statuses(await diagnose(config))
+
+
+async def test_a_redis_that_is_spread_over_other_partitions_is_said(redis, redis_socket):
+    await fix_partitions(redis)
+    config = model().model_validate({"redis": {"url": f"unix://{redis_socket}", "partitions": 8}})
+    use_partitions(8)
+    try:
+        found = named(await diagnose(config), "Redis data")
+    finally:
+        use_partitions(DEFAULT)
+
+    assert found.status is CheckStatus.FAILED
+    assert found.found == "redis.partitions is 8, but what this Redis holds is spread over 4"
+    assert found.advice.startswith("set redis.partitions to 4")

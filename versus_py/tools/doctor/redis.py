@@ -10,6 +10,7 @@ from versus_py.errors import StoreUnavailable, VersusError
 from versus_py.store import Loss, Markers, SharedTime
 from versus_py.store.connection import OLDEST_VERSION, ServerFacts, connect, inspect_server
 from versus_py.store.embedded import inspect_embedded
+from versus_py.store.partitioning import OtherPartitions, check_partitions
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.targets.remote_clock import FAR_APART_MS
 
@@ -33,6 +34,8 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         yield Check(NAME, CheckStatus.FAILED, str(exc), _advice(config.redis))
         return
     yield _server(facts)
+    if (other := await _other_partitions(config.redis)) is not None:
+        yield Check(DATA, CheckStatus.FAILED, other.found, other.advice)
     if (loss := await _lost(config.redis)) is not None:
         at = datetime.fromtimestamp(loss.at_ms / 1000, UTC)
         yield Check(DATA, CheckStatus.FAILED, f"lost at {at:%Y-%m-%d %H:%M:%S UTC}: {loss}", _ACCEPT)
@@ -40,6 +43,16 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         yield check
     for check in _durability(facts):
         yield check
+
+
+async def _other_partitions(config: RedisConfig) -> OtherPartitions | None:
+    """What keeps a server with this configuration from starting."""
+    async with connect(config) as client:
+        try:
+            await check_partitions(client)
+        except OtherPartitions as exc:
+            return exc
+    return None
 
 
 async def _lost(config: RedisConfig) -> Loss | None:
