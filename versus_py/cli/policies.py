@@ -136,8 +136,8 @@ def prove(
     """Check promises for every minute of a year from now, or show an incident for which one does not hold.
 
     A promise is MATCHERS reaches TARGET within DURATION, or MATCHERS never reaches TARGET. It is checked for every set
-    of labels that the matchers of the configuration distinguish, also with each token and heartbeat that has a policy
-    of its own; or for the incidents of a recording that `versus replay` reads.
+    of labels that the matchers of the configuration distinguish, also with each token and heartbeat that has its own
+    policy; or for the incidents of a recording that `versus replay` reads.
     Exit status 1 when a promise does not hold, 2 when something cannot be read.
     """
     loaded, zone = load(config, status=_UNREADABLE), _zone(timezone)

@@ -400,7 +400,7 @@ class LogConfig(Part):
     """The log, on standard error."""
 
     format: Literal["auto", "console", "json"] = "auto"
-    """For people or for machines; auto looks whether a person is watching."""
+    """For people or for machines; auto chooses people on a terminal."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe level that is written."""
 
