@@ -1,77 +1,116 @@
-"""What is stored of an incident, as JSON, and which versions may work on it.
+"""What is stored of an incident, and which versions may work on it.
 
-The text of an incident, and that of each delivery, begins with two numbers. `schema` is its layout; `readable_from` is
-the oldest layout whose versions may work on it. A version that is older than `readable_from` leaves the incident alone.
-One that is older than `schema` alone works on it, and keeps the fields that it does not know: what it read is kept as
-`unknown`, and merged into what it writes. A text without numbers is of layout 1.
+The text of an incident, and that of each delivery, is a JSON object that begins with two numbers. `schema` is its
+layout; `readable_from` is the oldest layout whose versions may work on it. A version that is older than `readable_from`
+leaves the incident alone. One that is older than `schema` alone works on it, and keeps the fields that it does not
+know: what it read is kept as `unknown`, and merged into what it writes. A text without numbers is of layout 1.
 
-The text of an incident goes on with its place among all that are open, which is read without the rest. It follows from
-the rest: a text without it, of another version, is as good.
+Everything else is one text, `packed`: JSON, compressed. The text of an incident has its place among all that are open
+before that, which is read without the rest. It follows from the rest: a text without it is as good.
+
+Many alerts are a field of their own, `alerts`, so that a change of something else does not write them again, and who
+does not need them does not read them. So were those of every incident up to layout 5.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 
+import msgspec
 import orjson
-from pydantic import TypeAdapter
 
 from versus_py.errors import Unreadable
 from versus_py.incidents.copies import replace
-from versus_py.incidents.listings import seen
-from versus_py.incidents.model import Alert, Call, Delivery, Entry, Incident, IncidentId, Status
+from versus_py.incidents.model import Alert, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.incidents.places import Place, place_of
-from versus_py.incidents.policies import Policy, made
+from versus_py.incidents.policies import Policy
+from versus_py.store import older_layouts, packing
 from versus_py.store.keys import DELIVERY_FIELD
 
-SCHEMA = 5
+SCHEMA = 6
 """The layout that this version writes.
 
 1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
 3: alerts in a field of their own, each with who lists it. 4: steps instead of a channel, a provider and a fallback.
 5: the ticket that an incident began with, how its records were last seen, and where its news were said.
+6: compressed; few alerts with the rest.
 """
 
-READABLE_FROM = 4
+READABLE_FROM = 6
 """The oldest layout whose versions may work on what this version writes."""
 
-_INCIDENT = TypeAdapter(Incident)
-_ALERTS = TypeAdapter(tuple[Alert, ...])
-_DELIVERY = TypeAdapter(Delivery)
-_ENTRY = TypeAdapter(Entry)
-_ALERTS_APART = 3  # from this layout on
-_STEPS = 4
+TOGETHER_MAX = 20
+"""So many alerts are stored with the rest of their incident; more are a field of their own."""
+
+_ENTRY_DEFAULTS = {it.name: it.default for it in fields(Entry)}
+_STORED_ELSEWHERE = {
+    "id",
+    "version",
+    "repeats",
+    "written_at_ms",
+    "status",
+    "deliveries",
+    "unknown",
+    "schema",
+    "payload",
+}
 _PLACE = re.compile(r'{"schema":\d+,"readable_from":(\d+),"place":"([whnet]\d{1,17})"')
 _NUMBERS = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
-_STORED_ELSEWHERE = {"version", "repeats", "written_at_ms", "status", "deliveries", "unknown", "schema", "payload"}
+_PACKED = '"packed":"'
+
+
+class _Fields:
+    """The fields of a dataclass that are stored, by name."""
+
+    def __init__(self, kind: type, *, without: set[str]) -> None:
+        self._names = tuple(it.name for it in fields(kind) if it.name not in without)
+        self._values = attrgetter(*self._names)
+
+    def of(self, value: object) -> dict[str, Any]:
+        return dict(zip(self._names, self._values(value), strict=True))
+
+
+_INCIDENT = _Fields(Incident, without=_STORED_ELSEWHERE)
+_DELIVERY = _Fields(Delivery, without={"unknown", "report"})
+_encode = msgspec.json.Encoder(enc_hook=dict).encode  # a mapping of another kind
+_decode_incident = msgspec.json.Decoder(Incident).decode
+_decode_alerts = msgspec.json.Decoder(tuple[Alert, ...]).decode
+_decode_delivery = msgspec.json.Decoder(Delivery).decode
 
 
 def dump_incident(incident: Incident) -> bytes:
-    """Without its alerts, deliveries, version, repeats and status, which have fields of their own."""
-    apart = replace(incident, alerts=(), occurrences=incident.occurrences - incident.repeats)
-    text = _INCIDENT.dump_json(apart, exclude=_STORED_ELSEWHERE)
-    if incident.unknown:
-        return _dumped(Incident, text, incident.unknown)
-    return _dumped(Incident, b'{"place":"%s",' % place_of(incident).text.encode() + text[1:], {})
+    """Without its deliveries, version, repeats and status, and without many alerts, which have fields of their own."""
+    data = _INCIDENT.of(incident)
+    data["occurrences"] -= incident.repeats
+    if has_alerts_apart(incident):
+        del data["alerts"]
+    return _dumped(Incident, data, incident.unknown, place_of(incident))
+
+
+def has_alerts_apart(incident: Incident) -> bool:
+    """Whether its alerts are a field of their own."""
+    return len(incident.alerts) > TOGETHER_MAX
 
 
 def dump_alerts(incident: Incident) -> bytes:
-    """Without what is as it is by default: there may be a thousand."""
-    text = _ALERTS.dump_json(incident.alerts, exclude_defaults=True)
-    known = incident.unknown.get("alerts")
-    if not known:
-        return text
-    return orjson.dumps([_merged_item(Alert, item, known) for item in orjson.loads(text)])
+    """Of an incident that has them apart."""
+    json, known = _encode(incident.alerts), incident.unknown.get("alerts")
+    if known:
+        json = orjson.dumps([_merged_item(Alert, item, known) for item in orjson.loads(json)])
+    return b'{"packed":"%s"}' % packing.pack(json)
 
 
 def dump_delivery(delivery: Delivery) -> bytes:
-    return _dumped(Delivery, _DELIVERY.dump_json(delivery, exclude={"unknown", "report"}), delivery.unknown)
+    return _dumped(Delivery, _DELIVERY.of(delivery), delivery.unknown)
 
 
 def dump_entry(entry: Entry) -> bytes:
-    return _ENTRY.dump_json(entry)
+    """Without what is as it is by default."""
+    values = {name: getattr(entry, name) for name in _ENTRY_DEFAULTS}
+    return _encode({name: it for name, it in values.items() if it != _ENTRY_DEFAULTS[name]})
 
 
 def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Incident | None:
@@ -82,19 +121,14 @@ def load_incident(incident_id: IncidentId, stored: Mapping[str, str]) -> Inciden
     if not stored:
         return None
     try:
-        deliveries = {
-            name.removeprefix(DELIVERY_FIELD): _loaded_delivery(text)
-            for name, text in stored.items()
-            if name.startswith(DELIVERY_FIELD)
-        }
-        incident = _loaded_incident(stored["incident"], Status(stored["status"]), stored.get("alerts", "[]"))
-        version = int(stored["version"])
-        incident = _with_repeats(incident, int(stored.get("repeats", 0)), int(stored.get("repeated_ms", 0)))
+        schema = _schema_of(stored["incident"])
+        is_older = schema <= older_layouts.LATEST
+        incident = _older_incident(stored, schema) if is_older else _incident(incident_id, stored, schema)
+        return _with_repeats(incident, int(stored.get("repeats", 0)), int(stored.get("repeated_ms", 0)))
     except _TooNew as exc:
         raise Unreadable(f"incident {incident_id} {exc}: a replica of that version has to work on it") from None
     except (ValueError, KeyError, TypeError) as exc:
         raise Unreadable(f"incident {incident_id} cannot be read: a newer version may have written it") from exc
-    return incident.with_deliveries(deliveries, version=version)
 
 
 def load_place(beginning: str) -> Place | None:
@@ -111,10 +145,14 @@ def load_glance(incident_id: IncidentId, stored: Mapping[str, str | None]) -> In
         return None
 
 
+def load_resolved_at_ms(text: str) -> int | None:
+    """From the text of an incident; None when it does not say. Raises ValueError."""
+    at_ms = orjson.loads(_unpacked(text)).get("resolved_at_ms")
+    return at_ms if isinstance(at_ms, int) else None
+
+
 def load_entry(text: str) -> Entry:
-    data = orjson.loads(text)
-    _upgrade_actor(data.get("by"))
-    return _ENTRY.validate_python(data)
+    return older_layouts.load_entry(text)
 
 
 class _TooNew(Exception):
@@ -123,29 +161,32 @@ class _TooNew(Exception):
 
 def _schema_of(text: str) -> int:
     """Raises _TooNew."""
-    found = _NUMBERS.match(text)
-    schema, readable_from = map(int, found.groups()) if found else (1, 1)
+    schema, readable_from = _numbers_of(text).values()
     if readable_from > SCHEMA:
         raise _TooNew(f"is of schema {schema}, for versions that read {readable_from}; this one reads {SCHEMA}")
     return schema
 
 
-def _loaded_incident(text: str, status: Status, alerts: str) -> Incident:
-    schema = _schema_of(text)
-    if schema < _STEPS:
-        data = _with_steps(_with_actors(orjson.loads(text)) if schema == 1 else orjson.loads(text))
-        incident = replace(_INCIDENT.validate_python(data), status=status, schema=schema)
-        if schema >= _ALERTS_APART:
-            return replace(incident, alerts=_ALERTS.validate_json(alerts))
-        # Nobody knows which of them people knew. They are not to be told again of what they dealt with.
-        if incident.is_dealt_with:
-            incident = replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
-        return incident
-    incident = _INCIDENT.validate_json(text)
-    incident = replace(incident, status=status, alerts=_ALERTS.validate_json(alerts), schema=schema)
-    if schema <= SCHEMA:
-        return incident
-    return replace(incident, unknown={**orjson.loads(text), "alerts": orjson.loads(alerts)})
+def _incident(incident_id: IncidentId, stored: Mapping[str, str], schema: int) -> Incident:
+    """All its fields make one JSON object, which is read at once. Of two values, what comes last counts."""
+    text, alerts, sides = _unpacked(stored["incident"]), _unpacked(stored.get("alerts", "[]")), _sides(stored)
+    known = {"id": incident_id, "version": int(stored["version"]), "status": stored["status"], "schema": schema}
+    deliveries = b",".join(b"%s:%s" % (_encode(target), _unpacked(it)) for target, it in sides.items())
+    incident = _decode_incident(
+        b'%s,"alerts":%s,"deliveries":{%s},%s' % (_encode(known)[:-1], alerts, deliveries, text[1:])
+    )
+    if schema > SCHEMA:
+        unknown = {"alerts": orjson.loads(alerts)} | orjson.loads(text) | _numbers_of(stored["incident"])
+        incident = replace(incident, unknown=unknown)
+    newer = _newer(sides)
+    return incident.with_deliveries({**incident.deliveries, **newer}) if newer or incident.retried else incident
+
+
+def _older_incident(stored: Mapping[str, str], schema: int) -> Incident:
+    status, alerts, sides = Status(stored["status"]), stored.get("alerts", "[]"), _sides(stored)
+    incident = older_layouts.load_incident(stored["incident"], schema, status, alerts)
+    deliveries = {target: _decode_delivery(_unpacked(it)) for target, it in sides.items()} | _newer(sides)
+    return replace(incident, schema=schema).with_deliveries(deliveries, version=int(stored["version"]))
 
 
 def _with_repeats(incident: Incident, repeats: int, repeated_at_ms: int) -> Incident:
@@ -159,63 +200,47 @@ def _with_repeats(incident: Incident, repeats: int, repeated_at_ms: int) -> Inci
     )
 
 
-def _loaded_delivery(text: str) -> Delivery:
-    schema = _schema_of(text)
-    delivery = _DELIVERY.validate_json(text)
-    return replace(delivery, unknown=orjson.loads(text)) if schema > SCHEMA else delivery
+def _sides(stored: Mapping[str, str]) -> dict[str, str]:
+    """The texts of its deliveries, by target. Raises _TooNew."""
+    found = {
+        name.removeprefix(DELIVERY_FIELD): text for name, text in stored.items() if name.startswith(DELIVERY_FIELD)
+    }
+    for text in found.values():
+        _schema_of(text)
+    return found
 
 
-def _with_steps(data: dict[str, Any]) -> dict[str, Any]:
-    """An incident of layout 3 or before as one of layout 4."""
-    before = data["policy"]
-    policy = made(
-        channels=tuple(before.get("channels", ())),
-        oncall=before.get("oncall"),
-        wait_ms=before.get("wait_ms", 0),
-        fallback=before.get("fallback"),
-        fallback_after_ms=before.get("fallback_after_ms", 0),
-        ack_timeout_ms=before.get("ack_timeout_ms", 0),
-        destinations=before.get("destinations"),
-        mentions=before.get("mentions"),
-    )
-    since_ms, due_ms = data["waiting_since_ms"], data.get("escalates_at_ms")
-    began_ms = data.pop("escalation_began_at_ms", None)
-    calls = {target: Call(0, since_ms, since_ms) for target in policy.channels}
-    if began_ms is not None and policy.oncall is not None:
-        calls[policy.oncall] = Call(1, due_ms or began_ms, began_ms)
-    called = policy.targets if data.pop("may_have_record", False) else policy.channels
-    return data | {
-        "policy": policy,
-        "next_step": 1 if began_ms is None else 2,
-        "escalates_at_ms": due_ms if began_ms is None else None,
-        "calls": calls,
-        "told": called,
+def _newer(sides: Mapping[str, str]) -> dict[str, Delivery]:
+    """The deliveries that a newer version has written, each with what it wrote."""
+    return {
+        target: replace(_decode_delivery(json := _unpacked(text)), unknown=orjson.loads(json) | _numbers_of(text))
+        for target, text in sides.items()
+        if _schema_of(text) > SCHEMA
     }
 
 
-def _with_actors(data: dict[str, Any]) -> dict[str, Any]:
-    """An incident of layout 1 as one of layout 2."""
-    for actor in (data.get("acknowledged_by"), data.get("resolved_by"), (data.get("snooze") or {}).get("by")):
-        _upgrade_actor(actor)
-    for entry in data.get("news", ()):
-        _upgrade_actor(entry.get("by"))
-    mention = data["policy"].pop("mention", "")
-    if mention:
-        data["policy"]["mentions"] = {"slack": mention}
-    return data
+def _numbers_of(text: str) -> dict[str, int]:
+    found = _NUMBERS.match(text)
+    schema, readable_from = map(int, found.groups()) if found else (1, 1)
+    return {"schema": schema, "readable_from": readable_from}
 
 
-def _upgrade_actor(actor: dict[str, Any] | None) -> None:
-    if actor and (slack_id := actor.pop("slack_id", "")):
-        actor["ids"] = {"slack": slack_id}
+def _unpacked(text: str) -> bytes:
+    """The JSON in it; of an older layout, the text itself. Raises ValueError."""
+    before, is_packed, packed = text.partition(_PACKED)
+    return packing.unpack(packed[:-2]) if is_packed and before[:1] == "{" else text.encode()
 
 
-def _dumped(kind: type, text: bytes, unknown: Mapping[str, Any]) -> bytes:
+def _dumped(kind: type, data: dict[str, Any], unknown: Mapping[str, Any], place: Place | None = None) -> bytes:
     """With its numbers, and with what *unknown*, the text of a newer version, has beyond what is known here."""
-    if not unknown:
-        return b'{"schema":%d,"readable_from":%d,' % (SCHEMA, READABLE_FROM) + text[1:]
-    numbers = {"schema": unknown["schema"], "readable_from": unknown["readable_from"]}
-    return orjson.dumps(numbers | _merged(kind, orjson.loads(text), unknown))
+    json = _encode(data)
+    numbers = {"schema": SCHEMA, "readable_from": READABLE_FROM}
+    if unknown:
+        numbers = {name: unknown[name] for name in numbers}
+        rest = {name: it for name, it in unknown.items() if name not in numbers}
+        json, place = orjson.dumps(_merged(kind, orjson.loads(json), rest)), None
+    begun = orjson.dumps(numbers if place is None else numbers | {"place": place.text})
+    return b'%s,"packed":"%s"}' % (begun[:-1], packing.pack(json))
 
 
 def _merged(kind: type, written: dict[str, Any], unknown: Mapping[str, Any]) -> dict[str, Any]:

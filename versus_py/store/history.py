@@ -9,15 +9,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from versus_py.clock import monotonic_ms
 from versus_py.errors import Unreadable
 from versus_py.incidents.model import Entry, Incident, IncidentId, Status
 from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
 from versus_py.store.calls import Command, RedisClient, answered, answers
-from versus_py.store.codec import load_entry
+from versus_py.store.codec import load_entry, load_resolved_at_ms
 from versus_py.store.pages import Read, Unread
 
 LOOKED_AT_MAX = 1_000
@@ -248,10 +246,9 @@ def _resolved_at_ms(status: str | None, text: str | None) -> int | None:
     if status != Status.RESOLVED:
         return None
     try:
-        at_ms = orjson.loads(text).get("resolved_at_ms")
-    except (ValueError, AttributeError):  # said when it is read as a whole
+        return load_resolved_at_ms(text)
+    except ValueError:  # said when it is read as a whole
         return None
-    return at_ms if isinstance(at_ms, int) else None
 
 
 def _beyond(row: Row) -> Row:

@@ -2,8 +2,8 @@
 
 | key (prefix `versus:`)  | type       | holds                                                                   |
 |-------------------------|------------|-------------------------------------------------------------------------|
-| `{p}:incident:<id>`     | hash       | `version`, `status`, `incident`, `alerts`, `delivery:<target>` (JSON);  |
-|                         |            | `repeats` of that version and `repeated_ms`, when the last of them came |
+| `{p}:incident:<id>`     | hash       | `version`, `status`, `incident`, `alerts`, `delivery:<target>`: see     |
+|                         |            | codec; `repeats` of that version, `repeated_ms`, when the last one came |
 | `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names; of a further key, ids        |
 | `{q}:alert:<sha256>`    | set        | ids of the incidents that an alert with this start is in                |
 | `{p}:payload:<id>`      | string     | the last body that the incident came with, packed                       |

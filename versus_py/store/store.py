@@ -44,6 +44,7 @@ from versus_py.store.codec import (
     dump_delivery,
     dump_entry,
     dump_incident,
+    has_alerts_apart,
     load_entry,
     load_incident,
 )
@@ -123,6 +124,9 @@ class Completion:
             return self.looked_at_next_ms
         return "-" if self.after is None else _owed_at_ms(self.after, now_ms)
 
+
+_KEPT = "-"
+"""In place of alerts: what is stored of them apart stays as it is."""
 
 _ENDED = 2
 """What `complete` answers when it took the incident off the ledger."""
@@ -539,7 +543,7 @@ class Store:
                 incident.id,
                 incident.status,
                 dump_incident(incident),
-                dump_alerts(incident),
+                _alerts_arg(change),
                 incident.created_at_ms,
                 self._expire_at(incident, now_ms),
                 stale,
@@ -573,7 +577,7 @@ class Store:
                 TIMELINE_MAX,
                 self._settle_ms,
                 _owed_at_ms(incident, now_ms),
-                dump_alerts(incident) if _has_other_alerts(change) else "",
+                _alerts_arg(change),
                 change.payload,
                 *_timer_args(change),
                 *map(dump_entry, change.entries),
@@ -656,10 +660,14 @@ def _first_due_ms(change: Change) -> int | None:
     return min((due_ms for due_ms in change.timers.values() if due_ms is not None), default=None)
 
 
-def _has_other_alerts(change: Change) -> bool:
-    """Whether the alerts are to be written: they are others than those that are stored, or stored in an older way."""
-    before = change.before
-    return before is None or before.schema < SCHEMA or before.alerts != change.incident.alerts
+def _alerts_arg(change: Change) -> bytes | str:
+    """What becomes of the field of its alerts, as `create` and `save` take it."""
+    after, before = change.incident, change.before
+    if has_alerts_apart(after):
+        is_there = before is not None and before.schema >= SCHEMA and has_alerts_apart(before)
+        return _KEPT if before is not None and is_there and before.alerts == after.alerts else dump_alerts(after)
+    has_none = before is None or (before.schema >= SCHEMA and not has_alerts_apart(before))
+    return _KEPT if has_none else ""
 
 
 def _timer_args(change: Change) -> list[Any]:

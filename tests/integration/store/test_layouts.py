@@ -13,6 +13,7 @@ import pytest
 from tests.integration.conftest import Engine
 from tests.integration.engine.test_engine import firing
 from tests.support.payloads import DATA
+from tests.support.stored import packed, unpacked
 from versus_py.errors import Unreadable
 from versus_py.incidents.model import Actor, Status
 from versus_py.simulators.slack.messages import PostedMessage
@@ -98,6 +99,19 @@ async def test_after_an_upgrade_people_and_mentions_are_still_known(engine, ids)
     assert all(it.by.ids == {"slack": "U0ANA"} for it in await engine.store.timeline(ids["Acknowledged"]) if it.by)
 
 
+async def test_after_an_upgrade_an_incident_is_stored_anew_when_it_changes(engine, ids):
+    redis, key = engine.store._redis, keys.incident(ids["Open"])
+
+    await engine.lifecycle.acknowledge(ids["Open"], Actor("ana"))
+    await engine.settle()
+
+    fields = await redis.hgetall(key)
+    assert {unpacked(it)["schema"] for name, it in fields.items() if name not in {"version", "status"}} == {
+        codec.SCHEMA
+    }
+    assert (await engine.store.get(ids["Open"])).acknowledged_by == Actor("ana")
+
+
 NEWER = codec.SCHEMA + 1
 
 
@@ -112,7 +126,7 @@ def a_newer_replica(monkeypatch):
 PLACES = {
     "the incident": ("incident", []),
     "its policy": ("incident", ["policy"]),
-    "its alert": ("alerts", [0]),
+    "its alert": ("incident", ["alerts", 0]),
     "its news": ("incident", ["news", 0]),
     "who acknowledged": ("incident", ["acknowledged_by"]),
     "its message": ("delivery:slack", []),
@@ -122,19 +136,18 @@ PLACES = {
 async def add_field(engine, incident_id, field, path, readable_from=codec.SCHEMA):
     """What a newer version has written, with a field that nobody else knows."""
     redis, key = engine.store._redis, keys.incident(incident_id)
-    data = part = orjson.loads(await redis.hget(key, field))
+    data = part = unpacked(await redis.hget(key, field))
     for step in path:
         part = part[step]
     part["colour"] = "teal"
-    await redis.hset(key, field, orjson.dumps(data))
+    await redis.hset(key, field, packed(data))
     numbers = {"schema": NEWER, "readable_from": readable_from}
-    for numbered in {"incident", field} - {"alerts"}:
-        data = orjson.loads(await redis.hget(key, numbered))
-        await redis.hset(key, numbered, orjson.dumps(numbers | {**data, **numbers}))
+    for numbered in {"incident", field}:
+        await redis.hset(key, numbered, packed(unpacked(await redis.hget(key, numbered)) | numbers))
 
 
 async def field_of(engine, incident_id, field, path):
-    part = orjson.loads(await engine.store._redis.hget(keys.incident(incident_id), field))
+    part = unpacked(await engine.store._redis.hget(keys.incident(incident_id), field))
     for step in path:
         part = part[step]
     return part.get("colour")
@@ -163,7 +176,7 @@ async def test_an_older_replica_keeps_what_it_does_not_know(engine, news, field,
     await engine.settle()
 
     assert await field_of(engine, news, field, path) == "teal"
-    stored = await engine.store._redis.hget(keys.incident(news), "incident" if field == "alerts" else field)
+    stored = await engine.store._redis.hget(keys.incident(news), field)
     assert orjson.loads(stored)["schema"] == NEWER
     assert await engine.store.get(news) is not None
 

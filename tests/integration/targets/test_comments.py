@@ -8,6 +8,7 @@ import pytest
 from tests.integration.conftest import Engine
 from tests.integration.targets.test_notes import ANA, the_incident
 from tests.integration.targets.test_records import PLAIN, escalated, group, set_back, snapshot
+from tests.support.stored import packed, unpacked
 from tests.support.waiting import DEADLINE_S
 from versus_py.engine.retries import SPREAD
 from versus_py.incidents import transitions
@@ -149,10 +150,9 @@ async def test_a_record_of_an_earlier_version_is_heard_from_now_on(engine):
     assert Heard.of(stored.reference)
     redis = engine.store._redis
     key = keys.incident(await the_incident(engine))
-    text = await redis.hget(key, "delivery:servicenow")
-    start = text.index('"heard"')
-    end = text.index('"', text.index(":", start) + 2) + 1
-    await redis.hset(key, "delivery:servicenow", text[:start].rstrip(", ") + text[end:])
+    text = unpacked(await redis.hget(key, "delivery:servicenow"))
+    del text["reference"]["heard"]
+    await redis.hset(key, "delivery:servicenow", packed(text))
     assert Heard.of((await delivery(engine)).reference) is None
 
     await pass_time(engine, minutes=6)

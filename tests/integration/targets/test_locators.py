@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.conftest import CHANNEL
 from tests.support.groups import alert, group
+from tests.support.stored import packed, unpacked
 from versus_py.incidents.model import IncidentId
 from versus_py.simulators.slack.errors import ErrorOrder
 from versus_py.store import keys
@@ -26,10 +27,9 @@ def locator(message):
 async def as_before_locators(engine, incident_id, message):
     """As an older version has stored it."""
     field, name = f"{keys.DELIVERY_FIELD}slack", keys.incident(incident_id)
-    stored = await engine.store._redis.hget(name, field)
-    older = stored.replace(f'"locator":"{CHANNEL}\\n{message.ts}",', "")
-    assert older != stored
-    await engine.store._redis.hset(name, field, older)
+    stored = unpacked(await engine.store._redis.hget(name, field))
+    assert stored.pop("locator") == f"{CHANNEL}\n{message.ts}"
+    await engine.store._redis.hset(name, field, packed(stored))
     await engine.store._redis.delete(keys.reference("slack", locator(message)))
 
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import orjson
 import pytest
 
 from tests.integration.conftest import Engine, make_turns
 from tests.integration.targets.test_notes import the_incident
 from tests.integration.targets.test_records import acknowledge, group, notes
+from tests.support.stored import packed, unpacked
 from versus_py.config import ServiceNowConfig
 from versus_py.engine.retries import SPREAD
 from versus_py.incidents.model import Delivery
@@ -62,9 +62,9 @@ async def as_written_before(engine: Engine) -> None:
     """By a version that noted no key."""
     redis = engine.store._redis
     [key] = [name async for name in redis.scan_iter("*incident:*")]
-    stored = orjson.loads(str(await redis.hget(key, "delivery:servicenow")))
+    stored = unpacked(await redis.hget(key, "delivery:servicenow"))
     del stored["reference"]["key"]
-    await redis.hset(key, "delivery:servicenow", orjson.dumps(stored))
+    await redis.hset(key, "delivery:servicenow", packed(stored))
 
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["with a key", "written before there were keys"])

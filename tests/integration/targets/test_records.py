@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 
 from tests.integration.conftest import LEASE_MS, Engine, make_turns, make_worker
+from tests.support.stored import packed, unpacked
 from versus_py.config import ServiceNowConfig
 from versus_py.engine.retries import SPREAD
 from versus_py.simulators import Fault
@@ -909,10 +909,10 @@ async def test_an_escalation_of_an_earlier_version_is_told_what_happens_next(eng
     await escalated(engine)
     redis = engine.store._redis
     [key] = [name async for name in redis.scan_iter("*incident:*")]
-    stored = orjson.loads(await redis.hget(key, "delivery:servicenow"))
+    stored = unpacked(await redis.hget(key, "delivery:servicenow"))
     stored["reference"].pop("told")
     stored["reference"].pop("table")
-    await redis.hset(key, "delivery:servicenow", orjson.dumps(stored))
+    await redis.hset(key, "delivery:servicenow", packed(stored))
 
     await acknowledge(engine)
 

@@ -8,7 +8,7 @@
 -- ARGV[3] how      "done" | "retry" (due again at at_ms, attempts go on) | "postponed" (due again at at_ms; this was
 --                  no attempt) | "failed". All but "retry" are due again at once if the version moved on meanwhile.
 -- ARGV[4] at_ms    when it is due again; "" for never   ARGV[5] now_ms     ARGV[6] seen_version  the version that was synced
--- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and its JSON; "" leaves it
+-- ARGV[7] field    ARGV[8] delivery   the hash field of this target's delivery, and that; "" leaves it
 -- ARGV[9] expire_at_ms                when all of it may be forgotten, unless that is later already
 -- ARGV[10] id       ARGV[11] owed_at_ms  when its escalation is due by what the target has come to; "" when nothing is
 --                  owed any more; "-" leaves it. Unless the version moved on meanwhile; where something was owed and

@@ -3,13 +3,13 @@
 -- KEYS[5] attempts   hash   KEYS[6] timeline  list     KEYS[7] pending  zset, id -> when its escalation is due
 -- KEYS[8] payload    string
 -- ARGV[1] id   ARGV[2] written_version   as it was read, without its repeats: see repeat
--- ARGV[3] status   ARGV[4] incident as JSON
+-- ARGV[3] status   ARGV[4] incident
 -- ARGV[5] expire_at_ms         when all of it may be forgotten
 -- ARGV[6] dedup_expire_at_ms   until when the dedup key names this incident
 -- ARGV[7] timeline_max         most entries kept
 -- ARGV[8] settle_ms            how long an unrecorded attempt may take to have its effect
 -- ARGV[9] owed_at_ms           when its escalation is due; "" when nothing is owed any more
--- ARGV[10] alerts              its alerts as JSON; "" when they are as they were
+-- ARGV[10] alerts              its alerts, where they are a field of their own; "-" when that is as it was, "" for none
 -- ARGV[11] payload             the body that changed it, packed; "" leaves the one that is there
 -- ARGV[12] timer_count         then that many pairs: member, due_ms; due_ms "" disarms
 -- the rest                     timeline entries
@@ -19,7 +19,7 @@
 -- it is due earlier anyway.
 local incident, dedup, timers, running = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempts, timeline, pending, payload_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local id, written_version, status, json = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, written_version, status, text = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local expire_at_ms, dedup_expire_at_ms = ARGV[5], ARGV[6]
 local timeline_max, settle_ms = tonumber(ARGV[7]), tonumber(ARGV[8])
 local owed_at_ms, alerts, payload, timer_count = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
@@ -31,8 +31,10 @@ end
 
 redis.call('ZREM', timers, '') -- takes no memory: see REFUSED_WHEN_FULL
 redis.call('HINCRBY', incident, 'version', 1)
-redis.call('HSET', incident, 'status', status, 'incident', json)
-if alerts ~= '' then
+redis.call('HSET', incident, 'status', status, 'incident', text)
+if alerts == '' then
+  redis.call('HDEL', incident, 'alerts')
+elseif alerts ~= '-' then
   redis.call('HSET', incident, 'alerts', alerts)
 end
 redis.call('PEXPIREAT', incident, expire_at_ms)
