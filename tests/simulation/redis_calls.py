@@ -196,6 +196,11 @@ class Caller:
     def _draw_enlist(self) -> Drawn:
         return ["storms"], [self.random.choice(IDS), self._maybe(self._expire_at_ms())]
 
+    def _draw_index_alerts(self) -> Drawn:
+        buckets = self.random.choices(["bucket-1", "bucket-2"], k=3)
+        fields = self.random.choices(["a", "b"], k=3)
+        return buckets, [self.random.choice(IDS), self._expire_at_ms(), self.now_ms, *fields]
+
     def _draw_announce(self) -> Drawn:
         pairs = [it for id_ in IDS for it in (id_, self._soon_ms())]
         return ["events"], [1000, *pairs]

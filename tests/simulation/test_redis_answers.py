@@ -200,7 +200,7 @@ def test_the_scripts_of_the_store_do_as_on_a_real_server(
 
 def test_the_calls_that_are_compared_reach_every_line_of_every_script() -> None:
     lines = Lines()
-    random = Random(0)
+    random = Random(1)
     server = Server(lambda: START_MS)
     caller = Caller(server, random, START_MS + MINUTE_MS)
     texts = _scripts()

@@ -76,6 +76,7 @@ def test_scripts_state_their_contract_and_read_no_clock():
         "fix_partitions",
         "hold_back",
         "hurry",
+        "index_alerts",
         "journal",
         "leave_storm",
         "look",

@@ -5,7 +5,7 @@
 | `{p}:incident:<id>`     | hash       | `version`, `status`, `incident`, `alerts`, `delivery:<target>`: see     |
 |                         |            | codec; `repeats` of that version, `repeated_ms`, when the last one came |
 | `{p}:dedup:<sha256>`    | string     | id of the incident that a dedup key names; of a further key, ids        |
-| `{q}:alert:<sha256>`    | set        | ids of the incidents that an alert with this start is in                |
+| `{q}:alerts:<day>:<n>`  | hash       | some of the alerts that began on that day -> ids of their incidents     |
 | `{p}:payload:<id>`      | string     | the last body that the incident came with, packed                       |
 | `{p}:unread:<id>`       | string     | since when an incident cannot be read, ms; expires                      |
 | `{p}:timers`            | sorted set | `<id>|<target>` by due time, ms                                         |
@@ -55,6 +55,7 @@
 `{d}` is a destination, such as `slack:C0123456789`. `{s}` is a system, such as `servicenow:infra`.
 """
 
+from binascii import b2a_base64
 from hashlib import sha256
 
 from versus_py.incidents.heartbeats import is_heartbeat
@@ -71,6 +72,10 @@ CLOCK = f"{PREFIX}clock"
 REPLICAS = f"{PREFIX}replicas"
 CHECKUP = f"{PREFIX}checkup"
 DELIVERY_FIELD = "delivery:"
+DAY_MS = 24 * 3600_000
+
+ALERT_BUCKETS = 256
+"""Of each partition, for the alerts of a day. Redis keeps hashes of up to 512 short fields in the least memory."""
 
 
 def in_partition(partition: int | str, name: str) -> str:
@@ -150,9 +155,24 @@ def dedup(dedup_key: str) -> str:
     return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode(errors='replace')).hexdigest()}")
 
 
-def alert(fingerprint: str, starts_at_ms: int) -> str:
-    digest = sha256(f"{fingerprint}\n{starts_at_ms}".encode(errors="replace")).hexdigest()
-    return in_partition(partition_of(fingerprint), f"alert:{digest}")
+def alert(fingerprint: str, starts_at_ms: int) -> tuple[str, str]:
+    """The bucket that holds which incidents an alert with this start is in, and its field there.
+
+    A key for each alert would take several times the memory of what it holds.
+    """
+    digest = _alert_digest(fingerprint, starts_at_ms)
+    bucket = int.from_bytes(digest[:4]) % ALERT_BUCKETS
+    field = b2a_base64(digest[4:13], newline=False).decode()
+    return in_partition(partition_of(fingerprint), f"alerts:{starts_at_ms // DAY_MS}:{bucket}"), field
+
+
+def older_alert(fingerprint: str, starts_at_ms: int) -> str:
+    """The set of these incidents' ids that versions of layout 5 wrote, and that expires as they do."""
+    return in_partition(partition_of(fingerprint), f"alert:{_alert_digest(fingerprint, starts_at_ms).hex()}")
+
+
+def _alert_digest(fingerprint: str, starts_at_ms: int) -> bytes:
+    return sha256(f"{fingerprint}\n{starts_at_ms}".encode(errors="replace")).digest()
 
 
 def payload(incident_id: IncidentId) -> str:

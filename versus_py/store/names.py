@@ -39,7 +39,7 @@ NAMED_AGAIN_MAX = 20
 ALERTS_ASKED_MAX = 100
 """The most alerts of one notification that are asked for the incident that they are in."""
 
-ENLISTED_MAX = 100
+INDEXED_MAX = 100
 """The most alerts that one script names: it blocks Redis only for so long."""
 
 
@@ -55,7 +55,9 @@ class Names:
     def commands(self) -> list[Command]:
         found: list[Command] = [("GET", keys.dedup(key)) for key in self.keys]
         found += [("HGET", keys.incident(incident_id), "version") for incident_id in self.ids]
-        return found + [("SMEMBERS", keys.alert(*alert)) for alert in self.alerts[:ALERTS_ASKED_MAX]]
+        for alert in self.alerts[:ALERTS_ASKED_MAX]:
+            found += [("HGET", *keys.alert(*alert)), ("SMEMBERS", keys.older_alert(*alert))]
+        return found
 
 
 async def find(
@@ -94,7 +96,7 @@ def _ids(wanted: Sequence[Names], answered: Sequence[Any]) -> list[tuple[Inciden
             ids += (next(replies) or "").split()
         ids += [incident_id for incident_id in it.ids if next(replies) is not None]
         for _ in it.alerts[:ALERTS_ASKED_MAX]:
-            ids += sorted(next(replies) or ())
+            ids += sorted({*(next(replies) or "").split(), *(next(replies) or ())})
         found.append(tuple(dict.fromkeys(map(IncidentId, ids))))
     return found
 
@@ -114,26 +116,32 @@ def _failure(replies: Sequence[Any]) -> str:
     return next((str(it) for it in replies if isinstance(it, StoreUnavailable)), "")
 
 
-def index(enlist: Script, incident: Incident, alerts: Sequence[Alert], expire_at_ms: int) -> list[Call]:
-    """Has alerts name the incident that they are in, among others: each receiver has its own."""
+def index(script: Script, incident: Incident, alerts: Sequence[Alert], *, expire_at_ms: int, now_ms: int) -> list[Call]:
+    """Has alerts name the incident that they are in, among others: each receiver has its own.
+
+    Both times are by the clock of the server, which expires keys.
+    """
     names = dict.fromkeys(
         keys.alert(it.fingerprint, start_ms)
         for it in alerts
         for start_ms in {listing.starts_at_ms for lister, listing in it.listings.items() if lister}
         if start_ms is not None
     )
-    return [Call(enlist, some, [incident.id, expire_at_ms]) for some in _together(enlist, [*names])]
+    return [
+        Call(script, [bucket for bucket, _ in some], [incident.id, expire_at_ms, now_ms, *(field for _, field in some)])
+        for some in _together(script, [*names])
+    ]
 
 
-def _together(script: Script, names: Sequence[str]) -> list[Sequence[str]]:
+def _together(script: Script, names: Sequence[tuple[str, str]]) -> list[Sequence[tuple[str, str]]]:
     """*names* as one call takes them: of one partition on a cluster, and never so many that Redis stands still."""
-    parts: list[Sequence[str]] = [names]
+    parts: list[Sequence[tuple[str, str]]] = [names]
     if is_cluster(script.redis):
-        by_partition: dict[str, list[str]] = {}
+        by_partition: dict[str, list[tuple[str, str]]] = {}
         for it in names:
-            by_partition.setdefault(keys.partition_of_key(it), []).append(it)
+            by_partition.setdefault(keys.partition_of_key(it[0]), []).append(it)
         parts = [*by_partition.values()]
-    return [it[start : start + ENLISTED_MAX] for it in parts for start in range(0, len(it), ENLISTED_MAX)]
+    return [it[start : start + INDEXED_MAX] for it in parts for start in range(0, len(it), INDEXED_MAX)]
 
 
 def unsure(change: Change) -> list[Alert]:

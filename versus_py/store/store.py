@@ -14,6 +14,7 @@ from versus_py.errors import StoreUnavailable, Unreadable
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
     SUPPRESSED_LOOK_MS,
+    Alert,
     Delivery,
     Ending,
     Entry,
@@ -185,7 +186,7 @@ class Store:
         self._complete = load_script(redis, "complete")
         self._arm = load_script(redis, "arm")
         self._note_unread = load_script(redis, "note_unread")
-        self._enlist = load_script(redis, "enlist")
+        self._index_alerts = load_script(redis, "index_alerts")
         self._report = load_script(redis, "announce")
         self._put = load_script(redis, "put")
         self._trim = load_script(redis, "trim")
@@ -427,11 +428,7 @@ class Store:
         await self._references.run([call for it in incidents for call in self._locating(it, now_ms)])
         await run_optionally(
             self._redis,
-            [
-                call
-                for it in incidents
-                for call in names.index(self._enlist, it, it.firing, self._expire_at(it, now_ms))
-            ],
+            [call for it in incidents for call in self._indexing(it, it.firing, now_ms)],
         )
         return start + RENEW_BATCH if len(ids) == RENEW_BATCH else None
 
@@ -520,6 +517,11 @@ class Store:
         """Has the further keys name it that do, for as long as its own."""
         args = [incident.id, self._named_until_ms(incident, now_ms), int(incident.status is not Status.RESOLVED)]
         return [Call(self._name, [keys.dedup(it)], args) for it in incident.aliases]
+
+    def _indexing(self, incident: Incident, alerts: Sequence[Alert], now_ms: int) -> list[Call]:
+        """Has *alerts* name it, for as long as it is kept."""
+        until_ms, server_now_ms = self._expire_at(incident, now_ms), self._by_server(now_ms)
+        return names.index(self._index_alerts, incident, alerts, expire_at_ms=until_ms, now_ms=server_now_ms)
 
     def _locating(self, incident: Incident, now_ms: int) -> list[Call]:
         """Has what its systems call it name it, for as long as it is kept."""
@@ -616,13 +618,7 @@ class Store:
         A convenience: an alert's own name is asked for only where its group has another one than before, and
         locators are named again with the next change.
         """
-        indexing = [
-            it
-            for change in changes
-            for it in names.index(
-                self._enlist, change.incident, names.unsure(change), self._expire_at(change.incident, now_ms)
-            )
-        ]
+        indexing = [it for change in changes for it in self._indexing(change.incident, names.unsure(change), now_ms)]
         indexing += [call for change in changes for call in self._locating(change.incident, now_ms)]
         if not indexing:
             return

@@ -274,7 +274,7 @@ async def test_an_alert_whose_name_was_lost_is_found_after_a_repeat(engine):
     """The process was killed right after it had written the incident, and its sender tried again."""
     created = await posted(engine, group(alert("Disk", instance="a")))
     redis = engine.store._redis
-    assert await redis.delete(*[key async for key in redis.scan_iter("*:alert:*")])
+    assert await redis.delete(*[key async for key in redis.scan_iter("*:alerts:*")])
 
     await posted(engine, group(alert("Disk", instance="a")))
     moved = await posted(engine, group(alert("Disk", instance="a"), by=("instance",)))
@@ -286,12 +286,12 @@ async def test_of_many_alerts_whose_names_were_lost_each_repeat_names_some(engin
     alerts = [alert("Disk", instance=f"{number}") for number in range(2 * NAMED_AGAIN_MAX + 1)]
     await posted(engine, group(*alerts))
     redis = engine.store._redis
-    await redis.delete(*[key async for key in redis.scan_iter("*:alert:*")])
+    await redis.delete(*[key async for key in redis.scan_iter("*:alerts:*")])
 
     numbers = []
     for _ in range(3):
         await posted(engine, group(*alerts))
-        numbers.append(len([key async for key in redis.scan_iter("*:alert:*")]))
+        numbers.append(sum([await redis.hlen(key) async for key in redis.scan_iter("*:alerts:*")]))
 
     assert numbers == [NAMED_AGAIN_MAX, 2 * NAMED_AGAIN_MAX, len(alerts)]
 
@@ -399,6 +399,31 @@ async def test_after_everything_was_forgotten_the_same_alert_has_the_same_id(eng
     assert (await posted(engine, group(alert("Disk"))))["id"] == before["id"]
 
 
+async def test_an_alert_leads_to_its_incident_by_what_an_earlier_version_wrote_too(engine):
+    created = await posted(engine, group(alert("Disk", instance="a")))
+    redis, [fired] = engine.store._redis, (await engine.store.get(IncidentId(created["id"]))).alerts
+    await redis.delete(keys.alert(fired.fingerprint, fired.starts_at_ms)[0])
+    await redis.sadd(keys.older_alert(fired.fingerprint, fired.starts_at_ms), created["id"])
+
+    again = await posted(engine, group(alert("Disk", instance="a"), by=("instance",)))
+
+    assert (again["id"], again["outcome"]) == (created["id"], "updated")
+
+
+async def test_a_bucket_of_alerts_is_kept_for_the_one_that_is_kept_for_longest(engine, monkeypatch):
+    monkeypatch.setattr(keys, "ALERT_BUCKETS", 1)
+    monkeypatch.setattr(keys, "partition_of", lambda _: 0)
+    redis = engine.store._redis
+    longer = await posted(engine, group(alert("Disk", instance="a")), oncall_wait_minutes="10080")
+    shorter = await posted(engine, group(alert("Host", instance="a")), incident_per="alert")
+
+    ids = [IncidentId(it["id"]) for it in (longer, shorter)]
+    found = [await engine.store.get(it) for it in ids]
+    [bucket] = {keys.alert(fired.fingerprint, fired.starts_at_ms)[0] for it in found for fired in it.alerts}
+    assert set((await redis.hgetall(bucket)).values()) == {*ids}
+    assert await redis.pexpiretime(bucket) == await redis.pexpiretime(keys.incident(ids[0])) + 3600_000
+
+
 # How long a key names an incident
 
 
@@ -418,7 +443,7 @@ async def test_what_is_open_is_kept_however_long_nothing_happens(engine):
         keys.payload(incident.id),
         keys.dedup(incident.dedup_key),
         *map(keys.dedup, incident.aliases),
-        keys.alert(fired.fingerprint, fired.starts_at_ms),
+        keys.alert(fired.fingerprint, fired.starts_at_ms)[0],
     ]
     for name in names:  # the server's clock is not moved by tests
         assert await redis.pexpire(name, DAY_MS), name
@@ -426,7 +451,9 @@ async def test_what_is_open_is_kept_however_long_nothing_happens(engine):
     await engine.watchdog.renew()
 
     until_ms = engine.clock.now_ms() + 7 * DAY_MS
-    assert {name: await redis.pexpiretime(name) for name in names} == dict.fromkeys(names, until_ms)
+    kept = {name: await redis.pexpiretime(name) - until_ms for name in names}
+    assert kept.pop(names[-1]) in {0, 3600_000}  # what is in the same bucket shares it
+    assert kept == dict.fromkeys(names[:-1], 0)
 
 
 async def test_what_is_over_is_forgotten_in_its_time(engine):

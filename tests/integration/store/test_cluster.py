@@ -214,7 +214,7 @@ class Parted:
     def alert(self, *, on_it: bool) -> Alert:
         """One whose name is on the node that is lost, or not."""
         start_ms = self.clock.now_ms()
-        fingerprint = elsewhere(self.cluster, self.lost, lambda it: keys.alert(it, start_ms), on_it=on_it)
+        fingerprint = elsewhere(self.cluster, self.lost, lambda it: keys.alert(it, start_ms)[0], on_it=on_it)
         return make_alert(f"Alert{fingerprint}", fingerprint=fingerprint, starts_at_ms=start_ms)
 
 
