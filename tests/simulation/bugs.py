@@ -191,12 +191,10 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             InFunction(
                 Lifecycle,
                 "begin_step",
-                "incident, _ = await self._apply(\n"
-                "            incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)\n"
-                "        )",
-                "incident = await self._store.get(incident_id)\n"
-                "        change = incident and transitions.begin_step(incident, self._clock.now_ms(), self.policy_of)\n"
-                "        incident = change.incident if change else incident",
+                "return await self._moved_on(read, transitions.begin_step)",
+                "incident = await self._store.get(read.id)\n"
+                "    change = incident and transitions.begin_step(incident, self._clock.now_ms(), self.policy_of)\n"
+                "    return change.incident if change else incident",
             ),
         ),
         "forget news on completion": _places(

@@ -50,7 +50,7 @@ class Replica:
         asked = make_policy(oncall=target, wait_ms=0, **policy)
         [accepted] = await self.lifecycle.accept([make_notification()], lambda *_: asked)
         assert accepted.incident is not None
-        incident = await self.lifecycle.begin_step(accepted.incident.id)
+        incident = await self.lifecycle.begin_step(accepted.incident)
         assert incident is not None
         await self.done({target: Delivery(OURS, "INC-ours", locator=locator)})
         return await self.get(incident)

@@ -253,33 +253,29 @@ class Lifecycle:
         """Say by name who has been known by an id only."""
         await self._apply(incident_id, lambda it, now_ms: transitions.identify(it, actor, now_ms))
 
-    async def end_snooze(self, incident_id: IncidentId) -> Incident | None:
+    async def end_snooze(self, read: Incident) -> Incident | None:
         """The incident as it is now, its snooze taken back if that is over."""
-        incident, _ = await self._apply(incident_id, transitions.end_snooze)
-        return incident
+        return await self._moved_on(read, lambda it, now_ms, _: transitions.end_snooze(it, now_ms))
 
-    async def end_acknowledgment(self, incident_id: IncidentId) -> Incident | None:
+    async def end_acknowledgment(self, read: Incident) -> Incident | None:
         """The incident as it is now, waiting again if its acknowledgment has ended."""
-        incident, _ = await self._apply(
-            incident_id, lambda it, now_ms: transitions.end_acknowledgment(it, now_ms, self.policy_of)
-        )
-        return incident
+        return await self._moved_on(read, transitions.end_acknowledgment)
 
-    async def notice_news(self, incident_id: IncidentId) -> Incident | None:
+    async def notice_news(self, read: Incident) -> Incident | None:
         """The incident as it is now, waiting again if it fires for a reason that nobody knows."""
-        incident, _ = await self._apply(
-            incident_id, lambda it, now_ms: transitions.notice_news(it, now_ms, self.policy_of)
-        )
-        return incident
+        return await self._moved_on(read, transitions.notice_news)
 
-    async def begin_step(self, incident_id: IncidentId) -> Incident | None:
+    async def begin_step(self, read: Incident) -> Incident | None:
         """The incident as it is now, with the steps begun that are due, if nobody acknowledged."""
-        if is_heartbeat(incident_id):
-            incident, _ = await self._apply(incident_id, fall_silent)
-        else:
-            incident, _ = await self._apply(
-                incident_id, lambda it, now_ms: transitions.begin_step(it, now_ms, self.policy_of)
-            )
+        if is_heartbeat(read.id):
+            return await self._moved_on(read, lambda it, now_ms, _: fall_silent(it, now_ms))
+        return await self._moved_on(read, transitions.begin_step)
+
+    async def _moved_on(
+        self, read: Incident, decide: Callable[[Incident, int, PolicyOf], Change | None]
+    ) -> Incident | None:
+        """The incident after what time has brought. It is *read* again only when it has changed since."""
+        incident, _ = await self._apply(read.id, lambda it, now_ms: decide(it, now_ms, self.policy_of), read=read)
         return incident
 
     async def end_quietly(self, asked: Incident, by: str) -> Incident | None:
@@ -526,24 +522,26 @@ class Lifecycle:
                 self._metrics.observe_change(step.before, change.incident, now_ms)
 
     async def _apply(
-        self, incident_id: IncidentId, decide: Decision, *, durably: bool = False
+        self, incident_id: IncidentId, decide: Decision, *, durably: bool = False, read: Incident | None = None
     ) -> tuple[Incident | None, Change | None]:
         """The incident afterwards and the change, which is None when there was nothing to change.
 
-        *durably* when somebody is told; what only a worker goes by would be found out again.
+        *durably* when somebody is told; what only a worker goes by would be found out again. *read* is the incident
+        where that was read just now.
         """
         # Those of one process take turns, so that a storm on one incident is no contest; other replicas conflict.
         async with self._lock(incident_id):
-            return await self._decide_and_save(incident_id, decide, durably=durably)
+            return await self._decide_and_save(incident_id, decide, durably=durably, read=read)
 
     def _lock(self, incident_id: IncidentId) -> asyncio.Lock:
         return self._locks.setdefault(incident_id, asyncio.Lock())
 
     async def _decide_and_save(
-        self, incident_id: IncidentId, decide: Decision, *, durably: bool
+        self, incident_id: IncidentId, decide: Decision, *, durably: bool, read: Incident | None
     ) -> tuple[Incident | None, Change | None]:
+        incident = read
         for _ in range(MAX_CONFLICTS):
-            incident = await self._store.get(incident_id)
+            incident = incident or await self._store.get(incident_id)
             if incident is None:
                 return None, None
             now_ms = self._clock.now_ms()
@@ -556,6 +554,7 @@ class Lifecycle:
                 _log_change(change)
                 self._metrics.observe_change(incident, change.incident, now_ms)
                 return replace(change.incident, version=incident.version + 1), change
+            incident = None
         raise StoreUnavailable(f"incident {incident_id} keeps changing")
 
 

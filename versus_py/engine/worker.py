@@ -513,11 +513,11 @@ class Worker:
         incident: Incident | None = before
         now_ms = self._clock.now_ms()
         if before.snooze is not None and before.snooze.until_ms <= now_ms:
-            incident = await self._lifecycle.end_snooze(before.id)
+            incident = await self._lifecycle.end_snooze(before)
         elif _has_lapsed(before, now_ms):
-            incident = await self._lifecycle.end_acknowledgment(before.id)
+            incident = await self._lifecycle.end_acknowledgment(before)
         elif transitions.notice_news(before, now_ms) is not None:
-            incident = await self._lifecycle.notice_news(before.id)
+            incident = await self._lifecycle.notice_news(before)
         if incident is None:
             return None
         now_ms = self._clock.now_ms()
@@ -527,14 +527,14 @@ class Worker:
             return incident
         is_asked = is_due or incident.may_be_over
         if self._last_look is None or not is_asked:
-            return await self._lifecycle.begin_step(incident.id)
+            return await self._lifecycle.begin_step(incident)
         match await self._looked(self._last_look, incident):
             case Over(by):
                 return await self._lifecycle.end_quietly(incident, by)
             case Suppressed(by, until_ms):
                 return await self._lifecycle.suppress(incident, by, until_ms)
             case Escalate():
-                return await self._lifecycle.begin_step(incident.id)
+                return await self._lifecycle.begin_step(incident)
 
     async def _looked(self, last_look: LastLook, incident: Incident) -> Verdict:
         """What the last look says; a look that fails stops no escalation."""

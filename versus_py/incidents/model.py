@@ -313,6 +313,9 @@ class Delivery:
         return replace(self, failing_since_ms=None, error="", is_refused=False, is_late=False, retry_at_ms=None)
 
 
+_NO_DELIVERY = Delivery()
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who does something to an incident: a person, or a source that says that it is over."""
@@ -684,8 +687,9 @@ class Incident:
     @property
     def is_suppressed_without_end(self) -> bool:
         """Whether all that fires is silenced, and nobody knows until when, as what is inhibited is."""
-        is_suppressed = self.ending is Ending.SUPPRESSED
-        return is_suppressed and self.suppression is not None and self.suppression.until_ms is None
+        if self.suppression is None or self.suppression.until_ms is not None:
+            return False
+        return self.ending is Ending.SUPPRESSED
 
     @property
     def fallback_due_ms(self) -> int | None:
@@ -751,7 +755,7 @@ class Incident:
         return self.news[-missed:] if missed > 0 else ()
 
     def delivery(self, target: str) -> Delivery:
-        return self.deliveries.get(target, Delivery())
+        return self.deliveries.get(target, _NO_DELIVERY)
 
     def target_at(self, system: str, locator: str) -> str | None:
         """The target whose side that *system* names so; None when there is none."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -34,8 +34,7 @@ WORKERS_KEPT_MS = 3600_000
 """How long workers are remembered when nobody looks."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Due:
+class Due(NamedTuple):
     """A timer whose time has come. The one that is due first is the least."""
 
     due_ms: int

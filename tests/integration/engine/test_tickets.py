@@ -205,7 +205,7 @@ async def test_resolved_there_stops_what_is_pending(here):
     await here.take("abc", Standing.RESOLVED, 1)
     here.clock.advance(hours=1)
 
-    assert not (await here.lifecycle.begin_step(incident.id)).is_called(SERVICENOW)
+    assert not (await here.lifecycle.begin_step(incident)).is_called(SERVICENOW)
 
 
 async def test_a_re_routed_ticket_is_still_the_only_one(here):
@@ -216,7 +216,7 @@ async def test_a_re_routed_ticket_is_still_the_only_one(here):
     )
     here.clock.advance(minutes=6)
 
-    escalated = await here.lifecycle.begin_step(incident.id)
+    escalated = await here.lifecycle.begin_step(incident)
 
     assert escalated.is_called(SERVICENOW)
     assert escalated.providers == (SERVICENOW,)

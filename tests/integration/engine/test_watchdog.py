@@ -14,7 +14,7 @@ from tests.support.waiting import until
 from versus_py.engine.retries import SPREAD
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
 from versus_py.errors import StoreUnavailable
-from versus_py.incidents.model import Actor, Delivery, IncidentId
+from versus_py.incidents.model import Actor, Delivery, IncidentId, Status
 from versus_py.incidents.partitions import partitions
 from versus_py.incidents.transitions import acknowledge, begin_step, observe, trigger
 from versus_py.simulators import Fault
@@ -122,7 +122,7 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     engine.clock.advance(minutes=5)
     [*claims], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
     [oncall] = [it for it in claims if it.target == "servicenow"]
-    incident = await engine.lifecycle.begin_step(oncall.incident_id)
+    incident = await engine.lifecycle.begin_step(oncall.incident())
     assert incident
     completed = engine.worker._done(oncall, incident, await engine.worker._call(oncall, incident))
     for action in ("acknowledge", "unacknowledge"):
@@ -133,12 +133,25 @@ async def test_a_claim_that_is_settled_leaves_the_ledger_alone_when_the_incident
     assert await ledger_of(engine.store._redis) == {incident.id: engine.clock.now_ms() + 5 * 60_000}
 
 
-@pytest.mark.parametrize("settings", [{"alert": {"slack": {"enable": False}}}])
-async def test_what_was_decided_before_the_record_was_there_does_not_owe_it_again(engine):
+async def test_an_acknowledgment_after_the_claim_wins_over_the_step_that_is_due(engine):
     incident_id = await post(engine)
     engine.clock.advance(minutes=5)
+    claims, _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
+    [oncall] = [it for it in claims if it.target == "servicenow"]
+    await engine.http.post(f"/api/incidents/{incident_id}/acknowledge?by=ana")
+
+    incident = await engine.lifecycle.begin_step(oncall.incident())
+
+    assert incident.status is Status.ACKNOWLEDGED
+    assert not incident.is_escalating
+
+
+@pytest.mark.parametrize("settings", [{"alert": {"slack": {"enable": False}}}])
+async def test_what_was_decided_before_the_record_was_there_does_not_owe_it_again(engine):
+    await post(engine)
+    engine.clock.advance(minutes=5)
     [oncall], _ = await claim_due(engine.store, now_ms=engine.clock.now_ms(), lease_ms=LEASE_MS, limit=10)
-    incident = await engine.lifecycle.begin_step(incident_id)
+    incident = await engine.lifecycle.begin_step(oncall.incident())
     assert incident
     decided = observe(incident, make_notification(make_alert("Another"), dedup_key="group"), engine.clock.now_ms())
     assert decided

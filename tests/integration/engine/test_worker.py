@@ -121,7 +121,7 @@ async def test_a_redis_that_answers_and_refuses_is_not_asked_without_a_pause(sto
         raise StoreUnavailable("command not allowed when used memory > 'maxmemory'")
 
     with monkeypatch.context() as full:
-        full.setattr(Lifecycle, "begin_step", lambda _, incident_id: refused(incident_id))
+        full.setattr(Lifecycle, "begin_step", lambda _, read: refused(read))
         await worker.run_due()
         claims, next_ms = await claim_due(store, now_ms=clock.now_ms(), lease_ms=60_000, limit=10)
     assert (claims, next_ms) == ([], clock.now_ms() + STORE_AGAIN_MS)
