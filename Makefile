@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Let Python write .pyc files: where that is off, every process that a test starts compiles all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-quick faults faults-sample simulate fuzz bench check audit format imports dist sbom clean lock
+.PHONY: help demo test test-quick faults faults-sample kubernetes simulate fuzz bench check audit format imports dist sbom clean lock
 
 help:  ## What there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,10 @@ faults: $(VENV)/installed  ## All faults under load (kills, cuts, stalls, failov
 
 faults-sample: $(VENV)/installed  ## The part of them that CI runs; about three minutes.
 	$(BIN)/pytest -raP -n 2 -m sample tests/faults
+
+kubernetes: $(VENV)/installed  ## The Helm chart at a real API server; needs kubectl, and builds the server once, in ten minutes.
+	$(BIN)/python tests/support/go_tools.py helm etcd kube-apiserver
+	$(BIN)/pytest -ra tests/kubernetes
 
 simulate: SEEDS ?= 300
 simulate: FIRST ?=
