@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.acceptance.conftest import CHANNEL, PASSWORD, TOKEN, World, answers, request, run_world
+from tests.acceptance.conftest import CHANNEL, PASSWORD, TOKEN, World, request, run_world
 from tests.docs.commands import NOT_HERE, PLACEHOLDER, PORTS, SERVERS, as_run, commands, consoles, not_here
 from tests.docs.loaders import merged
 from tests.support.blocks import ROOT, Command, blocks, commands_of, is_as_shown
@@ -74,7 +74,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page, shared, programs, tmp_
         find_program("curl", "curl")
     own = bool(re.search(r"versus serve\b(?!.*--help)", typed))  # it starts its server, and what belongs to it
     urls = {"server": server, "shadow": server, "slack": world.slack.url, "servicenow": world.servicenow.url}
-    ports = {name: free_port() if own else int(urls[name].rpartition(":")[2]) for name in PORTS.values()}
+    ports = {it: int(urls[it].rpartition(":")[2]) if it in urls and not own else free_port() for it in PORTS.values()}
     incident = request(f"{server}/api/incidents?oncall_wait_minutes=60", ALERT)["incidents"][0]["id"]
     prepare(tmp_path, page, world, server)
 
@@ -103,12 +103,11 @@ def play(command: Command, text: str, shell: Shell) -> None:
 def ready(text: str, printed: Path, shell: Shell) -> None:
     """Wait for the server that was started."""
     if "versus demo" in text:
-        wait_until(lambda: "Everything ended" in printed.read_text(), what=text)
-    elif found := re.search(r"--port (\d+)", text):
-        wait_until(lambda: answers(f"http://127.0.0.1:{found[1]}/"), what=text)
-    else:
-        asked = "curl --fail http://127.0.0.1:$PORT/readyz"
-        wait_until(lambda: shell.run(asked).status == 0, timeout_s=120, what=text)
+        wait_until(lambda: "Everything ended" in printed.read_text(), timeout_s=120, what=text)
+        return
+    found = re.search(r"--port (\d+)", text)
+    asked = f"curl --fail http://127.0.0.1:{found[1] if found else '$PORT'}/{'readyz' if 'serve' in text else ''}"
+    wait_until(lambda: shell.run(asked).status == 0, timeout_s=120, what=text)
 
 
 def prepare(folder: Path, page: str, world: World, server: str) -> None:
@@ -127,6 +126,8 @@ def prepare(folder: Path, page: str, world: World, server: str) -> None:
     (folder / "payload.json").write_text(shown_in(page, "cat payload.json") or "{}")
     (folder / "body.json").write_text(json.dumps(ALERT))
     (folder / "slack.tmpl").write_text("*{{ .title }}* {{ if .severity }}{{ .severity | upper }}{{ end }}")
+    (folder / "body.json").write_text(json.dumps(ALERT))
+    (folder / "slack.tmpl").write_text("{{ .title }}\n")
     recordings = [it.text for it in blocks() if it.kind == "jsonl"]
     (folder / "recording.jsonl").write_text(recordings[0])
     (folder / "promises.txt").write_text(
