@@ -118,6 +118,7 @@ class _Stage:
             "p99_ms": 1000 * load.percentile(latencies_s, 0.99),
             "cpu_us": 1e6 * (self.cpu_s - used_s) / accepted,
             "redis_us": 1e6 * (self.redis_s - redis_s) / accepted,
+            "nodes": len(self.nodes),
             "generator": max(it.busy for it in came),
         }
 
@@ -137,6 +138,7 @@ class _Stage:
                     "rate": count / seconds,
                     "cpu_us": 1e6 * (self.cpu_s - used_s) / count,
                     "redis_us": 1e6 * (self.redis_s - redis_s) / count,
+                    "nodes": len(self.nodes),
                     "twice": len(noop.noted(self.notes)) - noted - count,
                 }
         raise RuntimeError(f"{count} incidents were not accepted before they were due, {TRIES} times")

@@ -182,13 +182,22 @@ def replicas_table(results: Results) -> str:
                 case,
                 ratio(results.ratio(section, new, f"{one}: new groups", "rate")),
                 *(number(results.spread(section, new, name)) for name in ("rate", "p99_ms", "cpu_us", "redis_us")),
+                _full(results, new),
                 ratio(results.ratio(section, drain, f"{one}: drain", "rate")),
                 *(number(results.spread(section, drain, name)) for name in ("rate", "cpu_us", "redis_us")),
+                _full(results, drain),
                 NONE if twice is None else f"{twice.most:.0f}",
             ]
         )
-    columns = ["replicas", "new groups × one", "requests/s", "p99 ms", "CPU µs", "Redis' CPU µs", "drain × one"]
-    return table([*columns, "escalations/s", "CPU µs each", "Redis' CPU µs each", "ran twice, most"], rows)
+    new_columns = ["new groups × one", "requests/s", "p99 ms", "CPU µs", "Redis' CPU µs", "Redis full at, /s"]
+    drain_columns = ["drain × one", "escalations/s", "CPU µs each", "Redis' CPU µs each", "Redis full at, /s"]
+    return table(["replicas", *new_columns, *drain_columns, "ran twice, most"], rows)
+
+
+def _full(results: Results, case: str) -> str:
+    """Extrapolated: how many a second use up a core of each node."""
+    redis, nodes = (results.spread(replicas.SECTION, case, name) for name in ("redis_us", "nodes"))
+    return NONE if redis is None or nodes is None or not redis.median else f"{1e6 * nodes.median / redis.median:,.0f}"
 
 
 def peers_table(results: Results) -> str:
@@ -311,7 +320,8 @@ New groups. A flat or falling line is linear or better.""",
 Replicas on one Redis and on a cluster of three nodes, and one replica of two processes; each case has a Redis of
 its own. The line about the machine says on which cores they ran. Where there are two cores, they share them with
 Redis and the load: then the ratios show what sharing costs, not what more cores would bring. CPU is that of all
-replicas together, and of all nodes. A drain is due in the same second, at a target that notes each call.""",
+replicas together, and of all nodes. *Redis full at* is an extrapolation: a core of each node, over the CPU that one
+takes; it is above what can be reached. A drain is due in the same second, at a target that notes each call.""",
         replicas_table,
         ("replicas",),
     ),

@@ -184,10 +184,11 @@ def test_an_escalation_that_ran_twice_misses_its_goal(results):
 
 def test_replicas_are_beside_one_on_the_same_redis(results):
     for name, rate in (("1 replica", 100), ("2 replicas", 150)):
-        results.add("replicas", f"one Redis: {name}: new groups", 0, rate=rate, p99_ms=5, cpu_us=9, redis_us=3)
-        results.add("replicas", f"one Redis: {name}: drain", 0, rate=10 * rate, cpu_us=9, redis_us=3, twice=0)
+        results.add("replicas", f"one Redis: {name}: new groups", 0, rate=rate, p99_ms=5, cpu_us=9, redis_us=3, nodes=1)
+        results.add("replicas", f"one Redis: {name}: drain", 0, rate=10 * rate, cpu_us=9, redis_us=3, nodes=3, twice=0)
 
     page = report.page(results)
 
-    new, drain = "1.50 (1.50 to 1.50) | 150 | 5 | 9 | 3", "1.50 (1.50 to 1.50) | 1,500 | 9 | 3 | 0"
-    assert f"| one Redis: 2 replicas | {new} | {drain} |" in page
+    new = "1.50 (1.50 to 1.50) | 150 | 5 | 9 | 3 | 333,333"
+    drain = "1.50 (1.50 to 1.50) | 1,500 | 9 | 3 | 1,000,000"
+    assert f"| one Redis: 2 replicas | {new} | {drain} | 0 |" in page
