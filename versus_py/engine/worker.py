@@ -657,7 +657,7 @@ class Worker:
             seen_version,
             at_ms=now_ms + LOOK_AGAIN_SOON_MS if is_next else until_ms,
             delivery=None if after == before else after,
-            arm=self._shown_by(claim, incident, before, after),
+            arm=self._shown_by(claim, incident, _told(claim, incident, after)),
         )
 
     async def _held_back(self, claim: Claim, incident: Incident, error: str, until_ms: int) -> Completion:
@@ -672,7 +672,7 @@ class Worker:
             incident.version,
             at_ms=_or_at_its_step(claim, incident, until_ms, self._clock.now_ms()),
             delivery=None if after == before else after,
-            arm=self._shown_by(claim, incident, before, after),
+            arm=self._shown_by(claim, incident, _told(claim, incident, after)),
         )
 
     async def _postponed(self, claim: Claim, incident: Incident, exc: NotYet | HeldBack) -> Completion:
@@ -687,7 +687,7 @@ class Worker:
             return Completion("postponed", incident.version, at_ms=at_ms, looked_at_next_ms=next_ms)
         unknown = incident.delivery(claim.target).unknown
         achieved = replace(exc.delivery, version=incident.version, unknown=unknown)
-        entries = self._first_shown(claim, incident, achieved)
+        entries = self._first_shown(claim, incident, _told(claim, incident, achieved))
         now_ms = self._clock.now_ms()
         at_ms = _or_at_its_step(claim, incident, _or_at_its_end(claim, incident, exc.at_ms, now_ms), now_ms)
         return Completion("postponed", incident.version, at_ms=at_ms, delivery=achieved, entries=entries)
@@ -705,15 +705,19 @@ class Worker:
         due = [at_ms for at_ms in times if at_ms is not None]
         return max(min(due), now_ms + LOOK_AGAIN_SOON_MS) if due else None
 
-    def _first_shown(self, claim: Claim, incident: Incident, after: Delivery) -> tuple[Entry, ...]:
-        """For the timeline, when the target has something that it did not have before, or what it has counts again."""
-        told = _told(claim, incident, after)
-        is_outcome = told.ending is Ending.ESCALATED and incident.ending is not Ending.ESCALATED
-        if not after.label or (after.label == incident.delivery(claim.target).label and not is_outcome):
+    def _first_shown(self, claim: Claim, incident: Incident, told: Incident) -> tuple[Entry, ...]:
+        """For the timeline, when the target has something that it did not have before, or what it has counts again.
+
+        *told* is the incident with it.
+        """
+        label, before = told.delivery(claim.target).label, incident.delivery(claim.target).label
+        if not label:
+            return ()
+        if label == before and (told.ending is not Ending.ESCALATED or incident.ending is Ending.ESCALATED):
             return ()
         event = Event.ESCALATED if incident.escalates_to(claim.target) else Event.POSTED
-        again = ", noted again" if after.label == incident.delivery(claim.target).label else ""
-        entry = Entry(self._clock.now_ms(), event, f"{self._called(claim.target)} {after.label}{again}")
+        again = ", noted again" if label == before else ""
+        entry = Entry(self._clock.now_ms(), event, f"{self._called(claim.target)} {label}{again}")
         log.info("incident.changed", incident=incident.id, what=event.value, detail=entry.detail)
         return (entry,)
 
@@ -739,14 +743,15 @@ class Worker:
         elif not after.attempts:  # it was held back and has never been attempted
             after = after.mended()
         log.debug("sync.done", incident=incident.id, target=claim.target, version=incident.version)
+        told = _told(claim, incident, after)
         return Completion(
             "done",
             incident.version,
-            **_outcome(claim, incident, after),
-            at_ms=self._again_at_ms(claim, _told(claim, incident, after), self._clock.now_ms()),
+            **_outcome(claim, incident, told),
+            at_ms=self._again_at_ms(claim, told, self._clock.now_ms()),
             delivery=after,
-            arm=self._shown_by(claim, incident, before, after),
-            entries=self._first_shown(claim, incident, after),
+            arm=self._shown_by(claim, incident, told),
+            entries=self._first_shown(claim, incident, told),
         )
 
     async def _retry(
@@ -775,12 +780,13 @@ class Worker:
         settles_at_ms = before.settles_at_ms if settles_s is None else now_ms + round(settles_s * 1000)
         failing = self._failing(before, since_ms, error, at_ms)
         after = replace(failing, attempts=claim.attempt, settles_at_ms=settles_at_ms)
+        told = _told(claim, incident, after)
         return Completion(
             "retry",
             incident.version,
-            at_ms=_or_at_its_step(claim, _told(claim, incident, after), at_ms, now_ms),
+            at_ms=_or_at_its_step(claim, told, at_ms, now_ms),
             delivery=after,
-            arm=self._shown_by(claim, incident, before, after),
+            arm=self._shown_by(claim, incident, told),
         )
 
     def _failing(self, before: Delivery, since_ms: int, error: str, at_ms: int) -> Delivery:
@@ -808,9 +814,9 @@ class Worker:
             "failed",
             seen_version,
             at_ms=self._again_at_ms(claim, _told(claim, told, replace(after, look_again_at_ms=None)), now_ms),
-            **_outcome(claim, incident, after),
+            **_outcome(claim, incident, _told(claim, incident, after)),
             delivery=after,
-            arm=self._shown_by(claim, incident, before, after),
+            arm=self._shown_by(claim, incident, _told(claim, incident, after)),
             entries=(Entry(now_ms, Event.FAILED, f"{self._called(claim.target)}: {error}"),),
         )
 
@@ -827,19 +833,20 @@ class Worker:
         is_only_that = is_news and told is not None and told.version == incident.version + 1
         return incident.version + 1 if is_only_that else incident.version, told or incident
 
-    def _shown_by(self, claim: Claim, incident: Incident, before: Delivery, after: Delivery) -> tuple[str, ...]:
+    def _shown_by(self, claim: Claim, incident: Incident, told: Incident) -> tuple[str, ...]:
         """Who is told what became of an escalation, when that is news: the channels, and the one that steps in.
 
-        That one as soon as it has to, and then also of what it came to itself: in a channel, its message says so. Not
-        of its own failure for good, as that would be tried again.
+        *told* is the incident with it. That one as soon as it has to, and then also of what it came to itself: in a
+        channel, its message says so. Not of its own failure for good, as that would be tried again.
         """
         if not incident.escalates_to(claim.target):
             return ()
-        is_news = _visible(before) != _visible(after) or _told(claim, incident, after).ending is not incident.ending
+        after = told.delivery(claim.target)
+        is_news = _visible(incident.delivery(claim.target)) != _visible(after) or told.ending is not incident.ending
         if not is_news:
             return ()
         channels = tuple(it for it in incident.told if it not in incident.providers and it != claim.target)
-        step, told = incident.policy.fallback, _told(claim, incident, after)
+        step = incident.policy.fallback
         if step is None or claim.target not in incident.providers:
             return channels
         [fallback] = step.targets
@@ -885,11 +892,9 @@ def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:
     return replace(incident, deliveries={**incident.deliveries, claim.target: delivery})
 
 
-def _outcome(claim: Claim, incident: Incident, delivery: Delivery) -> _Outcome:
+def _outcome(claim: Claim, incident: Incident, told: Incident) -> _Outcome:
     """What the incident comes to by this; nothing where no escalation has a part in it."""
-    if not incident.escalates_to(claim.target):
-        return {}
-    return {"before": incident, "after": _told(claim, incident, delivery)}
+    return {"before": incident, "after": told} if incident.escalates_to(claim.target) else {}
 
 
 def _failing_since_ms(claim: Claim, incident: Incident) -> int | None:

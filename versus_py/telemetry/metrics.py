@@ -124,10 +124,11 @@ class Metrics:
             return
         if after.acknowledged_at_ms is not None and before.acknowledged_at_ms is None:
             self.time_to_acknowledge.observe(max(0, after.acknowledged_at_ms - before.waiting_since_ms) / 1000)
-        if after.ending is None or after.ending is before.ending:
+        ending = after.ending
+        if ending is None or ending is before.ending:
             return
-        self.incident_outcomes.labels(after.ending).inc()
-        if after.ending is Ending.ESCALATED and after.escalations:
+        self.incident_outcomes.labels(ending).inc()
+        if ending is Ending.ESCALATED and after.escalations:
             due_ms = max(it.due_ms for it in after.escalations.values())
             self.escalation_lateness.observe(max(0, now_ms - due_ms) / 1000)
 

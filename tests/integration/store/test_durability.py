@@ -245,7 +245,9 @@ async def test_the_end_of_a_wait_does_not_wait_for_a_replica_that_is_gone(server
     clock.advance(minutes=6)
 
     async with opened(server, "replicated") as store:
-        incident = await Lifecycle(store, clock).begin_step(await store.get(change(clock).incident.id))
+        waiting = await store.get(change(clock).incident.id)
+        assert waiting is not None
+        incident = await Lifecycle(store, clock).begin_step(waiting)
 
     assert incident is not None
     assert calls_of(server, "wait") == 0

@@ -108,10 +108,9 @@ for _ = 1, arm_count do
   end
   next_arg = next_arg + 1
 end
-for i = next_arg, #ARGV do
-  redis.call('RPUSH', timeline, ARGV[i])
+if #ARGV >= next_arg and redis.call('RPUSH', timeline, unpack(ARGV, next_arg)) > timeline_max then
+  redis.call('LTRIM', timeline, -timeline_max, -1)
 end
-redis.call('LTRIM', timeline, -timeline_max, -1)
 if is_longer or redis.call('PTTL', timeline) < 0 then
   redis.call('PEXPIREAT', timeline, expire_at_ms)
 end

@@ -72,9 +72,8 @@ for _ = 1, timer_count do
   next_arg = next_arg + 2
 end
 
-for i = next_arg, #ARGV do
-  redis.call('RPUSH', timeline, ARGV[i])
+if #ARGV >= next_arg and redis.call('RPUSH', timeline, unpack(ARGV, next_arg)) > timeline_max then
+  redis.call('LTRIM', timeline, -timeline_max, -1)
 end
-redis.call('LTRIM', timeline, -timeline_max, -1)
 redis.call('PEXPIREAT', timeline, expire_at_ms)
 return 1
