@@ -28,7 +28,7 @@ REPEAT = {"commands": 10, "round_trips": 3}
 ESCALATION = {"commands": 60, "round_trips": 3}  # one of twenty that are due at once
 NEW_GROUP_CALLS = {"own": 1_800, "all": 4_100}
 REPEAT_CALLS = {"own": 150, "all": 700}
-WAITING_BYTES = {1: 1_750, 5: 2_300}  # by the number of alerts
+WAITING_BYTES = {1: 1_450, 5: 2_000}  # by the number of alerts
 
 LOOSE = 0.8
 """What costs less than this part of its bound is not guarded by it any more."""

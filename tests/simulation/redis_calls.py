@@ -82,7 +82,6 @@ class Caller:
             f"incident:{id_}",
             f"dedup:{id_}",
             "timers",
-            f"timeline:{id_}",
             "incidents",
             "pending",
             f"payload:{id_}",
@@ -90,7 +89,7 @@ class Caller:
         args = [id_, "triggered", "{}", "[]", self.now_ms, self._expire_at_ms(), self._maybe(id_)]
         args += [self._maybe(self._soon_ms()), self._maybe("body"), *self._timers(id_, disarms=False)]
         shown = self.random.sample(["delivery:slack", "delivery:servicenow"], self.random.randrange(3))
-        return keys, [*args, len(shown), *(it for field in shown for it in (field, '{"ref":1}')), *self._texts()]
+        return keys, [*args, len(shown), *(it for field in shown for it in (field, '{"ref":1}'))]
 
     def _draw_save(self) -> Drawn:
         id_ = self.random.choice(IDS)

@@ -425,6 +425,7 @@ class Incident:
     warnings: tuple[str, ...] = ()
     news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
     news_count: int = 0  # how many there ever were: the number of the last one
+    opening: tuple[Entry, ...] = field(default=(), compare=False)  # what its timeline begins with
     payload_digest: str = ""  # of the body that is kept with it
     content_count: int = 0  # how often what its alerts say has changed
     handled: tuple[str, ...] = ()  # ids of the latest requests that were applied, so that none is applied twice

@@ -36,7 +36,7 @@ SCHEMA = 6
 1: until 0.9, without numbers. 2: `Actor.ids` instead of `slack_id`, `Policy.mentions` instead of `mention`.
 3: alerts in a field of their own, each with who lists it. 4: steps instead of a channel, a provider and a fallback.
 5: the ticket that an incident began with, how its records were last seen, and where its news were said.
-6: compressed; few alerts with the rest.
+6: compressed; few alerts, and what the timeline begins with, are with the rest.
 """
 
 READABLE_FROM = 6

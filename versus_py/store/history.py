@@ -190,7 +190,7 @@ class History:
                 if isinstance(it, Unreadable):
                     unread.append(Unread(incident_id, str(it)))
                 elif it is not None:
-                    found.append(WasOpen(it, tuple(map(load_entry, lines))))
+                    found.append(WasOpen(it, (*it.opening, *map(load_entry, lines))))
             await asyncio.sleep(0)
         return tuple(found), tuple(unread)
 

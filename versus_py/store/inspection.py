@@ -48,6 +48,7 @@ class Inspection:
 
 def _read(incident_id: IncidentId, fields: Mapping[str, str], lines: Sequence[str]) -> Inspected:
     try:
-        return Inspected(load_incident(incident_id, fields), tuple(map(load_entry, lines)))
+        incident = load_incident(incident_id, fields)
+        return Inspected(incident, (*(incident.opening if incident else ()), *map(load_entry, lines)))
     except (Unreadable, ValueError) as exc:  # pydantic's and orjson's errors are ValueErrors
         return Inspected(None, problem=str(exc).partition("\n")[0])

@@ -16,7 +16,7 @@
 | `{p}:failed`            | sorted set | `<id>|<target>` given up, by when, ms, until it works                   |
 | `{p}:pending`           | sorted set | the ledger: id of what may still escalate, by when that is due, ms      |
 | `{p}:expected`          | sorted set | the same of heartbeats: id by when the next beat is due, ms             |
-| `{p}:timeline:<id>`     | list       | entries (JSON), oldest first                                            |
+| `{p}:timeline:<id>`     | list       | entries (JSON) after those of its creation, oldest first                |
 | `{p}:incidents`         | sorted set | id by creation, ms                                                      |
 | `{p}:heartbeats`        | sorted set | the same of heartbeats, which are stored as incidents are               |
 | `{p}:marker`            | hash       | which data this is, when a replica last saw it, and how it was lost     |

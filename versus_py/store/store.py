@@ -47,6 +47,7 @@ from versus_py.store.codec import (
     dump_incident,
     has_alerts_apart,
     load_entry,
+    load_glance,
     load_incident,
 )
 from versus_py.store.durability import Durability
@@ -376,8 +377,11 @@ class Store:
 
     async def timeline(self, incident_id: IncidentId) -> list[Entry]:
         """What happened to an incident, oldest first; empty when it is unknown."""
-        lines = await answered(self._redis.lrange(keys.timeline(incident_id), 0, -1))
-        return [load_entry(line) for line in lines]
+        names = ("version", "status", "incident")
+        read = [("HMGET", keys.incident(incident_id), *names), ("LRANGE", keys.timeline(incident_id), 0, -1)]
+        values, lines = await answers(self._redis, read)
+        incident = load_glance(incident_id, dict(zip(names, values, strict=True)))
+        return [*(incident.opening if incident else ()), *map(load_entry, lines)]
 
     async def page(
         self, *, wanted: Callable[[Incident], bool] | None = None, limit: int = 50, cursor: str | None = None
@@ -536,7 +540,6 @@ class Store:
                 keys.incident(incident.id),
                 keys.dedup(incident.dedup_key),
                 keys.of_incident(incident.id, "timers"),
-                keys.timeline(incident.id),
                 keys.index(incident.id),
                 keys.ledger(incident.id),
                 keys.payload(incident.id),
@@ -544,7 +547,7 @@ class Store:
             [
                 incident.id,
                 incident.status,
-                dump_incident(incident),
+                dump_incident(replace(incident, opening=change.entries)),
                 _alerts_arg(change),
                 incident.created_at_ms,
                 self._expire_at(incident, now_ms),
@@ -553,7 +556,6 @@ class Store:
                 change.payload,
                 *_timer_args(change),
                 *_delivery_args(incident),
-                *map(dump_entry, change.entries),
             ],
         )
 

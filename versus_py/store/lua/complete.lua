@@ -85,7 +85,8 @@ end
 if delivery ~= '' then
   redis.call('HSET', incident, field, delivery)
 end
-local is_longer = tonumber(now_ms) + redis.call('PTTL', incident) < tonumber(expire_at_ms)
+local left_ms = redis.call('PTTL', incident)
+local is_longer = now_ms + left_ms < tonumber(expire_at_ms)
 if is_longer then
   redis.call('PEXPIREAT', incident, expire_at_ms)
   if dedup then
@@ -111,7 +112,9 @@ end
 if #ARGV >= next_arg and redis.call('RPUSH', timeline, unpack(ARGV, next_arg)) > timeline_max then
   redis.call('LTRIM', timeline, -timeline_max, -1)
 end
-if is_longer or redis.call('PTTL', timeline) < 0 then
+if is_longer then
   redis.call('PEXPIREAT', timeline, expire_at_ms)
+elseif redis.call('PTTL', timeline) < 0 then -- these are its first entries
+  redis.call('PEXPIRE', timeline, left_ms)
 end
 return { result, first_due_ms }
