@@ -21,7 +21,6 @@ from tests.support.waiting import DEADLINE_S, until
 from versus_py import service
 from versus_py.config import SlackConfig
 from versus_py.engine import timekeeping, watchdog
-from versus_py.engine.timekeeping import Timekeeper
 from versus_py.errors import ConfigError, VersusError
 from versus_py.incidents.partitions import DEFAULT, use_partitions
 from versus_py.service import serve
@@ -40,10 +39,11 @@ APP_TOKEN = "xapp-1-A0DEMO-app-secret"
 
 
 @pytest.fixture
-def as_many_partitions():
-    """For what comes after the test."""
+async def as_many_partitions(redis):
+    """For what comes after the test, an empty Redis."""
     yield
     use_partitions(DEFAULT)
+    await redis.flushall()
 
 
 @pytest.fixture
@@ -323,7 +323,7 @@ async def test_a_redis_that_is_away_is_told_now_and_then(config, session, logs, 
     shared_redis.go_away()
     async with running(config({}, redis={"url": shared_redis.config.url})):
         await until(lambda: [line for line in logs if line["event"] == "redis.unavailable"])
-        asked = counting(monkeypatch, Timekeeper, "follow")
+        asked = counting(monkeypatch, service._Core, "ask_time")
         await until(lambda: len(asked) >= 2)
 
     assert [line["event"] for line in logs].count("redis.unavailable") == 1

@@ -11,9 +11,11 @@ NOW = 1_700_000_000_000
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+async def as_before(redis):
+    """For what comes after the test, an empty Redis."""
     yield
     use_partitions(DEFAULT)
+    await redis.flushall()
 
 
 async def test_the_first_start_fixes_the_number(redis):
@@ -62,7 +64,7 @@ async def test_looking_fixes_nothing(redis):
     assert await redis.keys() == []
 
 
-def test_incidents_are_spread_over_all_partitions():
+async def test_incidents_are_spread_over_all_partitions():
     use_partitions(16)
     ids = [incident_id(f"group {number}", NOW) for number in range(400)]
 
