@@ -256,7 +256,7 @@ class _References:
         if not value and not has_default:
             self.unset[path] = name
         if value:
-            self._note(path, match[0])
+            self._note(path, f"${{{name}}}")  # its default may be a secret
         return value or default
 
     def _note(self, path: str, reference: str) -> None:

@@ -34,7 +34,7 @@ def test_it_says_where_an_action_has_no_end():
 
 def test_the_check_says_which_values_come_from_outside_the_file(tmp_path):
     file = tmp_path / "config.yaml"
-    file.write_text("{name: '${WHO}', alert: {debug_body: false}}")
+    file.write_text("{name: '${WHO:-a default of the file}', alert: {debug_body: false}}")
     environ = {"DEBUG_BODY": "true", "WHO": "ops", "GATEWAY_SECRET": "a-secret-of-24-characters"}
 
     result = CliRunner().invoke(app, ["check-config", "--config", str(file)], env=environ)
@@ -46,3 +46,4 @@ def test_the_check_says_which_values_come_from_outside_the_file(tmp_path):
         "name: from ${WHO} in the file",
     ]
     assert "a-secret" not in result.output
+    assert "a default of the file" not in result.output  # it may be a secret
