@@ -242,6 +242,17 @@ def test_sns_needs_a_topic():
     assert loaded(named, {}).sources.cloudwatch.topics == ("arn:aws:sns:eu-west-1:1:t",)
 
 
+def test_a_topic_of_sns_joins_those_that_are_named_already():
+    named = {
+        "queue": {"sns": {"enable": True, "topic_arn": "arn:aws:sns:eu-west-1:1:theirs"}},
+        "sources": {"cloudwatch": {"topics": ["arn:aws:sns:eu-west-1:1:ours"]}},
+    }
+
+    topics = loaded(named, {}).sources.cloudwatch.topics
+
+    assert topics == ("arn:aws:sns:eu-west-1:1:ours", "arn:aws:sns:eu-west-1:1:theirs")
+
+
 def test_a_dollar_without_braces_is_said_and_not_shown():
     config = parse_config("alert: {slack: {token: $SLACK_TOKEN}}", {})
 

@@ -163,6 +163,9 @@ def _sns(keys: _Keys) -> None:
         )
     topic = get(keys.data, "queue.sns.topic_arn")
     if topic is not None:
+        topics = get(keys.data, "sources.cloudwatch.topics")
+        if isinstance(topics, list) and topic not in topics:  # what is not listed would be refused
+            put(keys.data, "sources.cloudwatch.topics", [*topics, topic])
         keys.move("queue.sns.topic_arn", "sources.cloudwatch.topics", [topic])
     elif not get(keys.data, "sources.cloudwatch.topics"):
         keys.lost.append(
