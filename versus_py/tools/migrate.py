@@ -98,7 +98,7 @@ def _lines(config: Any, node: Mapping[str, Any], path: str = "", depth: int = 0)
         here = f"{path}.{key}".lstrip(".")
         indent = "  " * depth
         if isinstance(value, Mapping) and value:
-            yield f"{indent}{key}:"
+            yield f"{indent}{_written(key)}:"
             yield from _lines(config, value, here, depth + 1)
             continue
         line = f"{indent}{_written(key)}: {_written(value)}"

@@ -84,6 +84,18 @@ def test_references_stay_and_get_their_braces():
     assert found["alert"]["slack"]["token"] == "${MY_TOKEN}"
 
 
+def test_names_and_texts_are_written_so_that_yaml_reads_them_as_they_were():
+    instances = {
+        "on": {"username": "u", "fields": {"description": "one\ntwo # three"}},
+        "a: b": "https://x.example.com",
+    }
+
+    found = migrate(yaml.safe_dump({"oncall": {"servicenow": {"other_instance_urls": instances}}}))
+
+    written = yaml.safe_load(found.text)["oncall"]["servicenow"]["other_instance_urls"]
+    assert {name: written[name] for name in instances} == instances
+
+
 def test_what_is_lost_is_in_the_output_and_the_exit_status(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("{alert: {lark: {enable: true, webhook_url: x}, slack: {enable: true}}}")
