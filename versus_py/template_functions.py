@@ -3,6 +3,7 @@
 Those of Versus Incident's templates are here by what they do, for templates that were converted.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -106,11 +107,12 @@ def printf(template: str, *values: Any) -> str:
         if verb == "%":
             return "%"
         value: Any = next(rest, None)
-        if verb in "dxXob" and _is_number(value):
-            return format(int(float(value)), f"{found['width']}{verb}")
+        number = float(value) if _is_number(value) else 0.0
+        if verb in "dxXob" and _is_number(value) and math.isfinite(number):
+            return format(int(number), f"{_flags(found['flags'])}{found['width']}{verb}")
         if verb in "feEgG":
             precision = found["precision"] or ".6"
-            return format(float(value) if _is_number(value) else 0.0, f"{found['width']}{precision}{verb}")
+            return format(number, f"{_flags(found['flags'])}{found['width']}{precision}{verb}")
         said = f'"{text(value)}"' if verb == "q" else text(value)
         if found["precision"] and verb in "sv":
             said = said[: int(found["precision"][1:])]
@@ -118,6 +120,13 @@ def printf(template: str, *values: Any) -> str:
         return said.ljust(width) if "-" in found["flags"] else said.rjust(width)
 
     return _VERB.sub(shown, text(template))
+
+
+def _flags(flags: str) -> str:
+    """Go's flags of a number as Python writes them, which wants them in this order."""
+    sign = next((it for it in "+ " if it in flags), "")
+    is_left = "-" in flags
+    return f"{'<' if is_left else ''}{sign}{'0' if '0' in flags and not is_left else ''}"
 
 
 def _is_number(value: Any) -> bool:

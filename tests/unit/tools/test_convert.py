@@ -73,6 +73,8 @@ def rendered(tmp_path):
         ("{{ toString .Count }}/{{ toString .Is }}", "5/true"),
         ('{{ printf "%s: %d of %.2f (%v)" .ServiceName .Count .Ratio .Is }}', "prod-order-service: 5 of 0.76 (true)"),
         ('{{ printf "%v" .Missing }}|{{ .Missing.deeper }}', "|"),
+        ('{{ printf "%03d|%-5d|%+d|%07.2f" .Count .Count .Count .Ratio }}', "005|5    |+5|0000.76"),
+        ('{{ printf "%d|%d|%.1f" "NaN" "inf" "none" }}', "NaN|inf|0.0"),
         ("{{ if .Is }}yes{{ else }}no{{ end }} {{ if not .Is }}yes{{ else }}no{{ end }}", "yes no"),
         (
             '{{ if eq .Count 4 }}4{{ else if eq .UserID "a" "U12345" }}user{{ else }}none{{ end }}',
