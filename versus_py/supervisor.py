@@ -5,6 +5,7 @@ end is the supervisor: through it a process says that it is up, and learns that 
 """
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from pydantic import SecretStr, TypeAdapter
@@ -265,13 +267,29 @@ async def _tell_of_disk(server: EmbeddedServer, member: Member) -> None:
 
 
 def _raise_if_taken(host: str, port: int) -> None:
-    """Processes that share a port are not refused when another program of this user has it, and shares it too."""
+    """Processes that share a port are not refused when another program of this user has it, and shares it too.
+
+    Of the addresses of *host*, those that this machine lacks are left out, as where IPv6 is off.
+    """
     try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        missing = [exc for family, _, _, _, address in found if (exc := _missing(family, address)) is not None]
     except OSError as exc:
         raise VersusError(f"cannot listen on {host}:{port} (host, port): {exc.strerror or exc}") from None
+    if len(missing) == len(found):
+        raise VersusError(f"cannot listen on {host}:{port} (host, port): {missing[0].strerror}")
+
+
+def _missing(family: int, address: tuple[Any, ...]) -> OSError | None:
+    """Why this machine does not have *address*; None where it has. Raises OSError where it is taken."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+    except OSError as exc:
+        if exc.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+            raise
+        return exc
+    return None

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -128,6 +129,24 @@ async def test_a_port_that_is_taken_is_one_sentence(notes):
         with pytest.raises(VersusError, match=rf"cannot listen on 127\.0\.0\.1:{port} \(host, port\)"):
             await supervise(config(port=port), command(notes), asyncio.Event())
     assert orders(notes) == []
+
+
+def at(monkeypatch, *hosts: str):
+    """The addresses of every host."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (it, 0)) for it in hosts]
+    monkeypatch.setattr(supervisor.socket, "getaddrinfo", lambda *_, **__: found)
+
+
+async def test_an_address_that_the_machine_lacks_is_left_out(notes, monkeypatch):
+    at(monkeypatch, "192.0.2.1", "127.0.0.1")  # as ::1 of localhost, where IPv6 is off
+    async with supervised(config(host="localhost"), command(notes)):
+        await until(lambda: len(orders(notes)) == 2)
+
+
+async def test_a_host_that_the_machine_lacks_is_one_sentence(notes, monkeypatch):
+    at(monkeypatch, "192.0.2.1")
+    with pytest.raises(VersusError, match=r"cannot listen on elsewhere:1 \(host, port\): Cannot assign"):
+        await supervise(config(host="elsewhere", port=1), command(notes), asyncio.Event())
 
 
 async def test_the_embedded_server_is_the_supervisors(notes, tmp_path):
