@@ -121,6 +121,7 @@ async def test_nothing_reaches_a_system_and_the_report_says_what_would_have(aske
     assert asked[0] == []
     assert (found.total.requests, found.total.their_messages, found.total.their_tickets) == (3, 3, 3)
     assert (found.total.messages, found.total.tickets) == (1, 1)
+    assert [(it.incident, it.messages, it.tickets) for it in found.incidents] == [(said["id"], 1, 1)]
     assert (tmp_path / "shadow" / "SHADOW").is_file()
 
 

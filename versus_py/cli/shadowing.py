@@ -13,6 +13,8 @@ from versus_py.config import LogConfig
 from versus_py.telemetry.logs import configure_logging
 from versus_py.tools.shadow import Comparison, compare
 
+_SHOWN_MAX = 10
+
 shadow_app = typer.Typer(help="A trial beside a server that is in use: versus serve --shadow.", no_args_is_help=True)
 
 
@@ -61,7 +63,7 @@ def _print(found: Comparison) -> None:
             f"messages {it.their_messages} there, {it.messages} here",
             f"tickets {it.their_tickets} there, {it.tickets} here",
         )
-        for it in found.most
+        for it in found.incidents[:_SHOWN_MAX]
         if it.difference
     ]
     if rows:

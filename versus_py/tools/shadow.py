@@ -1,10 +1,9 @@
 """What a shadow would have done, beside what Versus Incident does with the same requests."""
 
 import csv
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +24,7 @@ _ONE_BY_ONE = frozenset({"fluentbit"})
 
 _FIRING = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.REOPENED})
 _CREATED_COLUMNS = ("sys_created_on", "opened_at", "Created", "Opened")
-_SHOWN_MAX = 10
+_CREATED_FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S")
 
 
 @dataclass(slots=True)
@@ -33,6 +32,7 @@ class Both:
     """What became of one incident's requests: there by Versus Incident's rules, here by the shadow's record."""
 
     title: str
+    incident: str = ""
     requests: int = 0
     their_messages: int = 0
     their_tickets: int = 0
@@ -42,7 +42,7 @@ class Both:
 
     @property
     def difference(self) -> int:
-        return self.their_messages - self.messages + self.their_tickets - self.tickets
+        return abs(self.their_messages - self.messages) + abs(self.their_tickets - self.tickets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,11 @@ class Comparison:
     since_ms: int
     until_ms: int
     total: Both
-    most: tuple[Both, ...]
-    """The incidents with the largest differences."""
+    incidents: tuple[Both, ...]
+    """All of them, those with the largest differences first."""
     tickets_in_file: int | None = None
     forgotten: int = 0
     """Incidents that are not kept any more, so that it is not known what was done about them here."""
-    remarks: tuple[str, ...] = field(default=())
 
 
 async def compare(config: Config, *, days: float, tickets: Path | None = None) -> Comparison:
@@ -79,7 +78,7 @@ async def compare(config: Config, *, days: float, tickets: Path | None = None) -
         since_ms=since_ms,
         until_ms=until_ms,
         total=total,
-        most=tuple(sorted(found.values(), key=lambda it: it.difference, reverse=True)[:_SHOWN_MAX]),
+        incidents=tuple(sorted(found.values(), key=lambda it: it.difference, reverse=True)),
         tickets_in_file=None if tickets is None else tickets_created(tickets, since_ms, until_ms),
         forgotten=len({it.incident for it in lines if it.incident is not None} - known.keys()),
     )
@@ -102,7 +101,8 @@ def compared(
     for line in lines:
         key = line.incident or ""
         incident = known.get(key)
-        both = found.setdefault(key, Both(incident.title if incident else key or "requests about nothing known"))
+        title = incident.title if incident else key or "requests about nothing known"
+        both = found.setdefault(key, Both(title, key))
         both.requests += 1
         request = (line.at_ms, line.process, line.body)
         is_counted = line.source not in _ONE_BY_ONE and request in seen
@@ -151,7 +151,10 @@ async def _incidents(inspection: Inspection, ids: set[str]) -> dict[str, Inciden
 
 
 def tickets_created(file: Path, since_ms: int, until_ms: int) -> int:
-    """How many rows of a list that ServiceNow exported as CSV were created in that time. Raises VersusError."""
+    """How many rows of a list that ServiceNow exported as CSV were created in that time, which they say in UTC.
+
+    Raises VersusError, also for a row whose time cannot be read.
+    """
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             rows = list(csv.DictReader(opened))
@@ -160,13 +163,11 @@ def tickets_created(file: Path, since_ms: int, until_ms: int) -> int:
     column = next((it for it in _CREATED_COLUMNS if rows and it in rows[0]), None)
     if rows and column is None:
         raise VersusError(f"{file} has none of the columns {', '.join(_CREATED_COLUMNS)}: export the list with one")
-    moments = Counter(_is_within(row[str(column)], since_ms, until_ms) for row in rows)
-    return moments[True]
+    return sum(since_ms <= _created_ms(row[str(column)] or "", file) <= until_ms for row in rows)
 
 
-def _is_within(text: str, since_ms: int, until_ms: int) -> bool:
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S"):
+def _created_ms(text: str, file: Path) -> float:
+    for form in _CREATED_FORMS:
         with suppress(ValueError):
-            moment = datetime.strptime(text.strip(), form).replace(tzinfo=UTC)
-            return since_ms <= moment.timestamp() * 1000 <= until_ms
-    return False
+            return datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp() * 1000
+    raise VersusError(f"{file}: {text!r} is no time such as 2026-11-29 10:00:00: export the list with such times")

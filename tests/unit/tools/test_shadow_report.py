@@ -59,6 +59,15 @@ def test_a_request_that_says_it_is_over_is_a_message_and_no_ticket_there():
     assert (found.their_messages, found.their_tickets, found.messages, found.tickets) == (2, 1, 1, 0)
 
 
+def test_a_message_less_does_not_make_up_for_a_ticket_more():
+    incident = shadowed(servicenow=1)
+
+    found = counted([line(incident.id, "resolved")], incident)
+
+    assert (found.their_messages, found.messages, found.their_tickets, found.tickets) == (1, 0, 0, 1)
+    assert found.difference == 2
+
+
 def test_further_incidents_of_one_request_count_once_there():
     found = counted([line("a-0", item=1), line("a-0", item=2)])
 
@@ -80,10 +89,19 @@ def test_what_is_not_kept_any_more_escalates_as_the_configuration_says():
 def test_tickets_of_an_exported_list_are_counted_by_their_time(tmp_path):
     file = tmp_path / "incident.csv"
     file.write_text(
-        "\ufeffnumber,sys_created_on\nINC1,1970-01-01 00:00:01\nINC2,1970-01-01 00:01:00\nINC3,later\n", "utf-8"
+        "\ufeffnumber,sys_created_on\nINC1,1970-01-01 00:00:01\nINC2,1970-01-01 00:01:00\nINC3,01/01/1970 00:00:02\n",
+        "utf-8",
     )
 
-    assert tickets_created(file, 0, 2000) == 1
+    assert tickets_created(file, 0, 2000) == 2
+
+
+def test_a_time_that_cannot_be_read_is_refused_and_not_left_out(tmp_path):
+    file = tmp_path / "incident.csv"
+    file.write_text("Created\n1970-01-01 00:00:01\n11/29/2026 10:00 AM\n")
+
+    with pytest.raises(VersusError, match="'11/29/2026 10:00 AM' is no time such as 2026-11-29 10:00:00"):
+        tickets_created(file, 0, 2000)
 
 
 def test_a_list_without_a_time_is_refused(tmp_path):
