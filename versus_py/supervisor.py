@@ -212,8 +212,8 @@ class Supervised:
         try:
             yield
         finally:
-            if self._is_gone:  # nobody else clears away
-                shutil.rmtree(self._order.member.folder, ignore_errors=True)
+            if self._is_gone:
+                self._clear_away()
 
     def _wait(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         with suppress(OSError):
@@ -221,14 +221,19 @@ class Supervised:
                 pass
         self._is_gone = True
         if stop.is_set():
+            self._clear_away()
             os._exit(1)
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(stop.set)
         drain_s = DRAIN_S if self._order.redis is None else WITHOUT_STORE_S
         log.error("supervisor.gone", drain_s=drain_s)
         time.sleep(drain_s)
-        shutil.rmtree(self._order.member.folder, ignore_errors=True)
+        self._clear_away()
         os._exit(1)
+
+    def _clear_away(self) -> None:
+        """In place of the supervisor."""
+        shutil.rmtree(self._order.member.folder, ignore_errors=True)
 
 
 def serve_command(config: Path, *, port: int | None = None) -> list[str]:

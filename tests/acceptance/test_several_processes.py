@@ -130,11 +130,15 @@ def test_one_process_holds_the_connection_to_slack(world, several):
 def test_when_the_supervisor_is_killed_all_end_and_nothing_is_lost(world, several):
     url, process = several()
     kept = post(url, "Kept", 60)
+    order = Path(f"/proc/{pids(world)[0]}/cmdline").read_text().rstrip("\0").rpartition("\0")[2]
+    folder = Path(json.loads(order)["member"]["folder"])
+    assert folder.is_dir()
 
     process.kill()
     process.wait(10)
 
     wait_until(lambda: not any(is_alive(pid) for pid in pids(world).values()), what="the processes to end")
+    assert not folder.exists()
     again, _ = several()
     assert request(f"{again}/api/incidents/{kept['id']}")["status"] == "triggered"
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -166,3 +167,4 @@ def test_a_supervisor_that_is_killed_leaves_nothing_behind(notes):
         process.kill()
 
     wait_until(lambda: all(is_gone(it["pid"]) for it in orders(notes)), what="both to end")
+    shutil.rmtree(orders(notes)[0]["member"]["folder"])  # which real processes do
