@@ -5,6 +5,8 @@ from typing import Any
 
 from tests.simulation.judgments import Verdict
 from tests.simulation.knobs import FaultKind
+from tests.simulation.settings import IDLE_FACTOR
+from versus_py.engine.watchdog import LOOK_EVERY_S
 
 Line = tuple[float, str, Mapping[str, Any]]
 """Of an error: when, by which process, and its event with its fields."""
@@ -34,7 +36,7 @@ FREEZES = frozenset({FaultKind.PROCESS_FROZEN, FaultKind.PROCESS_SUSPENDED})
 OF_FREEZES = frozenset({"loop.does_not_end"})
 """Errors that only a process that stood still explains."""
 
-TOLD_AFTER_S = 60.0
+TOLD_AFTER_S = LOOK_EVERY_S * IDLE_FACTOR + 1
 """Within so much time, somebody tells of a loss."""
 
 
