@@ -750,7 +750,7 @@ class Worker:
             **_outcome(claim, incident, told),
             at_ms=self._again_at_ms(claim, told, self._clock.now_ms()),
             delivery=after,
-            arm=self._shown_by(claim, incident, told),
+            arm=tuple(dict.fromkeys((*self._shown_by(claim, incident, told), *_owing_too(claim, incident, told)))),
             entries=self._first_shown(claim, incident, told),
         )
 
@@ -885,6 +885,15 @@ def _with_effect_of(exc: VersusError, completion: Completion) -> Completion:
 def lease_ms(settles_within_s: float) -> int:
     """How long a claim is nobody else's, where what a target was sent takes effect within that time."""
     return round((SYNC_MAX_S + settles_within_s + LEASE_MARGIN_S) * 1000)
+
+
+def _owing_too(claim: Claim, incident: Incident, told: Incident) -> tuple[str, ...]:
+    """Who else has yet to be notified of the escalation that this target has by now.
+
+    Their sync may be under way, and knows nothing of this one. Without another look, each would leave on the ledger
+    what the other had to do, and nothing would take it off.
+    """
+    return tuple(told.owing) if claim.target in incident.owing and claim.target not in told.owing else ()
 
 
 def _told(claim: Claim, incident: Incident, delivery: Delivery) -> Incident:

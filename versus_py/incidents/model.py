@@ -655,7 +655,7 @@ class Incident:
         """
         if self.ack_ends_at_ms is not None:
             return self.ack_ends_at_ms
-        times: list[int | None] = [self.escalations[target].due_ms for target in self._owing]
+        times: list[int | None] = [self.escalations[target].due_ms for target in self.owing]
         if self.is_waiting:
             times.append(self.escalates_at_ms if self.suppression is None else self.suppression.until_ms)
         return min((it for it in times if it is not None), default=None)
@@ -663,12 +663,12 @@ class Incident:
     @property
     def owed_by(self) -> str | None:
         """Whose timer brings what is owed: of an escalation, of the step to come, of the end of an acknowledgment."""
-        for target in self._owing:
+        for target in self.owing:
             return next((it for it in self._in_turn(target) if not self.has_failed(it)), target)
         return next(iter(self.next_targets), self.policy.keeper)
 
     @property
-    def _owing(self) -> list[str]:
+    def owing(self) -> list[str]:
         """Who has yet to be told of an escalation, by themselves or by the fallback; those first who are due first."""
         if self.status is not Status.TRIGGERED:
             return []
@@ -720,7 +720,7 @@ class Incident:
         """Who does not get the escalation for a reason that people have to hear of; None without one."""
         if self.ending is not None or self.status is not Status.TRIGGERED:
             return None
-        in_turn = (it for target in self._owing for it in self._in_turn(target))
+        in_turn = (it for target in self.owing for it in self._in_turn(target))
         return next((target for target in in_turn if self._is_held_up_at(target)), None)
 
     def wants(self, target: str) -> bool:
