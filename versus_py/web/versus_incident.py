@@ -19,7 +19,7 @@ def as_versus_incident(posts: Mapping[str, Handler]) -> Middleware:
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.match_info.http_exception is None:
             return await handler(request)
-        path = request.path.lower()
+        path = request.rel_url.raw_path.lower()  # %2F is no slash: a proxy that closes addresses may not see one there
         meant = posts.get(path.rstrip("/")) if request.method == "POST" else None
         if meant is not None:
             return await meant(request)

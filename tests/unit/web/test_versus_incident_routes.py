@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from tests.support.versus_incident_page import rows
 from versus_py.systems import model
@@ -44,6 +45,13 @@ async def test_other_requests_are_answered_as_before(client, method, path):
 
     assert answer.status == (405 if path == "/sns" else 404)
     assert "Versus Incident" not in (await answer.json())["error"]
+
+
+@pytest.mark.parametrize("path", ["/api%2Fincidents", "/api%2fincidents/"])
+async def test_an_encoded_slash_is_no_way_past_a_proxy(client, path):
+    answer = await client.post(URL(path, encoded=True), data="{}")
+
+    assert answer.status == 404
 
 
 @pytest.mark.parametrize("route", [it for it in ROUTES if ROUTES[it].startswith("404: ")])
