@@ -21,7 +21,7 @@ USER 10001
 VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:3000/healthz', timeout=2)"]
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\") or 3000}/healthz', timeout=2)"]
 ENTRYPOINT ["versus"]
 CMD ["serve", "--config", "/app/config/config.yaml"]
 # docs/release.md says with which values a release is built.

@@ -1,6 +1,8 @@
 """What the containers may do: write nowhere but where their data is, hold no capability, and never be root."""
 
+import json
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,20 @@ def test_the_image_holds_no_secret_and_leaves_root_before_it_starts():
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[0] == "*"
     assert not any(line.startswith("!.") for line in ignored)  # .env is not let in again
+
+
+@pytest.mark.parametrize(("port", "asked"), [(None, 3000), ("", 3000), ("8080", 8080)])
+def test_the_image_is_asked_at_the_port_of_the_shipped_configuration(port, asked, monkeypatch):
+    [_, _, program] = json.loads(re.findall(r"^HEALTHCHECK .*\n  CMD (.+)$", DOCKERFILE, re.MULTILINE)[0])
+    requests: list[str] = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, **_: requests.append(url))
+    monkeypatch.delenv("PORT", raising=False)
+    if port is not None:
+        monkeypatch.setenv("PORT", port)
+
+    exec(program, {})
+
+    assert requests == [f"http://127.0.0.1:{asked}/healthz"]
 
 
 LABELS = ("title", "description", "licenses", "version", "revision", "created", "source")
