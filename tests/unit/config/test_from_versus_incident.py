@@ -228,6 +228,13 @@ def test_variables_of_redis_do_not_join_another_way_to_it(redis):
     assert (config.redis.host, config.redis.port, config.redis.password.get_secret_value()) == (None, 6379, "")
 
 
+@pytest.mark.parametrize("cluster", [False, "${REDIS_CLUSTER:-false}"], ids=["value", "reference"])
+def test_variables_of_redis_count_where_there_is_no_cluster(cluster):
+    config = parse_config(yaml.safe_dump({"redis": {"cluster": cluster}}), {"REDIS_HOST": "r", "REDIS_PASSWORD": "p"})
+
+    assert (config.redis.host, config.redis.password.get_secret_value()) == ("r", "p")
+
+
 def test_variables_of_servicenow_do_not_join_another_way_to_log_in():
     text = "oncall: {servicenow: {auth: {type: api_key, api_key: k}}}"
 

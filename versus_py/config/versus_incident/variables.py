@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from versus_py.config.versus_incident.places import Origin, get, is_true, put
+from versus_py.config.versus_incident.places import Origin, get, put
 
 _OFF = {"false", "0", "no", "off"}
 
@@ -129,7 +129,7 @@ UNREAD: Mapping[str, str] = {
 }
 """They have no effect here. Beside each the system that it belongs to, which a package may add; "" for none."""
 
-_OTHER_SERVERS = ("redis.url", "redis.sentinel", "redis.cluster")
+_OTHER_SERVERS = ("redis.url", "redis.sentinel.hosts", "redis.cluster.hosts")
 
 
 def apply_variables(data: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Origin], list[str]]:
@@ -159,7 +159,7 @@ def _is_open(data: Mapping[str, Any], key: str) -> bool:
     if get(data, key) is not None:
         return False
     if key.startswith("redis."):
-        in_place = any(get(data, it) not in (None, False) and not is_true(get(data, it)) for it in _OTHER_SERVERS)
+        in_place = any(get(data, it) is not None for it in _OTHER_SERVERS)
         return not in_place and (key == "redis.host" or get(data, "redis.host") is not None)
     if key in {"oncall.servicenow.username", "oncall.servicenow.password"}:
         return get(data, "oncall.servicenow.auth") is None
