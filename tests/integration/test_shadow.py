@@ -123,6 +123,7 @@ async def test_nothing_reaches_a_system_and_the_report_says_what_would_have(aske
     assert (found.total.messages, found.total.tickets) == (1, 1)
     assert [(it.incident, it.messages, it.tickets) for it in found.incidents] == [(said["id"], 1, 1)]
     assert (tmp_path / "shadow" / "SHADOW").is_file()
+    assert (tmp_path / "shadow").stat().st_mode & 0o077 == 0  # payloads and names are in it
 
 
 async def test_no_other_server_takes_the_folder_of_a_shadow(config, tmp_path):

@@ -11,7 +11,7 @@ _TEXT = "versus serve --shadow keeps its incidents here. They were never posted;
 def mark_shadow(data_dir: Path) -> None:
     """Raises ConfigError where the folder cannot be written, or holds the incidents of another server."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # as the embedded server makes it
         if any(data_dir.iterdir()) and not (data_dir / _MARK).is_file():
             raise ConfigError([f"data_dir: {str(data_dir)!r} is not empty, and is not a shadow's folder"])
         (data_dir / _MARK).write_text(_TEXT)
