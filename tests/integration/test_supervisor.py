@@ -135,7 +135,7 @@ async def test_a_port_that_is_taken_is_one_sentence(notes):
 def at(monkeypatch, *hosts: str):
     """The addresses of every host."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (it, 0)) for it in hosts]
-    monkeypatch.setattr(supervisor.socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
 async def test_an_address_that_the_machine_lacks_is_left_out(notes, monkeypatch):
