@@ -17,7 +17,7 @@ MINUTE_MS = 60_000
 IDS = ["a-0", "b-0", "c-0"]
 TARGETS = ["slack", "servicenow"]
 MEMBERS = [f"{id_}|{target}" for id_ in IDS for target in TARGETS]
-OFTEN = ["create", "save", "claim", "complete", "look"]
+OFTEN = ["create", "save", "repeat", "claim", "complete", "look"]
 """These meet in many ways."""
 WORKERS = ["", "one", "two"]
 
@@ -68,6 +68,9 @@ class Caller:
     def _version(self, id_: str, *offsets: int) -> int:
         return int(self._field(f"incident:{id_}", "version", "1")) + self.random.choice([0, 0, 0, 0, *offsets])
 
+    def _written_version(self, id_: str) -> int:
+        return self._version(id_, 1, -1) - int(self._field(f"incident:{id_}", "repeats", "0"))
+
     def _timers(self, id_: str, *, disarms: bool) -> Words:
         count = self.random.randrange(3)
         members = self.random.sample(MEMBERS, count)
@@ -96,9 +99,15 @@ class Caller:
         keys = [f"incident:{id_}", f"dedup:{id_}", "timers", "running", "attempts", f"timeline:{id_}", "pending"]
         keys.append(f"payload:{id_}")
         status = self.random.choice(["triggered", "acknowledged", "resolved"])
-        args = [id_, self._version(id_, 1, -1), status, '{"n":1}', self._expire_at_ms(), self._expire_at_ms(), 5]
+        args = [id_, self._written_version(id_), status, '{"n":1}', self._expire_at_ms(), self._expire_at_ms(), 5]
         args += [self.random.choice([0, MINUTE_MS]), self._maybe(self._soon_ms()), self._maybe("[1]")]
         return keys, [*args, self._maybe("body"), *self._timers(id_, disarms=True), *self._texts()]
+
+    def _draw_repeat(self) -> Drawn:
+        id_ = self.random.choice(IDS)
+        keys = [f"incident:{id_}", "timers", "running", "attempts", *self._maybe([f"dedup:{id_}"], [])]
+        members = self.random.sample(MEMBERS, self.random.randrange(3))
+        return keys, [id_, self._written_version(id_), self.random.randrange(1, 4), self.now_ms, 5, *members]
 
     def _draw_claim(self) -> Drawn:
         members = self.random.sample(MEMBERS, self.random.randrange(4))

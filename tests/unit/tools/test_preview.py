@@ -181,7 +181,7 @@ def test_a_template_that_fails_is_logged_at_the_start_which_goes_on(tmp_path, mo
     (tmp_path / "message.tmpl").write_text(template)
     config = config_with(slack={"template_path": str(tmp_path / "message.tmpl")})
     monkeypatch.setattr(serving, "load", lambda _: config)
-    monkeypatch.setattr(serving, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(serving, "configure_logging", lambda *_, **__: None)
     monkeypatch.setattr(serving, "serve_until", serve)
 
     with capture_logs() as logged:
