@@ -1,7 +1,8 @@
 """What says of an incident again what is known: it is counted, and nothing else is written. Pure.
 
 Most of what comes is that. What is written with each other change, so that it lasts, is written again with a repeat
-once a minute: how long the incident is kept, and its names.
+once a minute: how long the incident is kept, and its names. So it is with the first repeat after a change, too: who
+wrote that may have died, or lost its connection, before it wrote the names.
 """
 
 from dataclasses import dataclass
@@ -27,9 +28,11 @@ class Again:
 
 
 def is_repeat(change: Change, now_ms: int) -> bool:
-    """Whether it only counts, so soon after the incident was written as a whole."""
-    is_recent = change.before is not None and now_ms - change.before.written_at_ms < WRITTEN_EVERY_MS
-    return is_recent and _says_nothing_new(change, now_ms)
+    """Whether it only counts, so soon after another repeat was written as a whole."""
+    before = change.before
+    if before is None or not before.is_confirmed or now_ms - before.written_at_ms >= WRITTEN_EVERY_MS:
+        return False
+    return says_nothing_new(change, now_ms)
 
 
 def again(change: Change, notification: Notification, now_ms: int) -> Again | None:
@@ -39,7 +42,7 @@ def again(change: Change, notification: Notification, now_ms: int) -> Again | No
     to, what else is known of its sender, or who else lists its alerts.
     """
     before, incident = change.before, change.incident
-    if before is None or not _says_nothing_new(change, now_ms) or not _is_all_it_says(incident, notification):
+    if before is None or not says_nothing_new(change, now_ms) or not _is_all_it_says(incident, notification):
         return None
     if before.suppression is not None or before.ending is Ending.FAILED:
         return None
@@ -56,7 +59,8 @@ def again(change: Change, notification: Notification, now_ms: int) -> Again | No
     )
 
 
-def _says_nothing_new(change: Change, now_ms: int) -> bool:
+def says_nothing_new(change: Change, now_ms: int) -> bool:
+    """Whether all that it changes is how often the incident was notified of, and when it was last."""
     before, after = change.before, change.incident
     if before is None or change.outcome is not Outcome.UPDATED or change.entries or change.payload:
         return False

@@ -65,6 +65,17 @@ async def test_a_message_is_edited_for_what_was_only_counted(engine):
     assert "seen 3 times" in engine.slack.messages[0].shown
 
 
+async def test_the_first_repeat_after_a_change_writes_the_names_again_that_may_have_been_lost(engine):
+    await posted(engine, DISK)
+    redis = engine.store._redis
+    [name] = await redis.keys("versus:*alerts:*")
+    await redis.delete(name)  # as if who created it had died before it wrote them
+
+    await posted(engine, DISK)
+
+    assert await redis.keys("versus:*alerts:*") == [name]
+
+
 async def test_once_a_minute_the_incident_is_written_as_a_whole(engine, read):
     for _ in range(3):
         answer = await posted(engine, DISK)

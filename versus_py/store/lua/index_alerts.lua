@@ -13,7 +13,7 @@ for i, bucket in ipairs(KEYS) do
   local field = ARGV[i + 3]
   if redis.call('HSETNX', bucket, field, id) == 0 then
     local named = redis.call('HGET', bucket, field)
-    if not string.find(named, id, 1, true) then
+    if not string.find(' ' .. named .. ' ', ' ' .. id .. ' ', 1, true) then
       redis.call('HSET', bucket, field, named .. ' ' .. id)
     end
   end
