@@ -143,7 +143,7 @@ def test_every_command_explains_itself(command):
 def test_what_the_list_calls_something_is_what_it_can_be_asked_for():
     shown = " ".join(versus("incidents", "list", "--help").stdout.replace("│", " ").split())
 
-    assert "and of what is triggered: snoozed, held, suppressed, escalated, failed." in shown
+    assert "or, of triggered ones: snoozed, held, suppressed, escalated, failed." in shown
 
 
 def test_check_config_prints_what_it_comes_to_with_secrets_masked(tmp_path):
