@@ -309,10 +309,26 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
         {"redis": {"url": "redis://r", "existingSecret": "r"}, "config": {"redis": {"host": "redis"}}},
         ["redis.url: is set together with redis.existingSecret", "config.redis: names a Redis, and so does redis.url"],
     ),
+    (
+        {"replicaCount": 2, "config": {"redis": {"sentinel": {"master_name": "m", "hosts": []}, "cluster": False}}},
+        ["replicaCount: is 2, but without a Redis incidents are in the pod's own Valkey"],
+    ),
+    (
+        {
+            "commonLabels": {"app.kubernetes.io/name": "other", "team": "a"},
+            "podLabels": {"app.kubernetes.io/component": "x"},
+        },
+        [
+            "commonLabels.app.kubernetes.io/name: is what pods are found by; leave it out",
+            "podLabels.app.kubernetes.io/component: is what pods are found by; leave it out",
+        ],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("values", "sentences"), REFUSED, ids=["replicas", "volume", "many", "redis"])
+@pytest.mark.parametrize(
+    ("values", "sentences"), REFUSED, ids=["replicas", "volume", "many", "redis", "no sentinel", "labels"]
+)
 def test_what_does_not_go_together_is_refused_in_a_sentence(values, sentences):
     said = refusal(*given(**values))
 
@@ -336,6 +352,21 @@ def test_a_secret_in_the_configuration_is_refused_and_not_shown():
     paths += [("intake", "tokens", "0", "token"), ("previous_gateway_secrets", "0")]
     assert [it for it in paths if f"config.{'.'.join(it)}: is a secret" not in said] == []
     assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("text", ["${SLACK_TOKEN:-s3cret}", "$${s3cret}", "s3cret"])
+def test_a_secret_beside_a_reference_is_one_too(text):
+    said = refusal(*given(config={"alert": {"slack": {"token": text}}}))
+
+    assert "config.alert.slack.token: is a secret" in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("text", ["${SLACK_TOKEN}", "${SLACK_TOKEN:-}", "${file:/run/secrets/slack}"])
+def test_a_reference_is_no_secret(text):
+    [data] = [it["data"] for it in of_kind(render(*given(config={"alert": {"slack": {"token": text}}})), "ConfigMap")]
+
+    assert text in data["config.yaml"]
 
 
 TYPOS: dict[str, Any] = {

@@ -27,7 +27,7 @@
 
 {{/*
 Adds a problem to the list `problems` for each secret in a part of the configuration: a text below a key that is secret, or a
-URL with a password. What refers to a variable or a file is none.
+URL with a password. What refers to a variable or a file is none, but the default of a reference is one.
 */}}
 {{- define "versus-py.secretsIn" -}}
 {{- $root := . }}
@@ -42,8 +42,12 @@ URL with a password. What refers to a variable or a file is none.
 {{- include "versus-py.secretsIn" (dict "value" $value "path" (printf "%s.%d" $root.path $index) "isSecret" $root.isSecret "problems" $root.problems) }}
 {{- end }}
 {{- else if kindIs "invalid" .value }}
-{{- else if not (contains "${" (toString .value)) }}
-{{- if or .isSecret (eq .path "heartbeat.url") (regexMatch "://[^/]*@" (toString .value)) }}
+{{- else }}
+{{- $text := toString .value }}
+{{- $isSecret := or .isSecret (eq .path "heartbeat.url") }}
+{{- $refers := regexMatch "(^|[^$])[$][{]([A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?|file:[^}]+)[}]" $text }}
+{{- $hasDefault := regexMatch "[$][{][A-Za-z_][A-Za-z0-9_]*:-[^}]+[}]" $text }}
+{{- if or (and $isSecret $hasDefault) (and (or $isSecret (regexMatch "://[^/]*@" $text)) (not $refers)) }}
 {{- $_ := set .problems "list" (append .problems.list (printf "config.%s: is a secret, and config is kept in a ConfigMap; write ${NAME} there, and NAME to secrets or to the Secret of existingSecret" .path)) }}
 {{- end }}
 {{- end }}

@@ -49,10 +49,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* "true" where the values of `config` name a Redis. */}}
+{{- define "versus-py.hasOwnRedis" -}}
+{{- $own := (.Values.config | default dict).redis | default dict -}}
+{{- $sentinel := ternary $own.sentinel dict (kindIs "map" $own.sentinel) -}}
+{{- $cluster := ternary $own.cluster dict (kindIs "map" $own.cluster) -}}
+{{- if or $own.url $own.host $sentinel.hosts $cluster.hosts }}true{{ end -}}
+{{- end }}
+
 {{/* "true" where there is a Redis, and "" where Valkey runs in the pod. */}}
 {{- define "versus-py.hasRedis" -}}
-{{- $own := (.Values.config | default dict).redis | default dict -}}
-{{- if or .Values.redis.url .Values.redis.existingSecret $own.url $own.host $own.sentinel $own.cluster }}true{{ end -}}
+{{- if or .Values.redis.url .Values.redis.existingSecret (include "versus-py.hasOwnRedis" .) }}true{{ end -}}
 {{- end }}
 
 {{- define "versus-py.replicas" -}}
