@@ -126,8 +126,6 @@ def prepare(folder: Path, page: str, world: World, server: str) -> None:
     (folder / "payload.json").write_text(shown_in(page, "cat payload.json") or "{}")
     (folder / "body.json").write_text(json.dumps(ALERT))
     (folder / "slack.tmpl").write_text("*{{ .title }}* {{ if .severity }}{{ .severity | upper }}{{ end }}")
-    (folder / "body.json").write_text(json.dumps(ALERT))
-    (folder / "slack.tmpl").write_text("{{ .title }}\n")
     recordings = [it.text for it in blocks() if it.kind == "jsonl"]
     (folder / "recording.jsonl").write_text(recordings[0])
     (folder / "promises.txt").write_text(
