@@ -72,6 +72,7 @@ def rendered(tmp_path):
         ("{{ .Logs | lower | truncate 7 }}", "[error]"),
         ("{{ toString .Count }}/{{ toString .Is }}", "5/true"),
         ('{{ printf "%s: %d of %.2f (%v)" .ServiceName .Count .Ratio .Is }}', "prod-order-service: 5 of 0.76 (true)"),
+        ("{{/* as in {{ .ServiceName }} */}}{{ `{{ .Logs }}` }} {{ 010 }}", "{{ .Logs }} 8"),
         ('{{ printf "%v" .Missing }}|{{ .Missing.deeper }}', "|"),
         ('{{ printf "%03d|%-5d|%+d|%07.2f" .Count .Count .Count .Ratio }}', "005|5    |+5|0000.76"),
         ('{{ printf "%d|%d|%.1f" "NaN" "inf" "none" }}', "NaN|inf|0.0"),

@@ -87,7 +87,8 @@ class Writer:
     def _operand(self, operand: Operand, scope: Scope) -> str:
         match operand.kind:
             case "string":
-                return json.dumps(operand.text, ensure_ascii=False)
+                # Templates with two braces and a dot are taken for Go's, also where these are in a text.
+                return json.dumps(operand.text, ensure_ascii=False).replace("{{", r"{\u007b")
             case "number":
                 return operand.text
             case "word":

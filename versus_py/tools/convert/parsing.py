@@ -155,7 +155,7 @@ class _Parser:
             case "string" | "raw" | "char":
                 return Operand("string", _unquoted(text))
             case "number":
-                return Operand("number", text.lstrip("+"))
+                return Operand("number", _decimal(text))
             case "variable":
                 return Operand("variable", text[1:], self._fields())
             case "field":
@@ -197,6 +197,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str, bool]]:
             yield str(found.lastgroup), found[0], is_apart
         is_apart = found.lastgroup == "space"
         at = found.end()
+
+
+def _decimal(number: str) -> str:
+    """With a leading 0, it is octal in Go and nothing in Jinja2."""
+    return str(int(number, 8)) if re.fullmatch(r"[+-]?0[0-7]+", number) else number.lstrip("+")
 
 
 def _unquoted(text: str) -> str:

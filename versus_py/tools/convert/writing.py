@@ -96,7 +96,7 @@ class _Template:
 
     def _action(self, action: Action, index: int) -> str:
         if action.is_comment:
-            said = action.inside[2:].removesuffix("*/").replace("#}", "# }")
+            said = action.inside[2:].removesuffix("*/").replace("#}", "# }").replace("{{", "{ {")
             return self._around(action, index, [f"#{said}#"])
         try:
             return self._around(action, index, self._statements(action.inside))
