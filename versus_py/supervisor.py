@@ -44,8 +44,8 @@ RESTART_MAX_S = 30.0
 STEADY_S = 60.0
 """A process that ran for so long begins with RESTART_S again."""
 
-LOOK_EVERY_S = 1.0
-"""How often the processes are told whether the embedded server can write its files."""
+DISK_EVERY_S = 1.0
+"""How often the processes learn whether the embedded server can write its files."""
 
 SAID_S = 1.0
 """How long what a process has said may take to arrive after its end."""
@@ -92,8 +92,8 @@ async def supervise(config: Config, command: Sequence[str], stop: asyncio.Event)
             keepers = [_Keeper(it, command, None if server is None else server.socket) for it in members]
             log.info("supervisor.started", processes=config.processes, pid=os.getpid())
             async with asyncio.TaskGroup() as tasks:
-                looking = [] if server is None else [server.watch(), _tell_of_disk(server, members[0])]
-                watches = [tasks.create_task(it) for it in looking]
+                coroutines = [] if server is None else [server.watch(), _note_disk(server, members[0])]
+                watches = [tasks.create_task(it) for it in coroutines]
                 await asyncio.wait([tasks.create_task(it.run(stop)) for it in keepers])
                 for it in watches:
                     it.cancel()
@@ -262,13 +262,13 @@ async def _embedded(config: Config) -> AsyncIterator[EmbeddedServer | None]:
         yield server
 
 
-async def _tell_of_disk(server: EmbeddedServer, member: Member) -> None:
+async def _note_disk(server: EmbeddedServer, member: Member) -> None:
     while True:
         if server.is_on_disk:
             member.not_on_disk.unlink(missing_ok=True)
         else:
             member.not_on_disk.touch()
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(DISK_EVERY_S)
 
 
 def _raise_if_taken(host: str, port: int) -> None:

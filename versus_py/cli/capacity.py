@@ -74,7 +74,7 @@ def capacity(
     elif found:
         print_rows(COLUMNS, [it.row() for it in found], {})
     if not running:
-        err.print("no replica runs: what it delivers cannot be told", style="yellow", markup=False)
+        err.print("no replica runs: its capacity is not known", style="yellow", markup=False)
         raise typer.Exit(1)
     if not found:
         err.print("nothing was delivered or came due yet", style="yellow", markup=False)

@@ -1,4 +1,4 @@
-"""The processes of one `versus serve --processes N`: each tells the others by a unix socket whether it is ready."""
+"""The processes of one `versus serve --processes N`: each answers the others at a unix socket whether it is ready."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -51,7 +51,7 @@ class Member:
 
 
 class Group:
-    """Tells how all processes stand. *own* is how this one does, and *trouble* why it should give no sign of life."""
+    """The readiness of all processes. *own* is that of this one, and *trouble* why it should give no sign of life."""
 
     def __init__(
         self,

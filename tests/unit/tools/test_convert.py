@@ -223,7 +223,7 @@ def test_what_stands_around_it_is_converted_all_the_same(rendered):
     ("go", "said"),
     [
         ('{{ .x | default "y" }}', "default is used on the value before the pipe"),
-        ('{{ contains "abc" .x }}', "contains looks for the fixed text in the other value"),
+        ('{{ contains "abc" .x }}', "contains searches the other value for the fixed text"),
         ('{{ env "HOME" }}', "templates do not see the environment"),
     ],
 )

@@ -115,7 +115,9 @@ class Writer:
             self.note(f"{name} is used on the value before the pipe; in Go, that value is its last argument")
         elif name == "contains" and len(operands) == 2 and operands[0].is_literal and not operands[1].is_literal:  # noqa: PLR2004
             arguments.reverse()
-            self.note("contains looks for the fixed text in the other value; in Go, it looks for the other value in it")
+            self.note(
+                "contains searches the other value for the fixed text; in Go, it searches the fixed text for the value"
+            )
         if name == "printf" and arguments[:1] == [json.dumps(_LINK)] and len(arguments) == 3:  # noqa: PLR2004
             return f"link({arguments[1]}, {arguments[2]})"
         if name == "format":

@@ -27,7 +27,7 @@ _UNKNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to look at."""
+    """Something to check."""
 
     line: int
     what: str
@@ -40,7 +40,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A template of Jinja2, and what to look at in it."""
+    """A template of Jinja2, and what to check in it."""
 
     text: str
     notes: tuple[Note, ...]
