@@ -239,7 +239,9 @@ class Supervised:
 def serve_command(config: Path, *, port: int | None = None) -> list[str]:
     """What starts a process of the server, on another *port* than the configuration's; its order follows."""
     elsewhere = [] if port is None else ["--port", str(port)]
-    return [sys.executable, "-m", "versus_py", "serve", "--config", str(config), *elsewhere, "--member"]
+    # Modules of the working directory are imported by -m, and only there: anybody could put one into /tmp.
+    safely = [] if {"", str(Path.cwd())} & {*sys.path} else ["-P"]
+    return [sys.executable, *safely, "-m", "versus_py", "serve", "--config", str(config), *elsewhere, "--member"]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.support.servers import free_port
 from tests.support.waiting import DEADLINE_S, until, wait_until
 from versus_py import supervisor
 from versus_py.errors import VersusError
-from versus_py.supervisor import supervise
+from versus_py.supervisor import serve_command, supervise
 from versus_py.systems import model
 
 CHILD = """
@@ -159,6 +159,19 @@ async def test_the_embedded_server_is_the_supervisors(notes, tmp_path):
 
         assert Path(order["redis"]).is_socket()
         assert order["member"]["has_embedded"]
+
+
+def test_a_process_imports_no_more_from_the_working_directory_than_its_supervisor(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
+    (tmp_path / "typer.py").write_text("raise SystemExit('from the working directory')")
+    started = serve_command(Path("config.yaml"))
+
+    done = subprocess.run(
+        [*started[: started.index("serve")], "--version"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_supervisor_that_is_killed_leaves_nothing_behind(notes):
