@@ -12,7 +12,7 @@ from versus_py.tools.starting import write_files
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder, which is made if it is missing.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder, which is made if it is missing.")] = Path(),
 ) -> None:
     """Write a configuration, its Slack template and its .env into a folder, and say what to do next."""
     try:

@@ -4,7 +4,9 @@ import re
 import stat
 
 import pytest
+from typer.testing import CliRunner
 
+from versus_py.cli import app
 from versus_py.errors import VersusError
 from versus_py.systems import load_config
 from versus_py.tools.starting import write_files
@@ -31,6 +33,15 @@ def test_the_configuration_is_usable_from_anywhere_once_the_env_is_filled_in(tmp
     assert config.alert.slack.template_path == template
     assert config.data_dir == tmp_path / "new" / "folder" / "data"
     assert load_config(config_path, {"VERSUS_DATA_DIR": "/var/lib/versus", **FILLED_IN}).data_dir.is_absolute()
+
+
+def test_the_working_directory_is_meant_where_no_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(app, ["init"])
+
+    assert result.exit_code == 0
+    assert f"versus serve -c {tmp_path / 'config.yaml'}" in result.stdout
 
 
 def test_the_env_names_nothing_that_the_configuration_does_not_read(tmp_path):
