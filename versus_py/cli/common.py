@@ -105,6 +105,8 @@ def load(path: Path, *, status: int = 1) -> Config:
         found = load_config(path, os.environ)
     except ConfigError as exc:
         say(exc)
+        if path == DEFAULT_CONFIG and not path.exists():
+            err.print("Name the configuration with -c, or in VERSUS_CONFIG. `versus init` writes one.", markup=False)
         raise typer.Exit(status) from None
     use_partitions(found.redis.partitions)
     return found

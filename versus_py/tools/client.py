@@ -14,7 +14,7 @@ TIMEOUT_S = 15.0
 _INTAKE = "/api/incidents"
 _HINTS = {  # how to give what an answer of 401 asks for
     "send": "--intake-token, or VERSUS_INTAKE_TOKEN in the environment",
-    "act": "--gateway-secret, or VERSUS_GATEWAY_SECRET in the environment",
+    "act": "--gateway-secret, VERSUS_GATEWAY_SECRET, or the server's configuration in VERSUS_CONFIG",
 }
 
 

@@ -32,6 +32,18 @@ def test_it_says_where_an_action_has_no_end():
     assert "line 2: an action that begins with {{ does not end" in result.stderr
 
 
+def test_the_check_says_how_to_name_a_configuration_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(app, ["check-config"])
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: cannot read config/config.yaml: No such file or directory\n"
+        "Name the configuration with -c, or in VERSUS_CONFIG. `versus init` writes one.\n"
+    )
+
+
 def test_the_check_says_which_values_come_from_outside_the_file(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("{name: '${WHO:-a default of the file}', alert: {debug_body: false}}")

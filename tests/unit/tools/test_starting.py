@@ -41,7 +41,7 @@ def test_the_working_directory_is_meant_where_no_folder_is_named(tmp_path, monke
     result = CliRunner().invoke(app, ["init"])
 
     assert result.exit_code == 0
-    assert f"versus serve -c {tmp_path / 'config.yaml'}" in result.stdout
+    assert f"export VERSUS_CONFIG={tmp_path / 'config.yaml'}" in result.stdout
 
 
 def test_the_env_names_nothing_that_the_configuration_does_not_read(tmp_path):
