@@ -26,7 +26,7 @@ class Found:
     """What replicas say of one system, and the most that it was ever to get."""
 
     system: str
-    drain: Drain | None  # None where nothing was delivered since the replicas started
+    drain: Drain | None  # None until a replica reports a delivery
     burst: Burst | None
 
     def as_json(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Found:
 
     def row(self) -> list[str]:
         drain, burst = self.drain, self.burst
-        now = most = late = "not known: nothing was delivered since the start"
+        now = most = late = "not known: no delivery is reported yet"
         if drain is not None:
             each = f"{counted(drain.slots, 'slot')} of {counted(drain.replicas, 'replica')}"
             now = f"{drain.per_second:,.1f}/s ({each}, {drain.seconds:.3f} s a delivery)"

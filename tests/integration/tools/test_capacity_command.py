@@ -54,7 +54,7 @@ async def test_a_system_that_nothing_was_delivered_to_is_not_known(capacity, red
 
     shown = await capacity()
 
-    assert "slack: not known: nothing was delivered since the start" in shown.stdout
+    assert "slack: not known: no delivery is reported yet" in shown.stdout
 
 
 async def test_without_a_replica_nothing_can_be_told(capacity, redis):
