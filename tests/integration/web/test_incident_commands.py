@@ -99,6 +99,17 @@ async def test_a_search_lists_what_matches_and_goes_on(engine, capsys):
     assert (await listed("--outcome", "escalated", "--from", "2026-01-01", "--to", "2099-01-01"))[0] == []
 
 
+async def test_without_a_secret_it_says_how_to_give_one(engine, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    status = await asyncio.to_thread(_run, ["list", "--url", str(engine.http.make_url(""))])
+
+    assert status == 1
+    said = capsys.readouterr().err
+    assert "--gateway-secret, VERSUS_GATEWAY_SECRET, or the server's configuration in VERSUS_CONFIG" in said
+    assert "cannot read config/config.yaml" in said
+
+
 @pytest.mark.parametrize(
     ("command", "what"),
     [
