@@ -1,3 +1,3 @@
 """versus_py: alerts to Slack, and to ServiceNow when nobody acknowledges them in time."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
