@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -145,6 +146,7 @@ def shown_in(page: str, text: str) -> str:
 def environment(world: World, ports: Mapping[str, int], programs: Path) -> dict[str, str]:
     """What config/config.yaml refers to, and what the commands look at."""
     return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # as when its environment is active
         "COLUMNS": "200",
         "NO_COLOR": "1",
         "CURL_HOME": str(programs),

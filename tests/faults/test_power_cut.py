@@ -140,6 +140,9 @@ async def test_with_fsync_a_power_cut_loses_nothing_of_ten_thousand_accepted(mai
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mains", ["everysec"], indirect=True)
 async def test_in_memory_a_power_cut_loses_the_last_moment(mains):
-    accepted, lost = await lost_in_power_cuts(mains, "memory", 1)
+    for _ in range(5):  # a cut right after everything was synced loses nothing
+        accepted, lost = await lost_in_power_cuts(mains, "memory", 1)
+        if lost:
+            break
 
     assert 0 < lost < accepted

@@ -81,7 +81,7 @@ def run_shell(folder: Path, programs: Path, environment: Mapping[str, str]) -> I
         ["bash", "--noprofile", "--norc"], stdin=subprocess.PIPE, cwd=folder, env=everything, text=True
     )
     shell = Shell(folder, process, notes)
-    with ended(process):
+    with process, ended(process):
         shell.feed("set -m -o pipefail\n")
         yield shell
         with suppress(BrokenPipeError):

@@ -7,9 +7,11 @@ import asyncio
 import inspect
 from re import _constants, _parser
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientRequest, hdrs, http_parser, web
+from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.web_protocol import RequestHandler
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import BlockingConnectionPool, Connection
@@ -112,3 +114,12 @@ def test_a_socket_of_slack_sdk_leaves_connecting_anew_to_a_method_of_its_own():
     parameters = inspect.signature(SocketModeClient.connect_to_new_endpoint).parameters
 
     assert list(parameters) == ["self", "force"]
+
+
+def test_aiohttp_unpacks_zstd_only_where_it_believes_that_it_can(monkeypatch):
+    """web/connections.py takes that from it, and from what it asks for."""
+    monkeypatch.setattr(http_parser, "HAS_ZSTD", False)
+
+    with pytest.raises(ContentEncodingError):
+        http_parser.DeflateBuffer(Mock(), "zstd")
+    assert "gzip" in ClientRequest.DEFAULT_HEADERS[hdrs.ACCEPT_ENCODING]

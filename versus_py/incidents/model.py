@@ -431,7 +431,7 @@ class Incident:
     handled: tuple[str, ...] = ()  # ids of the latest requests that were applied, so that none is applied twice
     retried: Mapping[str, int] = field(default_factory=dict)  # target -> the failure that counts no more, by its time
     version: int = 0
-    is_confirmed: bool = field(default=False, compare=False)  # a repeat was written as a whole since it changed
+    confirmations: int = field(default=0, compare=False)  # repeats that were written as a whole since it changed
     repeats: int = field(default=0, compare=False)  # of its occurrences, those that were only counted
     written_at_ms: int = field(default=0, compare=False)  # when it changed otherwise; 0: it is not stored
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)

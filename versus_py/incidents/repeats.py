@@ -1,8 +1,8 @@
 """What says of an incident again what is known: it is counted, and nothing else is written. Pure.
 
 Most of what comes is that. What is written with each other change, so that it lasts, is written again with a repeat
-once a minute: how long the incident is kept, and its names. So it is with the first repeat after a change, too: who
-wrote that may have died, or lost its connection, before it wrote the names.
+once a minute: how long the incident is kept, and its names. So it is with the first repeats after a change, too, until
+all alerts were named again: who wrote that may have died, or lost its connection, before it wrote their names.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Ending, Incident, IncidentId, Notification, Outcome
 from versus_py.incidents.timers import channel_timers
 from versus_py.incidents.transitions import Change
+
+NAMED_AGAIN_MAX = 20
+"""The most alerts of one incident that a notification of nothing new names again."""
 
 WRITTEN_EVERY_MS = 60_000
 """How long repeats are only counted after an incident was written as a whole."""
@@ -28,11 +31,20 @@ class Again:
 
 
 def is_repeat(change: Change, now_ms: int) -> bool:
-    """Whether it only counts, so soon after another repeat was written as a whole."""
+    """Whether it only counts, so soon after repeats were written as a whole that named all alerts."""
     before = change.before
-    if before is None or not before.is_confirmed or now_ms - before.written_at_ms >= WRITTEN_EVERY_MS:
+    if before is None or not _are_named(before, before.confirmations):
         return False
-    return says_nothing_new(change, now_ms)
+    return now_ms - before.written_at_ms < WRITTEN_EVERY_MS and says_nothing_new(change, now_ms)
+
+
+def confirmations(change: Change, now_ms: int) -> int:
+    """How many repeats will have been written as a whole since the incident changed, once *change* is written so."""
+    return change.before.confirmations + 1 if change.before is not None and says_nothing_new(change, now_ms) else 0
+
+
+def _are_named(incident: Incident, confirmations: int) -> bool:
+    return confirmations * NAMED_AGAIN_MAX >= max(len(incident.firing), 1)
 
 
 def again(change: Change, notification: Notification, now_ms: int) -> Again | None:
@@ -49,6 +61,8 @@ def again(change: Change, notification: Notification, now_ms: int) -> Again | No
     if before.is_dealt_with and not all(alert.is_seen for alert in before.alerts):
         return None
     is_counted = is_repeat(change, now_ms)
+    if not is_counted and not _are_named(incident, before.confirmations + 1):
+        return None
     written_version = before.version - before.repeats + (0 if is_counted else 1)
     return Again(
         incident_id=incident.id,

@@ -14,6 +14,7 @@ import structlog
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Alert, Incident, IncidentId
+from versus_py.incidents.repeats import NAMED_AGAIN_MAX
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys
 from versus_py.store.calls import (
@@ -32,9 +33,6 @@ log = structlog.get_logger()
 
 RESOLVES_FOR_MS = 90 * 24 * 3600_000
 """How long it is known of a sender that it lists resolved alerts, after it did."""
-
-NAMED_AGAIN_MAX = 20
-"""The most alerts of one incident that a notification of nothing new names again."""
 
 ALERTS_ASKED_MAX = 100
 """The most alerts of one notification that are asked for the incident that they are in."""

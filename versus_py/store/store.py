@@ -24,7 +24,7 @@ from versus_py.incidents.model import (
     system_of,
 )
 from versus_py.incidents.partitions import partitions
-from versus_py.incidents.repeats import Again, is_repeat, says_nothing_new
+from versus_py.incidents.repeats import Again, confirmations, is_repeat
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys, names, pages
 from versus_py.store.announcements import Announcements
@@ -560,7 +560,7 @@ class Store:
         )
 
     def _saving(self, change: Change, now_ms: int) -> Call:
-        incident = replace(change.incident, is_confirmed=says_nothing_new(change, now_ms))
+        incident = replace(change.incident, confirmations=confirmations(change, now_ms))
         return Call(
             self._save,
             [

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import cast
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientRequest, hdrs, http_parser, web
 from aiohttp.typedefs import Handler
 
 from versus_py.web.unparsed import Noted, RequestHandler
@@ -170,6 +170,7 @@ async def _send_and_close(request: web.Request, answer: web.StreamResponse) -> N
 
 def make_runner(app: web.Application, *, shutdown_timeout_s: float) -> web.AppRunner:
     """A runner whose connections are closed when they say nothing."""
+    _take_no_zstd()
     return web.AppRunner(
         app,
         access_log=None,
@@ -178,6 +179,15 @@ def make_runner(app: web.Application, *, shutdown_timeout_s: float) -> web.AppRu
         lingering_time=LINGERING_S,
         max_headers=HEADERS_MAX,
     )
+
+
+def _take_no_zstd() -> None:
+    """Refuse bodies that are packed with zstd: aiohttp would unpack them, and a frame may ask for 128 MiB of memory.
+
+    It has no setting for that, and what it does not unpack it must not ask others for.
+    """
+    http_parser.HAS_ZSTD = False  # type: ignore[attr-defined]  # its own import
+    ClientRequest.DEFAULT_HEADERS[hdrs.ACCEPT_ENCODING] = "gzip, deflate"
 
 
 class BoundedSite(web.BaseSite):

@@ -6,8 +6,8 @@ from tests.integration.conftest import DAY_MS, Engine
 from tests.support.groups import alert, group
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents.model import IncidentId
+from versus_py.incidents.repeats import NAMED_AGAIN_MAX
 from versus_py.store import keys
-from versus_py.store.names import NAMED_AGAIN_MAX
 
 EU, US = "http://am-eu:9093", "http://am-us:9093"
 

@@ -492,7 +492,7 @@ async def test_a_page_that_cannot_be_rendered_ends_its_own_streams_only(engine, 
 async def test_heartbeats_are_no_news(engine, open_tab):
     await created(engine, "Disk")
     async with open_tab() as tab:
-        await engine.store._announce_due({IncidentId("heartbeat-x-0"): None})
+        engine.store._announcements.make({IncidentId("heartbeat-x-0"): None})
         second = await created(engine, "Queue")
 
         assert (await tab.news()).rows == [second]

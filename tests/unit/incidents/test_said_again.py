@@ -8,7 +8,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_notification
 from versus_py.incidents.listings import seen
 from versus_py.incidents.model import Actor, Delivery, Incident, Listing, Notification, Suppression
-from versus_py.incidents.repeats import WRITTEN_EVERY_MS, again, is_repeat
+from versus_py.incidents.repeats import NAMED_AGAIN_MAX, WRITTEN_EVERY_MS, again, is_repeat
 from versus_py.incidents.transitions import Change, acknowledge, observe
 
 NOW = START_MS + 10_000
@@ -18,7 +18,7 @@ SAID = make_notification(make_alert("A"), make_alert("B"), group="list", url="ht
 def known(notification: Notification = SAID, **fields) -> Incident:
     """An incident as it is read, after *notification*."""
     incident = make_incident(*notification.alerts, group=notification.group, url=notification.url)
-    return replace(incident, written_at_ms=START_MS, version=4, repeats=1, **fields)
+    return replace(incident, written_at_ms=START_MS, version=4, repeats=1, confirmations=1, **fields)
 
 
 def heard(incident: Incident, notification: Notification = SAID, now_ms: int = NOW) -> Change:
@@ -37,6 +37,16 @@ def test_the_same_once_more_is_counted():
     assert found.written_version == 3
     assert found.targets == ("slack",)
     assert found.until_ms == START_MS + WRITTEN_EVERY_MS
+
+
+@pytest.mark.parametrize(("alerts", "needed"), [(1, 1), (NAMED_AGAIN_MAX, 1), (NAMED_AGAIN_MAX + 1, 2)])
+def test_it_is_written_as_a_whole_until_all_alerts_were_named_again(alerts, needed):
+    told = make_notification(*(make_alert(f"A{it}") for it in range(alerts)), group="list", url="http://am:9093")
+    for confirmations in range(needed + 1):
+        change = heard(replace(known(told), confirmations=confirmations), told)
+
+        assert is_repeat(change, NOW) is (confirmations == needed)
+        assert (again(change, told, NOW) is not None) is (confirmations >= needed - 1)
 
 
 def test_after_a_minute_it_is_written_and_counted_from_then_on():
