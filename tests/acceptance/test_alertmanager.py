@@ -186,6 +186,7 @@ receivers:
             f"opsgenie_configs: [{{api_key: {INTAKE_TOKEN}, api_url",
             "/jsm/ops/integration/?",
             id="jira service management",
+            marks=pytest.mark.long,  # which differs from Opsgenie in its path only
         ),
     ],
 )

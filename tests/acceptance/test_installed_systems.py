@@ -169,6 +169,7 @@ async def test_an_incident_lives_its_whole_life_with_them(installed, slack, serv
     assert "board-secret" not in (installed.folder / "serve.log").read_text()
 
 
+@pytest.mark.long
 async def test_the_fallback_steps_in_for_an_installed_provider(installed, servicenow, pager):
     pager.faults[:] = [400]
     async with installed.serving() as session:
