@@ -168,7 +168,12 @@ def test_a_process_imports_no_more_from_the_working_directory_than_its_superviso
     started = serve_command(Path("config.yaml"))
 
     done = subprocess.run(
-        [*started[: started.index("serve")], "--version"], capture_output=True, text=True, timeout=60, check=False
+        [*started[: started.index("serve")], "--version"],
+        env={name: it for name, it in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert (done.returncode, done.stderr) == (0, "")
