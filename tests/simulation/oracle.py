@@ -106,6 +106,11 @@ class Oracle:
         self._messages = MessageWatch(self._losses, world.violation)
         world.slack.messages = Watched(world.slack.messages, self._message_came)
 
+    def note_doubt(self, why: str) -> None:
+        """What goes on may be otherwise than it was."""
+        for story in self._stories:
+            story.put_in_doubt(why)
+
     def note_loss(self, why: str, since_ms: float | None = None) -> None:
         """Redis lost what was written after *since_ms*, or everything: what was in it is in doubt."""
         if since_ms is None and self._emptied_s is None:

@@ -30,7 +30,7 @@ async def _play(world: World, events: Events) -> None:
     instances = [world.servicenow, *_slow_instances(world)]
     tickets = make_tickets(world, events)
     oracle = Oracle(world, stories, instances, tickets)
-    world.on_loss = oracle.note_loss
+    world.on_loss, world.on_doubt = oracle.note_loss, oracle.note_doubt
     if world.knobs.plays(Load.POISON):
         world.servicenow.faults.order(Fault(kind="500", times=None, method="POST", path=_RECORDS, text=POISONED))
     if not world.knobs.takes_edits:

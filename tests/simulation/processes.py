@@ -39,6 +39,7 @@ class Replica:
         open_redis: Callable[[], Any],
         open_session: Callable[[float], Any],
         idle_factor: float,
+        started: Callable[[], None],
         ended: Callable[[str], None],
     ) -> None:
         self.name = name
@@ -48,6 +49,7 @@ class Replica:
         self.wall_offset_ms = 0.0
         """How far the machine's clock is ahead of real time."""
         self.starts = 0
+        self.started_s = 0.0
         self._loop = loop
         self._config = config
         self._dice = dice
@@ -58,6 +60,7 @@ class Replica:
         self._open_redis = open_redis
         self._open_session = open_session
         self._idle_factor = idle_factor
+        self._started = started
         self._ended = ended
         self._stop = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
@@ -81,10 +84,12 @@ class Replica:
         if not self.process.is_dead:
             return
         self.starts += 1
+        self.started_s = self._loop.now_s
         self.process = Process(self._loop, f"{self.name}.{self.starts}")
         self.application = None
         self._stop = asyncio.Event()
         self._task = self.process.spawn(self._serve(self.process))
+        self._started()
 
     def kill(self, process: Process, down_s: float) -> None:
         """SIGKILL, and a new start; nothing where another one runs by now."""

@@ -1,11 +1,14 @@
 """The clocks of processes that stand still, and of machines that are suspended."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
 
+from tests.simulation.knobs import FaultKind, knobs_for
 from tests.simulation.loop import Process, SimulatedLoop
+from tests.simulation.world import World
 
 
 @pytest.mark.parametrize(("stops_clock", "due_s"), [(False, 7.0), (True, 10.0)], ids=["frozen", "suspended"])
@@ -25,3 +28,17 @@ def test_a_timer_of_a_process_that_stands_still_is_due_by_the_clock_of_the_proce
     loop.close()
 
     assert called == [due_s]
+
+
+@pytest.mark.parametrize(("restarted", "after_s", "is_doubtful"), [(2, 100, True), (1, 100, False), (2, 400, False)])
+def test_a_clock_that_is_set_may_be_followed_where_no_replica_is_left_that_knew_better(restarted, after_s, is_doubtful):
+    doubts: list[str] = []
+    with World(1, replace(knobs_for(1, "jump"), replicas=2)) as world:
+        world.on_doubt = doubts.append
+        world._strike_redis(FaultKind.REDIS_JUMPS, {"ms": 130_000})
+        world.loop.now_s += after_s
+        for replica in world.replicas[:restarted]:
+            replica.started_s = world.loop.now_s
+        world._note_start()
+
+    assert bool(doubts) is is_doubtful

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from tests.simulation.patches import simulated_surroundings
 from tests.simulation.processes import Replica
 from tests.simulation.redis import Server
 from tests.simulation.redis_client import Client
+from versus_py.clock import STEADY_MS
 from versus_py.incidents.partitions import DEFAULT, use_partitions
 from versus_py.simulators import Fault as Misbehaviour
 from versus_py.simulators import ServiceNowSimulator, SlackSimulator
@@ -75,6 +77,9 @@ class World:
         self.counts: Counter[str] = Counter()
         self.on_loss: Callable[[str, float | None], None] = lambda _, __: None
         """Called when Redis loses data: why, and since when in ms; None: everything."""
+        self.on_doubt: Callable[[str], None] = lambda _: None
+        """Called when what goes on may be otherwise than it was, and why."""
+        self._jumped_s = -math.inf
         self._keeps_log = keeps_log
         self._stops = stops
         self._redis_step_ms = knobs.redis_offset_ms
@@ -99,6 +104,7 @@ class World:
                 open_redis=lambda: Client(link),
                 open_session=lambda timeout_s: Session(self.network, timeout_s),
                 idle_factor=settings.IDLE_FACTOR,
+                started=self._note_start,
                 ended=lambda how: self.violation("a replica ended by itself", how),
             )
             for number in range(knobs.replicas)
@@ -236,6 +242,14 @@ class World:
                 self.on_loss("Redis was emptied", None)
             case FaultKind.REDIS_STEPS | FaultKind.REDIS_JUMPS:
                 self._redis_step_ms += how["ms"]
+                if kind is FaultKind.REDIS_JUMPS:
+                    self._jumped_s = self.loop.now_s
+
+    def _note_start(self) -> None:
+        """Where no replica is left that knew the time before a jump, they go by it: docs/operations.md says so."""
+        is_lost = all(it.started_s > self._jumped_s for it in self.replicas)
+        if is_lost and self.loop.now_s <= self._jumped_s + STEADY_MS / 1000:
+            self.on_doubt("Redis' clock was set, and every replica was restarted")
 
     def _free_memory(self) -> None:
         self.server.is_full = False
