@@ -424,6 +424,11 @@ def _watchdog(core: _Core, worker: Worker, *, remembers: bool) -> Watchdog:
     )
 
 
+def _capacity(core: _Core, worker: Worker) -> Capacity:
+    every_s = DUE_WRITTEN_EVERY_S * core.outside.idle_factor
+    return Capacity(Bursts(core.redis), worker.came, core.clock, core.metrics, every_s=every_s)
+
+
 @asynccontextmanager
 async def _build(
     config: Config,
@@ -485,19 +490,12 @@ async def _build(
             checkup=checkup,
             group=group,
         )
-        capacity = Capacity(
-            Bursts(redis),
-            worker.came,
-            core.clock,
-            core.metrics,
-            every_s=DUE_WRITTEN_EVERY_S * outside.idle_factor,
-        )
         background: dict[str, Loop] = {
             "clock": partial(_follow_clock, core),
             "sns": sns.run,
             "watchdog": watchdog.run,
             "presence": presence.run,
-            "capacity": capacity.run,
+            "capacity": _capacity(core, worker).run,
         }
         if with_api:
             background |= {"web ui": app[LIVE].run} | ({} if checkup is None else {"checkup": checkup.run})

@@ -125,6 +125,7 @@ def test_one_process_holds_the_connection_to_slack(world, several):
 
     wait_until(lambda: readiness(url)["status"] == "ready", what="the whole to be ready again", timeout_s=START_S)
     wait_until(lambda: world.slack.state()["connections"] == 1, what="the connection of the new process")
+    assert {it["process"] for it in lines(world, "slack.socket_connected")} == {0}
 
 
 def test_when_the_supervisor_is_killed_all_end_and_nothing_is_lost(world, several):

@@ -10,7 +10,7 @@ import yaml
 from multidict import MultiDict
 from pydantic import SecretStr
 
-from tests.support.versus_incident_page import rows
+from tests.support.versus_incident_page import ENVIRON, rows
 from versus_py.config import Config
 from versus_py.config.versus_incident import PAGE, template
 from versus_py.config.versus_incident.overrides import UNREAD_OVERRIDES
@@ -19,16 +19,6 @@ from versus_py.errors import ConfigError
 from versus_py.shipped import SLACK_TEMPLATE, shipped
 from versus_py.systems import model, parse_config
 from versus_py.web.intake.overrides import read_overrides
-
-ENVIRON = {
-    "SLACK_TOKEN": "xoxb-1",
-    "SLACK_CHANNEL_ID": "C0123456789",
-    "SERVICENOW_INSTANCE_URL": "https://dev12345.service-now.com",
-    "SERVICENOW_USERNAME": "versus",
-    "SERVICENOW_PASSWORD": "p",
-}
-"""What a file may leave to the environment."""
-
 
 KEYS = {row[0]: row[1:] for row in rows("Every key")}
 VARIABLES = {row[0]: row[1:] for row in rows("Every environment variable")}

@@ -6,21 +6,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.support import versus_incident_page
 from tests.support.versus_incident_page import rows
 from versus_py.cli import app
 from versus_py.errors import ConfigError
 from versus_py.systems import parse_config
 from versus_py.tools.migrate import migrate
 
-ENVIRON = {
-    "SLACK_TOKEN": "xoxb-1",
-    "SLACK_CHANNEL_ID": "C0123456789",
-    "SERVICENOW_INSTANCE_URL": "https://dev12345.service-now.com",
-    "SERVICENOW_USERNAME": "versus",
-    "SERVICENOW_PASSWORD": "p",
-    "REDIS_HOST": "redis",
-    "GATEWAY_SECRET": "a-secret-of-24-characters",
-}
+ENVIRON = versus_incident_page.ENVIRON | {"REDIS_HOST": "redis", "GATEWAY_SECRET": "a-secret-of-24-characters"}
 BY_DEFAULT = {"alert": {"debug_body": True}, "redis": {"tls": True}}
 
 
