@@ -44,8 +44,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Workers for `-n auto`: two for each core that this process may use, because slow tests mostly wait."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 2 * len(os.sched_getaffinity(0))
+    """Workers for `-n auto`: three for each core that this process may use, because slow tests mostly wait."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 3 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(wrapper=True)
