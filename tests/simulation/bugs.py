@@ -224,7 +224,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             ),
         ),
         "take for synced what others did": _places(
-            "tickets", InFunction(Worker, "_heard", "is_only_that = was_news and heard", "is_only_that = heard")
+            "tickets-told", InFunction(Worker, "_heard", "is_only_that = was_news and heard", "is_only_that = heard")
         ),
         "forget whose record it is": _places(
             "tickets", InFunction(tickets, "begin", "deliveries={target: shown},", "deliveries={},")
@@ -239,7 +239,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
             ),
         ),
         "take comments for shown by the message": _places(
-            "tickets", InFunction(Told, "by_message", ", comments=0", "")
+            "tickets-unheard", InFunction(Told, "by_message", ", comments=0", "")
         ),
         "pass over severities": _places(
             "tickets", InFunction(tickets, "hear", "for names, step in _STEPS:", "for names, step in _STEPS[2:]:")

@@ -87,6 +87,7 @@ class Knobs:
     repeat: int = 0  # how often the steps of the policy are gone through again
     opens_after_minutes: float = 0.0  # when its hours begin; 0: it has none
     has_alertmanager: bool = False  # it is asked before a record is created
+    is_told_all: bool = False  # business rules lose no event, so that nobody looks at records by the clock
     has_journal: bool = False
     has_key_template: bool = False  # the configuration says what an incident is, not the source
     frozen_s: tuple[float, float] | None = None  # how long processes stand still; None: a moment, or some minutes
@@ -107,7 +108,7 @@ class Knobs:
     @property
     def looks_at_records(self) -> bool:
         """Every few minutes, as people may have written there."""
-        return self.plays(Load.RECORDS) or self.plays(Load.TICKETS)
+        return not self.is_told_all and (self.plays(Load.RECORDS) or self.plays(Load.TICKETS))
 
 
 _USUAL: Mapping[FaultKind, tuple[float, tuple[float, ...]]] = MappingProxyType(
@@ -298,6 +299,16 @@ def _tickets(dice: random.Random, knobs: Knobs) -> Knobs:
     return replace(knobs, loads=loads, alerts=2, ack_timeout_minutes=0.0, wait_minutes=dice.choice((1.0, 3.0)))
 
 
+def _tickets_told(dice: random.Random, knobs: Knobs) -> Knobs:
+    """What goes wrong in the telling is not made good by looking; people act while what they did is being told."""
+    return replace(_tickets(dice, knobs), faults={FaultKind.HTTP_SLOW: dice.choice((0.2, 0.5))}, is_told_all=True)
+
+
+def _tickets_unheard(dice: random.Random, knobs: Knobs) -> Knobs:
+    """Most requests never arrive, so that people write in a ticket before there is a thread."""
+    return replace(_tickets(dice, knobs), faults={FaultKind.HTTP_LOST_BEFORE: dice.choice((0.4, 0.6))})
+
+
 PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyType(
     {
         "calm": _calm,
@@ -335,6 +346,8 @@ PROFILES: Mapping[str, Callable[[random.Random, Knobs], Knobs]] = MappingProxyTy
         "journal": _journal,
         "no-edits": _no_edits,
         "tickets": _tickets,
+        "tickets-told": _tickets_told,
+        "tickets-unheard": _tickets_unheard,
     }
 )
 """What each profile adds to the swarm's choice."""

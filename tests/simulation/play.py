@@ -82,13 +82,20 @@ def play(
 def _run(world: World) -> None:
     """To its end, or until it is stopped; then nothing holds what is left of it."""
     events = Events(world)
-    played = world.people.spawn(_play(world, events))
     try:
-        world.loop.run_until_complete(played)
-    except RuntimeError:  # asyncio's word for a loop that was stopped
-        if played.done() or not world.violations:
-            raise
+        _run_until_done(world, world.people.spawn(_play(world, events)))
     except Stuck as exc:
         world.violation("stuck", str(exc))
         return
-    world.loop.run_until_complete(world.people.spawn(events.end()))
+    ended = world.people.spawn(events.end())
+    while not ended.done():  # what others still do may break a promise too
+        _run_until_done(world, ended)
+
+
+def _run_until_done(world: World, task: asyncio.Task[None]) -> None:
+    """Or until a violation stops it."""
+    try:
+        world.loop.run_until_complete(task)
+    except RuntimeError:  # asyncio's word for a loop that was stopped
+        if task.done() or not world.violations:
+            raise

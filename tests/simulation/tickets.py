@@ -40,7 +40,7 @@ class Events:
 
     def begin(self) -> None:
         """Post what is written from now on, as badly as the seed has it."""
-        dice, rules = self._dice, self._world.servicenow.rules
+        dice, knobs, rules = self._dice, self._world.knobs, self._world.servicenow.rules
         rules.add(
             BusinessRule(
                 name="versus",
@@ -51,7 +51,7 @@ class Events:
         )
         rules.passage = Passage(
             seed=dice.randrange(2**32),
-            lost=dice.choice(_SHARES),
+            lost=0.0 if knobs.is_told_all else dice.choice(_SHARES),
             doubled=dice.choice(_SHARES),
             reordered=dice.choice(_SHARES),
             coalesced=dice.choice((0.0, 0.5, 1.0)),
@@ -146,10 +146,12 @@ class TicketStory:
             {"do": "hold"},
             {"do": "resolve"},
             {"do": "cancel"},
-            {"do": "note", self._dice.choice(("work_notes", "comments")): text},
+            {"do": "note", self._dice.choice(("work_notes", "comments")): text},  # found by looking only
             {"do": "change", "urgency": self._dice.choice("123")},
         ]
         order = self._dice.choice(orders)
+        if order["do"] == "note" and self._world.knobs.is_told_all:
+            return
         self.was_raised |= "urgency" in order
         if order["do"] == "note":
             self.written[text] = self._world.now_ms()

@@ -528,6 +528,12 @@ class Incident:
         return max(self.escalations.values(), key=lambda it: it.at_ms, default=None)
 
     @property
+    def dealt_with_by(self) -> Entry | None:
+        """The news of the acknowledgment or the resolve that its status is of; None while it is triggered."""
+        events = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGED, Status.RESOLVED: Event.RESOLVED}
+        return next((it for it in reversed(self.news) if it.event is events.get(self.status)), None)
+
+    @property
     def firing(self) -> tuple[Alert, ...]:
         return tuple(alert for alert in self.alerts if alert.is_firing)
 

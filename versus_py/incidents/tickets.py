@@ -29,6 +29,7 @@ from versus_py.incidents.policies import Asked, Policy
 from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than, sooner
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_graver
 from versus_py.incidents.sides import Report, Side, Standing, Ticket, in_words
+from versus_py.incidents.timers import record_timers
 from versus_py.incidents.transitions import (
     Change,
     acknowledge,
@@ -224,14 +225,37 @@ def hear(
     sender = report.sender if is_its_ticket and report.sender is not None else incident.sender
     seen = replace(_relabelled(incident, report), sides={**incident.sides, report.target: report.side}, sender=sender)
     change = Change(seen, Outcome.IGNORED, {})
+    undone = _undone(incident, heard)
     for names, step in _STEPS:
-        later = step(change.incident, heard) if names & news else None
+        is_news = names & (news - {"standing"} if undone else news)
+        later = step(change.incident, heard) if is_news else None
         change = change.then(later) if later else change
     change = _said_at(report.target, incident, change)
+    if undone:
+        change = change.then(_to_say_again(change.incident, undone, now_ms))
     if report.is_repair and news:
         said = f"{called or report.target}: {in_words(news)}"
         change = replace(change, entries=(*change.entries, Entry(now_ms, Event.REPAIRED, said)))
     return change
+
+
+def _undone(incident: Incident, heard: Heard) -> Entry | None:
+    """What a person has done to the ticket and we have undone, by writing a state before we had heard of it.
+
+    Nothing there can be written on the condition that nobody else has: between reading and writing, people act.
+    """
+    is_ours = heard.report.is_own or "standing" in heard.report.wrote
+    if not is_ours or heard.known is None or heard.side.standing is heard.known.standing:
+        return None
+    done = incident.dealt_with_by
+    return done if done is not None and done.said_at == heard.report.target else None
+
+
+def _to_say_again(incident: Incident, undone: Entry, now_ms: int) -> Change:
+    """With *undone* as if it had been said here, so that the record is told of it."""
+    news = tuple(replace(it, said_at="") if it is undone else it for it in incident.news)
+    untold = replace(incident, news=news)
+    return Change(untold, Outcome.IGNORED, record_timers(untold, now_ms))
 
 
 def _set_back(report: Report, known: Side | None) -> Side | None:

@@ -996,6 +996,53 @@ def test_what_a_sync_has_written_itself_is_no_reopening():
     )
 
 
+def deed_of(change: Change) -> Entry:
+    by = change.incident.dealt_with_by
+    assert by is not None
+    return by
+
+
+OVERWRITTEN = {
+    "by its event": {"is_own": True},
+    "by what the sync saw": {"wrote": frozenset({"standing"}), "since": side()},
+}
+
+
+@pytest.mark.parametrize("told", OVERWRITTEN.values(), ids=OVERWRITTEN)
+def test_an_end_over_which_we_wrote_an_acknowledgment_is_written_again(told):
+    there = heard(acknowledged(), report(Standing.RESOLVED, comment="Done."))
+    assert deed_of(there).said_at == SERVICENOW
+
+    change = heard(there.incident, report(Standing.IN_PROGRESS, revision=2, **told))
+
+    assert change.incident.status is Status.RESOLVED
+    assert Event.REOPENED_THERE not in events(change)
+    assert (deed_of(change).by, deed_of(change).detail, deed_of(change).said_at) == (BEN, "Done.", "")
+    assert change.timers == {SERVICENOW: NOW}
+    assert deed_of(there).event is Event.RESOLVED
+
+
+def test_an_acknowledgment_over_which_we_wrote_that_the_wait_begins_anew_is_written_again():
+    given_back = after(unacknowledge(at(acknowledged(), Standing.IN_PROGRESS, 0), ANA, NOW))
+    there = heard(at(given_back, Standing.ON_HOLD, 0), report(Standing.IN_PROGRESS))
+    assert deed_of(there).by == BEN
+
+    change = heard(there.incident, report(Standing.NEW, revision=2, is_own=True))
+
+    assert change.incident.status is Status.ACKNOWLEDGED
+    assert deed_of(change).said_at == ""
+    assert change.timers == {SERVICENOW: NOW}
+
+
+def test_what_we_write_without_a_state_undoes_nothing():
+    there = heard(acknowledged(), report(Standing.RESOLVED))
+
+    change = heard(there.incident, report(Standing.RESOLVED, revision=2, severity="critical", is_own=True))
+
+    assert deed_of(change).said_at == SERVICENOW
+    assert change.timers == {}
+
+
 def test_who_is_not_known_is_called_as_the_system_is():
     incident = heard(triggered(), report(Standing.IN_PROGRESS, by="", email="", user=""), called="ServiceNow").incident
 

@@ -46,20 +46,21 @@ def kept(reference: Mapping[str, str]) -> dict[str, str]:
     return {_SOURCE: "1"} if is_ticket(reference) else {}
 
 
-def stood(incident: Incident) -> str:
-    """Where the incident stands, and since when."""
+def _stood(incident: Incident, target: str) -> str:
+    """Where the incident stands, since when, and whether the record of *target* had it so first."""
     since_ms = {
         Status.TRIGGERED: incident.waiting_since_ms,
         Status.ACKNOWLEDGED: incident.acknowledged_at_ms,
         Status.RESOLVED: incident.resolved_at_ms,
     }
-    return f"{incident.status} {since_ms[incident.status] or 0}"
+    there = " there" if _is_by_record(incident, target) else ""
+    return f"{incident.status} {since_ms[incident.status] or 0}{there}"
 
 
-def reflected(incident: Incident, record: Record, caller: str) -> dict[str, str]:
+def reflected(incident: Incident, record: Record, caller: str, target: str) -> dict[str, str]:
     """What a reference says of the incident once the record has shown it. *caller* is who was set just now."""
     caller = caller or ("-" if record.values.get(CALLER) else "")
-    return {"stood": stood(incident), "severity": incident.severity, **({"caller": caller} if caller else {})}
+    return {"stood": _stood(incident, target), "severity": incident.severity, **({"caller": caller} if caller else {})}
 
 
 def unsaid_there(entries: Iterable[Entry], target: str) -> tuple[Entry, ...]:
@@ -69,21 +70,18 @@ def unsaid_there(entries: Iterable[Entry], target: str) -> tuple[Entry, ...]:
 
 def is_acknowledged_there(incident: Incident, target: str) -> bool:
     """Whether it was acknowledged in the record of *target*, so that this has whom people want."""
-    return _was_said_there(incident, Event.ACKNOWLEDGED, target)
+    latest = next((entry for entry in reversed(incident.news) if entry.event is Event.ACKNOWLEDGED), None)
+    return latest is not None and latest.said_at == target
 
 
 def is_standing_new(incident: Incident, reference: Mapping[str, str], target: str) -> bool:
     """Whether the incident has come to stand elsewhere since that was reflected, and not because the record did."""
-    if reference.get("stood") == stood(incident):
-        return False
-    events = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGED, Status.RESOLVED: Event.RESOLVED}
-    event = events.get(incident.status)
-    return event is None or not _was_said_there(incident, event, target)
+    return reference.get("stood") != _stood(incident, target) and not _is_by_record(incident, target)
 
 
-def _was_said_there(incident: Incident, event: Event, target: str) -> bool:
-    latest = next((entry for entry in reversed(incident.news) if entry.event is event), None)
-    return latest is not None and latest.said_at == target
+def _is_by_record(incident: Incident, target: str) -> bool:
+    """Whether somebody acknowledged or resolved it in the record of *target*."""
+    return incident.dealt_with_by is not None and incident.dealt_with_by.said_at == target
 
 
 def is_raised(incident: Incident, unsaid: Sequence[Entry], reference: Mapping[str, str]) -> bool:

@@ -412,7 +412,7 @@ class ServiceNowTarget:
             "wrote": shown.wrote,
             "note": known.note,
             **kept(before),
-            **({} if reflection is None else reflected(incident, record, caller)),
+            **({} if reflection is None else reflected(incident, record, caller, self._name)),
             **shown.assignment.reference,
             "lifecycle": "plain" if sync.instance.is_plain else before.get("lifecycle", ""),
         }
