@@ -91,10 +91,13 @@ class Course:
         self._judge_statuses(acts, before)
 
     def finish(self, at_ms: float) -> None:
-        """All has settled by *at_ms*: what ends by itself has ended."""
-        if self.ack_ends_ms is not None and self.ack_ends_ms[1] + self.rules.slack_ms < at_ms and self._group.firing:
+        """All has settled by *at_ms*: what ends by itself has ended, if it surely has."""
+        is_over = True
+        if self.ack_ends_ms is not None and self.ack_ends_ms[0] < at_ms and self._group.firing:
+            is_over = self.ack_ends_ms[1] + self.rules.slack_ms < at_ms
             self._let_acknowledgment_end(self.ack_ends_ms[0], at_ms)
-        if self.statuses == {ACKNOWLEDGED, TRIGGERED} and not self.closings:  # a closed record keeps acknowledgments
+        is_open = not self.closings  # a closed record keeps acknowledgments
+        if is_over and is_open and self.statuses == {ACKNOWLEDGED, TRIGGERED}:
             self.statuses = frozenset({TRIGGERED})
             self.waits[-1].is_sure = True
 

@@ -246,6 +246,17 @@ def test_an_acknowledgment_that_ends_waits_anew():
     assert course.waits[-1].due_lo_ms == 125_000 + WAIT_MS
 
 
+def test_an_acknowledgment_may_have_ended_before_somebody_worked_on_its_record():
+    course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
+    course.take(act(Did.ACKNOWLEDGE, 5000, said={"acknowledged_until": rfc3339(125_050)}))
+    course.touch_record(450_000, closes=False)
+
+    course.finish(500_000)
+
+    assert course.statuses == {ACKNOWLEDGED, TRIGGERED}
+    assert not course.waits[-1].has_to_escalate()
+
+
 def test_an_answer_tells_whether_the_acknowledgment_had_ended():
     course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
     course.take(act(Did.ACKNOWLEDGE, 5000))
