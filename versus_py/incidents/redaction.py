@@ -7,6 +7,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import re2
+
 REMOVED = "[removed]"
 """In place of a secret."""
 
@@ -27,10 +29,23 @@ _SECRET = re.compile(
 _PASSWORD = re.compile(r".*(?:[^a-zA-Z](?i:pass|pwd)|[a-z](?:Pass|Pwd))[^a-zA-Z]*", re.DOTALL)
 """A name whose last word is short for a password, such as basic_auth_pass; not `bypass`."""
 
-_WORD = (
-    r"token|pass|pwd|secret|auth|cookie|credential|session|connection|dsn|key|sig|bearer|basic|jwt"
-    r"|slack|xox|xapp|glpat|gh[a-z]_|eyj"
+_WORDS = (
+    "token",
+    "pass",
+    "pwd",
+    "secret",
+    "auth",
+    "cookie",
+    "credential",
+    "session",
+    "connection",
+    "dsn",
+    "bearer",
+    "jwt",
 )
+"""Each name of a secret has one of them, or a key; the letters may be apart."""
+
+_WORD = rf"{'|'.join(_WORDS)}|key|sig|basic|slack|xox|xapp|glpat|gh[a-z]_|eyj"
 """What every text has that any of the expressions below finds something in."""
 
 _WORD_IN_ANY_CASE = re.compile(_WORD, re.IGNORECASE)
@@ -58,6 +73,31 @@ _SHAPED = re.compile(
     r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
 )
 """What is a secret by its look: private keys, webhooks of Slack, tokens of Slack, GitHub and GitLab, JWTs."""
+
+
+_APART = r'[^a-z"]*'
+
+_SUSPECT = re2.compile(
+    "|".join(
+        [
+            "(?i:" + "|".join(_APART.join(word) for word in _WORDS) + ")",
+            rf"(?i:(?:[^p]|[^u]p|[^o]up|[^r]oup|[^g]roup|[^\"]group){_APART.join('key')})",
+            "(?i:sig|basic|slack|xox|xapp|glpat|gh[a-z]_|eyj)",
+            r"://[^\"]*@",
+            r"\\u",  # within JSON in a text, that may be any letter
+            r"[^\x00-\x7f]",  # some have more forms than two
+        ]
+    )
+)
+"""What all JSON has that `redacted` changes; `groupKey`, which every list of Alertmanager has, is none of that."""
+
+
+def may_have_secrets(text: str) -> bool:
+    """Whether `redacted` may change what the JSON *text* says; it takes a tenth of the time.
+
+    False also where nothing is removed but what is nested deeper than LEVELS_MAX.
+    """
+    return _SUSPECT.search(text) is not None
 
 
 def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:

@@ -3,13 +3,13 @@
 from typing import Any
 
 from versus_py.incidents.model import Actor, Alert, Incident, common
-from versus_py.incidents.overview import LINES, Line, Overview, overview, subject
+from versus_py.incidents.overview import Line, Overview, overview, subject
 
 
-def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]:
+def incident_values(incident: Incident, shown: Overview | None = None) -> dict[str, Any]:
     """The `incident`, its `alerts`, those `firing`, the last `payload`, and what alerts agree on, such as `labels`.
 
-    `overview` says what they share once and of each what differs, of the first *lines* alerts.
+    `overview` says what they share once and of each what differs, of the first few: *shown*, where that is at hand.
     """
     alerts = [_alert_values(alert) for alert in incident.alerts]
     return {
@@ -37,7 +37,7 @@ def incident_values(incident: Incident, *, lines: int = LINES) -> dict[str, Any]
         "labels": common([alert.labels for alert in incident.alerts]),
         "annotations": common([alert.annotations for alert in incident.alerts]),
         "payload": incident.payload or {},
-        "overview": _overview_values(overview(incident, lines=lines)),
+        "overview": _overview_values(shown or overview(incident)),
     }
 
 

@@ -3,13 +3,14 @@
 import json
 import time
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.payloads import json_values
 from versus_py.incidents import redaction
-from versus_py.incidents.redaction import LEVELS_MAX, REMOVED, redacted
+from versus_py.incidents.redaction import LEVELS_MAX, REMOVED, may_have_secrets, redacted
 
 HIDDEN = "Hunter2-r0"
 
@@ -193,3 +194,25 @@ def test_what_saves_time_changes_nothing(value):
         slowly = redacted({value: value})
 
     assert redacted({value: value}) == slowly
+
+
+NAMES = ["to-ken", "api_Key", "Pass.Wd", "client secret", "jw-t", "groupKey", "x-sig", "userPass", "name", "value", "a"]
+VALUES = TEXTS | st.sampled_from(['{"to\\u006ben": "r0"}', "https://a:r0@b", *NAMES]) | st.integers(0, 9) | st.none()
+OBJECTS = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(OBJECTS)
+def test_what_may_have_no_secret_has_none(value):
+    assert may_have_secrets(orjson.dumps(value).decode()) or redacted(value) == value
+
+
+def test_what_most_senders_post_may_have_no_secret():
+    labels = {"alertname": "HighLatency", "severity": "critical", "namespace": "shop", "instance": "10.0.0.7:9090"}
+    alert = {"labels": labels, "annotations": {"runbook_url": "https://wiki/x?id=1"}, "status": "firing"}
+    payload = {"groupKey": '{}:{alertname="HighLatency"}', "groupLabels": labels, "alerts": [alert]}
+
+    assert not may_have_secrets(orjson.dumps(payload).decode())

@@ -16,12 +16,13 @@ SHORT_S = 120
 """A wait that is shorter is told in seconds."""
 
 
-def describe(incident: Incident, *, previous_record: str = "") -> str:
+def describe(incident: Incident, shown: Overview | None = None, *, previous_record: str = "") -> str:
     """Why the record exists, how bad it is and since when, texts, values, the pages to look at, and each alert.
 
-    *previous_record* is the number of the one that this record follows, if there is one.
+    *shown* is its overview with LINES lines, where that is at hand. *previous_record* is the number of the one that
+    this record follows, if there is one.
     """
-    shown = overview(incident, lines=LINES)
+    shown = shown or overview(incident, lines=LINES)
     parts = (
         "\n".join(text for text in (_why(incident), _step(incident)) if text),
         _head(incident, shown, previous_record),

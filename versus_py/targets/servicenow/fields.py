@@ -12,7 +12,9 @@ from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
 from versus_py.errors import Permanent, Transient, Unreachable
 from versus_py.incidents.model import Incident
+from versus_py.incidents.overview import LINES, overview
 from versus_py.incidents.severity import row_for
+from versus_py.targets.servicenow.description import LINES as DESCRIBED
 from versus_py.targets.servicenow.description import describe
 from versus_py.targets.servicenow.key import LENGTHS, Key, shortened
 from versus_py.targets.servicenow.record import utc
@@ -192,10 +194,12 @@ def values_for(
 ) -> dict[str, Any]:
     """What templates see; docs/servicenow.md lists it."""
     row = row_for(instance.severities, incident.severity)
-    return incident_values(incident) | {
+    described = overview(incident, lines=DESCRIBED)
+    is_whole = len(described.lines) <= LINES  # so that it is what templates see, too
+    return incident_values(incident, described if is_whole else None) | {
         "severity": incident.severity,
         "by_severity": instance.severities.get("default", {}) if row is None else row,
-        "description": describe(incident, previous_record=previous_record),
+        "description": describe(incident, described, previous_record=previous_record),
         "previous_record": previous_record,
         "resolution": _resolution(incident),
         "service": service,

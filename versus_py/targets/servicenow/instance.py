@@ -294,8 +294,7 @@ class Instance:
                 after, end_note = await self._ended(record, incident, fields, note, exc)
                 refused = ""  # it was about the end
         log.info("servicenow.updated", incident=incident.id, record=record.number, fields=sorted(sent))
-        texts = self._templates.update_fields.render(self._values(incident)).fields
-        wrote = self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
+        wrote = self._wrote(incident, told, after, fields)
         problems = (*rendered.warnings, *also.warnings, *((refused,) if refused else ()))
         return Written(
             after,
@@ -307,6 +306,13 @@ class Instance:
             writes=1,
             caller=_caller(also.fields, sent),
         )
+
+    def _wrote(self, incident: Incident, told: Told, after: Record, fields: Mapping[str, str]) -> str:
+        """What it is to know of the watched columns once *fields* were written, and are as in *after*."""
+        if not self._templates.watched(self.config):
+            return self._columns_of(told.wrote, after, {})
+        texts = self._templates.update_fields.render(self._values(incident)).fields
+        return self._columns_of(told.wrote, after, {name: texts.get(name, "") for name in fields})
 
     async def _reflected(self, record: Record, incident: Incident, told: Told, note: Mapping[str, str]) -> Rendered:
         """What else a record that is kept in sync both ways is to show."""
@@ -459,7 +465,8 @@ class Instance:
                 known = read_columns(told.wrote)
                 kept = {name: text for name, text in updated.fields.items() if self._is_news(record, known, name, text)}
                 rendered = Rendered({**rendered.fields, **kept}, updated.warnings)
-            rendered = _joined(rendered, _of_step(told.fields).render(self._values(incident)))
+            if told.fields:  # what templates see takes longer than all else here
+                rendered = _joined(rendered, _of_step(told.fields).render(self._values(incident)))
         return await self._with_references(self._without_key(rendered), is_retry=told.is_retry)
 
     def _resolve_templates(self, record: Record) -> FieldTemplates:
