@@ -72,6 +72,12 @@ def test_what_is_as_it_should_be_breaks_nothing(made: Callable[[], tuple[Course,
     assert broken(*made()) == []
 
 
+def test_a_record_that_redis_forgot_may_be_there_before_what_people_were_answered_since():
+    course, seen = escalated()
+
+    assert broken(course, with_records(seen, Record(NUMBER, "1", 59_000, may_be_forgotten=True))) == []
+
+
 def with_records(seen: Seen, *records: Record) -> Seen:
     return replace(seen, records=records)
 

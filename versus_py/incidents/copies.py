@@ -16,7 +16,7 @@ else:
             fields = value.__dict__
         except AttributeError:
             return dataclasses.replace(value, **changes)
-        if not changes.keys() <= fields.keys():
+        if not changes.keys() <= value.__dataclass_fields__.keys():
             return dataclasses.replace(value, **changes)  # which says what is wrong
         copy = object.__new__(type(value))
         copy.__dict__.update(fields)
