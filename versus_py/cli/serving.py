@@ -61,6 +61,9 @@ def serve(
     if port is not None:
         loaded = loaded.model_copy(update={"port": port})
     if shadow:
+        if processes not in {None, 1}:
+            say(ConfigError(["--processes: a shadow is one process, as it keeps its incidents in an embedded server"]))
+            raise typer.Exit(1)
         _serve(loaded.as_shadow(), with_api=True)
         return
     if member is not None:

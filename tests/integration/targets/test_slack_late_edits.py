@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Engine, make_storms
+from tests.integration.targets.test_records import group
 from tests.integration.targets.test_slack_thread import act, message, trigger
 from tests.integration.targets.test_storm import break_out, counted, digest, until_quiet
 from tests.support.waiting import DEADLINE_S
@@ -39,6 +40,25 @@ async def test_an_edit_that_comes_late_is_undone_after_half_a_minute(engine):
     await engine.after(minutes=0.5)
 
     assert "*Resolved*" in message(engine).text
+
+
+async def test_also_the_edit_of_a_message_that_was_only_found(engine):
+    engine.slack.faults.order(Fault(kind="lost_reply", path="/api/chat.postMessage"))
+    engine.slack.faults.order(Fault(kind="down", path=f"/api/{UPDATE}"))
+    [incident] = (await engine.post(group("DiskFull")))["incidents"]
+    for _ in range(4):
+        await engine.settle()
+        if engine.slack.faults.are_over:
+            break
+    stale = copy_of(message(engine))
+    await act(engine, str(incident["id"]), "acknowledge")
+    await engine.settle()
+    assert "*Acknowledged*" in message(engine).text
+
+    message(engine).edit(*stale)
+    await engine.after(minutes=0.5)
+
+    assert "*Acknowledged*" in message(engine).text
 
 
 async def test_a_message_that_looks_as_before_is_edited_all_the_same_after_an_edit_without_an_answer(engine):

@@ -117,10 +117,14 @@ class SlackTarget:
             if exc.code not in CREDENTIALS:
                 raise
             raise CredentialsRefused(str(exc), without_effect=exc.without_effect) from exc
-        if attempt > 1 and "ts" in incident.delivery(self._name).reference:
+        if self._may_have_edited(incident, attempt) and shown.reference:
             shown = _changed(shown, unsettled_until_ms=str(self._clock.now_ms() + LATE_EDIT_MS))
         locator = _locator(shown.reference)  # also of what a version wrote that knew none
         return replace(shown, locator=locator, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
+
+    def _may_have_edited(self, incident: Incident, attempt: int) -> bool:
+        """Whether an attempt before may have edited without an answer: also what it found, as the second one does."""
+        return attempt > (1 if "ts" in incident.delivery(self._name).reference else 2)
 
     async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         before = incident.delivery(self._name)
