@@ -247,10 +247,11 @@ def _threads(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
     """What the thread was told, it was told once.
 
     What Redis has lost is counted anew, so that a number may stand for two things: then their texts tell them apart.
+    So do those of two acknowledgments in a moment, below a message that cannot be edited.
     """
     for message in seen.messages:
         told = Counter(
-            (json.dumps(what, sort_keys=True), reply if course.doubt else "")
+            (json.dumps(what, sort_keys=True), reply if course.doubt or "standing" in what else "")
             for what, reply in zip(message.told, message.replies, strict=False)
             if what
         )

@@ -443,3 +443,13 @@ def test_a_round_that_was_told_too_often_is_found():
     messages = [replace(seen.messages[0], replies=["Nobody has acknowledged"] * 2), seen.messages[1]]
 
     assert broken_by_steps(course, replace(seen, messages=messages)) == ["a line too often"]
+
+
+@pytest.mark.parametrize(("second", "found"), [("14:25:07", []), ("14:25:05", ["a thread that was told twice"])])
+def test_two_acknowledgments_below_a_message_that_cannot_be_edited_are_no_repetition(second: str, found: list[str]):
+    course, seen = escalated()
+    standing = {"told_news": "1", "standing": "acknowledged"}
+    replies = [f"*Acknowledged* by ana {at}" for at in ("14:25:05", second)]
+    message = replace(seen.messages[0], replies=[*seen.messages[0].replies, *replies], told=[{}, standing, standing])
+
+    assert broken(course, replace(seen, messages=[message])) == found

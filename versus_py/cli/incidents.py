@@ -1,6 +1,7 @@
 """versus incidents and versus retry: what a running server is asked for."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from getpass import getuser
@@ -231,16 +232,16 @@ def route(
 @incidents_app.command()
 def snooze(
     incident_id: IdArgument,
-    minutes: Annotated[float | None, typer.Argument(help="For how many minutes.")] = None,
     duration: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help="For how long instead, such as 45m, 2h or 1h30m.")
+        str, typer.Argument(metavar="DURATION", help="For how long: minutes, or such as 45m, 2h or 1h30m.")
     ] = "",
+    wanted: Annotated[str, typer.Option("--for", metavar="DURATION", help="The same as an option.")] = "",
     url: UrlOption = LOCAL_SERVER,
     gateway_secret: SecretOption = "",
     by: ByOption = "",
 ) -> None:
     """Pause the wait of an incident; the rest of it continues afterwards. Exit status 1 when nothing waits."""
-    _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{_minutes(minutes, duration):g}")
+    _act(url, gateway_secret, incident_id, "snooze", by, minutes=f"{_minutes(duration, wanted):g}")
 
 
 @incidents_app.command()
@@ -302,16 +303,15 @@ def retry(
         err.print("… and there are more: once again takes the next", markup=False)
 
 
-def _minutes(minutes: float | None, duration: str) -> float:
+def _minutes(duration: str, wanted: str) -> float:
     """Of a snooze, as one of the two says."""
-    if (minutes is None) is not bool(duration):
-        raise typer.BadParameter("say for how long: a number of minutes, or --for 45m")
-    if minutes is not None:
-        return minutes
+    if bool(duration) is bool(wanted):
+        raise typer.BadParameter("say for how long once: 45, 45m or 1h30m")
+    said = duration or wanted
     try:
-        return duration_ms(duration) / 60_000
+        return float(said) if re.fullmatch(r"\d+(\.\d+)?", said) else duration_ms(said) / 60_000
     except ValueError as exc:
-        raise typer.BadParameter(f"--for is {duration!r}; it {exc}") from None
+        raise typer.BadParameter(f"the duration is {said!r}; it {exc}") from None
 
 
 def _act(

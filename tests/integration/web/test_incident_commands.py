@@ -72,7 +72,17 @@ async def test_a_route_is_done_once_and_said(engine, incident, capsys):
     assert (await engine.detail(incident))["policy"]["destinations"] == {"slack": "C0DATABASE"}
 
 
-@pytest.mark.parametrize(("said", "minutes"), [(["15"], 15), (["--for", "1h30m"], 90), (["--for", "45s"], 0.75)])
+@pytest.mark.parametrize(
+    ("said", "minutes"),
+    [
+        (["15"], 15),
+        (["1h"], 60),
+        (["0.5"], 0.5),
+        (["--for", "1h30m"], 90),
+        (["--for", "45s"], 0.75),
+        (["--for", "7"], 7),
+    ],
+)
 async def test_a_snooze_takes_minutes_or_a_duration(engine, incident, said, minutes):
     assert await run(engine, "snooze", incident, *said) == 0
 
@@ -113,9 +123,10 @@ async def test_without_a_secret_it_says_how_to_give_one(engine, capsys, tmp_path
 @pytest.mark.parametrize(
     ("command", "what"),
     [
-        (["snooze", "ID"], "say for how long: a number of minutes, or --for 45m"),
-        (["snooze", "ID", "15", "--for", "15m"], "say for how long"),
-        (["snooze", "ID", "--for", "soon"], "--for is 'soon'; it must be a duration"),
+        (["snooze", "ID"], "say for how long once: 45, 45m or 1h30m"),
+        (["snooze", "ID", "15", "--for", "15m"], "say for how long once"),
+        (["snooze", "ID", "--for", "soon"], "the duration is 'soon'; it must be a duration"),
+        (["snooze", "ID", "inf"], "the duration is 'inf'; it must be a duration"),
         (["route", "ID"], "say where to: --policy, --channel, or both"),
     ],
 )
