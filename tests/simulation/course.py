@@ -180,9 +180,11 @@ class Course:
         return all(it.end_hi_ms is not None and it.end_hi_ms < earliest_ms for it in self.waits)
 
     def _may_have_escalated(self, act: Act) -> bool:
-        """By the time of *act*, by the end of the wait that went on before."""
+        """By the time of *act*, by the end of the wait that went on before; or at once, where nobody could be told."""
         wait = self.waits[-1] if self.waits else None
-        return wait is not None and not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
+        if wait is None:
+            return False
+        return self.rules.may_end_at_once or not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
 
     def _may_be_escalating(self, act: Act) -> bool:
         """Nobody has acknowledged, and the wait may be over."""

@@ -257,6 +257,16 @@ def test_an_acknowledgment_may_have_ended_before_somebody_worked_on_its_record()
     assert not course.waits[-1].has_to_escalate()
 
 
+def test_what_joined_is_news_after_a_wait_that_may_have_ended_at_once():
+    course = begun(Rules(wait_ms=WAIT_MS, may_end_at_once=True))
+    told = {"outcome": "reopened", "status": TRIGGERED, "escalates_at": rfc3339(30_000 + WAIT_MS)}
+
+    course.take(listed(20_000, Listed("db-1", "warning", 0), Listed("db-2", "warning", 19_000)))
+    course.take(listed(30_000, over(), Listed("db-2", "warning", 19_000), said=told))
+
+    assert course.retriggered == 1
+
+
 def test_an_answer_tells_whether_the_acknowledgment_had_ended():
     course = begun(Rules(wait_ms=WAIT_MS, ack_timeout_ms=120_000))
     course.take(act(Did.ACKNOWLEDGE, 5000))
