@@ -211,7 +211,8 @@ class OneRedis:
 
     async def mend(self) -> None:
         if not self.program.is_running:
-            await self.start()
+            self.program.start()
+        await until(self.answers, what="Redis answering")  # also where it was started a moment ago, and reads its file
         await self.limit_memory(0)
         for proxy in self.proxies:
             proxy.mend()
