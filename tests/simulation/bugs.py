@@ -212,7 +212,7 @@ _FINER: Mapping[str, Bug] = MappingProxyType(
         "do not edit again after a late edit": _places(
             "late-effects",
             InFunction(SlackTarget, "_edit", " and not is_unsure and not is_settling:", ":"),
-            InFunction(SlackTarget, "sync", "if attempt > 1 and", "if not attempt and"),
+            InFunction(SlackTarget, "sync", "if self._may_have_edited(incident, attempt) and", "if not attempt and"),
         ),
         "search by the wrong clock": _places(
             "offset",

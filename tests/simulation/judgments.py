@@ -177,7 +177,7 @@ def _states(course: Course, seen: Seen, incident: Mapping[str, Any]) -> Iterator
     if course.closings:
         return
     [*_, last] = seen.records
-    if told is None and _may_have_forgotten(last, status):
+    if told != last.number and _may_have_forgotten(last, status):
         return
     if told != last.number and not is_fallback:
         yield "a record that is not known", f"{last.number}, not {told}: {course}"
@@ -224,7 +224,7 @@ def _shown(course: Course, seen: Seen, incident: Mapping[str, Any], bounds: Boun
     if not seen.records:
         return
     [*_, last] = seen.records
-    is_known = not (incident["record"] is None and _may_have_forgotten(last, incident["status"]))
+    is_known = incident["record"] == last.number or not _may_have_forgotten(last, incident["status"])
     if is_known and last.number not in message.text + message.shown:
         yield "a message without its record", f"{last.number}: {course}"
 

@@ -192,13 +192,14 @@ class Story:
         self._take_together(*acts)
 
     async def fire_anew(self) -> None:
-        """The alert begins another time: an episode that repeats."""
-        self._firing = [replace(self._firing[0], starts_ms=self._world.now_ms())]
+        """The alert begins another time: an episode that repeats. What fires besides goes on."""
+        self._firing[0] = replace(self._firing[0], starts_ms=self._world.now_ms())
         await self.repeat()
 
     async def resolve(self) -> None:
-        """All of it is over."""
+        """All of it is over; the first may begin another time."""
         await self._take(await self._list([replace(it, is_over=True) for it in self._firing]))
+        self._firing = self._firing[:1]
 
     async def join(self) -> None:
         """Another alert of the group fires, too."""

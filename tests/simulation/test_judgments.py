@@ -261,6 +261,18 @@ def test_what_redis_lost_is_counted_anew_and_lines_of_one_number_are_told_apart_
     assert broken(course, seen) == [f"a thread that was {it}" for it in found]
 
 
+def test_a_further_record_may_be_forgotten_too():
+    course, seen = forgotten()
+    assert seen.incident is not None
+    first, lost = Record("INC0000009", "7", 61_000), replace(seen.records[0], may_be_forgotten=True)
+    course.closings = 1
+    seen = replace(with_records(seen, first, lost), incident={**seen.incident, "record": first.number})
+
+    assert broken(course, seen) == []
+    known = with_records(seen, first, Record(NUMBER, "1", 61_000))
+    assert broken(course, known) == ["a message without its record"]
+
+
 def test_a_record_may_stay_closed_when_redis_lost_the_moment_in_which_it_was_closed():
     course, seen = escalated()
     course.put_in_doubt("Redis lost its last moment")

@@ -85,6 +85,7 @@ class Reference:
     def update(self, now: int, *, is_graver: bool = False) -> None:
         """It fires: for the first time, still, again, or for something graver."""
         self.is_touched = True
+        self.snoozed = self.snoozed if self.snoozed > now else 0
         if self.status == "resolved" or (is_graver and (self.status == "acknowledged" or self.snoozed)):
             self._begin(now)
         elif is_graver:

@@ -306,10 +306,10 @@ def retry(
 def _minutes(duration: str, wanted: str) -> float:
     """Of a snooze, as one of the two says."""
     if bool(duration) is bool(wanted):
-        raise typer.BadParameter("say for how long once: 45, 45m or 1h30m")
+        raise typer.BadParameter("say for how long, as an argument or with --for: 45, 45m or 1h30m")
     said = duration or wanted
     try:
-        return float(said) if re.fullmatch(r"\d+(\.\d+)?", said) else duration_ms(said) / 60_000
+        return float(said) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", said) else duration_ms(said) / 60_000
     except ValueError as exc:
         raise typer.BadParameter(f"the duration is {said!r}; it {exc}") from None
 

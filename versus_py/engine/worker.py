@@ -599,7 +599,9 @@ class Worker:
         was_news = heard.sides.get(claim.target) == side != incident.sides.get(claim.target)
         is_only_that = was_news and heard.version == incident.version + 1
         is_called_as_before = heard.call_of(claim.target) == incident.call_of(claim.target)
-        return heard if is_only_that and is_called_as_before else incident
+        deed = incident.dealt_with_by
+        is_to_be_said_again = deed is not None and heard.dealt_with_by == replace(deed, said_at="") != deed
+        return heard if is_only_that and is_called_as_before and not is_to_be_said_again else incident
 
     async def _call(self, claim: Claim, incident: Incident) -> Delivery:
         now_ms = self._clock.now_ms()

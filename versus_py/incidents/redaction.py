@@ -43,7 +43,7 @@ _WORDS = (
     "bearer",
     "jwt",
 )
-"""Each name of a secret has one of them, or a key; the letters may be apart."""
+"""Each name of a secret has one of them, or a key; in names, the letters may be apart."""
 
 _WORD = rf"{'|'.join(_WORDS)}|key|sig|basic|slack|xox|xapp|glpat|gh[a-z]_|eyj"
 """What every text has that any of the expressions below finds something in."""
@@ -75,7 +75,8 @@ _SHAPED = re.compile(
 """What is a secret by its look: private keys, webhooks of Slack, tokens of Slack, GitHub and GitLab, JWTs."""
 
 
-_APART = r'[^a-z"]*'
+_APART = r'(?:[^a-z"]|\\[bfnrt"])*'
+"""What may be between the letters of a name, as JSON writes it."""
 
 _SUSPECT = re2.compile(
     "|".join(
@@ -83,21 +84,24 @@ _SUSPECT = re2.compile(
             "(?i:" + "|".join(_APART.join(word) for word in _WORDS) + ")",
             rf"(?i:(?:[^p]|[^u]p|[^o]up|[^r]oup|[^g]roup|[^\"]group){_APART.join('key')})",
             "(?i:sig|basic|slack|xox|xapp|glpat|gh[a-z]_|eyj)",
-            r"://[^\"]*@",
+            r':\\*/\\*/[^"]*@',  # JSON in a text may have backslashes before its slashes
             r"\\u",  # within JSON in a text, that may be any letter
             r"[^\x00-\x7f]",  # some have more forms than two
         ]
     )
 )
-"""What all JSON has that `redacted` changes; `groupKey`, which every list of Alertmanager has, is none of that."""
+"""What all JSON has that `redacted` changes. `groupKey`, which every webhook of Alertmanager has, does not count."""
 
 
-def may_have_secrets(text: str) -> bool:
-    """Whether `redacted` may change what the JSON *text* says; it takes a tenth of the time.
+def may_change(value: Any, text: str) -> bool:
+    """Whether `redacted` may change *value*, which is *text* as JSON; told in a tenth of the time that it takes."""
+    return _SUSPECT.search(text) is not None or _is_deep(value)
 
-    False also where nothing is removed but what is nested deeper than LEVELS_MAX.
-    """
-    return _SUSPECT.search(text) is not None
+
+def _is_deep(value: Any, levels: int = LEVELS_MAX) -> bool:
+    """Whether something in it is nested deeper."""
+    inner = value.values() if isinstance(value, dict) else value
+    return not levels or any(_is_deep(it, levels - 1) for it in inner if isinstance(it, dict | list))
 
 
 def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:

@@ -50,6 +50,9 @@ ON_HOLD_MAX_MS = 7 * 24 * 3600_000
 BY_DEFAULT = "by default"
 """Where a routing key leads that nothing is configured for, for people."""
 
+ON_ITS_WAY_MS = 5 * 60_000
+"""No write takes so long: what our user changes later, somebody does on purpose who has that user's password."""
+
 EPISODE_MS = 0
 """A ticket has one episode, whenever it was opened: its incident has the same id for ever."""
 
@@ -240,15 +243,16 @@ def hear(
 
 
 def _undone(incident: Incident, heard: Heard) -> Entry | None:
-    """What a person has done to the ticket and we have undone, by writing a state before we had heard of it.
+    """The end that a person gave to the ticket and that we have undone, by a write that had begun before.
 
     Nothing there can be written on the condition that nobody else has: between reading and writing, people act.
     """
     is_ours = heard.report.is_own or "standing" in heard.report.wrote
-    if not is_ours or heard.known is None or heard.side.standing is heard.known.standing:
+    if incident.status is not Status.RESOLVED or not is_ours or not heard.was_over or heard.side.standing.is_over:
         return None
-    done = incident.dealt_with_by
-    return done if done is not None and done.said_at == heard.report.target else None
+    end = incident.dealt_with_by
+    is_said_there = end is not None and end.said_at == heard.report.target
+    return end if end is not None and is_said_there and heard.now_ms < end.at_ms + ON_ITS_WAY_MS else None
 
 
 def _to_say_again(incident: Incident, undone: Entry, now_ms: int) -> Change:

@@ -95,7 +95,8 @@ def timers_of_update(
     before: Incident, after: Incident, news: tuple[Entry, ...], notification: Notification, now_ms: int
 ) -> dict[str, int | None]:
     timers = channel_timers(after, now_ms)
-    if after.is_waiting and after.escalates_at_ms != before.escalates_at_ms:
+    is_due_otherwise = after.escalates_at_ms != before.escalates_at_ms or due_timers(after) != due_timers(before)
+    if after.is_waiting and is_due_otherwise:
         timers |= all_timers(after, now_ms)
     if after.ack_ends_at_ms != before.ack_ends_at_ms or after.may_be_over is not before.may_be_over:
         timers |= watch_timer(after, now_ms)

@@ -163,6 +163,10 @@ def observe(
 
     *policy* is the one that it would give an incident of its own; None: the same.
     """
+    awake = end_snooze(incident, now_ms)
+    if awake is not None:  # no channel has to show that, so that nobody looked
+        later = observe(awake.incident, notification, now_ms, policy, policy_of)
+        return None if later is None else awake.then(later)
     seen_at_ms = incident.acknowledged_at_ms or incident.escalation_began_at_ms
     alerts = bounded(merged(incident.alerts, notification, now_ms, seen_at_ms=seen_at_ms))
     fires = any(alert.is_firing for alert in alerts)

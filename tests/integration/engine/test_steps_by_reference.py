@@ -197,7 +197,10 @@ class Played:
     async def pass_time(self, minutes: int) -> None:
         for now in range(self.now + 1, self.now + 1 + minutes) if self.is_at_work else ():
             self.reference.work(now)
-        await self._work(self.zero_ms + (self.now + minutes) * MINUTE_MS)
+        await self._work(self.clock.now_ms() + minutes * MINUTE_MS)
+        # What follows from a failure comes a second later, and the model has only minutes.
+        while self.is_at_work and await self._due_ms() <= self.clock.now_ms() + SETTLED_MS:
+            await self._work(self.clock.now_ms() + 1000)
 
     async def happen(self, it: Happening) -> None:
         await self._happens(it)
@@ -347,6 +350,25 @@ def test_when_the_severity_rises_the_policy_that_tells_somebody_sooner_counts(ru
     graver = Plan((Stage(("slack",)), Stage((target,), after)))
 
     assert told(running_valkey, Happening("rise", 1), of=[before, graver]) == [(0, "slack", 0), expected]
+
+
+def test_when_the_severity_rises_before_the_hours_begin_others_are_told_at_the_same_time(running_valkey):
+    before = Plan((Stage(("slack",)), Stage(("servicenow",), 10)), has_hours=True)
+    graver = Plan((Stage(("slack:leads", "servicenow:infra")),), has_hours=True)
+
+    played = check(running_valkey, configured(before, graver), [Happening("rise", 1)], start=80, down=set(), workers=1)
+
+    assert played.told == [(120, "servicenow:infra", 0), (120, "slack:leads", 0)]
+
+
+def test_a_snooze_that_is_over_hides_nothing_though_no_channel_had_to_show_it(running_valkey):
+    before = Plan((Stage(("slack",), 2), Stage(("servicenow",))))
+    graver = Plan((Stage(("slack",)),))
+    history = Happening("snooze", 1, minutes=1), Happening("rise", 1)
+
+    found = told(running_valkey, *history, of=[before, graver])
+
+    assert sorted(found) == [(3, "servicenow", 1), (3, "slack", 0)]
 
 
 def test_a_further_acknowledgment_restarts_the_ack_timeout_of_its_policy(running_valkey):

@@ -380,6 +380,25 @@ async def test_an_event_that_overtakes_what_a_sync_sees_is_for_the_next_one(here
     assert (await here.get(incident)).sides[SERVICENOW].revision == 2
 
 
+async def test_an_end_over_which_an_earlier_attempt_wrote_is_for_the_next_sync(here):
+    incident = await here.taken()
+    record = Shown()
+    worker, _ = worker_of(here, record)
+    await here.lifecycle.acknowledge(incident.id, Actor("ana"))
+    await worker.run_due()
+    await here.take("abc", Standing.RESOLVED, 1)
+    before = (await here.get(incident)).sides[SERVICENOW]
+    record.reports.append(seen(Standing.IN_PROGRESS, 2, wrote=frozenset({"standing"}), since=before))
+    record.synced.clear()
+
+    for _ in range(3):
+        await worker.run_due()
+        here.clock.advance(seconds=3)
+
+    told = [it.dealt_with_by.said_at for it in record.synced if it.dealt_with_by]
+    assert told == [SERVICENOW, ""]
+
+
 async def test_a_sync_that_writes_last_does_not_hide_what_a_person_has_changed_before(here):
     incident = await here.taken()
     worker, _ = worker_of(here, Shown(seen(Standing.RESOLVED, 3, is_own=True, wrote=frozenset({"severity"}))))

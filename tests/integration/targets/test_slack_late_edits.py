@@ -1,6 +1,7 @@
 """An edit that Slack did not answer may take effect late, and undo a newer one: the message is put right."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,3 +122,15 @@ async def test_an_edit_of_a_digest_that_comes_late_is_undone(engine):
 
     assert "2 acknowledged" in digest(engine).text
     assert await make_storms(engine.store).kept() == []
+
+
+@pytest.mark.orderly
+async def test_what_is_only_counted_in_a_digest_has_no_edit_to_be_made_good(engine):
+    ids = await break_out(engine)
+    await until_quiet(engine)
+    known = await engine.store.get((await counted(engine, ids))[0])
+
+    shown = await engine.worker._targets["slack"].sync(replace(known, deliveries={}), attempt=3)
+
+    assert "storm" in shown.reference
+    assert shown.look_again_at_ms == known.delivery("slack").look_again_at_ms

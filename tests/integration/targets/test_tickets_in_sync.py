@@ -97,6 +97,21 @@ async def test_resolved_here_is_resolved_there_with_the_comment(both):
     assert both.incident.sides[NAME].standing is Standing.RESOLVED
 
 
+async def test_what_people_reopen_stays_open_however_much_is_said_of_it(both):
+    await both.sync()
+    both.there("resolve", close_notes="Ben fixed it", close_code="Solution provided")
+    await both.until_quiet()
+    both.there("reopen")
+    await both.until_quiet()
+
+    for number in range(transitions.MAX_NEWS + 5):
+        both.here(lambda it, now_ms, said=f"remark {number}": transitions.comment(it, said, ANA, now_ms))
+        await both.sync()
+
+    assert both.incident.dealt_with_by is None  # nobody can tell any more who resolved it, and where
+    assert both.record["state"] == "2"
+
+
 @pytest.mark.parametrize("do", ["resolve", "close", "cancel"])
 async def test_what_is_over_there_is_not_resolved_again(both, do):
     await both.sync()

@@ -123,8 +123,8 @@ async def test_without_a_secret_it_says_how_to_give_one(engine, capsys, tmp_path
 @pytest.mark.parametrize(
     ("command", "what"),
     [
-        (["snooze", "ID"], "say for how long once: 45, 45m or 1h30m"),
-        (["snooze", "ID", "15", "--for", "15m"], "say for how long once"),
+        (["snooze", "ID"], "say for how long, as an argument or with --for: 45, 45m or 1h30m"),
+        (["snooze", "ID", "15", "--for", "15m"], "say for how long, as an argument or with --for"),
         (["snooze", "ID", "--for", "soon"], "the duration is 'soon'; it must be a duration"),
         (["snooze", "ID", "inf"], "the duration is 'inf'; it must be a duration"),
         (["route", "ID"], "say where to: --policy, --channel, or both"),

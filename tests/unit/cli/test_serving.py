@@ -4,6 +4,7 @@ import gc
 import weakref
 
 import pytest
+import typer
 
 from versus_py.cli import serving
 
@@ -36,3 +37,14 @@ def test_cycles_that_come_later_are_still_collected():
     gc.collect()
 
     assert gone() is None
+
+
+def test_a_shadow_of_several_processes_is_refused(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text("{}")
+
+    with pytest.raises(typer.Exit) as refused:
+        serving.serve(config, processes=2, shadow=True)
+
+    assert refused.value.exit_code == 1
+    assert "--processes: a shadow is one process" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.payloads import json_values
 from versus_py.incidents import redaction
-from versus_py.incidents.redaction import LEVELS_MAX, REMOVED, may_have_secrets, redacted
+from versus_py.incidents.redaction import LEVELS_MAX, REMOVED, may_change, redacted
 
 HIDDEN = "Hunter2-r0"
 
@@ -196,8 +197,10 @@ def test_what_saves_time_changes_nothing(value):
     assert redacted({value: value}) == slowly
 
 
-NAMES = ["to-ken", "api_Key", "Pass.Wd", "client secret", "jw-t", "groupKey", "x-sig", "userPass", "name", "value", "a"]
-VALUES = TEXTS | st.sampled_from(['{"to\\u006ben": "r0"}', "https://a:r0@b", *NAMES]) | st.integers(0, 9) | st.none()
+NAMES = ["to-ken", "to\tken", 'to"ken', "api k\ney", "api_Key", "Pass.Wd", "client secret", "jw-t", "groupKey", "x-sig"]
+NAMES += ["co\\okie", "userPass", "name", "value", "a"]
+SAID = ['{"to\\u006ben": "r0"}', "https://a:r0@b", r'{"url": "https:\/\/ben:r0@host"}', '{"to\\tken": "r0"}', *NAMES]
+VALUES = TEXTS | st.sampled_from(SAID) | st.integers(0, 9) | st.none()
 OBJECTS = st.recursive(
     VALUES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | TEXTS, inner, max_size=3),
@@ -206,13 +209,24 @@ OBJECTS = st.recursive(
 
 
 @given(OBJECTS)
-def test_what_may_have_no_secret_has_none(value):
-    assert may_have_secrets(orjson.dumps(value).decode()) or redacted(value) == value
+def test_what_may_not_change_does_not(value):
+    payload = {"value": value, "said": json.dumps(value)}
+
+    assert may_change(payload, orjson.dumps(payload).decode()) or redacted(payload) == payload
 
 
-def test_what_most_senders_post_may_have_no_secret():
+def test_what_is_nested_too_deep_may_change():
+    payload: dict[str, Any] = {}
+    for _ in range(LEVELS_MAX):
+        payload = {"next": [payload]}
+
+    assert redacted(payload) != payload
+    assert may_change(payload, orjson.dumps(payload).decode())
+
+
+def test_what_most_senders_post_may_not_change():
     labels = {"alertname": "HighLatency", "severity": "critical", "namespace": "shop", "instance": "10.0.0.7:9090"}
     alert = {"labels": labels, "annotations": {"runbook_url": "https://wiki/x?id=1"}, "status": "firing"}
     payload = {"groupKey": '{}:{alertname="HighLatency"}', "groupLabels": labels, "alerts": [alert]}
 
-    assert not may_have_secrets(orjson.dumps(payload).decode())
+    assert not may_change(payload, orjson.dumps(payload).decode())

@@ -14,6 +14,7 @@ from versus_py.incidents.sides import Report, Side, Standing, Ticket
 from versus_py.incidents.tickets import (
     LIFECYCLE,
     ON_HOLD_MAX_MS,
+    ON_ITS_WAY_MS,
     Does,
     OnHold,
     begin,
@@ -1022,22 +1023,27 @@ def test_an_end_over_which_we_wrote_an_acknowledgment_is_written_again(told):
     assert deed_of(there).event is Event.RESOLVED
 
 
-def test_an_acknowledgment_over_which_we_wrote_that_the_wait_begins_anew_is_written_again():
-    given_back = after(unacknowledge(at(acknowledged(), Standing.IN_PROGRESS, 0), ANA, NOW))
-    there = heard(at(given_back, Standing.ON_HOLD, 0), report(Standing.IN_PROGRESS))
-    assert deed_of(there).by == BEN
-
-    change = heard(there.incident, report(Standing.NEW, revision=2, is_own=True))
-
-    assert change.incident.status is Status.ACKNOWLEDGED
-    assert deed_of(change).said_at == ""
-    assert change.timers == {SERVICENOW: NOW}
+UNTOUCHED = {
+    "without a state": report(Standing.RESOLVED, revision=2, severity="critical", is_own=True),
+    "of another end": report(Standing.CLOSED, revision=2, is_own=True),
+    "by a person": report(Standing.IN_PROGRESS, revision=2),
+}
 
 
-def test_what_we_write_without_a_state_undoes_nothing():
+@pytest.mark.parametrize("written", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_what_does_not_undo_the_end_has_nothing_written_again(written):
     there = heard(acknowledged(), report(Standing.RESOLVED))
 
-    change = heard(there.incident, report(Standing.RESOLVED, revision=2, severity="critical", is_own=True))
+    change = heard(there.incident, written)
+
+    assert deed_of(change).said_at == SERVICENOW
+
+
+def test_what_our_user_reopens_later_stays_open():
+    there = heard(acknowledged(), report(Standing.RESOLVED))
+    later_ms = NOW + ON_ITS_WAY_MS
+
+    change = heard(there.incident, report(Standing.IN_PROGRESS, revision=2, is_own=True), now_ms=later_ms)
 
     assert deed_of(change).said_at == SERVICENOW
     assert change.timers == {}

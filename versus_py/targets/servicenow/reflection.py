@@ -21,6 +21,7 @@ WRITTEN_TO = (IMPACT, URGENCY, CALLER)
 """The columns that are compared before they are written, beside those of a side."""
 
 _SOURCE = "source"
+_THERE = " there"
 _GRAVEST, _LEAST_GRAVE = 1, 3
 _SEVERITIES = {Event.SEVERITY_RAISED, Event.SEVERITY_CHANGED}
 
@@ -53,7 +54,7 @@ def _stood(incident: Incident, target: str) -> str:
         Status.ACKNOWLEDGED: incident.acknowledged_at_ms,
         Status.RESOLVED: incident.resolved_at_ms,
     }
-    there = " there" if _is_by_record(incident, target) else ""
+    there = _THERE if _is_by_record(incident, target) else ""
     return f"{incident.status} {since_ms[incident.status] or 0}{there}"
 
 
@@ -76,7 +77,10 @@ def is_acknowledged_there(incident: Incident, target: str) -> bool:
 
 def is_standing_new(incident: Incident, reference: Mapping[str, str], target: str) -> bool:
     """Whether the incident has come to stand elsewhere since that was reflected, and not because the record did."""
-    return reference.get("stood") != _stood(incident, target) and not _is_by_record(incident, target)
+    known = reference.get("stood", "")
+    if incident.dealt_with_by is None:  # of what is no news any more, nobody can tell whether it was said there
+        known = known.removesuffix(_THERE)
+    return known != _stood(incident, target) and not _is_by_record(incident, target)
 
 
 def _is_by_record(incident: Incident, target: str) -> bool:

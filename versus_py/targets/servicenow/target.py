@@ -565,6 +565,7 @@ def _is_only_a_look(instance: Instance, incident: Incident, before: Delivery, na
         and not (instance.writes_content and _is_changed(incident, before))
         and not (_wants_record(incident, name) and _is_of_an_earlier_wait(incident, before, name))
         and _called_again(incident, before, name) is None
+        and not (instance.config.is_two_way and is_standing_new(incident, before.reference, name))
         and not (
             instance.has_to_assign(incident, Assignment.of(before.reference), is_ticket=is_ticket(before.reference))
             and not is_acknowledged_there(incident, name)

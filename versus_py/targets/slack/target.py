@@ -117,14 +117,18 @@ class SlackTarget:
             if exc.code not in CREDENTIALS:
                 raise
             raise CredentialsRefused(str(exc), without_effect=exc.without_effect) from exc
-        if self._may_have_edited(incident, attempt) and shown.reference:
-            shown = _changed(shown, unsettled_until_ms=str(self._clock.now_ms() + LATE_EDIT_MS))
+        if self._may_have_edited(incident, attempt) and "ts" in shown.reference:
+            shown = self._unsettled(shown)
         locator = _locator(shown.reference)  # also of what a version wrote that knew none
         return replace(shown, locator=locator, look_again_at_ms=self._look_again_at_ms(incident, shown, begun_ms))
 
     def _may_have_edited(self, incident: Incident, attempt: int) -> bool:
         """Whether an attempt before may have edited without an answer: also what it found, as the second one does."""
         return attempt > (1 if "ts" in incident.delivery(self._name).reference else 2)
+
+    def _unsettled(self, shown: Delivery) -> Delivery:
+        """The message, which an edit that Slack did not answer may yet undo."""
+        return _changed(shown, unsettled_until_ms=str(self._clock.now_ms() + LATE_EDIT_MS))
 
     async def _shown(self, incident: Incident, *, is_unsure: bool) -> Delivery:
         before = incident.delivery(self._name)
@@ -314,7 +318,8 @@ class SlackTarget:
             return await self._edit_found(incident, found)
         except Transient as exc:
             wait_ms = round((exc.retry_after_s or 0) * 1000)
-            raise NotYet(self._clock.now_ms() + wait_ms, "the message that was found is noted first", found) from exc
+            noted = self._unsettled(found)
+            raise NotYet(self._clock.now_ms() + wait_ms, "the message that was found is noted first", noted) from exc
         except Refused as exc:
             channel = found.reference["channel"]
             log.warning("slack.not_adopted", incident=incident.id, channel=channel, error=str(exc))
