@@ -462,9 +462,11 @@ class Store:
     async def signing_key(self, known: str | None = None) -> str:
         """The key that signs links, shared by every replica and every restart.
 
-        Where Redis has none, it becomes *known*, or a new one.
+        Where Redis has none, it becomes *known*, or a new one; as sure as an incident, but on a cluster.
         """
-        await answered(self._put([keys.SECRET], [known or secrets.token_hex(32), "", "1"]))
+        is_new = await answered(self._put([keys.SECRET], [known or secrets.token_hex(32), "", "1"]))
+        if is_new and self._durability is not None:
+            await self._durability.settle([keys.PROBE])  # all keys of one server share its lane
         return str(await answered(self._redis.get(keys.SECRET)))
 
     async def gateway_secret(self, known: str | None = None) -> str:

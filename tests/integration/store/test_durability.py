@@ -77,6 +77,15 @@ def calls_of(server: RedisServer, command: str) -> int:
     return int(found.get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
 
+@pytest.mark.parametrize(("mode", "syncs"), [("memory", 0), ("fsync", 1)])
+async def test_a_new_key_of_the_links_is_as_sure_as_an_incident(server, mode, syncs):
+    async with opened(server, mode) as store:
+        made = {await store.signing_key() for _ in range(3)}
+
+    assert len(made) == 1
+    assert calls_of(server, "waitaof") == syncs
+
+
 async def test_in_memory_nothing_is_waited_for(server, clock):
     async with opened(server, "memory") as store:
         await create(store, clock)
