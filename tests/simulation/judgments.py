@@ -68,11 +68,12 @@ class Bounds:
     later_channel: str = ""  # that of a step before the record; "": there is none
     may_refuse: bool = False  # Slack refuses the credentials for a while
     takes_edits: bool = True
+    may_refuse_links: bool = False  # Redis lost the key that signs them
 
 
 def judge(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
     """All that is broken."""
-    for found in (_answers(course), _identity(course, seen, bounds), _records(course, seen, bounds)):
+    for found in (_answers(course, bounds), _identity(course, seen, bounds), _records(course, seen, bounds)):
         yield from found
     if bounds.later_channel and not course.doubt:
         yield from _later_step(course, seen, bounds)
@@ -84,9 +85,10 @@ def judge(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
         yield from _threads(course, seen, bounds)
 
 
-def _answers(course: Course) -> Iterator[Verdict]:
+def _answers(course: Course, bounds: Bounds) -> Iterator[Verdict]:
     """What people were answered."""
-    yield from course.problems
+    refused = {"acknowledgment refused"} if bounds.may_refuse_links else set()
+    yield from ((what, detail) for what, detail in course.problems if what not in refused)
 
 
 def _identity(course: Course, seen: Seen, bounds: Bounds) -> Iterator[Verdict]:
@@ -198,11 +200,14 @@ def _may_have_forgotten(record: Record, status: str) -> bool:
 
 
 def _escalated_before_that(course: Course, record: Record) -> bool:
-    """The record is of the wait that the acknowledgment came too late for, for sure."""
+    """The record is of the wait that the acknowledgment came too late for, for sure.
+
+    One that was there before the wait was over is of an earlier wait, however late its creation had its effect.
+    """
     if course.doubt or not course.waits:
         return False
     last = course.waits[-1]
-    return last.end_lo_ms is not None and last.begin_hi_ms < record.created_ms < last.end_lo_ms
+    return last.end_lo_ms is not None and last.due_hi_ms < record.created_ms < last.end_lo_ms
 
 
 def _shown(course: Course, seen: Seen, incident: Mapping[str, Any], bounds: Bounds) -> Iterator[Verdict]:

@@ -53,6 +53,9 @@ CALM_LATE_MS = 8000.0
 YOUNG_MS = 60_000.0
 """Where Redis is emptied, a message that is younger may be posted again when its alert is sent again."""
 
+KEY_IS_NEW_S = 1.5
+"""So long after the first start, a Redis that loses its last second may have lost the key that signs links."""
+
 STARTED_S = 60.0
 """When every replica has seen what is in Redis."""
 
@@ -98,6 +101,7 @@ class Oracle:
         self._records = RecordWatch(world.now_ms, world.violation)
         self._rules = rules_of(world.knobs)
         self._losses, self._forgotten = Losses(), Losses()
+        self._may_have_lost_key = False  # of links, see docs/design.md
         self._edits = EditWatch(world.now_ms)
         self._instances = instances
         for instance in instances:
@@ -122,6 +126,7 @@ class Oracle:
         is_kept = self._world.knobs.durability != "memory"
         if since_ms is None or not is_kept:
             self._forgotten.note(since_ms or 0, self._world.now_ms())
+        self._may_have_lost_key |= not is_kept and self._world.loop.now_s < KEY_IS_NEW_S
         for story in self._stories:
             if since_ms is None or (not is_kept and _acted_after(story, since_ms)):
                 story.put_in_doubt(why)
@@ -207,6 +212,7 @@ class Oracle:
             slack_ms=self._rules.slack_ms,
             may_refuse=knobs.chance(FaultKind.HTTP_REFUSED) > 0,
             takes_edits=knobs.takes_edits,
+            may_refuse_links=self._may_have_lost_key,
             later_channel=LEADS_CHANNEL if self._rules.has_steps else "",
         )
 

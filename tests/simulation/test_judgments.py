@@ -78,6 +78,14 @@ def test_a_record_that_redis_forgot_may_be_there_before_what_people_were_answere
     assert broken(course, with_records(seen, Record(NUMBER, "1", 59_000, may_be_forgotten=True))) == []
 
 
+def test_a_link_may_be_refused_once_redis_lost_the_key_of_all_links():
+    course, seen = escalated()
+    course.problems.append(("acknowledgment refused", "i-0 401"))
+
+    assert broken(course, seen) == ["acknowledgment refused"]
+    assert [*judge(course, seen, replace(BOUNDS, may_refuse_links=True))] == []
+
+
 def with_records(seen: Seen, *records: Record) -> Seen:
     return replace(seen, records=records)
 

@@ -78,6 +78,21 @@ async def test_one_that_was_closed_since_gets_a_successor(engine):
     assert f"Follows {record['number']}" in engine.servicenow.notes[successor["sys_id"]][0]
 
 
+async def test_a_successor_whose_creation_was_not_answered_is_found_and_ended_too(engine):
+    record = await found_after_the_acknowledgment(engine)
+    record["state"] = "7"
+    await act(engine, "unacknowledge")
+    engine.servicenow.faults.order(LOST)
+    engine.clock.advance(minutes=5)
+    await engine.worker.run_due()
+    assert [it["state"] for it in engine.servicenow.incidents] == ["7", "1"]
+
+    await engine.post(group(is_resolved=True))
+    await engine.after(minutes=2)
+
+    assert [it["state"] for it in engine.servicenow.incidents] == ["7", "6"]
+
+
 @pytest.mark.parametrize(("state", "is_open"), [("6", ["2"]), ("7", ["7", "1"])], ids=["resolved", "closed"])
 async def test_the_same_after_an_acknowledgment_that_is_given_back(engine, state, is_open):
     record = await found_after_the_acknowledgment(engine)

@@ -515,7 +515,8 @@ class ServiceNowTarget:
         if is_ticket(before.reference):
             return record, None
         is_over = record is None or is_closed(record, instance.config.states)
-        if not is_over or not _is_of_an_earlier_wait(incident, before, self._name):
+        may_be_followed = is_unsure and "wait" not in before.reference  # by what a lost answer was about
+        if not is_over or not (may_be_followed or _is_of_an_earlier_wait(incident, before, self._name)):
             return record, None
         if not (_wants_record(incident, self._name) or is_unsure):
             return record, None
