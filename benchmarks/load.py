@@ -62,7 +62,7 @@ async def send(
     await asyncio.gather(*(it.done for _, it in opened))
     ended = time.perf_counter()
     load.busy = (time.process_time() - used_s) / (ended - began)
-    load.seconds = ended - began  # the server works until then: what is answered later counts, and so does that time
+    load.seconds = ended - began  # also of what was answered after the time was over: all of that is counted
     for transport, _ in opened:
         transport.close()
     if not load.accepted:

@@ -180,7 +180,7 @@ class Course:
         return all(it.end_hi_ms is not None and it.end_hi_ms < earliest_ms for it in self.waits)
 
     def _may_have_escalated(self, act: Act) -> bool:
-        """By the time of *act*, by the end of the wait that went on before; or at once, where nobody could be told."""
+        """By the time of *act*: the wait that went on before may be over, or ended at once as nobody could be told."""
         wait = self.waits[-1] if self.waits else None
         if wait is None:
             return False

@@ -36,6 +36,7 @@ from versus_py.incidents.model import (
 )
 from versus_py.incidents.payloads import unpack
 from versus_py.incidents.sides import Report
+from versus_py.incidents.tickets import is_to_be_said_again
 from versus_py.store import Claim, Completion, Due, Store
 from versus_py.store.replicas import Circuit, Pace
 from versus_py.targets import Called, NotYet, Target, deadline
@@ -599,9 +600,8 @@ class Worker:
         was_news = heard.sides.get(claim.target) == side != incident.sides.get(claim.target)
         is_only_that = was_news and heard.version == incident.version + 1
         is_called_as_before = heard.call_of(claim.target) == incident.call_of(claim.target)
-        deed = incident.dealt_with_by
-        is_to_be_said_again = deed is not None and heard.dealt_with_by == replace(deed, said_at="") != deed
-        return heard if is_only_that and is_called_as_before and not is_to_be_said_again else incident
+        is_all = is_only_that and is_called_as_before and not is_to_be_said_again(incident, heard)
+        return heard if is_all else incident
 
     async def _call(self, claim: Claim, incident: Incident) -> Delivery:
         now_ms = self._clock.now_ms()

@@ -262,6 +262,12 @@ def _to_say_again(incident: Incident, undone: Entry, now_ms: int) -> Change:
     return Change(untold, Outcome.IGNORED, record_timers(untold, now_ms))
 
 
+def is_to_be_said_again(before: Incident, after: Incident) -> bool:
+    """Whether hearing of the record has found since *before* that it is to be told of its end once more."""
+    end = before.dealt_with_by
+    return end is not None and end.said_at != "" and after.dealt_with_by == replace(end, said_at="")
+
+
 def _set_back(report: Report, known: Side | None) -> Side | None:
     """The side of a record that has an earlier revision than it had, as after its instance was restored; else None.
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Engine, make_storms
+from tests.integration.engine.test_engine import firing
+from tests.integration.targets.test_forgotten_messages import forget
 from tests.integration.targets.test_records import group
 from tests.integration.targets.test_slack_thread import act, message, trigger
 from tests.integration.targets.test_storm import break_out, counted, digest, until_quiet
@@ -58,6 +60,25 @@ async def test_also_the_edit_of_a_message_that_was_only_found(engine):
 
     message(engine).edit(*stale)
     await engine.after(minutes=0.5)
+
+    assert "*Acknowledged*" in message(engine).text
+
+
+async def test_also_the_edit_of_a_message_that_was_adopted_after_redis_lost_everything(engine):
+    await engine.post(firing(engine))
+    await engine.settle()
+    stale = copy_of(message(engine))
+    await forget(engine)
+    engine.slack.faults.order(Fault(kind="down", path=f"/api/{UPDATE}"))
+    [incident] = (await engine.post(firing(engine)))["incidents"]
+    await engine.worker.run_due()
+    assert engine.slack.faults.are_over
+    await act(engine, str(incident["id"]), "acknowledge")
+    await engine.worker.run_due()
+    assert "*Acknowledged*" in message(engine).text
+
+    message(engine).edit(*stale)
+    await engine.after(minutes=1)
 
     assert "*Acknowledged*" in message(engine).text
 
