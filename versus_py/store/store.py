@@ -280,8 +280,8 @@ class Store:
 
     async def count(self, again: Again, *, now_ms: int) -> bool:
         """Count that an incident was said *again*. False where that is to be decided anew: then nothing is written."""
-        call = self._repetition(again.incident_id, again.written_version, 1, again.targets, now_ms)
-        [is_counted] = await self._write([replace(call, keys=[*call.keys, keys.dedup(again.dedup_key)])])
+        call = self._repetition(again.incident_id, again.written_version, 1, again.targets, now_ms, again.dedup_key)
+        [is_counted] = await self._write([call])
         if is_counted:
             self._announcements.make({again.incident_id: now_ms if again.targets else None})
         return bool(is_counted)
@@ -596,12 +596,23 @@ class Store:
         return self._repetition(incident.id, incident.version - incident.repeats, count, tuple(change.timers), now_ms)
 
     def _repetition(
-        self, incident_id: IncidentId, written_version: int, count: int, targets: Sequence[str], now_ms: int
+        self,
+        incident_id: IncidentId,
+        written_version: int,
+        count: int,
+        targets: Sequence[str],
+        now_ms: int,
+        dedup_key: str = "",
     ) -> Call:
+        """*dedup_key* has to name the incident, if it is given."""
         names = ("timers", "running", "attempts")
         return Call(
             self._repeat,
-            [keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names)],
+            [
+                keys.incident(incident_id),
+                *(keys.of_incident(incident_id, name) for name in names),
+                *([keys.dedup(dedup_key)] if dedup_key else ()),
+            ],
             [
                 incident_id,
                 written_version,

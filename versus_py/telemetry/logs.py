@@ -1,11 +1,15 @@
 """The log: structured, on standard error, without secrets."""
 
+import asyncio
+import json
 import logging
 import re
 import sys
+from collections import deque
 from collections.abc import Iterable, MutableMapping
-from typing import Any
+from typing import IO, Any
 
+import orjson
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -37,22 +41,59 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = (), *, process
         *([] if process is None else [_numbered(process)]),
         Redactor(secrets),
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    lines = _Lines(sys.stderr)
+    own: Any = structlog.processors.JSONRenderer(_json) if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, own],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(lines),  # type: ignore[arg-type]  # all that it writes to
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, own],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("aiohttp.server").addFilter(_is_no_mere_bad_request)
+
+
+class _Lines:
+    """Lines of text, written at the end of a turn of the event loop: a busy one has dozens."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._waiting: deque[str] = deque()  # threads write too
+        self._planned_by: asyncio.AbstractEventLoop | None = None
+
+    def write(self, text: str) -> None:
+        self._waiting.append(text)
+
+    def flush(self) -> None:
+        """At once where no loop runs, else in this turn of it."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write()
+            return
+        if self._planned_by is not loop:
+            self._planned_by = loop
+            loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._planned_by = None
+        self._file.write("".join(self._waiting.popleft() for _ in range(len(self._waiting))))
+        self._file.flush()
+
+
+def _json(event: MutableMapping[str, Any], **options: Any) -> str:
+    """In JSON. What orjson does not take, such as half a character, is written as Python does it."""
+    try:
+        return orjson.dumps(event, default=options["default"]).decode()
+    except TypeError:
+        return json.dumps(event, **options)
 
 
 def _numbered(process: int) -> Any:

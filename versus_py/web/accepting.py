@@ -1,13 +1,14 @@
 """What is common to all that is accepted: it is written down before its sender gives up, and told in one way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 
 from versus_py.engine.lifecycle import Accepted, Refused
 from versus_py.errors import StoreUnavailable
 from versus_py.web.api.views import escalates_at
+
+T = TypeVar("T")
 
 ACCEPT_TIMEOUT_S = 4.0
 BODY_TIMEOUT_S = 30.0
@@ -18,12 +19,11 @@ WARNINGS_MAX = 50
 """Of one request; each is a line of the log, and thousands of elements may be wrong in the same way."""
 
 
-@asynccontextmanager
-async def answering_in_time() -> AsyncIterator[None]:
-    """Raises StoreUnavailable when what is within takes too long: Monasca's senders wait 5 s."""
+async def in_time(work: Awaitable[T]) -> T:
+    """What *work* returns. Raises StoreUnavailable when it takes too long: Monasca's senders wait 5 s."""
     try:
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-            yield
+            return await work
     except TimeoutError:
         raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
 

@@ -1,8 +1,7 @@
 """Payloads come in, at POST /api/incidents or another address, and are answered once they are written down."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -29,8 +28,9 @@ from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.accepting import (
     BODY_TIMEOUT_S,
     LOGGED_BODY_MAX,
-    answering_in_time,
+    T,
     first_warnings,
+    in_time,
     outcome_view,
 )
 from versus_py.web.answers import RETRY_AFTER_S, json_answer
@@ -39,7 +39,7 @@ from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.intake.overrides import Overrides, read_overrides
 from versus_py.web.intake.reading import Reader
-from versus_py.web.intake.repeats import Known, Repeats
+from versus_py.web.intake.repeats import READINGS, Known, Repeats
 from versus_py.web.intake.senders import Sender, Senders
 from versus_py.web.intake.trust import Trust
 
@@ -84,14 +84,16 @@ class Intake:
     async def post(self, request: web.Request) -> web.Response:
         """201 when all of it is written down; 503 when it was not, and the sender should try again."""
         sender = self.identify(request)
-        async with self._taking(request, sender) as body:
-            key = b"" if self._repeats is None else self._repeats.key(request, sender.name, body)
-            if (known := await self._repeated(key, sender)) is not None:
-                return _created(known.answer)
-            taken = await self._take(request, sender, body, read_any(body), ())
-            answer = _answered(taken)
-            self._learn(key, taken, answer)
-            return answer
+
+        async def work(body: bytes) -> web.Response:
+            if self._repeats is None:
+                return _answered(await self._take(request, sender, body, read_any(body)))
+            key = self._repeats.key(request, sender.name, body)
+            return await self._repeated(self._repeats, key, sender) or await self._read(
+                self._repeats, key, request, sender, body
+            )
+
+        return await self._in_turn(request, sender, work)
 
     def identify(self, request: web.Request, key: str = "") -> Sender:
         """Who sends this, by its head, or by its token *key*; one more of its requests. Raises 401 and 503."""
@@ -112,47 +114,62 @@ class Intake:
         *sender* None: the body has the sender's token. *ignoring* are parameters of the query that are no overrides.
         Raises the answer when it is refused as a whole, StoreUnavailable when none of it can be written down.
         """
-        async with self._taking(request, sender) as body:
-            contents = read(body)
-            sender = sender or self.identify(request, contents.key)
-            return await self._take(request, sender, body, contents, ignoring)
 
-    @asynccontextmanager
-    async def _taking(self, request: web.Request, sender: Sender | None) -> AsyncIterator[bytes]:
-        """The body of a request whose turn it is; the log is told when it is refused."""
+        async def work(body: bytes) -> Taken:
+            contents = read(body)
+            known = sender or self.identify(request, contents.key)
+            return await self._take(request, known, body, contents, ignoring)
+
+        return await self._in_turn(request, sender, work)
+
+    async def _in_turn(self, request: web.Request, sender: Sender | None, work: Callable[[bytes], Awaitable[T]]) -> T:
+        """What *work* makes of the body when it is the request's turn; the log is told when it is refused."""
         try:
             body = await self._body(request)
             async with self._slots.slot(request, len(body)):
-                yield body
+                return await work(body)
         except web.HTTPClientError as exc:
             # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
             name = sender.name if sender else ""
             self._refusals.note(remote=request.remote, sender=name, status=exc.status, error=exc.text)
             raise
 
-    async def _repeated(self, key: bytes, sender: Sender) -> Known | None:
-        """What is known of a body, once it is counted; None where it has to be read. Raises StoreUnavailable."""
-        known = None if self._repeats is None else self._repeats.find(key)
-        if self._repeats is None or known is None:
-            return None
-        async with answering_in_time():
-            is_counted = await self._lifecycle.repeat(known.again)
-        if not is_counted:
-            self._repeats.forget(key)
-            return None
-        self._note_accepted(Outcome.UPDATED, known.again.incident_id, known.source, sender)
-        return known
+    async def _repeated(self, repeats: Repeats, key: bytes, sender: Sender) -> web.Response | None:
+        """The answer to a body that is known, once it is counted; None where it has to be read.
 
-    def _learn(self, key: bytes, taken: Taken, answer: web.Response) -> None:
-        """What *taken* led to, where the same body would do no more than be counted."""
-        if self._repeats is None or taken.warnings or taken.beats or len(taken.results) != 1:
-            return
-        [result] = taken.results
-        if isinstance(result, Accepted) and result.again and result.incident and isinstance(answer.body, bytes):
-            self._repeats.learn(key, Known(result.again, result.incident.source, answer.body))
+        Raises StoreUnavailable.
+        """
+        for _ in range(READINGS + 1):
+            known = repeats.find(key)
+            if known is not None and await in_time(self._lifecycle.repeat(known.again)):
+                self._note_accepted(Outcome.UPDATED, known.again.incident_id, known.source, sender)
+                return _created(known.answer)
+            repeats.forget(key)
+            if not await repeats.waited_for(key):
+                break
+        return None
+
+    async def _read(
+        self, repeats: Repeats, key: bytes, request: web.Request, sender: Sender, body: bytes
+    ) -> web.Response:
+        """The answer to a body that is read. What it led to is remembered where it would do no more than be counted."""
+        with repeats.reading(key):
+            taken = await self._take(request, sender, body, read_any(body))
+            answer = _answered(taken)
+            if taken.warnings or taken.beats or len(taken.results) != 1:
+                return answer
+            [result] = taken.results
+            if isinstance(result, Accepted) and result.again and result.incident and isinstance(answer.body, bytes):
+                repeats.learn(key, Known(result.again, result.incident.source, answer.body))
+            return answer
 
     async def _take(
-        self, request: web.Request, sender: Sender, body: bytes, contents: Contents, ignoring: Collection[str]
+        self,
+        request: web.Request,
+        sender: Sender,
+        body: bytes,
+        contents: Contents,
+        ignoring: Collection[str] = (),
     ) -> Taken:
         if self._config.alert.debug_body:
             shown = redacted(body[:LOGGED_BODY_MAX].decode(errors="replace"))
@@ -190,7 +207,7 @@ class Intake:
         Where some are not written down, the others are all the same.
         """
         news = [it for it in notifications if it is not None]
-        accepting = self._written(news, overrides, sender, body)
+        accepting = in_time(self._written(news, overrides, sender, body))
         found: Sequence[Accepted | Refused] | BaseException
         noted: Sequence[Incident] | BaseException = ()
         if beats:
@@ -226,25 +243,23 @@ class Intake:
 
     async def _noted(self, beats: Sequence[Beat]) -> list[Incident]:
         """Written down, or StoreUnavailable before senders give up."""
-        async with answering_in_time():
-            return await self._heartbeats.note(beats)
+        return await in_time(self._heartbeats.note(beats))
 
     async def _written(
         self, news: Sequence[Notification], overrides: Overrides, sender: Sender, body: bytes
     ) -> Sequence[Accepted | Refused]:
-        async with answering_in_time():
-            found: Sequence[Accepted | Refused]
-            try:
-                found = await self._lifecycle.accept(
-                    news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
-                )
-            except PartlyAccepted as exc:
-                log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
-                found = exc.results
-            if self._journal is not None and found:
-                now_ms = self._clock.now_ms()
-                await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
-            return found
+        found: Sequence[Accepted | Refused]
+        try:
+            found = await self._lifecycle.accept(
+                news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
+            )
+        except PartlyAccepted as exc:
+            log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
+            found = exc.results
+        if self._journal is not None and found:
+            now_ms = self._clock.now_ms()
+            await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
+        return found
 
     async def _body(self, request: web.Request) -> bytes:
         try:

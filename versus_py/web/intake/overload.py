@@ -2,8 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 
 from aiohttp import web
@@ -66,16 +65,15 @@ class Slots:
         self._held_bytes = 0
         self._refusals = ThrottledLog("intake.overloaded", clock.now_ms)
 
-    @asynccontextmanager
-    async def slot(self, request: web.Request, size: int) -> AsyncIterator[None]:
+    def slot(self, request: web.Request, size: int) -> "_Slot":
         """The turn of a request whose body has *size* bytes. Raises 503 when it would have to wait for too long."""
-        await self._wait(request, size)
-        try:
-            yield
-        finally:
-            self._at_work.release()
+        return _Slot(self, request, size)
 
-    async def _wait(self, request: web.Request, size: int) -> None:
+    def leave(self) -> None:
+        self._at_work.release()
+
+    async def enter(self, request: web.Request, size: int) -> None:
+        """Wait for the turn of a request. Raises as `slot`; else `leave` has to follow."""
         if not self._at_work.locked():
             await self._at_work.acquire()  # which is at once
             return
@@ -96,6 +94,19 @@ class Slots:
     def _refuse(self, request: web.Request) -> NoReturn:
         self._refusals.note(remote=request.remote, waiting=self._waiting)
         raise _overloaded("too many requests at once: send it again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    slots: Slots
+    request: web.Request
+    size: int
+
+    async def __aenter__(self) -> None:
+        await self.slots.enter(self.request, self.size)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.slots.leave()
 
 
 class Pace:
