@@ -31,9 +31,13 @@ class Policies:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._routes = config.route_leads()
+        # Where nothing depends on labels, and nothing is asked for, there is one.
+        self._by_default = None if self._routes or config.policies else self.for_labels({}, 0)
 
     def of(self, notification: Notification, now_ms: int, asked: Asked = _NOTHING) -> Policy:
         """The policy of the incident that *notification* creates."""
+        if self._by_default is not None and asked == _NOTHING:
+            return self._by_default
         return self.for_labels(labels_of(notification.alerts, notification.severity, asked), now_ms, asked)
 
     def of_known(self, incident: Incident, now_ms: int) -> Policy:

@@ -183,7 +183,7 @@ class Alert:
     def text_size(self) -> int:
         """How many characters it holds, but for the short ones."""
         pairs = (self.labels, self.annotations, self.links)
-        return sum(sum(map(len, it)) + sum(map(len, it.values())) for it in pairs if it)
+        return sum([len("".join(it)) + len("".join(it.values())) for it in pairs if it])
 
     @property
     def name(self) -> str:
@@ -535,7 +535,7 @@ class Incident:
 
     @property
     def firing(self) -> tuple[Alert, ...]:
-        return tuple(alert for alert in self.alerts if alert.is_firing)
+        return tuple([alert for alert in self.alerts if alert.is_firing])
 
     @property
     def resolve_comment(self) -> str:

@@ -4,6 +4,7 @@ Ids, keys and all that reads them depend on it, so it is one number for a proces
 What is stored belongs to it for ever: see `store.partitioning`.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 
 DEFAULT = 4
@@ -25,4 +26,10 @@ def use_partitions(count: int) -> None:
 
 def partition_of(dedup_key: str) -> int:
     """The partition that everything about *dedup_key* is kept in."""
-    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4]) % len(_numbers)
+    return _number_of(dedup_key) % len(_numbers)
+
+
+@lru_cache(4096)
+def _number_of(dedup_key: str) -> int:
+    """One number for each key; asked for several times while an incident is written."""
+    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4])

@@ -31,7 +31,7 @@ def pack(payload: Mapping[str, Any], known_digest: str = "") -> tuple[str, str]:
     digest = sha256(raw).hexdigest()[:16] if raw else ""
     if digest and digest == known_digest:
         return digest, ""
-    clean = redacted(payload) if not raw or may_change(payload, raw.decode()) else payload
+    clean = redacted(payload) if not raw or may_change(payload, raw) else payload
     if not raw:
         clean = _storable(clean)
     packed = _packed(raw if clean is payload else _dumped(clean))

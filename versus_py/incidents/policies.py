@@ -71,7 +71,7 @@ class Policy:
     @property
     def timed(self) -> tuple[Step, ...]:
         """The steps of a round."""
-        return tuple(step for step in self.steps if step.when is When.UNACKNOWLEDGED)
+        return tuple([step for step in self.steps if step.when is When.UNACKNOWLEDGED])  # asked for again and again
 
     @property
     def fallback(self) -> Step | None:

@@ -51,6 +51,8 @@ _WORD = rf"{'|'.join(_WORDS)}|key|sig|basic|slack|xox|xapp|glpat|gh[a-z]_|eyj"
 _WORD_IN_ANY_CASE = re.compile(_WORD, re.IGNORECASE)
 _WORD_IN_LOWER_CASE = re.compile(_WORD)
 
+_NESTED = (dict, list)
+
 _NAMED = ("name", "key", "header", "field")
 """The members that hold the name, in an object that is a name and its value, as in lists of headers."""
 
@@ -88,20 +90,23 @@ _SUSPECT = re2.compile(
             r"\\u",  # within JSON in a text, that may be any letter
             r"[^\x00-\x7f]",  # some have more forms than two
         ]
-    )
+    ).encode()
 )
 """What all JSON has that `redacted` changes. `groupKey`, which every webhook of Alertmanager has, does not count."""
 
-
-def may_change(value: Any, text: str) -> bool:
-    """Whether `redacted` may change *value*, which is *text* as JSON; told in a tenth of the time that it takes."""
-    return _SUSPECT.search(text) is not None or _is_deep(value)
+def may_change(value: Any, json: bytes) -> bool:
+    """Whether `redacted` may change *value*, which is *json*; told in a tenth of the time that it takes."""
+    return _SUSPECT.search(json) is not None or _is_deep(value)
 
 
 def _is_deep(value: Any, levels: int = LEVELS_MAX) -> bool:
     """Whether something in it is nested deeper."""
-    inner = value.values() if isinstance(value, dict) else value
-    return not levels or any(_is_deep(it, levels - 1) for it in inner if isinstance(it, dict | list))
+    if not levels:
+        return True
+    for it in value.values() if isinstance(value, dict) else value:
+        if isinstance(it, _NESTED) and _is_deep(it, levels - 1):  # noqa: SIM110 - half the time of `any`
+            return True
+    return False
 
 
 def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:

@@ -6,12 +6,16 @@ This module alone knows the names. A severity keeps the name that it came with; 
 import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
 
 UNKNOWN_SEVERITY = "unknown"
 SEVERITY_MAX = 50
+
+_REMEMBERED_MAX = 1024
+"""Names whose spelling and level are remembered: each alert has one, and there are few."""
 
 
 class Level(IntEnum):
@@ -53,6 +57,7 @@ _PARTS = re.compile(r"\s-\s|(?<=\d)-(?=[^\W\d])|[:/()\[\]|]")
 _NUMBERED = re.compile(r"\d\s*-\s*(?=[^\W\d])")  # ServiceNow's and others' "1 - Critical"
 
 
+@lru_cache(_REMEMBERED_MAX)
 def level_of(name: str) -> Level:
     """The level of a severity by its name in any case, such as "Critical", "SEV-1", "1 - Critical" or "P1 - Critical".
 
@@ -135,6 +140,7 @@ def is_number(name: str) -> bool:
     return name.strip().isdecimal()
 
 
+@lru_cache(_REMEMBERED_MAX)
 def spelling(name: str) -> str:
     """The same for all spellings of a name: case, spaces, hyphens, underscores and a number before it do not count."""
     folded = name.strip().casefold()

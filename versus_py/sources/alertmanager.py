@@ -25,6 +25,8 @@ ALERTS_MAX = 5000
 _ABOUT_A_RULE = ("DatasourceNoData", "DatasourceError")
 """Grafana's own alerts about a rule: grafana.com/docs, "Stale alert instances", "No data and error states"."""
 
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
+
 _COUNT_MAX = 1_000_000  # a larger number would not fit JSON's integers everywhere
 
 
@@ -37,7 +39,7 @@ def recognizes(payload: Mapping[str, Any]) -> bool:
 
 def _has_labels(alerts: Any) -> bool:
     first = alerts[0] if isinstance(alerts, list) and alerts else None
-    return isinstance(first, Mapping) and isinstance(first.get("labels"), Mapping)
+    return isinstance(first, dict) and isinstance(first.get("labels"), dict)
 
 
 def parse(payload: Mapping[str, Any], settings: SourcesConfig) -> Notification:  # noqa: ARG001 - it has none
@@ -56,7 +58,7 @@ def read_group(
     listed = payload["alerts"]
     if not isinstance(listed, list):
         raise BadPayload("its alerts are no list")
-    items = [item for item in listed if isinstance(item, Mapping)]
+    items = [item for item in listed if isinstance(item, dict)]
     if not items:
         raise BadPayload("its list of alerts holds no alert")
     warnings = []
@@ -182,4 +184,4 @@ def _summary(annotations: Mapping[str, str]) -> str:
 
 
 def _canonical(labels: Mapping[str, str]) -> str:
-    return json.dumps(labels, sort_keys=True)
+    return _sorted_json(labels)

@@ -50,7 +50,7 @@ def text(value: Any) -> str:
 
 def text_map(value: Any) -> dict[str, str]:
     """The scalars of a mapping, as text; empty when it is no mapping."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):
         return {}
     return {
         str(key): item.strip() if isinstance(item, str) else text(item)

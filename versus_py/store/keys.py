@@ -56,6 +56,7 @@
 """
 
 from binascii import b2a_base64
+from functools import lru_cache
 from hashlib import sha256
 
 from versus_py.incidents.heartbeats import is_heartbeat
@@ -76,6 +77,9 @@ DAY_MS = 24 * 3600_000
 
 ALERT_BUCKETS = 256
 """Of each partition, for the alerts of a day. Redis keeps hashes of up to 512 short fields in the least memory."""
+
+_REMEMBERED_MAX = 4096
+"""Digests that are remembered: while an incident is written, each is asked for several times."""
 
 
 def in_partition(partition: int | str, name: str) -> str:
@@ -151,8 +155,13 @@ def timeline(incident_id: IncidentId) -> str:
     return of_incident(incident_id, f"timeline:{incident_id}")
 
 
+@lru_cache(_REMEMBERED_MAX)
+def _sha256(text: str) -> str:
+    return sha256(text.encode(errors="replace")).hexdigest()
+
+
 def dedup(dedup_key: str) -> str:
-    return in_partition(partition_of(dedup_key), f"dedup:{sha256(dedup_key.encode(errors='replace')).hexdigest()}")
+    return in_partition(partition_of(dedup_key), f"dedup:{_sha256(dedup_key)}")
 
 
 def alert(fingerprint: str, starts_at_ms: int) -> tuple[str, str]:
@@ -171,6 +180,7 @@ def older_alert(fingerprint: str, starts_at_ms: int) -> str:
     return in_partition(partition_of(fingerprint), f"alert:{_alert_digest(fingerprint, starts_at_ms).hex()}")
 
 
+@lru_cache(_REMEMBERED_MAX)
 def _alert_digest(fingerprint: str, starts_at_ms: int) -> bytes:
     return sha256(f"{fingerprint}\n{starts_at_ms}".encode(errors="replace")).digest()
 
@@ -184,7 +194,7 @@ def unread(incident_id: IncidentId) -> str:
 
 
 def resolves(origin: str) -> str:
-    return f"{PREFIX}resolves:{sha256(origin.encode(errors='replace')).hexdigest()}"
+    return f"{PREFIX}resolves:{_sha256(origin)}"
 
 
 def person(system: str, user_id: str) -> str:

@@ -211,7 +211,7 @@ OBJECTS = st.recursive(
 @given(OBJECTS)
 def test_what_may_not_change_does_not(value):
     for payload in ({"value": value}, {"said": json.dumps(value)}):  # each by itself: one must not hide the other
-        assert may_change(payload, orjson.dumps(payload).decode()) or redacted(payload) == payload
+        assert may_change(payload, orjson.dumps(payload)) or redacted(payload) == payload
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_what_may_not_change_does_not(value):
 )
 def test_what_json_writes_otherwise_hides_no_secret(payload):
     assert redacted(payload) != payload
-    assert may_change(payload, orjson.dumps(payload).decode())
+    assert may_change(payload, orjson.dumps(payload))
 
 
 def test_what_is_nested_too_deep_may_change():
@@ -238,7 +238,7 @@ def test_what_is_nested_too_deep_may_change():
         payload = {"next": [payload]}
 
     assert redacted(payload) != payload
-    assert may_change(payload, orjson.dumps(payload).decode())
+    assert may_change(payload, orjson.dumps(payload))
 
 
 def test_what_most_senders_post_may_not_change():
@@ -246,4 +246,4 @@ def test_what_most_senders_post_may_not_change():
     alert = {"labels": labels, "annotations": {"runbook_url": "https://wiki/x?id=1"}, "status": "firing"}
     payload = {"groupKey": '{}:{alertname="HighLatency"}', "groupLabels": labels, "alerts": [alert]}
 
-    assert not may_change(payload, orjson.dumps(payload).decode())
+    assert not may_change(payload, orjson.dumps(payload))

@@ -70,6 +70,10 @@ class Sender:
         return ", ".join(sorted(self.sources or ()))
 
 
+_ANYBODY = Sender("", None, OverrideLimits())
+"""Where no tokens are configured."""
+
+
 class Senders:
     """The senders that are configured."""
 
@@ -81,7 +85,7 @@ class Senders:
     def identify(self, request: web.Request, key: str = "") -> Sender:
         """Who sends this, told from its head, or from the token *key* where that has none. Raises 401."""
         if not self._known:
-            return Sender("", None, OverrideLimits())
+            return _ANYBODY
         authorization = request.headers.getall("Authorization", [])
         if not authorization and (source := self._signing_source(request.headers)):
             return Sender("", frozenset({source}), OverrideLimits())
