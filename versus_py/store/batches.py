@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import DataError
 
+from versus_py.store import wire
+
 Command = tuple[Any, ...]
 """A command's name and its arguments."""
 
@@ -45,7 +47,7 @@ class _Batch:
         # Who was cancelled before it began wants nothing any more.
         calls = [it for it in self._calls if not it[1].done()]
         try:
-            replies = iter(await _pipelined(self._redis, [it for commands, _ in calls for it in commands]))
+            replies = iter(await pipelined(self._redis, [it for commands, _ in calls for it in commands]))
             for commands, future in calls:
                 _answer(future, [next(replies) for _ in commands])
         except _NOT_SENT as exc:
@@ -63,7 +65,7 @@ class _Batch:
 
     async def _send_alone(self, commands: Sequence[Command], future: asyncio.Future[list[Any]]) -> None:
         try:
-            _answer(future, await _pipelined(self._redis, commands))
+            _answer(future, await pipelined(self._redis, commands))
         except Exception as exc:  # noqa: BLE001 - it goes to whose call it is
             _fail(future, exc)
 
@@ -103,7 +105,10 @@ async def replies(redis: Redis, commands: Sequence[Command]) -> list[Any]:
     return await batch.add(commands)
 
 
-async def _pipelined(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+async def pipelined(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+    """Answers and errors to *commands*, all on one connection. Raises what redis-py raises."""
+    if wire.is_light(redis):
+        return await wire.exchanged(redis, commands)
     pipeline = redis.pipeline(transaction=False)
     for command in commands:
         pipeline.execute_command(*command)

@@ -23,7 +23,7 @@ from redis.exceptions import (
 
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
-from versus_py.store import keys
+from versus_py.store import batches, keys
 from versus_py.store.calls import (
     FAILURES,
     Call,
@@ -198,10 +198,7 @@ class Durability:
 
     async def _on_one_connection(self, commands: Sequence[Command], key: str) -> list[Any]:
         if not isinstance(self._redis, RedisCluster):
-            pipeline = self._redis.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            replies: list[Any] = await answered(pipeline.execute(raise_on_error=False))
+            replies: list[Any] = await answered(batches.pipelined(self._redis, commands))
             return replies
         for _ in range(_TRIES):
             replies = await _on_node(self._redis, commands, key)
