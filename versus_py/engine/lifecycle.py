@@ -364,6 +364,8 @@ class Lifecycle:
             for arrivals in unknown:
                 arrivals.error = exc
         known = {arrivals: ids for arrivals, ids in known.items() if ids}
+        if not known:
+            return
         async with AsyncExitStack() as locks:
             for incident_id in sorted({it for ids in known.values() for it in ids}):  # in one order everywhere, so
                 await locks.enter_async_context(self._lock(incident_id))  # that nobody waits in a circle
