@@ -145,8 +145,10 @@ def _serve(config: Config, *, with_api: bool, order: Order | None = None) -> Non
 
 
 def _spare_the_collector() -> None:
-    """What is there when the service is up stays, and is not searched for cycles again: that stops all requests."""
-    gc.collect()
+    """What is there when the service is up stays, and is not searched for cycles again: that stops all requests.
+
+    Nor is it now: of what a start leaves, a dozen objects are no longer needed.
+    """
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
