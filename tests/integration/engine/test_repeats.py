@@ -1,5 +1,6 @@
 """What is said again word for word is counted: without reading the body, and without writing the incident anew."""
 
+import asyncio
 import json
 import random
 from typing import Any
@@ -52,6 +53,31 @@ async def test_what_comes_a_third_time_within_a_minute_is_not_read_but_counted_a
     assert len(engine.slack.messages) == 1
     assert "seen 5 times" in engine.slack.messages[0].shown
     assert engine.measured("versus_notifications_accepted_total", source="alertmanager", outcome="updated") == 4
+
+
+async def test_what_comes_many_times_at_once_is_read_until_it_is_known(engine, read):
+    answers = await asyncio.gather(*(posted(engine, DISK) for _ in range(30)))
+
+    assert len(read) == repeats.READINGS
+    assert sorted(it["outcome"] for it in answers) == ["created", *["updated"] * 29]
+    assert (await engine.detail(answers[0]["id"]))["occurrences"] == 30
+
+
+async def test_who_waits_for_the_same_body_does_not_wait_for_long(engine, read, monkeypatch):
+    monkeypatch.setattr(repeats, "WAIT_S", 0.01)
+    answer = await posted(engine, DISK)
+    async with engine.lifecycle._lock(answer["id"]):  # whoever reads it now stands still
+        posting = [asyncio.create_task(posted(engine, DISK)) for _ in range(3)]
+        await until(lambda: len(read) == 4)
+
+    assert {it["outcome"] for it in await asyncio.gather(*posting)} == {"updated"}
+    assert (await engine.detail(answer["id"]))["occurrences"] == 4
+
+
+async def test_the_same_body_that_cannot_be_read_is_refused_each_time(engine):
+    responses = await asyncio.gather(*(engine.http.post("/api/incidents", data=b"{") for _ in range(5)))
+
+    assert [it.status for it in responses] == [400] * 5
 
 
 async def test_a_message_is_edited_for_what_was_only_counted(engine):

@@ -1,6 +1,8 @@
 """What goes to Redis, and comes from there, is what redis-py would send and read."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from hypothesis import given
@@ -13,12 +15,16 @@ from redis.asyncio import (
     UnixDomainSocketConnection,
     connection,
 )
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import DataError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tests.support.waiting import until
 from versus_py.config import RedisConfig
 from versus_py.incidents.model import Status
 from versus_py.store.connection import connect
-from versus_py.store.wire import Light, lighten
+from versus_py.store.wire import Light, exchanged, lighten
 
 ARGUMENTS = st.text() | st.binary() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(Status)
 COMMANDS = st.lists(st.tuples(st.sampled_from(["GET", "CLIENT SETNAME", "EVALSHA"]), ARGUMENTS, ARGUMENTS))
@@ -119,3 +125,73 @@ async def test_a_reply_that_is_there_needs_no_deadline(monkeypatch):
 
     assert found == [1, 2, 3]
     assert deadlines == [5]
+
+
+@asynccontextmanager
+async def served(replies: bytes, *, reads: bool = True) -> AsyncIterator[tuple[Redis, list[bytes]]]:
+    """A client with light connections, and what its server has read, which answers each piece with *replies*."""
+    read: list[bytes] = []
+    serving: list[asyncio.Task[None]] = []
+    is_over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
+        while reads and (piece := await reader.read(1 << 20)):
+            read.append(piece)
+            writer.write(replies)
+        if not reads:
+            await is_over.wait()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        options = {"socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0), "protocol": 2, "driver_info": None}
+        host, port = server.sockets[0].getsockname()
+        pool = BlockingConnectionPool(host=host, port=port, decode_responses=True, **options)
+        lighten(pool)
+        async with Redis.from_pool(pool) as client:
+            yield client, read
+        is_over.set()
+        await asyncio.gather(*serving)
+
+
+async def test_an_exchange_is_what_a_pipeline_would_be():
+    commands = [("HGETALL", "h"), ("GET", "missing"), ("GET", "h"), ("PING",)]
+    replies = b"*2\r\n$1\r\na\r\n$1\r\n1\r\n$-1\r\n-WRONGTYPE of a key\r\n+PONG\r\n"
+    async with served(replies) as (client, read):
+        pipeline = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        theirs = await pipeline.execute(raise_on_error=False)
+        ours = await exchanged(client, commands)
+
+    assert [repr(it) for it in ours] == [repr(it) for it in theirs]
+    assert read[0] == read[1]
+
+
+async def test_what_the_system_does_not_take_at_once_has_a_deadline():
+    async with served(b"", reads=False) as (client, _):
+        with pytest.raises(RedisTimeoutError, match="writing"):
+            await exchanged(client, [("SET", "k", "v" * (64 << 20))])
+
+        [connection] = client.connection_pool._available_connections
+        assert not connection.is_connected
+
+
+async def test_an_answer_that_does_not_come_has_a_deadline():
+    async with served(b"") as (client, _):
+        with pytest.raises(RedisTimeoutError, match="reading"):
+            await exchanged(client, [("PING",)])
+
+
+async def test_whoever_is_cancelled_leaves_no_answer_for_the_next_one():
+    async with served(b"+PONG\r\n") as (client, read):
+        await exchanged(client, [("PING",)])
+        task = asyncio.create_task(exchanged(client, [("PING",), ("PING",)]))
+        await until(lambda: len(read) == 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert await exchanged(client, [("PING",)]) == [True]
