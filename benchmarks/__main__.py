@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import draining, intake, machine, replicas, report, stored
+from benchmarks import draining, intake, machine, replicas, report, stages, stored
 from benchmarks.peers import run as peers
 from benchmarks.processes import redis_server
 from benchmarks.results import Results
@@ -40,14 +40,14 @@ SHORT = Form("short", 5, 0.3, (1_000,), 2_000, stored.SIZES_IN_SHORT, (1_000, 10
 FULL = Form(
     "full",
     rounds=5,
-    seconds=1.0,
+    seconds=0.6,
     due=(2_000, 10_000),
     counted=10_000,
     sizes=stored.SIZES,
     steps=(10_000, 100_000, 1_000_000),
     budget_s=300,
     jobs=20_000,
-    trickle_s=20,
+    trickle_s=10,
     replicas=(1, 2, 4),
     shared_due=500,
     is_full=True,
@@ -59,6 +59,7 @@ TINY = Form("tiny", 1, 0.1, (50,), 50, (1, 5), (100, 200), 30, replicas=(1, 2), 
 def sections(form: Form) -> Mapping[str, Callable[[Results], None]]:
     found: dict[str, Callable[[Results], None]] = {
         intake.SECTION: lambda it: intake.measure(it, rounds=form.rounds, seconds=form.seconds),
+        stages.SECTION: lambda it: stages.measure(it, rounds=form.rounds, seconds=form.seconds),
         draining.SECTION: lambda it: draining.measure(it, rounds=form.rounds, counts=form.due),
         stored.BYTES: lambda it: stored.measure_bytes(it, count=form.counted),
         stored.SIZE: lambda it: stored.measure_size(it, rounds=form.rounds, seconds=form.seconds, sizes=form.sizes),
@@ -73,7 +74,7 @@ def sections(form: Form) -> Mapping[str, Callable[[Results], None]]:
     if form.is_full:
         found[intake.DURABILITY] = lambda it: intake.measure_durability(it, rounds=form.rounds, seconds=form.seconds)
         found["drain, durable"] = lambda it: draining.measure(
-            it, rounds=form.rounds, counts=form.due[:1], cases=draining.DURABLE
+            it, rounds=form.rounds, counts=(form.shared_due,), cases=draining.DURABLE
         )
         found[peers.SECTION] = lambda it: peers.measure(it, jobs=form.jobs, seconds=form.trickle_s)
     return found

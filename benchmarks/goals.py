@@ -38,10 +38,10 @@ def _figure(section: str, case: str, name: str) -> Callable[[Results], Spread | 
 
 
 def _drain(case: str, beside: str) -> Callable[[Results], Spread | None]:
-    """Of the drain with the most that were due."""
+    """Of the drain of that case with the most that were due."""
 
     def found(results: Results) -> Spread | None:
-        due = [it.partition(": ")[0] for it in results.cases(draining.SECTION)]
+        due = [it.partition(": ")[0] for it in results.cases(draining.SECTION) if it.endswith(f": {case}")]
         if not due:
             return None
         mine = f"{due[-1]}: {case}"

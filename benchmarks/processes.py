@@ -131,8 +131,7 @@ class Bed:
     ) -> Process:
         """`versus serve` as shipped but for these *settings*, once it is ready."""
         port = free_port()
-        path = self.folder / f"{port}.yaml"
-        path.write_text(yaml.safe_dump(service_settings(port, server, settings)))
+        path = versus_config(self, port, server, settings)
         command = [sys.executable, "-m", "versus_py", "serve", "-c", str(path)]
         process = self.start(command, core=cores().measured, port=port, env=env)
         until(lambda: process.is_ready("/readyz"), what="versus serve", every_s=0.005)
@@ -162,6 +161,13 @@ class RedisServer:
 def opened() -> Iterator[Bed]:
     with ExitStack() as stack:
         yield Bed(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="versus-bench-"))), stack)
+
+
+def versus_config(bed: Bed, port: int, server: RedisServer, settings: Mapping[str, Any]) -> Path:
+    """The file of a service with these settings."""
+    path = bed.folder / f"{port}.yaml"
+    path.write_text(yaml.safe_dump(service_settings(port, server, settings)))
+    return path
 
 
 def service_settings(port: int, server: RedisServer, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from typing import Any
 
 import redis
 import uvloop
-import yaml
 from redis.cluster import ClusterNode, RedisCluster
 
 from benchmarks import load, noop, payloads
 from benchmarks.intake import ONCALL, SETTINGS
 from benchmarks.machine import cores, cpu_of_tree_s
-from benchmarks.processes import Bed, Process, RedisServer, free_port, opened, service_settings, until
+from benchmarks.processes import Bed, Process, RedisServer, free_port, opened, until, versus_config
 from benchmarks.results import Results
 from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
@@ -168,10 +167,9 @@ def _due(count: int, due_at: float) -> Iterator[bytes]:
 def _served(bed: Bed, case: Case, nodes: Sequence[RedisServer], environment: Mapping[str, str]) -> Process:
     """One replica; the cores that it may use are those of all of them."""
     port = free_port()
-    path = bed.folder / f"{port}.yaml"
     hosts = [f"127.0.0.1:{it.port}" for it in nodes]
     where: dict[str, Any] = {"url": None, "cluster": {"hosts": hosts}} if case.kind == CLUSTER else {}
-    path.write_text(yaml.safe_dump(service_settings(port, nodes[0], {**NOOP_SETTINGS, "redis": where})))
+    path = versus_config(bed, port, nodes[0], {**NOOP_SETTINGS, "redis": where})
     command = [sys.executable, "-m", "versus_py", "serve", "-c", str(path)]
     command += [PROCESSES, str(case.processes)] if case.processes > 1 else []
     return bed.start(command, core=cores().replicas, port=port, env=environment)

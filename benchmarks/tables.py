@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks import draining, intake, replicas, stored
+from benchmarks import draining, intake, replicas, stages, stored
 from benchmarks.peers import run as peers
 from benchmarks.results import Results, Spread
 
@@ -51,6 +51,18 @@ def intake_table(results: Results) -> str:
             ]
         )
     return table(["request", "× bare", "requests/s", "p50 ms", "p99 ms", "server CPU µs", "CPU × bare"], rows)
+
+
+def stages_table(results: Results) -> str:
+    """Where the CPU time of a request goes, the most first; what a bare handler takes stands above it."""
+    kinds = [*stages.KINDS]
+    names = dict.fromkeys(it.partition(": ")[2] for it in results.cases(stages.SECTION))
+    found = {name: [results.spread(stages.SECTION, f"{kind}: {name}", "cpu_us") for kind in kinds] for name in names}
+    first = {name: spreads[0].median if spreads[0] else 0.0 for name, spreads in found.items()}
+    order = sorted(names, key=lambda it: (it != stages.BARE, -first[it]))
+    return table(
+        ["stage", *(f"{it}: CPU µs" for it in kinds)], [[it, *(spread(one, 1) for one in found[it])] for it in order]
+    )
 
 
 def durability_table(results: Results) -> str:
@@ -269,6 +281,14 @@ EVALSHA* is that plus one write by redis-py (`benchmarks/one_write.py`).""",
         ("intake",),
     ),
     Section(
+        stages.SECTION,
+        "Where the time goes",
+        """\
+CPU time of a request of five alerts. A clock of the process's CPU time notes every millisecond in which file it
+is; work of C counts for what calls it. What stands between the bare handler and the goal is all that follows it.""",
+        stages_table,
+    ),
+    Section(
         intake.DURABILITY,
         "redis.durability",
         """\
@@ -333,9 +353,9 @@ Jobs that do nothing, delayed. Each queue as its documentation recommends, with 
 A figure is a part of what our timers reach; what it is absolutely is in parentheses. These are our timers alone
 (`versus_py.store`): no incident is read, decided about and written, as the sections above measure it. *Enqueued*
 is durable in Redis before the call returns; clients with asyncio have 64 calls under way, the others one. *Run* is
-a burst that is due in the same second, for 20 s at most; *late* is of others that come due at 333 a second. For
+a burst that is due in the same second, for 15 s at most; *late* is of others that come due at 333 a second. For
 *lost* and *twice*, the worker is killed in the middle of 300 jobs and started again. What has not run when no job
-runs for 15 s is lost; some queues run what a dead worker had after a longer time.""",
+runs for 10 s is lost; some queues run what a dead worker had after a longer time.""",
         peers_table,
         ("peers",),
     ),

@@ -22,10 +22,10 @@ SECTION = "peers"
 OURS = "versus_py, its timers alone"
 HOME = ROOT / "benchmarks" / ".venv-peers"
 INSTALL_TIMEOUT_S = 300.0
-STARTS_WITHIN_S = 8.0
+STARTS_WITHIN_S = 5.0
 """How long before the first job is due its worker is started."""
 
-DRAINED_WITHIN_S = 20.0
+DRAINED_WITHIN_S = 15.0
 """After so long a burst is over, whatever is still to run."""
 
 PER_SECOND = 333
@@ -33,7 +33,7 @@ PER_SECOND = 333
 
 KILLED = 300
 KILLED_SPREAD_S = 3.0
-IDLE_S = 15.0
+IDLE_S = 10.0
 """When no job has run for so long, those that are left count as lost; a queue may run them later."""
 
 
@@ -179,7 +179,7 @@ def _survival(results: Results, peer: Peer) -> _Pace:
     with opened() as bed:
         stage = _Stage(peer, bed, bed.redis())
         began = time.time()
-        due = began + 3 * STARTS_WITHIN_S
+        due = began + 2 * STARTS_WITHIN_S
         rate = stage.enqueue(KILLED, due, KILLED_SPREAD_S)
         pace = _Pace(rate, max(0.0, time.time() - began - KILLED / rate))
         workers = stage.work()

@@ -24,14 +24,15 @@ def raise_if_record(payload: Mapping[str, Any]) -> None:
 
     Taken as alerts, each state of a ticket would be an incident, whose own record would come here in turn, without end.
     """
-    for it in _levels(payload):
+    levels = [*_levels(payload)]
+    for it in levels:
         if it.keys() >= _COLUMNS:
             raise WrongAddress(
                 "this is a record of ServiceNow (sys_id, sys_mod_count and number) and no alert: send it to "
                 f"{EVENTS_PATH}, which follows what becomes of it; docs/servicenow.md says how"
             )
-    for it in _levels(payload):
-        if is_incident_id(_text(it.get(KEY))):
+    for it in levels:
+        if KEY in it and is_incident_id(_text(it[KEY])):
             raise NotAnAlert(f"it is an echo: its {KEY} is the id of incident {_text(it.get(KEY))}")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -135,7 +136,7 @@ async def served(replies: bytes, *, reads: bool = True) -> AsyncIterator[tuple[R
     is_over = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.append(asyncio.current_task())
+        serving.append(cast("asyncio.Task[None]", asyncio.current_task()))
         while reads and (piece := await reader.read(1 << 20)):
             read.append(piece)
             writer.write(replies)
@@ -146,7 +147,8 @@ async def served(replies: bytes, *, reads: bool = True) -> AsyncIterator[tuple[R
             await writer.wait_closed()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        options = {"socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0), "protocol": 2, "driver_info": None}
+        options: dict[str, Any] = {"socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0)}
+        options |= {"protocol": 2, "driver_info": None}  # it says nothing before the first command
         host, port = server.sockets[0].getsockname()
         pool = BlockingConnectionPool(host=host, port=port, decode_responses=True, **options)
         lighten(pool)

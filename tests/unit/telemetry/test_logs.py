@@ -63,9 +63,10 @@ def test_what_a_loop_has_left_when_it_ended_is_written_with_the_next_line(capsys
         structlog.get_logger().info("x")
         loop.stop()
 
-    loop.create_task(ends_at_once())
+    task = loop.create_task(ends_at_once())
     loop.run_forever()
     loop.close()
+    assert task.done()
     structlog.get_logger().info("y")
 
     assert [line["event"] for line in lines(capsys)] == ["x", "y"]
