@@ -353,7 +353,7 @@ Jobs that do nothing, delayed. Each queue as its documentation recommends, with 
 A figure is a part of what our timers reach; what it is absolutely is in parentheses. These are our timers alone
 (`versus_py.store`): no incident is read, decided about and written, as the sections above measure it. *Enqueued*
 is durable in Redis before the call returns; clients with asyncio have 64 calls under way, the others one. *Run* is
-a burst that is due in the same second, for 15 s at most; *late* is of others that come due at 333 a second. For
+a burst that is due in the same second, for 10 s at most; *late* is of others that come due at 333 a second. For
 *lost* and *twice*, the worker is killed in the middle of 300 jobs and started again. What has not run when no job
 runs for 10 s is lost; some queues run what a dead worker had after a longer time.""",
         peers_table,

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ INSTALL_TIMEOUT_S = 300.0
 STARTS_WITHIN_S = 5.0
 """How long before the first job is due its worker is started."""
 
-DRAINED_WITHIN_S = 15.0
+DRAINED_WITHIN_S = 10.0
 """After so long a burst is over, whatever is still to run."""
 
 PER_SECOND = 333
@@ -33,6 +34,9 @@ PER_SECOND = 333
 
 KILLED = 300
 KILLED_SPREAD_S = 3.0
+KILLED_AFTER_S = 30.0
+"""When the first of these is due: all peers are killed beside each other, and their workers start slowly so."""
+
 IDLE_S = 10.0
 """When no job has run for so long, those that are left count as lost; a queue may run them later."""
 
@@ -90,11 +94,15 @@ PEERS = (
 
 
 def measure(results: Results, *, jobs: int, seconds: float) -> None:
-    """*jobs* due at once, and some for so many *seconds*; each peer once."""
-    for peer in PEERS:
+    """*jobs* due at once, and some for so many *seconds*; each peer once.
+
+    What survives takes no clock, so that all are killed at the same time; then each has its core for itself.
+    """
+    with ThreadPoolExecutor(len(PEERS)) as pool:
+        survivals = [pool.submit(_survival, results, peer) for peer in PEERS]
+    for peer, survival in zip(PEERS, survivals, strict=True):
         try:
-            installed(peer)
-            pace = _survival(results, peer)
+            pace = survival.result()
             _burst(results, peer, jobs, pace)
             _trickle(results, peer, seconds, pace)
         except Exception as exc:  # noqa: BLE001 - the others are measured all the same
@@ -121,11 +129,11 @@ class _Pace:
 
     def due(self, jobs: int) -> float:
         """When to have so many due, if all are to be enqueued, and the worker to be up, before that."""
-        return time.time() + 1.5 * (jobs / self.rate + self.start_s) + self.worker_starts_s
+        return time.time() + 1.2 * (jobs / self.rate + self.start_s) + self.worker_starts_s
 
     @property
     def worker_starts_s(self) -> float:
-        return max(STARTS_WITHIN_S, 2 * self.start_s)
+        return max(STARTS_WITHIN_S, self.start_s)
 
 
 @dataclass
@@ -176,10 +184,11 @@ class _Stage:
 
 def _survival(results: Results, peer: Peer) -> _Pace:
     """What is left when the worker is killed in the middle."""
+    installed(peer)
     with opened() as bed:
         stage = _Stage(peer, bed, bed.redis())
         began = time.time()
-        due = began + 2 * STARTS_WITHIN_S
+        due = began + KILLED_AFTER_S
         rate = stage.enqueue(KILLED, due, KILLED_SPREAD_S)
         pace = _Pace(rate, max(0.0, time.time() - began - KILLED / rate))
         workers = stage.work()
