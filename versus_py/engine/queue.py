@@ -5,7 +5,7 @@ A timer that waits here is nobody's: it is leased when a slot is free, by whiche
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from versus_py.store import Due
 from versus_py.store.replicas import Pace
@@ -21,11 +21,14 @@ FAST_S = 3.0
 twice the quickest, where all are slow."""
 
 
+STALE_MAX = 64
+"""How many offers of places may be out of date before they are looked through."""
+
 PACE_WEIGHT = 0.1
 """How much of the pace each delivery says: it follows the last twenty or so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """Where a sync goes: *system* is what slows down or fails as one, *name* tells its channels apart."""
 
@@ -97,11 +100,18 @@ class _Line:
 class _System:
     limit: Limit
     lines: dict[Place, _Line] = field(default_factory=dict)
+    running: int = 0
     has_places: bool = False  # it ever had more than one
+    # A heap: with how many slots a place would take what is due there first. What has changed since is offered anew.
+    offers: list[tuple[int, Due, Place]] = field(default_factory=list)
 
-    @property
-    def running(self) -> int:
-        return sum(line.running for line in self.lines.values())
+    def offer(self, place: Place) -> None:
+        """What waits for *place* may be taken, as its line is now."""
+        line = self.lines[place]
+        heappush(self.offers, (line.running, line.waiting[0], place))
+        if len(self.offers) > 2 * len(self.lines) + STALE_MAX:
+            self.offers = [(it.running, it.waiting[0], name) for name, it in self.lines.items() if it.waiting]
+            heapify(self.offers)
 
     @property
     def most_of_one(self) -> int:
@@ -129,7 +139,10 @@ class DueQueue:
         """Have it wait for a slot of *place*; instead of an earlier one of the same incident and target."""
         self._waiting[due.incident_id, due.target] = (due, place)
         system = self._system(place.system)
-        heappush(system.lines.setdefault(place, _Line()).waiting, due)
+        line = system.lines.setdefault(place, _Line())
+        heappush(line.waiting, due)
+        if line.waiting[0] is due:
+            system.offer(place)
         system.has_places = system.has_places or len(system.lines) > 1
 
     def keep(self, due: Iterable[Due]) -> None:
@@ -150,8 +163,11 @@ class DueQueue:
         system = self._system(place.system)
         line = system.lines[place]
         line.running -= 1
+        system.running -= 1
         if line.is_idle:
             del system.lines[place]
+        elif line.waiting:
+            system.offer(place)
 
     def is_full(self, system: str) -> bool:
         """Whether all slots of the system are taken."""
@@ -168,28 +184,33 @@ class DueQueue:
 
     def _next(self, system: _System) -> tuple[Due, Place] | None:
         """From the place with the fewest slots, and among these what is due first."""
-        candidates = []
-        for place, line in [*system.lines.items()]:
-            self._drop_gone(line, place)
-            if line.waiting and line.running < system.most_of_one:
-                candidates.append((line.running, line.waiting[0], place))
-            elif line.is_idle:
-                del system.lines[place]
-        if not candidates:
-            return None
-        _, due, place = min(candidates, key=lambda it: it[:2])
+        while system.offers:
+            running, due, place = system.offers[0]
+            line = system.lines.get(place)
+            if line is None or (running, due) != (line.running, line.waiting[0] if line.waiting else None):
+                heappop(system.offers)
+            elif self._waiting.get((due.incident_id, due.target)) != (due, place):  # it has left meanwhile
+                heappop(system.offers)
+                self._drop(system, place)
+            elif running >= system.most_of_one:
+                return None
+            else:
+                line.running += 1
+                system.running += 1
+                del self._waiting[due.incident_id, due.target]
+                heappop(system.offers)
+                self._drop(system, place)
+                return due, place
+        return None
+
+    def _drop(self, system: _System, place: Place) -> None:
+        """What is due first at *place* waits no longer."""
         line = system.lines[place]
         heappop(line.waiting)
-        line.running += 1
-        del self._waiting[due.incident_id, due.target]
-        return due, place
-
-    def _drop_gone(self, line: _Line, place: Place) -> None:
-        while line.waiting:
-            due = line.waiting[0]
-            if self._waiting.get((due.incident_id, due.target)) == (due, place):
-                return
-            heappop(line.waiting)
+        if line.waiting:
+            system.offer(place)
+        elif line.is_idle:
+            del system.lines[place]
 
     def _system(self, name: str) -> _System:
         found = self._systems.get(name)

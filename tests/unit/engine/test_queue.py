@@ -1,8 +1,10 @@
 """What waits for a slot: bounded by system, fair between places, oldest first; and how many slots there are."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from versus_py.engine.queue import FAST_S, LEAST, START, DueQueue, Limit, Place
+from versus_py.engine.queue import FAST_S, LEAST, STALE_MAX, START, DueQueue, Limit, Place
 from versus_py.incidents.model import IncidentId
 from versus_py.store import Due
 from versus_py.store.replicas import Pace
@@ -88,6 +90,66 @@ def test_what_is_not_due_any_more_is_forgotten(queue):
 
     assert numbers(queue.take()) == ["i-2"]
     assert due(1) not in queue
+
+
+class Plain:
+    """The same in a few lines: all places are looked at for each slot."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.waiting: dict[IncidentId, tuple[Due, Place]] = {}
+        self.running: list[Place] = []
+        self.had_places: set[str] = set()
+
+    def put(self, it: Due, place: Place) -> None:
+        self.waiting[it.incident_id] = (it, place)
+        if {other for _, other in self.waiting.values()} | {*self.running} > {place}:
+            self.had_places.add("slack")
+
+    def take(self) -> list[tuple[Due, Place]]:
+        taken = []
+        of_one = max(1, self.most - max(1, self.most // 8)) if self.had_places else self.most
+        while len(self.running) < self.most:
+            free = [(self.running.count(place), it, place) for it, place in self.waiting.values()]
+            free = [it for it in free if it[0] < of_one]
+            if not free:
+                break
+            _, it, place = min(free)
+            del self.waiting[it.incident_id]
+            self.running.append(place)
+            taken.append((it, place))
+        return taken
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ptfk"), st.integers(0, 9), st.integers(0, 30), st.integers(0, 5)), max_size=60)
+)
+def test_it_is_as_if_all_places_were_looked_at(steps):
+    queue, plain = DueQueue(lambda _: 5), Plain(5)
+    for what, number, at_ms, name in steps:
+        if what == "p":
+            for it in (queue, plain):
+                it.put(due(number, at_ms=at_ms), Place("slack", str(name)))
+        elif what == "f" and plain.running:
+            queue.free(plain.running.pop(name % len(plain.running)))
+        elif what == "k":
+            kept = [it for it, _ in plain.waiting.values() if it.due_ms % 2]
+            queue.keep(kept)
+            plain.waiting = {it.incident_id: plain.waiting[it.incident_id] for it in kept}
+        else:
+            assert queue.take() == plain.take()
+        assert len(queue) == len(plain.waiting)
+
+
+def test_what_is_out_of_date_is_looked_through_now_and_then(queue):
+    for number in range(5_000):
+        queue.put(due(number), Place("slack", str(number % 10)))
+    for _ in range(1_000):
+        for _, place in queue.take():
+            queue.free(place)
+
+    assert len(queue) == 1_000
+    assert len(queue._systems["slack"].offers) <= 2 * 10 + STALE_MAX
 
 
 def answered(limit: Limit, times: int, *, took_s: float = 0.1, was_full: bool = True) -> int:
