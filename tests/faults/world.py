@@ -232,7 +232,7 @@ class Replica:
 
     def has_said(self, event: str) -> bool:
         """Whether its log has such a line."""
-        return f'"event":"{event}"' in self.program.log.read_text(errors="replace")
+        return f'"event": "{event}"' in self.program.log.read_text(errors="replace")
 
 
 @dataclass

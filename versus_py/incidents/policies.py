@@ -76,7 +76,10 @@ class Policy:
     @property
     def fallback(self) -> Step | None:
         """What is told when the on-call provider fails."""
-        return next((step for step in self.steps if step.when is When.FAILED), None)
+        for step in self.steps:
+            if step.when is When.FAILED:
+                return step
+        return None
 
     @property
     def count(self) -> int:

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable, MutableMapping
 from typing import IO, Any
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -42,7 +41,7 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = (), *, process
         Redactor(secrets),
     ]
     lines = _Lines(sys.stderr)
-    own: Any = structlog.processors.JSONRenderer(_json) if as_json else structlog.dev.ConsoleRenderer()
+    own: Any = _json if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*shared, own],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -88,12 +87,12 @@ class _Lines:
         self._file.flush()
 
 
-def _json(event: MutableMapping[str, Any], **options: Any) -> str:
-    """In JSON. What orjson does not take, such as half a character, is written as Python does it."""
-    try:
-        return orjson.dumps(event, default=options["default"]).decode()
-    except TypeError:
-        return json.dumps(event, **options)
+_ENCODER = json.JSONEncoder(default=repr)
+"""In ASCII: what else ends a line, or moves a terminal's cursor, is escaped."""
+
+
+def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return _ENCODER.encode(event)
 
 
 def _numbered(process: int) -> Any:

@@ -94,6 +94,17 @@ def test_what_is_not_quite_json_is_a_line_all_the_same(capsys, value):
     assert line["value"]
 
 
+def test_a_line_is_one_whatever_is_in_it(capsys):
+    configure_logging(LogConfig(format="json"))
+
+    structlog.get_logger().info("x", value="a\x85b\u2028c\x9b2Jd\re\nf")
+
+    written = capsys.readouterr().err
+    assert written.isascii()
+    assert len(written.splitlines()) == 1
+    assert json.loads(written)["value"] == "a\x85b\u2028c\x9b2Jd\re\nf"
+
+
 def test_secrets_are_masked_in_values_nested_values_and_tracebacks(capsys):
     configure_logging(LogConfig(format="json"), ["s3cret", "abc"])
     log = structlog.get_logger()
