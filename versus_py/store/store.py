@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
@@ -605,14 +606,9 @@ class Store:
         dedup_key: str = "",
     ) -> Call:
         """*dedup_key* has to name the incident, if it is given."""
-        names = ("timers", "running", "attempts")
         return Call(
             self._repeat,
-            [
-                keys.incident(incident_id),
-                *(keys.of_incident(incident_id, name) for name in names),
-                *([keys.dedup(dedup_key)] if dedup_key else ()),
-            ],
+            _keys_of_repeat(incident_id, dedup_key),
             [
                 incident_id,
                 written_version,
@@ -665,6 +661,14 @@ class Store:
     def _by_server(self, at_ms: int) -> int:
         """The same moment by the clock of the server, which expires keys."""
         return at_ms + (0 if self._skew is None else self._skew.server_ahead_ms)
+
+
+@lru_cache(4096)
+def _keys_of_repeat(incident_id: IncidentId, dedup_key: str) -> tuple[str, ...]:
+    """Those that come often, come again and again."""
+    names = ("timers", "running", "attempts")
+    found = (keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names))
+    return (*found, keys.dedup(dedup_key)) if dedup_key else found
 
 
 def _first_due_ms(change: Change) -> int | None:
