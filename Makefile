@@ -42,7 +42,7 @@ fuzz: $(VENV)/installed  ## Bad input, a hundred thousand of them, for some minu
 	@echo "FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS)"
 	FUZZ_SEED=$(FUZZ_SEED) FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/pytest -n auto --timeout=1200 tests/fuzz
 
-bench: $(VENV)/installed  ## How fast, small and punctual it is, into BENCHMARKS.md; three minutes, FULL=1 for some 40. Needs an idle machine.
+bench: $(VENV)/installed  ## How fast, small and punctual it is, into BENCHMARKS.md; three minutes, FULL=1 for 25. Needs an idle machine.
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 check: $(VENV)/installed  ## Format, lint, types and known vulnerabilities.
