@@ -7,31 +7,30 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import payloads
-from benchmarks.intake import SETTINGS, one
+from benchmarks.intake import SETTINGS, one, requests_of_five
 from benchmarks.machine import cores
 from benchmarks.processes import Bed, Process, free_port, opened, until, versus_config
 from benchmarks.results import Results
 
 SECTION = "stages"
 BARE = "the bare handler, all of it"
-KINDS = {"new groups": payloads.new_groups, "repeats": payloads.repeats}
+KINDS = ("new groups", "repeats")
 
 
 def measure(results: Results, *, rounds: int, seconds: float) -> None:
     """CPU time by stage: its part of what was noted, of the CPU time that a request took."""
-    template = payloads.request(payloads.alertmanager(5))
     with opened() as bed:
         bare, notes = bed.module("benchmarks.baseline", core=cores().measured), bed.folder / "stages.json"
         service = _started(bed, notes)
-        for kind, requests in KINDS.items():
-            one(service, template, requests, seconds / 2)  # the first requests of a process are slow
+        for kind in KINDS:
+            requests = requests_of_five()[kind]
+            one(service, requests, seconds / 2)  # the first requests of a process are slow
             for number in range(rounds):
-                values = one(bare, template, requests, seconds)
+                values = one(bare, requests, seconds)
                 results.add(SECTION, f"{kind}: {BARE}", number, cpu_us=values["cpu_us"])
                 notes.unlink(missing_ok=True)
                 os.kill(service.pid, signal.SIGUSR1)
-                cpu_us = one(service, template, requests, seconds)["cpu_us"]
+                cpu_us = one(service, requests, seconds)["cpu_us"]
                 os.kill(service.pid, signal.SIGUSR2)
                 until(notes.exists, what="the notes of stages")
                 met = orjson.loads(notes.read_bytes())

@@ -6,7 +6,6 @@ Sections `bytes`, `stored`, `ready`, and `size`, which is the cost of an alert b
 import itertools
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def measure_size(results: Results, *, rounds: int, seconds: float, sizes: tuple[
         for number in range(rounds):
             for alerts, to in itertools.product(sizes if number % 2 == 0 else sizes[::-1], there):
                 template = payloads.request(payloads.alertmanager(alerts))
-                values = one(there[to], template, payloads.new_groups, seconds)
+                values = one(there[to], payloads.new_groups(template), seconds)
                 results.add(SIZE, f"{alerts}: {to}", number, **values, alerts=alerts)
 
 
@@ -106,9 +105,9 @@ def measure_stored(results: Results, *, steps: tuple[int, ...], rounds: int, sec
 def _at(results: Results, bed: Bed, case: str, number: int, *, bare: Process, service: Process, seconds: float) -> None:
     """A round with what is stored now: the bare handler, new groups, the first page, and how late single ones are."""
     template = payloads.request(payloads.alertmanager(5))
-    results.add(STORED, f"{case}: bare", number, **one(bare, template, payloads.new_groups, seconds))
-    few = partial(payloads.new_groups, count=CREATES)  # so that there are hardly more afterwards
-    results.add(STORED, f"{case}: new groups", number, **one(service, template, few, float("inf")))
+    results.add(STORED, f"{case}: bare", number, **one(bare, payloads.new_groups(template), seconds))
+    few = payloads.new_groups(template, CREATES)  # so that there are hardly more afterwards
+    results.add(STORED, f"{case}: new groups", number, **one(service, few, float("inf")))
     page = f"GET /api/incidents HTTP/1.1\r\nHost: 127.0.0.1\r\n{HEADER}: {SECRET}\r\n\r\n".encode()
     pages = uvloop.run(load.send(service.port, itertools.repeat(page, LOOKS), connections=1))
     values = {"p50_ms": pages.percentile_ms(0.50), "p99_ms": pages.percentile_ms(0.99)}

@@ -55,7 +55,7 @@ def intake_table(results: Results) -> str:
 
 def stages_table(results: Results) -> str:
     """Where the CPU time of a request goes, the most first; what a bare handler takes stands above it."""
-    kinds = [*stages.KINDS]
+    kinds = stages.KINDS
     names = dict.fromkeys(it.partition(": ")[2] for it in results.cases(stages.SECTION))
     found = {name: [results.spread(stages.SECTION, f"{kind}: {name}", "cpu_us") for kind in kinds] for name in names}
     first = {name: spreads[0].median if spreads[0] else 0.0 for name, spreads in found.items()}
@@ -276,7 +276,7 @@ SECTIONS = (
 POST /api/incidents of `versus serve` as shipped, with its worker in the same process and its log (JSON, level
 info) in a file. Each incident waits for ServiceNow for a week; no channel is told. 64 keep-alive connections.
 *bare* is a handler that reads the same request with orjson and answers (`benchmarks/baseline.py`); *one
-EVALSHA* is that plus one write by redis-py (`benchmarks/one_write.py`).""",
+EVALSHA* is that plus one write by redis-py (`benchmarks/one_write.py`). *Repeats* are of groups that came before.""",
         intake_table,
         ("intake",),
     ),
