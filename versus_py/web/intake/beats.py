@@ -25,7 +25,7 @@ def found_in(notification: Notification, expected: Sequence[ExpectedHeartbeat], 
     An alert that is resolved is no beat, and no incident either. Of a list, an empty rest says that the others in it
     are over.
     """
-    labels = [(it, _labels(it)) for it in notification.alerts]
+    labels = [(it, _labels(it)) for it in notification.alerts] if expected else []
     matching = [(alert, said, it) for alert, said in labels for it in expected if it.matches(said)]
     if not matching:
         return Found(notification)
