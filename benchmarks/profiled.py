@@ -13,8 +13,9 @@ from types import FrameType
 
 from versus_py.cli import app
 
-EVERY_S = 0.001
-"""Of CPU time. A handler of Python runs between two of its instructions: what C does counts for what called it."""
+EVERY_S = 0.004
+"""Of CPU time: the tick of most kernels, which such a timer follows. A handler of Python runs between two of its
+instructions: what C does counts for what called it."""
 
 REST = "event loop"
 
@@ -45,6 +46,9 @@ _STAGES = {
     "/asyncio/": REST,
 }
 """Parts of a file's path -> the stage; the first that matches. Other files count for what called them."""
+
+
+STAGES = frozenset(_STAGES.values())
 
 
 @cache

@@ -10,6 +10,7 @@ import orjson
 from benchmarks.intake import SETTINGS, one, requests_of_five
 from benchmarks.machine import cores
 from benchmarks.processes import Bed, Process, free_port, opened, until, versus_config
+from benchmarks.profiled import STAGES
 from benchmarks.results import Results
 
 SECTION = "stages"
@@ -33,7 +34,7 @@ def measure(results: Results, *, rounds: int, seconds: float) -> None:
                 cpu_us = one(service, requests, seconds)["cpu_us"]
                 os.kill(service.pid, signal.SIGUSR2)
                 until(notes.exists, what="the notes of stages")
-                met = orjson.loads(notes.read_bytes())
+                met = dict.fromkeys(sorted(STAGES), 0) | orjson.loads(notes.read_bytes())
                 for stage, times in met.items():
                     results.add(SECTION, f"{kind}: {stage}", number, cpu_us=cpu_us * times / sum(met.values()))
 

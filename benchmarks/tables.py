@@ -284,8 +284,9 @@ EVALSHA* is that plus one write by redis-py (`benchmarks/one_write.py`). *Repeat
         stages.SECTION,
         "Where the time goes",
         """\
-CPU time of a request of five alerts. A clock of the process's CPU time notes every millisecond in which file it
-is; work of C counts for what calls it. What stands between the bare handler and the goal is all that follows it.""",
+CPU time of a request of five alerts. A clock of the process's CPU time notes every four milliseconds in which file
+it is, so that a small figure is a rough one; work of C counts for what calls it. What stands between the bare
+handler and the goal is all that follows it.""",
         stages_table,
     ),
     Section(
@@ -301,9 +302,9 @@ Five alerts. Each setting has a Redis of its own, on the same disk. With 64 send
         """\
 From the moment when all are due until the last is completed in Redis. ServiceNow and Slack are a stub that
 answers at once. The bare client is aiohttp that sends the same two requests for each ticket, 32 at once, and
-keeps no record. With Slack, each incident has a channel of its own, so that no rate limit delays a post. A
-record of ServiceNow is as late as the stub has it; an escalation of the no-op target is as late as it is
-called. *Overtaken* is how much later the one was due that came before another.""",
+keeps no record. With Slack, only the first number is due, and each incident has a channel of its own, so that no
+rate limit delays a post. A record of ServiceNow is as late as the stub has it; an escalation of the no-op target
+is as late as it is called. *Overtaken* is how much later the one was due that came before another.""",
         drain_table,
         ("drain",),
     ),
@@ -355,7 +356,7 @@ A figure is a part of what our timers reach; what it is absolutely is in parenth
 is durable in Redis before the call returns; clients with asyncio have 64 calls under way, the others one. *Run* is
 a burst that is due in the same second, for 10 s at most; *late* is of others that come due at 333 a second. For
 *lost* and *twice*, the worker is killed in the middle of 300 jobs and started again. What has not run when no job
-runs for 10 s is lost; some queues run what a dead worker had after a longer time.""",
+runs for 15 s is lost; some queues run what a dead worker had after a longer time.""",
         peers_table,
         ("peers",),
     ),

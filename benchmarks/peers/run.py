@@ -37,7 +37,7 @@ KILLED_SPREAD_S = 3.0
 KILLED_AFTER_S = 30.0
 """When the first of these is due: all peers are killed beside each other, and their workers start slowly so."""
 
-IDLE_S = 10.0
+IDLE_S = 15.0
 """When no job has run for so long, those that are left count as lost; a queue may run them later."""
 
 
@@ -96,17 +96,27 @@ PEERS = (
 def measure(results: Results, *, jobs: int, seconds: float) -> None:
     """*jobs* due at once, and some for so many *seconds*; each peer once.
 
-    What survives takes no clock, so that all are killed at the same time; then each has its core for itself.
+    What survives takes no rate, so that all are killed at the same time; then each has its core for itself.
     """
+    there = [peer for peer in PEERS if _is_installed(results, peer)]
     with ThreadPoolExecutor(len(PEERS)) as pool:
-        survivals = [pool.submit(_survival, results, peer) for peer in PEERS]
-    for peer, survival in zip(PEERS, survivals, strict=True):
+        survivals = [pool.submit(_survival, results, peer) for peer in there]
+    for peer, survival in zip(there, survivals, strict=True):
         try:
             pace = survival.result()
             _burst(results, peer, jobs, pace)
             _trickle(results, peer, seconds, pace)
         except Exception as exc:  # noqa: BLE001 - the others are measured all the same
             results.missing[f"{SECTION}: {peer.name}"] = f"{type(exc).__name__}: {str(exc)[-500:]}"
+
+
+def _is_installed(results: Results, peer: Peer) -> bool:
+    try:
+        installed(peer)
+    except (OSError, subprocess.SubprocessError) as exc:
+        results.missing[f"{SECTION}: {peer.name}"] = f"{type(exc).__name__}: {str(exc)[-500:]}"
+        return False
+    return True
 
 
 def installed(peer: Peer) -> None:
@@ -184,7 +194,6 @@ class _Stage:
 
 def _survival(results: Results, peer: Peer) -> _Pace:
     """What is left when the worker is killed in the middle."""
-    installed(peer)
     with opened() as bed:
         stage = _Stage(peer, bed, bed.redis())
         began = time.time()

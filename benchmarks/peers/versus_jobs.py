@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 import time
-from bisect import bisect_right
 
 import structlog
 import uvloop
@@ -21,14 +20,8 @@ DAY_MS = 24 * 3_600_000
 LEASE_MS = 5_000
 LOOK_MAX = 500
 WORKER = f"benchmarks-{os.getpid()}"
-AHEAD_MS = 20
-"""What comes due so soon is looked for."""
-
-LEASED_AHEAD_MS = 2
-"""What comes due so soon is leased; it runs when it is due."""
-
-PAUSE_S = 0.001
-"""Between two looks that find nothing."""
+IDLE_S = 1.0
+"""Between two looks, when nothing is due before."""
 
 
 async def _enqueue() -> None:
@@ -48,39 +41,23 @@ async def _work() -> None:
 
         async def run(claim: Claim) -> None:
             async with slots:
-                await _sleep_until(int(claim.target))
                 ran(int(claim.incident_id.partition("-")[0]), int(claim.target) / 1000)
                 await store.complete(claim, Completion("done", 0), now_ms=_now_ms())
 
         while True:
-            ahead_ms = _now_ms() + AHEAD_MS
-            found = await store.timers.look(now_ms=ahead_ms, lease_ms=LEASE_MS, limit=LOOK_MAX, worker=WORKER)
+            found = await store.timers.look(now_ms=_now_ms(), lease_ms=LEASE_MS, limit=LOOK_MAX, worker=WORKER)
             async with asyncio.TaskGroup() as running:
-                left = found.due
-                while left:
-                    await _sleep_until(left[0].due_ms - LEASED_AHEAD_MS)
-                    due, left = _apart(left, _now_ms() + LEASED_AHEAD_MS)
-                    for claim in await _claimed(store, due):
-                        running.create_task(run(claim))
+                for claim in await _claimed(store, found.due):
+                    running.create_task(run(claim))
             if not found.due:
-                await asyncio.sleep(PAUSE_S)
-
-
-def _apart(known: tuple[Due, ...], now_ms: int) -> tuple[tuple[Due, ...], tuple[Due, ...]]:
-    """What is due, and what comes after it."""
-    number = bisect_right(known, now_ms, key=lambda it: it.due_ms)
-    return known[:number], known[number:]
-
-
-async def _sleep_until(due_ms: int) -> None:
-    if (wait_s := due_ms / 1000 - time.time()) > 0:
-        await asyncio.sleep(wait_s)
+                wait_s = IDLE_S if found.next_ms is None else found.next_ms / 1000 - time.time()
+                await asyncio.sleep(min(max(wait_s, 0.0), IDLE_S))
 
 
 async def _claimed(store: Store, due: tuple[Due, ...]) -> list[Claim]:
     if not due:
         return []
-    claims = await store.timers.claim(due, now_ms=due[-1].due_ms, lease_ms=LEASE_MS, worker=WORKER)
+    claims = await store.timers.claim(due, now_ms=_now_ms(), lease_ms=LEASE_MS, worker=WORKER)
     return [it for it in claims if it is not None]
 
 

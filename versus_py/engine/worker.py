@@ -102,6 +102,9 @@ GLANCE_MAX = 100
 FEW = 200
 """With no more than this waiting, every look is at all that is due."""
 
+CROWDED_LOOK_MS = 20
+"""How long news wait for a look while more is waiting: each look reads again what has come due lately."""
+
 OVERLAP_MS = 2_000
 """How much before the last look a timer may have been armed that it did not see: by a clock that is behind."""
 
@@ -382,6 +385,8 @@ class Worker:
 
     def _note_due(self, due_ms: int | None) -> None:
         """Something comes due then. A worker that would sleep for longer wakes up to sleep less."""
+        if due_ms is not None and len(self._queue) > FEW:
+            due_ms = max(due_ms, self._clock.now_ms() + CROWDED_LOOK_MS)
         if due_ms is not None and due_ms < self._look_at_ms:
             self._look_at_ms = due_ms
             self._wake.set()

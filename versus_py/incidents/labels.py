@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from versus_py.incidents.model import Alert, common
 
@@ -16,9 +15,6 @@ LABEL_MAX = 80
 
 LINKS_MAX = 3
 """Pages that are taken from labels."""
-
-_REMEMBERED_MAX = 1024
-"""Labels of which is remembered how they are shown: most come with each alert of a rule."""
 
 _COMPARED_LABELS = 30
 _COMPARED_ALERTS = 50
@@ -193,7 +189,6 @@ def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
 
-@lru_cache(_REMEMBERED_MAX)
 def _is_shown(label: str, text: str) -> bool:
     """Whether it is a label to people: a place, or nothing that a tool keeps there for itself, no text, no page."""
     if label in _PLACES:
@@ -210,7 +205,6 @@ def _page(label: str) -> str:
     return _cut(" ".join(kept[-2:]).capitalize() or label, LABEL_MAX // 2)
 
 
-@lru_cache(_REMEMBERED_MAX)
 def _place(label: str, text: str = "") -> int:
     """For sorting: places, then what people know things by, then numbers."""
     name = label.casefold().replace("-", "_")

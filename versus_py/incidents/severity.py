@@ -15,7 +15,7 @@ UNKNOWN_SEVERITY = "unknown"
 SEVERITY_MAX = 50
 
 _REMEMBERED_MAX = 1024
-"""Names whose spelling and level are remembered: each alert has one, and there are few."""
+"""Names whose spelling is remembered, of those that are not too long: each alert has one, and there are few."""
 
 
 class Level(IntEnum):
@@ -57,7 +57,6 @@ _PARTS = re.compile(r"\s-\s|(?<=\d)-(?=[^\W\d])|[:/()\[\]|]")
 _NUMBERED = re.compile(r"\d\s*-\s*(?=[^\W\d])")  # ServiceNow's and others' "1 - Critical"
 
 
-@lru_cache(_REMEMBERED_MAX)
 def level_of(name: str) -> Level:
     """The level of a severity by its name in any case, such as "Critical", "SEV-1", "1 - Critical" or "P1 - Critical".
 
@@ -140,8 +139,16 @@ def is_number(name: str) -> bool:
     return name.strip().isdecimal()
 
 
-@lru_cache(_REMEMBERED_MAX)
 def spelling(name: str) -> str:
     """The same for all spellings of a name: case, spaces, hyphens, underscores and a number before it do not count."""
+    return _known_spelling(name) if len(name) <= SEVERITY_MAX else _spelling(name)
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _known_spelling(name: str) -> str:
+    return _spelling(name)
+
+
+def _spelling(name: str) -> str:
     folded = name.strip().casefold()
     return _JOINTS.sub("", _NUMBERED.sub("", folded, count=1)) or folded

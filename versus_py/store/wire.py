@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import hiredis
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import DataError, RedisError, ResponseError
+from redis.exceptions import DataError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ class Light(_Base):
         return await super().read_response(*args, **options)
 
     async def _raise(self, error: RedisError) -> NoReturn:
-        """As redis-py does: what is about a command leaves the connection as it is."""
+        """As redis-py does: what is about a command leaves the connection as it is, but behind Sentinel."""
+        if isinstance(error, ReadOnlyError) and isinstance(self, SentinelManagedConnection):
+            await self.disconnect()
+            raise RedisConnectionError("the primary is a replica now") from error
         if not isinstance(error, ResponseError):
             await self.disconnect(nowait=True)
         raise error

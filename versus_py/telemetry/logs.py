@@ -1,13 +1,11 @@
 """The log: structured, on standard error, without secrets."""
 
-import asyncio
 import json
 import logging
 import re
 import sys
-from collections import deque
 from collections.abc import Iterable, MutableMapping
-from typing import IO, Any
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -40,51 +38,22 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = (), *, process
         *([] if process is None else [_numbered(process)]),
         Redactor(secrets),
     ]
-    lines = _Lines(sys.stderr)
-    own: Any = _json if as_json else structlog.dev.ConsoleRenderer()
+    renderer: Any = _json if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
-        processors=[*shared, own],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(lines),  # type: ignore[arg-type]  # all that it writes to
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(lines)
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, own],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("aiohttp.server").addFilter(_is_no_mere_bad_request)
-
-
-class _Lines:
-    """Lines of text, written at the end of a turn of the event loop: a busy one has dozens."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._waiting: deque[str] = deque()  # threads write too
-        self._planned_by: asyncio.AbstractEventLoop | None = None
-
-    def write(self, text: str) -> None:
-        self._waiting.append(text)
-
-    def flush(self) -> None:
-        """At once where no loop runs, else in this turn of it."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._write()
-            return
-        if self._planned_by is not loop:
-            self._planned_by = loop
-            loop.call_soon(self._write)
-
-    def _write(self) -> None:
-        self._planned_by = None
-        self._file.write("".join(self._waiting.popleft() for _ in range(len(self._waiting))))
-        self._file.flush()
 
 
 _ENCODER = json.JSONEncoder(default=repr)

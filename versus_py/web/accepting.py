@@ -1,14 +1,13 @@
 """What is common to all that is accepted: it is written down before its sender gives up, and told in one way."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
 
 from versus_py.engine.lifecycle import Accepted, Refused
 from versus_py.errors import StoreUnavailable
 from versus_py.web.api.views import escalates_at
-
-T = TypeVar("T")
 
 ACCEPT_TIMEOUT_S = 4.0
 BODY_TIMEOUT_S = 30.0
@@ -19,13 +18,22 @@ WARNINGS_MAX = 50
 """Of one request; each is a line of the log, and thousands of elements may be wrong in the same way."""
 
 
-async def in_time(work: Awaitable[T]) -> T:
-    """What *work* returns. Raises StoreUnavailable when it takes too long: Monasca's senders wait 5 s."""
-    try:
-        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-            return await work
-    except TimeoutError:
-        raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
+class answering_in_time:  # noqa: N801 - as the context managers of the standard library
+    """Raises StoreUnavailable when what is within takes too long: Monasca's senders wait 5 s."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(ACCEPT_TIMEOUT_S)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, exc, trace)
+        except TimeoutError:
+            raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
 
 
 def first_warnings(warnings: Sequence[str]) -> list[str]:

@@ -20,8 +20,8 @@ from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.accepting import (
     BODY_TIMEOUT_S,
     LOGGED_BODY_MAX,
+    answering_in_time,
     first_warnings,
-    in_time,
     outcome_view,
 )
 from versus_py.web.answers import json_answer
@@ -128,7 +128,7 @@ class TicketDoor:
             log.info("tickets.body", sender=self._named(source), body=shown)
         try:
             ticket = self._feed.read(source, body)
-            accepted = await in_time(self._written(ticket, body))
+            accepted = await self._written(ticket, body)
         except BadPayload as exc:
             raise web.HTTPBadRequest(text=str(exc)) from None
         warnings = first_warnings(tuple(ticket.warnings))
@@ -148,15 +148,16 @@ class TicketDoor:
 
     async def _written(self, ticket: Ticket, body: bytes) -> Accepted:
         """In the journal too."""
-        accepted = await self._take(ticket)
-        if self._journal is not None:
-            line = acceptance(
-                accepted,
-                body_digest(body),
-                source=self._system,
-                dedup_key=ticket.dedup_key,
-                sender=ticket.sender,
-                at_ms=self._clock.now_ms(),
-            )
-            await self._journal.add([line])
-        return accepted
+        async with answering_in_time():
+            accepted = await self._take(ticket)
+            if self._journal is not None:
+                line = acceptance(
+                    accepted,
+                    body_digest(body),
+                    source=self._system,
+                    dedup_key=ticket.dedup_key,
+                    sender=ticket.sender,
+                    at_ms=self._clock.now_ms(),
+                )
+                await self._journal.add([line])
+            return accepted

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support.groups import alert, group
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE_S, until
 from versus_py.incidents.model import Actor, IncidentId
 from versus_py.incidents.repeats import WRITTEN_EVERY_MS
 from versus_py.incidents.transitions import acknowledge
 from versus_py.store import keys
+from versus_py.web import accepting
 from versus_py.web.intake import intake, repeats
 from versus_py.web.intake.contents import read_any
 
@@ -58,13 +59,13 @@ async def test_what_comes_a_third_time_within_a_minute_is_not_read_but_counted_a
 async def test_what_comes_many_times_at_once_is_read_until_it_is_known(engine, read):
     answers = await asyncio.gather(*(posted(engine, DISK) for _ in range(30)))
 
-    assert len(read) == repeats.READINGS
+    assert len(read) == 2
     assert sorted(it["outcome"] for it in answers) == ["created", *["updated"] * 29]
     assert (await engine.detail(answers[0]["id"]))["occurrences"] == 30
 
 
 async def test_who_waits_for_the_same_body_does_not_wait_for_long(engine, read, monkeypatch):
-    monkeypatch.setattr(repeats, "WAIT_S", 0.01)
+    monkeypatch.setattr(intake, "WAIT_S", 0.01)
     answer = await posted(engine, DISK)
     async with engine.lifecycle._lock(answer["id"]):  # whoever reads it now stands still
         posting = [asyncio.create_task(posted(engine, DISK)) for _ in range(3)]
@@ -72,6 +73,41 @@ async def test_who_waits_for_the_same_body_does_not_wait_for_long(engine, read, 
 
     assert {it["outcome"] for it in await asyncio.gather(*posting)} == {"updated"}
     assert (await engine.detail(answer["id"]))["occurrences"] == 4
+
+
+async def test_whoever_waits_is_answered_before_its_sender_gives_up(engine, monkeypatch):
+    monkeypatch.setattr(intake, "WAIT_S", 0.05)
+    monkeypatch.setattr(accepting, "ACCEPT_TIMEOUT_S", 0.2)
+    began = asyncio.get_running_loop().time()
+
+    async def hangs(*_: Any) -> Any:
+        await asyncio.sleep(DEADLINE_S)
+
+    monkeypatch.setattr(engine.lifecycle, "accept", hangs)
+    responses = await asyncio.gather(*(engine.http.post("/api/incidents", json=DISK) for _ in range(5)))
+
+    assert [it.status for it in responses] == [503] * 5
+    assert asyncio.get_running_loop().time() - began < DEADLINE_S / 2
+
+
+async def test_what_never_becomes_known_is_waited_for_once(engine, read, monkeypatch):
+    many = [DISK, group(alert("Other"))]
+    at_once, most = 0, 0
+    accept = engine.lifecycle.accept
+
+    async def counting(*args: Any) -> Any:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        try:
+            return await accept(*args)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(engine.lifecycle, "accept", counting)
+    await asyncio.gather(*(engine.http.post("/api/incidents", json=many) for _ in range(8)))
+
+    assert len(read) == 8
+    assert most == 7  # all but the first, which the others waited for
 
 
 async def test_the_same_body_that_cannot_be_read_is_refused_each_time(engine):

@@ -12,6 +12,7 @@ from tests.integration.targets.test_records import group
 from tests.integration.targets.test_slack_thread import act, message, trigger
 from tests.integration.targets.test_storm import break_out, counted, until_quiet
 from tests.support.waiting import DEADLINE_S
+from versus_py.incidents.model import IncidentId
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.errors import ErrorOrder
 from versus_py.targets.slack.wire import Wire
@@ -91,6 +92,45 @@ async def test_where_no_edit_is_taken_the_thread_says_how_the_incident_stands(en
 
     [_, new] = engine.slack.messages
     assert are_in(["*Acknowledged*", "*Resolved*"], new.replies) == [True, True]
+
+
+@pytest.mark.parametrize("is_armed", [False, True], ids=["without it", "with it"])
+@pytest.mark.parametrize(("error", "replies"), [("message_not_found", [0, 1]), ("edit_window_closed", [0, 2])])
+async def test_a_sync_without_news_changes_nothing_about_what_is_posted_anew(engine, error, replies, is_armed):
+    incident_id = await trigger(engine)
+    refuse_edits(engine, error)
+    await engine.post(group("DiskFull"))
+    await engine.settle()
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    if is_armed:
+        await engine.store.arm(IncidentId(incident_id), "slack", now_ms=engine.clock.now_ms())
+        await engine.settle()
+    await act(engine, incident_id, "unacknowledge")
+    await engine.settle()
+
+    assert [len(it.replies) for it in engine.slack.messages] == replies
+
+
+async def test_a_message_that_takes_no_edit_takes_no_turns_of_the_others(engine, monkeypatch):
+    turns = []
+    take = Wire.take
+
+    async def noted(self, *args, **options):
+        turns.append(args)
+        await take(self, *args, **options)
+
+    monkeypatch.setattr(Wire, "take", noted)
+    incident_id = await trigger(engine)
+    refuse_edits(engine, "message_not_found")
+    await act(engine, incident_id, "acknowledge")
+    await engine.settle()
+    for _ in range(2):  # the first of them finds that it would look the same
+        turns.clear()
+        await engine.store.arm(IncidentId(incident_id), "slack", now_ms=engine.clock.now_ms())
+        await engine.settle()
+
+    assert turns == []
 
 
 async def test_an_incident_that_needs_somebody_again_is_posted_anew_with_its_button(engine):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from versus_py.incidents import severity
 from versus_py.incidents.severity import (
     Level,
     from_syslog,
@@ -106,3 +107,11 @@ def test_every_name_of_the_documented_table_has_its_level() -> None:
     assert {level.severity for level in Level} - {"unknown"} == documented.keys()
     for level, names in documented.items():
         assert {level_of(name).severity for name in names} == {level}
+
+
+def test_what_is_too_long_for_a_severity_is_not_remembered():
+    before = severity._known_spelling.cache_info().currsize
+
+    assert severity.spelling("X" * 100_000) == "x" * 100_000
+
+    assert severity._known_spelling.cache_info().currsize == before

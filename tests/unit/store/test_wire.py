@@ -17,7 +17,9 @@ from redis.asyncio import (
     connection,
 )
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -129,7 +131,13 @@ async def test_a_reply_that_is_there_needs_no_deadline(monkeypatch):
 
 
 @asynccontextmanager
-async def served(replies: bytes, *, reads: bool = True) -> AsyncIterator[tuple[Redis, list[bytes]]]:
+async def served(
+    replies: bytes,
+    *,
+    reads: bool = True,
+    pool_class: type[BlockingConnectionPool] = BlockingConnectionPool,
+    connection_class: type[Connection] = Connection,
+) -> AsyncIterator[tuple[Redis, list[bytes]]]:
     """A client with light connections, and what its server has read, which answers each piece with *replies*."""
     read: list[bytes] = []
     serving: list[asyncio.Task[None]] = []
@@ -148,9 +156,13 @@ async def served(replies: bytes, *, reads: bool = True) -> AsyncIterator[tuple[R
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         options: dict[str, Any] = {"socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0)}
-        options |= {"protocol": 2, "driver_info": None}  # it says nothing before the first command
+        options |= {
+            "protocol": 2,
+            "driver_info": None,
+            "connection_class": connection_class,
+        }  # it says nothing before the first command
         host, port = server.sockets[0].getsockname()
-        pool = BlockingConnectionPool(host=host, port=port, decode_responses=True, **options)
+        pool = pool_class(host=host, port=port, decode_responses=True, **options)
         lighten(pool)
         async with Redis.from_pool(pool) as client:
             yield client, read
@@ -185,6 +197,30 @@ async def test_an_answer_that_does_not_come_has_a_deadline():
     async with served(b"") as (client, _):
         with pytest.raises(RedisTimeoutError, match="reading"):
             await exchanged(client, [("PING",)])
+
+
+class OfSentinel(BlockingConnectionPool):
+    """One of whose connections Sentinel tells where the primary is."""
+
+    is_master, check_connection = True, False
+
+    def make_connection(self) -> Any:
+        return self.connection_class(**self.connection_kwargs | {"connection_pool": self})
+
+    async def get_master_address(self) -> tuple[str, int]:
+        return self.connection_kwargs["host"], self.connection_kwargs["port"]
+
+
+@pytest.mark.parametrize("before", [b"", b"+PONG\r\n"], ids=["at once", "after others"])
+async def test_a_primary_that_became_a_replica_is_left_where_sentinel_knows_another(before):
+    commands = [("PING",), ("SET", "k", "v")][-(1 + bool(before)) :]
+    replies = before + b"-READONLY You can't write against a read only replica.\r\n"
+    async with served(replies, pool_class=OfSentinel, connection_class=SentinelManagedConnection) as (client, _):
+        with pytest.raises(RedisConnectionError):
+            await exchanged(client, commands)
+
+        [connection] = client.connection_pool._available_connections
+        assert not connection.is_connected
 
 
 async def test_whoever_is_cancelled_leaves_no_answer_for_the_next_one():

@@ -1,9 +1,7 @@
 """The log: structured, and without secrets wherever they turn up."""
 
-import asyncio
 import json
 import logging
-from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -36,50 +34,6 @@ def test_a_line_is_json_with_its_fields(capsys):
     [line] = lines(capsys)
     assert (line["event"], line["incident"], line["level"]) == ("timer.claimed", "x-0", "info")
     assert line["timestamp"].endswith("Z")
-
-
-async def test_lines_of_one_turn_of_the_loop_are_written_together_and_in_order(monkeypatch):
-    written: list[str] = []
-    monkeypatch.setattr("sys.stderr", Mock(write=written.append, isatty=lambda: False))
-    configure_logging(LogConfig(format="json"))
-
-    for number in range(3):
-        structlog.get_logger().info("x", number=number)
-    logging.getLogger("aiohttp.server").error("y")
-    before = list(written)
-    await asyncio.sleep(0)
-    structlog.get_logger().info("z")
-    await asyncio.sleep(0)
-
-    assert before == []
-    assert [[json.loads(line)["event"] for line in text.splitlines()] for text in written] == [["x"] * 3 + ["y"], ["z"]]
-
-
-def test_what_a_loop_has_left_when_it_ended_is_written_with_the_next_line(capsys):
-    configure_logging(LogConfig(format="json"))
-    loop = asyncio.new_event_loop()
-
-    async def ends_at_once():
-        structlog.get_logger().info("x")
-        loop.stop()
-
-    task = loop.create_task(ends_at_once())
-    loop.run_forever()
-    loop.close()
-    assert task.done()
-    structlog.get_logger().info("y")
-
-    assert [line["event"] for line in lines(capsys)] == ["x", "y"]
-
-
-def test_a_thread_writes_at_once(capsys):
-    configure_logging(LogConfig(format="json"))
-
-    async def runs():
-        await asyncio.to_thread(structlog.get_logger().info, "x")
-        return lines(capsys)
-
-    assert [line["event"] for line in asyncio.run(runs())] == ["x"]
 
 
 @pytest.mark.parametrize(

@@ -398,15 +398,18 @@ class SlackTarget:
         channel, ts = before.reference["channel"], before.reference["ts"]
         standing = _standing(incident)
         is_news = before.reference.get("standing") != standing
-        if is_news:  # it looks different then: in a storm, most wait for their turn again and again
-            await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=Urgency.INCIDENT)
+        urgency = Urgency.INCIDENT if is_news else Urgency.REPLY
+        # It looks different then, most likely: in a storm, most wait for their turn again and again.
+        is_another = is_news and before.reference.get("looked_at") != standing
+        if is_another:
+            await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=urgency)
         who = replace(await self._users.who(incident), is_edit=True)
         message = self._message(incident, before.note, who)
         is_settling = self._is_settling(before)
         if before.reference.get("digest") == message.digest and not is_unsure and not is_settling:
-            return _changed(before, standing=standing)
-        if not is_news:
-            await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=Urgency.REPLY)
+            return _changed(before, looked_at=standing) if is_another else before
+        if not is_another:
+            await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=urgency)
         before = _settled(before) if is_settling else before
         try:
             await self._wire.edit(channel, ts, message)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -28,9 +28,8 @@ from versus_py.telemetry.throttled import ThrottledLog
 from versus_py.web.accepting import (
     BODY_TIMEOUT_S,
     LOGGED_BODY_MAX,
-    T,
+    answering_in_time,
     first_warnings,
-    in_time,
     outcome_view,
 )
 from versus_py.web.answers import RETRY_AFTER_S, json_answer
@@ -39,11 +38,13 @@ from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.intake.overrides import Overrides, read_overrides
 from versus_py.web.intake.reading import Reader
-from versus_py.web.intake.repeats import READINGS, Known, Repeats
+from versus_py.web.intake.repeats import WAIT_S, Known, Repeats
 from versus_py.web.intake.senders import Sender, Senders
 from versus_py.web.intake.trust import Trust
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class Intake:
@@ -89,9 +90,9 @@ class Intake:
             if self._repeats is None:
                 return _answered(await self._take(request, sender, body, read_any(body)))
             key = self._repeats.key(request, sender.name, body)
-            return await self._repeated(self._repeats, key, sender) or await self._read(
-                self._repeats, key, request, sender, body
-            )
+            async with answering_in_time():
+                known = await self._repeated(self._repeats, key, sender)
+                return known or await self._read(self._repeats, key, request, sender, body)
 
         return await self._in_turn(request, sender, work)
 
@@ -135,32 +136,39 @@ class Intake:
             raise
 
     async def _repeated(self, repeats: Repeats, key: bytes, sender: Sender) -> web.Response | None:
-        """The answer to a body that is known, once it is counted; None where it has to be read.
+        """The answer to a body that is known, or soon is, once it is counted; None where it has to be read.
 
         Raises StoreUnavailable.
         """
-        for _ in range(READINGS + 1):
-            known = repeats.find(key)
-            if known is not None and await in_time(self._lifecycle.repeat(known.again)):
-                self._note_accepted(Outcome.UPDATED, known.again.incident_id, known.source, sender)
-                return _created(known.answer)
-            repeats.forget(key)
-            if not await repeats.waited_for(key):
-                break
-        return None
+        answer = await self._counted(repeats, key, sender)
+        if answer is None and repeats.is_being_read(key):
+            ends_at = asyncio.get_running_loop().time() + WAIT_S
+            while answer is None and await repeats.is_worth_asking_again(key, ends_at):
+                answer = await self._counted(repeats, key, sender)
+        return answer
+
+    async def _counted(self, repeats: Repeats, key: bytes, sender: Sender) -> web.Response | None:
+        known = repeats.find(key)
+        if known is None:
+            return None
+        if not await self._lifecycle.repeat(known.again):
+            repeats.forget(key, known)
+            return None
+        self._note_accepted(Outcome.UPDATED, known.again.incident_id, known.source, sender)
+        return _created(known.answer)
 
     async def _read(
         self, repeats: Repeats, key: bytes, request: web.Request, sender: Sender, body: bytes
     ) -> web.Response:
         """The answer to a body that is read. What it led to is remembered where it would do no more than be counted."""
-        with repeats.reading(key):
+        with repeats.reading(key) as reading:
             taken = await self._take(request, sender, body, read_any(body))
             answer = _answered(taken)
-            if taken.warnings or taken.beats or len(taken.results) != 1:
-                return answer
-            [result] = taken.results
-            if isinstance(result, Accepted) and result.again and result.incident and isinstance(answer.body, bytes):
-                repeats.learn(key, Known(result.again, result.incident.source, answer.body))
+            reading.may_be_known = not (taken.warnings or taken.beats) and len(taken.results) == 1
+            if reading.may_be_known and isinstance(answer.body, bytes):
+                [result] = taken.results
+                if isinstance(result, Accepted) and result.again and result.incident:
+                    repeats.learn(key, Known(result.again, result.incident.source, answer.body))
             return answer
 
     async def _take(
@@ -207,7 +215,7 @@ class Intake:
         Where some are not written down, the others are all the same.
         """
         news = [it for it in notifications if it is not None]
-        accepting = in_time(self._written(news, overrides, sender, body))
+        accepting = self._written(news, overrides, sender, body)
         found: Sequence[Accepted | Refused] | BaseException
         noted: Sequence[Incident] | BaseException = ()
         if beats:
@@ -243,23 +251,25 @@ class Intake:
 
     async def _noted(self, beats: Sequence[Beat]) -> list[Incident]:
         """Written down, or StoreUnavailable before senders give up."""
-        return await in_time(self._heartbeats.note(beats))
+        async with answering_in_time():
+            return await self._heartbeats.note(beats)
 
     async def _written(
         self, news: Sequence[Notification], overrides: Overrides, sender: Sender, body: bytes
     ) -> Sequence[Accepted | Refused]:
-        found: Sequence[Accepted | Refused]
-        try:
-            found = await self._lifecycle.accept(
-                news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
-            )
-        except PartlyAccepted as exc:
-            log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
-            found = exc.results
-        if self._journal is not None and found:
-            now_ms = self._clock.now_ms()
-            await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
-        return found
+        async with answering_in_time():
+            found: Sequence[Accepted | Refused]
+            try:
+                found = await self._lifecycle.accept(
+                    news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
+                )
+            except PartlyAccepted as exc:
+                log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
+                found = exc.results
+            if self._journal is not None and found:
+                now_ms = self._clock.now_ms()
+                await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
+            return found
 
     async def _body(self, request: web.Request) -> bytes:
         try:

@@ -3,8 +3,8 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from aiohttp import web
@@ -14,11 +14,8 @@ from versus_py.incidents.repeats import Again
 REMEMBERED_MAX = 4096
 """The most bodies that are remembered; the one that did not come for longest is forgotten first."""
 
-READINGS = 2
-"""How often a body has to be read until it is known: the first time it is new, the second time it is a repeat."""
-
 WAIT_S = 0.5
-"""How long the same body waits for one that is being read. Nothing is wrong with reading both."""
+"""How long the same body waits for others that are being read, all in all. Nothing is wrong with reading each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +27,20 @@ class Known:
     answer: bytes
 
 
+@dataclass(slots=True)
+class Reading:
+    """A body that is read now."""
+
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    may_be_known: bool = True  # else each has to be read, and none needs to wait
+
+
 class Repeats:
     """What is known of bodies, by what they say, who sent them, and what their query asks for."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self._being_read: dict[bytes, asyncio.Event] = {}
+        self._being_read: dict[bytes, Reading] = {}
 
     def key(self, request: web.Request, sender: str, body: bytes) -> bytes:
         """What tells requests apart; *sender* is the name of a token."""
@@ -55,28 +60,39 @@ class Repeats:
         if len(self._known) > REMEMBERED_MAX:
             self._known.popitem(last=False)
 
-    def forget(self, key: bytes) -> None:
-        self._known.pop(key, None)
+    def forget(self, key: bytes, known: Known) -> None:
+        """Unless something newer is known by now."""
+        if self._known.get(key) is known:
+            del self._known[key]
 
     @contextmanager
-    def reading(self, key: bytes) -> Iterator[None]:
+    def reading(self, key: bytes) -> Iterator[Reading]:
         """While a body is read; the same that comes meanwhile may wait for it."""
+        reading = Reading()
         if key in self._being_read:
-            yield
+            yield reading
             return
-        is_read = self._being_read[key] = asyncio.Event()
+        self._being_read[key] = reading
         try:
-            yield
+            yield reading
         finally:
             del self._being_read[key]
-            is_read.set()
+            reading.is_over.set()
 
-    async def waited_for(self, key: bytes) -> bool:
-        """Whether the same body was being read, which is over now, or takes long."""
-        is_read = self._being_read.get(key)
-        if is_read is None:
+    def is_being_read(self, key: bytes) -> bool:
+        return key in self._being_read
+
+    async def is_worth_asking_again(self, key: bytes, until: float) -> bool:
+        """Whether the same body was being read, and there is something to learn from it now.
+
+        *until* is the loop's time at which waiting for that ends.
+        """
+        reading = self._being_read.get(key)
+        if reading is None:
             return False
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WAIT_S):
-                await is_read.wait()
-        return True
+        try:
+            async with asyncio.timeout_at(until):
+                await reading.is_over.wait()
+        except TimeoutError:
+            return False
+        return reading.may_be_known
