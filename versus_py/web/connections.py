@@ -2,8 +2,6 @@
 
 import asyncio
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 import structlog
@@ -116,19 +114,11 @@ class _Connections:
         self._open.pop(idle).abort()
         return True
 
-    @contextmanager
-    def answering(self, request: web.Request) -> Iterator[None]:
-        """While *request* is answered; its connection is the last one to be closed for another, before and after."""
+    def note(self, request: web.Request, *, is_answered: bool) -> None:
+        """*request* is to be answered, or was: its connection is the last one to be closed for another."""
         connection = self._touch(request.protocol)
-        if connection is None:
-            yield
-            return
-        connection.request = request
-        try:
-            yield
-        finally:
-            connection.request = None
-            self._touch(request.protocol)
+        if connection is not None:
+            connection.request = None if is_answered else request
 
     def _touch(self, handler: web.RequestHandler) -> _Connection | None:
         """Its connection, which was idle until now; None where it was closed, or does not come from a `BoundedSite`."""
@@ -151,11 +141,14 @@ def look_after_connections(app: web.Application, noted: Noted | None = None) -> 
 
     @web.middleware
     async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
-        with connections.answering(request):
+        connections.note(request, is_answered=False)
+        try:
             answer = await handler(request)
             if "Content-Encoding" in request.headers and not request.content.is_eof():
                 await _send_and_close(request, answer)
             return answer
+        finally:
+            connections.note(request, is_answered=True)
 
     app.middlewares.insert(0, answering)
 

@@ -96,7 +96,7 @@ class Slots:
         raise _overloaded("too many requests at once: send it again")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Slot:
     slots: Slots
     request: web.Request
