@@ -103,7 +103,8 @@ def measure(results: Results, *, jobs: int, seconds: float) -> None:
         survivals = [pool.submit(_survival, results, peer) for peer in there]
     for peer, survival in zip(there, survivals, strict=True):
         try:
-            pace = survival.result()
+            survival.result()
+            pace = _paced(peer)
             _burst(results, peer, jobs, pace)
             _trickle(results, peer, seconds, pace)
         except Exception as exc:  # noqa: BLE001 - the others are measured all the same
@@ -192,14 +193,19 @@ class _Stage:
         return len({it for it, *_ in noted(self.notes)})
 
 
-def _survival(results: Results, peer: Peer) -> _Pace:
+def _paced(peer: Peer) -> _Pace:
+    with opened() as bed:
+        began = time.time()
+        rate = _Stage(peer, bed, bed.redis()).enqueue(KILLED, began + KILLED_AFTER_S, 0.0)
+        return _Pace(rate, max(0.0, time.time() - began - KILLED / rate))
+
+
+def _survival(results: Results, peer: Peer) -> None:
     """What is left when the worker is killed in the middle."""
     with opened() as bed:
         stage = _Stage(peer, bed, bed.redis())
-        began = time.time()
-        due = began + KILLED_AFTER_S
-        rate = stage.enqueue(KILLED, due, KILLED_SPREAD_S)
-        pace = _Pace(rate, max(0.0, time.time() - began - KILLED / rate))
+        due = time.time() + KILLED_AFTER_S
+        stage.enqueue(KILLED, due, KILLED_SPREAD_S)
         workers = stage.work()
         stage.wait(KILLED // 3, due + KILLED_SPREAD_S + DRAINED_WITHIN_S)
         for it in workers:
@@ -212,7 +218,6 @@ def _survival(results: Results, peer: Peer) -> _Pace:
         times = Counter(it for it, *_ in noted(stage.notes))
         survived = {"lost": KILLED - len(times), "twice": sum(it > 1 for it in times.values()), "before": before}
         results.add(SECTION, peer.name, 0, **survived, jobs_killed=KILLED)
-        return pace
 
 
 def _burst(results: Results, peer: Peer, jobs: int, pace: _Pace) -> None:
