@@ -77,11 +77,9 @@ def measure_stored(results: Results, *, steps: tuple[int, ...], rounds: int, sec
     Ends early when accepting them takes longer than *budget_s*.
     """
     with opened() as bed:
-        environment = noop.plug_in(bed.folder)
         server = bed.redis()
         bare = bed.module("benchmarks.baseline", core=cores().measured)
-        service = bed.versus(server, NOOP_SETTINGS, env=environment)
-        results.add(READY, "empty", 0, seconds=time.perf_counter() - service.began_at, pending=0)
+        service = _started(results, "empty", bed, server, rounds)
         ends_at, stored = time.perf_counter() + budget_s, 0
         for step in steps:
             stored += _store(service, step - stored, ends_at)
@@ -98,8 +96,19 @@ def measure_stored(results: Results, *, steps: tuple[int, ...], rounds: int, sec
             if not is_reached:
                 break
         service.kill()
-        again = bed.versus(server, NOOP_SETTINGS, env=environment)
-        results.add(READY, WAITING, 0, seconds=time.perf_counter() - again.began_at, pending=server.count("pending"))
+        _started(results, WAITING, bed, server, rounds)
+
+
+def _started(results: Results, case: str, bed: Bed, server: RedisServer, rounds: int) -> Process:
+    """The last of so many starts."""
+    environment = noop.plug_in(bed.folder)
+    for number in range(rounds):
+        service = bed.versus(server, NOOP_SETTINGS, env=environment)
+        seconds = time.perf_counter() - service.began_at
+        results.add(READY, case, number, seconds=seconds, pending=server.count("pending"))
+        if number < rounds - 1:
+            service.kill()
+    return service
 
 
 def _at(results: Results, bed: Bed, case: str, number: int, *, bare: Process, service: Process, seconds: float) -> None:
