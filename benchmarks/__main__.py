@@ -36,7 +36,7 @@ class Form:
     is_full: bool = False
 
 
-SHORT = Form("short", 5, 0.3, (1_000,), 2_000, stored.SIZES_IN_SHORT, (1_000, 10_000), 30)
+SHORT = Form("short", 5, 0.25, (1_000,), 2_000, stored.SIZES_IN_SHORT, (1_000, 10_000), 30)
 FULL = Form(
     "full",
     rounds=5,
@@ -59,7 +59,7 @@ TINY = Form("tiny", 1, 0.1, (50,), 50, (1, 5), (100, 200), 30, replicas=(1, 2), 
 def sections(form: Form) -> Mapping[str, Callable[[Results], None]]:
     found: dict[str, Callable[[Results], None]] = {
         intake.SECTION: lambda it: intake.measure(it, rounds=form.rounds, seconds=form.seconds),
-        stages.SECTION: lambda it: stages.measure(it, rounds=form.rounds, seconds=2 * form.seconds),
+        stages.SECTION: lambda it: stages.measure(it, rounds=form.rounds, seconds=form.seconds),
         draining.SECTION: lambda it: draining.measure(it, rounds=form.rounds, counts=form.due),
         stored.BYTES: lambda it: stored.measure_bytes(it, count=form.counted),
         stored.SIZE: lambda it: stored.measure_size(it, rounds=form.rounds, seconds=form.seconds, sizes=form.sizes),
