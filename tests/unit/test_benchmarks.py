@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import load, payloads, plots, report, stub
+from benchmarks import load, payloads, plots, profiled, report, stub
 from benchmarks.__main__ import FULL, SHORT
 from benchmarks.goals import Goal
 from benchmarks.peers import run as peers
@@ -31,6 +32,23 @@ def test_the_baseline_has_at_most_thirty_lines():
 
 def test_both_forms_have_five_rounds_at_least():
     assert min(SHORT.rounds, FULL.rounds) >= 5
+
+
+@pytest.mark.parametrize(
+    ("files", "stage"),
+    [
+        (["/x/json/encoder.py", "/x/structlog/_base.py", "/p/versus_py/web/app.py"], "log and metrics"),
+        (["/p/versus_py/incidents/redaction.py", "/p/versus_py/engine/lifecycle.py"], "packing the kept payload"),
+        (["/p/versus_py/engine/worker.py", "/x/asyncio/runners.py"], "worker"),
+        (["/x/typer/main.py"], "event loop"),
+    ],
+)
+def test_a_stage_is_that_of_the_innermost_file_that_has_one(files, stage):
+    frame = None
+    for path in reversed(files):
+        frame = SimpleNamespace(f_code=SimpleNamespace(co_filename=path), f_back=frame)
+
+    assert profiled.stage(frame) == stage  # type: ignore[arg-type]  # all that it looks at
 
 
 def test_a_ratio_is_the_median_of_those_within_the_rounds(results):

@@ -50,6 +50,18 @@ async def test_connections_of_redis_py_read_with_hiredis():
     assert inspect.iscoroutinefunction(parser.handle_push_response)
 
 
+async def test_connections_of_redis_py_have_their_writer_and_pools_lend_them():
+    """store/wire.py sends by it, and leaves the pipelines of redis-py aside."""
+    connection, pool = Connection(), BlockingConnectionPool()
+
+    assert connection._writer is None
+    assert not connection.is_connected
+    assert connection.health_check_interval == 0
+    assert callable(connection.retry.call_with_retry)
+    assert inspect.iscoroutinefunction(pool.get_connection)
+    assert inspect.iscoroutinefunction(pool.release)
+
+
 async def test_a_cluster_client_of_redis_py_asks_anew_where_everything_is():
     """store/clients.py has it do that instead of closing all connections; store/durability.py sends whole commands."""
     cluster = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", 1)])

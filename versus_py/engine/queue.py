@@ -22,7 +22,7 @@ twice the quickest, where all are slow."""
 
 
 STALE_MAX = 64
-"""How many offers of places may be out of date before they are looked through."""
+"""How many offers may be out of date, beside one for each place, before the heap is built anew."""
 
 PACE_WEIGHT = 0.1
 """How much of the pace each delivery says: it follows the last twenty or so."""
@@ -102,7 +102,7 @@ class _System:
     lines: dict[Place, _Line] = field(default_factory=dict)
     running: int = 0
     has_places: bool = False  # it ever had more than one
-    # A heap: with how many slots a place would take what is due there first. What has changed since is offered anew.
+    # A heap of (slots that a place has, what is due there first, the place). A place that changes gets a new entry.
     offers: list[tuple[int, Due, Place]] = field(default_factory=list)
 
     def offer(self, place: Place) -> None:
@@ -204,7 +204,7 @@ class DueQueue:
         return None
 
     def _drop(self, system: _System, place: Place) -> None:
-        """What is due first at *place* waits no longer."""
+        """Take what is due first out of the line of *place*."""
         line = system.lines[place]
         heappop(line.waiting)
         if line.waiting:

@@ -103,7 +103,7 @@ FEW = 200
 """With no more than this waiting, every look is at all that is due."""
 
 CROWDED_LOOK_MS = 20
-"""How long news wait for a look while more is waiting: each look reads again what has come due lately."""
+"""How long a look is put off while more than FEW wait: each look reads again what has come due lately."""
 
 OVERLAP_MS = 2_000
 """How much before the last look a timer may have been armed that it did not see: by a clock that is behind."""

@@ -96,7 +96,7 @@ _SUSPECT = re2.compile(
 
 
 def may_change(value: Any, json: bytes) -> bool:
-    """Whether `redacted` may change *value*, which is *json*; told in a tenth of the time that it takes."""
+    """Whether `redacted` may change *value*, whose JSON is *json*. Takes a tenth of the time of `redacted`."""
     return _SUSPECT.search(json) is not None or _is_deep(value)
 
 

@@ -665,7 +665,7 @@ class Store:
 
 @lru_cache(4096)
 def _keys_of_repeat(incident_id: IncidentId, dedup_key: str) -> tuple[str, ...]:
-    """Those that come often, come again and again."""
+    """Remembered, as an incident that repeats does so again."""
     names = ("timers", "running", "attempts")
     found = (keys.incident(incident_id), *(keys.of_incident(incident_id, name) for name in names))
     return (*found, keys.dedup(dedup_key)) if dedup_key else found

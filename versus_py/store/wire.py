@@ -4,7 +4,7 @@
 - What the system takes at once is sent without a deadline; redis-py starts a task for it.
 - A reply that has arrived with others is taken at once: redis-py sets a deadline for each, which costs more than the
   reply. The first one of a pipeline still has its deadline, and so has what comes late.
-- Many commands are an exchange of a connection, and no pipeline, which keeps books of each.
+- Several commands are sent and read by the connection itself, without redis-py's Pipeline and its record of each.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class Light(_Base):
         return await super().read_response(*args, **options)
 
     async def _raise(self, error: RedisError) -> NoReturn:
-        """As redis-py does: what is about a command leaves the connection as it is, but behind Sentinel."""
+        """As redis-py does: an error about one command keeps the connection. Behind Sentinel, READONLY closes it."""
         if isinstance(error, ReadOnlyError) and isinstance(self, SentinelManagedConnection):
             await self.disconnect()
             raise RedisConnectionError("the primary is a replica now") from error

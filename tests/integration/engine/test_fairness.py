@@ -9,7 +9,7 @@ from tests.support.factories import make_notification
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.clock import SystemClock
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.engine.worker import Worker
+from versus_py.engine.worker import CROWDED_LOOK_MS, Worker
 from versus_py.errors import RateLimited
 from versus_py.incidents.model import Delivery, Incident
 from versus_py.incidents.partitions import partitions
@@ -163,6 +163,25 @@ async def test_more_than_one_look_holds_is_all_done(store, monkeypatch):
     await due(store, "slow", MANY)
 
     async with running(make_worker(store, target), target):
+        await until(lambda: len(target.done) == MANY)
+
+
+@pytest.mark.parametrize(("few", "put_off_ms"), [(2, CROWDED_LOOK_MS), (MANY, 0)], ids=["much waits", "little waits"])
+async def test_news_are_looked_at_together_while_much_waits(store, monkeypatch, few, put_off_ms):
+    monkeypatch.setattr("versus_py.engine.worker.FEW", few)
+    target = Places()
+    await due(store, "slow", MANY)
+    worker = make_worker(store, target, places=4)
+    async with running(worker, target):
+        await until(lambda: len(worker._queue) == MANY - 4)
+        now_ms = SystemClock().now_ms()
+        worker._look_at_ms = now_ms + 3_000
+
+        worker._note_due(now_ms)
+
+        assert put_off_ms <= worker._look_at_ms - now_ms < 3_000
+        assert worker._look_at_ms == now_ms or put_off_ms
+        target.let.set()
         await until(lambda: len(target.done) == MANY)
 
 

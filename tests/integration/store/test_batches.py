@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from versus_py.errors import StoreUnavailable
-from versus_py.store import batches
+from versus_py.store import batches, wire
 from versus_py.store.calls import RedisClient, answers, run_apart
 from versus_py.store.connection import connect
 
@@ -31,6 +31,22 @@ async def test_what_many_want_at_once_goes_in_one_write(redis, pipelines):
 
     assert found == [[True, str(it)] for it in range(20)]
     assert len(pipelines) == 1
+
+
+async def test_so_it_does_on_connections_of_our_own(shared_redis, monkeypatch):
+    sent = []
+    exchange = wire.Light.exchange
+
+    async def noted(self, commands):
+        sent.append(len(commands))
+        return await exchange(self, commands)
+
+    monkeypatch.setattr(wire.Light, "exchange", noted)
+    async with connect(shared_redis.config) as client:
+        found = await asyncio.gather(*(answers(client, [("SET", f"k{it}", it), ("GET", f"k{it}")]) for it in range(20)))
+
+    assert found == [[True, str(it)] for it in range(20)]
+    assert sent == [40]
 
 
 async def test_what_cannot_be_sent_keeps_nobody_else_from_an_answer(redis):

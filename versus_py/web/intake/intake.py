@@ -125,7 +125,7 @@ class Intake:
         return await self._in_turn(request, sender, work)
 
     async def _in_turn(self, request: web.Request, sender: Sender | None, work: Callable[[bytes], Awaitable[T]]) -> T:
-        """What *work* makes of the body when it is the request's turn; the log is told when it is refused."""
+        """The result of *work* with the body, once it is the request's turn. A refusal is logged."""
         try:
             body = await self._body(request)
             async with self._slots.slot(request, len(body)):
