@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support.payloads import sample
+from versus_py.sources.sns_signatures import Key
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
 HOST = "https://sns.eu-west-1.amazonaws.com"
@@ -42,8 +43,8 @@ class Amazon:
         )
         self.certificate = certificate.public_bytes(Encoding.PEM)
 
-    def key(self) -> rsa.RSAPublicKey:
-        return self._key.public_key()
+    def key(self) -> Key:
+        return Key(self._key.public_key())
 
     def sign(self, text: str, version: str) -> str:
         algorithm = {"1": SHA1(), "2": SHA256()}[version]

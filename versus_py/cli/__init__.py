@@ -1,19 +1,74 @@
 """The command line: reads arguments, calls the parts, and shows what they say."""
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 from versus_py import __version__
-from versus_py.cli import auditing, capacity, checking, converting, losses, serving, starting, trying
-from versus_py.cli.incidents import comment, incidents_app, login_link, retry
-from versus_py.cli.policies import policy_app
-from versus_py.cli.servicenow import servicenow_app
-from versus_py.cli.shadowing import shadow_app
 
-__all__ = ["app", "incidents_app", "policy_app", "servicenow_app", "shadow_app"]
+COMMANDS = {
+    "init": "starting:init",
+    "serve": "serving:serve",
+    "worker": "serving:worker",
+    "gateway-secret": "serving:gateway_secret",
+    "demo": "trying:demo",
+    "check-config": "checking:check_config",
+    "doctor": "checking:doctor",
+    "render": "checking:render",
+    "convert-template": "converting:convert_template",
+    "migrate": "converting:migrate",
+    "audit": "auditing:audit",
+    "accept-empty": "losses:accept_empty",
+    "capacity": "capacity:capacity",
+    "config-schema": "checking:config_schema",
+    "slack-manifest": "checking:slack_manifest",
+    "lint-alertmanager": "checking:lint_alertmanager",
+    "send": "trying:send",
+    "explain": "trying:explain",
+    "replay": "trying:replay",
+    "simulate": "trying:simulate",
+    "policy": "policies:policy_app",
+    "servicenow": "servicenow:servicenow_app",
+    "shadow": "shadowing:shadow_app",
+    "incidents": "incidents:incidents_app",
+    "comment": "incidents:comment",
+    "retry": "incidents:retry",
+    "login-link": "incidents:login_link",
+}
+"""Each command in the order of the help, with the module of this package and the function, or group, that it is."""
+
+
+class _Imported(Mapping[str, Any]):
+    """The commands by name, each imported when it is asked for: a server has no need of simulators and tools."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, attribute = COMMANDS[name].split(":")
+        found = getattr(import_module(f"{__name__}.{module}"), attribute)
+        holder = typer.Typer(pretty_exceptions_enable=False)
+        if isinstance(found, typer.Typer):
+            holder.add_typer(found, name=name)
+        else:
+            holder.command(name)(found)
+        return typer.main.get_group(holder).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast("Any", _Imported())  # only read, though typer could add to its own
+
 
 app = typer.Typer(
+    cls=_Group,
     name="versus",
     help="Posts alerts to Slack, and creates a ServiceNow record for every one that nobody acknowledges in time.",
     no_args_is_help=True,
@@ -35,32 +90,3 @@ def main(
     ] = False,
 ) -> None:
     """Options of the command itself."""
-
-
-app.command()(starting.init)
-app.command()(serving.serve)
-app.command()(serving.worker)
-app.command("gateway-secret")(serving.gateway_secret)
-app.command()(trying.demo)
-app.command("check-config")(checking.check_config)
-app.command()(checking.doctor)
-app.command()(checking.render)
-app.command("convert-template")(converting.convert_template)
-app.command()(converting.migrate)
-app.command()(auditing.audit)
-app.command("accept-empty")(losses.accept_empty)
-app.command()(capacity.capacity)
-app.command("config-schema")(checking.config_schema)
-app.command("slack-manifest")(checking.slack_manifest)
-app.command("lint-alertmanager")(checking.lint_alertmanager)
-app.command()(trying.send)
-app.command()(trying.explain)
-app.command()(trying.replay)
-app.command()(trying.simulate)
-app.add_typer(policy_app, name="policy")
-app.add_typer(servicenow_app, name="servicenow")
-app.add_typer(shadow_app, name="shadow")
-app.add_typer(incidents_app, name="incidents")
-app.command()(comment)
-app.command()(retry)
-app.command("login-link")(login_link)

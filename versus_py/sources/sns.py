@@ -11,20 +11,18 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 import structlog
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 from versus_py.config import CloudWatchConfig
 from versus_py.errors import VersusError
 from versus_py.sources.cloudwatch import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION
 from versus_py.telemetry.throttled import ThrottledLog
+
+if TYPE_CHECKING:
+    from versus_py.sources.sns_signatures import Key
 
 log = structlog.get_logger()
 
@@ -64,7 +62,8 @@ _SIGNED = {
     UNSUBSCRIPTION: _OF_SUBSCRIPTIONS,
 }
 _OPTIONAL = {"Subject"}
-_HASHES: dict[Any, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - SNS' default until a topic says 2
+_VERSIONS = ("1", "2")
+"""Of signatures."""
 
 _T = TypeVar("_T")
 
@@ -93,8 +92,8 @@ class SnsDoor:
         self._topics = frozenset(config.topics)
         self._session = session
         self._now_s = now_s
-        self._proven: dict[str, RSAPublicKey] = {}  # URL of a certificate -> its key, by which a message was let in
-        self._fetched: dict[str, RSAPublicKey] = {}  # the same, by which none was yet
+        self._proven: dict[str, Key] = {}  # URL of a certificate -> its key, by which a message was let in
+        self._fetched: dict[str, Key] = {}  # the same, by which none was yet
         self._asked_until_s: dict[str, float] = {}  # URL of a certificate -> when to ask again; inf: it is asked for
         self._certificates: asyncio.Queue[str] = asyncio.Queue()  # bounded by what may be asked for
         self._failures = ThrottledLog("sns.certificate_failed", lambda: int(now_s() * 1000))
@@ -114,15 +113,13 @@ class SnsDoor:
             raise Untrusted(
                 f"topic {topic[:300]!r} is not accepted here; to accept it, add it to sources.cloudwatch.topics"
             )
-        algorithm, signature = _signature(envelope)
+        version, signature = _signature(envelope)
         certificate_url = _url(envelope, "SigningCertURL", topic)
         key = self._key(certificate_url)
         try:
-            key.verify(signature, _canonical(signed), PKCS1v15(), algorithm)
-        except InvalidSignature:
-            raise Untrusted("the message is not what its Signature was made for") from None
-        except UnsupportedAlgorithm:
-            raise Untrusted("its signature cannot be verified here; set the topic's SignatureVersion to 2") from None
+            key.verify(signature, _canonical(signed), version)
+        except ValueError as exc:
+            raise Untrusted(str(exc)) from None
         self._fetched.pop(certificate_url, None)
         _remember(self._proven, certificate_url, key, most=CERTIFICATES_MAX)
         if signed["Type"] == SUBSCRIPTION:
@@ -140,7 +137,7 @@ class SnsDoor:
             for task in working:
                 task.cancel()
 
-    def _key(self, url: str) -> RSAPublicKey:
+    def _key(self, url: str) -> "Key":
         key = self._proven.get(url) or self._fetched.get(url)
         if key is None:
             self._want_fetched(url)
@@ -169,8 +166,8 @@ class SnsDoor:
         while not stop.is_set():
             url = await self._certificates.get()
             try:
-                key = _rsa_key(await self._get(url))
-            except _Refused as exc:
+                key = _key_of(await self._get(url))
+            except (_Refused, ValueError) as exc:
                 self._failures.note(url=url, error=str(exc))
             else:
                 log.info("sns.certificate_fetched", url=url)
@@ -235,13 +232,13 @@ def _canonical(signed: Mapping[str, str]) -> bytes:
     return "".join(f"{name}\n{value}\n" for name, value in signed.items()).encode(errors="replace")
 
 
-def _signature(envelope: Mapping[str, Any]) -> tuple[HashAlgorithm, bytes]:
+def _signature(envelope: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Its version, and the signature itself."""
     version, signature = envelope.get("SignatureVersion"), envelope.get("Signature")
-    algorithm = _HASHES.get(version) if isinstance(version, str) else None
-    if algorithm is None:
-        raise Untrusted(f"SignatureVersion is none of {', '.join(_HASHES)}")
+    if version not in _VERSIONS:
+        raise Untrusted(f"SignatureVersion is none of {', '.join(_VERSIONS)}")
     try:
-        return algorithm, base64.b64decode(signature if isinstance(signature, str) else "", validate=True)
+        return version, base64.b64decode(signature if isinstance(signature, str) else "", validate=True)
     except ValueError:
         raise Untrusted("Signature is no base64") from None
 
@@ -259,14 +256,11 @@ def _url(envelope: Mapping[str, Any], name: str, topic: str) -> str:
     raise Untrusted(f"{name} is in region {found[1]!r}, which is not the one of topic {topic!r}")
 
 
-def _rsa_key(certificate: bytes) -> RSAPublicKey:
-    try:
-        key = x509.load_pem_x509_certificate(certificate).public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
-        raise _Refused("the answer is no X.509 certificate") from exc
-    if not isinstance(key, RSAPublicKey):
-        raise _Refused("the certificate has no RSA key")
-    return key
+def _key_of(certificate: bytes) -> "Key":
+    """Raises ValueError."""
+    from versus_py.sources.sns_signatures import Key  # noqa: PLC0415 - most servers never need the 8 MB that it takes
+
+    return Key.read(certificate)
 
 
 def _remember(known: dict[str, _T], key: str, value: _T, *, most: int) -> None:

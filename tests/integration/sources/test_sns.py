@@ -478,7 +478,7 @@ async def test_the_work_ends_promptly_in_the_middle_of_a_request(door, amazon, a
 def test_garbage_in_any_field_is_let_in_or_refused_and_nothing_else(session, amazon, data):
     envelope = data.draw(st.sampled_from([amazon.notification(), amazon.subscription()]).flatmap(damaged))
     door = SnsDoor(CloudWatchConfig(topics=(TOPIC,)), session)
-    door._fetched[CERTIFICATE_URL] = sns._rsa_key(amazon.certificate)
+    door._fetched[CERTIFICATE_URL] = sns._key_of(amazon.certificate)
 
     with suppress(Untrusted, CertificateMissing):
         door.check(envelope)
