@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.support.png import shrunk
 from versus_py import sources
 from versus_py.config import SlackConfig
 from versus_py.errors import VersusError
+from versus_py.incidents.copies import replace
 from versus_py.incidents.grouping import Grouping
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.incidents.policies import made

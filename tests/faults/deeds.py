@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.faults.requests import Requests
 from tests.faults.seen import Seen
 from tests.faults.stories import Deed, Hindrance, Plan
 from tests.faults.world import SLOW_INSTANCE, World
+from versus_py.incidents.copies import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 from tests.support.groups import group
+from versus_py.incidents.copies import replace
 
 
 @dataclass(frozen=True, slots=True)

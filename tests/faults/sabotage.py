@@ -1,7 +1,6 @@
 """Ways to break the engine on purpose, to see that the checker notices. Each changes one thing, in one process."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +14,7 @@ from versus_py.engine.queue import Place
 from versus_py.engine.worker import Worker
 from versus_py.errors import Permanent
 from versus_py.incidents import listings, transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Incident, IncidentId, Status
 from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change

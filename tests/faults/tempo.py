@@ -6,12 +6,12 @@ its name in whatever modules hold it, and one that is nowhere any more is an err
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from versus_py import systems
 from versus_py.engine.retries import RetryPolicy
+from versus_py.incidents.copies import replace
 from versus_py.store import Rate
 
 LEASE_S = 12.0

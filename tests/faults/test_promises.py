@@ -1,7 +1,6 @@
 """What the checker takes for promised, and what not: journals of one alert, as a load may write them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from tests.faults.checker import Evidence, check
 from tests.faults.journal import Answer, Did, Event
 from tests.faults.promises import NEVER_MS, Alert
+from versus_py.incidents.copies import replace
 
 WAIT_MS = 4000
 LASTS_MS = 6000

@@ -1,7 +1,6 @@
 """Tickets of ServiceNow under load, with kills, lost and doubled events, and people who act on both sides."""
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.faults.scenario import at_length, sampled, suffering
 from tests.faults.test_scenarios import kill_one_every
 from tests.faults.tickets import Played, TicketEvidence, add_business_rule, check, play, settings, settled
 from tests.faults.world import OneRedis, World
+from versus_py.incidents.copies import replace
 
 pytestmark = pytest.mark.timeout(600)
 

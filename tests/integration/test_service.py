@@ -5,7 +5,6 @@ import re
 import shutil
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from versus_py import service
 from versus_py.config import SlackConfig
 from versus_py.engine import timekeeping, watchdog
 from versus_py.errors import ConfigError, VersusError
+from versus_py.incidents.copies import replace
 from versus_py.incidents.partitions import DEFAULT, use_partitions
 from versus_py.service import serve
 from versus_py.simulators import SlackSimulator, run_app

@@ -5,9 +5,11 @@ Each seed turns on some faults and some kinds of load only: a fault that hides a
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+
+from versus_py.incidents.copies import replace
 
 
 class FaultKind(StrEnum):

@@ -5,7 +5,6 @@ import html
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
@@ -16,6 +15,7 @@ from tests.simulation.senders import OTHER_SENDER, POISONED, SENDER, Alertmanage
 from tests.simulation.settings import GATEWAY_SECRET
 from tests.simulation.waits import Rules
 from tests.simulation.world import World
+from versus_py.incidents.copies import replace
 from versus_py.simulators.servicenow.people import RecordOrder
 from versus_py.simulators.servicenow.writing import is_closed
 from versus_py.simulators.slack.interactions import NotShown

@@ -1,7 +1,6 @@
 """What answers promise, worked out from made-up deeds: each interval, each status, each doubt."""
 
 import math
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED, Course
 from tests.simulation.history import Act, Did, Listed
 from tests.simulation.waits import Rules
+from versus_py.incidents.copies import replace
 
 WAIT_MS = 60_000.0
 RULES = Rules(wait_ms=WAIT_MS)

@@ -14,7 +14,7 @@ from tests.simulation.scripts import Recording, shrunk
 ROOT = Path(__file__).parents[2]
 TRACES = """
 import os
-from dataclasses import replace
+from versus_py.incidents.copies import replace
 from tests.simulation.knobs import PROFILES, knobs_for
 from tests.simulation.play import play
 

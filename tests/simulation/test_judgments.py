@@ -1,7 +1,6 @@
 """A check that cannot fail checks nothing: a made-up history that is wrong in one way is found by its judgment."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tests.simulation.judgments import Bounds, Message, Record, Seen, judge
 from tests.simulation.redis import Server
 from tests.simulation.waits import Rules, Wait
 from tests.simulation.watch import EditWatch, Keys, Losses, MessageWatch, RecordWatch, Watched, without_looks
+from versus_py.incidents.copies import replace
 
 RULES = Rules(wait_ms=60_000)
 BOUNDS = Bounds(late_ms=8000)

@@ -1,7 +1,6 @@
 """The clocks of processes that stand still, and of machines that are suspended."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.simulation.knobs import FaultKind, knobs_for
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.world import World
+from versus_py.incidents.copies import replace
 
 
 @pytest.mark.parametrize(("stops_clock", "due_s"), [(False, 7.0), (True, 10.0)], ids=["frozen", "suspended"])

@@ -1,12 +1,12 @@
 """A made-up ticket that is wrong in one way is found by its judgment."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.simulation.course import ACKNOWLEDGED, RESOLVED, TRIGGERED
 from tests.simulation.ticket_judgments import SeenTicket, judge_ticket
+from versus_py.incidents.copies import replace
 
 
 def incident(status: str = TRIGGERED, severity: str = "error") -> dict[str, Any]:

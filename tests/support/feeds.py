@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from versus_py.config import Config
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Report, Side, Standing, Ticket

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic import SecretStr
 from versus_py.config import Config
 from versus_py.config.parts import ChannelPart, HttpUrl, ProviderPart, RouteTo, Secret
 from versus_py.errors import Permanent, Transient, Unreachable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.targets.check import Check, CheckStatus, Examination
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System

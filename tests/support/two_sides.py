@@ -6,7 +6,7 @@ store something, it is kept here; where a request would be sent, the simulated i
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import aiohttp
@@ -15,6 +15,7 @@ from tests.support.clock import FakeClock
 from versus_py.config import Config
 from versus_py.engine.policies import Policies
 from versus_py.incidents import tickets
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Event, Incident, Status
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Report, Side, Standing

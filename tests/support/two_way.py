@@ -1,7 +1,7 @@
 """An incident and its ticket, with the target between them: syncs, what is heard of them, and people on both sides."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -11,6 +11,7 @@ from tests.support.factories import make_policy
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import Transient
 from versus_py.incidents import tickets
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Incident
 from versus_py.incidents.policies import Policy
 from versus_py.incidents.sides import Report, Side, Standing, Ticket

@@ -1,12 +1,13 @@
 """The clock that all replicas share: as right as the server's answers were quick, and deaf to its jumps."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from tests.support.clock import START_MS, FakeClock
 from versus_py.clock import STEADY_MS, ClockNotes, Judgment, SharedClock
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000

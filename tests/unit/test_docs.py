@@ -130,7 +130,7 @@ def test_a_test_that_a_page_names_exists(page):
 
 def test_the_api_page_names_every_command():
     text = (ROOT / "docs" / "api.md").read_text()
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_group(app).commands
     for name, command in commands.items():
         assert f"versus {name}" in text
         for below in getattr(command, "commands", ()):

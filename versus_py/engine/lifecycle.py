@@ -8,11 +8,12 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import structlog
+from msgspec import Struct
 
 from versus_py.clock import Clock
 from versus_py.engine.lately import Lately
 from versus_py.engine.reporting import Reporting
-from versus_py.errors import StoreUnavailable, Unreadable
+from versus_py.errors import StoreFull, StoreUnavailable, Unreadable
 from versus_py.incidents import repeats, transitions
 from versus_py.incidents.copies import replace
 from versus_py.incidents.heartbeats import fall_silent, is_heartbeat
@@ -34,7 +35,7 @@ from versus_py.incidents.policies import Policy
 from versus_py.incidents.repeats import Again
 from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
-from versus_py.store import Names, Store
+from versus_py.store import ALERTS_ASKED_MAX, Names, Store
 from versus_py.targets import Called
 from versus_py.telemetry.metrics import Metrics
 
@@ -72,8 +73,7 @@ NOT_READ = (
 """What people are told who act on an incident that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """What became of a notification; *incident* is None when it was a resolve of nothing known."""
 
     outcome: Outcome
@@ -81,8 +81,7 @@ class Accepted:
     again: Again | None = None  # what the same does once more; None: that is to be decided then
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A notification that could not be written down, although others were: it has to be sent again."""
 
     error: str
@@ -353,6 +352,13 @@ class Lifecycle:
 
     async def _accept_some(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
         """One step for each: an incident created, known ones changed, or nothing, when somebody else was faster."""
+        if self._store.can_create_new:
+            pending = await self._left_by_creating(pending, policy_for)
+        if pending:
+            await self._settle(pending, policy_for)
+
+    async def _settle(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
+        """The same for what need not be new: its names are looked up first."""
         known = await self._known(pending)
         unknown = [arrivals for arrivals, ids in known.items() if not ids]
         for arrivals in unknown:
@@ -370,6 +376,31 @@ class Lifecycle:
             for incident_id in sorted({it for ids in known.values() for it in ids}):  # in one order everywhere, so
                 await locks.enter_async_context(self._lock(incident_id))  # that nobody waits in a circle
             await self._observed(known, policy_for)
+
+    async def _left_by_creating(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> list[_Arrivals]:
+        """Create at once what is new most likely, which saves the round trip of looking for it; what is left."""
+        names = {it: found for it in pending if (found := self._names_if_new(it))}
+        if not names:
+            return [*pending]
+        now_ms = self._clock.now_ms()
+        changes = {it: self._triggered(it, policy_for, now_ms) for it in names}
+        try:
+            are_new = await self._store.create_new([(changes[it], names[it]) for it in names], now_ms=now_ms)
+        except StoreFull:  # it takes nothing new, but what is known is written down all the same
+            return [*pending]
+        for arrivals, is_new in zip(names, are_new, strict=True):
+            if is_new:
+                self._note_created(arrivals, changes[arrivals])
+        return [it for it in pending if it.pending]
+
+    def _names_if_new(self, arrivals: _Arrivals) -> Names | None:
+        """All by which it may be known, where it is new most likely, and its alerts can be named with it."""
+        notification, *more = arrivals.notifications
+        if more or arrivals.accepted or arrivals.dedup_key in self._lately or not notification.is_firing:
+            return None
+        names = self._names(arrivals) or Names()
+        are_named = len(names.alerts) == len(notification.alerts) or not notification.group
+        return names if are_named and len(names.alerts) <= ALERTS_ASKED_MAX else None
 
     async def _known(self, pending: Sequence[_Arrivals]) -> dict[_Arrivals, tuple[IncidentId, ...]]:
         """The incidents that each is about, as far as their names tell: by the key, else by what else it may have."""
@@ -413,29 +444,29 @@ class Lifecycle:
     ) -> dict[_Arrivals, tuple[IncidentId, ...]]:
         """Create an incident for each; what exists already is returned."""
         now_ms = self._clock.now_ms()
-        changes = [
-            _with_payload(
-                transitions.trigger(
-                    it.next,
-                    policy_for(it.next, now_ms),
-                    dedup_key=it.dedup_key,
-                    now_ms=now_ms,
-                    installation=self._installation,
-                ),
-                it.next,
-            )
-            for it in firing
-        ]
+        changes = [self._triggered(it, policy_for, now_ms) for it in firing]
         existing = await self._store.create(
             [(change, arrivals.named) for change, arrivals in zip(changes, firing, strict=True)], now_ms=now_ms
         )
         for change, arrivals, there in zip(changes, firing, existing, strict=True):
             if not there:
-                _log_change(change)
-                self._lately.add(arrivals.dedup_key)
-                arrivals.accepted.append(Accepted(Outcome.CREATED, change.incident))
+                self._note_created(arrivals, change)
         pairs = zip(firing, existing, strict=True)
         return {arrivals: tuple(map(IncidentId, there.split())) for arrivals, there in pairs}
+
+    def _triggered(self, arrivals: _Arrivals, policy_for: PolicyFor, now_ms: int) -> Change:
+        """The incident that the next of *arrivals* would create."""
+        notification = arrivals.next
+        policy = policy_for(notification, now_ms)
+        change = transitions.trigger(
+            notification, policy, dedup_key=arrivals.dedup_key, now_ms=now_ms, installation=self._installation
+        )
+        return _with_payload(change, notification)
+
+    def _note_created(self, arrivals: _Arrivals, change: Change) -> None:
+        _log_change(change)
+        self._lately.add(arrivals.dedup_key)
+        arrivals.accepted.append(Accepted(Outcome.CREATED, change.incident))
 
     async def _observed(self, known: Mapping[_Arrivals, tuple[IncidentId, ...]], policy_for: PolicyFor) -> None:
         """Apply what is pending to incidents that exist, all of one incident in one save."""

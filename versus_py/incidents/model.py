@@ -3,10 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, NewType
+
+from msgspec import Struct, field
 
 from versus_py.incidents.copies import replace
 from versus_py.incidents.partitions import partition_of
@@ -119,8 +122,7 @@ class Event(StrEnum):
         return unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """What one lister last said of an alert."""
 
     starts_at_ms: int | None = None
@@ -130,8 +132,7 @@ class Listing:
     is_past: bool = False  # it was over before the alert fired anew
 
 
-@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
-class Alert:
+class Alert(Struct, frozen=True, dict=True):
     """One thing that fires and resolves."""
 
     fingerprint: str
@@ -179,11 +180,11 @@ class Alert:
         """The last one of each lister, since the alert fires."""
         return {name: it for name, it in self.listings.items() if not is_earlier(name) and not it.is_past}
 
-    @property
+    @cached_property
     def text_size(self) -> int:
         """How many characters it holds, but for the short ones."""
         pairs = (self.labels, self.annotations, self.links)
-        return sum([len("".join(it)) + len("".join(it.values())) for it in pairs if it])
+        return sum(len("".join((*it, *it.values()))) for it in pairs if it)
 
     @property
     def name(self) -> str:
@@ -192,8 +193,7 @@ class Alert:
         return (f"{name} on {self.resource}" if self.resource and self.resource not in name else name)[:NAME_MAX]
 
 
-@dataclass(frozen=True, slots=True)
-class SenderRequest:
+class SenderRequest(Struct, frozen=True):
     """What a sender wants to happen to an incident that is known, beside what it says of the alerts."""
 
     acknowledges: bool = False
@@ -202,8 +202,7 @@ class SenderRequest:
     description: str = ""  # of its alert, instead of the present one
 
 
-@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
-class Notification:
+class Notification(Struct, frozen=True, dict=True):
     """What one payload says about one incident."""
 
     source: str
@@ -237,7 +236,7 @@ class Notification:
     def lists_resolves(self) -> bool:
         return any(not alert.is_firing for alert in self.alerts)
 
-    @property
+    @cached_property
     def lister(self) -> str:
         """Who lists its alerts: a short name of the sender, a dot, and one of its list; "" for what is no list.
 
@@ -259,8 +258,7 @@ PolicyFor = Callable[[Notification, int], Policy]
 """The policy of the incident that a notification creates at some time; each of a request's has its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """What somebody wrote on a target's side of the incident."""
 
     at_ms: int
@@ -269,8 +267,7 @@ class Comment:
     email: str = ""  # of who wrote it; "": not known
 
 
-@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
-class Delivery:
+class Delivery(Struct, frozen=True, eq=False):  # noqa: PLW1641 - it holds mappings
     """How far one target is in sync."""
 
     reference: Mapping[str, str] = field(default_factory=dict)  # what the target needs to find its side again
@@ -296,8 +293,15 @@ class Delivery:
     over_since_ms: int | None = None  # when that was seen first
     touched_at_ms: int | None = None  # when somebody was last seen to work on it over there, beside comments
     settles_at_ms: int | None = None  # until when what an attempt sent may still take effect: not to be sent again
-    report: Report | None = field(default=None, compare=False)  # how this sync saw the record; not stored
+    report: Report | None = None  # how this sync saw the record; not stored
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all that is stored of both is the same."""
+        return isinstance(other, Delivery) and _stored_of_delivery(self) == _stored_of_delivery(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def unless_given_up_by(self, at_ms: int) -> "Delivery":
         """This one, but for a failure of that time or before it: somebody asked to try again.
@@ -314,10 +318,10 @@ class Delivery:
 
 
 _NO_DELIVERY = Delivery()
+_stored_of_delivery = attrgetter(*(it for it in Delivery.__struct_fields__ if it != "report"))
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who does something to an incident: a person, or a source that says that it is over."""
 
     name: str
@@ -332,8 +336,7 @@ class Actor:
         return any(other.ids.get(system) == user_id for system, user_id in self.ids.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One line of an incident's timeline."""
 
     at_ms: int
@@ -345,8 +348,7 @@ class Entry:
     whom: Actor | None = None  # the person that it is about, if its detail names one
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(Struct, frozen=True):
     """Why the on-call provider is not called although the wait is over: all that fires is silenced or inhibited."""
 
     at_ms: int
@@ -354,8 +356,7 @@ class Suppression:
     until_ms: int | None = None  # when the silence ends; None: not known
 
 
-@dataclass(frozen=True, slots=True)
-class Snooze:
+class Snooze(Struct, frozen=True):
     """Somebody asked to be left alone; the rest of the wait goes on afterwards."""
 
     until_ms: int
@@ -363,8 +364,7 @@ class Snooze:
     record: str = ""  # the target whose record is on hold: it ends when that changes; "": somebody said how long
 
 
-@dataclass(frozen=True, slots=True)
-class SaidSeverity:
+class SaidSeverity(Struct, frozen=True):
     """A severity that a person gave an incident."""
 
     severity: str
@@ -372,8 +372,7 @@ class SaidSeverity:
     asked: str = ""  # what matchers saw by the request that it came with, see `Asked.severity`
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """That a target's step has come, in the present wait: it is to show the incident, or to say it once more."""
 
     step: int  # its number, see `Policy.step`
@@ -383,8 +382,7 @@ class Call:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
-class Incident:
+class Incident(Struct, frozen=True, eq=False, dict=True):  # noqa: PLW1641 - it holds mappings
     """What a person acknowledges and what escalates."""
 
     id: IncidentId
@@ -425,23 +423,28 @@ class Incident:
     warnings: tuple[str, ...] = ()
     news: tuple[Entry, ...] = ()  # the latest changes that those who were told of it want to hear of, oldest first
     news_count: int = 0  # how many there ever were: the number of the last one
-    opening: tuple[Entry, ...] = field(default=(), compare=False)  # what its timeline begins with
+    opening: tuple[Entry, ...] = ()  # what its timeline begins with
     payload_digest: str = ""  # of the body that is kept with it
     content_count: int = 0  # how often what its alerts say has changed
     handled: tuple[str, ...] = ()  # ids of the latest requests that were applied, so that none is applied twice
     retried: Mapping[str, int] = field(default_factory=dict)  # target -> the failure that counts no more, by its time
     version: int = 0
-    confirmations: int = field(default=0, compare=False)  # repeats that were written as a whole since it changed
-    repeats: int = field(default=0, compare=False)  # of its occurrences, those that were only counted
-    written_at_ms: int = field(default=0, compare=False)  # when it changed otherwise; 0: it is not stored
+    confirmations: int = 0  # repeats that were written as a whole since it changed
+    repeats: int = 0  # of its occurrences, those that were only counted
+    written_at_ms: int = 0  # when it changed otherwise; 0: it is not stored
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a newer version wrote, as it is stored
-    payload: Mapping[str, Any] | None = field(
-        default=None, compare=False
-    )  # the last body, where a template asks for it
-    schema: int = field(default=0, compare=False)  # the layout that it is stored in; 0: not at all
+    payload: Mapping[str, Any] | None = None  # the last body, where a template asks for it
+    schema: int = 0  # the layout that it is stored in; 0: not at all
 
-    @property
+    def __eq__(self, other: object) -> bool:
+        """Whether both are about the same, however they are stored."""
+        return isinstance(other, Incident) and _content(self) == _content(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    @cached_property
     def escalations(self) -> Mapping[str, Call]:
         """What was told because nobody acknowledged: all calls but those of channels by the first step."""
         providers = self.policy.providers
@@ -533,7 +536,7 @@ class Incident:
         events = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGED, Status.RESOLVED: Event.RESOLVED}
         return next((it for it in reversed(self.news) if it.event is events.get(self.status)), None)
 
-    @property
+    @cached_property
     def firing(self) -> tuple[Alert, ...]:
         return tuple([alert for alert in self.alerts if alert.is_firing])
 
@@ -653,7 +656,7 @@ class Incident:
         has_failed = escalated and all(self.has_failed(target) for targets in escalated for target in targets)
         return Ending.FAILED if has_failed else None
 
-    @property
+    @cached_property
     def owed_at_ms(self) -> int | None:
         """When the first of what is owed was due, or is, while it may still come to that; None when nothing is owed.
 
@@ -674,7 +677,7 @@ class Incident:
             return next((it for it in self._in_turn(target) if not self.has_failed(it)), target)
         return next(iter(self.next_targets), self.policy.keeper)
 
-    @property
+    @cached_property
     def owing(self) -> list[str]:
         """Who has yet to be told of an escalation, by themselves or by the fallback; those first who are due first."""
         if self.status is not Status.TRIGGERED:
@@ -784,6 +787,10 @@ class Incident:
         """With what is recorded of its targets, as far as it still counts; with the *version* that is stored."""
         counting = {name: it.unless_given_up_by(self.retried.get(name, -1)) for name, it in deliveries.items()}
         return replace(self, deliveries=counting, version=self.version if version is None else version)
+
+
+_HOW_IT_IS_STORED = frozenset(["opening", "confirmations", "repeats", "written_at_ms", "payload", "schema"])
+_content = attrgetter(*(it for it in Incident.__struct_fields__ if it not in _HOW_IT_IS_STORED))
 
 
 def common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:

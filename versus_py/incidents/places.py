@@ -1,8 +1,9 @@
 """Where an open incident is among all that are open. Pure, and stored with each, so that no other has to be read."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 from versus_py.incidents.model import Incident, Status
 
@@ -20,8 +21,7 @@ class Kind(StrEnum):
     TAKEN = "t"  # nothing: somebody has it
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Its list, of what waits or of what somebody has, and where it is there: the first one has the least *sort*."""
 
     kind: Kind

@@ -5,8 +5,10 @@ rounds; `Policy.step` tells the step, `Policy.delay_ms` how much later than the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+
+from msgspec import Struct, field
 
 from versus_py.incidents.copies import replace
 
@@ -28,8 +30,7 @@ class OnFailure(StrEnum):
     WAIT = "wait"  # it is due at its time
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Targets that are told together."""
 
     targets: tuple[str, ...]
@@ -40,8 +41,7 @@ class Step:
     fields: Mapping[str, str] = field(default_factory=dict)  # what its on-call providers' records get
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What the request that an incident came with asked of its escalation; it holds for later rounds too."""
 
     policy: str = ""  # by its name; "": by the labels
@@ -54,8 +54,7 @@ class Asked:
     notify: tuple[str, ...] = ()  # further targets: channels at once, on-call providers when nobody acknowledges
 
 
-@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
-class Policy:
+class Policy(Struct, frozen=True, dict=True):
     """Whom an incident tells, and when; a copy of what the configuration said when its round began."""
 
     steps: tuple[Step, ...] = (Step(()),)
@@ -68,12 +67,12 @@ class Policy:
     mentions: Mapping[str, str] = field(default_factory=dict)  # target -> who a route has it mention
     asked: Asked | None = None  # None: not known, so that it stays as it is
 
-    @property
+    @cached_property
     def timed(self) -> tuple[Step, ...]:
         """The steps of a round."""
-        return tuple([step for step in self.steps if step.when is When.UNACKNOWLEDGED])  # asked for again and again
+        return tuple(step for step in self.steps if step.when is When.UNACKNOWLEDGED)
 
-    @property
+    @cached_property
     def fallback(self) -> Step | None:
         """What is told when the on-call provider fails."""
         for step in self.steps:
@@ -97,7 +96,7 @@ class Policy:
         """The first on-call provider; None where it has none."""
         return self.providers[0] if self.providers else None
 
-    @property
+    @cached_property
     def targets(self) -> tuple[str, ...]:
         """All that may be told."""
         return tuple(dict.fromkeys(target for step in self.steps for target in step.targets))
@@ -109,7 +108,7 @@ class Policy:
             return None
         return self.oncall or next(iter(self.targets), None)
 
-    @property
+    @cached_property
     def places(self) -> tuple[object, ...]:
         """Whom it tells, whenever that is."""
         return tuple(step.targets for step in self.steps), dict(self.destinations)

@@ -5,7 +5,7 @@ once a minute: how long the incident is kept, and its names. So it is with the f
 all alerts were named again: who wrote that may have died, or lost its connection, before it wrote their names.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Ending, Incident, IncidentId, Notification, Outcome
@@ -19,8 +19,7 @@ WRITTEN_EVERY_MS = 60_000
 """How long repeats are only counted after an incident was written as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """What the same notification does as long as nothing else happens to its incident: it is counted."""
 
     incident_id: IncidentId

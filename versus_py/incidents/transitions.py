@@ -6,8 +6,9 @@ when another replica was faster, is `lifecycle`'s job.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import ended, merged, seen
@@ -90,8 +91,7 @@ COMMENT_REPEATED_MS = 5 * 60_000
 _ROSE = "the severity rose"
 
 
-@dataclass(frozen=True)  # no slots: it is copied again and again, see copies
-class Change:
+class Change(Struct, frozen=True):
     """What to write: the incident as it is now, the timers to arm, and what the timeline says."""
 
     incident: Incident

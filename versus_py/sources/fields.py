@@ -50,7 +50,12 @@ def text(value: Any) -> str:
 
 def text_map(value: Any) -> dict[str, str]:
     """The scalars of a mapping, as text; empty when it is no mapping."""
-    if not isinstance(value, dict | Mapping):
+    if isinstance(value, dict):
+        try:  # most have texts only
+            return {key: item.strip() for key, item in value.items()}
+        except AttributeError:
+            pass
+    elif not isinstance(value, Mapping):
         return {}
     return {
         str(key): item.strip() if isinstance(item, str) else text(item)

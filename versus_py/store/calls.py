@@ -9,6 +9,7 @@ from hashlib import sha1
 from importlib import resources
 from typing import Any
 
+from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
@@ -137,8 +138,7 @@ class Script:
             return [exc]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call of a script."""
 
     script: Script

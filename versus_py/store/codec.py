@@ -12,15 +12,16 @@ Many alerts are a field of their own, `alerts`, so that a change of something el
 does not need them does not read them. So were those of every incident up to layout 5.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
 from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 import orjson
+from msgspec import Struct, structs
 
 from versus_py.errors import Unreadable
 from versus_py.incidents.copies import replace
@@ -45,7 +46,7 @@ READABLE_FROM = 6
 TOGETHER_MAX = 20
 """So many alerts are stored with the rest of their incident; more are a field of their own."""
 
-_ENTRY_DEFAULTS = {it.name: it.default for it in fields(Entry)}
+_ENTRY_DEFAULTS = {it.name: it.default for it in structs.fields(Entry)}
 _STORED_ELSEWHERE = {
     "id",
     "version",
@@ -63,10 +64,10 @@ _PACKED = '"packed":"'
 
 
 class _Fields:
-    """The fields of a dataclass that are stored, by name."""
+    """The fields of a struct that are stored, by name."""
 
-    def __init__(self, kind: type, *, without: set[str]) -> None:
-        self._names = tuple(it.name for it in fields(kind) if it.name not in without)
+    def __init__(self, kind: type[Struct], *, without: set[str]) -> None:
+        self._names = tuple(it for it in kind.__struct_fields__ if it not in without)
         self._values = attrgetter(*self._names)
 
     def of(self, value: object) -> dict[str, Any]:
@@ -270,12 +271,19 @@ def _is_same(kind: type, one: Mapping[str, Any], other: Mapping[str, Any]) -> bo
 
 @cache
 def _parts(kind: type) -> Mapping[str, type | None]:
-    """The fields of *kind*; beside each, the dataclass that it holds, one or many of; None for plain values."""
+    """The fields of *kind*; beside each, what it holds that has fields too, one or many of; None for plain values."""
     hints = get_type_hints(kind)
-    return {it.name: _dataclass_in(hints[it.name]) for it in fields(kind)}
+    return {it: _value_in(hints[it]) for it in _names_of(kind)}
 
 
-def _dataclass_in(hint: Any) -> type | None:
-    if is_dataclass(hint) and isinstance(hint, type):
-        return hint
-    return next((it for it in get_args(hint) if is_dataclass(it) and isinstance(it, type)), None)
+def _names_of(kind: Any) -> tuple[str, ...]:
+    """The fields of a struct or a dataclass."""
+    return tuple(it.name for it in (structs if issubclass(kind, Struct) else dataclasses).fields(kind))
+
+
+def _value_in(hint: Any) -> type | None:
+    return next((it for it in (hint, *get_args(hint)) if _is_value(it)), None)
+
+
+def _is_value(hint: Any) -> bool:
+    return isinstance(hint, type) and (issubclass(hint, Struct) or dataclasses.is_dataclass(hint))

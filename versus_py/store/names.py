@@ -7,10 +7,10 @@ of a cluster that is away and holds some of them refuses no notification.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.model import Alert, Incident, IncidentId
@@ -41,13 +41,18 @@ INDEXED_MAX = 100
 """The most alerts that one script names: it blocks Redis only for so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What else an incident may be known by whose dedup key names nothing."""
 
     keys: tuple[str, ...] = ()  # older dedup keys
     ids: tuple[IncidentId, ...] = ()  # ids that earlier versions would have given it
     alerts: tuple[tuple[str, int], ...] = ()  # fingerprints, and when they began
+
+    @property
+    def others(self) -> list[str]:
+        """The keys that lead to an incident if they exist, beside its alerts' own."""
+        found = [*map(keys.dedup, self.keys), *map(keys.incident, self.ids)]
+        return found + [keys.older_alert(*it) for it in self.alerts]
 
     @property
     def commands(self) -> list[Command]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+import msgspec
 import orjson
-from pydantic import TypeAdapter
 
 from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import seen
@@ -13,9 +13,8 @@ from versus_py.incidents.policies import made
 LATEST = 5
 """The last of these layouts."""
 
-_INCIDENT = TypeAdapter(Incident)
-_ALERTS = TypeAdapter(tuple[Alert, ...])
-_ENTRY = TypeAdapter(Entry)
+_decode_incident = msgspec.json.Decoder(Incident).decode
+_decode_alerts = msgspec.json.Decoder(tuple[Alert, ...]).decode
 _ALERTS_APART = 3  # from this layout on
 _STEPS = 4
 
@@ -23,11 +22,11 @@ _STEPS = 4
 def load_incident(text: str, schema: int, status: Status, alerts: str) -> Incident:
     """From the text of an incident, and that of its alerts. Raises ValueError, KeyError or TypeError."""
     if schema >= _STEPS:
-        return replace(_INCIDENT.validate_json(text), status=status, alerts=_ALERTS.validate_json(alerts))
+        return replace(_decode_incident(text), status=status, alerts=_decode_alerts(alerts))
     data = _with_steps(_with_actors(orjson.loads(text)) if schema == 1 else orjson.loads(text))
-    incident = replace(_INCIDENT.validate_python(data), status=status)
+    incident = replace(msgspec.convert(data, Incident), status=status)
     if schema >= _ALERTS_APART:
-        return replace(incident, alerts=_ALERTS.validate_json(alerts))
+        return replace(incident, alerts=_decode_alerts(alerts))
     # Nobody knows which of them people knew. They are not to be told again of what they dealt with.
     if incident.is_dealt_with:
         incident = replace(incident, alerts=seen(incident.alerts), seen_severity=incident.severity)
@@ -38,7 +37,7 @@ def load_entry(text: str) -> Entry:
     """An entry of any layout, today's too. Raises ValueError."""
     data = orjson.loads(text)
     _upgrade_actor(data.get("by"))
-    return _ENTRY.validate_python(data)
+    return msgspec.convert(data, Entry)
 
 
 def _with_steps(data: dict[str, Any]) -> dict[str, Any]:
@@ -61,10 +60,10 @@ def _with_steps(data: dict[str, Any]) -> dict[str, Any]:
         calls[policy.oncall] = Call(1, due_ms or began_ms, began_ms)
     called = policy.targets if data.pop("may_have_record", False) else policy.channels
     return data | {
-        "policy": policy,
+        "policy": msgspec.to_builtins(policy),
         "next_step": 1 if began_ms is None else 2,
         "escalates_at_ms": due_ms if began_ms is None else None,
-        "calls": calls,
+        "calls": msgspec.to_builtins(calls),
         "told": called,
     }
 

@@ -1,12 +1,12 @@
 """Who people are, as far as somebody has asked a system: shared by all replicas, and forgotten after a while."""
 
-from pydantic import TypeAdapter
+import msgspec
 
 from versus_py.incidents.model import Actor
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, load_script
 
-_ACTOR = TypeAdapter(Actor)
+_decode = msgspec.json.Decoder(Actor).decode
 
 
 class KnownPeople:
@@ -19,9 +19,9 @@ class KnownPeople:
     async def get(self, system: str, user_id: str) -> Actor | None:
         """None when nobody has asked yet, or it is too long ago."""
         found = await answered(self._redis.get(keys.person(system, user_id)))
-        return None if found is None else _ACTOR.validate_json(found)
+        return None if found is None else _decode(found)
 
     async def keep(self, system: str, person: Actor, *, for_ms: int) -> None:
         """*person* has an id in *system*."""
         name = keys.person(system, person.ids[system])
-        await answered(self._put([name], [_ACTOR.dump_json(person), for_ms, ""]))
+        await answered(self._put([name], [msgspec.json.encode(person), for_ms, ""]))

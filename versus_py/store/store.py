@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
+from msgspec import Struct
 
 from versus_py.clock import Skew, monotonic_ms
 from versus_py.errors import StoreUnavailable, Unreadable
@@ -35,6 +36,7 @@ from versus_py.store.calls import (
     Script,
     answered,
     answers,
+    is_cluster,
     load_script,
     run_all,
     run_optionally,
@@ -97,8 +99,7 @@ UNREAD_KEEP_MS = 10 * 60_000
 """An incident that cannot be read is met every few seconds; when it is not for so long, somebody can read it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """What became of a claim."""
 
     how: Literal["done", "retry", "postponed", "failed"]
@@ -130,6 +131,8 @@ class Completion:
 
 _KEPT = "-"
 """In place of alerts: what is stored of them apart stays as it is."""
+
+_NO_NAMES = Names()
 
 _ENDED = 2
 """What `complete` answers when it took the incident off the ledger."""
@@ -259,6 +262,22 @@ class Store:
         self._announce(created)
         await self._index(created, now_ms=now_ms)
         return existing
+
+    @property
+    def can_create_new(self) -> bool:
+        """Whether one step can write an incident and look at all its names: on a cluster, these are at many nodes."""
+        return not is_cluster(self._redis)
+
+    async def create_new(self, changes: Sequence[tuple[Change, Names]], *, now_ms: int) -> list[bool]:
+        """Write new incidents that are known by none of their names, each in one step, all in one round trip.
+
+        False where a name leads to something, be it another incident or nothing any more: then nothing is written.
+        The names have at most ALERTS_ASKED_MAX alerts: all that the incident begins with.
+        """
+        replies = await self._write([self._creation(change, "", now_ms, names) for change, names in changes])
+        are_new = [not reply for reply in replies]
+        self._announce([change for (change, _), is_new in zip(changes, are_new, strict=True) if is_new])
+        return are_new
 
     async def save(self, changes: Sequence[Change], *, now_ms: int, durably: bool = True) -> list[bool]:
         """Write changed incidents, each provided that it is still at the version it was read at.
@@ -535,8 +554,12 @@ class Store:
         for_ms = max(0, (incident.last_due_ms or 0) - now_ms) + self._retention_ms
         return self._references.renewals(incident, for_ms=for_ms)
 
-    def _creation(self, change: Change, stale: str, now_ms: int) -> Call:
+    def _creation(self, change: Change, stale: str, now_ms: int, known_by: Names = _NO_NAMES) -> Call:
         incident = change.incident
+        others = known_by.others
+        firing = {it.fingerprint for it in incident.firing}
+        alerts = sorted(known_by.alerts, key=lambda it: it[0] not in firing)
+        buckets = [keys.alert(*it) for it in alerts]
         return Call(
             self._create,
             [
@@ -546,6 +569,8 @@ class Store:
                 keys.index(incident.id),
                 keys.ledger(incident.id),
                 keys.payload(incident.id),
+                *others,
+                *(bucket for bucket, _ in buckets),
             ],
             [
                 incident.id,
@@ -559,6 +584,10 @@ class Store:
                 change.payload,
                 *_timer_args(change),
                 *_delivery_args(incident),
+                len(others),
+                sum(fingerprint in firing for fingerprint, _ in alerts),
+                self._by_server(now_ms),
+                *(field for _, field in buckets),
             ],
         )
 

@@ -4,11 +4,12 @@ For a server beside one that is in use, which takes the same alerts. No session,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from versus_py.clock import Clock
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident
 from versus_py.targets.check import Examination
 from versus_py.targets.system import Examined, Parts, Surroundings, System

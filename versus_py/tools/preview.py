@@ -1,7 +1,7 @@
 """What would be posted about a payload: the templates of a configuration, rendered without asking anybody."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,6 +11,7 @@ from multidict import MultiDict
 
 from versus_py.config import Config
 from versus_py.engine.policies import Policies
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification
 from versus_py.incidents.payloads import pack, unpack
 from versus_py.incidents.transitions import observe, trigger

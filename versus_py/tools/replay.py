@@ -5,13 +5,14 @@ there are three dictionaries. Other than in the store, nothing is forgotten when
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
 from versus_py.errors import BadPayload
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Notification, Outcome, PolicyFor, Status
 from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change

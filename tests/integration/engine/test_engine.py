@@ -1,7 +1,6 @@
 """From the payload to the record, with the simulators and a clock that is moved."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from tests.integration.conftest import CHANNEL, LEASE_MS, Engine, make_worker
 from tests.support.claims import claim_due
 from tests.support.waiting import until
 from versus_py.engine.retries import SPREAD
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Status
 from versus_py.simulators import Fault
 from versus_py.store import keys

@@ -12,6 +12,7 @@ from tests.integration.interactions.test_interactions import message, press
 from tests.support.redis_servers import SharedRedis, oldest_redis_server, redis_server, valkey_server
 from tests.support.servers import run_redis
 from versus_py.engine.health import Health
+from versus_py.engine.lately import Lately
 from versus_py.incidents.model import IncidentId, Status
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.store import keys
@@ -66,6 +67,17 @@ async def test_what_is_new_is_refused_until_there_is_room(engine):
     assert refused == (503, "Redis is full and takes no new alert: send it again")
     assert taken == 201
     assert len((await engine.store.page()).incidents) == 1
+
+
+async def test_what_is_known_is_still_updated_by_a_process_that_does_not_remember_it(engine):
+    incident_id = await accepted(engine, "Disk")
+    engine.lifecycle._lately = Lately(10)  # as after a restart: it is taken to be new
+
+    async with full(engine):
+        status, _ = await answer(engine, firing(engine, "Disk"))
+
+    assert status == 201
+    assert (await engine.store.get(incident_id)).occurrences == 2
 
 
 async def test_what_was_accepted_is_posted_and_escalates(engine):

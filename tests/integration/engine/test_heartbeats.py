@@ -1,7 +1,6 @@
 """Heartbeats: nothing is told while they come, and their silence is an incident until they come again."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.integration.conftest import Engine, make_worker
 from tests.integration.engine.test_watchdog import forget_timers
 from tests.support.groups import alert, group
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.store import keys
 from versus_py.targets import deadline
 from versus_py.targets.check import Check, CheckStatus

@@ -5,7 +5,6 @@ import json
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
@@ -24,6 +23,7 @@ from versus_py.engine import last_look
 from versus_py.engine.alertmanager_api import Doubt
 from versus_py.engine.last_look import AlertmanagerLook, Escalate, Over, Suppressed, raise_if_unknowable
 from versus_py.engine.retries import SPREAD
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import merged
 from versus_py.incidents.model import Alert
 from versus_py.simulators import run_app

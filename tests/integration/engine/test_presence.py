@@ -1,7 +1,6 @@
 """Replicas tell each other that they run, and how they stand."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from versus_py.clock import ClockNotes, SharedClock
 from versus_py.engine.health import Health
 from versus_py.engine.presence import Presence, describes
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.store import keys
 from versus_py.store.replicas import FORGOTTEN_AFTER_MS, Circuit, Replica, Replicas
 

@@ -1,7 +1,6 @@
 """Incidents compared with their records: what was not told is repaired, once, and by one replica at a time."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.support.waiting import until
 from versus_py.engine import reconciliation
 from versus_py.engine.reconciliation import BATCH, ENDED_FOR_MS, Reconciliation
 from versus_py.errors import Permanent, RateLimited, StoreUnavailable, Unreachable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Event, Status
 from versus_py.incidents.sides import Standing
 from versus_py.store import keys

@@ -9,7 +9,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from versus_py.engine.policies import Policies
 from versus_py.engine.worker import Worker
 from versus_py.errors import Permanent
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Call, Delivery, Incident, Status
 from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.policies import Policy

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -13,6 +12,7 @@ from tests.support.replicas import Replica
 from versus_py.engine.lifecycle import Accepted
 from versus_py.engine.tickets import NotTaken
 from versus_py.engine.worker import Worker
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Event, Incident, Outcome, Status
 from versus_py.incidents.sides import Report, Side, Standing
 from versus_py.incidents.tickets import OnHold, ticket_id

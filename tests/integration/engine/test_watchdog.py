@@ -1,7 +1,6 @@
 """The ledger and the watchdog: what may still escalate is known apart from its timers, and comes back without them."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support.waiting import until
 from versus_py.engine.retries import SPREAD
 from versus_py.engine.watchdog import GRACE_MS, TOLD_AT_ONCE
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, IncidentId, Status
 from versus_py.incidents.partitions import partitions
 from versus_py.incidents.transitions import acknowledge, begin_step, observe, trigger

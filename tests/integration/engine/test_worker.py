@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 import structlog
@@ -18,6 +17,7 @@ from versus_py.engine.last_look import Escalate, Verdict
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import STORE_AGAIN_MS, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.policies import Policy, made
 from versus_py.store import Claim

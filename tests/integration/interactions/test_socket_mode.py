@@ -2,13 +2,13 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import aiohttp
 import pytest
 
 from tests.integration.conftest import CHANNEL
 from tests.support.waiting import DEADLINE_S, until
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Status
 from versus_py.simulators import Fault, SlackSimulator
 from versus_py.simulators.slack import Press as SlackPress

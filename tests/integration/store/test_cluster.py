@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from versus_py.config import RedisConfig
 from versus_py.engine.lifecycle import Accepted, Lifecycle
 from versus_py.engine.watchdog import Watchdog
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Alert, AlertStatus, Delivery, IncidentId, Notification, Outcome
 from versus_py.incidents.transitions import Change, trigger
 from versus_py.store import Completion, Ledger, Markers, SharedTime, Store, keys

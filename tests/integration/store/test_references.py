@@ -1,7 +1,6 @@
 """Which incident a system's message or record belongs to: written before the delivery, checked by who reads it."""
 
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -9,6 +8,7 @@ from tests.integration.store.test_store import claim, created, save
 from tests.support.clock import FakeClock
 from tests.support.factories import make_notification
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery
 from versus_py.incidents.transitions import observe, resolve
 from versus_py.store import Completion, keys

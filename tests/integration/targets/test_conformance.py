@@ -3,7 +3,6 @@
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support import toys
 from tests.support.toys import BoardServer, BoardTarget, PagerServer
 from versus_py.ack_links import AckLinks
 from versus_py.errors import Permanent, Transient
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Status
 from versus_py.incidents.rounds import begun
 from versus_py.simulators import Fault, ServiceNowSimulator, SlackSimulator, run_app

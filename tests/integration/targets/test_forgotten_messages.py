@@ -1,7 +1,6 @@
 """What Redis forgot and Slack still shows: the same alert comes again, and nobody is told twice."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.integration.conftest import CHANNEL, Engine
 from tests.integration.engine.test_engine import firing, press_button
 from tests.integration.targets.test_records import group
+from versus_py.incidents.copies import replace
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.answers import SlackError
 from versus_py.targets.slack import target

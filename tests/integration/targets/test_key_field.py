@@ -1,12 +1,12 @@
 """The column that a record is found by, and tables that lack columns of an incident."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import Engine, make_turns
 from tests.integration.targets.test_records import group, resolve
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor
 from versus_py.incidents.transitions import resolve as resolve_incident
 from versus_py.simulators import Fault

@@ -1,7 +1,5 @@
 """ServiceNow's odd answers, each translated into what to do next; and what is asked of it."""
 
-from dataclasses import replace
-
 import aiohttp
 import pytest
 from yarl import URL
@@ -12,6 +10,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_incident
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import CredentialsRefused, Permanent, Transient
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, IncidentId
 from versus_py.incidents.transitions import acknowledge, begin_step
 from versus_py.simulators import ServiceNowSimulator, run_app

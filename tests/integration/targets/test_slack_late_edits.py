@@ -1,7 +1,6 @@
 """An edit that Slack did not answer may take effect late, and undo a newer one: the message is put right."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from tests.integration.targets.test_records import group
 from tests.integration.targets.test_slack_thread import act, message, trigger
 from tests.integration.targets.test_storm import break_out, counted, digest, until_quiet
 from tests.support.waiting import DEADLINE_S
+from versus_py.incidents.copies import replace
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
 from versus_py.simulators.slack.errors import ErrorOrder

@@ -1,7 +1,5 @@
 """Slack's odd answers, each translated into what to do next."""
 
-from dataclasses import replace
-
 import aiohttp
 import pytest
 from fakeredis import FakeAsyncRedis
@@ -13,6 +11,7 @@ from tests.support.servers import free_port
 from versus_py.ack_links import AckLinks
 from versus_py.config import SlackConfig
 from versus_py.errors import CredentialsRefused, Permanent, Transient
+from versus_py.incidents.copies import replace
 from versus_py.store import Store
 from versus_py.systems import model
 from versus_py.targets.slack.api import LATE_POST_S, SlackApi

@@ -1,7 +1,6 @@
 """Who acts in another system is shown as the Slack user with the same e-mail address."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from tests.integration.targets.test_slack_thread import trigger as triggered
 from tests.support.factories import make_incident
 from versus_py.config import SlackConfig
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Comment, Delivery, Entry, Event, Incident, IncidentId
 from versus_py.simulators import Fault
 from versus_py.simulators.slack.errors import ErrorOrder

@@ -1,6 +1,5 @@
 """Tickets that came in, and the incidents that began with them: what is written there, and what is left to people."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.support.factories import make_policy
 from tests.support.two_way import ANA, NAME, TwoWay, begun, make_target
 from versus_py.errors import Transient
 from versus_py.incidents import transitions, triage
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Event, Status
 from versus_py.incidents.sides import Standing
 from versus_py.simulators import Fault

@@ -1,6 +1,5 @@
 """What is read of tickets: what people write there, who they are, and many at once for comparisons."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.support.factories import make_policy
 from tests.support.two_way import ANA, NAME, TOKEN, TwoWay, begun, make_target
 from versus_py.errors import Permanent, RateLimited, Transient
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Event, Incident, IncidentId, Status
 from versus_py.incidents.sides import Report, Standing
 from versus_py.simulators import Fault

@@ -1,7 +1,6 @@
 """An incident that cannot be read is named wherever it is met, and keeps no other from what is asked for."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.integration.conftest import Engine
 from tests.integration.interactions.test_interactions import message, press, told
 from tests.support.factories import make_incident
 from versus_py.cli.incidents import incidents_app
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import IncidentId, Status
 from versus_py.simulators.slack.simulator import SIGNING_SECRET
 from versus_py.store import keys

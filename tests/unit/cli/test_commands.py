@@ -12,7 +12,7 @@ from versus_py.cli import COMMANDS, app
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_there_under_its_name(name):
-    command = typer.main.get_command(app).commands[name]
+    command = typer.main.get_group(app).commands[name]
 
     assert command.name == name
     assert command.help

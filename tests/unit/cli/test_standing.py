@@ -1,6 +1,5 @@
 """How the command line says what an incident is about."""
 
-from dataclasses import replace
 from typing import Any
 
 from tests.support.clock import START_MS
@@ -15,6 +14,7 @@ from versus_py.cli.standing import (
     to_come,
     what_fires,
 )
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Comment, Delivery, Entry, Event, Incident
 from versus_py.incidents.policies import Policy, Step
 from versus_py.incidents.transitions import acknowledge, resolve

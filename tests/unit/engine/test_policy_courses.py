@@ -1,7 +1,5 @@
 """What is shown of policies is what the engine makes of them."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.factories import make_incident
@@ -17,6 +15,7 @@ from versus_py.engine.courses import (
     shown_policy,
 )
 from versus_py.engine.policies import Policies
+from versus_py.incidents.copies import replace
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.transitions import begin_step
 

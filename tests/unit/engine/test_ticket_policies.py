@@ -1,6 +1,5 @@
 """The policy of an incident that came from a ticket: its ticket is raised, and there is never a second one."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from tests.support.factories import make_notification
 from tests.support.policies import CRITICAL, MINUTE_MS, make_config
 from versus_py.config import Config
 from versus_py.engine.policies import Policies
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Incident
 from versus_py.incidents.policies import Asked, Policy, When
 from versus_py.incidents.transitions import trigger

@@ -1,11 +1,10 @@
 """Heartbeats: each beat begins the time for the next one, and when that is over, the heartbeat is silent."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_notification
+from versus_py.incidents.copies import replace
 from versus_py.incidents.heartbeats import (
     CATCH_UP_MS,
     LATE_MS,

@@ -1,10 +1,9 @@
 """What tells one incident from another."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.factories import make_alert, make_incident, make_notification
+from versus_py.incidents.copies import replace
 from versus_py.incidents.identity import dedup_key, is_the_same, of_sender, shares_an_alert, steady_title
 
 

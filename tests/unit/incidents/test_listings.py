@@ -1,10 +1,9 @@
 """When an alert is over, by what everybody who lists it says."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.factories import make_alert, make_notification
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import LISTERS_MAX, PAST_STARTS_MAX, ended, merged, seen
 from versus_py.incidents.model import Alert, AlertStatus, Listing
 from versus_py.incidents.updates import MAX_ALERTS

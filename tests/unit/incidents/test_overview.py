@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.labels import LABELS_A_LINE, names_of, told_apart
 from versus_py.incidents.model import Status
 from versus_py.incidents.overview import overview, subject

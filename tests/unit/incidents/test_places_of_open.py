@@ -1,11 +1,10 @@
 """Where an open incident is among the others, and that it is stored with it."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident, make_policy
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Call, Snooze, Status, Suppression
 from versus_py.incidents.places import NEVER, Kind, Place, place_of
 from versus_py.store.codec import SCHEMA, dump_incident, load_place

@@ -1,11 +1,10 @@
 """How far an incident has come in its policy, as it is shown."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Suppression
 from versus_py.incidents.policies import Policy, Step
 from versus_py.incidents.progress import Position, State, held_until_ms, next_of, position_of, steps_of

@@ -1,11 +1,10 @@
 """How an incident stood at a moment of its past."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Entry, Event, Incident, Status
 from versus_py.incidents.retrospect import BECOMES, standing_at
 

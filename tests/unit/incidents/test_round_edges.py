@@ -1,10 +1,10 @@
 """Which step an incident has come to, and when the next one is due: what a reference model of it has found."""
 
-from dataclasses import replace
 from typing import Any
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_notification
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Ending, Outcome
 from versus_py.incidents.policies import Policy, Step, without_providers
 from versus_py.incidents.transitions import (

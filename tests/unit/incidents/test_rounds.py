@@ -1,10 +1,9 @@
 """How an incident goes through the rounds of its policy."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.factories import make_incident, make_notification
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Status
 from versus_py.incidents.policies import OnFailure, Policy, Step
 from versus_py.incidents.rounds import is_lost, step_of

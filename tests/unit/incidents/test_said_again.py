@@ -1,11 +1,10 @@
 """What is only counted when it is said again, and what has to be decided anew."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_notification
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import seen
 from versus_py.incidents.model import Actor, Delivery, Incident, Listing, Notification, Suppression
 from versus_py.incidents.repeats import NAMED_AGAIN_MAX, WRITTEN_EVERY_MS, again, is_repeat

@@ -1,12 +1,11 @@
 """What a search is written as, and which incidents it finds."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery
 from versus_py.incidents.searching import QUERY_MAX, SEARCHED_MAX, parse_search, searched_text
 

@@ -1,6 +1,5 @@
 """What happens to a ticket, and what it does to its incident: each row of the lifecycle by a test of its name."""
 
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_notification, make_policy
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Entry, Event, Incident, Outcome, Status
 from versus_py.incidents.policies import Asked, Policy, Step
 from versus_py.incidents.sides import Report, Side, Standing, Ticket

@@ -1,13 +1,12 @@
 """What happens to an incident, decided without I/O."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification, make_policy
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
     Actor,
     Alert,

@@ -1,12 +1,12 @@
 """People say how grave an incident is, and who deals with it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_notification, make_policy
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Event, Incident, Notification, Status
 from versus_py.incidents.policies import Asked, Policy, Step
 from versus_py.incidents.transitions import (

@@ -1,13 +1,12 @@
 """What the one who pressed is told, by action and state."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_incident
 from versus_py.config import SlackConfig
 from versus_py.incidents.actions import Action
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery
 from versus_py.incidents.policies import made
 from versus_py.incidents.transitions import acknowledge, escalate, resolve

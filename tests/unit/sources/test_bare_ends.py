@@ -1,10 +1,9 @@
 """Ends that say less than the alert did: what it was about stays known."""
 
-from dataclasses import replace
-
 import pytest
 
 from versus_py import sources
+from versus_py.incidents.copies import replace
 from versus_py.incidents.listings import merged
 
 EVENT = {"routing_key": "k", "dedup_key": "d-1"}

@@ -1,12 +1,11 @@
 """An incident has a size, whatever is sent."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification
 from tests.support.groups import alert, group
 from versus_py import sources
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Notification
 from versus_py.incidents.transitions import observe, trigger
 from versus_py.incidents.updates import ALERTS_TEXT_MAX

@@ -1,7 +1,6 @@
 """Alertmanager's webhook, as its documentation and its source describe it."""
 
 import copy
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +10,7 @@ from hypothesis import given
 from tests.support.factories import make_alert, make_incident
 from tests.support.payloads import assert_is_sound, damaged, sample
 from versus_py import sources
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Incident
 from versus_py.sources.alertmanager import ALERTS_MAX, silence_url
 

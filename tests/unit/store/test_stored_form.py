@@ -1,7 +1,6 @@
 """What is stored of an incident: small, read back whole, and left alone by versions that cannot read it."""
 
 import re
-from dataclasses import replace
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -15,6 +14,7 @@ from tests.support.payloads import DATA
 from tests.support.stored import packed, unpacked
 from tests.unit.store.test_ticket_fields import of_ticket
 from versus_py.errors import Unreadable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Entry, Event, Incident, Status
 from versus_py.store import codec, packing
 from versus_py.store.codec import dump_alerts, dump_delivery, dump_entry, dump_incident, load_incident

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_incident, make_policy
 from tests.support.payloads import DATA
 from tests.support.stored import unpacked
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Entry, Event, Incident, IncidentId, Snooze
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Report, Side, Standing

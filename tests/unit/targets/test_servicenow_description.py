@@ -1,9 +1,8 @@
 """The description of a record: what happened, in plain text."""
 
-from dataclasses import replace
-
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_policy
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery
 from versus_py.incidents.policies import Policy, Step
 from versus_py.incidents.transitions import begin_step, escalate, give_up

@@ -1,7 +1,6 @@
 """Tickets, read from what business rules post."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.support.factories import make_incident
 from tests.support.tickets import BETH, GROUP, MAIN, OURS, RAW, SYS_ID, TOKEN, body_of, feed_of, ticket_config
 from versus_py.errors import BadPayload
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, incident_id
 from versus_py.incidents.policies import Asked
 from versus_py.incidents.sides import Side, Standing, Ticket

@@ -1,6 +1,5 @@
 """Which buttons a message has, and what a press of one asks for."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +8,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import make_incident, make_policy
 from versus_py.config import SlackActions, SlackConfig, SlackSnooze
 from versus_py.incidents.actions import Action, snoozed_until_ms
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Incident
 from versus_py.incidents.transitions import Change, acknowledge, begin_step, resolve
 from versus_py.targets.slack.actions import MORE, action_block, offered, read_value

@@ -1,9 +1,8 @@
 """The default body: what differs is on each line, the same text appears once, and no more than fits a phone."""
 
-from dataclasses import replace
-
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident
 from versus_py.targets.slack.default_body import default_body
 from versus_py.targets.slack.mrkdwn import clock_time, since

@@ -1,7 +1,6 @@
 """What people see in Slack: escaped, bounded, and telling the truth about the escalation."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from slack_sdk.models.blocks import Block
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_policy
 from versus_py.config import MessageProperties, SlackConfig
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Incident
 from versus_py.incidents.policies import Policy, Step, made
 from versus_py.incidents.rounds import begun

@@ -1,10 +1,9 @@
 """What a thread was told once, it is not told again."""
 
-from dataclasses import replace
-
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
 from versus_py.config import SlackConfig
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident
 from versus_py.incidents.transitions import begin_step
 from versus_py.systems import called

@@ -1,11 +1,10 @@
 """What an incident's timeline shows of its outcome."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Entry, Event, Status
 from versus_py.tools.audit.timeline import contradiction
 

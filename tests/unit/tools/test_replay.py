@@ -1,6 +1,5 @@
 """A recording runs through the real transitions, with nothing but its own times."""
 
-from dataclasses import replace
 from datetime import UTC
 
 import orjson
@@ -9,6 +8,7 @@ import pytest
 from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification, make_policy
 from versus_py.errors import BadPayload
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, incident_id
 from versus_py.incidents.policies import Policy, Step, made
 from versus_py.incidents.rounds import as_before

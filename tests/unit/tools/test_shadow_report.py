@@ -1,11 +1,10 @@
 """versus shadow report: how requests are counted there and here."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.factories import make_alert, make_incident
 from versus_py.errors import VersusError
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery
 from versus_py.store.journal.chain import Line
 from versus_py.targets.shadow import WRITES

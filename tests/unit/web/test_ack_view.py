@@ -1,9 +1,8 @@
 """What the page behind the link of an incident shows."""
 
-from dataclasses import replace
-
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Entry, Event
 from versus_py.web.pages.ack_view import PEOPLE_MAX, Deed, ack_view
 

@@ -1,9 +1,8 @@
 """Beats among what is posted."""
 
-from dataclasses import replace
-
 from tests.support.factories import make_alert, make_notification
 from versus_py.config import ExpectedHeartbeat
+from versus_py.incidents.copies import replace
 from versus_py.incidents.policies import Asked
 from versus_py.web.intake.beats import found_in
 

@@ -1,12 +1,12 @@
 """What the page of health says of a server: how it stands, and what to do about it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from versus_py.engine.health import Readiness
 from versus_py.engine.presence import GONE_MS
+from versus_py.incidents.copies import replace
 from versus_py.store import Standing
 from versus_py.store.replicas import Circuit, Replica
 from versus_py.systems import called

@@ -1,11 +1,10 @@
 """What Now shows, and in which order."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import IncidentId
 from versus_py.incidents.places import Kind, Place
 from versus_py.web.pages.ui.now import ROWS_MAX, Reach, cursor_of, now_of, wanted

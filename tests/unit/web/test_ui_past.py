@@ -1,12 +1,11 @@
 """What History says of an incident, and how what was open at a moment is ordered."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Delivery, Entry, Event, Incident, Status
 from versus_py.store import WasOpen
 from versus_py.web.pages.ui.past import SAID_MAX, open_at, past_row

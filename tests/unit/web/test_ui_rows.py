@@ -1,12 +1,11 @@
 """What a row of a list says of an incident."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_alert, make_incident, make_policy
 from versus_py.incidents import transitions
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Alert, Call, Delivery, Suppression
 from versus_py.incidents.policies import Policy, Step
 from versus_py.web.pages.ui.rows import Severity, row_of

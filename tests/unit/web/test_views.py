@@ -1,13 +1,12 @@
 """What the API says of an incident's escalation."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
 
 from tests.support.clock import START_MS
 from tests.support.factories import make_incident, make_policy
 from tests.support.openapi import faults
+from versus_py.incidents.copies import replace
 from versus_py.incidents.policies import Policy, Step
 from versus_py.web.api.views import detail, escalates_at, rfc3339, summary
 

@@ -1,10 +1,13 @@
--- create: write a new incident and arm its timers, unless its dedup key or its id is taken.
+-- create: write a new incident and arm its timers, unless its dedup key or its id is taken, or another name leads to
+-- what is there. Other names are in other partitions: of a cluster, none can be given here.
 -- KEYS[1] incident   hash, the incident
 -- KEYS[2] dedup      string, id of the incident that this dedup key names
 -- KEYS[3] timers     zset, "<id>|<target>" -> due time in ms
 -- KEYS[4] incidents  zset, id -> creation time in ms
 -- KEYS[5] pending    zset, id -> when its escalation is due in ms
 -- KEYS[6] payload    string, the body that it came with, packed
+-- then other_count   keys that lead to what is there if they exist: strings, hashes, sets
+-- the rest           for each alert, its bucket: hash, alert -> ids of incidents with a space between
 -- ARGV[1] id   ARGV[2] status   ARGV[3] incident   ARGV[4] its alerts   ARGV[5] created_ms
 --                        "-" for those that are stored with the incident
 -- ARGV[6] expire_at_ms   when all of it may be forgotten
@@ -13,7 +16,10 @@
 -- ARGV[9] payload        "" when it is not kept
 -- ARGV[10] timer_count   then that many pairs: member, due_ms
 -- then delivery_count    then that many pairs: a field, and a delivery: of targets that show it already
--- returns what is there already: what the key names, or the id itself; "" when this one was created.
+-- then other_count, named_count, now_ms by the server's clock, and for each alert its field in the bucket: of all, an
+--                        incident may not be named yet; the first named_count name this one from now on
+-- returns what is there already: what the key names, the id itself, or "?" for what another name leads to; "" when this
+-- one was created.
 -- An id that exists without its dedup key was resolved a while ago: the key names it again when it is reopened.
 local incident, dedup, timers, incidents, pending, payload_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id, status, text, alerts, created_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -25,6 +31,23 @@ if named and named ~= stale then
 end
 if redis.call('EXISTS', incident) == 1 then
   return id
+end
+
+local FIXED_KEYS, SPARE_MS = 6, 3600000 -- the second as in index_alerts
+local delivery_at = 11 + 2 * timer_count
+local delivery_count = tonumber(ARGV[delivery_at])
+local other_at = delivery_at + 1 + 2 * delivery_count
+local other_count, named_count = tonumber(ARGV[other_at]), tonumber(ARGV[other_at + 1])
+local now_ms, buckets_at, fields_at = tonumber(ARGV[other_at + 2]), FIXED_KEYS + other_count, other_at + 2
+for i = FIXED_KEYS + 1, buckets_at do
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    return '?'
+  end
+end
+for i = 1, #KEYS - buckets_at do
+  if redis.call('HEXISTS', KEYS[buckets_at + i], ARGV[fields_at + i]) == 1 then
+    return '?'
+  end
 end
 
 redis.call('SET', dedup, id, 'PXAT', expire_at_ms)
@@ -41,15 +64,17 @@ if owed_at_ms ~= '' then
   redis.call('ZADD', pending, owed_at_ms, id)
 end
 
-local next_arg = 11
-for _ = 1, timer_count do
-  redis.call('ZADD', timers, ARGV[next_arg + 1], ARGV[next_arg])
-  next_arg = next_arg + 2
+for i = 11, delivery_at - 1, 2 do
+  redis.call('ZADD', timers, ARGV[i + 1], ARGV[i])
 end
-local delivery_count = tonumber(ARGV[next_arg])
-next_arg = next_arg + 1
-for _ = 1, delivery_count do
-  redis.call('HSET', incident, ARGV[next_arg], ARGV[next_arg + 1])
-  next_arg = next_arg + 2
+for i = delivery_at + 1, other_at - 1, 2 do
+  redis.call('HSET', incident, ARGV[i], ARGV[i + 1])
+end
+for i = 1, named_count do
+  local bucket = KEYS[buckets_at + i]
+  redis.call('HSET', bucket, ARGV[fields_at + i], id)
+  if now_ms + redis.call('PTTL', bucket) < tonumber(expire_at_ms) then
+    redis.call('PEXPIREAT', bucket, tonumber(expire_at_ms) + SPARE_MS)
+  end
 end
 return ''

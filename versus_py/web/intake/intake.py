@@ -91,9 +91,8 @@ class Intake:
             if self._repeats is None:
                 return _answered(await self._take(request, sender, body, read_any(body)))
             key = self._repeats.key(request, sender.name, body)
-            async with answering_in_time():
-                known = await self._repeated(self._repeats, key, sender)
-                return known or await self._read(self._repeats, key, request, sender, body)
+            known = await self._repeated(self._repeats, key, sender)
+            return known or await self._read(self._repeats, key, request, sender, body)
 
         return await self._in_turn(request, sender, work)
 
@@ -125,10 +124,13 @@ class Intake:
         return await self._in_turn(request, sender, work)
 
     async def _in_turn(self, request: web.Request, sender: Sender | None, work: Callable[[bytes], Awaitable[T]]) -> T:
-        """The result of *work* with the body, once it is the request's turn. A refusal is logged."""
+        """The result of *work* with the body, once it is the request's turn. A refusal is logged.
+
+        Raises StoreUnavailable before senders give up: Monasca's wait 5 s.
+        """
         try:
             body = await self._body(request)
-            async with self._slots.slot(request, len(body)):
+            async with self._slots.slot(request, len(body)), answering_in_time():
                 return await work(body)
         except web.HTTPClientError as exc:
             # Most senders drop what is refused for good, Alertmanager too: nobody else would ever say so.
@@ -211,7 +213,7 @@ class Intake:
         sender: Sender,
         body: bytes,
     ) -> list[Accepted | Refused | None]:
-        """Written down, in the journal too, or StoreUnavailable before senders give up: Monasca's wait 5 s.
+        """Written down, in the journal too. Raises StoreUnavailable.
 
         Where some are not written down, the others are all the same.
         """
@@ -258,19 +260,18 @@ class Intake:
     async def _written(
         self, news: Sequence[Notification], overrides: Overrides, sender: Sender, body: bytes
     ) -> Sequence[Accepted | Refused]:
-        async with answering_in_time():
-            found: Sequence[Accepted | Refused]
-            try:
-                found = await self._lifecycle.accept(
-                    news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
-                )
-            except PartlyAccepted as exc:
-                log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
-                found = exc.results
-            if self._journal is not None and found:
-                now_ms = self._clock.now_ms()
-                await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
-            return found
+        found: Sequence[Accepted | Refused]
+        try:
+            found = await self._lifecycle.accept(
+                news, partial(self._policies.of, asked=overrides.asked), overrides.warnings
+            )
+        except PartlyAccepted as exc:
+            log.error("intake.partly_accepted", error=str(exc))  # noqa: TRY400 - a sentence that says it all
+            found = exc.results
+        if self._journal is not None and found:
+            now_ms = self._clock.now_ms()
+            await self._journal.add(acceptances(body, news, found, sender=sender.name, at_ms=now_ms))
+        return found
 
     async def _body(self, request: web.Request) -> bytes:
         try:
