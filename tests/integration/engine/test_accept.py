@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from redis.asyncio.connection import Connection
 
 from tests.support.factories import POLICY, make_alert, make_notification
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Outcome, Status
+from versus_py.store import batches
 
 
 @pytest.fixture
@@ -19,15 +19,15 @@ def lifecycle(store, clock):
 
 @pytest.fixture
 def round_trips(monkeypatch):
-    """How often something was sent to Redis."""
+    """What was sent to Redis each time."""
     sent = []
-    send = Connection.send_packed_command
+    send = batches.pipelined
 
-    async def counting(self, command, check_health=True):
-        sent.append(command)
-        await send(self, command, check_health)
+    async def counting(redis, commands):
+        sent.append(commands)
+        return await send(redis, commands)
 
-    monkeypatch.setattr(Connection, "send_packed_command", counting)
+    monkeypatch.setattr(batches, "pipelined", counting)
     return sent
 
 
@@ -47,8 +47,8 @@ async def test_500_alerts_are_accepted_in_few_round_trips(lifecycle, round_trips
     assert [it.outcome for it in created] == [Outcome.CREATED] * 500
     assert [it.outcome for it in updated] == [Outcome.UPDATED] * 500
     assert len({it.incident.id for it in created if it.incident}) == 500
-    assert to_create <= 15
-    assert len(round_trips) - to_create <= 25
+    assert to_create <= 7
+    assert len(round_trips) - to_create <= 18
 
 
 async def test_what_is_new_is_looked_for_by_all_its_names_and_written_in_one_round_trip(lifecycle, round_trips):
@@ -60,7 +60,7 @@ async def test_what_is_new_is_looked_for_by_all_its_names_and_written_in_one_rou
     to_create = len(round_trips)
     await lifecycle.accept([one(1)], policy_for)
 
-    assert to_create == 2  # the incident with its names; what wakes a worker, for which nobody waits
+    assert to_create == 1  # the incident with its names; for what wakes a worker, nobody waits
     assert len(round_trips) - to_create <= 4  # by its key, the incident, the change, what wakes a worker
 
 
