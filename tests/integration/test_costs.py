@@ -6,7 +6,7 @@ has to lower its bound. A change that exceeds one says in its commit why that is
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +173,7 @@ async def assert_few_calls(engine, requests: list[bytes], bounds: dict[str, int]
         assert_within(min(it[name] for it in found), most, f"calls ({name})", loose=SHARED)
 
 
-def assert_bounded(cost: Cost, bounds: dict[str, int], *, loose: float = LOOSE) -> None:
+def assert_bounded(cost: Cost, bounds: Mapping[str, float], *, loose: float = LOOSE) -> None:
     assert_within(cost.commands, bounds["commands"], "commands")
     assert_within(cost.round_trips, bounds["round_trips"], "round trips", loose=loose)
 

@@ -26,6 +26,7 @@ PACKAGES = (
     "ack_links",
     "templating",
     "template_functions",
+    "packing",
     "shipped",
     "clock",
     "errors",

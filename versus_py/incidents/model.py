@@ -4,12 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, NewType
 
 from msgspec import Struct, field
+from propcache.api import cached_property
 
 from versus_py.incidents.copies import replace
 from versus_py.incidents.partitions import partition_of
@@ -184,7 +184,7 @@ class Alert(Struct, frozen=True, dict=True):
     def text_size(self) -> int:
         """How many characters it holds, but for the short ones."""
         pairs = (self.labels, self.annotations, self.links)
-        return sum(len("".join((*it, *it.values()))) for it in pairs if it)
+        return sum([len("".join((*it, *it.values()))) for it in pairs if it])
 
     @property
     def name(self) -> str:

@@ -2,20 +2,22 @@
 
 import json
 import zlib
-from base64 import b64decode, b64encode, b85decode
+from base64 import b64decode, b85decode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
+from versus_py import packing
 from versus_py.incidents.redaction import may_change, redacted
 
 PACKED_MAX = 64 * 1024
 """The most characters that are kept of one."""
 
-_BASE64 = "."
-"""What a text in base64 begins with; one in base85, as earlier versions wrote, never does."""
+_PACKED, _BASE64 = ":", "."
+"""What a text begins with that `packing` has packed, and one in base64 as an earlier version wrote. What was before, in
+base85, begins with neither."""
 
 _SHORTER = ((50, 1000), (20, 300), (5, 100), (1, 50))
 """Of what does not fit, each list and each object keeps so many items, and each text so many characters: the first that
@@ -44,8 +46,12 @@ def pack(payload: Mapping[str, Any], known_digest: str = "") -> tuple[str, str]:
 
 def unpack(packed: str) -> dict[str, Any]:
     """What was packed."""
-    is_base64 = packed.startswith(_BASE64)
-    found: dict[str, Any] = json.loads(zlib.decompress(b64decode(packed[1:]) if is_base64 else b85decode(packed)))
+    beginning, rest = packed[:1], packed[1:]
+    if beginning == _PACKED:
+        text = packing.unpack(rest)
+    else:
+        text = zlib.decompress(b64decode(rest) if beginning == _BASE64 else b85decode(packed))
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
@@ -57,7 +63,7 @@ def _dumped(value: Any) -> bytes:
 
 
 def _packed(text: bytes) -> str:
-    return _BASE64 + b64encode(zlib.compress(text, level=1)).decode()
+    return _PACKED + packing.pack(text).decode()
 
 
 def _storable(value: Any) -> Any:

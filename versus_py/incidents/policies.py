@@ -6,9 +6,9 @@ rounds; `Policy.step` tells the step, `Policy.delay_ms` how much later than the 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cached_property
 
 from msgspec import Struct, field
+from propcache.api import cached_property
 
 from versus_py.incidents.copies import replace
 

@@ -28,7 +28,7 @@ def change(clock: FakeClock, dedup_key: str = "group", *, resolved: str = "") ->
 
 async def is_written(store, it: Change, names: Names, clock: FakeClock) -> bool:
     [is_new] = await store.create_new([(it, names)], now_ms=clock.now_ms())
-    return is_new
+    return bool(is_new)
 
 
 async def test_what_no_name_leads_to_is_written_whole(store, clock):

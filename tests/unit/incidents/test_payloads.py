@@ -3,7 +3,7 @@
 import random
 import string
 import zlib
-from base64 import b85encode
+from base64 import b64encode, b85encode
 from typing import Any
 
 import pytest
@@ -23,8 +23,9 @@ def test_a_body_is_kept_as_it_is():
     assert kept(payload) == payload
 
 
-def test_a_body_is_read_as_earlier_versions_packed_it():
-    packed = b85encode(zlib.compress(b'{"title": "Disk full"}')).decode()
+@pytest.mark.parametrize(("beginning", "encode"), [("", b85encode), (".", b64encode)])
+def test_a_body_is_read_as_earlier_versions_packed_it(beginning, encode):
+    packed = beginning + encode(zlib.compress(b'{"title": "Disk full"}')).decode()
 
     assert unpack(packed) == {"title": "Disk full"}
 

@@ -1,18 +1,25 @@
 """Alertmanager's webhook, as its documentation and its source describe it."""
 
 import copy
+import json
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.factories import make_alert, make_incident
 from tests.support.payloads import assert_is_sound, damaged, sample
 from versus_py import sources
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Incident
-from versus_py.sources.alertmanager import ALERTS_MAX, silence_url
+from versus_py.sources.alertmanager import ALERTS_MAX, _canonical, silence_url
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_labels_have_the_canonical_form_that_json_gives_them(labels):
+    assert _canonical(labels) == json.dumps(labels, sort_keys=True)
 
 
 @pytest.fixture
