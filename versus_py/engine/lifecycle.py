@@ -185,7 +185,7 @@ class Lifecycle:
         for it in notifications:
             key = it.dedup_key or f"{it.source}\n{uuid4()}"
             arrivals = by_key.setdefault(key, _Arrivals(key, []))
-            arrivals.notifications.append(replace(it, warnings=(*warnings, *it.warnings)))
+            arrivals.notifications.append(replace(it, warnings=(*warnings, *it.warnings)) if warnings else it)
             keys.append(key)
         for _ in range(MAX_CONFLICTS):
             pending = [arrivals for arrivals in by_key.values() if not arrivals.is_done]

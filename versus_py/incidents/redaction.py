@@ -51,7 +51,7 @@ _WORD = rf"{'|'.join(_WORDS)}|key|sig|basic|slack|xox|xapp|glpat|gh[a-z]_|eyj"
 _WORD_IN_ANY_CASE = re.compile(_WORD, re.IGNORECASE)
 _WORD_IN_LOWER_CASE = re.compile(_WORD)
 
-_NESTED = (dict, list)
+_NESTED = frozenset([dict, list])
 
 _NAMED = ("name", "key", "header", "field")
 """The members that hold the name, in an object that is a name and its value, as in lists of headers."""
@@ -104,10 +104,10 @@ def _is_deep(value: Any, levels: int = LEVELS_MAX) -> bool:
     """Whether something in it is nested deeper."""
     if not levels:
         return True
-    for it in value.values() if isinstance(value, dict) else value:
-        if isinstance(it, _NESTED) and _is_deep(it, levels - 1):
-            return True
-    return False
+    items = value.values() if isinstance(value, dict) else value
+    if _NESTED.isdisjoint(map(type, items)):
+        return False
+    return any(_is_deep(it, levels - 1) for it in items if type(it) in _NESTED)
 
 
 def redacted(value: Any, levels: int = LEVELS_MAX) -> Any:

@@ -107,6 +107,17 @@ async def test_who_has_none_is_challenged_and_changes_nothing(engine, headers):
     assert await listed(engine) == []
 
 
+async def test_the_same_query_is_read_by_the_limits_of_each_sender_however_often_it_came(engine):
+    waits = []
+    for number, (token, minutes) in enumerate([(OPS, 60), (APPS, 60), (OPS, 60), (APPS, 60), (OPS, 45), (APPS, 1)]):
+        payload = {"title": f"Disk {number}", "id": f"d{number}"}
+        _, answer = await post(engine, payload, headers=bearer(token), oncall_wait_minutes=minutes)
+        incident = await engine.store.get(answer["incidents"][0]["id"])
+        waits.append((incident.policy.asked.wait_ms // 60_000, len(answer["warnings"])))
+
+    assert waits == [(60, 0), (30, 1), (60, 0), (30, 1), (45, 0), (2, 1)]
+
+
 async def test_a_wrong_token_is_refused_without_reading_the_body(engine):
     async def never_ending():
         yield b'{"title": '

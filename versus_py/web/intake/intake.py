@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from multidict import MultiDict
 from prometheus_client import Counter
+from yarl import URL
 
 from versus_py.clock import Clock
 from versus_py.config import Config
@@ -47,6 +48,13 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
+KNOWN_QUERIES_MAX = 256
+"""Query strings of which it is remembered what they ask for."""
+
+KNOWN_QUERY_MAX = 1000
+"""The most characters of one that is worth being remembered."""
+
+
 class Intake:
     """Accepts payloads. Nothing but Redis is called while a sender waits."""
 
@@ -81,6 +89,7 @@ class Intake:
         # What the journal and the log of bodies say of a request, only who reads it knows.
         self._repeats = Repeats() if journal is None and not config.alert.debug_body else None
         self._reader = Reader(config)
+        self._known_overrides = lru_cache(KNOWN_QUERIES_MAX)(self._read_overrides)
         self._policies = Policies(config)
 
     async def post(self, request: web.Request) -> web.Response:
@@ -185,8 +194,7 @@ class Intake:
         if self._config.alert.debug_body:
             shown = redacted(body[:LOGGED_BODY_MAX].decode(errors="replace"))
             log.info("intake.body", sender=sender.name, query=request.query_string, body=shown)
-        query = MultiDict((name, value) for name, value in request.query.items() if name not in ignoring)
-        overrides = read_overrides(query, self._config, sender.limits, policy=sender.policy)
+        overrides = self._overrides(request, sender, ignoring)
         payloads, refused = self._trust.believed(contents.payloads, body, request.headers)
         # Afterwards: without what nobody signed, a payload may be of another source.
         payloads, left_out = sender.may_post(payloads, overrides.source)
@@ -204,6 +212,18 @@ class Intake:
             log.warning("intake.warning", remote=request.remote, sender=sender.name, warning=warning)
         results = await self._accept(notifications, reading.beats, overrides, sender, body)
         return Taken(contents, results, warnings, not_allowed, reading.beats)
+
+    def _overrides(self, request: web.Request, sender: Sender, ignoring: Collection[str]) -> Overrides:
+        """What the query asks for. Most senders have one address for all that they send."""
+        query_string = request.rel_url.raw_query_string
+        if ignoring or len(query_string) > KNOWN_QUERY_MAX:
+            query = MultiDict((name, value) for name, value in request.query.items() if name not in ignoring)
+            return read_overrides(query, self._config, sender.limits, policy=sender.policy)
+        return self._known_overrides(query_string, sender)
+
+    def _read_overrides(self, query: str, sender: Sender) -> Overrides:
+        parsed = URL.build(query_string=query, encoded=True).query
+        return read_overrides(parsed, self._config, sender.limits, policy=sender.policy)
 
     async def _accept(
         self,

@@ -44,7 +44,7 @@ class Repeats:
 
     def key(self, request: web.Request, sender: str, body: bytes) -> bytes:
         """What tells requests apart; *sender* is the name of a token."""
-        digest = sha256(f"{sender}\n{request.query_string}\n".encode(errors="surrogateescape"))
+        digest = sha256(f"{sender}\n{request.rel_url.raw_query_string}\n".encode(errors="surrogateescape"))
         digest.update(body)
         return digest.digest()
 

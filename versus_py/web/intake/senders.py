@@ -20,7 +20,7 @@ _HOW = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one is the same as itself only, so that it can be a key
 class Sender:
     """Who posts, and what it may post and ask for."""
 
