@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +24,7 @@ from versus_py.clock import SharedClock
 from versus_py.config import RedisConfig
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.timekeeping import Timekeeper
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, AlertStatus, Notification
 from versus_py.incidents.policies import made
 from versus_py.store import SharedTime, Store

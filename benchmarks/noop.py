@@ -7,10 +7,10 @@ import os
 import struct
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from versus_py.config.parts import ProviderPart
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident
 from versus_py.targets.check import Examination
 from versus_py.targets.system import Abilities, Examined, Parts, Surroundings, System
