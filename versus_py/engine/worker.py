@@ -6,7 +6,7 @@ acknowledged in time.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from random import Random
 from typing import TypedDict
 from uuid import uuid4
@@ -105,8 +105,12 @@ FEW = 200
 CROWDED_LOOK_MS = 20
 """How long a look is put off while more than FEW wait: each look reads again what has come due lately."""
 
-OVERLAP_MS = 2_000
-"""How much before the last look a timer may have been armed that it did not see: by a clock that is behind."""
+OVERLAP_MS = 100
+"""How much before the last look a timer is due that it may not have seen: it was on its way to Redis."""
+
+WIDE_OVERLAP_MS, WIDE_LOOK_EVERY_MS = 2_000, 500
+"""The same of one that a clock armed which is behind, or that took longer; and how often such are looked for. Each look
+reads again all that came due in that time, and of a storm that is thousands."""
 
 WAITING_MAX = 20_000
 """Timers that are known to wait; what is due after so many others is looked for when they have become fewer."""
@@ -201,6 +205,7 @@ class Worker:
         self._look_at_ms = 0
         self._looked_at_ms = 0
         self._whole_look_at_ms = 0
+        self._wide_look_at_ms = 0
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -304,28 +309,29 @@ class Worker:
             self._knows_refused = True
         now_ms = self._clock.now_ms()
         is_whole = now_ms >= self._whole_look_at_ms or len(self._queue) <= FEW
-        from_ms = None if is_whole else self._looked_at_ms - OVERLAP_MS
+        is_wide = now_ms >= self._wide_look_at_ms
+        overlap_ms = WIDE_OVERLAP_MS if is_wide else OVERLAP_MS
+        from_ms = None if is_whole else self._looked_at_ms - overlap_ms
         self._look_at_ms = now_ms + self._idle_max_ms
-        started, offset, seen, has_more = 0, 0, list[Due](), True
-        while has_more:
-            found = await self._store.timers.look(
-                now_ms=now_ms,
-                lease_ms=self.lease_ms,
-                limit=LOOK_MAX,
-                from_ms=from_ms,
-                offset=offset,
-                worker=self._name,
-            )
-            has_more = found.has_more and len(self._queue) < WAITING_MAX
-            self._note_turn()
-            self._note_due(found.next_ms)
-            seen += found.due
-            offset += LOOK_MAX
-            started += await self._admit([it for it in found.due if it not in self._queue], syncs)
+        started, seen, is_all = 0, list[Due](), True
+        pages = self._store.timers.pages(
+            now_ms=now_ms, lease_ms=self.lease_ms, limit=LOOK_MAX, from_ms=from_ms, worker=self._name
+        )
+        async with aclosing(pages):
+            async for found in pages:
+                self._note_turn()
+                self._note_due(found.next_ms)
+                seen += found.due
+                started += await self._admit([it for it in found.due if it not in self._queue], syncs)
+                is_all = found.more_from_ms is None
+                if len(self._queue) >= WAITING_MAX:
+                    break
         self._looked_at_ms = now_ms
+        if is_whole or is_wide:
+            self._wide_look_at_ms = now_ms + WIDE_LOOK_EVERY_MS
         if is_whole:
             self._whole_look_at_ms = now_ms + self._idle_max_ms
-            if not found.has_more:
+            if is_all:
                 self._queue.keep(seen)
         return started
 
@@ -334,11 +340,18 @@ class Worker:
         started = 0
         for first in range(0, len(due), GLANCE_MAX):
             batch = due[first : first + GLANCE_MAX]
-            incidents = await self._store.timers.glance(batch)
-            for it, incident in zip(batch, incidents, strict=True):
-                self._queue.put(it, self._place(it, incident))
+            known = {it: self._sole_place(it) for it in batch}
+            unknown = [it for it, place in known.items() if place is None]
+            incidents = dict(zip(unknown, await self._store.timers.glance(unknown), strict=True))
+            for it, place in known.items():
+                self._queue.put(it, place or self._place(it, incidents[it]))
             started += await self._start(syncs)
         return started
+
+    def _sole_place(self, due: Due) -> Place | None:
+        """Where its sync goes whatever the incident is; None where that depends on it."""
+        system = getattr(self._targets.get(due.target), "sole_system", None)
+        return None if system is None else Place(system)
 
     async def _start(self, syncs: asyncio.TaskGroup) -> int:
         """Claim what has a slot, and sync it; how many that were."""

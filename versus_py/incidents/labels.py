@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from versus_py.incidents.model import Alert, common
 
@@ -102,6 +103,8 @@ def told_apart(
     At most *limit* of them: first those that tell most alerts apart. Empty where there is nothing to tell it from.
     Alerts with the same labels are told apart by the host that they came from, or by their fingerprint.
     """
+    if len(among) == 1:
+        return ({},) * len(shown)
     sample = [*shown, *among[:_COMPARED_ALERTS]]
     chosen = _distinctive(sample, common([it.labels for it in among]), limit)
     found = [_unrepeated({key: it.labels[key] for key in chosen if it.labels.get(key)}) for it in shown]
@@ -207,11 +210,15 @@ def _page(label: str) -> str:
 
 def _place(label: str, text: str = "") -> int:
     """For sorting: places, then what people know things by, then numbers."""
+    place = _place_by_name(label)
+    return place if place != len(_PLACES) else place + bool(_NUMBER_LIKE.fullmatch(text))
+
+
+@lru_cache(maxsize=1024)
+def _place_by_name(label: str) -> int:
     name = label.casefold().replace("-", "_")
     found = next((it for it in (name, name.rpartition(".")[2]) if it in _PLACES), None)
-    if found is not None:
-        return _PLACES.index(found)
-    return len(_PLACES) + bool(_NUMBERS.fullmatch(label) or _NUMBER_LIKE.fullmatch(text))
+    return len(_PLACES) + bool(_NUMBERS.fullmatch(label)) if found is None else _PLACES.index(found)
 
 
 def _is_said(text: str, above: Sequence[str]) -> bool:

@@ -67,8 +67,9 @@ def _resource(alerts: Sequence[Alert]) -> str:
 def overview(incident: Incident, *, lines: int = LINES) -> Overview:
     """The incident with at most so many *lines*."""
     alerts = shown_alerts(incident)
-    shared = _Shared.of(alerts, incident.title)
-    first = sorted(alerts, key=lambda it: severity_rank(it.severity))[:lines]
+    said = [_Said.by(it) for it in alerts]
+    shared = _Shared.of(said, incident.title)
+    first = sorted(said, key=lambda it: severity_rank(it.alert.severity))[:lines]
     labels = common([it.labels for it in alerts])
     return Overview(
         title=incident.title,
@@ -81,9 +82,26 @@ def overview(incident: Incident, *, lines: int = LINES) -> Overview:
         since_ms=min((it.starts_at_ms for it in alerts if it.starts_at_ms is not None), default=None),
         url=shared.url,
         links=shared.links,
-        lines=tuple(shared.line(it, apart) for it, apart in zip(first, told_apart(first, alerts), strict=True)),
+        lines=tuple(
+            shared.line(it, apart)
+            for it, apart in zip(first, told_apart([it.alert for it in first], alerts), strict=True)
+        ),
         left_out=len(alerts) - len(first) + incident.truncated_alerts,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one alert says, all of it."""
+
+    alert: Alert
+    texts: Mapping[str, str]
+    values: str
+    links: Mapping[str, str]
+
+    @classmethod
+    def by(cls, alert: Alert) -> "_Said":
+        return cls(alert, texts_of(alert), values_of(alert), links_of(alert))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +117,32 @@ class _Shared:
     is_one_start: bool
 
     @classmethod
-    def of(cls, alerts: Sequence[Alert], title: str) -> "_Shared":
-        texts = common([texts_of(it) for it in alerts])
-        same = common([{"name": _name(it), "values": values_of(it), "url": it.url} for it in alerts])
-        starts = [it.starts_at_ms for it in alerts if it.starts_at_ms is not None]
+    def of(cls, said: Sequence[_Said], title: str) -> "_Shared":
+        texts = common([it.texts for it in said])
+        same = common([{"name": _name(it.alert), "values": it.values, "url": it.alert.url} for it in said])
+        starts = [it.alert.starts_at_ms for it in said if it.alert.starts_at_ms is not None]
         return cls(
             name=same.get("name", ""),
             above=(title, *said_once(texts.items(), [title])),
             texts=texts,
             values=same.get("values", ""),
             url=same.get("url", ""),
-            links=common([links_of(it) for it in alerts]),
+            links=common([it.links for it in said]),
             is_one_start=not starts or max(starts) - min(starts) <= SAME_START_MS,
         )
 
-    def line(self, alert: Alert, labels: Mapping[str, str]) -> Line:
-        own = [(key, text) for key, text in texts_of(alert).items() if key not in self.texts]
+    def line(self, said: _Said, labels: Mapping[str, str]) -> Line:
+        alert = said.alert
+        own = [(key, text) for key, text in said.texts.items() if key not in self.texts]
         return Line(
             alert=alert,
             name="" if self.name else _name(alert),
             labels=labels,
             texts=said_once(own, self.above),
-            values="" if self.values else values_of(alert),
+            values="" if self.values else said.values,
             since_ms=None if self.is_one_start else alert.starts_at_ms,
             url="" if self.url else alert.url,
-            links={page: it for page, it in links_of(alert).items() if page not in self.links},
+            links={page: it for page, it in said.links.items() if page not in self.links},
         )
 
 

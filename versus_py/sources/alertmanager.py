@@ -3,9 +3,9 @@
 Source: github.com/prometheus/alertmanager, notify/webhook and docs/configuration.md.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from json.encoder import encode_basestring as _quoted_as_it_is
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 from urllib.parse import quote
@@ -134,7 +134,7 @@ def _page(incident: Incident, path: str) -> str:
     labels = common([alert.labels for alert in incident.firing])
     if incident.source != NAME or incident.has_other_senders or not incident.url or not labels:
         return ""
-    matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
+    matchers = ",".join(f"{name}={_quoted_as_it_is(value)}" for name, value in labels.items())
     return f"{incident.url.rstrip('/')}/#/{path}?filter={quote(f'{{{matchers}}}')}"
 
 

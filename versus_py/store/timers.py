@@ -1,9 +1,9 @@
 """Timers: what is due, and the leases of who works on it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import structlog
@@ -48,7 +48,7 @@ class Found:
 
     due: tuple[Due, ...]  # earliest first
     next_ms: int | None  # when something else comes due or a lease ends; None: never
-    has_more: bool  # more is due than was asked for
+    more_from_ms: int | None  # more is due, of which the first was due then; None: that was all
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +115,46 @@ class Timers:
         replies = await self._replies(here, [Call(self._look, _keys(it, *names), args) for it in here], now_ms)
         due: list[Due] = []
         next_ms = [until_ms for until_ms in self._lost_until_ms.values() if until_ms > now_ms]
-        has_more = False
+        more_from_ms: list[int] = []
         for next_here, taken_back, *pairs in replies.values():
             self._metrics.leases_taken_over.inc(int(taken_back))
-            due += [
+            here_due = [
                 Due(int(due_ms), *keys.split_member(member))
                 for member, due_ms in zip(pairs[::2], pairs[1::2], strict=True)
             ]
+            due += here_due
             next_ms += [int(next_here)] if next_here else []
-            has_more = has_more or len(pairs) == 2 * limit
-        return Found(tuple(sorted(due)), min(next_ms, default=None), has_more)
+            more_from_ms += [here_due[-1].due_ms] if len(here_due) == limit else []
+        return Found(tuple(sorted(due)), min(next_ms, default=None), min(more_from_ms, default=None))
+
+    async def pages(
+        self, *, now_ms: int, lease_ms: int, limit: int, from_ms: int | None, worker: str = ""
+    ) -> AsyncGenerator[Found, None]:
+        """All that `look` would find, in the order in which it is due, as long as somebody asks for a further page."""
+        offset = 0
+        while True:
+            found = await self.look(
+                now_ms=now_ms, lease_ms=lease_ms, limit=limit, from_ms=from_ms, offset=offset, worker=worker
+            )
+            if found.more_from_ms is None:
+                yield found
+                return
+            if found.more_from_ms == from_ms:  # so many are due at the same moment
+                offset += limit
+                yield found
+                continue
+            # By when they are due: what is claimed meanwhile is gone from what an offset would step over. What is due
+            # later comes again, after what other partitions have before it.
+            from_ms, offset = found.more_from_ms, 0
+            yield replace(found, due=tuple(it for it in found.due if it.due_ms <= from_ms))
 
     async def glance(self, timers: Sequence[Due]) -> list[Incident | None]:
         """The incident of each without its alerts, and with the delivery of its target only.
 
         None for one that is forgotten, or cannot be read by this version.
         """
+        if not timers:
+            return []
         fields = [("version", "status", "incident", f"{keys.DELIVERY_FIELD}{it.target}") for it in timers]
         commands = [("HMGET", keys.incident(it.incident_id), *names) for it, names in zip(timers, fields, strict=True)]
         found = await answers(self._redis, commands)

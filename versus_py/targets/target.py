@@ -33,7 +33,11 @@ class Target(Protocol):
     """One remote API."""
 
     def system(self, incident: Incident) -> str:
-        """What a sync of *incident* calls: when that is down for one incident, it is so for all that call it."""
+        """What a sync of *incident* calls: when that is down for one incident, it is so for all that call it.
+
+        A target that has but one, without places in it that take turns, may say so by a `sole_system` of that name:
+        then no incident is read to find out whose turn it is.
+        """
 
     async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
         """Make the target show what *incident* is now, and return how to find it there again.

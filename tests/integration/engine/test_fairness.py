@@ -11,9 +11,11 @@ from versus_py.clock import SystemClock
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.worker import CROWDED_LOOK_MS, Worker
 from versus_py.errors import RateLimited
-from versus_py.incidents.model import Delivery, Incident
+from versus_py.incidents.copies import replace
+from versus_py.incidents.model import Delivery, Incident, Outcome
 from versus_py.incidents.partitions import partitions
 from versus_py.incidents.policies import made
+from versus_py.incidents.transitions import Change
 from versus_py.store import keys
 
 MANY = 60
@@ -183,6 +185,42 @@ async def test_news_are_looked_at_together_while_much_waits(store, monkeypatch, 
         assert worker._look_at_ms == now_ms or put_off_ms
         target.let.set()
         await until(lambda: len(target.done) == MANY)
+
+
+@pytest.mark.parametrize(
+    ("before_ms", "wide_every_ms", "is_found"),
+    [(1_500, 0, True), (1_500, 60_000, False), (50, 60_000, True)],
+    ids=["a clock that is behind", "until it is looked for", "on its way to Redis"],
+)
+async def test_what_was_armed_before_the_last_look_is_found_though_much_waits(
+    store, monkeypatch, before_ms, wide_every_ms, is_found
+):
+    monkeypatch.setattr("versus_py.engine.worker.FEW", 2)
+    monkeypatch.setattr("versus_py.engine.worker.WIDE_LOOK_EVERY_MS", wide_every_ms)
+    target = Places(apart=True)
+    await due(store, "slow", MANY)
+    await due(store, "late", wait_ms=3600_000)
+    await due(store, "seen", wait_ms=3600_000)
+    worker = make_worker(store, target, places=4)
+    async with running(worker, target):
+        await until(lambda: len(worker._queue) == MANY - 4 and worker._whole_look_at_ms > 0)
+        worker._whole_look_at_ms += 3600_000
+        await arm(store, "late", worker._looked_at_ms - before_ms)
+        await arm(store, "seen", worker._looked_at_ms + 1)
+        worker._note_due(SystemClock().now_ms())
+        await until(lambda: "seen" in target.done)
+
+        assert ("late" in target.done) is is_found
+        target.let.set()
+        await until(lambda: target.done.count("slow") == MANY)
+
+
+async def arm(store, place: str, at_ms: int) -> None:
+    """Have its step due then, as somebody else has written it."""
+    [named], _, _ = await store.find([f"{place} 0"])
+    incident = await store.get(named)
+    early = replace(incident, escalates_at_ms=at_ms)
+    await store.save([Change(early, Outcome.UPDATED, {"places": at_ms}, before=incident)], now_ms=at_ms)
 
 
 async def test_two_workers_share_what_waits_and_do_nothing_twice(store):

@@ -147,6 +147,11 @@ class ServiceNowTarget:
         self._destinations_of = destinations_of
         self._reporter = Reporter(name, destinations_of)
 
+    @property
+    def sole_system(self) -> str | None:
+        """The instance, where there is but one."""
+        return NAME if len(self._instances) == 1 else None
+
     def system(self, incident: Incident) -> str:
         """The instance, by its name."""
         before, name = incident.delivery(self._name), self._destination(incident)
