@@ -15,11 +15,11 @@ from versus_py.engine.worker import Worker
 from versus_py.errors import Permanent
 from versus_py.incidents import listings, transitions
 from versus_py.incidents.copies import replace
-from versus_py.incidents.model import Actor, Delivery, Incident, IncidentId, Status
+from versus_py.incidents.model import Actor, Alert, Delivery, Incident, IncidentId, Notification, Status
 from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.transitions import Change
 from versus_py.sources import alertmanager
-from versus_py.store import Due, Markers, Store, Timers, calls, keys
+from versus_py.store import Due, Markers, Names, Store, Timers, calls, keys, names
 from versus_py.store.calls import answered
 from versus_py.store.journal import Acceptance, RedisJournal
 from versus_py.targets.servicenow import target as servicenow
@@ -34,28 +34,38 @@ from versus_py.targets.slack.wire import Wire
 
 def _forget_every_third() -> None:
     """What was accepted is not written down."""
-    create = Store.create
+    create, create_new = Store.create, Store.create_new
+
+    def kept(changes: Sequence[tuple[Change, Any]]) -> list[tuple[Change, Any]]:
+        return [it for it in changes if it[0].incident.created_at_ms % 3]
 
     async def forgetful(self: Store, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> Any:
-        kept = [it for it in changes if it[0].incident.created_at_ms % 3]
-        await create(self, kept, now_ms=now_ms)
+        await create(self, kept(changes), now_ms=now_ms)
         return ["" for _ in changes]
 
+    async def forgetful_of_new(self: Store, changes: Sequence[tuple[Change, Names]], *, now_ms: int) -> Any:
+        are_new = iter(await create_new(self, written := kept(changes), now_ms=now_ms))
+        return [next(are_new) if it in written else True for it in changes]
+
     Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
+    Store.create_new = forgetful_of_new  # type: ignore[method-assign]
 
 
 def _drop_timers() -> None:
     """Nobody is reminded that a wait ends."""
-    create = Store.create
+    create, create_new = Store.create, Store.create_new
+
+    def timeless(change: Change) -> Change:
+        return replace(change, timers=_without(change.timers, change.incident.policy.oncall))
 
     async def forgetful(self: Store, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> Any:
-        timers = [
-            {name: at for name, at in it.timers.items() if name != it.incident.policy.oncall} for it, _ in changes
-        ]
-        kept = [(replace(it, timers=left), id_) for (it, id_), left in zip(changes, timers, strict=True)]
-        return await create(self, kept, now_ms=now_ms)
+        return await create(self, [(timeless(it), id_) for it, id_ in changes], now_ms=now_ms)
+
+    async def forgetful_of_new(self: Store, changes: Sequence[tuple[Change, Names]], *, now_ms: int) -> Any:
+        return await create_new(self, [(timeless(it), names) for it, names in changes], now_ms=now_ms)
 
     Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
+    Store.create_new = forgetful_of_new  # type: ignore[method-assign]
 
 
 def _without(timers: Mapping[str, int | None], target: str | None) -> dict[str, int | None]:
@@ -187,11 +197,14 @@ def _keep_quiet_about_what_joins() -> None:
 def _forget_older_names() -> None:
     """A group is what its groupKey says, and nothing else tells it."""
 
-    async def blind(_: Store, names: Sequence[object]) -> list[tuple[IncidentId, ...]]:
-        return [() for _ in names]
+    read = alertmanager._list
 
-    alertmanager._group_name = alertmanager._group_key
-    Store.find_older = blind  # type: ignore[assignment, method-assign]  # that is the sabotage
+    def by_key(alerts: tuple[Alert, ...], source: str, **said: Any) -> Notification:
+        return read(alerts, source, **(said | {"name": said["group_key"]}))
+
+    alertmanager._list = by_key
+    names._ids = lambda wanted, answered: [() for _ in wanted]
+    Store.can_create_new = property(lambda _: False)  # type: ignore[assignment, method-assign]  # that is the sabotage
 
 
 def _acknowledge_for_ever() -> None:

@@ -92,7 +92,13 @@ class Caller:
         args = [id_, "triggered", "{}", "[]", self.now_ms, self._expire_at_ms(), self._maybe(id_)]
         args += [self._maybe(self._soon_ms()), self._maybe("body"), *self._timers(id_, disarms=False)]
         shown = self.random.sample(["delivery:slack", "delivery:servicenow"], self.random.randrange(3))
-        return keys, [*args, len(shown), *(it for field in shown for it in (field, '{"ref":1}'))]
+        args += [len(shown), *(it for field in shown for it in (field, '{"ref":1}'))]
+        if self.random.random() < 0.5:
+            return keys, args
+        others = self.random.sample(["alias", *(f"dedup:{it}" for it in IDS)], self.random.randrange(3))
+        buckets = self.random.choices(["bucket-1", "bucket-2"], k=self.random.randrange(4))
+        args += [5, self._soon_ms(), len(others), self.random.randrange(len(buckets) + 1), self.now_ms]
+        return [*keys, "events", *others, *buckets], args + self.random.choices(["a", "b", "c", "d"], k=len(buckets))
 
     def _draw_save(self) -> Drawn:
         id_ = self.random.choice(IDS)

@@ -3,7 +3,7 @@
 import json
 import zlib
 from base64 import b64decode, b85decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -24,16 +24,37 @@ _SHORTER = ((50, 1000), (20, 300), (5, 100), (1, 50))
 fits. By the last, LEVELS_MAX levels always do."""
 
 
+class Written(Mapping[str, Any]):
+    """A payload by the JSON that says it, of few levels, which is read when somebody looks into it."""
+
+    def __init__(self, json: bytes) -> None:
+        self.json = json
+        self._read: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    @property
+    def _whole(self) -> dict[str, Any]:
+        if self._read is None:
+            self._read = orjson.loads(self.json)
+        return self._read
+
+
 def pack(payload: Mapping[str, Any], known_digest: str = "") -> tuple[str, str]:
     """The digest of *payload*, and it as one line of text, of what is too large its beginning; "" when it is known."""
-    try:
-        raw = orjson.dumps(payload)
-    except TypeError:  # deeper, or with other numbers and texts, than it takes
-        raw = b""
+    raw = _raw(payload)
     digest = sha256(raw).hexdigest()[:16] if raw else ""
     if digest and digest == known_digest:
         return digest, ""
-    clean = redacted(payload) if not raw or may_change(payload, raw) else payload
+    levels = None if isinstance(payload, Written) else payload
+    clean = redacted(payload) if not raw or may_change(levels, raw) else payload
     if not raw:
         clean = _storable(clean)
     packed = _packed(raw if clean is payload else _dumped(clean))
@@ -53,6 +74,16 @@ def unpack(packed: str) -> dict[str, Any]:
         text = zlib.decompress(b64decode(rest) if beginning == _BASE64 else b85decode(packed))
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+def _raw(payload: Mapping[str, Any]) -> bytes:
+    """As JSON; b"" for what is deeper, or has other numbers and texts, than the encoder takes."""
+    if isinstance(payload, Written):
+        return payload.json
+    try:
+        return orjson.dumps(payload)
+    except TypeError:
+        return b""
 
 
 def _dumped(value: Any) -> bytes:

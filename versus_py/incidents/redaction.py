@@ -96,8 +96,11 @@ _SUSPECT = re2.compile(
 
 
 def may_change(value: Any, json: bytes) -> bool:
-    """Whether `redacted` may change *value*, whose JSON is *json*. Takes a tenth of the time of `redacted`."""
-    return _SUSPECT.search(json) is not None or _is_deep(value)
+    """Whether `redacted` may change *value*, whose JSON is *json*. Takes a tenth of the time of `redacted`.
+
+    *value* None: it is known to have few levels.
+    """
+    return _SUSPECT.search(json) is not None or (value is not None and _is_deep(value))
 
 
 def _is_deep(value: Any, levels: int = LEVELS_MAX) -> bool:

@@ -24,6 +24,7 @@ from versus_py.sources import (
 from versus_py.sources.bounds import bounded
 from versus_py.sources.records import raise_if_record
 from versus_py.sources.source import Source
+from versus_py.sources.webhook import Webhook
 
 __all__ = ["SOURCES", "parse", "source_of"]
 
@@ -52,6 +53,8 @@ def parse(payload: Mapping[str, Any], settings: SourcesConfig = _DEFAULTS, name:
     around it is odd. It stays its source's, so that it names no incident of another. Raises NotAnAlert when it
     is news of something else, and WrongAddress for a record of ServiceNow, whatever *name* is.
     """
+    if isinstance(payload, Webhook) and name in {None, alertmanager.NAME}:
+        return bounded(_titled(alertmanager.read_webhook(payload.group)))
     raise_if_record(payload)
     source = source_of(payload, name)
     how = f"source={name} was asked for" if name else f"this looks like {source.NAME}"

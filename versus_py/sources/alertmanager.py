@@ -17,6 +17,7 @@ from versus_py.incidents.model import Alert, AlertStatus, Incident, Notification
 from versus_py.incidents.severity import highest_severity
 from versus_py.incidents.updates import counted
 from versus_py.sources import fields
+from versus_py.sources.webhook import Group, Item
 
 NAME = "alertmanager"
 
@@ -75,45 +76,118 @@ def read_group(
         warnings.append(f"only {ALERTS_MAX} of {len(items)} alerts were read, those that fire first")
         truncated += len(items) - ALERTS_MAX
         items.sort(key=lambda item: item.get("status") == AlertStatus.RESOLVED)
-    alerts = tuple(read(item) for item in items[:ALERTS_MAX])
+    labels, key = fields.text_map(payload.get("groupLabels")), fields.text(payload.get("groupKey"))
+    return _list(
+        tuple(read(item) for item in items[:ALERTS_MAX]),
+        source,
+        receiver=fields.text(payload.get("receiver")),
+        name=_group_name(payload, labels, key),
+        group_key=key or _canonical(labels),
+        labels=labels,
+        url=fields.web_url(payload.get("externalURL")),
+        namespace=namespace,
+        # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
+        is_complete=not truncated and len(items) == len(listed),
+        truncated_alerts=truncated,
+        warnings=tuple(warnings),
+    )
+
+
+def read_webhook(group: Group) -> Notification:
+    """The same of what Alertmanager itself wrote."""
+    labels, key = fields.stripped(group.group_labels), group.group_key.strip()
+    return _list(
+        tuple([_alert_of(it) for it in group.alerts]),
+        NAME,
+        receiver=group.receiver.strip(),
+        name=_canonical(labels) if labels or not key else f"group {key}",
+        group_key=key or _canonical(labels),
+        labels=labels,
+        url=fields.web_url(group.external_url),
+    )
+
+
+def _list(
+    alerts: tuple[Alert, ...],
+    source: str,
+    *,
+    receiver: str,
+    name: str,
+    group_key: str,
+    labels: Mapping[str, str],
+    url: str,
+    namespace: str = "",
+    is_complete: bool = True,
+    truncated_alerts: int = 0,
+    warnings: tuple[str, ...] = (),
+) -> Notification:
+    """The *labels* are the group's, and so is its *name*, by which it is told, and its *group_key*, as it once was."""
     firing = [alert for alert in alerts if alert.is_firing] or alerts
-    receiver = fields.text(payload.get("receiver"))
-    name, older_name = _group_name(payload), _group_key(payload)
-    key, older_key = dedup_key(source, receiver, name, namespace), dedup_key(source, receiver, older_name)
+    key, older_key = dedup_key(source, receiver, name, namespace), dedup_key(source, receiver, group_key)
     return Notification(
         source=source,
-        title=_title(payload, firing),
+        title=_title(labels, firing),
         severity=highest_severity(alert.labels.get("severity", "") for alert in firing),
         alerts=alerts,
         dedup_key=key,
         older_keys=() if older_key == key else (older_key,),
-        group=dedup_key(source, receiver, older_name, namespace),
+        group=dedup_key(source, receiver, group_key, namespace),
         namespace=namespace,
         is_ungrouped=not name,
         receiver=receiver,
-        # A list that was cut, or that lost alerts on the way, says nothing about what it leaves out.
-        is_complete=not truncated and len(items) == len(listed),
-        truncated_alerts=truncated,
-        url=fields.web_url(payload.get("externalURL")),
-        warnings=tuple(warnings),
+        is_complete=is_complete,
+        truncated_alerts=truncated_alerts,
+        url=url,
+        warnings=warnings,
     )
 
 
 def read_alert(item: Mapping[str, Any]) -> Alert:
     """One alert of the list."""
-    labels = fields.text_map(item.get("labels"))
-    annotations = fields.text_map(item.get("annotations"))
-    is_firing = fields.text(item.get("status")).lower() != "resolved"
+    return _alert(
+        fields.text_map(item.get("labels")),
+        fields.text_map(item.get("annotations")),
+        status=fields.text(item.get("status")),
+        fingerprint=fields.text(item.get("fingerprint")),
+        starts_at=item.get("startsAt"),
+        ends_at=item.get("endsAt"),
+        url=item.get("generatorURL"),
+    )
+
+
+def _alert_of(item: Item) -> Alert:
+    return _alert(
+        fields.stripped(item.labels),
+        fields.stripped(item.annotations),
+        status=item.status.strip(),
+        fingerprint=item.fingerprint.strip(),
+        starts_at=item.starts_at,
+        ends_at=item.ends_at,
+        url=item.generator_url,
+    )
+
+
+def _alert(
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    *,
+    status: str,
+    fingerprint: str,
+    starts_at: Any,
+    ends_at: Any,
+    url: Any,
+) -> Alert:
+    is_firing = status.lower() != "resolved"
     return Alert(
-        fingerprint=fields.text(item.get("fingerprint")) or _made_up_fingerprint(labels),
+        fingerprint=fingerprint or _made_up_fingerprint(labels),
         status=AlertStatus.FIRING if is_firing else AlertStatus.RESOLVED,
         labels=labels,
         annotations=annotations,
-        starts_at_ms=fields.time_ms(item.get("startsAt")),
-        ends_at_ms=None if is_firing else fields.time_ms(item.get("endsAt")),
+        starts_at_ms=fields.time_ms(starts_at),
+        ends_at_ms=None if is_firing else fields.time_ms(ends_at),
         title=fields.title(_named(_name(labels), _summary(annotations))),
         severity=labels.get("severity", ""),
-        url=fields.web_url(item.get("generatorURL")),
+        url=fields.web_url(url),
         resource=fields.resource(labels),
         links=fields.links(annotations),
     )
@@ -143,29 +217,23 @@ def _made_up_fingerprint(labels: Mapping[str, str]) -> str:
     return f"labels-{sha256(_canonical(labels).encode()).hexdigest()[:16]}"
 
 
-def _group_key(payload: Mapping[str, Any]) -> str:
-    return fields.text(payload.get("groupKey")) or _canonical(fields.text_map(payload.get("groupLabels")))
-
-
-def _group_name(payload: Mapping[str, Any]) -> str:
+def _group_name(payload: Mapping[str, Any], labels: Mapping[str, str], key: str) -> str:
     """The group by its labels; one that has none by its key, as every route may have such a group.
 
     Where the sender names no group, by the labels that its alerts share; "" without any.
     """
-    labels = fields.text_map(payload.get("groupLabels"))
-    key = fields.text(payload.get("groupKey"))
     shared = fields.text_map(payload.get("commonLabels"))
     if labels or key or "groupLabels" in payload:
         return _canonical(labels) if labels or not key else f"group {key}"
     return _canonical(shared) if shared else ""
 
 
-def _title(payload: Mapping[str, Any], alerts: list[Alert] | tuple[Alert, ...]) -> str:
-    """What fires and how, as far as all alerts agree on it."""
+def _title(labels: Mapping[str, str], alerts: list[Alert] | tuple[Alert, ...]) -> str:
+    """What fires and how, as far as all alerts agree on it; else the group's *labels*."""
     names = dict.fromkeys(name for alert in alerts if (name := _name(alert.labels)))
     summaries = dict.fromkeys(_summary(alert.annotations) for alert in alerts)
     summary = next(iter(summaries)) if len(summaries) == 1 else ""
-    group = ", ".join(f"{key}={value}" for key, value in fields.text_map(payload.get("groupLabels")).items())
+    group = ", ".join(f"{key}={value}" for key, value in labels.items())
     return fields.title(_named(", ".join(names), summary) or group or "Alert without a name")
 
 

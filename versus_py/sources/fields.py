@@ -52,7 +52,7 @@ def text_map(value: Any) -> dict[str, str]:
     """The scalars of a mapping, as text; empty when it is no mapping."""
     if isinstance(value, dict):
         try:  # most have texts only
-            return {key: item.strip() for key, item in value.items()}
+            return stripped(value)
         except AttributeError:
             pass
     elif not isinstance(value, Mapping):
@@ -62,6 +62,11 @@ def text_map(value: Any) -> dict[str, str]:
         for key, item in value.items()
         if isinstance(item, str) or not (item is None or isinstance(item, _NESTED))
     }
+
+
+def stripped(texts: dict[str, str]) -> dict[str, str]:
+    """The same of a mapping of nothing but texts."""
+    return {name: text.strip() for name, text in texts.items()}
 
 
 def first_text(payload: Mapping[str, Any], names: Iterable[str]) -> str:

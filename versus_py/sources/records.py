@@ -39,6 +39,8 @@ def raise_if_record(payload: Mapping[str, Any]) -> None:
 def _levels(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The payload, and the objects that it wraps, in lists too."""
     yield payload
+    if _WRAPPERS.isdisjoint(map(str.casefold, payload)):
+        return
     for name, value in payload.items():
         if name.casefold() not in _WRAPPERS:
             continue

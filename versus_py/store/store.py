@@ -41,7 +41,7 @@ from versus_py.store.calls import (
     run_all,
     run_optionally,
 )
-from versus_py.store.changes import Changes
+from versus_py.store.changes import KEPT, NOT_DUE_MS, Changes
 from versus_py.store.codec import (
     SCHEMA,
     dump_alerts,
@@ -131,8 +131,6 @@ class Completion(Struct, frozen=True):
 
 _KEPT = "-"
 """In place of alerts: what is stored of them apart stays as it is."""
-
-_NO_NAMES = Names()
 
 _ENDED = 2
 """What `complete` answers when it took the incident off the ledger."""
@@ -272,12 +270,11 @@ class Store:
         """Write new incidents that are known by none of their names, each in one step, all in one round trip.
 
         False where a name leads to something, be it another incident or nothing any more: then nothing is written.
+        What is written is announced with it.
         The names have at most ALERTS_ASKED_MAX alerts: all that the incident begins with.
         """
-        replies = await self._write([self._creation(change, "", now_ms, names) for change, names in changes])
-        are_new = [not reply for reply in replies]
-        self._announce([change for (change, _), is_new in zip(changes, are_new, strict=True) if is_new])
-        return are_new
+        replies = await self._write([self._new_creation(change, names, now_ms) for change, names in changes])
+        return [not reply for reply in replies]
 
     async def save(self, changes: Sequence[Change], *, now_ms: int, durably: bool = True) -> list[bool]:
         """Write changed incidents, each provided that it is still at the version it was read at.
@@ -554,12 +551,27 @@ class Store:
         for_ms = max(0, (incident.last_due_ms or 0) - now_ms) + self._retention_ms
         return self._references.renewals(incident, for_ms=for_ms)
 
-    def _creation(self, change: Change, stale: str, now_ms: int, known_by: Names = _NO_NAMES) -> Call:
-        incident = change.incident
-        others = known_by.others
-        firing = {it.fingerprint for it in incident.firing}
+    def _new_creation(self, change: Change, known_by: Names, now_ms: int) -> Call:
+        creation = self._creation(change, "", now_ms)
+        due_ms, others = _first_due_ms(change), known_by.others
+        firing = {it.fingerprint for it in change.incident.firing}
         alerts = sorted(known_by.alerts, key=lambda it: it[0] not in firing)
         buckets = [keys.alert(*it) for it in alerts]
+        args = [
+            KEPT,
+            NOT_DUE_MS if due_ms is None else due_ms,
+            len(others),
+            sum(fingerprint in firing for fingerprint, _ in alerts),
+            self._by_server(now_ms),
+        ]
+        return Call(
+            self._create,
+            [*creation.keys, keys.EVENTS, *others, *(bucket for bucket, _ in buckets)],
+            [*creation.args, *args, *(field for _, field in buckets)],
+        )
+
+    def _creation(self, change: Change, stale: str, now_ms: int) -> Call:
+        incident = change.incident
         return Call(
             self._create,
             [
@@ -569,8 +581,6 @@ class Store:
                 keys.index(incident.id),
                 keys.ledger(incident.id),
                 keys.payload(incident.id),
-                *others,
-                *(bucket for bucket, _ in buckets),
             ],
             [
                 incident.id,
@@ -584,10 +594,6 @@ class Store:
                 change.payload,
                 *_timer_args(change),
                 *_delivery_args(incident),
-                len(others),
-                sum(fingerprint in firing for fingerprint, _ in alerts),
-                self._by_server(now_ms),
-                *(field for _, field in buckets),
             ],
         )
 

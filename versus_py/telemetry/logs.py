@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -62,11 +61,7 @@ _ENCODER = json.JSONEncoder(default=repr)
 
 
 def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    try:
-        line = orjson.dumps(event, default=repr).decode()
-    except TypeError:  # numbers and texts that it does not take
-        return _ENCODER.encode(event)
-    return line if line.isascii() else _ENCODER.encode(event)
+    return _ENCODER.encode(event)
 
 
 def _numbered(process: int) -> Any:

@@ -54,6 +54,18 @@ async def test_its_alerts_name_it_for_as_long_as_it_is_kept(store, clock, redis)
         assert await redis.pttl(bucket) >= kept_ms
 
 
+async def test_it_is_announced_with_it_and_when_its_first_timer_is_due(store, clock):
+    await is_written(store, change(clock, "before"), Names(), clock)
+    last, _ = await store.next_change("0", block_ms=1)
+    it = change(clock)
+
+    await is_written(store, it, Names(alerts=ALERTS), clock)
+    await is_written(store, it, Names(alerts=ALERTS), clock)  # which it is not: nothing has changed
+
+    found = await store.changes.after(last, block_ms=1)
+    assert [(one.incident_id, one.due_ms) for one in found] == [(it.incident.id, min(filter(None, it.timers.values())))]
+
+
 async def test_an_alert_that_is_over_does_not_name_it(store, clock):
     it = change(clock, resolved="b")
 

@@ -6,6 +6,8 @@
 -- KEYS[4] incidents  zset, id -> creation time in ms
 -- KEYS[5] pending    zset, id -> when its escalation is due in ms
 -- KEYS[6] payload    string, the body that it came with, packed
+-- the others on one server only, where all of them are, or none:
+-- KEYS[7] events     stream, see keys: what changed
 -- then other_count   keys that lead to what is there if they exist: strings, hashes, sets
 -- the rest           for each alert, its bucket: hash, alert -> ids of incidents with a space between
 -- ARGV[1] id   ARGV[2] status   ARGV[3] incident   ARGV[4] its alerts   ARGV[5] created_ms
@@ -16,8 +18,9 @@
 -- ARGV[9] payload        "" when it is not kept
 -- ARGV[10] timer_count   then that many pairs: member, due_ms
 -- then delivery_count    then that many pairs: a field, and a delivery: of targets that show it already
--- then other_count, named_count, now_ms by the server's clock, and for each alert its field in the bucket: of all, an
---                        incident may not be named yet; the first named_count name this one from now on
+-- then, with these keys, events_max, about as many events are kept; due_ms, when the first timer is due; other_count;
+--                        named_count; now_ms by the server's clock; and for each alert its field in the bucket: of
+--                        all, an incident may not be named yet; the first named_count name this one from now on
 -- returns what is there already: what the key names, the id itself, or "?" for what another name leads to; "" when this
 -- one was created.
 -- An id that exists without its dedup key was resolved a while ago: the key names it again when it is reopened.
@@ -33,13 +36,14 @@ if redis.call('EXISTS', incident) == 1 then
   return id
 end
 
-local FIXED_KEYS, SPARE_MS = 6, 3600000 -- the second as in index_alerts
+local SPARE_MS = 3600000 -- as in index_alerts
 local delivery_at = 11 + 2 * timer_count
 local delivery_count = tonumber(ARGV[delivery_at])
-local other_at = delivery_at + 1 + 2 * delivery_count
-local other_count, named_count = tonumber(ARGV[other_at]), tonumber(ARGV[other_at + 1])
-local now_ms, buckets_at, fields_at = tonumber(ARGV[other_at + 2]), FIXED_KEYS + other_count, other_at + 2
-for i = FIXED_KEYS + 1, buckets_at do
+local more_at = delivery_at + 2 * delivery_count
+local events, events_max, due_ms = KEYS[7], ARGV[more_at + 1], ARGV[more_at + 2]
+local other_count, named_count = tonumber(ARGV[more_at + 3] or 0), tonumber(ARGV[more_at + 4] or 0)
+local now_ms, buckets_at, fields_at = tonumber(ARGV[more_at + 5]), 7 + other_count, more_at + 5
+for i = 8, buckets_at do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     return '?'
   end
@@ -67,7 +71,7 @@ end
 for i = 11, delivery_at - 1, 2 do
   redis.call('ZADD', timers, ARGV[i + 1], ARGV[i])
 end
-for i = delivery_at + 1, other_at - 1, 2 do
+for i = delivery_at + 1, more_at, 2 do
   redis.call('HSET', incident, ARGV[i], ARGV[i + 1])
 end
 for i = 1, named_count do
@@ -76,5 +80,9 @@ for i = 1, named_count do
   if now_ms + redis.call('PTTL', bucket) < tonumber(expire_at_ms) then
     redis.call('PEXPIREAT', bucket, tonumber(expire_at_ms) + SPARE_MS)
   end
+end
+if events then
+  redis.call('XTRIM', events, 'MAXLEN', '~', events_max)
+  redis.call('XADD', events, '*', 'incident', id, 'due', due_ms)
 end
 return ''

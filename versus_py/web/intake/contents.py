@@ -8,6 +8,7 @@ from aiohttp import web
 from versus_py.engine.lifecycle import Accepted, Refused
 from versus_py.errors import BadPayload
 from versus_py.incidents.heartbeats import Beat
+from versus_py.sources.webhook import read_webhook
 from versus_py.web.intake.reading import Payload, TooMany, read_body
 
 
@@ -57,6 +58,12 @@ def read_any(body: bytes) -> Contents:
     except BadPayload as exc:
         raise web.HTTPBadRequest(text=str(exc)) from None
     return Contents(payloads, are_many, warnings)
+
+
+def read_posted(body: bytes) -> Contents:
+    """The same, of which most come from Alertmanager itself."""
+    webhook = read_webhook(body)
+    return read_any(body) if webhook is None else Contents([webhook])
 
 
 def read_one(body: bytes) -> Payload:

@@ -34,7 +34,7 @@ from versus_py.web.accepting import (
     outcome_view,
 )
 from versus_py.web.answers import RETRY_AFTER_S, json_answer
-from versus_py.web.intake.contents import Contents, ReadContents, Taken, read_any, too_large
+from versus_py.web.intake.contents import Contents, ReadContents, Taken, read_posted, too_large
 from versus_py.web.intake.journalling import acceptances
 from versus_py.web.intake.overload import Arrivals, Pace, Slots
 from versus_py.web.intake.overrides import Overrides, read_overrides
@@ -98,7 +98,7 @@ class Intake:
 
         async def work(body: bytes) -> web.Response:
             if self._repeats is None:
-                return _answered(await self._take(request, sender, body, read_any(body)))
+                return _answered(await self._take(request, sender, body, read_posted(body)))
             key = self._repeats.key(request, sender.name, body)
             known = await self._repeated(self._repeats, key, sender)
             return known or await self._read(self._repeats, key, request, sender, body)
@@ -174,7 +174,7 @@ class Intake:
     ) -> web.Response:
         """The answer to a body that is read. What it led to is remembered where it would do no more than be counted."""
         with repeats.reading(key) as reading:
-            taken = await self._take(request, sender, body, read_any(body))
+            taken = await self._take(request, sender, body, read_posted(body))
             answer = _answered(taken)
             reading.may_be_known = not (taken.warnings or taken.beats) and len(taken.results) == 1
             if reading.may_be_known and isinstance(answer.body, bytes):
