@@ -23,10 +23,10 @@ PACKAGE = str(Path(keys.__file__).parents[1])
 COMMANDS = "total_commands_processed"  # those within scripts too
 READS = "total_reads_processed"  # of what clients have sent: a round trip each, while nobody sends at the same time
 
-NEW_GROUP = {"commands": 41, "round_trips": 2.6}
+NEW_GROUP = {"commands": 41, "round_trips": 1.2}
 REPEAT = {"commands": 9, "round_trips": 3}
 ESCALATION = {"commands": 60, "round_trips": 3}  # one of twenty that are due at once
-NEW_GROUP_CALLS = {"own": 1_150, "all": 3_600}
+NEW_GROUP_CALLS = {"own": 760, "all": 1_750}
 REPEAT_CALLS = {"own": 135, "all": 1_350}
 WAITING_BYTES = {1: 1_450, 5: 2_000}  # by the number of alerts
 

@@ -228,11 +228,11 @@ class Notification(Struct, frozen=True, dict=True):
     warnings: tuple[str, ...] = ()
     payload: Mapping[str, Any] | None = None  # the body that says so, where it is to be kept
 
-    @property
+    @cached_property
     def is_firing(self) -> bool:
         return any(alert.is_firing for alert in self.alerts)
 
-    @property
+    @cached_property
     def lists_resolves(self) -> bool:
         return any(not alert.is_firing for alert in self.alerts)
 

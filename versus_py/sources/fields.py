@@ -85,7 +85,7 @@ def title(value: str) -> str:
 
 def web_url(value: Any) -> str:
     """An http or https URL; "" for anything else, which must not become a link."""
-    url = text(value)
+    url = value.strip() if isinstance(value, str) else text(value)
     return _known_url(url) if len(url) <= _KNOWN_URL_MAX else _url(url)
 
 
