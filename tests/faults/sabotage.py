@@ -36,16 +36,13 @@ def _forget_every_third() -> None:
     """What was accepted is not written down."""
     create, create_new = Store.create, Store.create_new
 
-    def kept(changes: Sequence[tuple[Change, Any]]) -> list[tuple[Change, Any]]:
-        return [it for it in changes if it[0].incident.created_at_ms % 3]
-
     async def forgetful(self: Store, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> Any:
-        await create(self, kept(changes), now_ms=now_ms)
+        kept = [it for it in changes if it[0].incident.created_at_ms % 3]
+        await create(self, kept, now_ms=now_ms)
         return ["" for _ in changes]
 
-    async def forgetful_of_new(self: Store, changes: Sequence[tuple[Change, Names]], *, now_ms: int) -> Any:
-        are_new = iter(await create_new(self, written := kept(changes), now_ms=now_ms))
-        return [next(are_new) if it in written else True for it in changes]
+    async def forgetful_of_new(self: Store, change: Change, known_by: Names, *, now_ms: int) -> bool:
+        return not change.incident.created_at_ms % 3 or await create_new(self, change, known_by, now_ms=now_ms)
 
     Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
     Store.create_new = forgetful_of_new  # type: ignore[method-assign]
@@ -61,8 +58,8 @@ def _drop_timers() -> None:
     async def forgetful(self: Store, changes: Sequence[tuple[Change, str]], *, now_ms: int) -> Any:
         return await create(self, [(timeless(it), id_) for it, id_ in changes], now_ms=now_ms)
 
-    async def forgetful_of_new(self: Store, changes: Sequence[tuple[Change, Names]], *, now_ms: int) -> Any:
-        return await create_new(self, [(timeless(it), names) for it, names in changes], now_ms=now_ms)
+    async def forgetful_of_new(self: Store, change: Change, known_by: Names, *, now_ms: int) -> bool:
+        return await create_new(self, timeless(change), known_by, now_ms=now_ms)
 
     Store.create = forgetful  # type: ignore[method-assign]  # that is the sabotage
     Store.create_new = forgetful_of_new  # type: ignore[method-assign]

@@ -144,7 +144,7 @@ class Caller:
         return keys, [*args, 5, len(others), *others, *self._texts()]
 
     def _draw_look(self) -> Drawn:
-        args = [self.now_ms, self._mostly("-inf", self._soon_ms()), self.random.choice([0, 0, 1]), 3]
+        args = [self.now_ms, self._mostly("-inf", self._soon_ms()), 3]
         args += [self.random.choice(WORKERS), self.now_ms - 4 * MINUTE_MS, 7 * DAY_MS, self._mostly(self.now_ms, 1)]
         return ["timers", "running", "attempts", "workers", "unsent"], args
 

@@ -26,7 +26,6 @@ PACKAGES = (
     "ack_links",
     "templating",
     "template_functions",
-    "packing",
     "shipped",
     "clock",
     "errors",

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from versus_py import packing
+from versus_py.store import packing
 
 _OUTSIDE = ("schema", "readable_from", "place")
 """What is not packed, in its order."""

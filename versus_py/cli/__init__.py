@@ -30,13 +30,13 @@ COMMANDS = {
     "explain": "trying:explain",
     "replay": "trying:replay",
     "simulate": "trying:simulate",
+    "comment": "incidents:comment",
+    "retry": "incidents:retry",
+    "login-link": "incidents:login_link",
     "policy": "policies:policy_app",
     "servicenow": "servicenow:servicenow_app",
     "shadow": "shadowing:shadow_app",
     "incidents": "incidents:incidents_app",
-    "comment": "incidents:comment",
-    "retry": "incidents:retry",
-    "login-link": "incidents:login_link",
 }
 """Each command in the order of the help, with the module of this package and the function, or group, that it is."""
 
@@ -53,6 +53,10 @@ class _Imported(Mapping[str, Any]):
         else:
             holder.command(name)(found)
         return typer.main.get_group(holder).commands[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A KeyError while a command is imported is no unknown command."""
+        return self[name] if name in COMMANDS else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)

@@ -103,6 +103,7 @@ class _Arrivals:
     dedup_key: str
     notifications: list[Notification]
     accepted: list[Accepted] = field(default_factory=list)
+    may_be_new: bool = True  # none of its names was found to lead to anything
     named: str = ""  # what the key names
     found: tuple[IncidentId, ...] = ()  # all that it may be about, where some of its alerts are not in what is named
     others: set[IncidentId] = field(default_factory=set)  # found by some name, and gone, or about something else
@@ -352,13 +353,8 @@ class Lifecycle:
 
     async def _accept_some(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
         """One step for each: an incident created, known ones changed, or nothing, when somebody else was faster."""
-        if self._store.can_create_new:
-            pending = await self._left_by_creating(pending, policy_for)
-        if pending:
-            await self._settle(pending, policy_for)
-
-    async def _settle(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> None:
-        """The same for what need not be new: its names are looked up first."""
+        if len(pending) == 1 and await self._is_created_at_once(pending[0], policy_for):
+            return
         known = await self._known(pending)
         unknown = [arrivals for arrivals, ids in known.items() if not ids]
         for arrivals in unknown:
@@ -377,26 +373,29 @@ class Lifecycle:
                 await locks.enter_async_context(self._lock(incident_id))  # that nobody waits in a circle
             await self._observed(known, policy_for)
 
-    async def _left_by_creating(self, pending: Sequence[_Arrivals], policy_for: PolicyFor) -> list[_Arrivals]:
-        """Create at once what is new most likely, which saves the round trip of looking for it; what is left."""
-        names = {it: found for it in pending if (found := self._names_if_new(it))}
-        if not names:
-            return [*pending]
+    async def _is_created_at_once(self, arrivals: _Arrivals, policy_for: PolicyFor) -> bool:
+        """Create what is new most likely without looking for it before, which saves a round trip. Whether that was it.
+
+        Only what comes alone: of several in one request, each may be about what those before it have created or ended.
+        """
+        names = self._names_if_new(arrivals)
+        if names is None or not self._store.can_create_new:
+            return False
         now_ms = self._clock.now_ms()
-        changes = {it: self._triggered(it, policy_for, now_ms) for it in names}
+        change = self._triggered(arrivals, policy_for, now_ms)
         try:
-            are_new = await self._store.create_new([(changes[it], names[it]) for it in names], now_ms=now_ms)
+            arrivals.may_be_new = await self._store.create_new(change, names, now_ms=now_ms)
         except StoreFull:  # it takes nothing new, but what is known is written down all the same
-            return [*pending]
-        for arrivals, is_new in zip(names, are_new, strict=True):
-            if is_new:
-                self._note_created(arrivals, changes[arrivals])
-        return [it for it in pending if it.pending]
+            return False
+        if arrivals.may_be_new:
+            self._note_created(arrivals, change)
+        return arrivals.may_be_new
 
     def _names_if_new(self, arrivals: _Arrivals) -> Names | None:
         """All by which it may be known, where it is new most likely, and its alerts can be named with it."""
         notification, *more = arrivals.notifications
-        if more or arrivals.accepted or arrivals.dedup_key in self._lately or not notification.is_firing:
+        is_known = not arrivals.may_be_new or arrivals.dedup_key in self._lately
+        if more or is_known or not notification.is_firing:
             return None
         names = self._names(arrivals) or Names()
         are_named = len(names.alerts) == len(notification.alerts) or not notification.group

@@ -205,7 +205,7 @@ class Worker:
         self._look_at_ms = 0
         self._looked_at_ms = 0
         self._whole_look_at_ms = 0
-        self._wide_look_at_ms = 0
+        self._looked_widely_at_ms = 0
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -309,9 +309,9 @@ class Worker:
             self._knows_refused = True
         now_ms = self._clock.now_ms()
         is_whole = now_ms >= self._whole_look_at_ms or len(self._queue) <= FEW
-        is_wide = now_ms >= self._wide_look_at_ms
-        overlap_ms = WIDE_OVERLAP_MS if is_wide else OVERLAP_MS
-        from_ms = None if is_whole else self._looked_at_ms - overlap_ms
+        is_wide = is_whole or now_ms >= self._looked_widely_at_ms + WIDE_LOOK_EVERY_MS
+        narrow_ms, wide_ms = self._looked_at_ms - OVERLAP_MS, self._looked_widely_at_ms - WIDE_OVERLAP_MS
+        from_ms = None if is_whole else min(narrow_ms, wide_ms) if is_wide else narrow_ms
         self._look_at_ms = now_ms + self._idle_max_ms
         started, seen, is_all = 0, list[Due](), True
         pages = self._store.timers.pages(
@@ -327,8 +327,8 @@ class Worker:
                 if len(self._queue) >= WAITING_MAX:
                     break
         self._looked_at_ms = now_ms
-        if is_whole or is_wide:
-            self._wide_look_at_ms = now_ms + WIDE_LOOK_EVERY_MS
+        if is_wide:
+            self._looked_widely_at_ms = now_ms
         if is_whole:
             self._whole_look_at_ms = now_ms + self._idle_max_ms
             if is_all:

@@ -23,13 +23,12 @@ import msgspec
 import orjson
 from msgspec import Struct, structs
 
-from versus_py import packing
 from versus_py.errors import Unreadable
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Alert, Delivery, Entry, Incident, IncidentId, Status
 from versus_py.incidents.places import Place, place_of
 from versus_py.incidents.policies import Policy
-from versus_py.store import older_layouts
+from versus_py.store import older_layouts, packing
 from versus_py.store.keys import DELIVERY_FIELD
 
 SCHEMA = 6

@@ -242,7 +242,7 @@ def _is_elsewhere(reply: Any) -> bool:
 
 def _replies_or_raise(entry: _Entry) -> list[Any]:
     if entry.error is not None:
-        raise StoreUnavailable(str(entry.error)) from entry.error
+        raise type(entry.error)(str(entry.error)) from entry.error
     return entry.replies or []
 
 

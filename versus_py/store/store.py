@@ -266,15 +266,14 @@ class Store:
         """Whether one step can write an incident and look at all its names: on a cluster, these are at many nodes."""
         return not is_cluster(self._redis)
 
-    async def create_new(self, changes: Sequence[tuple[Change, Names]], *, now_ms: int) -> list[bool]:
-        """Write new incidents that are known by none of their names, each in one step, all in one round trip.
+    async def create_new(self, change: Change, known_by: Names, *, now_ms: int) -> bool:
+        """Write a new incident that none of its names leads to, have its alerts name it, and announce it: in one step.
 
         False where a name leads to something, be it another incident or nothing any more: then nothing is written.
-        What is written is announced with it.
-        The names have at most ALERTS_ASKED_MAX alerts: all that the incident begins with.
+        *known_by* has at most ALERTS_ASKED_MAX alerts: all that the incident begins with.
         """
-        replies = await self._write([self._new_creation(change, names, now_ms) for change, names in changes])
-        return [not reply for reply in replies]
+        [reply] = await self._write([self._new_creation(change, known_by, now_ms)])
+        return not reply
 
     async def save(self, changes: Sequence[Change], *, now_ms: int, durably: bool = True) -> list[bool]:
         """Write changed incidents, each provided that it is still at the version it was read at.

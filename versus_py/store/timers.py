@@ -97,12 +97,11 @@ class Timers:
         lease_ms: int,
         limit: int,
         from_ms: int | None = None,
-        offset: int = 0,
         worker: str = "",
     ) -> Found:
         """What is due, at most *limit* timers of each partition, without those that were due before *from_ms*.
 
-        *offset* steps over so many of each partition. It is a sign of life of *worker*. Leases that have ended without
+        It is a sign of life of *worker*. Leases that have ended without
         being given back are due again, and so is what a worker has claimed that is gone and had not begun to send.
         *lease_ms* is the longest lease. One round trip to each node.
         """
@@ -110,7 +109,7 @@ class Timers:
         start = "-inf" if from_ms is None else from_ms
         # What the time has leapt by did not pass for those who hold a lease, or look.
         ended_by_ms = now_ms - (0 if self._skew is None else self._skew.leapt_ms(lease_ms))
-        args = [now_ms, start, offset, limit, worker, ended_by_ms - GONE_MS, WORKERS_KEPT_MS, ended_by_ms]
+        args = [now_ms, start, limit, worker, ended_by_ms - GONE_MS, WORKERS_KEPT_MS, ended_by_ms]
         names = ("timers", "running", "attempts", "workers", "unsent")
         replies = await self._replies(here, [Call(self._look, _keys(it, *names), args) for it in here], now_ms)
         due: list[Due] = []
@@ -131,22 +130,18 @@ class Timers:
         self, *, now_ms: int, lease_ms: int, limit: int, from_ms: int | None, worker: str = ""
     ) -> AsyncGenerator[Found, None]:
         """All that `look` would find, in the order in which it is due, as long as somebody asks for a further page."""
-        offset = 0
+        size = limit
         while True:
-            found = await self.look(
-                now_ms=now_ms, lease_ms=lease_ms, limit=limit, from_ms=from_ms, offset=offset, worker=worker
-            )
-            if found.more_from_ms is None:
+            found = await self.look(now_ms=now_ms, lease_ms=lease_ms, limit=size, from_ms=from_ms, worker=worker)
+            more_from_ms = found.more_from_ms
+            if more_from_ms is None:
                 yield found
                 return
-            if found.more_from_ms == from_ms:  # so many are due at the same moment
-                offset += limit
-                yield found
-                continue
-            # By when they are due: what is claimed meanwhile is gone from what an offset would step over. What is due
-            # later comes again, after what other partitions have before it.
-            from_ms, offset = found.more_from_ms, 0
-            yield replace(found, due=tuple(it for it in found.due if it.due_ms <= from_ms))
+            # By when they are due, or more at once where that is the same moment: what is claimed meanwhile is gone
+            # from what an offset would step over. What is due later comes again, after what others have before it.
+            size = 2 * size if more_from_ms == from_ms else limit
+            from_ms = more_from_ms
+            yield replace(found, due=tuple(it for it in found.due if it.due_ms <= more_from_ms))
 
     async def glance(self, timers: Sequence[Due]) -> list[Incident | None]:
         """The incident of each without its alerts, and with the delivery of its target only.

@@ -21,8 +21,9 @@ WARNINGS_MAX = 50
 class answering_in_time:  # noqa: N801 - as the context managers of the standard library
     """Raises StoreUnavailable when what is within takes too long: Monasca's senders wait 5 s."""
 
-    def __init__(self) -> None:
-        self._timeout = asyncio.timeout(ACCEPT_TIMEOUT_S)
+    def __init__(self, within_s: float = ACCEPT_TIMEOUT_S) -> None:
+        self._within_s = within_s
+        self._timeout = asyncio.timeout(within_s)
 
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
@@ -33,7 +34,7 @@ class answering_in_time:  # noqa: N801 - as the context managers of the standard
         try:
             await self._timeout.__aexit__(kind, exc, trace)
         except TimeoutError:
-            raise StoreUnavailable(f"Redis did not answer within {ACCEPT_TIMEOUT_S:g} s") from None
+            raise StoreUnavailable(f"Redis did not answer within {self._within_s:g} s") from None
 
 
 def first_warnings(warnings: Sequence[str]) -> list[str]:

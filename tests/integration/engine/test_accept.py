@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.factories import POLICY, make_alert, make_notification
+from tests.support.factories import POLICY, make_alert, make_notification, make_policy
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.copies import replace
@@ -47,7 +47,7 @@ async def test_500_alerts_are_accepted_in_few_round_trips(lifecycle, round_trips
     assert [it.outcome for it in created] == [Outcome.CREATED] * 500
     assert [it.outcome for it in updated] == [Outcome.UPDATED] * 500
     assert len({it.incident.id for it in created if it.incident}) == 500
-    assert to_create <= 7
+    assert to_create <= 15
     assert len(round_trips) - to_create <= 18
 
 
@@ -62,6 +62,40 @@ async def test_what_is_new_is_looked_for_by_all_its_names_and_written_in_one_rou
 
     assert to_create == 1  # the incident with its names; for what wakes a worker, nobody waits
     assert len(round_trips) - to_create <= 4  # by its key, the incident, the change, what wakes a worker
+
+
+async def test_what_is_over_does_not_end_what_a_later_part_of_its_request_creates(lifecycle, store):
+    """The same alert is over for a group that nobody knows, and fires for another one."""
+    over, firing = (
+        make_notification(make_alert(firing=it == "new"), dedup_key=it, group=it, receiver="versus")
+        for it in ("old", "new")
+    )
+
+    accepted = await lifecycle.accept([over, firing], policy_for)
+
+    assert [it.outcome for it in accepted] == ["ignored", "created"]
+    assert (await store.get(accepted[1].incident.id)).status is Status.TRIGGERED
+
+
+async def test_an_alert_of_two_receivers_is_looked_for_as_new_once(lifecycle, store, monkeypatch):
+    """Its alert leads to the incident of the other receiver, which is not meant."""
+    asked = []
+    create_new = store.create_new
+
+    async def counting(*new, **at):
+        asked.append(new)
+        return await create_new(*new, **at)
+
+    monkeypatch.setattr(store, "create_new", counting)
+    notifications = [
+        make_notification(make_alert(), dedup_key=it, receiver=it, group="list") for it in ("first", "second")
+    ]
+
+    policies = {"first": POLICY, "second": make_policy(destinations={"slack": "C2"})}
+    accepted = [await lifecycle.accept([it], lambda told, _: policies[told.receiver]) for it in notifications]
+
+    assert [[it.outcome for it in found] for found in accepted] == [["created"], ["created"]]
+    assert len(asked) == 2
 
 
 async def test_answers_stand_in_the_order_of_what_was_sent(lifecycle, store):

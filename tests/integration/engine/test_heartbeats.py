@@ -8,12 +8,14 @@ import pytest
 from tests.integration.conftest import Engine, make_worker
 from tests.integration.engine.test_watchdog import forget_timers
 from tests.support.groups import alert, group
+from versus_py.engine.heartbeats import Heartbeats
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.copies import replace
 from versus_py.store import keys
 from versus_py.targets import deadline
 from versus_py.targets.check import Check, CheckStatus
 from versus_py.tools.doctor.heartbeats import examine
+from versus_py.web.intake import intake
 
 EVERY_MIN = 5
 WATCHDOG = {"name": "watchdog", "match": ['alertname="Watchdog"'], "every": f"{EVERY_MIN}m"}
@@ -263,6 +265,23 @@ async def test_alerts_beside_a_beat_are_incidents_called_by_their_own_names(engi
     assert [it["labels"]["alertname"] for it in detail["alerts"]] == ["DiskFull"]
     await engine.after(minutes=EVERY_MIN)
     assert len(await incidents(engine)) == 2
+
+
+async def test_alerts_beside_a_beat_that_cannot_be_written_down_are_counted_and_the_sender_comes_again(
+    engine, monkeypatch, logs
+):
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(intake, "BEATS_WITHIN_S", 0.01)
+    monkeypatch.setattr(Heartbeats, "note", never)
+
+    watchdog = alert("Watchdog", minutes=0)
+    response = await engine.http.post("/api/incidents", json=group(watchdog, alert("DiskFull"), by=()))
+
+    assert response.status == 503
+    assert engine.measured("versus_notifications_accepted_total", source="alertmanager", outcome="created") == 1
+    assert [it["outcome"] for it in logs if it["event"] == "intake.accepted"] == ["created"]
 
 
 async def test_a_list_of_nothing_but_a_beat_says_that_the_others_in_it_are_over(engine):

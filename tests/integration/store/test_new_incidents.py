@@ -27,8 +27,7 @@ def change(clock: FakeClock, dedup_key: str = "group", *, resolved: str = "") ->
 
 
 async def is_written(store, it: Change, names: Names, clock: FakeClock) -> bool:
-    [is_new] = await store.create_new([(it, names)], now_ms=clock.now_ms())
-    return bool(is_new)
+    return bool(await store.create_new(it, names, now_ms=clock.now_ms()))
 
 
 async def test_what_no_name_leads_to_is_written_whole(store, clock):
@@ -105,14 +104,3 @@ async def test_nor_where_its_own_key_or_id_is_taken(store, clock):
 
     assert not await is_written(store, first, Names(), clock)
     assert len((await store.page()).incidents) == 1
-
-
-async def test_each_of_several_is_written_by_itself(store, clock):
-    first, second, third = (change(clock, key) for key in ("first", "second", "third"))
-    named = Names(alerts=ALERTS[:1])
-
-    are_new = await store.create_new(
-        [(first, named), (second, named), (third, Names(alerts=ALERTS[1:]))], now_ms=clock.now_ms()
-    )
-
-    assert are_new == [True, False, True]

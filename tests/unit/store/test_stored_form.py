@@ -13,11 +13,10 @@ from tests.support.factories import make_alert, make_incident
 from tests.support.payloads import DATA
 from tests.support.stored import packed, unpacked
 from tests.unit.store.test_ticket_fields import of_ticket
-from versus_py import packing
 from versus_py.errors import Unreadable
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Entry, Event, Incident, Status
-from versus_py.store import codec
+from versus_py.store import codec, packing
 from versus_py.store.codec import dump_alerts, dump_delivery, dump_entry, dump_incident, load_incident
 
 NUMBERS_OF_LAYOUT_5 = re.compile(r'{"schema":(\d+),"readable_from":(\d+),')
@@ -47,7 +46,7 @@ def many_alerts(count: int = codec.TOGETHER_MAX + 1) -> Incident:
 
 
 def test_the_dictionary_is_what_it_was_when_it_packed_what_is_stored():
-    text = resources.files("versus_py").joinpath("dictionary.txt").read_bytes()
+    text = resources.files("versus_py.store").joinpath("dictionary.txt").read_bytes()
 
     assert sha256(text).hexdigest() == "b4b972aede3dbf230f9b1f776f69dd3c4b18481b82a02649ad8d0d6ad6fd8cee"
 

@@ -5,17 +5,17 @@
 -- KEYS[4] workers   zset, worker -> when it looked last, ms
 -- KEYS[5] unsent    hash, "<id>|<target>" -> the worker that has claimed it and has sent nothing yet
 -- ARGV[1] now_ms   ARGV[2] from_ms (due no earlier than this; "-inf" for all)
--- ARGV[3] offset   ARGV[4] limit   of what is due, earliest first: so many are stepped over, and at most so many told
--- ARGV[5] worker (who looks; "" for nobody)   ARGV[6] gone_ms (who looked last by then is gone)
--- ARGV[7] keep_ms  how long workers are remembered when nobody looks
--- ARGV[8] ended_by_ms   leases that end by then have ended: now_ms, or less after the time has leapt
+-- ARGV[3] limit    of what is due, earliest first, at most so many are told
+-- ARGV[4] worker (who looks; "" for nobody)   ARGV[5] gone_ms (who looked last by then is gone)
+-- ARGV[6] keep_ms  how long workers are remembered when nobody looks
+-- ARGV[7] ended_by_ms   leases that end by then have ended: now_ms, or less after the time has leapt
 -- returns {next_ms, taken_back, member, due_ms, member, due_ms, …}, earliest due first.
 -- next_ms is when something else comes due, or a lease ends; "" for never.
 -- taken_back is how many leases were: those that have ended without being given back, at most limit in one call, and
 -- those of workers that are gone and had sent nothing, which was no attempt.
 local timers, running, attempts, workers, unsent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local now_ms, from_ms, offset, limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local worker, gone_ms, keep_ms, ended_by_ms = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local now_ms, from_ms, limit = ARGV[1], ARGV[2], ARGV[3]
+local worker, gone_ms, keep_ms, ended_by_ms = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 if worker ~= '' then
   redis.call('ZREM', workers, worker) -- takes no memory: see REFUSED_WHEN_FULL
@@ -54,7 +54,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', ended_by_ms
 end
 
 local reply = { '', taken_back }
-local due = redis.call('ZRANGEBYSCORE', timers, from_ms, now_ms, 'WITHSCORES', 'LIMIT', offset, limit)
+local due = redis.call('ZRANGEBYSCORE', timers, from_ms, now_ms, 'WITHSCORES', 'LIMIT', 0, limit)
 for _, text in ipairs(due) do
   reply[#reply + 1] = text
 end

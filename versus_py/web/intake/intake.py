@@ -48,6 +48,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
+BEATS_WITHIN_S = 3.0
+"""How long beats may take: less than a request, so that alerts that came with them are counted and logged."""
+
 KNOWN_QUERIES_MAX = 256
 """Query strings of which it is remembered what they ask for."""
 
@@ -273,8 +276,8 @@ class Intake:
             return known
 
     async def _noted(self, beats: Sequence[Beat]) -> list[Incident]:
-        """Written down, or StoreUnavailable before senders give up."""
-        async with answering_in_time():
+        """Written down, or StoreUnavailable before the whole request is late: alerts beside them are answered for."""
+        async with answering_in_time(BEATS_WITHIN_S):
             return await self._heartbeats.note(beats)
 
     async def _written(

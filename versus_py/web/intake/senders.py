@@ -79,7 +79,10 @@ class Senders:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._known = Tokens((_sender(it), token) for it in config.intake.tokens for _, token in it.accepted())
-        self._signing = _signing_sources(config)
+        self._signing = {
+            header: Sender("", frozenset({source}), OverrideLimits())
+            for header, source in _signing_sources(config).items()
+        }
         self._refusals = ThrottledLog("intake.sender_refused", clock.now_ms)
 
     def identify(self, request: web.Request, key: str = "") -> Sender:
@@ -88,7 +91,7 @@ class Senders:
             return _ANYBODY
         authorization = request.headers.getall("Authorization", [])
         if not authorization and (source := self._signing_source(request.headers)):
-            return Sender("", frozenset({source}), OverrideLimits())
+            return source
         authorization = authorization or ([f"Bearer {key}"] if key else [])
         found = self._sender_with(authorization[0]) if len(authorization) == 1 else None
         if found is None:
@@ -96,8 +99,8 @@ class Senders:
             raise web.HTTPUnauthorized(text=_HOW, headers=CHALLENGE)
         return found
 
-    def _signing_source(self, headers: Mapping[str, str]) -> str | None:
-        """The source that signs what it sends and has no way to send a token, if this says to be of one."""
+    def _signing_source(self, headers: Mapping[str, str]) -> Sender | None:
+        """A source that signs what it sends and has no way to send a token, if this says to be of one."""
         return next((source for header, source in self._signing.items() if header in headers), None)
 
     def _sender_with(self, authorization: str) -> Sender | None:

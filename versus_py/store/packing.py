@@ -1,4 +1,4 @@
-"""JSON as it is stored: compressed, by a dictionary of what incidents and payloads have in common.
+"""JSON as it is stored: compressed, by a dictionary of what all incidents have in common.
 
 The packed text is base64, so that it is a value of JSON, and clients that decode replies as UTF-8 can read it. Versions
 that do not know it have to see in its surroundings that they may not work on it.
