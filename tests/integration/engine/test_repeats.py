@@ -30,7 +30,7 @@ def read(monkeypatch) -> list[bytes]:
         found.append(body)
         return read_any(body)
 
-    monkeypatch.setattr(intake, "read_any", noted)
+    monkeypatch.setattr(intake, "read_posted", noted)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The commands, and what each of them has in memory."""
+"""The commands, and what each of them loads."""
 
 import subprocess
 import sys
