@@ -285,7 +285,10 @@ class Course:
         """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""
         assert self.snoozed_until_ms is not None
         if act.over_ms + self.rules.slack_ms >= self.snoozed_until_ms:
-            self._ask_answer(act)
+            if self.rules.has_steps and self._may_have_escalated(act):  # the answer tells when the next one is due
+                self.put_in_doubt("news after a snooze when another step was to come, or none")
+            else:
+                self._ask_answer(act)
             return
         self._end_waits(act)
         self.retriggered += 1

@@ -442,6 +442,19 @@ def test_a_snooze_between_two_steps_is_in_doubt():
     assert course.doubt
 
 
+def test_news_after_a_snooze_are_in_doubt_where_the_answer_may_tell_of_the_step_to_come():
+    """What joined before the second step was known by then: nothing begins, and the third step is still to come."""
+    course = begun(STEPS)
+    both = Listed("db-1", "warning", 0), Listed("db-2", "warning", 9000)
+    course.take(act(Did.SNOOZE, 5000, minutes=1, said={"escalates_at": rfc3339(61_000 + 60_000)}))
+    course.take(listed(119_000, *both, said={"escalates_at": rfc3339(121_000)}))
+
+    course.take(listed(130_000, over(), both[1], said={"escalates_at": rfc3339(241_000)}))
+
+    assert (course.problems, len(course.waits)) == ([], 1)
+    assert course.doubt
+
+
 def test_what_is_held_waits_from_the_beginning_of_its_hours_on():
     course = Course(replace(STEPS, opens_ms=31_000.0))
 
