@@ -374,9 +374,9 @@ class Lifecycle:
             await self._observed(known, policy_for)
 
     async def _is_created_at_once(self, arrivals: _Arrivals, policy_for: PolicyFor) -> bool:
-        """Create what is new most likely without looking for it before, which saves a round trip. Whether that was it.
+        """Create an incident that is probably new without looking for it first, and say whether it was new.
 
-        Only what comes alone: of several in one request, each may be about what those before it have created or ended.
+        Only where it is alone in its request: of several, each may be about what those before it created or ended.
         """
         names = self._names_if_new(arrivals)
         if names is None or not self._store.can_create_new:
@@ -385,7 +385,7 @@ class Lifecycle:
         change = self._triggered(arrivals, policy_for, now_ms)
         try:
             arrivals.may_be_new = await self._store.create_new(change, names, now_ms=now_ms)
-        except StoreFull:  # it takes nothing new, but what is known is written down all the same
+        except StoreFull:  # it refuses what is new, but not an update, should the incident be known
             return False
         if arrivals.may_be_new:
             self._note_created(arrivals, change)

@@ -74,7 +74,7 @@ def unpack(packed: str) -> dict[str, Any]:
 
 
 def _raw(payload: Mapping[str, Any]) -> bytes:
-    """As JSON; b"" for what is deeper, or has other numbers and texts, than the encoder takes."""
+    """As JSON; b"" where the encoder refuses it: too deep, numbers of more than 64 bits, halves of characters."""
     if isinstance(payload, Written):
         return payload.json
     try:

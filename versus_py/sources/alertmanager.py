@@ -121,7 +121,7 @@ def _list(
     truncated_alerts: int = 0,
     warnings: tuple[str, ...] = (),
 ) -> Notification:
-    """The *labels* are the group's, and so is its *name*, by which it is told, and its *group_key*, as it once was."""
+    """What the list says. Its dedup key is made of *name*, an older one, which leads to it too, of *group_key*."""
     firing = [alert for alert in alerts if alert.is_firing] or alerts
     key, older_key = dedup_key(source, receiver, name, namespace), dedup_key(source, receiver, group_key)
     return Notification(

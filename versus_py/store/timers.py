@@ -137,8 +137,9 @@ class Timers:
             if more_from_ms is None:
                 yield found
                 return
-            # By when they are due, or more at once where that is the same moment: what is claimed meanwhile is gone
-            # from what an offset would step over. What is due later comes again, after what others have before it.
+            # The next page begins at a due time: an offset would be shifted by what is claimed meanwhile. Where a whole
+            # page is due at the same moment, the next one is larger. What is due after that moment is left to the next
+            # page, as another partition may have something that is due before it.
             size = 2 * size if more_from_ms == from_ms else limit
             from_ms = more_from_ms
             yield replace(found, due=tuple(it for it in found.due if it.due_ms <= more_from_ms))

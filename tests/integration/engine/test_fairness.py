@@ -30,6 +30,7 @@ class Places:
 
     def __init__(self, *, apart: bool = False, slow: str = "slow") -> None:
         self._apart, self._slow = apart, slow
+        self.sole_system: str | None = None
         self.let = asyncio.Event()
         self.under_way = 0
         self.most_under_way = 0
@@ -221,6 +222,26 @@ async def arm(store, place: str, at_ms: int) -> None:
     incident = await store.get(named)
     early = replace(incident, escalates_at_ms=at_ms)
     await store.save([Change(early, Outcome.UPDATED, {"places": at_ms}, before=incident)], now_ms=at_ms)
+
+
+@pytest.mark.parametrize("sole", ["places", None])
+async def test_no_incident_is_read_to_find_the_place_of_a_sole_system(store, monkeypatch, sole):
+    read = []
+    glance = store.timers.glance
+
+    async def noted(timers):
+        read.extend(timers)
+        return await glance(timers)
+
+    monkeypatch.setattr(store.timers, "glance", noted)
+    target = Places()
+    target.sole_system = sole
+    await due(store, "fast")
+
+    async with running(make_worker(store, target), target):
+        await until(lambda: target.done == ["fast"])
+
+    assert bool(read) is (sole is None)
 
 
 async def test_two_workers_share_what_waits_and_do_nothing_twice(store):

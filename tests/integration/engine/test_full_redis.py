@@ -80,7 +80,8 @@ async def test_what_is_known_is_still_updated_by_a_process_that_does_not_remembe
         status, _ = await answer(engine, firing(engine, "Disk"))
 
     assert status == 201
-    assert (await engine.store.get(incident_id)).occurrences >= 2  # what is sent again for its durability counts again
+    counted = (await engine.store.get(incident_id)).occurrences
+    assert counted == 2 or (durability == "replicated" and counted == 3)  # a group that is sent again counts again
 
 
 async def test_what_was_accepted_is_posted_and_escalates(engine):

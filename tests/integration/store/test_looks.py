@@ -1,4 +1,4 @@
-"""What is due is told page by page, in its order, whatever is claimed meanwhile."""
+"""Due timers are read page by page, in the order of their times, whatever is claimed meanwhile."""
 
 import pytest
 

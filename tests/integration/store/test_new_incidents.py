@@ -1,4 +1,4 @@
-"""What is new most likely is looked for by all its names and written in one step."""
+"""An incident that is probably new is looked for by all its names and written in one step."""
 
 import time
 

@@ -59,8 +59,17 @@ async def test_each_instance_that_a_step_names_has_a_target_that_calls_it(surrou
     called = {name: target.system(incident) for name, target in targets.items()}
 
     assert called == {"servicenow": "servicenow", "servicenow:infra": "servicenow:infra"}
+    assert {getattr(it, "sole_system", "") for it in targets.values()} == {None}
 
 
 async def test_without_policies_and_fallback_a_system_has_one_target(surroundings):
     assert [*SLACK.build(surroundings).targets] == ["slack"]
     assert [*SERVICENOW.build(surroundings).targets] == ["servicenow"]
+
+
+@pytest.mark.parametrize("servicenow_settings", [{"other_instance_urls": {}}], ids=["one instance"])
+async def test_where_there_is_one_instance_no_incident_has_to_be_read_to_name_it(surroundings, clock):
+    [target] = SERVICENOW.build(surroundings).targets.values()
+
+    incident = make_incident(now_ms=clock.now_ms())
+    assert getattr(target, "sole_system", "") == target.system(incident) == "servicenow"

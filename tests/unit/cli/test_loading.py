@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from versus_py import cli
 from versus_py.cli import COMMANDS, app
 
 
@@ -30,6 +31,15 @@ def test_an_unknown_command_is_refused_with_one_that_is_alike():
 
     assert refused.exit_code == 2
     assert "serve" in refused.stderr
+
+
+def test_a_key_error_while_a_command_is_imported_is_no_unknown_command(monkeypatch):
+    def broken(_: str) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(cli, "import_module", broken)
+
+    assert isinstance(CliRunner().invoke(app, ["serve"]).exception, KeyError)
 
 
 @pytest.mark.parametrize("package", ["versus_py.simulators", "versus_py.tools.demo", "cryptography.x509"])
