@@ -75,6 +75,9 @@ LATE_MS = 5 * 60_000
 CHANGES_FOR_MS = 2_000
 """How long one call waits for news of what is armed."""
 
+CHANGES_APART_S = 0.01
+"""How long after some news the next are asked for: of many, each call then brings several."""
+
 FAR_MS = 6 * 60_000
 """The time of the next attempt is shown where it is further away than this: beyond every backoff."""
 
@@ -411,11 +414,13 @@ class Worker:
 
     async def _follow_changes(self) -> None:
         # Looks at the word to stop by itself: a cancellation that meets an answer can get lost in redis-py.
-        last = "$"
+        last, block_ms = "$", round(CHANGES_FOR_MS * self._idle_factor)
         while not self._stop.is_set():
             try:
-                last, due_ms = await self._store.next_change(last, block_ms=round(CHANGES_FOR_MS * self._idle_factor))
+                before, (last, due_ms) = last, await self._store.next_change(last, block_ms=block_ms)
                 self._note_due(due_ms)
+                if last != before:
+                    await self.stopped_within(CHANGES_APART_S)
             except StoreUnavailable:
                 await self.stopped_within(1)
 

@@ -183,8 +183,9 @@ class Alert(Struct, frozen=True, dict=True):
     @cached_property
     def text_size(self) -> int:
         """How many characters it holds, but for the short ones."""
-        pairs = (self.labels, self.annotations, self.links)
-        return sum([len("".join((*it, *it.values()))) for it in pairs if it])
+        labels, annotations, links = self.labels, self.annotations, self.links
+        texts = [*labels, *labels.values(), *annotations, *annotations.values(), *links, *links.values()]
+        return len("".join(texts))  # a fraction of the time that a sum of their lengths takes
 
     @property
     def name(self) -> str:

@@ -22,14 +22,10 @@ def use_partitions(count: int) -> None:
     """From now on there are so many."""
     global _numbers  # noqa: PLW0603 - the one number that ids, which are pure, and keys have in common
     _numbers = range(count)
-
-
-def partition_of(dedup_key: str) -> int:
-    """The partition that everything about *dedup_key* is kept in."""
-    return _number_of(dedup_key) % len(_numbers)
+    partition_of.cache_clear()
 
 
 @lru_cache(4096)
-def _number_of(dedup_key: str) -> int:
-    """One number for each key; asked for several times while an incident is written."""
-    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4])
+def partition_of(dedup_key: str) -> int:
+    """The partition that everything about *dedup_key* is kept in; asked for several times while that is written."""
+    return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4]) % len(_numbers)

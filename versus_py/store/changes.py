@@ -1,8 +1,9 @@
 """The stream of changes: which incident has changed, and when its first timer is due, if any is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from versus_py.incidents.model import IncidentId
 from versus_py.store import keys
@@ -20,8 +21,7 @@ BEGINNING = "0-0"
 """Before the first entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """An entry. *id* grows from one to the next: it is where to go on from."""
 
     id: str

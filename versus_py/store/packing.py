@@ -6,14 +6,17 @@ that do not know it have to see in its surroundings that they may not work on it
 `dictionary.txt` is part of the format: what it has packed can be unpacked with exactly the same bytes only.
 """
 
-import sys
 from binascii import a2b_base64, b2a_base64
 from importlib import resources
 
-if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdDict, ZstdError
-else:
-    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdDict, ZstdError
+from zstandard import (
+    DICT_TYPE_RAWCONTENT,
+    ZstdCompressionDict,
+    ZstdCompressor,
+    ZstdDecompressor,
+    ZstdError,
+    frame_content_size,
+)
 
 LEVEL = 3
 """Of zstd. With a dictionary this small, higher levels cost more time than they save bytes."""
@@ -21,22 +24,26 @@ LEVEL = 3
 UNPACKED_MAX = 64 * 1024 * 1024
 """The most bytes that are unpacked: many times what an incident may hold."""
 
-_DICTIONARY = ZstdDict(resources.files(__package__).joinpath("dictionary.txt").read_bytes(), is_raw=True)
-_COMPRESSOR = ZstdCompressor(level=LEVEL, zstd_dict=_DICTIONARY.as_digested_dict)
+_DICTIONARY = ZstdCompressionDict(
+    resources.files(__package__).joinpath("dictionary.txt").read_bytes(), dict_type=DICT_TYPE_RAWCONTENT
+)
+_DICTIONARY.precompute_compress(LEVEL)
+_compress = ZstdCompressor(LEVEL, _DICTIONARY).compress
+_decompress = ZstdDecompressor(_DICTIONARY).decompress
+# Each with a context of its own, for one thread: to make one takes longer than to work on a text.
 
 
 def pack(json: bytes) -> bytes:
     """Text without quotes and backslashes."""
-    return b2a_base64(_COMPRESSOR.compress(json, ZstdCompressor.FLUSH_FRAME), newline=False)
+    return b2a_base64(_compress(json), newline=False)
 
 
 def unpack(text: str) -> bytes:
     """What was packed. Raises ValueError where nothing was."""
-    frame = ZstdDecompressor(_DICTIONARY)
+    frame = a2b_base64(text)
     try:
-        json = frame.decompress(a2b_base64(text), UNPACKED_MAX)
-    except (ZstdError, EOFError) as exc:
-        raise ValueError("no packed text") from exc
-    if not frame.eof:
-        raise ValueError("packed text without its end")
-    return json
+        if frame_content_size(frame) > UNPACKED_MAX:
+            raise ValueError(f"packed text of more than {UNPACKED_MAX} bytes")
+        return _decompress(frame, UNPACKED_MAX, allow_extra_data=False)
+    except ZstdError as exc:
+        raise ValueError("no packed text, or not all of it") from exc

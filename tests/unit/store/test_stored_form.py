@@ -65,7 +65,7 @@ def test_what_was_not_packed_is_an_error(text):
 def test_no_packed_text_takes_more_memory_than_any_incident(monkeypatch):
     monkeypatch.setattr(packing, "UNPACKED_MAX", 1000)
 
-    with pytest.raises(ValueError, match="without its end"):
+    with pytest.raises(ValueError, match="more than 1000 bytes"):
         packing.unpack(packing.pack(b" " * 2000).decode())
 
 
