@@ -117,7 +117,8 @@ def gateway_secret(
 def _serve(config: Config, *, with_api: bool, order: Order | None = None) -> None:
     """*order* is that of the supervisor, for one of several processes."""
     member = None if order is None else order.member
-    configure_logging(config.log, config.secrets(), process=None if member is None else member.number)
+    number = None if member is None else member.number
+    configure_logging(config.log, config.secrets(), process=number, for_good=True)
     if member is not None:
         share_metrics(member.folder, member.number)
     if member is None or member.leads:

@@ -168,7 +168,7 @@ class Lifecycle:
         self._store = store
         self._clock = clock
         self._metrics = metrics or Metrics()
-        self._lately = Lately(REMEMBERED_MAX)  # dedup keys that name an incident
+        self._lately = Lately[str, None](REMEMBERED_MAX)  # dedup keys that name an incident
         self._locks: WeakValueDictionary[IncidentId, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(
@@ -422,7 +422,7 @@ class Lifecycle:
             known[arrivals] = tuple(it for it in older.get(arrivals, ()) if it not in arrivals.others)
         for arrivals, ids in known.items():
             if ids:
-                self._lately.add(arrivals.dedup_key)
+                self._lately.note(arrivals.dedup_key, None)
         return known
 
     def _names(self, arrivals: _Arrivals) -> Names | None:
@@ -464,7 +464,7 @@ class Lifecycle:
 
     def _note_created(self, arrivals: _Arrivals, change: Change) -> None:
         _log_change(change)
-        self._lately.add(arrivals.dedup_key)
+        self._lately.note(arrivals.dedup_key, None)
         arrivals.accepted.append(Accepted(Outcome.CREATED, change.incident))
 
     async def _observed(self, known: Mapping[_Arrivals, tuple[IncidentId, ...]], policy_for: PolicyFor) -> None:

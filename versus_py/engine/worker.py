@@ -18,6 +18,7 @@ from versus_py.engine.breaker import Breakers, HeldBack
 from versus_py.engine.capacity import Came
 from versus_py.engine.credentials import Credentials, StillRefused
 from versus_py.engine.last_look import Escalate, LastLook, Over, Suppressed, Verdict
+from versus_py.engine.lately import Lately
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.engine.queue import DueQueue, Place
 from versus_py.engine.retries import SPREAD, RetryPolicy
@@ -118,6 +119,9 @@ reads again all that came due in that time, and of a storm that is thousands."""
 WAITING_MAX = 20_000
 """Timers that are known to wait; what is due after so many others is looked for when they have become fewer."""
 
+PLACES_MAX = 2000
+"""Syncs to come of which it is remembered where they go; of the others, the incident is read to find out."""
+
 MAX_CONCURRENT = 32
 """Syncs of one system at once, where nothing is configured."""
 
@@ -202,6 +206,7 @@ class Worker:
         self._name = uuid4().hex
         self._begun: set[Claim] = set()  # claims that may have sent something
         self._queue = DueQueue(self._most_of)
+        self._places = Lately[tuple[IncidentId, str], Place](PLACES_MAX)  # by incident and target
         self.came = Came()
         """What came due, to be written down."""
         self._running: set[asyncio.Task[None]] = set()
@@ -343,18 +348,25 @@ class Worker:
         started = 0
         for first in range(0, len(due), GLANCE_MAX):
             batch = due[first : first + GLANCE_MAX]
-            known = {it: self._sole_place(it) for it in batch}
+            known = {it: self._known_place(it) for it in batch}
             unknown = [it for it, place in known.items() if place is None]
             incidents = dict(zip(unknown, await self._store.timers.glance(unknown), strict=True))
             for it, place in known.items():
-                self._queue.put(it, place or self._place(it, incidents[it]))
+                self._queue.put(it, place or self._place(it.target, incidents[it]))
             started += await self._start(syncs)
         return started
 
-    def _sole_place(self, due: Due) -> Place | None:
-        """Where its sync goes whatever the incident is; None where that depends on it."""
+    def _known_place(self, due: Due) -> Place | None:
+        """Where its sync goes, whatever the incident is or by what was seen of it lately; None: it has to be read."""
         system = getattr(self._targets.get(due.target), "sole_system", None)
-        return None if system is None else Place(system)
+        return self._places.take((due.incident_id, due.target)) if system is None else Place(system)
+
+    def _note_places(self, claim: Claim, incident: Incident, completion: Completion) -> None:
+        """Of the syncs that come next, whose turn it is then is known."""
+        come_next = completion.arm if completion.at_ms is None else (*completion.arm, claim.target)
+        for target in come_next:
+            if getattr(self._targets.get(target), "sole_system", None) is None:
+                self._places.note((incident.id, target), self._place(target, incident))
 
     async def _start(self, syncs: asyncio.TaskGroup) -> int:
         """Claim what has a slot, and sync it; how many that were."""
@@ -382,13 +394,13 @@ class Worker:
                 started += 1
         return started
 
-    def _place(self, due: Due, incident: Incident | None) -> Place:
-        """Where its sync goes; what cannot be known goes nowhere, and the sync says why."""
-        target = self._targets.get(due.target)
+    def _place(self, name: str, incident: Incident | None) -> Place:
+        """Where a sync to the target *name* goes; what cannot be known goes nowhere, and the sync says why."""
+        target = self._targets.get(name)
         if target is None or incident is None:
             return Place("")
         try:
-            return Place(target.system(incident), incident.policy.destinations.get(due.target, ""))
+            return Place(target.system(incident), incident.policy.destinations.get(name, ""))
         except Exception:  # noqa: BLE001 - the sync meets it again, and logs it
             return Place("")
 
@@ -479,6 +491,7 @@ class Worker:
                 return Completion("done", 0)
             seen_version = incident.version
             completion = await self._sync(claim, incident)
+            self._note_places(claim, incident, completion)
             before, names_locator = incident.delivery(claim.target), False
             if completion.delivery is not None:
                 names_locator = _names_locator(before, completion.delivery, self._clock.now_ms())

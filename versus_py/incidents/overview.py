@@ -1,7 +1,8 @@
 """An incident as people read it: what its alerts share is said once, and of each alert what differs. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from versus_py.incidents.labels import links_of, shown_labels, told_apart
 from versus_py.incidents.model import Alert, Incident, Status, common
@@ -15,8 +16,7 @@ SAME_START_MS = 60_000
 """Starts that are no further apart are shown as one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One alert, without what is said of all of them."""
 
     alert: Alert
@@ -35,8 +35,7 @@ class Line:
         return f"{self.name} {labels}".strip() or self.alert.name
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Struct, frozen=True):
     """What is shown of an incident: of what fires; of everything once it is resolved."""
 
     title: str
@@ -90,8 +89,7 @@ def overview(incident: Incident, *, lines: int = LINES) -> Overview:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """What one alert says, all of it."""
 
     alert: Alert
@@ -104,8 +102,7 @@ class _Said:
         return cls(alert, texts_of(alert), values_of(alert), links_of(alert))
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
+class _Shared(Struct, frozen=True):
     """What is the same for all alerts, and so is not said again at each."""
 
     name: str

@@ -32,6 +32,7 @@ from versus_py.store.calls import (
     Server,
     answered,
     answers,
+    is_cluster,
     is_failure,
     load_script,
     run_each,
@@ -118,7 +119,7 @@ class Durability:
 
     def _partition(self, key: str) -> str:
         """What shares a lane: on one server, everything."""
-        return keys.partition_of_key(key) if isinstance(self._redis, RedisCluster) else "0"
+        return keys.partition_of_key(key) if is_cluster(self._redis) else "0"
 
     async def _outcomes(self, calls: Mapping[str, Sequence[Call]]) -> dict[str, list[Any]]:
         async with asyncio.TaskGroup() as lanes:
@@ -197,7 +198,7 @@ class Durability:
             log.warning("redis.not_durable", reason=reason, advice="see docs/redis.md, Durability")
 
     async def _on_one_connection(self, commands: Sequence[Command], key: str) -> list[Any]:
-        if not isinstance(self._redis, RedisCluster):
+        if not is_cluster(self._redis):
             replies: list[Any] = await answered(batches.pipelined(self._redis, commands))
             return replies
         for _ in range(_TRIES):

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import structlog
+from msgspec import Struct
 
 from versus_py.clock import Skew
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Incident, IncidentId
 from versus_py.incidents.partitions import partitions
 from versus_py.store import keys
@@ -42,8 +44,7 @@ class Due(NamedTuple):
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a look at the timers found."""
 
     due: tuple[Due, ...]  # earliest first

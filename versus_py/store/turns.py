@@ -1,6 +1,6 @@
 """Taking turns at destinations that allow so many requests a second, across all replicas."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from versus_py.store import keys
 from versus_py.store.calls import RedisClient, answered, load_script
@@ -15,16 +15,14 @@ KNOWN_MS = 1_000
 """How long to believe that a destination is not held back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """One turn in *interval_ms*, of which up to *burst* may be saved up."""
 
     interval_ms: int
     burst: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """Somebody's turn: theirs now when *wait_until_ms* is None. *ahead* are those who are served before."""
 
     wait_until_ms: int | None

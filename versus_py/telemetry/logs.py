@@ -23,10 +23,13 @@ _SECRET_MIN = 4
 """A shorter secret would mask half of every line, and protects nothing."""
 
 
-def configure_logging(config: LogConfig, secrets: Iterable[str] = (), *, process: int | None = None) -> None:
+def configure_logging(
+    config: LogConfig, secrets: Iterable[str] = (), *, process: int | None = None, for_good: bool = False
+) -> None:
     """Set up the log of this process. What libraries log, from WARNING on, goes the same way.
 
-    *process* is its number among several, which is then in every line.
+    *process* is its number among several, which is then in every line. *for_good*: it is not set up again, so that
+    each logger is made once: to make it takes a fifth of the time of a line.
     """
     as_json = config.format == "json" or (config.format == "auto" and not sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[config.level.upper()]
@@ -43,7 +46,7 @@ def configure_logging(config: LogConfig, secrets: Iterable[str] = (), *, process
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=for_good,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

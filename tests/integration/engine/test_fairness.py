@@ -17,6 +17,7 @@ from versus_py.incidents.partitions import partitions
 from versus_py.incidents.policies import made
 from versus_py.incidents.transitions import Change
 from versus_py.store import keys
+from versus_py.targets import NotYet
 
 MANY = 60
 
@@ -224,16 +225,22 @@ async def arm(store, place: str, at_ms: int) -> None:
     await store.save([Change(early, Outcome.UPDATED, {"places": at_ms}, before=incident)], now_ms=at_ms)
 
 
-@pytest.mark.parametrize("sole", ["places", None])
-async def test_no_incident_is_read_to_find_the_place_of_a_sole_system(store, monkeypatch, sole):
-    read = []
+@pytest.fixture
+def read(store, monkeypatch) -> list[str]:
+    """The targets of timers whose incident is read to find out whose turn it is."""
+    found: list[str] = []
     glance = store.timers.glance
 
     async def noted(timers):
-        read.extend(timers)
+        found.extend(it.target for it in timers)
         return await glance(timers)
 
     monkeypatch.setattr(store.timers, "glance", noted)
+    return found
+
+
+@pytest.mark.parametrize("sole", ["places", None])
+async def test_no_incident_is_read_to_find_the_place_of_a_sole_system(store, read, sole):
     target = Places()
     target.sole_system = sole
     await due(store, "fast")
@@ -242,6 +249,26 @@ async def test_no_incident_is_read_to_find_the_place_of_a_sole_system(store, mon
         await until(lambda: target.done == ["fast"])
 
     assert bool(read) is (sole is None)
+
+
+class Twice(Places):
+    """It wants to be called once more, in a moment."""
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        delivery = await super().sync(incident, attempt=attempt)
+        if len(self.done) == 1:
+            raise NotYet(SystemClock().now_ms(), "in a moment", delivery)
+        return delivery
+
+
+async def test_who_comes_back_is_not_read_again_to_find_its_place(store, read):
+    target = Twice()
+    await due(store, "fast")
+
+    async with running(make_worker(store, target), target):
+        await until(lambda: target.done == ["fast"] * 2)
+
+    assert read == ["places"]
 
 
 async def test_two_workers_share_what_waits_and_do_nothing_twice(store):

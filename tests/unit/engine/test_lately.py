@@ -3,10 +3,20 @@
 from versus_py.engine.lately import Lately
 
 
-def test_what_was_met_longest_ago_is_forgotten_first():
-    lately = Lately(2)
+def test_what_was_noted_longest_ago_is_forgotten_first():
+    lately = Lately[str, int](2)
 
-    for text in ("a", "b", "a", "c"):
-        lately.add(text)
+    for number, text in enumerate("abac"):
+        lately.note(text, number)
 
-    assert [it in lately for it in ("a", "b", "c")] == [True, False, True]
+    assert "a" in lately
+    assert "b" not in lately
+    assert "c" in lately
+
+
+def test_what_is_taken_is_forgotten():
+    lately = Lately[str, int](2)
+    lately.note("a", 1)
+
+    assert lately.take("a") == 1
+    assert lately.take("a") is None

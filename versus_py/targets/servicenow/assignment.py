@@ -1,9 +1,9 @@
 """The record's assigned_to: who acknowledged, unless somebody else has the record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 
 from versus_py.errors import Permanent, Transient
 from versus_py.incidents.model import Incident, Status
@@ -17,8 +17,7 @@ COLUMN = "assigned_to"
 _USERS = "sys_user.email"
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """What is known of it from earlier syncs."""
 
     settled_for: str = ""  # the acknowledgment that was dealt with, whatever came of it: never again for the same
@@ -33,8 +32,7 @@ class Assignment:
         return {"assigned_for": self.settled_for, "assigned": self.user}
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(Struct, frozen=True):
     """What came of it."""
 
     known: Assignment

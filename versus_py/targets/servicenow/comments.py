@@ -4,10 +4,10 @@ Of records that are kept in sync both ways, work notes are handed over too, but 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 
 import structlog
+from msgspec import Struct
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
@@ -39,8 +39,7 @@ _JOURNAL = "sys_journal_field"
 _COLUMNS = ("sys_id", "element_id", "element", "value", "sys_created_on", "sys_created_by")
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """Which comments of a record are no news: all from before *since_ms*, and the latest by name.
 
     *since_ms* is by the instance's clock.

@@ -2,11 +2,11 @@
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
+from msgspec import Struct
 
 from versus_py.clock import Clock, SystemClock
 from versus_py.config import ServiceNowInstance
@@ -28,8 +28,7 @@ DETAIL_MAX = 300
 _OUTAGES = frozenset([502, 503, 504])
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What a request may still do that was not answered: nothing, or something within *settles_s*.
 
     *can_be_found*: a search tells whether it has done it.
@@ -54,8 +53,7 @@ class Effect:
 NO_EFFECT = Effect()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back, whatever it is. *data* is None unless it is a JSON object."""
 
     status: int

@@ -3,10 +3,11 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
@@ -46,8 +47,7 @@ _FAILED_FOR_MS = 30_000
 _HAS_ACTIVE = {"sys_user", "sys_user_group"}
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """Column -> text, and what was left out and why."""
 
     fields: dict[str, str]

@@ -1,11 +1,11 @@
 """One instance and the records in it: found, created, and brought up to date."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import aiohttp
 import structlog
+from msgspec import Struct, field
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowInstance
@@ -68,8 +68,7 @@ class LeftOpen(Permanent):
     """ServiceNow took an update, and left the record open without a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What has happened since the record was last written."""
 
     news: Sequence[Entry]
@@ -82,8 +81,7 @@ class Told:
     reflection: Reflection | None = None  # None: the record is not kept in sync both ways
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What came of writing: digests of the columns that we wrote, and what was left out and why."""
 
     record: Record  # as it is then

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from versus_py.config import ServiceNowInstance
 from versus_py.incidents.model import INCIDENT_ID, Incident, IncidentId, is_incident_id
@@ -25,8 +26,7 @@ _PREFIX = "Incident "
 _IN_BRACKETS = re.compile(rf"^\[({INCIDENT_ID})\] |\[({INCIDENT_ID})\]$")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """The *column*; *is_in_text* where a template of `fields` writes it, so that the id is a part of what it holds."""
 
     column: str

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from versus_py.config import ServiceNowInstance, ServiceNowStates
 from versus_py.incidents.model import Actor, Entry, Event, Incident, Status
@@ -20,8 +21,7 @@ LINE_MIN = 100
 """How many characters tell a line of a work note from others: its time, and how it begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A row of the table, as far as it matters."""
 
     sys_id: str
@@ -83,8 +83,7 @@ def is_ours(note: str) -> bool:
     return _OUR_LINE.match(note) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of a work note."""
 
     text: str
@@ -96,8 +95,7 @@ def line(text: str) -> Line:
     return Line(text, text[:LINE_MIN])
 
 
-@dataclass(frozen=True, slots=True)
-class Predecessor:
+class Predecessor(Struct, frozen=True):
     """The record of an earlier wait that a new one follows."""
 
     number: str

@@ -4,7 +4,8 @@ A state is written once for each change of the incident here: what people do to 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from versus_py.config import ServiceNowInstance
 from versus_py.config.servicenow import RECOMMENDED_SEVERITIES
@@ -26,8 +27,7 @@ _GRAVEST, _LEAST_GRAVE = 1, 3
 _SEVERITIES = {Event.SEVERITY_RAISED, Event.SEVERITY_CHANGED}
 
 
-@dataclass(frozen=True, slots=True)
-class Reflection:
+class Reflection(Struct, frozen=True):
     """What the incident's record has yet to show, beside its news."""
 
     is_standing_new: bool  # the incident has come to stand elsewhere since a state was written, and not by the record

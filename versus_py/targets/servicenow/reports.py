@@ -1,9 +1,10 @@
 """How a record is after a sync, for the engine to hear what people did to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import structlog
+from msgspec import Struct
 
 from versus_py.config import ServiceNowConfig
 from versus_py.errors import BadPayload
@@ -50,8 +51,7 @@ _SIDE_OF: Mapping[str, tuple[str, ...]] = {
 _COMMENT_MAX = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(Struct, frozen=True):
     """What a sync wrote into a record, and how that is afterwards."""
 
     record: Record

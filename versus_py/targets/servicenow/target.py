@@ -7,10 +7,10 @@ looked for before it is created, and again after every attempt whose outcome is 
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import aiohttp
 import structlog
+from msgspec import Struct
 
 from versus_py.clock import Clock
 from versus_py.config import ServiceNowConfig
@@ -63,8 +63,7 @@ NOBODY = "-"
 _SAFE_IN_QUERY = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """The record before it is brought up to date, and what is known of it."""
 
     record: Record
@@ -75,8 +74,7 @@ class _Known:
     heard: Heard
 
 
-@dataclass(frozen=True, slots=True)
-class _Sync:
+class _Sync(Struct, frozen=True):
     """One attempt to bring a record up to date."""
 
     instance: Instance
@@ -85,8 +83,7 @@ class _Sync:
     is_unsure: bool  # an earlier attempt may have had an effect that nobody recorded
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(Struct, frozen=True):
     """The record after that."""
 
     synced: Synced
@@ -98,8 +95,7 @@ class _Shown:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _SaidThere:
+class _SaidThere(Struct, frozen=True):
     """The comments that are new, and what to remember then."""
 
     new: tuple[Comment, ...]

@@ -5,8 +5,9 @@ in the metadata of each post, so that it can be found there after a lost answer.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, structs
 
 from versus_py.config import SlackConfig
 from versus_py.incidents.copies import replace
@@ -44,8 +45,7 @@ _PINGING = {Event.SEVERITY_RAISED, Event.RESCHEDULED, Event.ACK_ENDED, Event.RET
 """Of what those have to hear who dealt with the incident: it is said with the mention."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """How much the thread has been told."""
 
     news: int = 0  # the number of the last news
@@ -104,11 +104,10 @@ class Told:
         return replace(self, news=news, comments=comments)
 
     def written(self) -> dict[str, str]:
-        return {f"told_{name}": str(value) for name, value in asdict(self).items()}
+        return {f"told_{name}": str(value) for name, value in structs.asdict(self).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A post in the thread."""
 
     text: str

@@ -1,8 +1,9 @@
 """What people are called in Slack, also those who act elsewhere, if Slack knows their e-mail address. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from versus_py.config import SlackConfig
 from versus_py.incidents.model import Actor, Incident
@@ -10,8 +11,7 @@ from versus_py.targets.slack.mrkdwn import escape
 from versus_py.targets.target import Called
 
 
-@dataclass(frozen=True, slots=True)
-class SlackUser:
+class SlackUser(Struct, frozen=True):
     """A user of the workspace."""
 
     id: str
@@ -22,8 +22,7 @@ class SlackUser:
         return f"<@{self.id}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(Struct, frozen=True):
     """People by their names, without a mention: that would notify people of what they have just done themselves.
 
     *is_edit* is for what is edited, which notifies nobody: there, who acted elsewhere is a mention.

@@ -84,7 +84,6 @@ class Intake:
         self._slots = Slots(config.intake, clock)
         self._refusals = ThrottledLog("intake.refused", clock.now_ms)
         self._metrics = metrics
-        self._log = log.bind()  # once: most requests log one line, of whose time that would be a fifth
         self._counters = {
             (source, outcome): metrics.notifications_accepted.labels(source, outcome)
             for source, outcome in product(SOURCES, Outcome)
@@ -263,7 +262,7 @@ class Intake:
     def _note_accepted(self, outcome: Outcome, incident_id: IncidentId | None, source: str, sender: Sender) -> None:
         """For the metrics and the log."""
         self._counter(source, outcome).inc()
-        self._log.info("intake.accepted", outcome=outcome, incident=incident_id, source=source, sender=sender.name)
+        log.info("intake.accepted", outcome=outcome, incident=incident_id, source=source, sender=sender.name)
 
     def _counter(self, source: str, outcome: Outcome) -> Counter:
         """That of a known source is at hand: to look it up by its labels takes a lock."""
