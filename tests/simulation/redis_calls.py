@@ -254,7 +254,7 @@ class Caller:
 
     def _draw_take_turn(self) -> Drawn:
         args = [self.random.choice(IDS), self.random.randrange(9), self.now_ms, 7 * MINUTE_MS, 2, MINUTE_MS, DAY_MS]
-        return ["turns", "promised", "free_at"], args
+        return ["turns", "promised", "free_at"], [*args, self._maybe("1")]
 
     def _draw_journal(self) -> Drawn:
         lines = [self._mostly(f'"at_ms":{self.now_ms},"id":"{it}"', '"what":"no time"') for it in IDS]

@@ -466,18 +466,18 @@ class Worker:
 
         Raises nothing but the cancellation.
         """
-        with structlog.contextvars.bound_contextvars(incident=claim.incident_id, target=claim.target):
-            try:
-                completion = await self._worked(claim)
-                is_delivered = claim in self._begun and completion.how == "done"
-            except LeaseLost:
-                log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
-                return False
-            finally:
-                self._begun.discard(claim)
-            self._count(claim, completion)
-            await self._give_back(claim, completion)
-            return is_delivered
+        structlog.contextvars.bind_contextvars(incident=claim.incident_id, target=claim.target)  # of this task
+        try:
+            completion = await self._worked(claim)
+            is_delivered = claim in self._begun and completion.how == "done"
+        except LeaseLost:
+            log.warning("sync.lease_lost", incident=claim.incident_id, target=claim.target)
+            return False
+        finally:
+            self._begun.discard(claim)
+        self._count(claim, completion)
+        await self._give_back(claim, completion)
+        return is_delivered
 
     async def _worked(self, claim: Claim) -> Completion:
         seen_version = 0

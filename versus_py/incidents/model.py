@@ -641,7 +641,7 @@ class Incident(Struct, frozen=True, eq=False, dict=True):  # noqa: PLW1641 - it 
         """How many there ever were."""
         return sum(self.delivery(target).comment_count for target in self.providers)
 
-    @property
+    @cached_property
     def ending(self) -> Ending | None:
         """How the present wait ended; None while it is undecided."""
         escalated = [self._in_turn(target) for target in self.escalations]

@@ -38,16 +38,19 @@ class Turns:
         self._hold_back = load_script(redis, "hold_back")
         self._held_back: dict[str, tuple[int, int]] = {}  # destination -> when it was asked for, and until when that is
 
-    async def take(self, destination: str, who: str, rate: Rate, *, now_ms: int, behind_ms: int = 0) -> Turn:
+    async def take(
+        self, destination: str, who: str, rate: Rate, *, now_ms: int, behind_ms: int = 0, only_place: bool = False
+    ) -> Turn:
         """Take the turn of *who*, or a place: first come first served, but as if they came *behind_ms* later.
 
-        The place is kept for who comes back when told; a turn that is taken is not given back.
+        The place is kept for who comes back when told; a turn that is taken is not given back. With *only_place*, a
+        turn that is there is not taken: it is anybody's.
         """
-        names = ("waiting", "promised", "free_at")
+        names, takes = ("waiting", "promised", "free_at"), "" if only_place else "1"
         at_ms, ahead = await answered(
             self._take(
                 keys=[keys.at_destination(destination, name) for name in names],
-                args=[who, now_ms + behind_ms, now_ms, rate.interval_ms, rate.burst, GRACE_MS, KEEP_MS],
+                args=[who, now_ms + behind_ms, now_ms, rate.interval_ms, rate.burst, GRACE_MS, KEEP_MS, takes],
             )
         )
         return Turn(None if int(at_ms) <= now_ms else int(at_ms), int(ahead))

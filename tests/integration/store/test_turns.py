@@ -153,6 +153,23 @@ async def test_destinations_do_not_wait_for_each_other(turns, clock):
     assert other.wait_until_ms is None
 
 
+async def test_who_wants_a_place_only_takes_no_turn_and_keeps_the_place(turns, clock):
+    async def place(who: str) -> int | None:
+        turn = await turns.take("slack:C1", who, SECOND, now_ms=clock.now_ms(), only_place=True)
+        return None if turn.wait_until_ms is None else turn.wait_until_ms - clock.now_ms()
+
+    assert await place("a") is None
+    assert await place("b") is None  # it is still there
+    assert await when(turns, clock, "c") is None
+    assert await place("a") == 1000
+    assert await when(turns, clock, "d") == 2000
+
+    clock.advance(ms=1000)
+
+    assert await when(turns, clock, "d") == 1000
+    assert await when(turns, clock, "a") is None
+
+
 async def test_nothing_is_kept_for_ever(turns, redis, clock):
     await when(turns, clock, "served")
     await when(turns, clock, "a")

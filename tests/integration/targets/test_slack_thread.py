@@ -12,6 +12,9 @@ from versus_py.config import Config
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
 from versus_py.simulators.slack.validation import Content
+from versus_py.store import Turns
+from versus_py.targets.slack.target import SlackTarget
+from versus_py.targets.slack.wire import EDITS, WORKSPACE
 
 HISTORY = "channels:history"
 
@@ -54,6 +57,29 @@ async def test_an_escalation_is_said_in_the_thread_once_with_a_link_to_the_recor
     [reply] = message(engine).replies
     assert reply.startswith(":rotating_light: Escalated to ServiceNow as <http")
     assert "|INC0010001>" in reply
+
+
+async def test_after_the_thread_was_told_nobody_comes_back_before_the_turn_of_the_edit(engine, monkeypatch):
+    await trigger(engine)
+    edits = message(engine).edits
+    turns = Turns(engine.store._redis)
+    await turns.hold_back(f"slack:{WORKSPACE}", EDITS, until_ms=engine.clock.now_ms() + 6 * 60_000)
+    synced, sync = [], SlackTarget.sync
+
+    async def noted(target, incident, *, attempt):
+        synced.append(engine.clock.now_ms())
+        return await sync(target, incident, attempt=attempt)
+
+    monkeypatch.setattr(SlackTarget, "sync", noted)
+
+    await engine.after(minutes=5)
+    assert len(message(engine).replies) == 1
+    assert message(engine).edits == edits
+    assert len(synced) == 1
+
+    await engine.after(minutes=1)
+    assert message(engine).edits == edits + 1
+    assert len(synced) == 2
 
 
 async def test_an_escalation_that_is_given_up_is_said_in_the_thread_once(engine, logs):

@@ -5,12 +5,13 @@
 -- ARGV[1] who   ARGV[2] order   ARGV[3] now_ms   ARGV[4] interval_ms   ARGV[5] burst (turns that can be saved up)
 -- ARGV[6] grace_ms  how much later than promised somebody may come and still have the place
 -- ARGV[7] keep_ms   how long all of it is kept when nobody comes
+-- ARGV[8] takes     "" for who only wants to wait: a turn that is there is left
 -- returns {at_ms, ahead}: at_ms is now_ms when the turn is theirs now, else when to come back; ahead is how many
 -- are served before.
 -- Who waits keeps the place, however often they ask.
 local waiting, promised, free_at = KEYS[1], KEYS[2], KEYS[3]
 local who, order, now_ms, interval_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local burst, grace_ms, keep_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local burst, grace_ms, keep_ms, takes = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 
 local gone = redis.call('ZRANGEBYSCORE', promised, '-inf', now_ms - grace_ms, 'LIMIT', 0, 100)
 for _, name in ipairs(gone) do
@@ -29,7 +30,9 @@ local at_ms = math.max(now_ms, next_ms + (ahead - burst + 1) * interval_ms)
 if at_ms <= now_ms then
   redis.call('ZREM', waiting, who)
   redis.call('ZREM', promised, who)
-  redis.call('SET', free_at, next_ms + interval_ms, 'PX', keep_ms)
+  if takes ~= '' then
+    redis.call('SET', free_at, next_ms + interval_ms, 'PX', keep_ms)
+  end
 else
   redis.call('ZADD', promised, at_ms, who)
   redis.call('PEXPIRE', waiting, keep_ms)

@@ -9,7 +9,7 @@ import structlog
 from versus_py.ack_links import DAY_MS, needed_until_ms, same_until_ms
 from versus_py.clock import Clock
 from versus_py.config import SlackConfig
-from versus_py.errors import CredentialsRefused, Permanent, Transient, VersusError
+from versus_py.errors import CredentialsRefused, Permanent, StoreUnavailable, Transient, VersusError
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident, Status
 from versus_py.incidents.severity import severity_rank
@@ -162,7 +162,7 @@ class SlackTarget:
         except (NotYet, Transient, Refused) as exc:
             untold = exc
         if isinstance(untold, NotYet) and untold.delivery is not None:
-            raise untold
+            raise NotYet(await self._edited_at_ms(incident, untold.delivery), str(untold), untold.delivery)
         if isinstance(untold, Refused) and is_about_channel(untold):
             return await self._moved_away(incident, before, untold, is_unsure=is_unsure)
         try:
@@ -399,8 +399,7 @@ class SlackTarget:
         standing = _standing(incident)
         is_news = before.reference.get("standing") != standing
         urgency = Urgency.INCIDENT if is_news else Urgency.REPLY
-        # It looks different then, most likely: in a storm, most wait for their turn again and again.
-        is_another = is_news and before.reference.get("looked_at") != standing
+        is_another = _looks_different(incident, before)
         if is_another:
             await self._wire.take(WORKSPACE, incident.id, EDITS, urgency=urgency)
         who = replace(await self._users.who(incident), is_edit=True)
@@ -416,6 +415,16 @@ class SlackTarget:
         except Refused as exc:
             return await self._after_refused_edit(incident, before, message, exc, is_unsure=is_unsure)
         return _changed(before, digest=message.digest, standing=standing, said="")
+
+    async def _edited_at_ms(self, incident: Incident, shown: Delivery) -> int:
+        """When to come back for the edit of a message whose thread was just told: in a storm, most have to wait."""
+        now_ms = self._clock.now_ms()
+        if not _looks_different(incident, shown):
+            return now_ms
+        try:
+            return await self._wire.turn_at_ms(WORKSPACE, incident.id, EDITS, urgency=Urgency.INCIDENT)
+        except StoreUnavailable:  # what was told is to be noted all the same
+            return now_ms
 
     async def _edit_found(self, incident: Incident, found: Delivery) -> Delivery:
         """The same of what a search has found. Raises NotYet with it, as the next sync goes on from there.
@@ -508,16 +517,18 @@ class SlackTarget:
         And with what was told, to be kept before anything else is sent: a line that is said twice shows.
         """
         told = Told.read(shown.reference)
-        reply = self._reply_of(incident, told, shown, Who())
         everything = told.with_all(incident, self._name)
         noted = _changed(shown, **everything.written())
+        reply = None if told == everything else self._reply_of(incident, told, shown, Who())
         if reply is None:
             return noted
         channel, ts = shown.reference["channel"], shown.reference["ts"]
         if is_unsure:
             said = await self._history.last_reply(channel, ts, of_standing=False)
             told = Told.read(said.said).within(incident) if said else told
-        reply = self._reply_of(incident, told, shown, await self._users.who(incident))
+        who = await self._users.who(incident)
+        if is_unsure or who != Who():
+            reply = self._reply_of(incident, told, shown, who)
         if reply is None:
             return noted
         urgency = Urgency.INCIDENT if reply.is_urgent else Urgency.REPLY
@@ -632,6 +643,15 @@ def _locator(reference: Mapping[str, str]) -> str:
 def _standing(incident: Incident) -> str:
     """What people look for in the message: a change of it is shown before mere counts."""
     return f"{incident.status} {incident.ending} {incident.snooze is not None}"
+
+
+def _looks_different(incident: Incident, shown: Delivery) -> bool:
+    """Whether the message does not show how the incident stands, and nobody has looked: most likely it is edited.
+
+    In a storm, most wait for their turn again and again: it is taken before the message is made.
+    """
+    reference, standing = shown.reference, _standing(incident)
+    return standing not in {reference.get("standing"), reference.get("looked_at")}
 
 
 def _began_ms(incident: Incident) -> int:

@@ -56,6 +56,12 @@ class Wire:
             return False
         raise NotYet(turn.wait_until_ms, f"waiting for its turn at {place}")
 
+    async def turn_at_ms(self, place: str, who: str, rate: Rate, *, urgency: int) -> int:
+        """When the turn of *who* will be there: now, or when a place among those who wait says so."""
+        now_ms = self._clock.now_ms()
+        turn = await self._turns.take(_destination(place), who, rate, now_ms=now_ms, behind_ms=urgency, only_place=True)
+        return turn.wait_until_ms or now_ms
+
     async def take_at_once(self, place: str, who: str, rate: Rate) -> bool:
         """The turn of *who*; False, and no place, when it has not come."""
         return await self.take_among(place, who, rate, urgency=Urgency.INCIDENT, most=0)
