@@ -25,7 +25,7 @@ def use_partitions(count: int) -> None:
     partition_of.cache_clear()
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def partition_of(dedup_key: str) -> int:
     """The partition that everything about *dedup_key* is kept in; asked for several times while that is written."""
     return int.from_bytes(sha256(dedup_key.encode(errors="replace")).digest()[:4]) % len(_numbers)

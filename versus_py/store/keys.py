@@ -78,7 +78,7 @@ DAY_MS = 24 * 3600_000
 ALERT_BUCKETS = 256
 """Of each partition, for the alerts of a day. Redis keeps hashes of up to 512 short fields in the least memory."""
 
-_REMEMBERED_MAX = 4096
+_REMEMBERED_MAX = 1024
 """Digests that are remembered: while an incident is written, each is asked for several times."""
 
 
