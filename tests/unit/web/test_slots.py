@@ -73,6 +73,7 @@ async def _soon() -> None:
 @pytest.fixture(autouse=True)
 def small(monkeypatch) -> None:
     monkeypatch.setattr(overload, "WORKED_MAX_BYTES", 100)
+    monkeypatch.setattr(overload, "ALWAYS_AT_WORK", 1)
 
 
 async def test_no_more_are_at_work_than_their_bytes_allow():
@@ -95,6 +96,16 @@ async def test_one_of_any_size_has_its_turn_alone():
 
     await desk.is_done("large")
     assert desk.at_work == ["small"]
+
+
+async def test_some_are_at_work_whatever_their_size_is(monkeypatch):
+    monkeypatch.setattr(overload, "ALWAYS_AT_WORK", 2)
+    desk = Desk()
+
+    for name in "abc":
+        await desk.comes(name, 1000)
+
+    assert desk.at_work == ["a", "b"]
 
 
 async def test_who_comes_later_does_not_overtake_who_needs_more_room():

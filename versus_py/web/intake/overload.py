@@ -17,11 +17,11 @@ from versus_py.web.intake.bodies import read_arrived, read_whole
 ARRIVING_MAX = 256
 """Most bodies that are being read. An honest one takes milliseconds; those that drip in are not to keep others out."""
 
-WORKED_MAX_BYTES = 512 * 1024
-"""Most bytes of bodies that are at work, beside a single one of any size: what is read of one takes fifteen times that.
+WORKED_MAX_BYTES = 256 * 1024
+"""Most bytes of bodies that are at work: what is read of one takes fifteen times that. That is 60 of five alerts."""
 
-Those of 64 requests of nine alerts, about. Larger ones keep the processor busy, so that fewer of them are as fast.
-"""
+ALWAYS_AT_WORK = 4
+"""So many are at work whatever their size is: while Redis answers one, another is read."""
 
 HELD_MAX_BYTES = 64 * 1024 * 1024
 """Most bytes of bodies that wait for their turn, beside the one that is the first."""
@@ -119,8 +119,8 @@ class Slots:
             raise
 
     def _has_room(self, size: int) -> bool:
-        fits = self._worked_bytes + size <= WORKED_MAX_BYTES
-        return self._working < self._most and (fits or not self._working)
+        fits = self._worked_bytes + size <= WORKED_MAX_BYTES or self._working < ALWAYS_AT_WORK
+        return fits and self._working < self._most
 
     def _begin(self, size: int) -> None:
         self._working += 1
