@@ -17,8 +17,8 @@ from versus_py.web.intake.bodies import read_arrived, read_whole
 ARRIVING_MAX = 256
 """Most bodies that are being read. An honest one takes milliseconds; those that drip in are not to keep others out."""
 
-WORKED_MAX_BYTES = 256 * 1024
-"""Most bytes of bodies that are at work: what is read of one takes fifteen times that. That is 60 of five alerts."""
+WORKED_MAX_BYTES = 384 * 1024
+"""Most bytes of bodies that are at work: what is read of one takes fifteen times that. That is 80 of five alerts."""
 
 ALWAYS_AT_WORK = 4
 """So many are at work whatever their size is: while Redis answers one, another is read."""
