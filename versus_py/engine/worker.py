@@ -364,9 +364,10 @@ class Worker:
     def _note_places(self, claim: Claim, incident: Incident, completion: Completion) -> None:
         """Of the syncs that come next, whose turn it is then is known."""
         come_next = completion.arm if completion.at_ms is None else (*completion.arm, claim.target)
+        told = incident if completion.delivery is None else _told(claim, incident, completion.delivery)
         for target in come_next:
             if getattr(self._targets.get(target), "sole_system", None) is None:
-                self._places.note((incident.id, target), self._place(target, incident))
+                self._places.note((incident.id, target), self._place(target, told))
 
     async def _start(self, syncs: asyncio.TaskGroup) -> int:
         """Claim what has a slot, and sync it; how many that were."""

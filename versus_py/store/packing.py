@@ -8,6 +8,7 @@ that do not know it have to see in its surroundings that they may not work on it
 
 from binascii import a2b_base64, b2a_base64
 from importlib import resources
+from threading import Lock
 
 from zstandard import (
     DICT_TYPE_RAWCONTENT,
@@ -28,14 +29,17 @@ _DICTIONARY = ZstdCompressionDict(
     resources.files(__package__).joinpath("dictionary.txt").read_bytes(), dict_type=DICT_TYPE_RAWCONTENT
 )
 _DICTIONARY.precompute_compress(LEVEL)
+# Each has a context of its own: to make one takes longer than to work on a text. Only one thread may use it at a time.
 _compress = ZstdCompressor(LEVEL, _DICTIONARY).compress
 _decompress = ZstdDecompressor(_DICTIONARY).decompress
-# Each with a context of its own, for one thread: to make one takes longer than to work on a text.
+_packing, _unpacking = Lock(), Lock()
 
 
 def pack(json: bytes) -> bytes:
     """Text without quotes and backslashes."""
-    return b2a_base64(_compress(json), newline=False)
+    with _packing:
+        frame = _compress(json)
+    return b2a_base64(frame, newline=False)
 
 
 def unpack(text: str) -> bytes:
@@ -44,6 +48,7 @@ def unpack(text: str) -> bytes:
     try:
         if frame_content_size(frame) > UNPACKED_MAX:
             raise ValueError(f"packed text of more than {UNPACKED_MAX} bytes")
-        return _decompress(frame, UNPACKED_MAX, allow_extra_data=False)
+        with _unpacking:
+            return _decompress(frame, UNPACKED_MAX, allow_extra_data=False)
     except ZstdError as exc:
         raise ValueError("no packed text, or not all of it") from exc

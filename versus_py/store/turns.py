@@ -44,7 +44,7 @@ class Turns:
         """Take the turn of *who*, or a place: first come first served, but as if they came *behind_ms* later.
 
         The place is kept for who comes back when told; a turn that is taken is not given back. With *only_place*, a
-        turn that is there is not taken: it is anybody's.
+        turn that is there is not taken: it is left to who comes for it next, be it *who* or somebody else.
         """
         names, takes = ("waiting", "promised", "free_at"), "" if only_place else "1"
         at_ms, ahead = await answered(

@@ -170,6 +170,18 @@ async def test_who_wants_a_place_only_takes_no_turn_and_keeps_the_place(turns, c
     assert await when(turns, clock, "a") is None
 
 
+async def test_who_asks_for_a_place_when_the_turn_has_just_come_still_has_it(turns, clock):
+    await when(turns, clock, "served")
+    assert await when(turns, clock, "a") == 1000
+    assert await when(turns, clock, "b") == 2000
+    clock.advance(ms=1000)
+
+    turn = await turns.take("slack:C1", "a", SECOND, now_ms=clock.now_ms(), only_place=True)
+
+    assert turn.wait_until_ms is None
+    assert await when(turns, clock, "a") is None
+
+
 async def test_nothing_is_kept_for_ever(turns, redis, clock):
     await when(turns, clock, "served")
     await when(turns, clock, "a")

@@ -1,6 +1,7 @@
 """What is stored of an incident: small, read back whole, and left alone by versions that cannot read it."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -54,6 +55,16 @@ def test_the_dictionary_is_what_it_was_when_it_packed_what_is_stored():
 @pytest.mark.parametrize("json", [b"", b"{}", b'{"a":"\\u00e9"}', orjson.dumps({"a": ["x" * 100] * 1000})])
 def test_what_is_packed_is_unpacked(json):
     assert packing.unpack(packing.pack(json).decode()) == json
+
+
+def test_several_threads_may_pack_and_unpack():
+    """A context of zstandard is for one at a time: two end the process."""
+    texts = [orjson.dumps({"number": number, "more": "x" * 10 * number}) for number in range(400)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda text: packing.unpack(packing.pack(text).decode()), texts)]
+
+    assert found == texts
 
 
 @pytest.mark.parametrize("text", ["", "A", "AAAA", "é", "not packed", packing.pack(b'{"a":1}').decode()[:-4]])

@@ -417,9 +417,13 @@ class SlackTarget:
         return _changed(before, digest=message.digest, standing=standing, said="")
 
     async def _edited_at_ms(self, incident: Incident, shown: Delivery) -> int:
-        """When to come back for the edit of a message whose thread was just told: in a storm, most have to wait."""
+        """When to come back for the edit of a message whose thread was just told: in a storm, most have to wait.
+
+        At once where nobody knows yet that this channel has the escalation: that is written down after the next sync.
+        """
         now_ms = self._clock.now_ms()
-        if not _looks_different(incident, shown):
+        is_untold = incident.wants(self._name) and not incident.has_told(self._name)
+        if is_untold or not _looks_different(incident, shown):
             return now_ms
         try:
             return await self._wire.turn_at_ms(WORKSPACE, incident.id, EDITS, urgency=Urgency.INCIDENT)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -16,12 +15,6 @@ from versus_py.web.intake.bodies import read_arrived, read_whole
 
 ARRIVING_MAX = 256
 """Most bodies that are being read. An honest one takes milliseconds; those that drip in are not to keep others out."""
-
-WORKED_MAX_BYTES = 384 * 1024
-"""Most bytes of bodies that are at work: what is read of one takes fifteen times that. That is 80 of five alerts."""
-
-ALWAYS_AT_WORK = 4
-"""So many are at work whatever their size is: while Redis answers one, another is read."""
 
 HELD_MAX_BYTES = 64 * 1024 * 1024
 """Most bytes of bodies that wait for their turn, beside the one that is the first."""
@@ -62,81 +55,44 @@ class Arrivals:
             self._arriving.pop(place, None)
 
 
-@dataclass(slots=True, eq=False)
-class _Turn:
-    """A request's place in the line."""
-
-    size: int
-    came: asyncio.Future[None]
-
-    @property
-    def has_come(self) -> bool:
-        return self.came.done() and not self.came.cancelled()
-
-
 class Slots:
-    """So many requests at work, and bytes of their bodies, so many that wait for their turn, and no more."""
+    """So many requests at work, so many that wait for their turn, and no more."""
 
     def __init__(self, config: IntakeConfig, clock: Clock) -> None:
-        self._most, self._waiting_max = config.max_working, config.max_waiting
-        self._working = self._worked_bytes = self._held_bytes = 0
-        self._line: deque[_Turn] = deque()
+        self._at_work = asyncio.Semaphore(config.max_working)
+        self._waiting_max = config.max_waiting
+        self._waiting = 0
+        self._held_bytes = 0
         self._refusals = ThrottledLog("intake.overloaded", clock.now_ms)
 
     def slot(self, request: web.Request, size: int) -> "_Slot":
         """The turn of a request whose body has *size* bytes. Raises 503 when it would have to wait for too long."""
         return _Slot(self, request, size)
 
-    def leave(self, size: int) -> None:
-        """A request that has entered with so many bytes is done."""
-        self._working -= 1
-        self._worked_bytes -= size
-        self._call()
+    def leave(self) -> None:
+        self._at_work.release()
 
     async def enter(self, request: web.Request, size: int) -> None:
-        """Wait for the turn of a request, first come first served. Raises as `slot`; else `leave` has to follow."""
-        if not self._line and self._has_room(size):
-            self._begin(size)
+        """Wait for the turn of a request. Raises as `slot`; else `leave` has to follow."""
+        if not self._at_work.locked():
+            await self._at_work.acquire()  # which is at once
             return
-        too_many_bytes = bool(self._line) and self._held_bytes + size > HELD_MAX_BYTES
-        if len(self._line) >= self._waiting_max or too_many_bytes:
+        too_many_bytes = self._waiting > 0 and self._held_bytes + size > HELD_MAX_BYTES
+        if self._waiting >= self._waiting_max or too_many_bytes:
             self._refuse(request)
-        turn = _Turn(size, asyncio.get_running_loop().create_future())
-        self._line.append(turn)
+        self._waiting += 1
         self._held_bytes += size
         try:
             async with asyncio.timeout(TURN_TIMEOUT_S):
-                await turn.came
-        except BaseException as exc:
-            if turn.has_come:  # at the last moment
-                self.leave(size)
-            elif turn in self._line:
-                self._line.remove(turn)
-                self._held_bytes -= size
-                self._call()  # who is behind it may need less room
-            if isinstance(exc, TimeoutError):
-                self._refuse(request)
-            raise
-
-    def _has_room(self, size: int) -> bool:
-        fits = self._worked_bytes + size <= WORKED_MAX_BYTES or self._working < ALWAYS_AT_WORK
-        return fits and self._working < self._most
-
-    def _begin(self, size: int) -> None:
-        self._working += 1
-        self._worked_bytes += size
-
-    def _call(self) -> None:
-        """Have those go to work for whom there is room, in their order."""
-        while self._line and self._has_room(self._line[0].size):
-            turn = self._line.popleft()
-            self._held_bytes -= turn.size
-            if not turn.came.done():  # else it was given up just now
-                self._begin(turn.size)
-                turn.came.set_result(None)
+                await self._at_work.acquire()
+        except TimeoutError:
+            self._refuse(request)
+        finally:
+            self._waiting -= 1
+            self._held_bytes -= size
 
     def _refuse(self, request: web.Request) -> NoReturn:
-        self._refusals.note(remote=request.remote, waiting=len(self._line))
+        self._refusals.note(remote=request.remote, waiting=self._waiting)
         raise _overloaded("too many requests at once: send it again")
 
 
@@ -150,7 +106,7 @@ class _Slot:
         await self.slots.enter(self.request, self.size)
 
     async def __aexit__(self, *_: object) -> None:
-        self.slots.leave(self.size)
+        self.slots.leave()
 
 
 class Pace:

@@ -1,8 +1,6 @@
 """The templates of pages, and what they format with."""
 
-import asyncio
-
-from jinja2 import Environment, PackageLoader, Template, select_autoescape
+from jinja2 import Environment, PackageLoader, select_autoescape
 
 from versus_py.incidents.overview import subject
 from versus_py.web.api.views import utc
@@ -23,17 +21,7 @@ pages.filters |= {it.__name__: it for it in (*_TIMES, mark, web_page)}
 pages.globals["file_name"] = file_name
 
 
-async def compile_pages() -> None:
-    """Have the templates ready, all of them when the first is needed.
-
-    In a thread, as it takes a fifth of a second. Not at the start: many a process never shows a page.
-    """
-    if not _compiled:
-        _compiled.update(await asyncio.to_thread(_templates))
-
-
-_compiled: dict[str, Template] = {}
-
-
-def _templates() -> dict[str, Template]:
-    return {name: pages.get_template(name) for name in pages.list_templates(extensions=["html"])}
+async def compile_pages(_: object = None) -> None:
+    """Have the templates of the web UI ready before somebody waits for one."""
+    for name in pages.list_templates(extensions=["html"]):
+        pages.get_template(name)

@@ -7,7 +7,6 @@ from aiohttp import web
 
 from versus_py.web.answers import Failure, closing_if_broken, failure_of
 from versus_py.web.guard import Guard, is_on_this_machine
-from versus_py.web.pages.rendering import compile_pages
 from versus_py.web.pages.ui.origins import is_from_our_page
 from versus_py.web.pages.ui.proxies import ProxyHeaders
 from versus_py.web.pages.ui.sessions import Sessions
@@ -57,7 +56,6 @@ class UiGuard:
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 self._check_origin(request)
-                await compile_pages()
                 return await handler(request)
             except Exception as exc:
                 if not _takes_html(request):

@@ -18,6 +18,7 @@ from versus_py.telemetry.metrics import Metrics
 from versus_py.web.deeds import Deeds
 from versus_py.web.guard import Guard
 from versus_py.web.pages import files
+from versus_py.web.pages.rendering import compile_pages
 from versus_py.web.pages.ui.acting import Acting
 from versus_py.web.pages.ui.board import Board
 from versus_py.web.pages.ui.downloads import Downloads
@@ -99,8 +100,9 @@ class Site:
         )
 
     def join(self, app: web.Application) -> None:
-        """Be the web UI of *app*: open tabs end with it."""
+        """Be the web UI of *app*: its pages are compiled before it answers, and open tabs end with it."""
         app[SHELL], app[LIVE] = self.shell, self.live
+        app.on_startup.append(compile_pages)
         app.on_shutdown.append(self.streams.close)
 
     def routes(self) -> list[web.RouteDef]:
