@@ -120,9 +120,13 @@ class Reference:
         if self.status == "acknowledged":
             self._go_on(now)
         elif not self.is_waiting:
-            if self.reached & {it for it, number in self.calls.items() if number or it in self.keep_records}:
+            escalated = {it for it, number in self.calls.items() if number or it in self.keep_records}
+            if self.reached & escalated:
                 return
-            self.next -= 1
+            if escalated:  # and all of that was given up
+                self.next -= 1
+            else:  # its round ended early, by a policy of now that is shorter
+                self._begin(now)
         self.opens, self.snoozed, self.is_touched = min(self.opens, now), 0, True
         if self.next == 0:
             self._call(now)

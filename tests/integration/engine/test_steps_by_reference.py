@@ -326,6 +326,18 @@ def test_a_step_after_one_that_came_sooner_keeps_its_distance_also_where_it_tell
     ]
 
 
+def test_who_escalates_after_a_policy_without_a_further_round_has_its_first_step_told(running_valkey):
+    before = Plan((Stage(("slack",)),), repeat=1)
+    now = Plan((Stage(("slack", "slack:leads")), Stage(("slack",))))
+    changed = Happening("configure", 0, plans=configured(now))
+
+    assert told(running_valkey, changed, Happening("escalate", 5), of=[before]) == [
+        (0, "slack", 0),
+        (5, "slack", 1),
+        (5, "slack:leads", 0),
+    ]
+
+
 def test_a_round_goes_by_the_policy_that_it_began_with_and_a_further_round_by_that_of_now(running_valkey):
     plan = Plan((Stage(("slack",)), Stage(("slack:leads",), 10)), repeat=1)
     later = replace(plan, stages=(Stage(("slack",)), Stage(("servicenow",), 3)))
