@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 class Lately(Generic[Key, Value]):
-    """The last *most* that were noted, each with what is known of it."""
+    """Values by key, of the *most* keys that were noted last."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -25,5 +25,5 @@ class Lately(Generic[Key, Value]):
             self._met.popitem(last=False)
 
     def take(self, key: Key) -> Value | None:
-        """What is known of it, which is forgotten then."""
+        """The value of *key*, which is forgotten; None where there is none."""
         return self._met.pop(key, None)

@@ -358,15 +358,19 @@ class Worker:
 
     def _known_place(self, due: Due) -> Place | None:
         """Where its sync goes, whatever the incident is or by what was seen of it lately; None: it has to be read."""
-        system = getattr(self._targets.get(due.target), "sole_system", None)
+        system = self._sole_system(due.target)
         return self._places.take((due.incident_id, due.target)) if system is None else Place(system)
 
+    def _sole_system(self, target: str) -> str | None:
+        found: str | None = getattr(self._targets.get(target), "sole_system", None)
+        return found
+
     def _note_places(self, claim: Claim, incident: Incident, completion: Completion) -> None:
-        """Of the syncs that come next, whose turn it is then is known."""
+        """Remember where the syncs go that come next, so that the incident need not be read to find out."""
         come_next = completion.arm if completion.at_ms is None else (*completion.arm, claim.target)
         told = incident if completion.delivery is None else _told(claim, incident, completion.delivery)
         for target in come_next:
-            if getattr(self._targets.get(target), "sole_system", None) is None:
+            if self._sole_system(target) is None:
                 self._places.note((incident.id, target), self._place(target, told))
 
     async def _start(self, syncs: asyncio.TaskGroup) -> int:

@@ -172,12 +172,12 @@ def alert(fingerprint: str, starts_at_ms: int) -> tuple[str, str]:
     digest = _alert_digest(fingerprint, starts_at_ms)
     bucket = int.from_bytes(digest[:4]) % ALERT_BUCKETS
     field = b2a_base64(digest[4:13], newline=False).decode()
-    return f"{PREFIX}{{{partition_of(fingerprint)}}}:alerts:{starts_at_ms // DAY_MS}:{bucket}", field
+    return in_partition(partition_of(fingerprint), f"alerts:{starts_at_ms // DAY_MS}:{bucket}"), field
 
 
 def older_alert(fingerprint: str, starts_at_ms: int) -> str:
     """The set of these incidents' ids that versions of layout 5 wrote, and that expires as they do."""
-    return f"{PREFIX}{{{partition_of(fingerprint)}}}:alert:{_alert_digest(fingerprint, starts_at_ms).hex()}"
+    return in_partition(partition_of(fingerprint), f"alert:{_alert_digest(fingerprint, starts_at_ms).hex()}")
 
 
 @lru_cache(_REMEMBERED_MAX)

@@ -35,6 +35,7 @@ class Target(Protocol):
     def system(self, incident: Incident) -> str:
         """What a sync of *incident* calls: when that is down for one incident, it is so for all that call it.
 
+        For whose turn it is, the answer for an incident as the last sync left it may be used.
         A target that has but one, without places in it that take turns, may say so by a `sole_system` of that name:
         then no incident is read to find out whose turn it is.
         """

@@ -9,6 +9,7 @@ from tests.support.factories import make_notification
 from tests.support.waiting import DEADLINE_S, until
 from versus_py.clock import SystemClock
 from versus_py.engine.lifecycle import Lifecycle
+from versus_py.engine.queue import Place
 from versus_py.engine.worker import CROWDED_LOOK_MS, Worker
 from versus_py.errors import RateLimited
 from versus_py.incidents.copies import replace
@@ -269,6 +270,27 @@ async def test_who_comes_back_is_not_read_again_to_find_its_place(store, read):
         await until(lambda: target.done == ["fast"] * 2)
 
     assert read == ["places"]
+
+
+class Moving(Places):
+    """Its first call shows that another system has the incident, and it wants to be called again much later."""
+
+    def system(self, incident: Incident) -> str:
+        return "places:new" if incident.delivery("places").reference else "places:old"
+
+    async def sync(self, incident: Incident, *, attempt: int) -> Delivery:
+        raise NotYet(SystemClock().now_ms() + 3_600_000, "later", await super().sync(incident, attempt=attempt))
+
+
+async def test_a_place_is_remembered_as_the_sync_has_left_it(store):
+    target = Moving()
+    worker = make_worker(store, target)
+    await due(store, "fast")
+
+    await worker.run_due()
+
+    [[_, found]] = worker._places._met.items()
+    assert found == Place("places:new", "fast")
 
 
 async def test_two_workers_share_what_waits_and_do_nothing_twice(store):

@@ -15,7 +15,7 @@ from tests.support.waiting import DEADLINE_S, until
 from versus_py.clock import SystemClock
 from versus_py.engine.last_look import Escalate, Verdict
 from versus_py.engine.lifecycle import Lifecycle
-from versus_py.engine.worker import STORE_AGAIN_MS, SYNC_MAX_S, Worker
+from versus_py.engine.worker import CHANGES_APART_S, STORE_AGAIN_MS, SYNC_MAX_S, Worker
 from versus_py.errors import StoreUnavailable
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Delivery, Incident, Status
@@ -297,3 +297,26 @@ async def test_a_clock_that_is_set_back_holds_up_no_look(store, channel, oncall,
 
         await accept(store, clock, dedup_key="after")
         await until(lambda: len(channel.synced) == 2)
+
+
+async def test_changes_that_come_in_quick_succession_are_asked_for_in_pieces(store, channel, oncall, monkeypatch):
+    worker = make_worker(store, FakeClock(time.time_ns() // 1_000_000), channel, oncall)
+    said = iter([("1-0", None), ("1-0", None), ("2-0", None)])
+    waits: list[float] = []
+
+    async def next_change(after, *, block_ms):
+        found = next(said, None)
+        if found is None:
+            worker.stop()
+        return found or (after, None)
+
+    async def waited(seconds):
+        waits.append(seconds)
+        return False
+
+    monkeypatch.setattr(store, "next_change", next_change)
+    monkeypatch.setattr(worker, "stopped_within", waited)
+
+    await worker._follow_changes()
+
+    assert waits == [CHANGES_APART_S] * 2  # after news only

@@ -9,6 +9,8 @@ from tests.integration.engine.test_engine import firing
 from tests.integration.targets.test_records import group
 from tests.support.claims import claim_due
 from versus_py.config import Config
+from versus_py.errors import StoreUnavailable
+from versus_py.incidents.copies import replace
 from versus_py.simulators import Fault
 from versus_py.simulators.slack import PostedMessage
 from versus_py.simulators.slack.validation import Content
@@ -80,6 +82,27 @@ async def test_after_the_thread_was_told_nobody_comes_back_before_the_turn_of_th
     await engine.after(minutes=1)
     assert message(engine).edits == edits + 1
     assert len(synced) == 2
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+async def test_while_redis_is_away_and_before_its_escalation_is_noted_an_edit_is_not_put_off(
+    engine, monkeypatch, is_noted
+):
+    incident = await engine.store.get(await trigger(engine))
+    [target] = [it for name, it in engine.worker._targets.items() if name == "slack"]
+    shown = replace(incident.delivery("slack"), reference=incident.delivery("slack").reference | {"standing": "other"})
+    noted = replace(shown, synced_at_ms=shown.synced_at_ms if is_noted else None)
+    incident = incident.with_deliveries({"slack": noted})
+    asked = []
+
+    async def take(*_, **options):
+        asked.append(options)
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(target._wire._turns, "take", take)
+
+    assert await target._edited_at_ms(incident, shown) == engine.clock.now_ms()
+    assert [it["only_place"] for it in asked] == [True] * is_noted
 
 
 async def test_an_escalation_that_is_given_up_is_said_in_the_thread_once(engine, logs):

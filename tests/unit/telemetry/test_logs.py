@@ -48,6 +48,19 @@ def test_what_is_not_quite_json_is_a_line_all_the_same(capsys, value):
     assert line["value"]
 
 
+@pytest.mark.parametrize("for_good", [True, False])
+def test_loggers_are_made_once_where_the_log_is_set_up_for_good(capsys, for_good):
+    log = structlog.get_logger()
+    log.info("before")  # it is not made for good by what was set up then
+    configure_logging(LogConfig(format="json"), for_good=for_good)
+    log.info("first")
+    structlog.reset_defaults()
+
+    log.info("second")
+
+    assert [it["event"] for it in lines(capsys)] == ["first", "second"][: 1 + for_good]
+
+
 def test_a_line_is_one_whatever_is_in_it(capsys):
     configure_logging(LogConfig(format="json"))
 

@@ -417,9 +417,9 @@ class SlackTarget:
         return _changed(before, digest=message.digest, standing=standing, said="")
 
     async def _edited_at_ms(self, incident: Incident, shown: Delivery) -> int:
-        """When to come back for the edit of a message whose thread was just told: in a storm, most have to wait.
+        """When to edit the message whose thread has just been told: in a storm, most edits wait for their turn.
 
-        At once where nobody knows yet that this channel has the escalation: that is written down after the next sync.
+        At once where it is not written down yet that this channel has the escalation: the next sync does that.
         """
         now_ms = self._clock.now_ms()
         is_untold = incident.wants(self._name) and not incident.has_told(self._name)
@@ -427,7 +427,7 @@ class SlackTarget:
             return now_ms
         try:
             return await self._wire.turn_at_ms(WORKSPACE, incident.id, EDITS, urgency=Urgency.INCIDENT)
-        except StoreUnavailable:  # what was told is to be noted all the same
+        except StoreUnavailable:  # what the thread was told is written down in any case
             return now_ms
 
     async def _edit_found(self, incident: Incident, found: Delivery) -> Delivery:
