@@ -65,6 +65,7 @@ class Reference:
     reached: set[str] = field(default_factory=set)  # those whom somebody could tell
     known: set[str] = field(default_factory=set)  # whom any wait has called
     shown: set[str] = field(default_factory=set)  # those whom somebody could tell ever
+    failed: set[str] = field(default_factory=set)  # those of whom this wait has as news that nobody could tell them
     is_touched: bool = False  # something has happened that workers have not looked at
 
     @property
@@ -153,7 +154,7 @@ class Reference:
     def _begin(self, now: int) -> None:
         """Triggered, with the first round before it."""
         self.plan, self.status, self.next, self.snoozed = self.current(), "triggered", 0, 0
-        self.calls, self.unsent, self.reached = {}, {}, set()
+        self.calls, self.unsent, self.reached, self.failed = {}, {}, set(), set()
         self.opens, self.is_touched = self.plan.opening(now), True
         self.due = self.opens + self.plan.delay(0)
         if self.due <= now:
@@ -183,12 +184,18 @@ class Reference:
         self.due = due + self.plan.delay(self.next)
 
     def _sync(self, now: int) -> None:
+        """What an on-call provider has failed at is tried again for news, and not for a step that tells others."""
+        tried = {it for it in self.calls if self.is_touched or it in self.unsent or it not in self.keep_records}
+        failed = {it for it in tried & self.down if self.is_waiting or it not in self.keep_records}
+        if failed - self.failed:
+            tried = {*self.calls}
         if self.status == "triggered":
             self.told += [(now, target, number) for target, number in self.unsent.items()]
             self.unsent = {}
-        self.is_touched = False
         self.shown |= self.known - self.down
-        self.reached |= self.calls.keys() - self.down
+        self.reached |= tried - self.down
+        self.failed |= failed
+        self.is_touched = False
 
     def _follow_if_sooner(self, now: int) -> None:
         """The policy of what is graver tells somebody sooner who was not told, and no on-call provider later."""

@@ -853,10 +853,12 @@ class Worker:
         before = incident.delivery(claim.target)
         after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
         seen_version, told = await self._announce_failure(claim, incident, error)
+        # The wait goes on when a snooze ends: only then is the next step due sooner where nobody can be told.
+        again_ms = None if told.snooze is None else told.snooze.until_ms
         return Completion(
             "failed",
             seen_version,
-            at_ms=self._again_at_ms(claim, _told(claim, told, replace(after, look_again_at_ms=None)), now_ms),
+            at_ms=self._again_at_ms(claim, _told(claim, told, replace(after, look_again_at_ms=again_ms)), now_ms),
             **_outcome(claim, incident, _told(claim, incident, after)),
             delivery=after,
             arm=self._shown_by(claim, incident, _told(claim, incident, after)),

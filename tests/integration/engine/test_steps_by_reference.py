@@ -384,6 +384,38 @@ def test_a_snooze_that_is_over_hides_nothing_though_no_channel_had_to_show_it(ru
     assert sorted(found) == [(3, "servicenow", 1), (3, "slack", 0)]
 
 
+def test_what_is_given_up_while_snoozed_has_the_next_step_come_when_the_snooze_is_over(running_valkey):
+    plan = Plan((Stage(("slack",)), Stage(("servicenow",), 15)))
+    unseen = Happening("acknowledge", 1), Happening("stop"), Happening("unacknowledge", 1)
+    history = *unseen, Happening("snooze", 1, minutes=4), Happening("go on", 1)
+
+    assert told(running_valkey, *history, of=[plan], down="slack") == [
+        (0, "slack", 0),
+        (0, "servicenow", 1),
+        (4, "slack", 0),
+        (7, "servicenow", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        pytest.param("slack:leads", [(4, "slack:leads", 2)], id="no news for the provider, so all was given up"),
+        pytest.param("slack", [], id="the provider is tried again as it hears of another failure"),
+    ],
+)
+def test_who_escalates_has_the_last_step_told_again_where_all_was_given_up(running_valkey, first, again):
+    plan = Plan((Stage((first,), 2), Stage(("servicenow",), waits=True), Stage(("slack:leads",), 1)))
+    history = Happening("fail", 1, "slack:leads"), Happening("mend", 1, "servicenow"), Happening("escalate", 2)
+
+    assert sorted(told(running_valkey, *history, of=[plan], down="servicenow")) == [
+        (2, "servicenow", 1),
+        (2, first, 0),
+        (3, "slack:leads", 2),
+        *again,
+    ]
+
+
 def test_a_further_acknowledgment_restarts_the_ack_timeout_of_its_policy(running_valkey):
     plan = Plan((Stage(("slack",)), Stage(("servicenow",), 10)), ack_timeout=30)
     twice = Happening("acknowledge", 5), Happening("acknowledge", 20)
