@@ -22,7 +22,7 @@ from versus_py.store import batches
 from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unavailable
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
-from versus_py.store.embedded import EmbeddedServer, holds_incidents, run_embedded, socket_in_use
+from versus_py.store.embedded import EmbeddedServer, holds_incidents, outlast_orphan, run_embedded, socket_in_use
 from versus_py.store.partitioning import check_partitions
 from versus_py.store.wire import lighten
 
@@ -73,7 +73,9 @@ async def _reach(config: RedisConfig, data_dir: Path) -> AsyncIterator[RedisClie
     if not config.is_embedded:
         async with connect(config) as client:
             yield client
-    elif (socket := socket_in_use(data_dir)) is not None:
+        return
+    await outlast_orphan(data_dir)
+    if (socket := socket_in_use(data_dir)) is not None:
         async with connect(RedisConfig(url=SecretStr(f"unix://{socket}"))) as client:
             yield client
     elif not holds_incidents(data_dir):

@@ -33,6 +33,9 @@ STOP_TIMEOUT_S = 5.0
 ORPHAN_TIMEOUT_S = 10.0
 """How long a server that outlives its killed parent may take to end."""
 
+ORPHAN_AGAIN_S = 0.05
+"""How often it is asked whether that one is gone."""
+
 SOCKET = "valkey.sock"
 _SOCKET_PATH_MAX = 100
 """Most bytes of a unix socket's path; the kernel allows 107 (unix(7), sun_path)."""
@@ -190,14 +193,10 @@ def socket_in_use(data_dir: Path) -> Path | None:
 
     Raises VersusError when that server cannot be reached, or *data_dir* not be read.
     """
-    folder = data_dir.resolve()
-    try:
-        holder = _holder(folder / _LOCK)
-    except OSError as exc:
-        raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
+    holder = _reported_holder(data_dir)
     if holder is None:
         return None
-    socket = folder / SOCKET
+    socket = data_dir.resolve() / SOCKET
     if not socket.exists():
         raise VersusError(
             f"data_dir {str(data_dir)!r} is in use by process {holder}, whose server cannot be reached: its socket is "
@@ -206,9 +205,28 @@ def socket_in_use(data_dir: Path) -> Path | None:
     return socket
 
 
+async def outlast_orphan(data_dir: Path) -> None:
+    """Wait until the server of a process that was killed is gone: it still answers for moments, and then does not.
+
+    Raises VersusError when *data_dir* cannot be read.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ORPHAN_TIMEOUT_S):
+            while (holder := _reported_holder(data_dir)) is not None and not _is_alive(holder):
+                await asyncio.sleep(ORPHAN_AGAIN_S)
+
+
 def holds_incidents(data_dir: Path) -> bool:
     """Whether a server has ever kept something in *data_dir*."""
     return (data_dir / aof.FOLDER).exists()
+
+
+def _reported_holder(data_dir: Path) -> str | None:
+    """Who holds the lock on *data_dir*; None when nobody does. Raises VersusError when it cannot be read."""
+    try:
+        return _holder(data_dir.resolve() / _LOCK)
+    except OSError as exc:
+        raise VersusError(f"data_dir {str(data_dir)!r} cannot be used: {exc.strerror or exc}") from None
 
 
 def _holder(path: Path) -> str | None:
@@ -251,7 +269,7 @@ async def _lock(data_dir: Path) -> int:
                     f"data_dir {str(data_dir)!r} is in use by process {owner or '?'}: stop that one, or give this "
                     "one a data_dir of its own; to share incidents between processes set redis.host"
                 ) from None
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(ORPHAN_AGAIN_S)
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock

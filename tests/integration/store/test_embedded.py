@@ -165,6 +165,24 @@ async def test_what_is_kept_is_reached_while_another_process_runs_its_server(tmp
     assert is_alive(server_pid)
 
 
+async def test_what_is_kept_is_reached_by_a_new_server_when_the_one_there_ends_with_its_killed_parent(tmp_path, holder):
+    process, server_pid = holder
+    os.kill(server_pid, signal.SIGSTOP)  # it takes its time to end
+    process.kill()
+    process.wait(10)
+
+    async def kept() -> object:
+        async with reach_redis(RedisConfig(), tmp_path) as client:
+            return await client.get("kept")
+
+    reached = asyncio.create_task(kept())
+    await asyncio.sleep(0)
+    assert is_alive(server_pid)
+    os.kill(server_pid, signal.SIGKILL)
+
+    assert await reached == "yes"
+
+
 async def test_what_is_kept_is_reached_while_nobody_runs_its_server(tmp_path):
     async with open_redis(RedisConfig(), tmp_path) as (client, _):
         await client.set("kept", "yes")
