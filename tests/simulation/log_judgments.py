@@ -1,6 +1,7 @@
 """What is wrong with the log: errors that no fault explains, and a loss that no line tells of."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from tests.simulation.judgments import Verdict
@@ -41,16 +42,21 @@ TOLD_AFTER_S = LOOK_EVERY_S * IDLE_FACTOR + 1
 
 
 def judge_log(
-    errors: Sequence[Line], possible: Collection[FaultKind], emptied_s: float | None = None
+    errors: Sequence[Line], possible: Collection[FaultKind], emptied_s: float | None = None, *, ended_s: float = inf
 ) -> Iterator[Verdict]:
-    """*possible* are the faults that may have happened. *emptied_s*: Redis was emptied, and all replicas went on."""
+    """*possible* are the faults that may have happened.
+
+    *emptied_s*: Redis was emptied, and all replicas went on until *ended_s*. Not judged where that is too soon.
+    """
     for at_s, process, line in errors:
         event = line["event"]
         is_of_loss = event in OF_LOSSES and not LOSSES & set(possible)
         is_of_freeze = event in OF_FREEZES and not FREEZES & set(possible)
         if event in MISTAKES or is_of_loss or is_of_freeze:
             yield "an error that nothing explains", f"at {at_s:.3f} {process}: {dict(line)}"
-    if emptied_s is not None and not any(_tells_of_it(line, emptied_s) for line in errors):
+    if emptied_s is None or emptied_s + TOLD_AFTER_S > ended_s:
+        return
+    if not any(_tells_of_it(line, emptied_s) for line in errors):
         yield "a loss that nobody tells of", f"at {emptied_s:.3f}"
 
 

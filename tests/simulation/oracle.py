@@ -219,7 +219,8 @@ class Oracle:
     def _judge_log(self) -> None:
         possible = self._world.knobs.faults.keys()
         is_sure = possible == {FaultKind.REDIS_EMPTIED} and (self._emptied_s or 0) > STARTED_S
-        self._report(judge_log(self._world.errors, possible, self._emptied_s if is_sure else None))
+        emptied_s = self._emptied_s if is_sure else None
+        self._report(judge_log(self._world.errors, possible, emptied_s, ended_s=self._world.loop.now_s))
 
     def _judge_journal(self) -> None:
         if self._world.knobs.has_journal:

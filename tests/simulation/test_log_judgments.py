@@ -34,5 +34,12 @@ def test_a_loss_that_nobody_tells_of_is_found(emptied_s: float) -> None:
     assert what == "a loss that nobody tells of"
 
 
+def test_a_loss_that_nobody_had_the_time_to_notice_is_right() -> None:
+    ended_s = 30.0 + TOLD_AFTER_S
+
+    assert [*judge_log([], {FaultKind.REDIS_EMPTIED}, 30.5, ended_s=ended_s)] == []
+    assert [*judge_log([], {FaultKind.REDIS_EMPTIED}, 29.5, ended_s=ended_s)] != []
+
+
 def test_a_loss_that_is_told_is_right() -> None:
     assert [*judge_log([_EMPTIED], {FaultKind.REDIS_EMPTIED}, 20.0)] == []
