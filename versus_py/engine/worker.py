@@ -853,7 +853,7 @@ class Worker:
         before = incident.delivery(claim.target)
         after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
         seen_version, told = await self._announce_failure(claim, incident, error)
-        # The wait goes on when a snooze ends: only then is the next step due sooner where nobody can be told.
+        # While it is snoozed, no step begins early because nobody can be told. Tried again at its end, one may.
         again_ms = None if told.snooze is None else told.snooze.until_ms
         return Completion(
             "failed",

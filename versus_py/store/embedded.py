@@ -193,7 +193,7 @@ def socket_in_use(data_dir: Path) -> Path | None:
 
     Raises VersusError when that server cannot be reached, or *data_dir* not be read.
     """
-    holder = _reported_holder(data_dir)
+    holder = _holder_of(data_dir)
     if holder is None:
         return None
     socket = data_dir.resolve() / SOCKET
@@ -212,7 +212,7 @@ async def outlast_orphan(data_dir: Path) -> None:
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(ORPHAN_TIMEOUT_S):
-            while (holder := _reported_holder(data_dir)) is not None and not _is_alive(holder):
+            while (holder := _holder_of(data_dir)) is not None and not _is_alive(holder):
                 await asyncio.sleep(ORPHAN_AGAIN_S)
 
 
@@ -221,7 +221,7 @@ def holds_incidents(data_dir: Path) -> bool:
     return (data_dir / aof.FOLDER).exists()
 
 
-def _reported_holder(data_dir: Path) -> str | None:
+def _holder_of(data_dir: Path) -> str | None:
     """Who holds the lock on *data_dir*; None when nobody does. Raises VersusError when it cannot be read."""
     try:
         return _holder(data_dir.resolve() / _LOCK)

@@ -440,6 +440,7 @@ def test_the_engine_tells_the_steps_that_a_reference_model_says_at_the_same_inst
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @with_examples(max_examples=3000)
 @histories
 def test_the_engine_agrees_with_the_reference_model_in_thousands_of_histories(running_valkey, **played):

@@ -20,7 +20,7 @@ from versus_py.errors import VersusError
 from versus_py.store import Markers, embedded
 from versus_py.store.calls import RedisClient
 from versus_py.store.connection import durability_warnings, open_redis, reach_redis
-from versus_py.store.embedded import DataDirInUse, EmbeddedServer, inspect_embedded, run_embedded
+from versus_py.store.embedded import DataDirInUse, EmbeddedServer, inspect_embedded, outlast_orphan, run_embedded
 
 HOLDER = """
 import asyncio, sys
@@ -181,6 +181,21 @@ async def test_what_is_kept_is_reached_by_a_new_server_when_the_one_there_ends_w
     os.kill(server_pid, signal.SIGKILL)
 
     assert await reached == "yes"
+
+
+async def test_a_server_that_does_not_end_with_its_killed_parent_is_not_waited_for_without_end(
+    tmp_path, holder, monkeypatch
+):
+    monkeypatch.setattr(embedded, "ORPHAN_TIMEOUT_S", 0)
+    process, server_pid = holder
+    os.kill(server_pid, signal.SIGSTOP)
+    process.kill()
+    process.wait(10)
+
+    await outlast_orphan(tmp_path)
+
+    assert is_alive(server_pid)
+    os.kill(server_pid, signal.SIGKILL)
 
 
 async def test_what_is_kept_is_reached_while_nobody_runs_its_server(tmp_path):
