@@ -12,7 +12,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.simulation.redis import Server
-from tests.simulation.redis_values import id_text
 
 Command = Sequence[Any]
 RETRIES = 2
@@ -68,9 +67,11 @@ class Client(Redis):
         return await self._retry.call_with_retry(partial(self._link.call, apply, commands), _disconnect)
 
     async def _blocked(self, command: Command, block_s: float, options: dict[str, Any]) -> Any:
-        """XREAD: what there is; without any, what comes within the time. The call is made when it can be answered."""
+        """XREAD: what there is; without any, what comes within the time. The call is made when it can be answered.
+
+        After an entry that is named: $ would be the last one of that time, not of now.
+        """
         server = self._link.server
-        command = await self._from_now_on(command)
         reply = _reply(server, command, options)
         if not reply:
             await self._appended_within(block_s)
@@ -91,14 +92,6 @@ class Client(Redis):
             pass
         finally:
             server.appended.remove(note)
-
-    async def _from_now_on(self, command: Command) -> Command:
-        """With the last entry's id in place of $, which means what was last when the call began."""
-        *rest, after = command
-        if after != "$":
-            return command
-        server, key = self._link.server, rest[-1]
-        return [*rest, await self._sent(lambda: id_text(server.keyspace.last_id(key)), [command])]
 
 
 class _Pipeline:

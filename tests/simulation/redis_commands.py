@@ -22,7 +22,6 @@ from tests.simulation.redis_values import (
     Members,
     SortedSet,
     Stream,
-    StreamId,
     Value,
     bounds,
     id_text,
@@ -478,10 +477,6 @@ class Keyspace:
             if entries:
                 found[key] = [[id_text(at), pairs] for at, pairs in entries]
         return found or None
-
-    def last_id(self, key: str) -> StreamId:
-        """Where "$" of XREAD is."""
-        return (self._read(key, Stream) or Stream()).last_id
 
 
 COMMANDS["DEL"] = COMMANDS.pop("DELETE")

@@ -39,6 +39,7 @@ from versus_py.incidents.payloads import unpack
 from versus_py.incidents.sides import Report
 from versus_py.incidents.tickets import is_to_be_said_again
 from versus_py.store import Claim, Completion, Due, Store
+from versus_py.store.changes import BEGINNING
 from versus_py.store.replicas import Circuit, Pace
 from versus_py.targets import Called, NotYet, Target, deadline
 from versus_py.telemetry.metrics import Metrics
@@ -431,7 +432,8 @@ class Worker:
 
     async def _follow_changes(self) -> None:
         # Looks at the word to stop by itself: a cancellation that meets an answer can get lost in redis-py.
-        last, block_ms = "$", round(CHANGES_FOR_MS * self._idle_factor)
+        # From the beginning: what was armed after the first look, and before this listens, would not be heard.
+        last, block_ms = BEGINNING, round(CHANGES_FOR_MS * self._idle_factor)
         while not self._stop.is_set():
             try:
                 before, (last, due_ms) = last, await self._store.next_change(last, block_ms=block_ms)

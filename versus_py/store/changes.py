@@ -41,8 +41,8 @@ class Changes:
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
-    async def after(self, after: str = "$", *, block_ms: int | None) -> Sequence[Changed]:
-        """What came after that entry, "$" being now; waits for some, but no longer than *block_ms*."""
+    async def after(self, after: str, *, block_ms: int | None) -> Sequence[Changed]:
+        """What came after the entry with that id; waits for some, but no longer than *block_ms*."""
         reply = await answered(self._redis.xread({keys.EVENTS: after}, count=KEPT, block=block_ms))
         return [Changed.of(*entry) for found in _streams(reply) for entry in found]
 

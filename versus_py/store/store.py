@@ -502,11 +502,11 @@ class Store:
         found = await answered(self._redis.hget(keys.of_incident(incident_id, "marker"), "lost_at_ms"))
         return None if found is None else int(found)
 
-    async def next_change(self, after: str = "$", *, block_ms: int) -> tuple[str, int | None]:
-        """Wait until an incident changes on some replica, but no longer than *block_ms*.
+    async def next_change(self, after: str, *, block_ms: int) -> tuple[str, int | None]:
+        """Wait until an incident has changed on some replica since *after*, but no longer than *block_ms*.
 
-        Returns where to go on from, "$" being now, and when the first timer that this armed is due; None when there
-        were none. An older version does not say when: that is 0.
+        Returns where to go on from, and when the first timer that this armed is due; None when there were none. An
+        older version does not say when: that is 0.
         """
         found = await self.changes.after(after, block_ms=block_ms)
         due_ms = min((it.due_ms for it in found if it.due_ms is not None), default=None)

@@ -9,6 +9,7 @@ from tests.integration.conftest import DAY_MS
 from tests.support.clock import FakeClock
 from tests.support.redis_servers import SharedRedis
 from tests.support.replicas import Replica
+from tests.support.waiting import DEADLINE_S
 from versus_py.store import Store
 from versus_py.store.connection import connect
 
@@ -29,3 +30,10 @@ def here(replicas: list[Replica]) -> Replica:
 @pytest.fixture
 def there(replicas: list[Replica]) -> Replica:
     return replicas[1]
+
+
+@pytest.fixture
+def wakes_by_news_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker looks by itself once an hour, and news have all the time that they need on a busy machine."""
+    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
+    monkeypatch.setattr("versus_py.store.announcements.TIMEOUT_S", DEADLINE_S)

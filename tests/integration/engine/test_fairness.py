@@ -136,8 +136,8 @@ async def test_nothing_is_claimed_that_has_no_slot_and_what_waits_is_not_polled(
     assert await claimed(store) == 0
 
 
+@pytest.mark.usefixtures("wakes_by_news_only")
 async def test_what_comes_due_later_wakes_no_worker_and_is_done_in_time(store, monkeypatch):
-    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
     target = Places()
     worker = make_worker(store, target)
     looks = []

@@ -88,8 +88,8 @@ async def accept(store, clock, policy: Policy = POLICY, dedup_key: str = "group"
     return accepted.incident
 
 
-async def test_new_work_wakes_a_worker_that_would_sleep_for_an_hour(store, channel, oncall, monkeypatch):
-    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
+@pytest.mark.usefixtures("wakes_by_news_only")
+async def test_new_work_wakes_a_worker_that_would_sleep_for_an_hour(store, channel, oncall):
     clock = SystemClock()
     async with running(make_worker(store, clock, channel, oncall)):
         await accept(store, clock, dedup_key="first")
@@ -99,8 +99,29 @@ async def test_new_work_wakes_a_worker_that_would_sleep_for_an_hour(store, chann
         await until(lambda: len(channel.synced) == 2)
 
 
-async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel, oncall, monkeypatch):
-    monkeypatch.setattr("versus_py.engine.worker.IDLE_MAX_S", 3600)
+@pytest.mark.usefixtures("wakes_by_news_only")
+async def test_what_is_armed_between_the_first_look_and_the_first_listening_is_heard(
+    store, channel, oncall, monkeypatch
+):
+    clock, next_change, may_listen = SystemClock(), store.next_change, asyncio.Event()
+    worker = make_worker(store, clock, channel, oncall)
+
+    async def late(after, *, block_ms):
+        await may_listen.wait()
+        return await next_change(after, block_ms=block_ms)
+
+    monkeypatch.setattr(store, "next_change", late)
+    async with running(worker):
+        await until(lambda: worker.turned_at_ms)
+        await accept(store, clock)
+        await until(store.changes.kept)
+        may_listen.set()
+
+        await until(lambda: channel.synced)
+
+
+@pytest.mark.usefixtures("wakes_by_news_only")
+async def test_a_worker_wakes_by_itself_when_something_comes_due(store, channel, oncall):
     clock = SystemClock()
     await accept(store, clock, made(channels=("slack",), oncall="servicenow", wait_ms=300))
 

@@ -17,6 +17,7 @@ from versus_py.incidents.model import Actor, Delivery, Entry, Event, IncidentId,
 from versus_py.incidents.partitions import partition_of
 from versus_py.incidents.transitions import Change, acknowledge, named, observe, resolve, trigger
 from versus_py.store import Claim, Completion, Store, keys
+from versus_py.store.changes import BEGINNING, position
 from versus_py.store.gateway_secret import gateway_secret, rotate_gateway_secret
 
 LEASE_MS = 60_000
@@ -567,20 +568,21 @@ async def test_a_rotated_gateway_secret_is_a_new_one_whatever_a_replica_still_kn
 
 async def test_changes_are_seen_by_others(store, clock):
     await created(store, clock, "before")
+    before, _ = await store.next_change(BEGINNING, block_ms=5000)
     start_ms = clock.now_ms()
-    waiting = asyncio.ensure_future(store.next_change(block_ms=5000))
+    waiting = asyncio.ensure_future(store.next_change(before, block_ms=5000))
     while not waiting.done():
         await created(store, clock, f"group-{clock.advance(ms=1)}")
         await asyncio.wait([waiting], timeout=0.05)
 
     seen, due_ms = await waiting
-    assert seen != "$"
+    assert position(seen) > position(before)
     assert start_ms <= due_ms <= clock.now_ms()
-    assert (await store.next_change("0", block_ms=1))[0] >= seen
+    assert (await store.next_change(BEGINNING, block_ms=1))[0] >= seen
 
 
 async def test_without_a_change_waiting_ends(store):
-    assert await store.next_change("$", block_ms=1) == ("$", None)
+    assert await store.next_change(BEGINNING, block_ms=1) == (BEGINNING, None)
 
 
 async def test_a_server_that_is_gone_is_one_error(tmp_path):
