@@ -84,8 +84,11 @@ clean:  ## Start over.
 	rm -rf dist $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-evidence
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; \
+	$(PYTHON) is " + sys.version.split()[0] + ". Name another: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.11")'
 	@printf 'Installing some 90 packages into $(VENV); that takes about a minute '
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' & pip=$$!; \
+	trap 'kill $$pip; exit 130' INT TERM; \
 	while kill -0 $$pip 2>/dev/null; do printf .; sleep 2; done; echo; wait $$pip
 	@touch $@
