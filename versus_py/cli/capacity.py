@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from versus_py.cli.common import DEFAULT_CONFIG, ConfigOption, err, load, out, run_to_end
-from versus_py.cli.tables import print_rows
+from versus_py.cli.tables import print_named
 from versus_py.config import Config, LogConfig
 from versus_py.engine.capacity import Drain, drained
 from versus_py.engine.presence import GONE_MS
@@ -19,6 +19,7 @@ from versus_py.store.replicas import Replicas
 from versus_py.telemetry.logs import configure_logging
 
 COLUMNS = ("system", "delivers now", "with all slots", "largest burst of 30 days", "last delivery of that burst")
+NOT_KNOWN = "not known, no delivery is reported yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Found:
             "replicas": 0 if drain is None else drain.replicas,
             "slots": None if drain is None else drain.slots,
             "slots_max": None if drain is None else drain.most_slots,
-            "delivery_seconds": None if drain is None else drain.seconds,
+            "delivery_seconds": None if drain is None else round(drain.seconds, 6),
             "per_second": None if drain is None else drain.per_second,
             "per_second_max": None if drain is None else drain.most_per_second,
             "largest_burst": None if burst is None else burst.deliveries,
@@ -46,7 +47,7 @@ class Found:
 
     def row(self) -> list[str]:
         drain, burst = self.drain, self.burst
-        now = most = late = "not known: no delivery is reported yet"
+        now, most, late = NOT_KNOWN, "", ""
         if drain is not None:
             each = f"{counted(drain.slots, 'slot')} of {counted(drain.replicas, 'replica')}"
             now = f"{drain.per_second:,.1f}/s ({each}, {drain.seconds:.3f} s a delivery)"
@@ -54,7 +55,7 @@ class Found:
         if drain is not None and burst is not None:
             late = f"{drain.last_is_late_s(burst.deliveries):,.0f} s late"
         came = "none" if burst is None else f"{burst.deliveries:,} in the minute of {_at(burst)}"
-        return [self.system, now, most, came, "none" if burst is None else late]
+        return [self.system, now, most, came, "" if burst is None else late]
 
 
 def capacity(
@@ -63,8 +64,9 @@ def capacity(
 ) -> None:
     """Show how many deliveries a second the running replicas come to, and how late a burst would make the last one.
 
-    The burst is the minute of the last 30 days in which the most came due, taken as due at one moment. Exit status 1
-    when no replica runs.
+    The burst is the minute of the last 30 days in which the most came due, taken as due at one moment. Rate limits,
+    such as Slack's for each channel, are not part of it. Replicas report every 10 seconds. Exit status 1 when none
+    runs.
     """
     loaded = load(config)
     configure_logging(LogConfig(level="error"), loaded.secrets())
@@ -72,7 +74,7 @@ def capacity(
     if as_json:
         out.print_json(data=[it.as_json() for it in found])
     elif found:
-        print_rows(COLUMNS, [it.row() for it in found], {})
+        print_named(COLUMNS, [it.row() for it in found])
     if not running:
         err.print("no replica runs: its capacity is not known", style="yellow", markup=False)
         raise typer.Exit(1)

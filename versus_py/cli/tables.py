@@ -67,6 +67,19 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], colours: M
         for first, second, *rest in rows:
             print(f"{first}: {second}: {'; '.join(text for text in rest if text)}")
         return
+    _print_table(columns, rows, colours)
+
+
+def print_named(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The same without colours; what reads lines gets the column's name with each text."""
+    if out.is_terminal:
+        _print_table(columns, rows, {})
+        return
+    for first, *rest in rows:
+        print(f"{first}: {'; '.join(f'{name}: {text}' for name, text in zip(columns[1:], rest, strict=True) if text)}")
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[Any, str]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in columns:
         table.add_column(name)
