@@ -33,8 +33,9 @@ WAITING_BYTES = {1: 1_450, 5: 2_000}  # by the number of alerts
 LOOSE = 0.8
 """What costs less than this part of its bound is not guarded by it any more."""
 
-SHARED = 0.5
-"""The same where the cost differs from run to run: concurrent syncs share round trips, and caches save calls."""
+SHARED = 0.3
+"""The same where the cost differs from run to run: concurrent syncs share round trips, the more the busier the machine
+is, and caches save calls."""
 
 WITHOUT_SLACK = {"enable": False}
 """No target but ServiceNow: what is counted is not counted twice."""
