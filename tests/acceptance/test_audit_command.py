@@ -96,7 +96,7 @@ def test_a_file_can_be_audited_by_its_name(world):
 @pytest.mark.parametrize(
     ("settings", "arguments", "said"),
     [
-        ({}, [], "journal.keep is none: no journal is kept here; name one with --journal"),
+        ({}, [], "no journal is kept here; set it to redis or file, or name a journal with --journal"),
         ({"journal": {"keep": "redis"}}, [], "nothing is kept in data_dir"),
         ({"journal": {"keep": "redis"}, "redis": {"host": "127.0.0.1", "port": 1}}, [], "Redis did not take it"),
         ({"journal": {"keep": "paper"}}, [], "journal.keep"),

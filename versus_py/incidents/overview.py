@@ -1,5 +1,6 @@
 """An incident as people read it: what its alerts share is said once, and of each alert what differs. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -14,6 +15,8 @@ LINES = 6
 
 SAME_START_MS = 60_000
 """Starts that are no further apart are shown as one."""
+
+_PORT = re.compile(r":\d{1,5}$")
 
 
 class Line(Struct, frozen=True):
@@ -55,8 +58,14 @@ class Overview(Struct, frozen=True):
 def subject(incident: Incident) -> str:
     """The title, and what all alerts are about where it does not say so: "Pod crash loop on node-1"."""
     resource = _resource(shown_alerts(incident))
-    is_said = not resource or resource.casefold() in incident.title.casefold()
-    return incident.title if is_said else f"{incident.title} on {resource}"
+    return incident.title if _is_said(resource, incident.title) else f"{incident.title} on {resource}"
+
+
+def _is_said(resource: str, title: str) -> bool:
+    """Whether the *title* names it, or its host as a whole word where it is one with a port."""
+    resource, title = resource.casefold(), title.casefold()
+    host = _PORT.sub("", resource)
+    return resource in title or re.search(rf"(?<![\w-]){re.escape(host)}(?![\w-])", title) is not None
 
 
 def _resource(alerts: Sequence[Alert]) -> str:

@@ -342,6 +342,12 @@ def test_texts_are_shown_without_their_markup(said, shown):
         ("Pod crash loop", ["node-1", "node-1"], "Pod crash loop on node-1"),
         ("Pod crash loop", ["node-1", "node-2"], "Pod crash loop"),
         ("Pod crash loop", [""], "Pod crash loop"),
+        ("Disk full on DB-7", ["db-7:9100"], "Disk full on DB-7"),
+        ("Disk full on db-70", ["db-7:9100"], "Disk full on db-70 on db-7:9100"),
+        ("Disk full on db-7-replica", ["db-7:9100"], "Disk full on db-7-replica on db-7:9100"),
+        ("The db.query is slow", ["db:5432"], "The db.query is slow"),
+        ("Slow", ["[::1]:9100"], "Slow on [::1]:9100"),
+        ("Slow [::1]", ["[::1]:9100"], "Slow [::1]"),
     ],
 )
 def test_the_subject_says_what_it_is_about_where_the_title_does_not(title, resources, shown):

@@ -26,7 +26,9 @@ DAY_MS = 24 * 3600 * 1000
 async def audit(config: Config, files: Sequence[Path] = ()) -> Report:
     """Compare the configured journal, or those in *files*, with Redis. Raises VersusError when that cannot be done."""
     if not files and config.journal.keep == "none":
-        raise VersusError("journal.keep is none: no journal is kept here; name one with --journal")
+        raise VersusError(
+            "journal.keep is none: no journal is kept here; set it to redis or file, or name a journal with --journal"
+        )
     async with reach_redis(config.redis, config.data_dir) as client:
         inspection, retention_ms = Inspection(client), round(config.retention_days * DAY_MS)
         checking = Audit(inspection, inspection.now_ms, retention_ms=retention_ms, grace_ms=_grace_ms(config))
