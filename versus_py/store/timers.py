@@ -90,6 +90,7 @@ class Timers:
         self._claim = load_script(redis, "claim")
         self._begin = load_script(redis, "begin")
         self._lost_until_ms: dict[str, int] = {}
+        self._unanswered: dict[str, set[Due]] = {}  # by worker: what it has claimed, it does not know
 
     async def look(
         self,
@@ -102,9 +103,9 @@ class Timers:
     ) -> Found:
         """What is due, at most *limit* timers of each partition, without those that were due before *from_ms*.
 
-        It is a sign of life of *worker*. Leases that have ended without
-        being given back are due again, and so is what a worker has claimed that is gone and had not begun to send.
-        *lease_ms* is the longest lease. One round trip to each node.
+        It is a sign of life of *worker*. Leases that have ended without being given back are due again, and so is what
+        a worker has claimed that is gone and had not begun to send. What *worker* has asked to claim without getting
+        an answer is found too: it may have it. *lease_ms* is the longest lease. One round trip to each node.
         """
         here = [it for it in map(str, partitions()) if self._lost_until_ms.get(it, 0) <= now_ms]
         start = "-inf" if from_ms is None else from_ms
@@ -125,6 +126,8 @@ class Timers:
             due += here_due
             next_ms += [int(next_here)] if next_here else []
             more_from_ms += [here_due[-1].due_ms] if len(here_due) == limit else []
+        asked = self._unanswered.get(worker, ())
+        due += [it for it in asked if keys.partition_of_incident(it.incident_id) in replies]
         return Found(tuple(sorted(due)), min(next_ms, default=None), min(more_from_ms, default=None))
 
     async def pages(
@@ -164,7 +167,8 @@ class Timers:
         """Lease each of *timers*; None for one that is somebody else's by now, or not due any more.
 
         A leased timer is nobody else's for *lease_ms* and then comes back, so a sync may be seen twice. Until `begin`,
-        it comes back sooner when *worker* is gone.
+        it comes back sooner when *worker* is gone, and *worker* may claim it again: where the answer got lost, it has
+        it without knowing, and `look` finds it.
         """
         token = now_ms + lease_ms
         by_partition: dict[str, list[Due]] = {}
@@ -181,9 +185,12 @@ class Timers:
             )
             for partition, wanted in by_partition.items()
         ]
+        unanswered = self._unanswered.setdefault(worker, set()) if worker else set()
+        unanswered.update(timers)
         replies = await self._replies([*by_partition], calls, now_ms)
         claims: dict[Due, Claim] = {}
         for partition, reply in replies.items():
+            unanswered.difference_update(by_partition[partition])
             for it, (attempt, pairs) in zip(by_partition[partition], reply, strict=True):
                 if attempt:
                     stored = dict(zip(pairs[::2], pairs[1::2], strict=True))

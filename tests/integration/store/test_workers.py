@@ -3,7 +3,8 @@
 import pytest
 
 from tests.integration.store.test_store import created
-from versus_py.store import Claim, Completion, Store
+from versus_py.errors import StoreUnavailable
+from versus_py.store import Claim, Completion, Store, timers
 from versus_py.store.timers import GONE_MS
 
 LEASE_MS = 120_000
@@ -96,3 +97,69 @@ async def test_workers_are_forgotten_when_nobody_looks(store, clock, looked, red
     await looked("one")
 
     assert all([0 < await redis.pttl(name) <= 3600_000 for name in await redis.keys("*:workers")])
+
+
+@pytest.fixture
+def lose_an_answer(monkeypatch):
+    """From now on, the first answer to a claim is lost: what was asked is done, and nobody hears of it."""
+
+    def lose() -> None:
+        run_apart = timers.run_apart
+
+        async def unheard(redis, calls):
+            found = await run_apart(redis, calls)
+            if len(found[0]) and isinstance(found[0][0], list):  # of a claim: a look says first when the next is due
+                monkeypatch.undo()
+                return [StoreUnavailable("Redis did not take it: Connection reset by peer")] * len(found)
+            return found
+
+        monkeypatch.setattr(timers, "run_apart", unheard)
+
+    return lose
+
+
+async def test_what_a_worker_has_claimed_without_hearing_of_it_it_claims_again(
+    store, clock, claimed, looked, lose_an_answer
+):
+    incident = (await created(store, clock)).incident
+    lose_an_answer()
+    with pytest.raises(StoreUnavailable):
+        await claimed("one")
+    clock.advance(ms=2_000)
+
+    assert await claimed("other") == []
+    [held] = await claimed("one")
+
+    assert (held.incident_id, held.attempt, held.token) == (incident.id, 1, clock.now_ms() + LEASE_MS)
+    assert held.incident() == incident
+    assert await looked("one") == ()
+    assert await store.timers.begin(held)
+    assert await store.complete(held, Completion("done", 1), now_ms=clock.now_ms())
+
+
+async def test_what_somebody_else_has_claimed_since_is_not_found_again(store, clock, claimed, looked, lose_an_answer):
+    await created(store, clock)
+    lose_an_answer()
+    with pytest.raises(StoreUnavailable):
+        await claimed("one")
+    clock.advance(ms=GONE_MS)
+    [taken] = await claimed("other")
+
+    assert await claimed("one") == []
+    assert await looked("one") == ()
+    assert await store.timers.begin(taken)
+
+
+async def test_a_claim_that_has_begun_or_is_newer_is_not_given_again(store, clock, claimed, looked):
+    await created(store, clock)
+    due = await looked("one")
+    now_ms = clock.now_ms()
+
+    async def again(now_ms: int):
+        return (await store.timers.claim(due, now_ms=now_ms, lease_ms=LEASE_MS, worker="one"))[0]
+
+    held = await again(now_ms + 5)
+    assert await again(now_ms) is None  # it was on its way for long
+    assert await again(now_ms + 5) == held
+    assert await store.timers.begin(held)
+    assert await again(now_ms + 10) is None

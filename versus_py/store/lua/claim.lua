@@ -1,4 +1,5 @@
--- claim: lease timers to one worker, those that are still due, and read their incidents.
+-- claim: lease timers to one worker, those that are still due, and read their incidents. What it has claimed before
+-- without hearing of it, it claims once more: an answer may get lost.
 -- KEYS[1] timers    zset, "<id>|<target>" -> due time in ms
 -- KEYS[2] running   zset, "<id>|<target>" -> end of its lease in ms, which is also the claim's token
 -- KEYS[3] attempts  hash, "<id>|<target>" -> attempts since the last completed sync
@@ -8,6 +9,12 @@
 -- returns for each member {attempt, {field, value, …}}; attempt 1 is the first, 0 that it was not claimed.
 local timers, running, attempts, unsent = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now_ms, lease_end_ms, worker = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+
+local function is_had(member) -- by this worker, and not since: this call may have been on its way for long
+  local ends_ms = redis.call('ZSCORE', running, member)
+  local is_own = ends_ms and worker ~= '' and redis.call('HGET', unsent, member) == worker
+  return is_own and tonumber(ends_ms) <= tonumber(lease_end_ms)
+end
 
 local reply = {}
 for i = 4, #ARGV do
@@ -21,6 +28,9 @@ for i = 4, #ARGV do
     end
     local attempt = redis.call('HINCRBY', attempts, member, 1)
     reply[#reply + 1] = { attempt, redis.call('HGETALL', incident) }
+  elseif is_had(member) then
+    redis.call('ZADD', running, lease_end_ms, member)
+    reply[#reply + 1] = { tonumber(redis.call('HGET', attempts, member)), redis.call('HGETALL', incident) }
   else
     reply[#reply + 1] = { 0, {} }
   end
