@@ -121,7 +121,8 @@ class Judgment(Enum):
     STILL_DOUBTED = auto()
     BACK = auto()  # it says again what was expected
     CONFIRMED = auto()  # this machine's clock, or another replica, says the same: it is followed
-    SET_RIGHT = auto()  # it was set to what this machine's clock has said all along: waits go on as they were
+    SET_RIGHT = auto()  # it was set to what this machine's clock has said all along, or back together with that: waits
+    # go on as they were
     STEADY = auto()  # nobody confirms it, and it stays so: waits go on as they were
 
 
@@ -246,20 +247,23 @@ class SharedClock:
 
         expected_ms, machine_moved_ms = it.shared_ms - jump_ms, it.machine_ms - it.at_ms - self._machine_offset_ms
         has_machine_jumped = is_about(it.machine_ms, it.shared_ms) and is_about(machine_moved_ms, jump_ms)
+        has_stood_still = has_machine_jumped and jump_ms > 0
+        was_set_back = has_machine_jumped and jump_ms < 0  # no time has passed by that, and none is given back
         # The server's own clock goes on, and a replica has said since what it is ahead: else two would contradict
         # each other for ever.
         known_since_ms = self._lead_since_ms if self.doubt is None else self.doubt.lead_since_ms
         is_another_lead = it.notes.lead_since_ms > known_since_ms and is_about(
             it.server_ms, it.at_ms + self._server_offset_ms
         )
-        if self._is_vouched_for(it, expected_ms + tolerance_ms) or has_machine_jumped or is_another_lead:
+        if self._is_vouched_for(it, expected_ms + tolerance_ms) or has_stood_still or is_another_lead:
             if jump_ms > 0:
                 self._leaps.append((it.at_ms, jump_ms))
             self._set(it, it.shared_ms)
             return Judgment.CONFIRMED
         self._server_offset_ms = it.server_ms - it.at_ms
         was_right_before = is_about(it.machine_ms, it.server_ms) and is_about(machine_moved_ms, 0)
-        if is_about(it.server_ms, expected_ms) or (was_right_before and abs(jump_ms) > SET_RIGHT_MIN_MS):
+        was_set_right = was_right_before and abs(jump_ms) > SET_RIGHT_MIN_MS
+        if is_about(it.server_ms, expected_ms) or was_set_right or was_set_back:
             self._begin_doubt(it, jump_ms)
             return Judgment.SET_RIGHT
         if self.doubt is None or not is_about(self.doubt.jump_ms, jump_ms):

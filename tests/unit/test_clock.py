@@ -277,6 +277,24 @@ async def test_time_that_passed_while_the_machine_stood_still_is_believed_once_i
     assert world.shared.server_ahead_ms == 0
 
 
+@pytest.mark.parametrize("back_ms", [3_000, 30_000, HOUR_MS])
+async def test_a_machine_that_is_set_back_together_with_its_server_gives_no_time_back(world, back_ms):
+    await world.follow()
+    world.counter.advance(minutes=10)
+    await world.follow()
+    began_ms = world.shared.now_ms()
+    world.server_ahead_ms -= back_ms
+    world.machine_ahead_ms -= back_ms
+
+    assert await world.follow() is Judgment.SET_RIGHT
+    world.keep()
+    world.counter.advance(seconds=5)
+
+    assert await world.follow() is Judgment.BACK
+    assert world.shared.now_ms() == pytest.approx(began_ms + 5_000, abs=1)
+    assert world.shared.server_ahead_ms == pytest.approx(-back_ms, abs=1)
+
+
 async def test_time_that_passed_while_the_machine_stood_still_is_believed_when_another_replica_saw_it(world):
     await world.follow()
     world.server_ahead_ms += HOUR_MS

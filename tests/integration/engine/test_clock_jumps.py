@@ -143,6 +143,21 @@ async def test_a_wait_ends_when_it_would_have_although_redis_has_jumped(world: W
     assert line["machine_ahead_s"] == pytest.approx(0, abs=1)
 
 
+async def test_a_wait_ends_when_it_would_have_although_the_machine_that_redis_runs_on_too_is_set_back(world, logs):
+    await world.replicas[0].accept()
+    world.jump(-HOUR_S)
+    world.machine_ahead_ms -= HOUR_S * 1000
+
+    await world.after(seconds=WAIT_S - 30)
+    assert await world.work() == 0
+    await world.after(seconds=30)
+    assert await world.work() == 1
+
+    assert world.pager.asked == 1
+    assert sum(it.jumps("set_right") or 0 for it in world.replicas) >= 1
+    assert "clock.jump_stays" not in [line["event"] for line in logs]
+
+
 @pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S])
 async def test_a_jump_that_stays_is_an_error_and_ends_no_wait_early_or_late(world: World, jump_s, logs):
     await world.after(seconds=10)
