@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import hiredis
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Connection, ConnectionPool, Redis
-from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -87,13 +86,19 @@ class Light(_Base):
             if not isinstance(reply, hiredis.PushNotification):
                 await self._raise(reply)
             await parser.handle_push_response(reply)
-        return await super().read_response(*args, **options)
+        try:
+            return await super().read_response(*args, **options)
+        except ReadOnlyError as exc:
+            await self._raise(exc)
 
     async def _raise(self, error: RedisError) -> NoReturn:
-        """As redis-py does: an error about one command keeps the connection. Behind Sentinel, READONLY closes it."""
-        if isinstance(error, ReadOnlyError) and isinstance(self, SentinelManagedConnection):
-            await self.disconnect()
-            raise RedisConnectionError("the primary is a replica now") from error
+        """As redis-py does: an error about one command keeps the connection.
+
+        READONLY closes it, with Sentinel and without: the address may be that of another server by now.
+        """
+        if isinstance(error, ReadOnlyError):
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"the primary is a replica now: {error}") from error
         if not isinstance(error, ResponseError):
             await self.disconnect(nowait=True)
         raise error

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisClusterException, RedisError
 
+from tests.faults.proxy import run_proxy
 from tests.support.redis_servers import SLOTS, RedisServer, cluster_port, redis_server
 from tests.support.servers import find_program, free_port, run_program
 from tests.support.waiting import wait_until
 from versus_py.config import RedisConfig
 from versus_py.errors import StoreUnavailable
+from versus_py.store.calls import answers
 from versus_py.store.connection import ServerFacts, connect, inspect_server
 
 
@@ -216,3 +218,19 @@ async def test_more_callers_than_connections_wait_for_their_turn(guarded_redis):
     config = RedisConfig.model_validate({"host": "localhost", "port": guarded_redis[0], "password": "pass word"})
     async with connect(config) as client:
         assert all(await asyncio.gather(*(client.ping() for _ in range(200))))
+
+
+async def test_an_address_that_moves_to_another_primary_is_followed_without_a_refusal(tmp_path):
+    """As a name in DNS or a service of Kubernetes does, while the old primary answers on what is open."""
+    with RedisServer(redis_server(), tmp_path / "a") as old, RedisServer(redis_server(), tmp_path / "b") as new:
+        async with run_proxy(("127.0.0.1", old.port)) as proxy, connect(RedisConfig(port=proxy.port)) as client:
+            await answers(client, [("SET", "k", "before")])
+            with old.client() as before, new.client() as after:
+                after.replicaof("127.0.0.1", str(old.port))
+                wait_until(lambda: after.get("k") == "before", what="the replica")
+                after.replicaof("NO", "ONE")
+                before.replicaof("127.0.0.1", str(new.port))
+                proxy.upstreams = [("127.0.0.1", new.port)]
+
+                assert await answers(client, [("SET", "k", "after"), ("GET", "k")]) == [True, "after"]
+                assert after.get("k") == "after"

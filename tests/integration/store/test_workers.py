@@ -4,7 +4,8 @@ import pytest
 
 from tests.integration.store.test_store import created
 from versus_py.errors import StoreUnavailable
-from versus_py.store import Claim, Completion, Store, timers
+from versus_py.store import Claim, Completion, Store
+from versus_py.store.calls import run_apart
 from versus_py.store.timers import GONE_MS
 
 LEASE_MS = 120_000
@@ -104,8 +105,6 @@ def lose_an_answer(monkeypatch):
     """From now on, the first answer to a claim is lost: what was asked is done, and nobody hears of it."""
 
     def lose() -> None:
-        run_apart = timers.run_apart
-
         async def unheard(redis, calls):
             found = await run_apart(redis, calls)
             if len(found[0]) and isinstance(found[0][0], list):  # of a claim: a look says first when the next is due
@@ -113,7 +112,7 @@ def lose_an_answer(monkeypatch):
                 return [StoreUnavailable("Redis did not take it: Connection reset by peer")] * len(found)
             return found
 
-        monkeypatch.setattr(timers, "run_apart", unheard)
+        monkeypatch.setattr("versus_py.store.timers.run_apart", unheard)
 
     return lose
 

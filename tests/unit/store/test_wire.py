@@ -212,11 +212,16 @@ class OfSentinel(BlockingConnectionPool):
 
 
 @pytest.mark.parametrize("before", [b"", b"+PONG\r\n"], ids=["at once", "after others"])
-async def test_a_primary_that_became_a_replica_is_left_where_sentinel_knows_another(before):
+@pytest.mark.parametrize(
+    "kind",
+    [{"pool_class": OfSentinel, "connection_class": SentinelManagedConnection}, {}],
+    ids=["sentinel", "address"],
+)
+async def test_a_primary_that_became_a_replica_is_left(before, kind):
     commands = [("PING",), ("SET", "k", "v")][-(1 + bool(before)) :]
     replies = before + b"-READONLY You can't write against a read only replica.\r\n"
-    async with served(replies, pool_class=OfSentinel, connection_class=SentinelManagedConnection) as (client, _):
-        with pytest.raises(RedisConnectionError):
+    async with served(replies, **kind) as (client, _):
+        with pytest.raises(RedisConnectionError, match="replica|slave"):
             await exchanged(client, commands)
 
         [connection] = client.connection_pool._available_connections
