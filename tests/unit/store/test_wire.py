@@ -221,7 +221,7 @@ async def test_a_primary_that_became_a_replica_is_left(before, kind):
     commands = [("PING",), ("SET", "k", "v")][-(1 + bool(before)) :]
     replies = before + b"-READONLY You can't write against a read only replica.\r\n"
     async with served(replies, **kind) as (client, _):
-        with pytest.raises(RedisConnectionError, match="replica|slave"):
+        with pytest.raises(RedisConnectionError, match=r"replica|slave"):
             await exchanged(client, commands)
 
         [connection] = client.connection_pool._available_connections
