@@ -19,10 +19,16 @@ from collections.abc import Sequence
 
 
 class VersusError(Exception):
-    """The root of every error that versus_py raises on purpose."""
+    """The root of every error that versus_py raises on purpose.
+
+    Its text can be written: what another system answered may hold half of a surrogate pair, which UTF-8 has not.
+    """
 
     without_effect = False
     """Whether a target surely did nothing of what it was asked for, so that nobody has to look for it."""
+
+    def __str__(self) -> str:
+        return super().__str__().encode(errors="replace").decode()
 
 
 class ConfigError(VersusError):

@@ -11,6 +11,7 @@ from random import Random
 from typing import TypedDict
 from uuid import uuid4
 
+import msgspec
 import structlog
 
 from versus_py.clock import Clock, monotonic_ms
@@ -46,6 +47,8 @@ from versus_py.telemetry.metrics import Metrics
 from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
+
+_encode = msgspec.json.Encoder().encode
 
 SYNC_MAX_S = 50.0
 """How long after its claim a sync ends at the latest."""
@@ -483,7 +486,13 @@ class Worker:
         finally:
             self._begun.discard(claim)
         self._count(claim, completion)
-        await self._give_back(claim, completion)
+        try:
+            await self._give_back(claim, completion)
+        except Exception:
+            log.exception("sync.crashed", incident=claim.incident_id, target=claim.target)
+            again = Completion("retry", completion.seen_version, at_ms=self._again_ms(claim))
+            await self._give_back(claim, again)
+            return False
         return is_delivered
 
     async def _worked(self, claim: Claim) -> Completion:
@@ -670,6 +679,7 @@ class Worker:
                     # Also the first attempt after it was given up is not the first.
                     attempt = max(claim.attempt, before.attempts + 1) - before.attempts_without_effect
                     after = await target.sync(incident, attempt=attempt)
+                _encode(after)  # raises for what cannot be written: that ends this sync, not the worker
                 # A target may tell its locator without a call: that of a delivery which an older version wrote.
                 call.was_made = request.was_accepted = replace(after, locator=before.locator) != before
                 return after

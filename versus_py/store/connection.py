@@ -165,6 +165,7 @@ def _pool_options(config: RedisConfig) -> dict[str, Any]:
 def _options(config: RedisConfig) -> dict[str, Any]:
     return {
         "decode_responses": True,
+        "encoding_errors": "replace",  # bytes that are no text damage one incident, which is unreadable then
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": ANSWER_TIMEOUT_S,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES),

@@ -10,8 +10,9 @@ from tests.integration.conftest import CHANNEL, LEASE_MS, Engine, make_worker
 from tests.support.claims import claim_due
 from tests.support.waiting import until
 from versus_py.engine.retries import SPREAD
+from versus_py.errors import Permanent, Transient
 from versus_py.incidents.copies import replace
-from versus_py.incidents.model import Status
+from versus_py.incidents.model import Delivery, Status
 from versus_py.simulators import Fault
 from versus_py.store import keys
 from versus_py.tools.samples import alertmanager, generic
@@ -581,10 +582,69 @@ async def test_a_crashing_target_takes_no_other_incident_with_it(engine, logs, m
     assert [("Good" in message.text) for message in engine.slack.messages] == [True]
 
 
-async def test_an_incident_that_cannot_be_read_takes_no_other_with_it(engine, logs):
+HALF = "\ud800"  # of a surrogate pair: JSON may hold it, UTF-8 has it not
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Delivery(reference={"ts": HALF}), "internal error"),
+        (Delivery(reference={"ts": "1"}, label=HALF), "internal error"),
+        (Delivery(reference={"ts": "1"}, locator=HALF), "internal error"),
+        (Transient(f"bad {HALF}"), "bad ?"),
+        (Permanent(f"bad {HALF}"), "bad ?"),
+    ],
+    ids=["reference", "label", "locator", "transient", "permanent"],
+)
+async def test_what_a_target_answers_and_nobody_can_write_down_fails_that_sync_only(
+    engine, logs, monkeypatch, answer, said
+):
+    original = engine.worker._targets["slack"].sync
+
+    async def sync(incident, *, attempt):
+        if "Good" in incident.title:
+            return await original(incident, attempt=attempt)
+        if isinstance(answer, Delivery):
+            return answer
+        raise answer
+
+    monkeypatch.setattr(engine.worker._targets["slack"], "sync", sync)
     [bad] = (await engine.post(firing(engine, "Bad")))["incidents"]
     await engine.post(firing(engine, "Good"))
-    await engine.store._redis.hset(keys.incident(bad["id"]), "incident", "{}")
+    await engine.settle()
+
+    assert ["Good" in message.text for message in engine.slack.messages] == [True]
+    assert said in (await engine.detail(bad["id"]))["deliveries"]["slack"]["error"]
+    if not isinstance(answer, Transient):
+        logs.expect_error("sync.failed" if isinstance(answer, Permanent) else "sync.crashed")
+
+
+async def test_what_came_of_a_sync_and_cannot_be_written_down_is_tried_again_and_takes_no_other_with_it(
+    engine, logs, monkeypatch
+):
+    complete = engine.store.complete
+
+    async def refused(claim, completion, *, now_ms):
+        if completion.how == "done" and "Bad" in claim.incident().title:
+            raise ValueError("a bug")
+        return await complete(claim, completion, now_ms=now_ms)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine.store, "complete", refused)
+        await engine.post(firing(engine, "Bad"))
+        await engine.post(firing(engine, "Good"))
+        await engine.settle()
+    logs.expect_error("sync.crashed")
+    await engine.after(minutes=1)
+
+    assert sorted("Good" in message.text for message in engine.slack.messages) == [False, True]
+
+
+@pytest.mark.parametrize("damage", ["{}", b'{"schema":6,\xff'], ids=["a field is missing", "no text"])
+async def test_an_incident_that_cannot_be_read_takes_no_other_with_it(engine, logs, damage):
+    [bad] = (await engine.post(firing(engine, "Bad")))["incidents"]
+    await engine.post(firing(engine, "Good"))
+    await engine.store._redis.hset(keys.incident(bad["id"]), "incident", damage)
 
     await engine.settle()
 
