@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import SecretStr, TypeAdapter
+from pydantic import TypeAdapter
 
 from versus_py.config import Config
 from versus_py.engine.group import Member
 from versus_py.errors import VersusError
-from versus_py.store.embedded import EmbeddedServer, run_embedded
+from versus_py.store.embedded import EmbeddedServer, run_embedded, url_of
 from versus_py.telemetry.shared import forget_gauges
 
 log = structlog.get_logger()
@@ -66,9 +66,7 @@ class Order:
         """*config* with the embedded server that runs already."""
         if self.redis is None:
             return config
-        return config.model_copy(
-            update={"redis": config.redis.model_copy(update={"url": SecretStr(f"unix://{self.redis}")})}
-        )
+        return config.model_copy(update={"redis": config.redis.model_copy(update={"url": url_of(self.redis)})})
 
 
 _ORDER = TypeAdapter(Order)
@@ -114,10 +112,13 @@ class _Keeper:
         """Until *stop* is set. Raises VersusError when it was never up."""
         while not stop.is_set():
             began_s = time.monotonic()
-            status = await self._run_once(stop)
+            try:
+                how = _how(await self._run_once(stop))
+            except OSError as exc:  # memory or processes are short, as they are after what killed it
+                how = exc.strerror or str(exc)
             if stop.is_set():
                 return
-            number, how = self._member.number, _how(status)
+            number = self._member.number
             if not self._was_ever_up:
                 raise VersusError(f"process {number} of {self._member.count} did not start ({how}): its error is above")
             if time.monotonic() - began_s > STEADY_S:

@@ -1,6 +1,7 @@
 """The supervisor, with small processes in place of servers: they say that they are up, and end by SIGTERM."""
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -113,6 +114,36 @@ async def test_a_process_that_never_starts_ends_all_with_a_sentence(notes):
 
     assert any("of 2 did not start (exit status 3): its error is above" in str(it) for it in failed.value.exceptions)
     assert all(isinstance(it, VersusError) for it in failed.value.exceptions)
+
+
+async def test_a_process_that_cannot_be_started_again_for_a_while_is_tried_again(notes, monkeypatch, logs):
+    """As when memory is short, which may be what ended it."""
+    monkeypatch.setattr(supervisor, "RESTART_S", 0.01)
+    start, failures = asyncio.create_subprocess_exec, [OSError(errno.EAGAIN, "Resource temporarily unavailable")]
+
+    async def started(*arguments, **options):
+        if len(orders(notes)) == 2 and failures:
+            raise failures.pop()
+        return await start(*arguments, **options)
+
+    async with supervised(config(), command(notes)):
+        await until(lambda: len(orders(notes)) == 2)
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
+        os.kill(orders(notes)[0]["pid"], signal.SIGKILL)
+
+        await until(lambda: len(orders(notes)) == 3)
+    assert [it["how"] for it in logs if it["event"] == "process.died"] == [
+        "killed by SIGKILL",
+        "Resource temporarily unavailable",
+    ]
+    logs.expect_error("process.died")
+
+
+async def test_a_process_that_cannot_be_started_at_all_ends_all_with_a_sentence(notes):
+    with pytest.raises(ExceptionGroup) as failed:
+        await supervise(config(), ["/nowhere/versus"], asyncio.Event())
+
+    assert any("of 2 did not start (No such file or directory)" in str(it) for it in failed.value.exceptions)
 
 
 async def test_what_does_not_end_is_killed(notes, monkeypatch, logs):

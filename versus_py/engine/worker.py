@@ -914,13 +914,16 @@ class Worker:
 
     async def _give_back(self, claim: Claim, completion: Completion) -> None:
         """Write down what came of a claim. While Redis is away nobody else can take it either, so go on trying."""
-        deadline_s = asyncio.get_running_loop().time() + (STOP_GRACE_S if self._stop.is_set() else GIVE_BACK_TIMEOUT_S)
+        now_s = asyncio.get_running_loop().time
+        deadline_s = now_s() + (STOP_GRACE_S if self._stop.is_set() else GIVE_BACK_TIMEOUT_S)
         while True:
             try:
-                held = await self._store.complete(claim, completion, now_ms=self._clock.now_ms())
-            except StoreUnavailable as exc:
-                if asyncio.get_running_loop().time() > deadline_s:
-                    log.error("sync.not_recorded", incident=claim.incident_id, target=claim.target, error=str(exc))  # noqa: TRY400
+                async with asyncio.timeout_at(deadline_s):
+                    held = await self._store.complete(claim, completion, now_ms=self._clock.now_ms())
+            except (StoreUnavailable, TimeoutError) as exc:
+                if now_s() >= deadline_s:
+                    error = str(exc) or "no answer in time"
+                    log.error("sync.not_recorded", incident=claim.incident_id, target=claim.target, error=error)  # noqa: TRY400
                     return
                 await asyncio.sleep(0.5)
             else:

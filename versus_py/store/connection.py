@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
@@ -22,7 +21,14 @@ from versus_py.store import batches
 from versus_py.store.calls import FAILURES, RedisClient, Server, primaries, unavailable
 from versus_py.store.clients import ClusterClient, SentinelPool
 from versus_py.store.durability import sync_refusal
-from versus_py.store.embedded import EmbeddedServer, holds_incidents, outlast_orphan, run_embedded, socket_in_use
+from versus_py.store.embedded import (
+    EmbeddedServer,
+    holds_incidents,
+    outlast_orphan,
+    run_embedded,
+    socket_in_use,
+    url_of,
+)
 from versus_py.store.partitioning import check_partitions
 from versus_py.store.wire import lighten
 
@@ -50,7 +56,7 @@ async def open_redis(config: RedisConfig, data_dir: Path) -> AsyncIterator[tuple
         return
     async with (
         run_embedded(data_dir, syncs_at_once=config.durability == "fsync") as server,
-        connect(RedisConfig(url=SecretStr(f"unix://{server.socket}"))) as client,
+        connect(RedisConfig(url=url_of(server.socket))) as client,
     ):
         yield client, server
 
@@ -76,7 +82,7 @@ async def _reach(config: RedisConfig, data_dir: Path) -> AsyncIterator[RedisClie
         return
     await outlast_orphan(data_dir)
     if (socket := socket_in_use(data_dir)) is not None:
-        async with connect(RedisConfig(url=SecretStr(f"unix://{socket}"))) as client:
+        async with connect(RedisConfig(url=url_of(socket))) as client:
             yield client
     elif not holds_incidents(data_dir):
         raise VersusError(f"nothing is kept in data_dir {str(data_dir)!r}: name the folder of the server")

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -109,18 +111,24 @@ class EmbeddedServer:
             return False
 
     async def _write_again(self) -> None:
+        """Into the folder, or beside it where another process has used one that was made anew: its files stay."""
+        is_taken = not self._holds_folder() and (self.data_dir / _LOCK).exists()
+        folder = self.data_dir.with_name(f"{self.data_dir.name}.{os.getpid()}") if is_taken else self.data_dir
         try:
-            await aof.write_again(self.data_dir, self.client)
+            await aof.write_again(folder, self.client)
         except (StoreUnavailable, OSError, TimeoutError) as exc:
             self.is_on_disk = False
-            self._lost.note(data_dir=str(self.data_dir), is_written_again=False, error=str(exc), advice=_NOT_ON_DISK)
+            self._lost.note(data_dir=str(folder), is_written_again=False, error=str(exc), advice=_NOT_ON_DISK)
             return
         self.is_on_disk = True
-        self._lost.note(data_dir=str(self.data_dir), is_written_again=True)
+        self._lost.note(data_dir=str(folder), is_written_again=True)
         if not self._holds_folder():
+            was_deleted = f"data_dir {str(self.data_dir)!r} was deleted while versus_py ran"
             raise VersusError(
-                f"data_dir {str(self.data_dir)!r} was deleted while versus_py ran: its data was written again, and is "
-                "there after a restart"
+                f"{was_deleted}, and another process has used the new folder: the data of this one is in "
+                f"{str(folder)!r}; to finish its incidents, run versus_py with that as data_dir"
+                if is_taken
+                else f"{was_deleted}: its data was written again, and is there after a restart"
             )
 
 
@@ -167,6 +175,11 @@ def _binary() -> Path:
         return Path(_binary.get_binary_path())
     except ValkeyBinaryNotFoundError:
         raise VersusError("there is no embedded Valkey server for this machine: set redis.host") from None
+
+
+def url_of(socket: Path) -> SecretStr:
+    """For a client. What means something in a URL is escaped: the name of a folder may have it."""
+    return SecretStr(f"unix://{quote(str(socket))}")
 
 
 def inspect_embedded(data_dir: Path) -> str | None:

@@ -107,7 +107,9 @@ class Timers:
         a worker has claimed that is gone and had not begun to send. What *worker* has asked to claim without getting
         an answer is found too: it may have it. *lease_ms* is the longest lease. One round trip to each node.
         """
-        here = [it for it in map(str, partitions()) if self._lost_until_ms.get(it, 0) <= now_ms]
+        lost = {it: until for it, until in self._lost_until_ms.items() if now_ms < until <= now_ms + LOST_MS}
+        self._lost_until_ms = lost  # none for longer: the clock may have been set back
+        here = [it for it in map(str, partitions()) if it not in lost]
         start = "-inf" if from_ms is None else from_ms
         # What the time has leapt by did not pass for those who hold a lease, or look.
         ended_by_ms = now_ms - (0 if self._skew is None else self._skew.leapt_ms(lease_ms))
@@ -115,7 +117,7 @@ class Timers:
         names = ("timers", "running", "attempts", "workers", "unsent")
         replies = await self._replies(here, [Call(self._look, _keys(it, *names), args) for it in here], now_ms)
         due: list[Due] = []
-        next_ms = [until_ms for until_ms in self._lost_until_ms.values() if until_ms > now_ms]
+        next_ms = [*lost.values()]
         more_from_ms: list[int] = []
         for next_here, taken_back, *pairs in replies.values():
             self._metrics.leases_taken_over.inc(int(taken_back))

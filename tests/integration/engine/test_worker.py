@@ -341,3 +341,26 @@ async def test_changes_that_come_in_quick_succession_are_asked_for_in_pieces(sto
     await worker._follow_changes()
 
     assert waits == [CHANGES_APART_S] * 2  # after news only
+
+
+async def test_a_redis_that_does_not_answer_keeps_no_worker_from_stopping(store, channel, oncall, monkeypatch, logs):
+    monkeypatch.setattr("versus_py.engine.worker.STOP_GRACE_S", 0.05)
+    clock, asked = SystemClock(), asyncio.Event()
+
+    async def complete(*_: object, **__: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(store, "complete", complete)
+    await accept(store, clock)
+    worker = make_worker(store, clock, channel, oncall)
+
+    async def sync(*_: object, **__: object) -> None:
+        worker.stop()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(channel, "sync", sync)
+    async with running(worker):
+        await asked.wait()
+
+    assert logs.expect_error("sync.not_recorded")["error"] == "no answer in time"

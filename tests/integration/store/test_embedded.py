@@ -321,6 +321,31 @@ async def test_files_that_are_deleted_just_before_it_stops_are_written_again(tmp
     assert await kept_in(tmp_path) == 100
 
 
+@pytest.mark.parametrize("how", ["looks", "stops"])
+async def test_a_folder_that_another_process_has_made_anew_is_left_to_it(tmp_path, logs, how):
+    data_dir, beside = tmp_path / "data", tmp_path / f"data.{os.getpid()}"
+    async with opened(data_dir) as (client, server):
+        await client.set("whose", "the first's")
+        shutil.rmtree(data_dir)
+        async with opened(data_dir) as (new_client, new_server):
+            await new_client.set("whose", "the second's")
+            if how == "looks":
+                with pytest.raises(VersusError, match=r"another process has used .* is in '.*data\.\d+'"):
+                    await server.look()
+            else:
+                await embedded._end(server)
+
+            assert logs.expect_error("redis.files_lost")["data_dir"] == str(beside)
+            await new_server.look()
+            assert new_server.is_on_disk
+            new_server.process.kill()
+            await new_server.process.wait()
+
+    for folder, whose in ((data_dir, "the second's"), (beside, "the first's")):
+        async with opened(folder) as (client, _):
+            assert await client.get("whose") == whose
+
+
 async def test_a_folder_that_is_deleted_while_it_runs_is_written_again_and_ends_the_process(tmp_path, logs):
     data_dir = tmp_path / "data"
     async with opened(data_dir) as (client, server):
@@ -390,3 +415,12 @@ async def test_a_kill_is_no_loss(tmp_path):
                 assert await markers.look(now_ms=NOW + run * 3_600_000 + number * 5_000) is None
             server.process.kill()
             await server.process.wait()
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b=c", "a%41b", "a b"])
+async def test_the_name_of_the_folder_may_have_what_means_something_in_a_url(tmp_path, name):
+    async with open_redis(RedisConfig(), tmp_path / name) as (client, _):
+        await client.set("kept", "yes")
+        async with reach_redis(RedisConfig(), tmp_path / name) as beside:
+            assert await beside.get("kept") == "yes"
+    assert [it.name for it in tmp_path.iterdir()] == [name]

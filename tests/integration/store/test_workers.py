@@ -4,9 +4,10 @@ import pytest
 
 from tests.integration.store.test_store import created
 from versus_py.errors import StoreUnavailable
+from versus_py.incidents.partitions import partitions
 from versus_py.store import Claim, Completion, Store
 from versus_py.store.calls import run_apart
-from versus_py.store.timers import GONE_MS
+from versus_py.store.timers import GONE_MS, LOST_MS
 
 LEASE_MS = 120_000
 
@@ -162,3 +163,14 @@ async def test_a_claim_that_has_begun_or_is_newer_is_not_given_again(store, cloc
     assert await again(now_ms + 5) == held
     assert await store.timers.begin(held)
     assert await again(now_ms + 10) is None
+
+
+async def test_a_partition_that_was_lost_is_looked_at_again_although_the_clock_was_set_back(store, clock, looked):
+    await created(store, clock)
+    clock.advance(hours=1)
+    store.timers._lost_until_ms = {str(it): clock.now_ms() + LOST_MS for it in partitions()}
+    assert await looked("one") == ()
+
+    clock.advance(minutes=-50)
+
+    assert {it.target for it in await looked("one")} == {"slack", "servicenow"}

@@ -205,6 +205,16 @@ def test_after_a_burst_it_goes_by_the_rate():
     assert counts == [20, 10, 10, 10, 20]
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_out():
+    clock = FakeClock()
+    pace = pace_of(clock, requests_per_second=10, burst=20)
+    assert allowed(pace, 100) == 20
+
+    clock.advance(hours=-1)
+
+    assert allowed(pace, 100) == 20
+
+
 def test_without_tokens_the_address_counts():
     pace = pace_of(FakeClock(), requests_per_second=1, burst=1)
 

@@ -126,6 +126,8 @@ class Pace:
         key = sender or f"\n{remote}"
         cost_ms, now_ms = 1000 / self._per_second, self._clock.now_ms()
         spent_until_ms = max(self._spent_until_ms.pop(key, 0), now_ms)
+        if spent_until_ms > now_ms + self._burst * cost_ms:  # more than can be spent: the clock was set back
+            spent_until_ms = now_ms
         wait_ms = spent_until_ms + cost_ms - now_ms - self._burst * cost_ms
         self._spent_until_ms[key] = spent_until_ms + (0 if wait_ms > 0 else cost_ms)
         if len(self._spent_until_ms) > SENDERS_MAX:
