@@ -121,8 +121,7 @@ class Judgment(Enum):
     STILL_DOUBTED = auto()
     BACK = auto()  # it says again what was expected
     CONFIRMED = auto()  # this machine's clock, or another replica, says the same: it is followed
-    SET_RIGHT = auto()  # it was set to what this machine's clock has said all along, or back together with that: waits
-    # go on as they were
+    SET_RIGHT = auto()  # set to what this machine's clock says all along, or back together with it: waits go on
     STEADY = auto()  # nobody confirms it, and it stays so: waits go on as they were
 
 

@@ -46,8 +46,8 @@ _SSL_OPTIONS = {"tls_ca_file": "ssl_ca_certs", "tls_cert_file": "ssl_certfile", 
 _RETRIES = 2
 """Reconnects within one call, for connections that a restart of Redis left half-open.
 
-Scripts bear repetition: what a call did whose answer was lost is not done twice, but for a repeat that counts twice. The
-second answer may say that it was done before.
+Scripts bear repetition: what a call did whose answer was lost is not done twice, but for a repeat that counts twice.
+The second answer may say that it was done before.
 """
 
 
