@@ -7,20 +7,18 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import SentinelConnectionPool
 
+from versus_py.store.wire import leave_idle
+
 
 class SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
     """Asks the sentinels for the primary at each connect; who finds no free connection waits for one."""
 
     async def get_master_address(self) -> tuple[str, int]:
-        """As redis-py's, but idle connections to the last primary are taken out before they are closed.
-
-        There, who takes one meanwhile has it closed under the hands.
-        """
+        """As redis-py's, but for how idle connections to the last primary are closed."""
         address: tuple[str, int] = await self.sentinel_manager.discover_master(self.service_name)
         if address != self.master_address:
             self.master_address = address
-            idle, self._available_connections = self._available_connections, []
-            await asyncio.gather(*(connection.disconnect() for connection in idle), return_exceptions=True)
+            await leave_idle(self)
         return address
 
 

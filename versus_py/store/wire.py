@@ -123,7 +123,7 @@ async def exchanged(redis: Redis, commands: Sequence[Sequence[Any]]) -> list[Any
     connection = await pool.get_connection()
     try:
         replies = await connection.retry.call_with_retry(
-            lambda: connection.exchange(commands), lambda _: connection.disconnect()
+            lambda: connection.exchange(commands), lambda exc: _left(pool, connection, exc)
         )
     finally:
         await pool.release(connection)
@@ -131,6 +131,21 @@ async def exchanged(redis: Redis, commands: Sequence[Sequence[Any]]) -> list[Any
         reply if isinstance(reply, Exception) or (back := called_back.get(command[0])) is None else back(reply)
         for command, reply in zip(commands, replies, strict=True)
     ]
+
+
+async def leave_idle(pool: Any) -> None:
+    """Close the connections of *pool* that nobody uses. They are taken out before: who took one meanwhile would have it
+    closed under the hands.
+    """
+    idle, pool._available_connections = pool._available_connections, []  # noqa: SLF001 - redis-py closes them in place
+    await asyncio.gather(*(it.disconnect() for it in idle), return_exceptions=True)
+
+
+async def _left(pool: Any, connection: Connection, exc: Exception) -> None:
+    """Have the next attempt connect anew, also others: a primary that became a replica says what was before."""
+    await connection.disconnect()
+    if isinstance(exc.__cause__, ReadOnlyError):
+        await leave_idle(pool)
 
 
 def _packed(args: tuple[Any, ...]) -> bytes:

@@ -225,12 +225,13 @@ async def test_an_address_that_moves_to_another_primary_is_followed_without_a_re
     with RedisServer(redis_server(), tmp_path / "a") as old, RedisServer(redis_server(), tmp_path / "b") as new:
         async with run_proxy(("127.0.0.1", old.port)) as proxy, connect(RedisConfig(port=proxy.port)) as client:
             await answers(client, [("SET", "k", "before")])
+            assert await asyncio.gather(*(client.get("k") for _ in range(3))) == ["before"] * 3  # a connection for each
             with old.client() as before, new.client() as after:
                 after.replicaof("127.0.0.1", str(old.port))
                 wait_until(lambda: after.get("k") == "before", what="the replica")
                 after.replicaof("NO", "ONE")
-                before.replicaof("127.0.0.1", str(new.port))
+                before.replicaof("127.0.0.1", "1")  # so that it stays behind
                 proxy.upstreams = [("127.0.0.1", new.port)]
 
                 assert await answers(client, [("SET", "k", "after"), ("GET", "k")]) == [True, "after"]
-                assert after.get("k") == "after"
+                assert await asyncio.gather(*(client.get("k") for _ in range(3))) == ["after"] * 3
