@@ -89,7 +89,7 @@ def test_the_booleans_of_go_templates_are_read(value, escalates):
     ("name", "value", "said"),
     [
         ("oncall_enable", "maybe", "true and false"),
-        ("oncall_wait_minutes", "soon", "0 to 10080"),
+        ("oncall_wait_minutes", "5m", "a number from 0 to 10080 (7 days)"),
         ("oncall_wait_minutes", "-1", "0 to 10080"),
         ("oncall_wait_minutes", "nan", "0 to 10080"),
         ("oncall_wait_minutes", "inf", "0 to 10080"),
@@ -99,6 +99,7 @@ def test_the_booleans_of_go_templates_are_read(value, escalates):
         ("slack_channel_id", "<!channel>", "C0123456789"),
         ("slack_channel_id", "", "C0123456789"),
         ("oncall_wait_minute", "5", "did you mean oncall_wait_minutes?"),
+        ("ONCALL_WAIT_MINUTES", "5", "did you mean oncall_wait_minutes?"),
         ("zzz", "5", "known are incident_per, oncall_enable"),
         ("telegram_chat_id", "5", "this server does not post to Telegram"),
     ],

@@ -84,7 +84,7 @@ def _known(query: MultiMapping[str], names: Collection[str]) -> tuple[dict[str, 
         if name not in names and name in UNREAD_OVERRIDES:
             warnings.append(f"query parameter {name} was ignored: {UNREAD_OVERRIDES[name]}")
         elif name not in names:
-            close = get_close_matches(name, sorted(names), n=1)
+            close = get_close_matches(name.lower(), sorted(names), n=1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(names))}"
             warnings.append(f"query parameter {_shown(name)} is not known and was ignored; {hint}")
         elif name in values:
@@ -204,7 +204,7 @@ def _wait_minutes(values: Mapping[str, str], warnings: list[str]) -> float | Non
     except ValueError:
         minutes = math.nan
     if not 0 <= minutes <= MAX_WAIT_MINUTES:
-        _ignored(warnings, "oncall_wait_minutes", value, f"0 to {MAX_WAIT_MINUTES} (7 days)")
+        _ignored(warnings, "oncall_wait_minutes", value, f"a number from 0 to {MAX_WAIT_MINUTES} (7 days)")
         return None
     return minutes
 
