@@ -98,10 +98,11 @@ class AlertmanagerApi:
         )
 
     async def _get(self, path: str, query: Iterable[tuple[str, str]] = ()) -> Any:
+        asked_at_ms = self._clock.asked_at_ms()
         async with self._session.get(
             f"{self.url}{path}", params=list(query), headers=self._headers, allow_redirects=False
         ) as response:
-            self._clock.note(response.headers)
+            self._clock.note(response.headers, asked_at_ms)
             body = await response.content.read(BODY_MAX + 1)
             while not response.content.at_eof() and len(body) <= BODY_MAX:
                 body += await response.content.read(BODY_MAX + 1 - len(body))

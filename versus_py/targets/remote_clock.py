@@ -19,6 +19,9 @@ NOT_APART_MS = 2_000
 FAR_APART_MS = 30_000
 """More is logged, and told by `versus doctor`."""
 
+ON_ITS_WAY_MAX_MS = 10_000
+"""An answer that took longer tells no time."""
+
 RETRY_AFTER_MAX_S = 3600.0
 
 
@@ -33,15 +36,22 @@ class RemoteClock:
         self.ahead_ms = 0
         """How far it is ahead of the shared time; 0 when that cannot be told."""
 
-    def note(self, headers: Any) -> None:
-        """What an answer that came just now says; *headers* are a mapping whose names have no case."""
-        said_ms = date_ms(headers.get("Date"))
-        if said_ms is None:
-            return
+    def asked_at_ms(self) -> int | None:
+        """Now, when something is asked, for `note`; None when that is not known."""
         try:
-            ahead_ms = said_ms + 500 - self._clock.now_ms()  # in the middle of its second
+            return self._clock.now_ms()
         except StoreUnavailable:
+            return None
+
+    def note(self, headers: Any, asked_at_ms: int | None) -> None:
+        """What an answer that came just now says; *headers* are a mapping whose names have no case.
+
+        One that was long on its way says little: this machine may have stood still when it had come.
+        """
+        said_ms, now_ms = date_ms(headers.get("Date")), self.asked_at_ms()
+        if said_ms is None or now_ms is None or asked_at_ms is None or now_ms - asked_at_ms > ON_ITS_WAY_MAX_MS:
             return
+        ahead_ms = said_ms + 500 - now_ms  # in the middle of its second
         self.is_known = True
         self.ahead_ms = ahead_ms if abs(ahead_ms) > NOT_APART_MS else 0
         is_far_apart = abs(ahead_ms) > FAR_APART_MS

@@ -1,5 +1,6 @@
 """One message and one thread for each incident: what they say, that nothing is said twice, and where they go."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -16,7 +17,8 @@ from versus_py.simulators.slack import PostedMessage
 from versus_py.simulators.slack.validation import Content
 from versus_py.store import Turns
 from versus_py.targets.slack.target import SlackTarget
-from versus_py.targets.slack.wire import EDITS, WORKSPACE
+from versus_py.targets.slack.wire import EDITS, WORKSPACE, Wire
+from versus_py.tools.samples import alertmanager
 
 HISTORY = "channels:history"
 
@@ -449,3 +451,51 @@ async def test_a_message_that_moves_to_the_default_channel_is_found_when_that_an
     [old, new] = engine.slack.messages
     assert (old.channel, new.channel) == ("C0TEAM", CHANNEL)
     assert "*Resolved*" in new.text
+
+
+async def test_a_channel_without_threads_has_its_messages_edited(engine, slack):
+    slack.without_threads.add(CHANNEL)
+    incident_id = await trigger(engine)
+    await engine.after(minutes=6)
+    assert "Escalated" in message(engine).shown
+
+    await act(engine, incident_id, "resolve")
+    await engine.settle()
+
+    assert "Resolved" in message(engine).shown
+    assert message(engine).replies == []
+
+
+SECOND = {"name": "two", "steps": [{"notify": ["slack"]}, {"notify": ["slack:C0SECOND"], "after": "5m"}]}
+
+
+@pytest.mark.parametrize("settings", [{"policies": [SECOND]}])
+@pytest.mark.parametrize("kind", ["429", "401", "down", "503"])
+async def test_a_message_whose_thread_fails_right_after_its_post_is_not_posted_again(engine, monkeypatch, logs, kind):
+    began = datetime.fromtimestamp(engine.clock.now_ms() / 1000, UTC)  # so that nobody can have posted it before
+    [incident] = (await engine.post(alertmanager(starts_at=began)))["incidents"]
+    await engine.settle()
+    response = await engine.http.post(
+        f"/api/incidents/{incident['id']}/comments", params={"by": "ana", "text": "on it"}
+    )
+    assert response.status == 201
+    await engine.settle()
+    post, faults = Wire.post, [Fault(kind=kind, path="/api/chat.postMessage", retry_after=1 if kind == "429" else None)]
+
+    async def slow(wire, channel, content, **more):
+        if channel == "C0SECOND" and "thread_ts" in more and faults:
+            engine.slack.faults.order(faults.pop())
+        reply = await post(wire, channel, content, **more)
+        if channel == "C0SECOND" and "thread_ts" not in more:
+            engine.clock.advance(seconds=1.3)  # so that the next post has its turn
+        return reply
+
+    monkeypatch.setattr(Wire, "post", slow)
+    await engine.after(minutes=5)
+    await engine.after(minutes=20)
+
+    assert not faults
+    [second] = [it for it in engine.slack.messages if it.channel == "C0SECOND"]
+    assert any("on it" in it for it in second.replies)
+    if kind == "401":
+        logs.expect_error("credentials.refused")

@@ -31,7 +31,7 @@ def test_before_the_first_answer_it_is_ours(remote):
 
 @pytest.mark.parametrize("seconds", [1, -2, 0])
 def test_what_cannot_be_told_from_the_way_is_no_difference(remote, seconds):
-    remote.note(said(seconds))
+    remote.note(said(seconds), START_MS)
 
     assert remote.is_known
     assert remote.now_ms() == START_MS
@@ -39,7 +39,7 @@ def test_what_cannot_be_told_from_the_way_is_no_difference(remote, seconds):
 
 @pytest.mark.parametrize("seconds", [40, -40, 7200])
 def test_times_are_exchanged_by_the_difference(remote, seconds):
-    remote.note(said(seconds))
+    remote.note(said(seconds), START_MS)
 
     assert remote.now_ms() == START_MS + seconds * 1000 + 500
     assert remote.ours(remote.theirs(12345)) == 12345
@@ -47,23 +47,36 @@ def test_times_are_exchanged_by_the_difference(remote, seconds):
 
 @pytest.mark.parametrize("headers", [{}, {"Date": ""}, {"Date": "soon"}, {"Date": "Mon, 99 Foo 2026 99:99:99 GMT"}])
 def test_an_answer_that_says_nothing_of_the_time_changes_nothing(remote, headers):
-    remote.note(said(100))
-    remote.note(headers)
+    remote.note(said(100), START_MS)
+    remote.note(headers, START_MS)
 
     assert remote.ahead_ms == 100_500
+
+
+def test_an_answer_that_was_long_on_its_way_changes_nothing():
+    """As while the machine stood still: its time is that of long ago."""
+    clock = FakeClock(START_MS)
+    remote = RemoteClock("Slack", clock)
+    remote.note(said(0), remote.asked_at_ms())
+    asked_at_ms = remote.asked_at_ms()
+    clock.advance(minutes=6)
+
+    remote.note(said(0), asked_at_ms)
+
+    assert (remote.ahead_ms, remote.is_known) == (0, True)
 
 
 def test_while_there_is_no_time_of_our_own_nothing_is_known():
     remote = RemoteClock("Slack", NoClock())
 
-    remote.note(said(100))
+    remote.note(said(100), remote.asked_at_ms())
 
     assert not remote.is_known
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(3600, "3600 s ahead of"), (-3600, "3600 s behind")])
 def test_the_doctor_tells_what_is_far_apart(remote, seconds, found):
-    remote.note(said(seconds))
+    remote.note(said(seconds), START_MS)
 
     [check] = remote.checks("Slack clock")
 
@@ -73,7 +86,7 @@ def test_the_doctor_tells_what_is_far_apart(remote, seconds, found):
 
 
 def test_the_doctor_tells_nothing_of_what_is_not(remote):
-    remote.note(said(20))
+    remote.note(said(20), START_MS)
 
     assert list(remote.checks("Slack clock")) == []
 

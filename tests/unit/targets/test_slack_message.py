@@ -20,7 +20,7 @@ from versus_py.simulators.slack import read_content
 from versus_py.systems import called
 from versus_py.targets.slack.default_body import default_body
 from versus_py.targets.slack.message import build, build_plain, mention_of
-from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten
+from versus_py.targets.slack.mrkdwn import Mrkdwn, date, escape, link, shorten, with_channels
 
 ACK_URL = "https://versus.example/api/ack/x?exp=1&sig=abc"
 DUE = START_MS + 5 * 60_000
@@ -370,3 +370,14 @@ def test_who_is_mentioned_for_a_severity_is_mentioned_for_its_other_names_too(se
 
     assert mention_of(make_incident(severity=severity), config) == "<!here>"
     assert mention_of(make_incident(severity="warning"), config) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("to C0ALERTS and (G012AB3CD4E)", "to <#C0ALERTS> and (<#G012AB3CD4E>)"),
+        ("to policy CRITICAL of GRAFANA", "to policy CRITICAL of GRAFANA"),
+    ],
+)
+def test_ids_of_channels_are_links_and_words_in_capitals_are_not(text, shown):
+    assert with_channels(text) == shown

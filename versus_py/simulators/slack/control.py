@@ -47,6 +47,7 @@ class ChannelsOrder(BaseModel):
     not_joined: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()  # there are no such channels
+    without_threads: tuple[str, ...] = ()  # they take no replies
     names: Mapping[str, str] = Field(default_factory=dict)
 
 

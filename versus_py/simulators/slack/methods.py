@@ -225,6 +225,8 @@ class Methods:
         parent = self._workspace.parent(channel, ts)
         if parent is None:
             raise SlackError("cannot_reply_to_message")
+        if channel in self._workspace.without_threads:
+            raise SlackError("restricted_action_non_threadable_channel")
         if parent.ts in self._workspace.locked:
             raise SlackError("restricted_action_thread_locked")
         return parent

@@ -339,6 +339,7 @@ class SlackSimulator(Workspace):
 
     def _set_channels(self, order: ChannelsOrder) -> None:
         self.archived, self.not_joined = set(order.archived), set(order.not_joined)
+        self.without_threads = set(order.without_threads)
         self.private, self.unknown = set(order.private), set(order.unknown)
         self.channel_names = dict(order.names)
 

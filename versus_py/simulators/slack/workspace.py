@@ -33,6 +33,7 @@ class Workspace:
         self.locked: set[str] = set()  # the `ts` of messages whose threads take no replies
         self.archived: set[str] = set()
         self.not_joined: set[str] = set()  # channels that the bot was not invited to
+        self.without_threads: set[str] = set()  # channels that take no replies
         self.private: set[str] = set()
         self.unknown: set[str] = set()  # ids of channels that do not exist
         self.channel_names: dict[str, str] = {}  # what people call channels, by id; see `channel_name`

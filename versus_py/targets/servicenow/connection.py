@@ -23,7 +23,8 @@ LOOK_S = 3.0
 FAILED_RETRY_S = 2.0
 """When to try again what ServiceNow itself has ended with a server error."""
 
-BODY_MAX = 1024 * 1024
+BODY_MAX = 16 * 1024 * 1024
+"""The longest answer that is read: several times the largest that is asked for, 200 notes of 4000 characters."""
 DETAIL_MAX = 300
 _OUTAGES = frozenset([502, 503, 504])
 
@@ -135,6 +136,7 @@ class Connection:
         Raises TimeoutError when the time of the sync is over; then nothing was sent.
         """
         deadline.raise_if_over()
+        asked_at_ms = self.clock.asked_at_ms()
         try:
             async with self._session.request(
                 method,
@@ -147,9 +149,11 @@ class Connection:
                 ssl=self._tls,
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             ) as response:
-                self.clock.note(response.headers)
-                data = _json_object(await _read(response)) if response.content_type.endswith("json") else None
-                return Answer(response.status, effect, response.headers, response.content_type, data)
+                self.clock.note(response.headers, asked_at_ms)
+                body = await _read(response) if response.content_type.endswith("json") else b""
+                if len(body) > BODY_MAX:
+                    raise effect.unsettled(Transient, f"ServiceNow's answer has more than {BODY_MAX} bytes")
+                return Answer(response.status, effect, response.headers, response.content_type, _json_object(body))
         except TimeoutError as exc:
             reason = f"did not answer within {self._timeout_s:g} s"
             raise effect.unsettled(Unreachable, f"ServiceNow {reason}") from exc
@@ -179,7 +183,7 @@ def _tls(instance: ServiceNowInstance) -> ssl.SSLContext | bool:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, cut off where nothing useful can follow."""
+    """The body; of one that is too long, a little more than it may have."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk

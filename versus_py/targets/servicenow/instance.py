@@ -54,6 +54,10 @@ from versus_py.targets.servicenow.table_api import NotAuthorized, NotFound, Row,
 log = structlog.get_logger()
 
 CANDIDATES_MAX = 20
+"""Records with one key that a search asks for."""
+
+NOTES_MAX = 200
+"""Work notes of a record that are looked through for what an earlier attempt may have written."""
 
 LOOKED_UP_MAX = 100
 """The most records that one request asks for."""
@@ -163,9 +167,12 @@ class Instance:
         try:
             columns = tuple(dict.fromkeys((*self._columns, *also)))
             row = await self.api.read(self.config.table, sys_id, columns, with_display=self._is_two_way)
-            return self._parsed(row)
         except NotFound:
             return None
+        record = self._parsed(row)
+        if record is None:  # which says nothing of whether it is there
+            raise Transient("ServiceNow answered without the record that was asked for")
+        return record
 
     async def read_many(self, sys_ids: Sequence[str]) -> dict[str, Record]:
         """Those that are there, and that the user may read, by their sys_id: one request for a hundred."""
@@ -189,15 +196,15 @@ class Instance:
     async def search(self, incident: Incident, *, but: str = "", is_open: bool = False) -> Record | None:
         """The oldest record with the incident's key that is not closed; without one, the oldest of all.
 
+        Where there are more than CANDIDATES_MAX, of the oldest and of the newest so many.
         Never the one named *but*, and with *is_open* no closed one. The answer is compared here: where the
         table has no such column, ServiceNow drops the condition and answers with any records.
         """
         key = self._record_key
-        query = f"{key.query(incident.id)}^ORDERBYsys_created_on"
-        rows = await self.api.search(
-            self.config.table, query, self._columns, limit=CANDIDATES_MAX, with_display=self._is_two_way
-        )
-        records = [record for row in rows if (record := self._parsed(row))]
+        rows = await self._candidates(f"{key.query(incident.id)}^ORDERBYsys_created_on")
+        if len(rows) >= CANDIDATES_MAX:
+            rows += reversed(await self._candidates(f"{key.query(incident.id)}^ORDERBYDESCsys_created_on"))
+        records = [*{record.sys_id: record for row in rows if (record := self._parsed(row))}.values()]
         matching = [record for record in records if key.is_of(record, incident.id)]
         if records and not matching:
             log.warning("servicenow.query_ignored", table=self.config.table, hint=f"has it a column {key.column}?")
@@ -207,6 +214,11 @@ class Instance:
         states = self.config.states
         rest = None if is_open or not found else found[0]
         return next((record for record in found if not is_closed(record, states)), rest)
+
+    async def _candidates(self, query: str) -> list[Row]:
+        return await self.api.search(
+            self.config.table, query, self._columns, limit=CANDIDATES_MAX, with_display=self._is_two_way
+        )
 
     async def create(
         self,
@@ -528,11 +540,11 @@ class Instance:
         return write_columns(known)
 
     async def _journal(self, record: Record) -> str:
-        """All work notes as one text, as far as the user may read them."""
+        """The latest NOTES_MAX work notes as one text, as far as the user may read them."""
         table = "sys_journal_field"
-        query = f"element_id={record.sys_id}^element=work_notes"
+        query = f"element_id={record.sys_id}^element=work_notes^ORDERBYDESCsys_created_on"
         try:
-            rows = await self.api.search(table, query, ("element_id", "element", "value"), limit=CANDIDATES_MAX * 50)
+            rows = await self.api.search(table, query, ("element_id", "element", "value"), limit=NOTES_MAX)
             own = [row.get("value") for row in rows if row.get("element_id") == record.sys_id]
             if own:
                 return "\n".join(str(value) for value in own)

@@ -150,8 +150,10 @@ def _expect(answer: Answer, status: HTTPStatus) -> Any:
     if answer.status == HTTPStatus.FORBIDDEN and _POLICY in answer.detail:
         advice = "set these fields, or have the data policy changed (close_code must be one of the instance's own)"
     said = f"ServiceNow answered {answer.status}{answer.detail}" + (f"; {advice}" if advice else "")
-    if answer.status == HTTPStatus.NOT_FOUND and data is not None:
-        raise NotFound(f"ServiceNow answered 404{answer.detail}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        if data is not None and isinstance(data.get("error"), Mapping):
+            raise NotFound(f"ServiceNow answered 404{answer.detail}")
+        raise answer.unavailable()  # as what stands before ServiceNow says it has no such path
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise LoginRefused(said)
     if answer.status == HTTPStatus.FORBIDDEN:

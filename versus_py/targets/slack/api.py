@@ -100,9 +100,9 @@ _CHANNEL = frozenset(
 )
 _RESTRICTED = "restricted_action"
 
-THREAD_LOCKED = "restricted_action_thread_locked"
+_NO_REPLIES = frozenset(["restricted_action_thread_locked", "restricted_action_non_threadable_channel"])
 
-THREAD = PAYLOAD | GONE | {THREAD_LOCKED}
+THREAD = PAYLOAD | GONE | _NO_REPLIES
 """It takes no line in this thread, and may well take messages in the channel."""
 
 ADVICE = {
@@ -134,7 +134,7 @@ class Refused(Permanent):
 
 def is_about_channel(exc: Refused) -> bool:
     """Whether the channel takes no messages, whatever they are."""
-    return exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code != THREAD_LOCKED)
+    return exc.code in _CHANNEL or (exc.code.startswith(_RESTRICTED) and exc.code not in _NO_REPLIES)
 
 
 def channel_url(config: SlackConfig, channel: str) -> str:
@@ -191,10 +191,11 @@ class SlackApi:
     async def _call(self, method: str, **how: Any) -> AsyncSlackResponse:
         wait_s = LATE_POST_S if method == "chat.postMessage" else None
         deadline.raise_if_over()
+        asked_at_ms = self.clock.asked_at_ms()
         try:
             reply = await self._client.api_call(method, **how)
         except SlackApiError as exc:
-            self.clock.note(CIMultiDict(exc.response.headers or {}))
+            self.clock.note(CIMultiDict(exc.response.headers or {}), asked_at_ms)
             raise _translated(exc, wait_s) from None
         except aiohttp.ConnectionTimeoutError as exc:
             raise Unreachable("Slack cannot be reached in time", without_effect=True) from exc
@@ -206,7 +207,7 @@ class SlackApi:
             raise Unreachable(f"Slack cannot be reached: {exc or type(exc).__name__}", retry_after_s=wait_s) from exc
         except (AttributeError, ValueError) as exc:  # slack-sdk, on a body that is not JSON
             raise Unreachable("Slack answered with something that is not JSON", retry_after_s=wait_s) from exc
-        self.clock.note(CIMultiDict(reply.headers))
+        self.clock.note(CIMultiDict(reply.headers), asked_at_ms)
         if not isinstance(reply.data, dict):
             raise Unreachable("Slack answered with something that is not JSON", retry_after_s=wait_s)
         return reply

@@ -6,7 +6,8 @@ from typing import Any
 
 LINK_MAX = 1500
 
-_CHANNEL_ID = re.compile(r"\b[CG][A-Z0-9]{6,20}\b")
+_CHANNEL_ID = re.compile(r"\b[CG](?=[A-Z]*\d)[A-Z0-9]{6,20}\b")
+"""Every id has a digit; words in capital letters have none."""
 
 
 class Mrkdwn(str):

@@ -176,11 +176,13 @@ class SlackTarget:
         raise untold
 
     async def _told(self, incident: Incident, shown: Delivery, *, is_unsure: bool) -> Delivery:
-        """The same of a message that was just posted or found, which is kept also while the thread waits."""
-        try:
-            return await self._tell_thread(incident, shown, is_unsure=is_unsure)
-        except NotYet as exc:
-            raise NotYet(exc.at_ms, str(exc), exc.delivery or shown) from None
+        """The same of a message that was just posted or found.
+
+        Raises NotYet with it where its thread is to be told something: if that failed, it would be posted once more.
+        """
+        if self._reply_of(incident, Told.read(shown.reference), shown, Who()) is not None:
+            raise NotYet(self._clock.now_ms(), "the message is noted before its thread is told", shown)
+        return await self._tell_thread(incident, shown, is_unsure=is_unsure)
 
     async def _count(self, incident: Incident, before: Delivery) -> Delivery | None:
         """In the digest; None when it needs a message of its own, which a channel that is dead does not get."""
