@@ -57,8 +57,7 @@ class Course:
         self.acts.append(act)
         if self.ack_ends_ms is not None and act.over_ms + self.rules.slack_ms >= self.ack_ends_ms[0]:
             self._let_acknowledgment_end(self.ack_ends_ms[0], act.over_ms)
-        if self.is_over_at_alertmanager and self._may_have_escalated(act):
-            self.put_in_doubt("its Alertmanager was asked, and may have said that it is over")
+        self._note_asked(act.over_ms)
         if act.is_unknown:
             self.put_in_doubt(f"nobody knows whether {act.did} was done")
             return
@@ -75,6 +74,15 @@ class Course:
                 self._snooze(act)
             case Did.ESCALATE:
                 self._escalate(act)
+
+    def fire_at_alertmanager(self, now_ms: float) -> None:
+        """Its Alertmanager knows that it fires, from now on."""
+        self._note_asked(now_ms)
+        self.is_over_at_alertmanager = False
+
+    def _note_asked(self, now_ms: float) -> None:
+        if self.is_over_at_alertmanager and self._may_have_escalated(now_ms):
+            self.put_in_doubt("its Alertmanager was asked, and may have said that it is over")
 
     def take_together(self, acts: Sequence[Act]) -> None:
         """Acts that were sent at once. Where their order decides how it stands, that is in doubt."""
@@ -179,16 +187,16 @@ class Course:
         earliest_ms = self.rules.opens_ms - self.rules.slack_ms
         return all(it.end_hi_ms is not None and it.end_hi_ms < earliest_ms for it in self.waits)
 
-    def _may_have_escalated(self, act: Act) -> bool:
-        """By the time of *act*: the wait that went on before may be over, or ended at once as nobody could be told."""
+    def _may_have_escalated(self, now_ms: float) -> bool:
+        """By then: the wait that went on before may be over, or ended at once as nobody could be told."""
         wait = self.waits[-1] if self.waits else None
         if wait is None:
             return False
-        return self.rules.may_end_at_once or not act.over_ms + self.rules.slack_ms < wait.due_lo_ms
+        return self.rules.may_end_at_once or not now_ms + self.rules.slack_ms < wait.due_lo_ms
 
     def _may_be_escalating(self, act: Act) -> bool:
         """Nobody has acknowledged, and the wait may be over."""
-        return TRIGGERED in self.statuses and self._may_have_escalated(act)
+        return TRIGGERED in self.statuses and self._may_have_escalated(act.over_ms)
 
     def _may_have_record(self, act: Act) -> bool:
         """By the time of *act*, of any wait before."""
@@ -266,10 +274,10 @@ class Course:
         if self.snoozed_until_ms is not None and group.has_news:
             self._end_snooze(act)
             return
-        if self.rules.has_steps and self._may_have_escalated(act) and firing - before:
+        if self.rules.has_steps and self._may_have_escalated(act.over_ms) and firing - before:
             self.put_in_doubt("news when another step was to come, or none")
             return
-        if self._may_have_escalated(act):  # people know of what fired then, and of nothing else
+        if self._may_have_escalated(act.over_ms):  # people know of what fired then, and of nothing else
             group.late |= firing - before
         if firing <= group.late or (ACKNOWLEDGED in self.statuses and firing - before):
             self._ask_answer(act)
@@ -285,7 +293,9 @@ class Course:
         """News ends a snooze, and a whole wait begins; after the snooze's end it is none."""
         assert self.snoozed_until_ms is not None
         if act.over_ms + self.rules.slack_ms >= self.snoozed_until_ms:
-            if self.rules.has_steps and self._may_have_escalated(act):  # the answer tells when the next one is due
+            if self.rules.has_steps and self._may_have_escalated(
+                act.over_ms
+            ):  # the answer tells when the next one is due
                 self.put_in_doubt("news after a snooze when another step was to come, or none")
             else:
                 self._ask_answer(act)
@@ -382,7 +392,7 @@ class Course:
                 self.ack_ends_ms = max(self.ack_ends_ms[0], at_lo), max(self.ack_ends_ms[1], at_hi)
         elif self.wait is None or len(self.statuses) > 1:
             self.put_in_doubt("snoozed when it may have been acknowledged")
-        elif self.rules.has_steps and (self._may_have_escalated(act) or self._may_be_held(act)):
+        elif self.rules.has_steps and (self._may_have_escalated(act.over_ms) or self._may_be_held(act)):
             self.put_in_doubt("snoozed when its hours had not begun, or another step was to come")
         else:
             self._snooze_wait(act, self.wait)
@@ -391,7 +401,7 @@ class Course:
         """What is left of the wait goes on afterwards, unless it was over before."""
         ms = act.minutes * 60_000
         lo, hi = act.sent_ms + ms, wait.due_hi_ms + ms + (act.over_ms - wait.begin_lo_ms)
-        may_be_over, told_ms = self._may_have_escalated(act), act.told_ms("escalates_at")
+        may_be_over, told_ms = self._may_have_escalated(act.over_ms), act.told_ms("escalates_at")
         if may_be_over and act.said and act.attempts == 1 and told_ms is None:
             return
         self.snoozed_until_ms = act.sent_ms if may_be_over and told_ms is None else lo
@@ -417,7 +427,7 @@ class Course:
                 return
         self.escalated_by_hand += 1
         wait = self.wait
-        if act.attempts > 1 or len(self.statuses) > 1 or self._may_have_escalated(act):
+        if act.attempts > 1 or len(self.statuses) > 1 or self._may_have_escalated(act.over_ms):
             self.put_in_doubt("escalated by hand when it may have been dealt with")
         elif wait is None:
             self.waits.append(Wait(act.sent_ms, act.over_ms, act.sent_ms, act.over_ms))

@@ -245,7 +245,7 @@ class Story:
                 self._alertmanager.end(self.name, alert)
             else:
                 self._alertmanager.fire(self.name, alert)
-                self.course.is_over_at_alertmanager = False
+                self.course.fire_at_alertmanager(self._world.now_ms())
 
     async def _list(self, alerts: list[Listed]) -> Act:
         self._tell_alertmanager(alerts)

@@ -361,6 +361,16 @@ def test_who_acts_after_the_alertmanager_was_asked_may_find_it_over():
     assert course.problems == []
 
 
+@pytest.mark.parametrize(("now_ms", "is_doubted"), [(30_000, False), (400_000, True)])
+def test_what_fires_again_at_an_alertmanager_that_may_have_been_asked_may_have_been_over(now_ms, is_doubted):
+    course = begun()
+    course.is_over_at_alertmanager = True
+
+    course.fire_at_alertmanager(now_ms)
+
+    assert (bool(course.doubt), course.is_over_at_alertmanager) == (is_doubted, False)
+
+
 def test_a_wait_may_end_at_once_where_no_channel_takes_the_message():
     course = Course(Rules(wait_ms=WAIT_MS, may_end_at_once=True))
 
