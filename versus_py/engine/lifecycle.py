@@ -505,13 +505,14 @@ class Lifecycle:
     ) -> None:
         """Find what holds the alerts that are new to the incidents found: of groups that become one, each has its own.
 
-        Such a group need not be listed as a whole at first.
+        Such a group need not be listed as a whole at first. One that fires anew may do so in another incident.
         """
         new: dict[_Arrivals, Names] = {}
         for arrivals, ids in known.items():
-            held = {alert.fingerprint for it in ids if it in steps for alert in steps[it].before.alerts}
+            alerts = [alert for it in ids if it in steps for alert in steps[it].before.alerts]
+            held = {(alert.fingerprint, on.starts_at_ms) for alert in alerts for on in alert.listings.values()}
             began = _began(arrivals.pending)
-            if missing := tuple(alert for fingerprint, alert in began.items() if fingerprint not in held):
+            if missing := tuple(alert for alert in began.values() if alert not in held):
                 new[arrivals] = Names(alerts=missing)
         if new:
             for arrivals, ids in zip(new, await self._store.find_older([*new.values()]), strict=True):
@@ -627,11 +628,9 @@ def _parts(notification: Notification, mine: Sequence[_Step]) -> list[tuple[_Ste
     """What *notification* says to each: of several, to each about the alerts that it has; the first has what is new."""
     if len(mine) == 1:
         return [(mine[0], notification)]
-    holders = {
-        alert.fingerprint: step
-        for step in sorted(mine, key=lambda it: it.incident.status is not Status.RESOLVED)
-        for alert in step.incident.alerts
-    }
+    held = [(step, alert) for step in mine for alert in step.incident.alerts]
+    held.sort(key=lambda it: (it[0].incident.status is not Status.RESOLVED, it[1].is_firing))
+    holders = {alert.fingerprint: step for step, alert in held}  # the last one counts: open, and there it fires
     first = next((it for it in mine if it.incident.status is not Status.RESOLVED), mine[0])
     parts = []
     for step in mine:

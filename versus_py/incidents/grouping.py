@@ -131,9 +131,10 @@ def _values(notification: Notification) -> dict[str, Any]:
 
 
 def _joined(first: Notification, second: Notification) -> Notification:
+    said = [it for it in (first, second) if it.is_firing] or (first, second)
     return replace(
         first,
-        severity=highest_severity((first.severity, second.severity)),
+        severity=highest_severity(it.severity for it in said),
         alerts=(*first.alerts, *second.alerts),
         warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
     )

@@ -274,7 +274,8 @@ def _is_stale(told: Alert, before: Listing | None, name: str) -> bool:
         return False
     if told.is_firing and name != NOBODY:
         return is_earlier(name) and not before.is_firing and not before.has_moved
-    latest_ms = told.starts_at_ms if told.is_firing or told.ends_at_ms is None else told.ends_at_ms
+    said_ms = [told.starts_at_ms, None if told.is_firing else told.ends_at_ms]
+    latest_ms = max((it for it in said_ms if it is not None), default=None)
     return latest_ms is not None and latest_ms < before.starts_at_ms
 
 

@@ -148,7 +148,7 @@ def trigger(
     incident = _seen_if_told(with_round(incident, policy, now_ms))
     entries = [Entry(now_ms, Event.TRIGGERED, f"{counted(len(incident.firing), 'alert')} from {incident.source}")]
     entries += [Entry(now_ms, Event.WARNING, warning) for warning in incident.warnings]
-    entries += _hold_entries(incident, now_ms)
+    entries += _at_once_entries(incident, now_ms)
     return Change(incident, Outcome.CREATED, all_timers(incident, now_ms), tuple(entries))
 
 
@@ -259,7 +259,7 @@ def tell(
 def begin_anew(incident: Incident, news: tuple[Entry, ...], now_ms: int, policy_of: PolicyOf) -> Change:
     """Triggered as *news* say, with a whole round before it."""
     waiting = _with_news(_waiting_anew(incident, now_ms, policy_of), news)
-    entries = (*news, *_hold_entries(waiting, now_ms))
+    entries = (*news, *_at_once_entries(waiting, now_ms))
     return Change(waiting, Outcome.UPDATED, all_timers(waiting, now_ms), entries)
 
 
@@ -413,7 +413,11 @@ def snooze(incident: Incident, until_ms: int, by: Actor, now_ms: int) -> Change 
         entry = Entry(now_ms, Event.SNOOZED, f"until {_utc(until_ms)}", by)
         renewed_ms = max(now_ms, until_ms - incident.policy.ack_timeout_ms)
         change = _renewed(incident, renewed_ms, entry, now_ms)
-        return None if change is None else replace(change, is_renewal=False)
+        ends_at_ms = until_ms if change is None else change.incident.ack_ends_at_ms or until_ms
+        if change is None or incident.ack_ends_at_ms == ends_at_ms < until_ms:  # it lasts as long as it may
+            return None
+        entry = replace(entry, detail=f"until {_utc(min(until_ms, ends_at_ms))}")
+        return replace(change, entries=(entry,), is_renewal=False)
     if not incident.is_waiting or incident.escalates_at_ms is None or until_ms <= now_ms:
         return None
     opens_ms = (incident.policy.opens_at_ms or 0) if incident.is_held else 0  # the wait does not go on before that
@@ -492,12 +496,23 @@ def begin_step(incident: Incident, now_ms: int, policy_of: PolicyOf = as_before)
 
 
 def _begin_entry(incident: Incident, now_ms: int, *, was_held: bool) -> Entry:
-    """For the timeline: why the step begins, and which one it is where the policy has a name."""
+    """For the timeline: why the step begins."""
     if was_held:
         return Entry(now_ms, Event.HOLD_ENDED, "its hours have begun")
     waited_s = (now_ms - incident.waiting_since_ms) // 1000
     said = f"not acknowledged for {waited_s} s" if incident.policy.wait_ms else "without a wait"
-    return Entry(now_ms, Event.ESCALATING, f"{step_of(incident)}: {said}" if incident.policy.name else said)
+    return _escalating(incident, said, now_ms)
+
+
+def _at_once_entries(incident: Incident, now_ms: int) -> tuple[Entry, ...]:
+    """For the timeline, of a round that begins: that it is held, or that its first step calls on-call providers."""
+    at_once = (_escalating(incident, "without a wait", now_ms),) if incident.is_escalating else ()
+    return (*_hold_entries(incident, now_ms), *at_once)
+
+
+def _escalating(incident: Incident, why: str, now_ms: int) -> Entry:
+    """With its step, where the policy has a name."""
+    return Entry(now_ms, Event.ESCALATING, f"{step_of(incident)}: {why}" if incident.policy.name else why)
 
 
 def _hold_entries(incident: Incident, now_ms: int) -> tuple[Entry, ...]:
@@ -618,7 +633,8 @@ def _update(
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
         updated = _sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, timers_of_update(incident, updated, news, notification, now_ms))
-    change = replace(change, entries=(*news, *entries))
+    told = () if updated.escalations.keys() <= incident.escalations.keys() else _at_once_entries(updated, now_ms)
+    change = replace(change, entries=(*news, *told, *entries))
     return change.then(_retriggered(updated, why, now_ms, policy_of)) if why else change
 
 
@@ -687,7 +703,7 @@ def _reopen(
     reopened = _waiting_anew(fires, now_ms, policy_of)
     if policy is not None and (is_graver_now or has_joined):
         reopened = _sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
-    entries = (*news, *_hold_entries(reopened, now_ms))
+    entries = (*news, *_at_once_entries(reopened, now_ms))
     return Change(_with_news(reopened, news), Outcome.REOPENED, all_timers(reopened, now_ms), entries)
 
 

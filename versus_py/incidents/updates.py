@@ -150,15 +150,17 @@ def names_of(alerts: Sequence[Alert], among: Sequence[Alert]) -> str:
 
 
 def bounded(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
-    """Not too many, those first that fire; and of the last ones not their texts, when these are too long in all."""
+    """Not too many, and of some not their texts, when these are too long in all; those that fire come first."""
     if len(alerts) > MAX_ALERTS:
         alerts = tuple(sorted(alerts, key=lambda alert: not alert.is_firing)[:MAX_ALERTS])
-    left = ALERTS_TEXT_MAX
-    kept = []
-    for alert in alerts:
-        left -= alert.text_size
-        kept.append(alert if left >= 0 else replace(alert, labels=_named(alert), annotations={}, links={}))
-    return alerts if left >= 0 else tuple(kept)
+    if sum(alert.text_size for alert in alerts) <= ALERTS_TEXT_MAX:
+        return alerts
+    left, kept = ALERTS_TEXT_MAX, [*alerts]
+    for at in sorted(range(len(kept)), key=lambda it: not kept[it].is_firing):
+        left -= kept[at].text_size
+        if left < 0:
+            kept[at] = replace(kept[at], labels=_named(kept[at]), annotations={}, links={})
+    return tuple(kept)
 
 
 def _named(alert: Alert) -> dict[str, str]:

@@ -67,8 +67,8 @@ def read_group(
         left_out = len(listed) - len(items)
         said = "is no JSON object and was left out" if left_out == 1 else "are no JSON objects and were left out"
         warnings.append(f"{left_out} of {len(listed)} alerts {said}")
-    truncated = payload.get("truncatedAlerts")
-    truncated = min(truncated, _COUNT_MAX) if isinstance(truncated, int) and truncated > 0 else 0
+    missing = payload.get("truncatedAlerts")
+    truncated = min(max(int(missing), 0), _COUNT_MAX) if isinstance(missing, int) else 0  # true: some are
     if truncated:
         cut_off = f"{counted(truncated, 'alert')} {'was' if truncated == 1 else 'were'} cut off"
         warnings.append(f"{cut_off} by the sender (max_alerts): resolve is not recognised")

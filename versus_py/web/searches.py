@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from versus_py.incidents.model import Incident
-from versus_py.incidents.moments import instant_ms
+from versus_py.incidents.moments import YEARS, instant_ms
 from versus_py.incidents.searching import Search, parse_search
 from versus_py.store import Span
 
@@ -105,6 +105,8 @@ def _end_ms(text: str, zone: tzinfo) -> int:
         try:
             day = date.fromisoformat(text)
         except ValueError:
+            return read_moment("to", text, zone)
+        if day.year not in YEARS:  # which that says
             return read_moment("to", text, zone)
         return _midnight_ms(day + timedelta(days=1), zone) - 1
     at_ms = read_moment("to", text, zone)

@@ -7,7 +7,9 @@ import pytest
 
 from tests.integration.conftest import CHANNEL, Engine
 from versus_py.engine.retries import SPREAD
+from versus_py.incidents.model import Event
 from versus_py.simulators import Fault
+from versus_py.tools.audit.timeline import contradiction
 from versus_py.tools.samples import alertmanager
 
 LEADS, WEB = "C0LEADS", "C0WEB"
@@ -466,3 +468,31 @@ async def test_a_first_step_that_comes_later_is_no_hold(engine):
 
     assert detail["held_until"] is None
     assert "held" not in [entry["event"] for entry in detail["timeline"]]
+
+
+AT_ONCE = {"name": "all", "steps": [{"notify": ["slack", "servicenow"]}, {"after": "10m", "notify": ["slack:leads"]}]}
+
+
+@policies(changed(AT_ONCE, ack_timeout="30m", repeat=1))
+async def test_what_escalates_without_a_wait_says_so_whenever_a_round_begins(engine):
+    incident_id = await fire(engine)
+    await engine.settle()
+    told = await engine.store.timeline(incident_id)
+
+    async def is_in_order() -> bool:
+        incident = await engine.store.get(incident_id)
+        return not contradiction(incident, await engine.store.timeline(incident_id))
+
+    assert [it.detail for it in told if it.event is Event.ESCALATING] == ["step 1 of 2, round 1: without a wait"]
+    assert await is_in_order()
+    for action, minutes in (("acknowledge", 40), ("resolve", 1)):
+        response = await engine.http.post(f"/api/incidents/{incident_id}/{action}", params={"by": "ana"})
+        assert response.status == 201
+        await engine.after(minutes=minutes)
+        assert await is_in_order()
+    await fire(engine)
+    await engine.after(minutes=12)
+
+    assert await is_in_order()
+    told = await engine.store.timeline(incident_id)
+    assert sum(it.event is Event.ESCALATING for it in told) >= 3

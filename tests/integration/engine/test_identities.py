@@ -1,9 +1,11 @@
 """Which incident a payload is about: senders with one chart, moved routes, tools that number things alike."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.integration.conftest import DAY_MS, Engine
-from tests.support.groups import alert, group
+from tests.support.groups import START, alert, group
 from versus_py.engine.lifecycle import Lifecycle
 from versus_py.incidents.model import IncidentId
 from versus_py.incidents.repeats import NAMED_AGAIN_MAX
@@ -498,3 +500,75 @@ async def test_a_late_copy_of_what_is_over_does_not_make_a_new_problem_the_old_o
     assert (late["id"], late["outcome"], named) == (created["id"], "ignored", 0)
     assert new["outcome"] == "created"
     assert len(engine.slack.messages) == 2
+
+
+# A grouping that changes back and forth
+
+
+def pod(name: str, minutes: float, *, ended: float | None = None):
+    """An alert that began then, and is over since then."""
+    found = alert("Crash", minutes=minutes, over=ended is not None, pod=name)
+    return found if ended is None else found | {"endsAt": (START + timedelta(minutes=ended)).isoformat()}
+
+
+async def ends_of(engine: Engine) -> set[tuple[str, str]]:
+    listed = (await (await engine.http.get("/api/incidents")).json())["incidents"]
+    return {(it["status"], it["outcome"]) for it in listed}
+
+
+async def test_what_fires_anew_is_one_incident_while_one_of_a_pair_groups_otherwise(engine):
+    """As in a rollout: the peer of the new grouping came first, and the other one tells the end of all."""
+    await posted(engine, group(pod("a", 0), pod("b", 0)))
+    await posted(engine, group(pod("a", 0, ended=1), pod("b", 0)))
+    await posted(engine, group(pod("a", 7), by=("alertname", "pod"), sender=US))
+    await posted(engine, group(pod("a", 7), pod("b", 0)))
+    await posted(engine, group(pod("a", 7, ended=9), pod("b", 0)))
+    await posted(engine, group(pod("b", 0, ended=10)))
+
+    await engine.after(minutes=10)
+
+    assert await ends_of(engine) == {("resolved", "resolved")}
+    assert await records(engine) == []
+
+
+async def test_what_fires_anew_is_one_incident_when_incident_per_changes_and_changes_back(engine):
+    await posted(engine, group(pod("a", 0), pod("b", 0)))
+    await posted(engine, group(pod("a", 0, ended=1), pod("b", 0)))
+    await engine.post(group(pod("a", 6), pod("b", 0)), incident_per="alert")
+    await posted(engine, group(pod("a", 6, ended=7), pod("b", 0)))
+    await posted(engine, group(pod("b", 0, ended=8)))
+
+    await engine.after(minutes=10)
+
+    assert await ends_of(engine) == {("resolved", "resolved")}
+    assert await records(engine) == []
+
+
+async def test_an_end_that_came_before_its_start_is_one(engine):
+    """As with clocks that differ: a rule is evaluated here, and its alert ends there."""
+    await posted(engine, group(pod("a", 5)))
+
+    over = await posted(engine, group(pod("a", 5, ended=4)))
+    await engine.after(minutes=10)
+
+    assert over["outcome"] == "resolved"
+    assert await records(engine) == []
+
+
+async def test_a_sender_that_only_says_that_it_cut_alerts_off_is_understood(engine):
+    first = await posted(engine, group(alert("HostDown")) | {"truncatedAlerts": True})
+    again = await posted(engine, group(alert("HostDown")) | {"truncatedAlerts": True})
+    await engine.after(minutes=6)
+
+    assert again["id"] == first["id"]
+    assert await records(engine) == ["1"]
+
+
+@pytest.mark.parametrize("settings", [{"dedup_key": "{{ labels.service }}"}])
+@pytest.mark.parametrize("per", ["group", "alert"])
+async def test_what_is_over_does_not_make_a_new_incident_graver(engine, per):
+    fires, over = alert("Slow", service="s"), alert("Down", service="s", severity="critical", over=True)
+
+    first = await posted(engine, group(fires, over), incident_per=per)
+
+    assert (await engine.detail(first["id"]))["severity"] == "warning"

@@ -141,6 +141,7 @@ MISTAKES = {
     "from=yesterday": "From: 'yesterday' is no time: write one such as",
     "to=2026-02-30": "To: '2026-02-30' is no time",
     "from=1066-10-14": "is too far away",
+    "to=9999-12-31": "is too far away",
     "from=2026-03-29T02:30&tz=Europe/Berlin": "does not exist",
     "from=2026-03-29T02:30&tz=../../etc/passwd": "which is no time zone",
     "from=2026-03-29T02:30&tz=Europe": "which is no time zone",

@@ -8,6 +8,7 @@ from tests.support.clock import START_MS
 from tests.support.factories import POLICY, make_alert, make_incident, make_notification, make_policy
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import (
+    ACK_MAX_MS,
     Actor,
     Alert,
     AlertStatus,
@@ -710,6 +711,19 @@ def test_only_what_waits_can_be_snoozed(incident):
 
 def test_a_snooze_into_the_past_is_none():
     assert snooze(make_incident(), NOW, ANA, NOW) is None
+
+
+def test_a_snooze_of_what_is_acknowledged_lasts_no_longer_than_an_acknowledgment_may():
+    policy = make_policy(ack_timeout_ms=ACK_MAX_MS // 2)
+    acknowledged = changed(acknowledge(make_incident(policy=policy), ANA, NOW)).incident
+    later = changed(snooze(acknowledged, NOW + ACK_MAX_MS // 2, BEN, NOW + MINUTE_MS)).incident
+    last_ms = NOW + 2 * MINUTE_MS
+
+    change = changed(snooze(later, NOW + 2 * ACK_MAX_MS, ANA, last_ms))
+
+    assert change.incident.ack_ends_at_ms == NOW + ACK_MAX_MS
+    assert [it.detail for it in change.entries] == ["until 2026-05-11 10:20 UTC"]
+    assert snooze(change.incident, NOW + 2 * ACK_MAX_MS, ANA, last_ms) is None
 
 
 def test_a_snooze_ends_when_its_time_is_over_and_that_is_news():
