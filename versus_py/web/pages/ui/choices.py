@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from versus_py.config import MAX_WAIT_MINUTES, Config
+from versus_py.config.time_intervals import NamedIntervals
 from versus_py.incidents.intervals import Hours
 from versus_py.targets import Called
 
@@ -27,11 +28,11 @@ class SnoozeChoice:
 def snoozes(config: Config, now_ms: int) -> list[SnoozeChoice]:
     """So many minutes, or until one of the configuration's time intervals begins that is not open now."""
     fixed = [SnoozeChoice("minutes", str(it), word, now_ms + it * _MINUTE_MS) for it, word in MINUTES.items()]
-    opening = ((it.name, opens_at_ms(config, it.name, now_ms)) for it in config.time_intervals)
+    opening = ((it, opens_at_ms(config, it.name, now_ms)) for it in config.time_intervals)
     last_ms = now_ms + MAX_WAIT_MINUTES * _MINUTE_MS
     return fixed + [
-        SnoozeChoice("until", name, f"{name}: {_day(at_ms)}", at_ms)
-        for name, at_ms in opening
+        SnoozeChoice("until", it.name, f"{it.name}: {_day(at_ms, it)}", at_ms)
+        for it, at_ms in opening
         if at_ms is not None and now_ms < at_ms <= last_ms
     ]
 
@@ -55,5 +56,7 @@ def channels(config: Config, called: Called) -> list[tuple[str, str]]:
     ]
 
 
-def _day(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%a")
+def _day(at_ms: int, opening: NamedIntervals) -> str:
+    """The weekday where it opens then."""
+    zone = next((it.zone for it in opening.compiled if it.contains(at_ms)), UTC)
+    return datetime.fromtimestamp(at_ms / 1000, zone).strftime("%a")
