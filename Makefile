@@ -85,7 +85,7 @@ clean:  ## Start over.
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; \
-	$(PYTHON) is " + sys.version.split()[0] + ". Name another: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.11")'
+	" + sys.executable + " is " + sys.version.split()[0] + ". Name another: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.11")'
 	@printf 'Installing some 90 packages into $(VENV); that takes about a minute '
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' & pip=$$!; \

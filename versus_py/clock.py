@@ -246,15 +246,16 @@ class SharedClock:
 
         expected_ms, machine_moved_ms = it.shared_ms - jump_ms, it.machine_ms - it.at_ms - self._machine_offset_ms
         has_machine_jumped = is_about(it.machine_ms, it.shared_ms) and is_about(machine_moved_ms, jump_ms)
-        has_stood_still = has_machine_jumped and jump_ms > 0
-        was_set_back = has_machine_jumped and jump_ms < 0  # no time has passed by that, and none is given back
+        # No time is given back by that. After a start it is followed: the machine may have begun with a wrong clock.
+        was_set_back = has_machine_jumped and jump_ms < 0 and self.is_proven
+        is_followed = has_machine_jumped and not was_set_back
         # The server's own clock goes on, and a replica has said since what it is ahead: else two would contradict
         # each other for ever.
         known_since_ms = self._lead_since_ms if self.doubt is None else self.doubt.lead_since_ms
         is_another_lead = it.notes.lead_since_ms > known_since_ms and is_about(
             it.server_ms, it.at_ms + self._server_offset_ms
         )
-        if self._is_vouched_for(it, expected_ms + tolerance_ms) or has_stood_still or is_another_lead:
+        if self._is_vouched_for(it, expected_ms + tolerance_ms) or is_followed or is_another_lead:
             if jump_ms > 0:
                 self._leaps.append((it.at_ms, jump_ms))
             self._set(it, it.shared_ms)

@@ -112,15 +112,16 @@ class _Keeper:
         """Until *stop* is set. Raises VersusError when it was never up."""
         while not stop.is_set():
             began_s = time.monotonic()
+            said = ": its error is above"
             try:
                 how = _how(await self._run_once(stop))
             except OSError as exc:  # memory or processes are short, as they are after what killed it
-                how = exc.strerror or str(exc)
+                how, said = exc.strerror or str(exc), ""
             if stop.is_set():
                 return
             number = self._member.number
             if not self._was_ever_up:
-                raise VersusError(f"process {number} of {self._member.count} did not start ({how}): its error is above")
+                raise VersusError(f"process {number} of {self._member.count} did not start ({how}){said}")
             if time.monotonic() - began_s > STEADY_S:
                 self._wait_s = RESTART_S
             log.error("process.died", process=number, how=how, restart_in_s=self._wait_s)

@@ -295,6 +295,18 @@ async def test_a_machine_that_is_set_back_together_with_its_server_gives_no_time
     assert world.shared.server_ahead_ms == pytest.approx(-back_ms, abs=1)
 
 
+async def test_a_machine_that_began_with_a_wrong_clock_is_followed_when_that_is_set_right_soon(world):
+    """As at a boot, before NTP has answered."""
+    await world.follow()
+    world.counter.advance(seconds=30)
+    await world.follow()
+    world.server_ahead_ms -= HOUR_MS
+    world.machine_ahead_ms -= HOUR_MS
+
+    assert await world.follow() is Judgment.CONFIRMED
+    assert world.shared.now_ms() == world.server_ms
+
+
 async def test_time_that_passed_while_the_machine_stood_still_is_believed_when_another_replica_saw_it(world):
     await world.follow()
     world.server_ahead_ms += HOUR_MS

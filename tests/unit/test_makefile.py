@@ -24,6 +24,6 @@ def test_a_python_that_is_too_old_is_named_before_anything_is_installed(tmp_path
     )
 
     assert found.returncode != 0
-    assert f"Python 3.11 or newer is needed; {old} is 3.10.13." in found.stderr
+    assert f"Python 3.11 or newer is needed; {sys.executable} is 3.10.13." in found.stderr
     assert f"make {goal} PYTHON=python3.11" in found.stderr
     assert not (tmp_path / ".venv").exists()

@@ -48,7 +48,8 @@ from versus_py.telemetry.throttled import ThrottledLog
 
 log = structlog.get_logger()
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+"""Raises UnicodeEncodeError for a text that is none; of anything else, the store knows whether it can write it."""
 
 SYNC_MAX_S = 50.0
 """How long after its claim a sync ends at the latest."""

@@ -16,7 +16,8 @@ LINES = 6
 SAME_START_MS = 60_000
 """Starts that are no further apart are shown as one."""
 
-_PORT = re.compile(r":\d{1,5}$")
+_HOST_PORT = re.compile(r"([a-z-]*[\d.][\w.-]*):\d{1,5}")
+"""A word without a digit or a dot, such as in `shard:3`, need not be a host."""
 
 
 class Line(Struct, frozen=True):
@@ -64,8 +65,9 @@ def subject(incident: Incident) -> str:
 def _is_said(resource: str, title: str) -> bool:
     """Whether the *title* names it, or its host as a whole word where it is one with a port."""
     resource, title = resource.casefold(), title.casefold()
-    host = _PORT.sub("", resource)
-    return resource in title or re.search(rf"(?<![\w-]){re.escape(host)}(?![\w-])", title) is not None
+    found = _HOST_PORT.fullmatch(resource)
+    is_named = found is not None and re.search(rf"(?<![\w-]){re.escape(found[1])}(?![\w-])", title) is not None
+    return resource in title or is_named
 
 
 def _resource(alerts: Sequence[Alert]) -> str:

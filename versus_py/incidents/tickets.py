@@ -26,7 +26,7 @@ from versus_py.incidents.model import (
     system_of,
 )
 from versus_py.incidents.policies import Asked, Policy
-from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than, sooner
+from versus_py.incidents.rounds import PolicyOf, as_before, no_more_than
 from versus_py.incidents.severity import UNKNOWN_SEVERITY, is_graver
 from versus_py.incidents.sides import Report, Side, Standing, Ticket, in_words
 from versus_py.incidents.timers import record_timers
@@ -35,6 +35,7 @@ from versus_py.incidents.transitions import (
     acknowledge,
     begin_anew,
     correct,
+    follow_sooner,
     identify,
     resolve,
     snooze,
@@ -429,7 +430,7 @@ def _due_otherwise(incident: Incident, heard: Heard) -> Change | None:
     if to.escalates is False:
         changed, effect = no_more_than(changed, policy), "it does not escalate any more"
     else:
-        changed, effect = sooner(changed, policy, heard.now_ms, is_graver=True), "it escalates sooner"
+        changed, effect = follow_sooner(changed, policy, heard.now_ms, is_graver=True), "it escalates sooner"
     said = f"priority {known.priority} → {heard.side.priority}, {effect}"
     is_other = changed.escalates_at_ms != incident.escalates_at_ms
     news = (Entry(heard.now_ms, Event.RESCHEDULED, said, heard.by),) if is_other else ()

@@ -253,7 +253,7 @@ def tell(
     timers |= told_timers(told, now_ms if told_ms is None else told_ms)
     if told.policy != before.policy:
         timers |= all_timers(told, now_ms)
-    return Change(told, Outcome.UPDATED, timers, news)
+    return Change(told, Outcome.UPDATED, timers, (*news, *_sooner_entries(before, told, now_ms)))
 
 
 def begin_anew(incident: Incident, news: tuple[Entry, ...], now_ms: int, policy_of: PolicyOf) -> Change:
@@ -510,6 +510,11 @@ def _at_once_entries(incident: Incident, now_ms: int) -> tuple[Entry, ...]:
     return (*_hold_entries(incident, now_ms), *at_once)
 
 
+def _sooner_entries(before: Incident, after: Incident, now_ms: int) -> tuple[Entry, ...]:
+    """The same, where it follows another policy from now on, if that has called somebody by it."""
+    return () if after.escalations.keys() <= before.escalations.keys() else _at_once_entries(after, now_ms)
+
+
 def _escalating(incident: Incident, why: str, now_ms: int) -> Entry:
     """With its step, where the policy has a name."""
     return Entry(now_ms, Event.ESCALATING, f"{step_of(incident)}: {why}" if incident.policy.name else why)
@@ -631,10 +636,9 @@ def _update(
         news = (*news, Entry(now_ms, Event.SEVERITY_RAISED, f"{incident.severity} → {updated.severity}"))
     updated = _with_news(updated, news)
     if policy is not None and (is_graver_now or any(entry.event is Event.JOINED for entry in news)):
-        updated = _sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
+        updated = follow_sooner(updated, _as_said(updated, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     change = Change(updated, Outcome.UPDATED, timers_of_update(incident, updated, news, notification, now_ms))
-    told = () if updated.escalations.keys() <= incident.escalations.keys() else _at_once_entries(updated, now_ms)
-    change = replace(change, entries=(*news, *told, *entries))
+    change = replace(change, entries=(*news, *_sooner_entries(incident, updated, now_ms), *entries))
     return change.then(_retriggered(updated, why, now_ms, policy_of)) if why else change
 
 
@@ -648,7 +652,7 @@ def _seen_if_told(incident: Incident) -> Incident:
     return _seen(incident) if incident.is_escalating and not incident.is_waiting else incident
 
 
-def _sooner(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
+def follow_sooner(incident: Incident, policy: Policy, now_ms: int, *, is_graver: bool) -> Incident:
     """By *policy* from now on, where that tells somebody sooner."""
     after = sooner(incident, policy, now_ms, is_graver=is_graver)
     return after if after.calls == incident.calls else _seen_if_told(after)
@@ -702,7 +706,7 @@ def _reopen(
     is_graver_now = is_graver(fires.severity, incident.severity)
     reopened = _waiting_anew(fires, now_ms, policy_of)
     if policy is not None and (is_graver_now or has_joined):
-        reopened = _sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
+        reopened = follow_sooner(reopened, _as_said(fires, policy, now_ms, policy_of), now_ms, is_graver=is_graver_now)
     entries = (*news, *_at_once_entries(reopened, now_ms))
     return Change(_with_news(reopened, news), Outcome.REOPENED, all_timers(reopened, now_ms), entries)
 

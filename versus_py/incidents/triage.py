@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from versus_py.incidents.copies import replace
 from versus_py.incidents.model import Actor, Entry, Event, Incident, SaidSeverity, Status
 from versus_py.incidents.policies import Asked
-from versus_py.incidents.rounds import PolicyOf, as_before, sooner
+from versus_py.incidents.rounds import PolicyOf, as_before
 from versus_py.incidents.severity import highest_severity, is_graver, is_severity, level_of
-from versus_py.incidents.transitions import Change, begin_anew, notice_news, tell
+from versus_py.incidents.transitions import Change, begin_anew, follow_sooner, notice_news, tell
 from versus_py.incidents.updates import seen_as, with_content
 
 
@@ -46,7 +46,7 @@ def set_severity(
         return tell(incident, changed, news, now_ms)
     if _is_dealt_with_by(incident, by):
         changed = replace(changed, seen_severity=severity)
-    change = tell(incident, sooner(changed, policy_of(changed, now_ms), now_ms, is_graver=True), news, now_ms)
+    change = tell(incident, follow_sooner(changed, policy_of(changed, now_ms), now_ms, is_graver=True), news, now_ms)
     begun = notice_news(change.incident, now_ms, policy_of)
     return change if begun is None else change.then(begun)
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 import structlog
 from pydantic import SecretStr
@@ -41,6 +40,8 @@ ORPHAN_AGAIN_S = 0.05
 SOCKET = "valkey.sock"
 _SOCKET_PATH_MAX = 100
 """Most bytes of a unix socket's path; the kernel allows 107 (unix(7), sun_path)."""
+
+_ESCAPED = str.maketrans({it: f"%{ord(it):02X}" for it in "%#?"})
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -179,7 +180,7 @@ def _binary() -> Path:
 
 def url_of(socket: Path) -> SecretStr:
     """For a client. What means something in a URL is escaped: the name of a folder may have it."""
-    return SecretStr(f"unix://{quote(str(socket))}")
+    return SecretStr(f"unix://{str(socket).translate(_ESCAPED)}")
 
 
 def inspect_embedded(data_dir: Path) -> str | None:

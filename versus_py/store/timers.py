@@ -90,7 +90,7 @@ class Timers:
         self._claim = load_script(redis, "claim")
         self._begin = load_script(redis, "begin")
         self._lost_until_ms: dict[str, int] = {}
-        self._unanswered: dict[str, set[Due]] = {}  # by worker: what it has claimed, it does not know
+        self._unanswered: dict[str, dict[str, Due]] = {}  # by worker, by member: what it may have, and does not know
 
     async def look(
         self,
@@ -128,8 +128,10 @@ class Timers:
             due += here_due
             next_ms += [int(next_here)] if next_here else []
             more_from_ms += [here_due[-1].due_ms] if len(here_due) == limit else []
-        asked = self._unanswered.get(worker, ())
-        due += [it for it in asked if keys.partition_of_incident(it.incident_id) in replies]
+        if unanswered := self._unanswered.get(worker):
+            free = {keys.member(it.incident_id, it.target) for it in due}  # that call did not claim them
+            asked = [it for member, it in unanswered.items() if member not in free]
+            due += [it for it in asked if keys.partition_of_incident(it.incident_id) in replies]
         return Found(tuple(sorted(due)), min(next_ms, default=None), min(more_from_ms, default=None))
 
     async def pages(
@@ -187,13 +189,13 @@ class Timers:
             )
             for partition, wanted in by_partition.items()
         ]
-        unanswered = self._unanswered.setdefault(worker, set()) if worker else set()
-        unanswered.update(timers)
+        unanswered = self._unanswered.setdefault(worker, {}) if worker else {}
+        unanswered |= {keys.member(it.incident_id, it.target): it for it in timers}
         replies = await self._replies([*by_partition], calls, now_ms)
         claims: dict[Due, Claim] = {}
         for partition, reply in replies.items():
-            unanswered.difference_update(by_partition[partition])
             for it, (attempt, pairs) in zip(by_partition[partition], reply, strict=True):
+                unanswered.pop(keys.member(it.incident_id, it.target), None)
                 if attempt:
                     stored = dict(zip(pairs[::2], pairs[1::2], strict=True))
                     claims[it] = Claim(it.incident_id, it.target, token, int(attempt), stored)

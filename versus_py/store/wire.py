@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import hiredis
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -86,19 +87,13 @@ class Light(_Base):
             if not isinstance(reply, hiredis.PushNotification):
                 await self._raise(reply)
             await parser.handle_push_response(reply)
-        try:
-            return await super().read_response(*args, **options)
-        except ReadOnlyError as exc:
-            await self._raise(exc)
+        return await super().read_response(*args, **options)
 
     async def _raise(self, error: RedisError) -> NoReturn:
-        """As redis-py does: an error about one command keeps the connection.
-
-        READONLY closes it, with Sentinel and without: the address may be that of another server by now.
-        """
-        if isinstance(error, ReadOnlyError):
-            await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"the primary is a replica now: {error}") from error
+        """As redis-py does: an error about one command keeps the connection. Behind Sentinel, READONLY closes it."""
+        if isinstance(error, ReadOnlyError) and isinstance(self, SentinelManagedConnection):
+            await self.disconnect()
+            raise RedisConnectionError("the primary is a replica now") from error
         if not isinstance(error, ResponseError):
             await self.disconnect(nowait=True)
         raise error
@@ -117,16 +112,17 @@ def is_light(redis: Redis) -> bool:
 
 
 async def exchanged(redis: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    """What a pipeline of redis-py would return, of one whose connections are light."""
+    """What a pipeline of redis-py would return, of one whose connections are light.
+
+    Where a replica refuses something, all is asked once more on a new connection: the address may be that of another
+    server by now, and what the replica said of the rest is old.
+    """
     pool: Any = redis.connection_pool
     called_back = redis.response_callbacks
-    connection = await pool.get_connection()
-    try:
-        replies = await connection.retry.call_with_retry(
-            lambda: connection.exchange(commands), lambda exc: _left(pool, connection, exc)
-        )
-    finally:
-        await pool.release(connection)
+    replies = await _replies(pool, commands)
+    if any(isinstance(reply, ReadOnlyError) for reply in replies):
+        await leave_idle(pool)
+        replies = await _replies(pool, commands)
     return [
         reply if isinstance(reply, Exception) or (back := called_back.get(command[0])) is None else back(reply)
         for command, reply in zip(commands, replies, strict=True)
@@ -141,11 +137,15 @@ async def leave_idle(pool: Any) -> None:
     await asyncio.gather(*(it.disconnect() for it in idle), return_exceptions=True)
 
 
-async def _left(pool: Any, connection: Connection, exc: Exception) -> None:
-    """Have the next attempt connect anew, also others: a primary that became a replica says what was before."""
-    await connection.disconnect()
-    if isinstance(exc.__cause__, ReadOnlyError):
-        await leave_idle(pool)
+async def _replies(pool: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    connection = await pool.get_connection()
+    try:
+        replies: list[Any] = await connection.retry.call_with_retry(
+            lambda: connection.exchange(commands), lambda _: connection.disconnect()
+        )
+    finally:
+        await pool.release(connection)
+    return replies
 
 
 def _packed(args: tuple[Any, ...]) -> bytes:

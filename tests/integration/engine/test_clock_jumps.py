@@ -144,6 +144,7 @@ async def test_a_wait_ends_when_it_would_have_although_redis_has_jumped(world: W
 
 
 async def test_a_wait_ends_when_it_would_have_although_the_machine_that_redis_runs_on_too_is_set_back(world, logs):
+    await world.after(seconds=400)
     await world.replicas[0].accept()
     world.jump(-HOUR_S)
     world.machine_ahead_ms -= HOUR_S * 1000

@@ -417,7 +417,7 @@ async def test_a_kill_is_no_loss(tmp_path):
             await server.process.wait()
 
 
-@pytest.mark.parametrize("name", ["a#b", "a?b=c", "a%41b", "a b"])
+@pytest.mark.parametrize("name", ["a#b", "a?b=c", "a%41b", "a b", os.fsdecode(b"a\xff")])
 async def test_the_name_of_the_folder_may_have_what_means_something_in_a_url(tmp_path, name):
     async with open_redis(RedisConfig(), tmp_path / name) as (client, _):
         await client.set("kept", "yes")

@@ -174,3 +174,21 @@ async def test_a_partition_that_was_lost_is_looked_at_again_although_the_clock_w
     clock.advance(minutes=-50)
 
     assert {it.target for it in await looked("one")} == {"slack", "servicenow"}
+
+
+async def test_a_claim_that_never_came_to_redis_is_due_once(store, clock, claimed, looked, monkeypatch):
+    await created(store, clock)
+    due = await looked("one")
+
+    async def unreachable(*_: object) -> None:
+        raise StoreUnavailable("Redis did not take it: Connection refused")
+
+    with monkeypatch.context() as down:
+        down.setattr("versus_py.store.timers.run_apart", unreachable)
+        with pytest.raises(StoreUnavailable):
+            await store.timers.claim(due, now_ms=clock.now_ms(), lease_ms=LEASE_MS, worker="one")
+
+    assert await looked("one") == due
+    [held] = await claimed("one")
+    assert await looked("one") == ()
+    assert await store.timers.begin(held)

@@ -130,3 +130,25 @@ async def test_the_open_record_is_found_behind_many_closed_ones(engine):
     await engine.after(minutes=6)
 
     assert len([it for it in engine.servicenow.incidents if it["state"] != "7"]) == 1
+
+
+@pytest.mark.parametrize("body", [{"result": None}, {"result": ""}, {"result": {}}])
+async def test_a_search_that_says_nothing_makes_no_second_record(engine, monkeypatch, body):
+    send, left = Connection.send, [1]
+
+    async def odd(self, method, path, **more):
+        found = await send(self, method, path, **more)
+        if left and method == "GET" and path.endswith("/incident") and engine.servicenow.incidents:
+            left.clear()
+            return replace(found, data=body)
+        return found
+
+    monkeypatch.setattr(Connection, "send", odd)
+    await engine.post(group("DiskFull"))
+    await engine.settle()
+    engine.servicenow.faults.order(Fault(kind="lost_reply", method="POST"))
+    for _ in range(12):
+        await engine.after(minutes=1)
+
+    assert not left
+    assert len(engine.servicenow.incidents) == 1

@@ -345,9 +345,11 @@ def test_texts_are_shown_without_their_markup(said, shown):
         ("Disk full on DB-7", ["db-7:9100"], "Disk full on DB-7"),
         ("Disk full on db-70", ["db-7:9100"], "Disk full on db-70 on db-7:9100"),
         ("Disk full on db-7-replica", ["db-7:9100"], "Disk full on db-7-replica on db-7:9100"),
-        ("The db.query is slow", ["db:5432"], "The db.query is slow"),
-        ("Slow", ["[::1]:9100"], "Slow on [::1]:9100"),
-        ("Slow [::1]", ["[::1]:9100"], "Slow [::1]"),
+        ("10.0.0.7 is down", ["10.0.0.7:9100"], "10.0.0.7 is down"),
+        ("db.example is down", ["db.example:9100"], "db.example is down"),
+        ("High latency on the api gateway", ["api:443"], "High latency on the api gateway on api:443"),
+        ("fe80::2 is down", ["fe80::1"], "fe80::2 is down on fe80::1"),
+        ("Foo (bar)", [":9100"], "Foo (bar) on :9100"),
     ],
 )
 def test_the_subject_says_what_it_is_about_where_the_title_does_not(title, resources, shown):

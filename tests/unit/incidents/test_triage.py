@@ -329,3 +329,14 @@ def test_an_incident_of_an_earlier_version_is_routed_with_its_destinations():
     routed = after(route(incident, LEADS, ANA, NOW, as_asked))
 
     assert (routed.policy.name, routed.policy.destinations) == ("leads", {"servicenow": "infra"})
+
+
+def test_a_severity_whose_policy_calls_an_on_call_provider_at_once_says_so():
+    waits = make_policy()
+    at_once = replace(waits, name="all", steps=(Step(targets=("slack", "servicenow")),))
+    incident = make_incident(make_alert(severity="warning"), policy=waits)
+
+    change = done(set_severity(replace(incident, severity="warning"), "critical", ANA, NOW, lambda *_: at_once))
+
+    assert [it.event for it in change.entries] == [Event.SEVERITY_RAISED, Event.ESCALATING]
+    assert change.incident.is_escalating

@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import DataError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.support.waiting import until
@@ -211,21 +211,31 @@ class OfSentinel(BlockingConnectionPool):
         return self.connection_kwargs["host"], self.connection_kwargs["port"]
 
 
+READONLY = b"-READONLY You can't write against a read only replica.\r\n"
+
+
 @pytest.mark.parametrize("before", [b"", b"+PONG\r\n"], ids=["at once", "after others"])
-@pytest.mark.parametrize(
-    "kind",
-    [{"pool_class": OfSentinel, "connection_class": SentinelManagedConnection}, {}],
-    ids=["sentinel", "address"],
-)
-async def test_a_primary_that_became_a_replica_is_left(before, kind):
+async def test_a_primary_that_became_a_replica_is_left_where_sentinel_knows_another(before):
     commands = [("PING",), ("SET", "k", "v")][-(1 + bool(before)) :]
-    replies = before + b"-READONLY You can't write against a read only replica.\r\n"
-    async with served(replies, **kind) as (client, _):
-        with pytest.raises(RedisConnectionError, match=r"replica|slave"):
+    replies = before + READONLY
+    async with served(replies, pool_class=OfSentinel, connection_class=SentinelManagedConnection) as (client, _):
+        with pytest.raises(RedisConnectionError):
             await exchanged(client, commands)
 
         [connection] = client.connection_pool._available_connections
         assert not connection.is_connected
+
+
+async def test_what_a_replica_refuses_is_asked_once_more_on_a_new_connection_and_costs_nobody_else_an_answer():
+    async with served(b"+PONG\r\n" + READONLY) as (client, read):
+        [first] = await exchanged(client, [("PING",)])
+        read.clear()
+
+        said, refused = await exchanged(client, [("PING",), ("SET", "k", "v")])
+
+    assert (first, said) == (True, True)
+    assert isinstance(refused, ReadOnlyError)
+    assert sum(piece.count(b"SET") for piece in read) == 2
 
 
 async def test_whoever_is_cancelled_leaves_no_answer_for_the_next_one():

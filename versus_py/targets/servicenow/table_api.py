@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from versus_py.errors import Permanent
+from versus_py.errors import Permanent, Transient
 from versus_py.targets.servicenow.connection import Answer, Connection, Effect
 from versus_py.targets.servicenow.login import Login, LoginRefused
 
@@ -66,7 +66,9 @@ class TableApi:
             **(_BOTH if with_display else {}),
         }
         rows = await self._result("GET", table, params=params)
-        return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+        if not isinstance(rows, list):
+            raise Transient("ServiceNow answered without the rows that were asked for")
+        return [row for row in rows if isinstance(row, Mapping)]
 
     async def read(
         self, table: str, sys_id: str, fields: Sequence[str], *, as_shown: bool = False, with_display: bool = False
