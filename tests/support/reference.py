@@ -40,6 +40,15 @@ class Plan:
         pause = max(self.stages[-1].after, 1) if number and number % len(self.stages) == 0 else 0
         return pause + self.stages[number % len(self.stages)].after
 
+    def round_from(self, number: int, due: int) -> dict[str, int]:
+        """Whom the round tells that begins with that step, and when, if that one is due then."""
+        found: dict[str, int] = {}
+        for at in range(number, number + len(self.stages)):
+            due += self.delay(at) if at > number else 0
+            for target in self.stages[at % len(self.stages)].targets:
+                found.setdefault(target, due)
+        return found
+
     def opening(self, now: int) -> int:
         return now if not self.has_hours or now // HOURS % 2 == 0 else (now // HOURS + 1) * HOURS
 
@@ -67,6 +76,8 @@ class Reference:
     shown: set[str] = field(default_factory=set)  # those whom somebody could tell ever
     failed: set[str] = field(default_factory=set)  # those of whom this wait has as news that nobody could tell them
     is_touched: bool = False  # something has happened that workers have not looked at
+    is_news: bool = False  # and it is more than that the same fires still
+    looks: dict[str, int] = field(default_factory=dict)  # who is looked at, and when: for a step that does not come
 
     @property
     def is_waiting(self) -> bool:
@@ -85,7 +96,7 @@ class Reference:
 
     def update(self, now: int, *, is_graver: bool = False) -> None:
         """It fires: for the first time, still, again, or for something graver."""
-        self.is_touched = True
+        self.is_touched, self.is_news = True, self.is_news or is_graver
         self.snoozed = self.snoozed if self.snoozed > now else 0
         if self.status == "resolved" or (is_graver and (self.status == "acknowledged" or self.snoozed)):
             self._begin(now)
@@ -95,25 +106,29 @@ class Reference:
     def acknowledge(self, now: int) -> None:
         if self.status == "triggered":
             self.status, self.acknowledged, self.seen = "acknowledged", now, now
-            self.is_touched = True
+            self._touch()
         elif self.status == "acknowledged" and self.plan.ack_timeout:
-            self.seen, self.is_touched = max(self.seen, now), True
+            self.seen = max(self.seen, now)
+            self._touch()
 
     def unacknowledge(self, now: int) -> None:
         if self.status == "acknowledged":
             self._begin(now)
 
     def resolve(self) -> None:
-        self.is_touched |= self.status != "resolved"
+        if self.status != "resolved":
+            self._touch()
         self.status = "resolved"
 
     def snooze(self, now: int, minutes: int) -> None:
         if self.is_waiting:
             left = max(0, self.due - max(now, self.snoozed, self.opens))
-            self.snoozed, self.is_touched = now + minutes, True
+            self.snoozed = now + minutes
+            self._touch()
             self.due = max(self.snoozed, self.opens) + left
         elif self.status == "acknowledged" and self.plan.ack_timeout:
-            self.seen, self.is_touched = max(self.seen, now, now + minutes - self.plan.ack_timeout), True
+            self.seen = max(self.seen, now, now + minutes - self.plan.ack_timeout)
+            self._touch()
 
     def escalate(self, now: int) -> None:
         if self.status == "resolved" or self.plan.count <= 1:
@@ -121,14 +136,14 @@ class Reference:
         if self.status == "acknowledged":
             self._go_on(now)
         elif not self.is_waiting:
-            escalated = {it for it, number in self.calls.items() if number or it in self.keep_records}
-            if self.reached & escalated:
+            if self.reached & self._escalated:
                 return
-            if escalated:  # and all of that was given up
+            if self._escalated:  # and all of that was given up
                 self.next -= 1
             else:  # its round ended early, by a policy of now that is shorter
                 self._begin(now)
-        self.opens, self.snoozed, self.is_touched = min(self.opens, now), 0, True
+        self.opens, self.snoozed = min(self.opens, now), 0
+        self._touch()
         if self.next == 0:
             self._call(now)
         self._begin_round()
@@ -141,8 +156,9 @@ class Reference:
         if self.status == "acknowledged" and self.plan.ack_timeout and ends <= now:
             self._begin(now)
         if self.snoozed and self.snoozed <= now:
-            self.snoozed, self.is_touched = 0, True
-        while self.is_touched or (self.is_waiting and self.due <= now):
+            self.snoozed = 0
+            self._touch()
+        while self.is_touched or self._is_looked_at(now) or (self.is_waiting and self.due <= now):
             while self.is_waiting and self.due <= now:
                 self._begin_round()
                 if self.is_waiting:
@@ -151,11 +167,15 @@ class Reference:
             if self.is_waiting and self.is_lost and not self.snoozed:
                 self.due = min(self.due, now)
 
+    def _is_looked_at(self, now: int) -> bool:
+        return any(due <= now for due in self.looks.values())
+
     def _begin(self, now: int) -> None:
         """Triggered, with the first round before it."""
         self.plan, self.status, self.next, self.snoozed = self.current(), "triggered", 0, 0
-        self.calls, self.unsent, self.reached, self.failed = {}, {}, set(), set()
-        self.opens, self.is_touched = self.plan.opening(now), True
+        self.calls, self.unsent, self.looks, self.reached, self.failed = {}, {}, {}, set(), set()
+        self.opens = self.plan.opening(now)
+        self._touch()
         self.due = self.opens + self.plan.delay(0)
         if self.due <= now:
             self._call(now)
@@ -171,7 +191,9 @@ class Reference:
         """A further round goes by the policy that there is by then."""
         rounds, begins = divmod(self.next, len(self.plan.stages))
         if rounds and not begins:
-            self.plan = self.current()
+            before, self.plan = self.plan, self.current()
+            if before.stages != self.plan.stages:
+                self.looks = before.round_from(self.next, self.due)
             self.next = min(rounds * len(self.plan.stages), self.plan.count)
 
     def _call(self, due: int) -> None:
@@ -184,8 +206,14 @@ class Reference:
         self.due = due + self.plan.delay(self.next)
 
     def _sync(self, now: int) -> None:
-        """What an on-call provider has failed at is tried again for news, and not for a step that tells others."""
-        tried = {it for it in self.calls if self.is_touched or it in self.unsent or it not in self.keep_records}
+        """What an on-call provider has failed at is tried again for news, and not for a step that tells others.
+
+        Where nobody was reached and nothing is to come, also for what only fires still.
+        """
+        is_over = not self.is_waiting and not self.reached & self._escalated
+        hear_all = self.is_news or (self.is_touched and is_over)
+        hear = {*self.unsent, *(it for it, due in self.looks.items() if due <= now)}
+        tried = {it for it in self.calls if hear_all or it in hear or it not in self.keep_records}
         failed = {it for it in tried & self.down if self.is_waiting or it not in self.keep_records}
         if failed - self.failed:
             tried = {*self.calls}
@@ -195,7 +223,16 @@ class Reference:
         self.shown |= self.known - self.down
         self.reached |= tried - self.down
         self.failed |= failed
-        self.is_touched = False
+        self.is_touched = self.is_news = False
+        self.looks = {it: due for it, due in self.looks.items() if due > now}
+
+    @property
+    def _escalated(self) -> set[str]:
+        """Those who were called in this wait because nobody had acknowledged."""
+        return {it for it, number in self.calls.items() if number or it in self.keep_records}
+
+    def _touch(self) -> None:
+        self.is_touched = self.is_news = True
 
     def _follow_if_sooner(self, now: int) -> None:
         """The policy of what is graver tells somebody sooner who was not told, and no on-call provider later."""

@@ -445,3 +445,36 @@ def test_the_engine_tells_the_steps_that_a_reference_model_says_at_the_same_inst
 @histories
 def test_the_engine_agrees_with_the_reference_model_in_thousands_of_histories(running_valkey, **played):
     check(running_valkey, **played)
+
+
+def test_a_provider_that_was_given_up_is_not_tried_again_because_the_same_fires_still(running_valkey):
+    """So whoever escalates then has the last step told once more, as nobody was reached."""
+    before = Plan((Stage(("slack",), 2, waits=True), Stage(("servicenow",), 2)), repeat=1)
+    after = Plan((Stage(("slack",)),), repeat=1)
+    history = [
+        Happening("mend", 6, "servicenow"),
+        Happening("configure", 1, plans=configured(after)),
+        Happening("update", 0),
+        Happening("escalate", 2),
+    ]
+
+    found = check(running_valkey, configured(before), history, start=0, down={"slack", "servicenow"}, workers=1).told
+
+    assert found == [(2, "slack", 0), (4, "servicenow", 1), (8, "slack", 1), (9, "slack", 1)]
+
+
+def test_a_provider_that_was_given_up_is_tried_again_when_a_round_would_begin_that_the_policy_of_now_has_not(
+    running_valkey,
+):
+    """It is reached then, so that nobody is told more by who escalates."""
+    before = Plan((Stage(("slack",)), Stage(("servicenow",)), Stage(("slack",), 2)), repeat=2)
+    after = Plan((Stage(("slack",)),), repeat=1)
+    history = [
+        Happening("mend", 2, "servicenow"),
+        Happening("configure", 1, plans=configured(after)),
+        Happening("escalate", 1),
+    ]
+
+    found = check(running_valkey, configured(before), history, start=0, down={"slack", "servicenow"}, workers=1).told
+
+    assert max(found)[0] == 2
