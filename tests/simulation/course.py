@@ -188,7 +188,7 @@ class Course:
         return all(it.end_hi_ms is not None and it.end_hi_ms < earliest_ms for it in self.waits)
 
     def _may_have_escalated(self, now_ms: float) -> bool:
-        """By then: the wait that went on before may be over, or ended at once as nobody could be told."""
+        """Whether the wait before may have ended by then: by its time, or at once because nobody could be told."""
         wait = self.waits[-1] if self.waits else None
         if wait is None:
             return False

@@ -77,7 +77,7 @@ class Reference:
     failed: set[str] = field(default_factory=set)  # those of whom this wait has as news that nobody could tell them
     is_touched: bool = False  # something has happened that workers have not looked at
     is_news: bool = False  # and it is more than that the same fires still
-    looks: dict[str, int] = field(default_factory=dict)  # who is looked at, and when: for a step that does not come
+    looks: dict[str, int] = field(default_factory=dict)  # target -> when it is tried, though its step is gone
 
     @property
     def is_waiting(self) -> bool:

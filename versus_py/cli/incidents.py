@@ -173,7 +173,7 @@ def show(
 def ack(
     incident_id: IdArgument, url: UrlOption = LOCAL_SERVER, gateway_secret: SecretOption = "", by: ByOption = ""
 ) -> None:
-    """Acknowledge an incident; again, so that its time starts anew. Exit status 1 when the incident is resolved."""
+    """Acknowledge an incident, or renew its acknowledgment. Exit status 1 when the incident is resolved."""
     _act(url, gateway_secret, incident_id, "acknowledge", by, aim="acknowledged")
 
 

@@ -436,7 +436,7 @@ class Worker:
 
     async def _follow_changes(self) -> None:
         # Looks at the word to stop by itself: a cancellation that meets an answer can get lost in redis-py.
-        # From the beginning: what was armed after the first look, and before this listens, would not be heard.
+        # From the beginning of the stream: else news that came between the first look and the first read are missed.
         last, block_ms = BEGINNING, round(CHANGES_FOR_MS * self._idle_factor)
         while not self._stop.is_set():
             try:
@@ -866,7 +866,7 @@ class Worker:
         before = incident.delivery(claim.target)
         after = replace(before, attempts=claim.attempt, failed_at_ms=now_ms, error=error)
         seen_version, told = await self._announce_failure(claim, incident, error)
-        # While it is snoozed, no step begins early because nobody can be told. Tried again at its end, one may.
+        # A failure begins no step early while the incident is snoozed; looked at when the snooze ends, it does.
         again_ms = None if told.snooze is None else told.snooze.until_ms
         return Completion(
             "failed",

@@ -448,7 +448,7 @@ def test_the_engine_agrees_with_the_reference_model_in_thousands_of_histories(ru
 
 
 def test_a_provider_that_was_given_up_is_not_tried_again_because_the_same_fires_still(running_valkey):
-    """So whoever escalates then has the last step told once more, as nobody was reached."""
+    """Nobody was reached by then: a person who escalates has the last step notify once more."""
     before = Plan((Stage(("slack",), 2, waits=True), Stage(("servicenow",), 2)), repeat=1)
     after = Plan((Stage(("slack",)),), repeat=1)
     history = [
@@ -466,7 +466,7 @@ def test_a_provider_that_was_given_up_is_not_tried_again_because_the_same_fires_
 def test_a_provider_that_was_given_up_is_tried_again_when_a_round_would_begin_that_the_policy_of_now_has_not(
     running_valkey,
 ):
-    """It is reached then, so that nobody is told more by who escalates."""
+    """It is reached by that, and a person who escalates afterwards notifies nobody else."""
     before = Plan((Stage(("slack",)), Stage(("servicenow",)), Stage(("slack",), 2)), repeat=2)
     after = Plan((Stage(("slack",)),), repeat=1)
     history = [

@@ -221,7 +221,7 @@ async def test_more_callers_than_connections_wait_for_their_turn(guarded_redis):
 
 
 async def test_an_address_that_moves_to_another_primary_is_followed_without_a_refusal(tmp_path):
-    """As a name in DNS or a service of Kubernetes does, while the old primary answers on what is open."""
+    """As a DNS name or a Kubernetes service does. The old primary still answers on its open connections."""
     with RedisServer(redis_server(), tmp_path / "a") as old, RedisServer(redis_server(), tmp_path / "b") as new:
         async with run_proxy(("127.0.0.1", old.port)) as proxy, connect(RedisConfig(port=proxy.port)) as client:
             await answers(client, [("SET", "k", "before")])

@@ -196,9 +196,9 @@ class Instance:
     async def search(self, incident: Incident, *, but: str = "", is_open: bool = False) -> Record | None:
         """The oldest record with the incident's key that is not closed; without one, the oldest of all.
 
-        Where there are more than CANDIDATES_MAX, of the oldest and of the newest so many.
-        Never the one named *but*, and with *is_open* no closed one. The answer is compared here: where the
-        table has no such column, ServiceNow drops the condition and answers with any records.
+        With more than CANDIDATES_MAX of them, so many of the oldest and of the newest are looked at. Never the one
+        named *but*, and with *is_open* no closed one. The answer is compared here: where the table has no such column,
+        ServiceNow drops the condition and answers with any records.
         """
         key = self._record_key
         rows = await self._candidates(f"{key.query(incident.id)}^ORDERBYsys_created_on")
